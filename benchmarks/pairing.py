@@ -38,7 +38,7 @@ _ONE = frozenset({WORKER})
 
 STARTING = (
     *("null", "nested", "duplicate-key", "number-format", "white-space", "empty", "placeholder", "weak"),
-    *("terraform-overwrote", "key-unreferenced"),
+    *("terraform-overwrote", "key-unreferenced", "bad-copy"),
 )
 """Faults of the content with which tasks still start."""
 
@@ -65,6 +65,10 @@ EXCEPTIONS: dict[str, Reach] = {
     **dict.fromkeys(STARTING, reach(CONTENT)),
     "app-cache": reach("worker exec content", seen_in=WORKER),
     "store-only": reach("worker content", BOTH, WORKER),
+    "value-refused": reach("worker content", _ONE, WORKER),
+    "address-differs": reach("worker content"),
+    **dict.fromkeys(("wrong-form", "values-exchanged"), reach(CONTENT, frozenset({BACKEND}))),
+    "plain-secret": reach(WORKER),
     "exec-iam": reach(EXEC, seen_in="worker backend"),
     "exec-endpoint": reach("exec network", seen_in="worker backend"),
     # These put a version as well, or say something of it.

@@ -1,4 +1,4 @@
-"""The command line: run a runbook, open JupyterLab, manage the sandbox."""
+"""The command line: find names, run a runbook, open JupyterLab, manage the sandbox."""
 
 from __future__ import annotations
 
@@ -74,6 +74,45 @@ def run(
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         click.echo(result.text)
     context.exit(result.exit_code)
+
+
+@cli.command()
+@click.option("--repository", default="", metavar="PATH", help="A checkout of the platform, with its Terraform files.")
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="environment, repository or runbook_toml; by default all environments that are found.",
+)
+@click.option("--yes", "has_consent", is_flag=True, help="Change an existing runbook.toml; the former one is kept.")
+@click.pass_context
+def init(context: click.Context, repository: str, parameters: tuple[tuple[str, str], ...], has_consent: bool) -> None:
+    """Find the platform's names in Terraform's files and in AWS, and write runbook.toml.
+
+    Exit code 0: written, or as it was; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
+    """
+    from omc_runbook.model.suggestions import nearest
+    from omc_runbook.runbooks import init as runbook
+
+    values = {"environment": "", "repository": repository, "runbook_toml": ""}
+    for name, value in parameters:
+        if name not in values:
+            raise UsageError(f"init has no parameter {name}{nearest(name, values)}")
+        values[name] = value
+    found = runbook.find(**values)
+    plan = runbook.plan(found, values["runbook_toml"])
+    click.echo(runbook.text(found, plan))
+    if not plan.is_empty:
+        if not plan.is_new and not has_consent and sys.stdin.isatty():
+            has_consent = click.confirm(f"Change {plan.path}?")
+        runbook.write(plan, has_consent)
+        click.echo(f"Wrote {plan.path}.")
+    problems = [problem for each in found if not each.is_empty for problem in each.problems]
+    for problem in problems:
+        click.echo(f"Not usable yet: {problem}", err=True)
+    context.exit(1 if problems else 0)
 
 
 @cli.command()

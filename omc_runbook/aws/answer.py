@@ -25,18 +25,24 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:DescribeSecret": ("ARN", "Name"),
     "secretsmanager:GetResourcePolicy": ("ARN", "Name"),
     "secretsmanager:GetSecretValue": ("ARN", "VersionId", ("SecretString", "SecretBinary")),
+    "secretsmanager:ListResourcePolicies": ("ResourcePolicies",),
+    "secretsmanager:ListSecrets": ("SecretList",),
     "secretsmanager:ListSecretVersionIds": ("ARN", "Versions"),
     "secretsmanager:PutSecretValue": ("ARN", "VersionId", "VersionStages"),
     "secretsmanager:RestoreSecret": ("ARN", "Name"),
     "secretsmanager:UpdateSecretVersionStage": ("ARN", "Name"),
+    "ecs:DescribeServiceDeployments": ("serviceDeployments",),
+    "ecs:DescribeClusters": ("clusters",),
     "ecs:DescribeServices": ("services",),
     "ecs:DescribeTaskDefinition": ("taskDefinition",),
     "ecs:DescribeTasks": ("tasks",),
     "ecs:ExecuteCommand": ("session",),
     "ecs:ListClusters": ("clusterArns",),
+    "ecs:ListServiceDeployments": ("serviceDeployments",),
     "ecs:ListServices": ("serviceArns",),
     "ecs:ListTasks": ("taskArns",),
     "ecs:RegisterTaskDefinition": ("taskDefinition",),
+    "ecs:StopServiceDeployment": ("serviceDeploymentArn",),
     "ecs:UpdateService": ("service",),
     "iam:GetPolicy": ("Policy",),
     "iam:GetPolicyVersion": ("PolicyVersion",),
@@ -50,7 +56,11 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "sts:GetCallerIdentity": ("Account", "Arn"),
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyPolicy": ("Policy",),
+    "events:ListRuleNamesByTarget": ("RuleNames",),
+    "events:ListTargetsByRule": ("Targets",),
     "logs:GetLogEvents": ("events",),
+    "scheduler:GetSchedule": ("Target",),
+    "scheduler:ListSchedules": ("Schedules",),
     "cloudtrail:LookupEvents": ("Events",),
     "ec2:DescribeDhcpOptions": ("DhcpOptions",),
     "ec2:DescribeInternetGateways": ("InternetGateways",),
@@ -118,7 +128,7 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
     if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
         return
     service = operation_model.service_model
-    is_valid = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
+    is_valid = _is_json_answer if "json" in service.resolved_protocol else _is_xml_answer
     if not is_valid(operation_model, response_dict["body"]):
         raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.masking import plain_variables
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.value_from import Reference
 
@@ -35,6 +36,8 @@ class Container:
     environment: tuple[str, ...]
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
+    plain_secrets: tuple[str, ...] = ()
+    """Names of plain variables whose values are secrets."""
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
@@ -42,6 +45,15 @@ class Container:
     """Whether its root file system is read-only."""
     essential: bool = True
     image: str = ""
+    health_check: tuple[str, ...] = ()
+    """The command of its health check."""
+
+    @property
+    def health_program(self) -> str:
+        """The program that its health check runs, without its path; "" without a health check."""
+        words = " ".join(self.health_check).split()
+        program = next((word for word in words if word not in ("CMD", "CMD-SHELL", "NONE")), "")
+        return program.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +180,15 @@ def _container(raw: Any) -> Container:
             for entry in raw.get("environment") or ()
             if LOGIN.search(entry["name"])
         ),
+        plain_secrets=tuple(
+            entry["name"]
+            for entry in raw.get("environment") or ()
+            if plain_variables.has_secret(entry["name"], entry.get("value") or "")
+        ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
+        health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.aws import deployments
+from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
 from omc_runbook.aws.session import code_of
 
 if TYPE_CHECKING:
@@ -83,13 +85,19 @@ class Service:
     execute: bool = False
     """Whether ECS Exec is enabled for new tasks (enableExecuteCommand)."""
     launch_type: str = ""
+    configuration: DeploymentConfiguration = PLAIN
+    service_deployments: tuple[ServiceDeployment, ...] = ()
+    """Those that were read, newest first."""
 
     @property
     def has_room(self) -> bool:
         """Whether a deployment may start a new task before an old one stops, or stop an old one first.
 
-        See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+        Only rolling updates keep to these limits. See
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
         """
+        if self.configuration.strategy != ROLLING:
+            return True
         most = self.desired * self.maximum_percent // 100
         fewest = -(-self.desired * self.minimum_healthy_percent // 100)
         return most > self.desired or fewest < self.desired
@@ -100,11 +108,42 @@ class Service:
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
 
     @property
+    def has_rollout_state(self) -> bool:
+        """Whether DescribeServices alone tells how its deployment goes: that of a rolling update without hooks."""
+        is_plain = self.configuration.strategy == ROLLING and not self.configuration.hooks
+        return is_plain and self.primary is not None and bool(self.primary.rollout)
+
+    @property
+    def underway(self) -> ServiceDeployment | None:
+        """Its newest service deployment, where that goes on."""
+        newest = next(iter(self.service_deployments), None)
+        return newest if newest and newest.is_underway else None
+
+    @property
+    def withdrawn(self) -> ServiceDeployment | None:
+        """Its newest service deployment, where ECS takes it back or has done so."""
+        newest = next(iter(self.service_deployments), None)
+        return newest if newest and newest.is_rolled_back else None
+
+    def with_service_deployments(self, found: Sequence[ServiceDeployment]) -> Service:
+        """The same service with the rollout state of its deployments as its service deployments give it."""
+        by_id = {each.deployment_id: each for each in found}
+        judged = tuple(
+            replace(each, rollout=known.rollout, rollout_reason=known.why or each.rollout_reason)
+            if (known := by_id.get(each.id)) and each.rollout != "FAILED"
+            else each
+            for each in self.deployments
+        )
+        return replace(self, deployments=judged, service_deployments=deployments.newest_first(found))
+
+    @property
     def rolled_back(self) -> bool:
-        """Whether the PRIMARY deployment is the result of the circuit breaker's rollback."""
+        """Whether the PRIMARY deployment is the result of a rollback, by the circuit breaker or a person."""
         primary = self.primary
         if primary is None:
             return False
+        if self.withdrawn and self.withdrawn.deployment_id != primary.id:
+            return True
         has_event = any(f"rolling back to deployment {primary.id}" in event.message for event in self.events)
         return has_event or "rolling back" in primary.rollout_reason
 
@@ -166,6 +205,27 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's name and tags.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
+    """
+
+    name: str
+    tags: dict[str, str]
+
+
+def describe_clusters(client: ECSClient, names: Sequence[str]) -> tuple[Cluster, ...]:
+    """Read at most a hundred clusters with their tags, without those that are deleted."""
+    answer = client.describe_clusters(clusters=list(names), include=["TAGS"])
+    return tuple(
+        Cluster(raw["clusterName"], {tag["key"]: tag["value"] for tag in raw.get("tags", ())})
+        for raw in answer["clusters"]
+        if raw.get("status", "ACTIVE") == "ACTIVE"
+    )
+
+
 def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
     """Names of a cluster's services; None where the cluster does not exist."""
     pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
@@ -193,7 +253,8 @@ def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: s
     if revision:
         request["taskDefinition"] = revision
     answer = client.update_service(**request)
-    return next(_deployment(raw) for raw in answer["service"]["deployments"] if raw["status"] == "PRIMARY")
+    # With another strategy than ROLLING, the newest need not be PRIMARY yet.
+    return max(map(_deployment, answer["service"]["deployments"]), key=lambda each: each.created)
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
@@ -238,6 +299,7 @@ def _service(raw: Any) -> Service:
         ),
         execute=bool(raw.get("enableExecuteCommand")),
         launch_type=raw.get("launchType", ""),
+        configuration=deployments.configuration_from(raw.get("deploymentConfiguration") or {}),
     )
 
 

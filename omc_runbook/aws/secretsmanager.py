@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import DENIED, THROTTLED, code_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+
+DEFAULT_POLICY = "default"
+"""The name of the resource policy that people attach; AWS services attach others."""
+
+RESOURCE_POLICY = "the secret's resource policy"
+
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+"""The domains of AWS's public endpoints."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A copy of a secret that Secrets Manager keeps: its region or ARN, and how replication to it goes.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html
+    """
+
+    location: str
+    status: str
+    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +59,30 @@ class Secret:
     stages: dict[str, tuple[str, ...]]
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    owning_service: str = ""
+    """The AWS service that manages the secret, such as rds."""
+    partner: str = ""
+    """The partner that holds a managed external secret (`Type`)."""
+    replicas: tuple[Replica, ...] = ()
+    """Its replicas in other regions and accounts."""
+    primary: Replica | None = None
+    """The secret that this one is a replica of, in another region (its status is "" then) or account."""
 
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where none has it."""
         return next((version for version, stages in self.stages.items() if stage in stages), "")
+
+
+@dataclass(frozen=True)
+class ListedSecret:
+    """A secret in the list of all: its name, its ARN and its tags.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretListEntry.html
+    """
+
+    name: str
+    arn: str
+    tags: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -79,7 +120,41 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
         description=answer.get("Description", ""),
+        owning_service=answer.get("OwningService", ""),
+        partner=answer.get("Type", ""),
+        replicas=_replicas(answer),
+        primary=_primary(answer),
     )
+
+
+def list_secrets(client: SecretsManagerClient) -> tuple[ListedSecret, ...]:
+    """The region's secrets with their tags, without those that are scheduled for deletion."""
+    pages = client.get_paginator("list_secrets").paginate(PaginationConfig={"PageSize": 100})
+    return tuple(
+        ListedSecret(entry["Name"], entry["ARN"], {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
+        for page in pages
+        for entry in page["SecretList"]
+    )
+
+
+def _replicas(answer: Mapping[str, Any]) -> tuple[Replica, ...]:
+    regions = tuple(
+        Replica(entry["Region"], entry["Status"], entry.get("StatusMessage", ""))
+        for entry in answer.get("ReplicationStatus", ())
+    )
+    accounts = tuple(
+        Replica(entry["ReplicaSecretARN"], entry["ReplicationStatus"], entry.get("StatusMessage", ""))
+        for entry in answer.get("CrossAccountReplicas", ())
+    )
+    return regions + accounts
+
+
+def _primary(answer: Mapping[str, Any]) -> Replica | None:
+    other_account, region = answer.get("CrossAccountPrimary"), answer.get("PrimaryRegion", "")
+    if other_account:
+        status, message = other_account["ReplicationStatus"], other_account.get("StatusMessage", "")
+        return Replica(other_account["PrimarySecretARN"], status, message)
+    return Replica(region, "") if region not in ("", answer["ARN"].split(":")[3]) else None
 
 
 def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...]:
@@ -126,15 +201,48 @@ def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", ver
     return Value(answer["VersionId"], None if text is None else Masked(text, "the secret"))
 
 
-def get_resource_policy(client: SecretsManagerClient, secret_id: str) -> PolicyDocument | None:
-    """Read the policy attached to a secret; None where there is none."""
+def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY) -> PolicyDocument | None:
+    """Read one of the policies attached to a secret; None where there is none of this name.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetResourcePolicy.html
+    """
+    # Without a name it is the default policy, and the name is unknown to older emulators.
+    which = {} if name == DEFAULT_POLICY else {"PolicyName": name}
     try:
-        text = client.get_resource_policy(SecretId=secret_id).get("ResourcePolicy")
+        text = client.get_resource_policy(SecretId=secret_id, **which).get("ResourcePolicy")
     except ClientError as error:
         if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException"):
             return None
         raise
-    return PolicyDocument("the secret's resource policy", "resource", json.loads(text)) if text else None
+    label = RESOURCE_POLICY if name == DEFAULT_POLICY else f"the secret's resource policy {name}"
+    return PolicyDocument(label, "resource", json.loads(text)) if text else None
+
+
+def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocument, ...]:
+    """Read the policies attached to a secret beside the default one; () where the secret does not exist.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListResourcePolicies.html
+    """
+    names, token = list[str](), dict[str, str]()
+    while True:
+        try:
+            answer = client.list_resource_policies(SecretId=secret_id, **token)
+        except ClientError as error:
+            if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException") or _lacks_call(client, error):
+                return ()
+            raise
+        names += [entry["PolicyName"] for entry in answer["ResourcePolicies"]]
+        if not answer.get("NextToken"):
+            break
+        token = {"NextToken": answer["NextToken"]}
+    policies = (get_resource_policy(client, secret_id, name) for name in names if name != DEFAULT_POLICY)
+    return tuple(policy for policy in policies if policy)
+
+
+def _lacks_call(client: Any, error: ClientError) -> bool:
+    """Whether an emulator has no such call, and so one policy for each secret."""
+    is_aws = (urlsplit(client.meta.endpoint_url).hostname or "").endswith(AWS_DOMAINS)
+    return not is_aws and code_of(error) not in DENIED | THROTTLED
 
 
 def create(

@@ -134,6 +134,14 @@ class Clients:
         return str(self("secretsmanager").meta.endpoint_url)
 
 
+def configured_region(profile: str = "") -> str:
+    """The region of the caller's AWS configuration, "" where it has none; of no profile where that does not exist."""
+    try:
+        return boto3.Session(profile_name=profile or None).region_name or ""
+    except ProfileNotFound:
+        return ""
+
+
 def code_of(error: ClientError) -> str:
     """The error's code without the "#" prefix that some services add."""
     return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2] or _status_of(error)

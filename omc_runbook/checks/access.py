@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
 from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
-from omc_runbook.iam.policy import extend, trusts
+from omc_runbook.iam.policy import extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
@@ -64,11 +66,24 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if verdict.decision == "unknown" and not refused:
                 yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
             elif verdict.decision != "allowed":
+                context = _context_of_ecs(snapshot)
+                conditions = refusing_conditions(permissions.role.trust, ECS_TASKS, context)
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
+                    *(
+                        f"{label} names {ECS_TASKS}, and its Condition refuses it: {json.dumps(condition)}."
+                        for label, condition in conditions.items()
+                    ),
                     *(stop.sentence for stop in refused[:1]),
                 )
-                if verdict.decision == "explicit-deny":
+                if conditions and verdict.decision == "implicit-deny":
+                    sent = (
+                        f"aws:SourceAccount {context['aws:SourceAccount']} and aws:SourceArn {context['aws:SourceArn']}"
+                    )
+                    remedy = remedies.advise(
+                        f"Correct the Condition of {' and '.join(conditions)} in {name}: ECS calls with {sent}."
+                    )
+                elif verdict.decision == "explicit-deny":
                     remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
                 else:
                     service = {"Service": ECS_TASKS}
@@ -167,8 +182,17 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
             )
         elif verdict.decision in ("explicit-deny", "unknown"):
+            foreign = [
+                policy.name.removeprefix(f"{RESOURCE_POLICY} ")
+                for policy in snapshot.other_resource_policies
+                if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
+            ]
             write = remedies.put_resource_policy(snapshot.environment.names)
-            remedy = remedies.advise(f"Correct the statement with {write.command}")
+            remedy = remedies.advise(
+                f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
+                if foreign
+                else f"Correct the statement with {write.command}"
+            )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
                 *(stop.sentence for stop in refused[:1]),
@@ -248,7 +272,7 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
-        remedy = remedies.redeploy(snapshot.environment.names, stops[0].service.name)
+        remedy = remedies.start_tasks(snapshot.environment.names, stops[0].service)
         services = frozenset(stop.service.name for stop in stops)
         yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
 

@@ -47,6 +47,8 @@ class Evidence:
     services: frozenset[str] = frozenset()
     severity: Severity | None = None
     """Set where it differs from the check's usual one."""
+    hindered_by: tuple[Hinders, ...] | None = None
+    """Set where the facts leave fewer causes than the check has."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             evidence=answer.facts,
             remedy=_remedy(check, answer.remedy, snapshot.environment),
             services=answer.services,
+            hindered_by=answer.hindered_by,
         )
         for answer in answers
         if isinstance(answer, Evidence)

@@ -5,21 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence
 from omc_runbook.checks.key_demand import (
     missing_keys,
+    plain_logins,
     referenced_keys,
     referring_services,
     services_reading,
     successions,
 )
 from omc_runbook.checks.registry import Family
+from omc_runbook.masking.defects import CheckId, Defect, find_defect
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
-from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.model import letters
+from omc_runbook.model.catalogue import (
+    variable_of,
+)
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -125,7 +133,12 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's spelling differs from what tasks reference."""
     for key, similar in missing_keys(snapshot).items():
         if similar and similar.casefold() != key.casefold():
-            yield _referenced(snapshot, key, f"The current version has {similar}, which no task references.", similar)
+            other = letters.spell(similar)
+            fact = f"The current version has {other}, which no task references."
+            if letters.look_alike(key, similar):
+                odd = " and ".join(filter(None, map(letters.describe, (key, similar))))
+                fact = f"The current version has {other}, which only looks like {letters.spell(key)}: one has {odd}."
+            yield _referenced(snapshot, key, fact, similar)
 
 
 @check(
@@ -163,12 +176,50 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
     for member in _members(snapshot):
-        if member.key not in referenced | similar:
+        if member.key in referenced | similar:
+            continue
+        if newer := _newer_revision(snapshot, member.key):
+            service, definition = newer
+            fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
+            yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
+        else:
+            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
+            remark = _why_harmless(snapshot, member)
             yield Evidence(
                 member.key,
-                (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),
+                (fact, *filter(None, [remark])),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
+                severity="info" if remark else None,
             )
+
+
+def _why_harmless(snapshot: Snapshot, member: Member) -> str:
+    """Why no task misses an unreferenced key: its variable is plain, or it is empty; "" where one may miss it."""
+    keys = snapshot.environment.keys
+    variable = variable_of(member.key, keys)
+    containers = [
+        (definition, container)
+        for service in snapshot.consumers
+        if (definition := snapshot.definition(service.task_definition_arn))
+        for container in definition.containers
+        if variable in container.environment
+    ]
+    if containers:
+        labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
+        return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    is_required = member.key in keys and keys[member.key].required
+    return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
+
+
+def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:
+    """The first service whose family has a newer revision that refers to a key, with that revision."""
+    for service in snapshot.consumers:
+        current = snapshot.definition(service.task_definition_arn)
+        for newest in snapshot.newest_revisions if current else ():
+            keys = {injection.reference.key for _, injection in snapshot.own_injections(newest)}
+            if current and newest.family == current.family and newest.revision > current.revision and key in keys:
+                return service, newest
+    return None
 
 
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
@@ -236,10 +287,8 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if entry and entry.required and member.kind == "string" and member.injected.is_empty:
-            yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
+    for member, _ in _defective(snapshot, "empty"):
+        yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
 
 
 @check(
@@ -253,10 +302,9 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
-    for member in _relevant_members(snapshot):
-        if member.injected.matches(TEMPLATE_DEFAULT):
-            fact = f"{member.key} has the template's default: the application refuses to start with it."
-            yield _about(snapshot, member.key, fact)
+    for member, _ in _defective(snapshot, "changethis"):
+        fact = f"{member.key} has the template's default: the application refuses to start with it."
+        yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -270,12 +318,11 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
-    for member in _relevant_members(snapshot):
-        if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
-            entry = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} is a placeholder of Terraform or a template, which is public."
-            grave = (entry and entry.required) or _is_refused(snapshot, member)
-            yield _about(snapshot, member.key, fact, "error" if grave else "warning")
+    for member, defect in _defective(snapshot, "placeholder"):
+        entry = snapshot.environment.keys.get(member.key)
+        fact = f"{member.key} {defect.sentence}: templates and Terraform's code that have it are no secrets."
+        grave = (entry and entry.required) or defect.is_refused
+        yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
 @check(
@@ -287,11 +334,9 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if entry and entry.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
-            fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
-            yield _about(snapshot, member.key, fact)
+    for member, _ in _defective(snapshot, "url-chars"):
+        fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
+        yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -304,13 +349,79 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if member.kind != "string" or (entry and entry.in_url) or member.injected.matches(SEVERAL_LINES):
+    for member, defect in _defective(snapshot, "white-space"):
+        fact = f"{member.key} begins or ends with white space, often a pasted line break."
+        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+
+
+@check(
+    "wrong-form",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key",
+    hinders="value",
+)
+def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value lacks the form that its key has to have."""
+    misplaced = {key for pair in _exchanged(snapshot) for key in pair}
+    for member, defect in _defective(snapshot, "wrong-form"):
+        if member.key in misplaced:
             continue
-        if member.injected.matches(EDGE_SPACE):
-            fact = f"{member.key} begins or ends with white space, often a pasted line break."
-            yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
+        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
+        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+
+
+@check(
+    "bad-copy",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no value has quotes, a name, an escape or an invisible character of a bad copy",
+    hinders="value",
+)
+def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value was not copied as it was issued."""
+    for member, defect in _defective(snapshot, "bad-copy"):
+        yield _about(snapshot, member.key, f"{member.key} {defect.sentence}{_refusal(defect)}.")
+
+
+@check(
+    "values-exchanged",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other",
+    hinders="value",
+)
+def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Two keys have each other's value."""
+    for pair in _exchanged(snapshot):
+        for key, other in (pair, pair[::-1]):
+            fact = f"{key} has what {other} should have, and {other} has what {key} should have."
+            services = services_reading(snapshot, key) | services_reading(snapshot, other)
+            yield Evidence(key, (fact,), remedies.update(snapshot.environment, ",".join(pair)), services)
+
+
+@check(
+    "address-differs",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: each address has the password of its own key",
+    hinders="value",
+)
+def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
+    """An address has another password than the key of its login."""
+    document = snapshot.current.document if snapshot.current else None
+    relevant = {member.key for member in _relevant_members(snapshot)}
+    plain = plain_logins(snapshot)
+    for mismatch in find_mismatches(document, snapshot.environment.keys, plain) if document else ():
+        if mismatch.address not in relevant:
+            continue
+        doubt = (
+            "" if mismatch.is_same_login else " The login of the key is unknown: if it is another, both may be right."
+        )
+        fact = f"The password in {mismatch.address} is not the value of {mismatch.password}.{doubt}"
+        remedy = remedies.update(snapshot.environment, f"{mismatch.address},{mismatch.password}")
+        severity: Severity = "error" if mismatch.is_same_login else "warning"
+        yield Evidence(mismatch.address, (fact,), remedy, services_reading(snapshot, mismatch.address), severity)
 
 
 @check(
@@ -318,16 +429,19 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=KEY_NEEDS,
     severity="warning",
     looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no secret value is a common word, a date or a short number",
+    ruled_out_by="GetSecretValue: no secret value is short, a common word, a date or a pattern",
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret value is a common word, a date or a short number."""
+    """A secret value is short or easy to guess."""
     for member in _relevant_members(snapshot):
-        is_chosen = not _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT)
-        plain = is_chosen and member.kind in ("string", "number", "boolean")
-        if plain and is_secret(member.key) and is_common_value(member.injected):
+        defect = _defect(snapshot, member)
+        if member.kind not in ("string", "number", "boolean") or (defect and defect.check != "weak"):
+            continue
+        if is_secret(member.key) and is_common_value(member.injected):
             fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."
             yield _about(snapshot, member.key, fact)
+        elif defect:
+            yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
 
 
 @check(
@@ -349,7 +463,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
-        if before and _is_placeholder(member) and not _is_placeholder(before):
+        if before and _is_placeholder(snapshot, member) and not _is_placeholder(snapshot, before):
             facts = (
                 describe(write),
                 f"{member.key} is a placeholder now, and a value in the previous version.",
@@ -372,15 +486,34 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
             yield _about(snapshot, member.key, fact)
 
 
-def _is_refused(snapshot: Snapshot, member: Member) -> bool:
-    """Whether a value lacks the form that the application requires."""
+def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
+    """What is wrong with a member's text; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
-    form = FORMS.get(entry.form) if entry else None
-    return form is not None and not member.injected.matches(form)
+    return find_defect(member.injected, member.key, entry) if member.kind == "string" else None
 
 
-def _is_placeholder(member: Member) -> bool:
-    return member.kind == "string" and member.injected.matches(PLACEHOLDER)
+def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
+    """The members that matter and have the defect of a check."""
+    for member in _relevant_members(snapshot):
+        if (defect := _defect(snapshot, member)) and defect.check == check_id:
+            yield member, defect
+
+
+def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    document = snapshot.current.document if snapshot.current else None
+    previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    relevant = {member.key for member in _relevant_members(snapshot)}
+    pairs = exchanged(document, snapshot.environment.keys, previous.document if previous else None) if document else ()
+    return tuple(pair for pair in pairs if relevant.intersection(pair))
+
+
+def _refusal(defect: Defect) -> str:
+    return ": the application refuses to start with it" if defect.is_refused else ""
+
+
+def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
+    defect = _defect(snapshot, member)
+    return defect is not None and defect.check in ("placeholder", "changethis")
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:
@@ -401,6 +534,10 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
+    if instead and key not in environment.keys and instead in referenced_keys(snapshot):
+        correct = remedies.register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
+        remedy = remedies.by("troubleshoot", environment, correct)
+        return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)

@@ -8,10 +8,12 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import Evidence, Hinders, Uncertain
+from omc_runbook.checks.other_names import find_names, found_instead
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
+from omc_runbook.messages.phrases import Kind
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -20,6 +22,18 @@ from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
+
+CAUSES: dict[Kind, tuple[Hinders, ...]] = {
+    "secrets": ("secret", "calls"),
+    "image": ("tasks", "calls"),
+    "log": ("tasks", "calls"),
+    "volume": ("tasks",),
+    "start": ("tasks",),
+    "memory": ("tasks",),
+    "exit": ("value", "tasks"),
+    "health-check": ("value", "tasks"),
+}
+"""What can be wrong where tasks fail in one way."""
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
@@ -39,19 +53,20 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
         near = "." if unread else nearest(names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
-        yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
+        remedy = find_names(snapshot) or remedies.advise("Set cluster in runbook.toml.")
+        yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy)
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(
             names.service,
-            (f"ListServices: {fact}",),
-            remedies.advise("Correct the parameter service, or service in runbook.toml."),
+            (f"ListServices: {fact}", *found_instead(snapshot)),
+            find_names(snapshot) or remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
 
 
 @check(
     "rollout-stuck",
-    needs=("services", "tasks"),
+    needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
@@ -70,12 +85,12 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+            yield _failed_rollout(snapshot, service, facts, severity)
 
 
 @check(
     "breaker-rollback",
-    needs=("services", "tasks"),
+    needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
@@ -87,15 +102,44 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     for service in snapshot.consumers:
         for deployment in service.deployments:
             if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
+                withdrawn = service.withdrawn
+                id, state, reason = (
+                    (withdrawn.deployment_id, withdrawn.status, withdrawn.why)
+                    if withdrawn
+                    else (deployment.id, deployment.rollout, deployment.rollout_reason)
+                )
                 facts = (
-                    f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
-                    f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
+                    f"Deployment {id} of {service.name} is {state}: {reason.rstrip('.') or 'no reason given'}.",
                     "A rollback restores the former task definition, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+                yield _failed_rollout(snapshot, service, facts, severity)
                 break
+
+
+@check(
+    "deployment-paused",
+    needs=("services", "service_deployments"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServiceDeployments: no lifecycle hook is AWAITING_ACTION",
+)
+def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A deployment waits for a person."""
+    for service in snapshot.consumers:
+        underway = service.underway
+        hook = underway.pause if underway else None
+        if underway and hook:
+            until = f" until {hook.expires:%Y-%m-%d %H:%M} UTC, then {hook.timeout_action}" if hook.expires else ""
+            facts = (
+                f"Deployment {underway.deployment_id} of {service.name} waits at {underway.stage}, hook {hook.id},"
+                f" for ContinueServiceDeployment{until}.",
+                "Until it ends, tasks of the old revision serve, and need the value that they have.",
+            )
+            remedy = remedies.advise(remedies.continue_deployment(underway.region, underway.arn, hook.id))
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 
 @check(
@@ -109,6 +153,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
         "task-exits",
         "rollout-stuck",
         "breaker-rollback",
+        "deployment-paused",
         "suffix-stale",
         "desired-zero",
         "external-controller",
@@ -134,10 +179,16 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *author_of_version(snapshot),
                 *stale_evidence(snapshot, service),
             )
-            remedy = remedies.renew_tasks(snapshot.environment, service.name)
+            if service.desired and not service.has_room:
+                facts += (
+                    f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
+                    f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced.",
+                )
+            remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
-                facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
+                stage = f" ({service.underway.progress})" if service.underway else ""
+                facts += (f"Deployment {service.primary.id} has started since and is replacing them{stage}.",)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_replacing else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
@@ -146,6 +197,34 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
+
+
+@check(
+    "lone-task",
+    needs=("secret", "versions", "task_definitions", "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
+)
+def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A task outside the services has an old value of the secret, and no deployment replaces it."""
+    names = snapshot.environment.names
+    for task in snapshot.lone_tasks:
+        definition = snapshot.definition(task.task_definition_arn)
+        if freshness.of(snapshot, task) == "stale" and definition:
+            keys = ", ".join(sorted(freshness.changed_keys(snapshot, task) or ()))
+            starter = f", started by {task.deployment_id}" if task.deployment_id else ""
+            facts = (
+                f"Task {task.id[:8]} of {definition.label} runs outside the services{starter}, and read the secret"
+                " before AWSCURRENT last moved.",
+                f"Keys whose value differs: {keys}." if keys else "Which of its keys differ cannot be told.",
+            )
+            stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
+            remedy = remedies.advise(
+                f"Let it end, or stop it and run it again as it was run: {command('aws', 'ecs', *stop)}"
+            )
+            yield Evidence(task.id[:8], facts, remedy)
 
 
 @check(
@@ -160,9 +239,15 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
-            facts = (f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",)
+            facts: tuple[str, ...] = (
+                f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
+            )
             remedy = remedies.scale(snapshot.environment.names, service.name)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+            declared = snapshot.declared.find(service.name) if snapshot.declared else None
+            is_meant = declared is not None and declared.desired == 0
+            if declared and is_meant:
+                facts += (f"Terraform sets desired_count = 0 ({declared.desired_source}).",)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_meant else None)
 
 
 @check(
@@ -177,7 +262,7 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     """An external deployment controller replaces the tasks."""
     for service in snapshot.consumers:
         if service.controller == "EXTERNAL":
-            yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
+            yield _controlled(snapshot, service)
 
 
 @check(
@@ -192,7 +277,24 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
-            yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
+            yield _controlled(snapshot, service)
+
+
+def _failed_rollout(
+    snapshot: Snapshot, service: Service, facts: tuple[str, ...], severity: Severity | None
+) -> Evidence:
+    """A rollout whose tasks failed; how they did says which faults can be its cause."""
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
+    known = [CAUSES.get(stop.kind) for stop in stops]
+    causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    return Evidence(
+        service.name,
+        facts,
+        log_of(snapshot, service),
+        frozenset({service.name}),
+        severity,
+        causes if stops and all(known) else None,
+    )
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
@@ -218,9 +320,11 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a recent deployment, begun after the secret changed and without a failed task, is replacing tasks."""
     primary, since = service.primary, freshness.current_since(snapshot)
-    if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
+    # Without its rollout state, another deployment beside it shows that it goes on.
+    is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
+    if primary is None or since is None or primary.failed or not (primary.rollout == "IN_PROGRESS" or is_unread):
         return False
-    lately = max(since[1], snapshot.taken - PATIENCE)
+    lately = max(since[1], snapshot.taken - PATIENCE - service.configuration.bake)
     return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)
 
 
@@ -234,8 +338,9 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def _controlled(snapshot: Snapshot, service: Service, way: str) -> Evidence:
+def _controlled(snapshot: Snapshot, service: Service) -> Evidence:
     facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
     names = snapshot.environment.names
+    way = remedies.CONTROLLED[service.controller]
     remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))

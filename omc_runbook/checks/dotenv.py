@@ -55,14 +55,22 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     template = workstation.checkout.template
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
+        unlink = ""
+        if workstation.dangling_target:
+            facts = [f"{workstation.path} is a link to {workstation.dangling_target}, which does not exist."]
+            # cp writes through no dangling link.
+            unlink = f"{command('rm', workstation.path)} && "
         facts += [
             f"{stray} exists, but nothing started at the top of the repository reads it."
             for stray in workstation.stray_files
         ]
         private = command("chmod", "600", workstation.path)
         copy = command("cp", workstation.path.with_name(template.file.name), workstation.path) if template else ""
+        if template and template.file.name == workstation.path.name:
+            copy = command("git", "-C", workstation.checkout.root, "checkout", "HEAD", "--", workstation.path.name)
         move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
-        remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
+        copy = f"{unlink}{copy} && {private}" if copy else ""
+        remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
     paths = workstation.dotenv_paths

@@ -9,16 +9,20 @@ from dataclasses import replace
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
+from omc_runbook.checks.variable_drift import OF_AWS, VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.readers import EnvironmentRead
 from omc_runbook.repository.settings import CONFIG
+from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
+from omc_runbook.terraform.initial_value import find_own
 
 check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
 CHECKOUT = "checkout"
@@ -186,6 +190,100 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
+@check(
+    "unprovided",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="each secret that the code asks os.environ for is in a file or a task definition",
+)
+def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The code asks for a secret that nothing provides"""
+    checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
+    reads: dict[str, list[EnvironmentRead]] = {}
+    for read in checkout.environment_reads:
+        if locations.is_secret(read.variable) and not _is_of_others(read.variable):
+            reads.setdefault(read.variable, []).append(read)
+    for variable, lines in reads.items():
+        if locations.is_provided(variable):
+            continue
+        facts = [
+            f"{read.file}, line {read.line} asks the environment for {variable}"
+            f"{', with a default in the code' if read.has_default else ''}."
+            for read in lines
+        ]
+        files = f"Settings, {_template(snapshot)}, Compose, workflows and Terraform"
+        facts.append(f"{files} have no {variable}, and neither have the task definitions and the secret.")
+        if locations.is_blind:
+            yield Uncertain(variable, (*facts[:-1], "Whether tasks get it is unknown: see what could not be read."))
+            continue
+        hand = f"Give {variable} to the container from the secret, or remove the code that asks for it."
+        has_default = all(read.has_default for read in lines)
+        remedy = Remedy(hand)
+        if _IDENTIFIER.fullmatch(variable) and checkout.template:
+            parameters = {"repository": str(checkout.root), "key": variable}
+            remedy = remedies.by("add_key", snapshot.environment, remedy, **parameters)
+        yield Evidence(variable, tuple(facts), remedy, severity="info" if has_default else None)
+
+
+@check(
+    "initial-lacks",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="info",
+    looks_like=("file-behind",),
+    ruled_out_by="Terraform's aws_secretsmanager_secret_version has each key that containers reference",
+)
+def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Terraform's initial value of the secret lacks a key that its containers reference"""
+    checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
+    defined = (key for (container, _), key in locations.defined.items() if container in locations.shared)
+    referenced = {key for key in (*defined, *locations.declared.values()) if key}
+    # key-missing and terraform-ahead report a key that the secret itself lacks.
+    referenced &= locations.keys if locations.keys is not None else referenced
+    for value in find_own(checkout.initial_values, referenced):
+        for key in sorted(referenced - {*value.keys}):
+            fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
+            yield Evidence(
+                key,
+                (
+                    f"{fact}, so that tasks of a new environment do not start."
+                    if value.is_protected
+                    else f"{fact}, and no ignore_changes protects it: the next apply removes {key} from the secret.",
+                ),
+                Remedy(f"Add {key} with a placeholder there."),
+                severity=None if value.is_protected else "warning",
+            )
+
+
+@check(
+    "list-lacks",
+    needs=(CHECKOUT,),
+    severity="info",
+    looks_like=("variable-not-read",),
+    ruled_out_by="each list of variables in workflows and Compose files has what Settings requires",
+)
+def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A list of variables in a workflow or a Compose file lacks a secret that Settings requires"""
+    checkout = _checkout(snapshot)
+    locations = VariableLocations(snapshot, checkout)
+    required = {name for name in locations.required if locations.is_secret(name)}
+    application = checkout.compose.application() if checkout.compose else None
+    files = [file.name for file in checkout.compose.files] if checkout.compose else []
+    for variables in checkout.lists_with({name for name in checkout.reads if locations.is_secret(name)}):
+        # compose-lacks reports the application's own service.
+        if application and variables.owner == application.name and variables.file in files:
+            continue
+        for name in sorted(required - {*variables.variables}):
+            location = f"{variables.file}, line {variables.line}"
+            fact = f"{location}: {variables.owner} has other secrets of Settings, and no {name}."
+            yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Add {entry_of(variables, name)} there."))
+
+
+def _is_of_others(variable: str) -> bool:
+    """Whether a variable is AWS's own, or of a frontend's build."""
+    return variable.startswith(OF_AWS) or is_frontend(variable)
+
+
 def _chdir(snapshot: Snapshot) -> str:
     """Terraform's -chdir option, where the checkout has the guide's layout; else nothing."""
     checkout, guide = _checkout(snapshot), "infrastructure/terraform"
@@ -291,7 +389,7 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
     # It gives key and variable one name, and needs a template.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}
-    if row.settings == ELSEWHERE or any(obstacles):
+    if row.settings == ELSEWHERE or any(obstacles) or is_frontend(row.variable):
         return {}
     parameters = {
         "repository": str(checkout.root),

@@ -45,7 +45,7 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             service.name,
             facts,
-            remedies.enable_execute(snapshot.environment.names, service.name),
+            remedies.enable_execute(snapshot.environment.names, service),
             frozenset({service.name}),
         )
 
@@ -159,7 +159,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
             f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
             f" of {service.name}.",
         )
-        remedy = remedies.redeploy(snapshot.environment.names, service.name)
+        remedy = remedies.start_tasks(snapshot.environment.names, service)
         yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 

@@ -36,6 +36,11 @@ def find(id: str, family: str = "") -> Check | None:
     return registry.find(id, family)
 
 
+def every_id() -> frozenset[str]:
+    """The ids of all checks."""
+    return frozenset(check.id for check in registry.checks_of(*ENVIRONMENT, *REPOSITORY, *MACHINE))
+
+
 def symptom(id: str, family: str = "") -> str:
     """How a person would report the fault: cannot-read, not-updating, exec-fails or local; "" of an unknown id."""
     check = find(id, family)

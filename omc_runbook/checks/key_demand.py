@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
+from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -81,6 +82,13 @@ def referring_services(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(demand.service.name for demand in secret_demands(snapshot))
 
 
+def plain_logins(snapshot: Snapshot) -> dict[str, str]:
+    """The plain variables of the consumers' containers that say who logs in where, such as POSTGRES_USER."""
+    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    containers = (container for definition in definitions if definition for container in definition.containers)
+    return dict(reversed([login for container in containers for login in container.logins]))
+
+
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     """The content of the version that a reference names, else of the current one; None where it was not read."""
     ref = demand.injection.reference
@@ -102,7 +110,8 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            similar[key] = _similar(key, spare)
+            alike = [other for other in content.document.keys if _looks(other) == _looks(key)]
+            similar[key] = alike[0] if alike else _similar(key, spare)
     return similar
 
 
@@ -114,6 +123,10 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     for demand in secret_demands(snapshot):
         names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
     return frozenset(names - {""})
+
+
+def _looks(key: str) -> str:
+    return letters.skeleton(key).casefold()
 
 
 def _similar(key: str, spare: list[str]) -> str:

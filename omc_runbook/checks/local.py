@@ -10,11 +10,11 @@ from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.masking.strength import digits_of_guesses
+from omc_runbook.masking.strength import digits_of_guesses, required_digits
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -22,11 +22,6 @@ from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
-"""Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
-that signs, and a key that a provider issues."""
-SIGNING = 32
-"""Minimum characters of a signing key in the catalogue."""
 LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""
 NEAR = 0.87
@@ -135,7 +130,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
-        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < _least(key):
+        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < required_digits(key):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
             yield Evidence(name, (fact,), _renew(workstation, name))
 
@@ -187,6 +182,44 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 @check(
+    "url-chars",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no value that becomes a part of a URL has a character that ends its part",
+    because_of=("duplicate-variable",),
+    per_subject=True,
+)
+def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value breaks the URL that the application builds with it"""
+    workstation = workstation_of(snapshot)
+    locations, loaded = workstation.raw_url_parts, workstation.settings_result
+    broken = dict(reversed(loaded.broken)) if loaded else {}
+    excluded = misread_names(workstation)
+    for name in dict.fromkeys((*locations, *broken)):
+        value = workstation.value(workstation.dotenv_name(name))
+        if value is None or name in excluded or not (is_value(value) or name in broken):
+            continue
+        facts = []
+        if name in locations and value.matches(URL_BREAKERS):
+            where = locations[name]
+            facts.append(f"{name} has a character such as / @ : #, and {where} puts it into a URL as it is.")
+        if name in broken:
+            facts.append(
+                f"With this {name} the property {broken[name]} of Settings raises an error, with another value it"
+                " does not."
+            )
+        if facts:
+            key = workstation.key_of(name)
+            renew = (
+                _renew(workstation, name)
+                if key or workstation.is_secret(name)
+                else Remedy(f"Correct {name} in {workstation.path}.")
+            )
+            escape = "Or let the application escape it with urllib.parse.quote(…, safe='')."
+            yield Evidence(name, tuple(facts), Remedy(f"{renew.command} {escape}"))
+
+
+@check(
     "reused",
     needs=(DOTENV, SHARED),
     looks_like=("dotenv-exposed",),
@@ -201,12 +234,6 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
-
-
-def _least(key: Key | None) -> float:
-    if key and key.generate and key.weak_below >= SIGNING:
-        return SIGNED
-    return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
@@ -319,7 +346,8 @@ def _source(workstation: Workstation, name: str) -> str:
 def _renew(workstation: Workstation, name: str) -> Remedy:
     key = workstation.key_of(name)
     # Base64's + and / would break a URL that contains the value.
-    kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""
+    is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
+    kind = "hex-32" if is_in_url and (key is None or not key.obtain_from) else key.generate if key else ""
     how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
     source = f"Get a new one from {key.obtain_from}" if key and key.obtain_from else "Generate a new one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""

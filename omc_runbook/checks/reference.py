@@ -10,7 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
 from omc_runbook.checks.registry import Family
-from omc_runbook.model import value_from
+from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.findings import Remedy
@@ -116,7 +116,9 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
-    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
+    others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
+    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
+    others.pop(name, None)
     for demand in all_demands(snapshot):
         ref = demand.injection.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
@@ -253,9 +255,53 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
         names = [injection.variable for injection in demand.container.secrets]
         if demand.injection.variable in demand.container.environment:
             fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
-            yield _about(snapshot, demand, fact)
+            remedy = remedies.advise(f"Remove {demand.injection.variable} from environment, and deploy the revision.")
+            yield _about(snapshot, demand, fact, remedy)
         elif names.count(demand.injection.variable) > 1:
-            yield _about(snapshot, demand, f"{demand.injection.variable} occurs twice in the container's secrets.")
+            fact = f"{demand.injection.variable} occurs twice in the container's secrets."
+            remedy = remedies.advise(f"Remove all but one {demand.injection.variable} from secrets, and deploy.")
+            yield _about(snapshot, demand, fact, remedy)
+
+
+@check(
+    "plain-secret",
+    needs=NEEDS,
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: no plain variable in environment has a secret's value",
+    hinders="",
+)
+def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret is a plain variable of the task definition."""
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        for container in definition.containers if definition and snapshot.own_injections(definition) else ():
+            injected = {injection.variable for injection in container.secrets}
+            for variable in container.plain_secrets:
+                if definition and variable not in injected:
+                    facts = (
+                        f"{definition.label}, container {container.name}: {variable} has its value in environment,"
+                        " and everybody who may call ecs:DescribeTaskDefinition can read it.",
+                        "A new value in the secret never reaches it.",
+                    )
+                    yield Evidence(
+                        f"{definition.label} {container.name} {variable}",
+                        facts,
+                        _move(snapshot, variable),
+                        frozenset({service.name}),
+                    )
+
+
+def _move(snapshot: Snapshot, variable: str) -> Remedy:
+    """Move a plain variable into the secret."""
+    document = snapshot.current.document if snapshot.current else None
+    by_hand = remedies.advise(
+        f"Give the secret {variable} with a new value, inject it by secrets[], and take it out of environment."
+    )
+    if document and document.get(variable):
+        return by_hand
+    return remedies.by("add_key", snapshot.environment, by_hand, key=variable)
 
 
 @check(
@@ -276,19 +322,31 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     }
     for demand, ref in _arns(snapshot):
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
-        what = f"Key {ref.key} is injected as {demand.injection.variable}"
+        names, variable = snapshot.environment.names, demand.injection.variable
+        what = f"Key {ref.key} is injected as {letters.spell(variable)}"
+        if odd := letters.describe(variable):
+            what += f", which has {odd}"
         if other := _owner(snapshot, demand):
-            yield _about(snapshot, demand, f"{what}, the variable of key {other}.")
+            # The name is right, and the reference another key's.
+            correct = remedies.register(names, f'"${{var.secrets_arn}}:{other}::"', variable)
+            yield _about(snapshot, demand, f"{what}, the variable of key {other}.", correct)
         elif former and former not in demand.definition.variables:
-            yield _about(snapshot, demand, f"{what}; {label}, the revision in service, injects it as {former}.")
+            fact = f"{what}; {label}, the revision in service, injects it as {former}."
+            yield _about(snapshot, demand, fact, remedies.rename(names, variable, former))
         elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
-            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which is not set.")
+            fact = f"{what}; {reader} reads {due}, which is not set."
+            yield _about(snapshot, demand, fact, remedies.rename(names, variable, due))
 
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The other key whose variable a reference sets; "" where it is the key's own, or nobody's."""
-    keys = snapshot.environment.keys
+    keys, mine = snapshot.environment.keys, demand.injection
+    if any(
+        (other.variable, other.reference.key) == (mine.reference.key, mine.variable) != (mine.variable, mine.variable)
+        for other in demand.container.secrets
+    ):
+        return mine.variable
     owner = {variable_of(key, keys): key for key in keys}.get(demand.injection.variable, "")
     return owner if demand.injection.reference.key in keys and owner != demand.injection.reference.key else ""
 
@@ -343,8 +401,13 @@ def _about(
     fact: str,
     remedy: Remedy | None = None,
 ) -> Evidence:
-    key = demand.injection.reference.key or demand.injection.variable
-    mend = remedy or remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"')
+    reference, keys = demand.injection.reference, snapshot.environment.keys
+    own_keys = [name for name in keys if variable_of(name, keys) == demand.injection.variable]
+    key = reference.key or next(iter(own_keys), demand.injection.variable)
+    arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
+    mend = remedy or remedies.register(
+        snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"', demand.injection.variable, arn
+    )
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
     return Evidence(
         demand.subject,

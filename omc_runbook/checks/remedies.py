@@ -7,11 +7,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.model.environment import GUIDE, Environment, Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
+CONTROLLED = {
+    "EXTERNAL": "create a task set: aws ecs create-task-set",
+    "CODE_DEPLOY": "start a CodeDeploy deployment: aws deploy create-deployment",
+}
+"""How new tasks are started where ECS refuses to, by deployment controller."""
 FROM_FILE = "file://secrets.json"
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
@@ -42,9 +48,11 @@ def restore(environment: Environment, to: str, from_: str) -> Remedy:
     return by("restore", environment, move_back(environment.names, to, from_), version=to)
 
 
-def renew_tasks(environment: Environment, service: str) -> Remedy:
-    """Start new tasks of every service with old values, and watch them, by the runbook."""
-    return by("rotate", environment, redeploy(environment.names, service), values_from="keep")
+def renew_tasks(environment: Environment, service: Service) -> Remedy:
+    """Start new tasks of every service with old values, and watch them, by the runbook where that may deploy."""
+    by_hand = start_tasks(environment.names, service)
+    is_possible = service.controller == "ECS" and service.has_room
+    return by("rotate", environment, by_hand, values_from="keep") if is_possible else by_hand
 
 
 def at_once(environment: Environment, remedy: Remedy) -> str:
@@ -58,6 +66,11 @@ def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: st
     base = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
     filled = {name: value for name, value in {**base, **parameters}.items() if value}
     return replace(by_hand, runbook=runbook, parameters=filled)
+
+
+def find_names(environment: Environment) -> Remedy:
+    """Find the environment's names in AWS and write them to runbook.toml."""
+    return Remedy(command("omc-runbook", "init", "-p", "environment", environment.name))
 
 
 def create_secret(names: Names) -> Remedy:
@@ -87,17 +100,37 @@ def move_back(names: Names, to: str, from_: str) -> Remedy:
     return _aws(names, "secretsmanager", *move, "--move-to-version-id", to, "--remove-from-version-id", from_)
 
 
-def register(names: Names, instead: str) -> Remedy:
-    """Correct a reference in Terraform and register a new revision."""
+def register(names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
+    """Correct a reference in Terraform and register a new revision; `arn` is what var.secrets_arn has to be."""
+    of, where = f" of {variable}" if variable else "", f", where var.secrets_arn is {arn}" if arn else ""
     return Remedy(
-        f"In infrastructure/terraform/modules/ecs/main.tf set valueFrom = {instead}, then terraform apply"
+        f"In infrastructure/terraform/modules/ecs/main.tf set valueFrom = {instead}{of}{where}, then terraform apply"
         f" (region {names.region})."
+    )
+
+
+def rename(names: Names, variable: str, instead: str) -> Remedy:
+    """Correct a variable's name beside its reference in Terraform, and register a new revision."""
+    return Remedy(
+        f'In infrastructure/terraform/modules/ecs/main.tf set name = "{instead}" instead of "{variable}" in secrets,'
+        f" then terraform apply (region {names.region})."
     )
 
 
 def redeploy(names: Names, service: str) -> Remedy:
     """Start new tasks, which read the secret again."""
     return _update_service(names, service, "--force-new-deployment")
+
+
+def start_tasks(names: Names, service: Service) -> Remedy:
+    """Start new tasks in the way that a service's deployment controller and percentages permit."""
+    if service.controller != "ECS":
+        way = CONTROLLED.get(service.controller, "deploy by its controller")
+        return advise(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
+    if service.desired and not service.has_room:
+        room = "minimumHealthyPercent=100,maximumPercent=200"
+        return _update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
+    return redeploy(names, service.name)
 
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:
@@ -135,9 +168,17 @@ def revoke(role: str, policy: str) -> Remedy:
     return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
-def enable_execute(names: Names, service: str) -> Remedy:
+def continue_deployment(region: str, arn: str, hook: str) -> str:
+    """The command that continues a deployment which waits for a person."""
+    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", region)
+    return command("aws", "ecs", "continue-service-deployment", *words)
+
+
+def enable_execute(names: Names, service: Service) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
-    return _update_service(names, service, "--enable-execute-command", "--force-new-deployment")
+    if service.controller != "ECS":
+        return advise(f"Set enableExecuteCommand on {service.name}. {start_tasks(names, service).command}")
+    return _update_service(names, service.name, "--enable-execute-command", "--force-new-deployment")
 
 
 def let_execute(role: str) -> Remedy:
@@ -188,6 +229,15 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
     words = ("describe-images", "--repository-name", repository, *image, "--registry-id", account, "--region", region)
     return Remedy(command("aws", "ecr", *words))
+
+
+def replicate(names: Names, location: str) -> Remedy:
+    """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
+    if location.startswith("arn:"):
+        words = ("associate-cross-account-replica", "--secret-id", names.secret)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
+    words = ("replicate-secret-to-regions", "--secret-id", names.secret)
+    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
 
 
 def list_versions(names: Names) -> Remedy:

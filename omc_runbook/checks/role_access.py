@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.aws import iam
@@ -29,7 +29,11 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
-_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+_EVERYBODY = PolicyDocument(
+    "a policy that allows all",
+    "resource",
+    {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}},
+)
 REFUSALS: dict[Cause, str] = {
     "organization": "scp",
     "resource-deny": "resource-deny",
@@ -74,18 +78,17 @@ def refused_access(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess |
 
 
 def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
-    """Whether the secret's own policy denies a role what others allow; None where the secret has no policy."""
-    if not snapshot.resource_policy or not snapshot.secret:
+    """Whether the secret's own policies deny a role what others allow; None where the secret has no policy."""
+    if not snapshot.resource_policies or not snapshot.secret:
         return None
     # Without an allow, an undecidable deny would change nothing and be ignored.
-    body = snapshot.resource_policy.document.get("Statement")
-    statements = [*(body if isinstance(body, list) else [body]), _EVERYBODY]
     return evaluate_resource(
-        replace(snapshot.resource_policy, document={**snapshot.resource_policy.document, "Statement": statements}),
+        _EVERYBODY,
         _principals(role_arn),
         GET_SECRET_VALUE,
         snapshot.secret.arn,
         {**_context(snapshot, role_arn), **_tags(snapshot)},
+        snapshot.resource_policies,
     )
 
 
@@ -177,10 +180,13 @@ def _by_policies(permissions: Permissions, resource: str, context: Mapping[str, 
 
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, str]) -> bool:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
-    if not snapshot.resource_policy or not snapshot.secret:
+    if not snapshot.resource_policies or not snapshot.secret:
         return False
-    direct = _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}
-    verdict = evaluate_resource(snapshot.resource_policy, direct, GET_SECRET_VALUE, snapshot.secret.arn, context)
+    direct, (first, *others) = (
+        _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)},
+        snapshot.resource_policies,
+    )
+    verdict = evaluate_resource(first, direct, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
     return verdict.decision == "allowed"
 
 

@@ -27,6 +27,10 @@ EXIT_CODES = {
     143: "Exit code 143 is SIGTERM: something stopped the program.",
 }
 """What an exit code says by itself: 128 and more is a signal."""
+NO_COMMAND = frozenset({126, 127})
+"""Exit codes of a command that never ran."""
+OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
+"""Programs that health checks run and slim images lack."""
 
 ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?")
 
@@ -178,9 +182,21 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
         log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
         codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
-        hints = (hint for code, hint in EXIT_CODES.items() if code in codes)
+        hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
+        hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
         yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
+
+
+def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
+    """What the containers' health checks run, where images often lack it."""
+    definition = snapshot.definition(stop.task.task_definition_arn)
+    for container in definition.containers if definition else ():
+        if container.health_program in OFTEN_LACKING:
+            yield (
+                f"The health check of {container.name} runs {container.health_program}: in an image without it, as slim"
+                " ones are, each check ends with exit code 127, whatever the values are."
+            )
 
 
 def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Remedy:
@@ -196,8 +212,8 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
 def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
     """Deploy the failed revision again: such a task wrote no log, and a known cause has a remedy of its own."""
     names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
-    if stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
-        return remedies.redeploy(names, stop.service.name)
+    if stop.service.controller != "ECS" or stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
+        return remedies.start_tasks(names, stop.service)
     return remedies.deploy(names, stop.service.name, revision)
 
 

@@ -164,7 +164,9 @@ def _is_whole(service: Service) -> bool:
     Where another controller deploys, there is no deployment, and only the tasks count.
     """
     primary = service.primary
-    done = primary is None or primary.rollout == "COMPLETED"
+    # Where ECS did not tell of its end, a deployment that is alone has ended.
+    is_alone = primary is not None and not primary.rollout and len(service.deployments) == 1
+    done = primary is None or primary.rollout == "COMPLETED" or is_alone
     return done and service.running >= service.desired > 0 and not service.rolled_back
 
 

@@ -1,4 +1,4 @@
-"""Faults behind the secret: a database or provider that refuses the tasks' value."""
+"""Faults behind the secret: a database, a provider or the application itself that refuses the tasks' value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
 from omc_runbook.messages.refusals import is_for, is_refusal
+from omc_runbook.messages.startline import REFUSED
+from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -55,6 +57,41 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
             *(author_of_version(snapshot) if changed else ()),
         )
         yield Evidence(key, facts, _remedy(snapshot, key, changed), frozenset(services[key]))
+
+
+@check(
+    "value-refused",
+    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "log_lines"),
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="no log line says that the application refuses a variable's value",
+    per_subject=True,
+    hinders="value",
+    hindered_by=("value",),
+)
+def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The application refuses a variable's value when it starts."""
+    refused: dict[str, tuple[Stop, str, StartProblem]] = {}
+    services: dict[str, set[str]] = {}
+    for stop in fresh_stops(snapshot):
+        definition = snapshot.definition(stop.task.task_definition_arn)
+        keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
+        for line in stop.log_lines if definition else ():
+            for problem in read_log(line, definition.variables if definition else ()):
+                if problem.check == REFUSED and definition and problem.variable in definition.variables:
+                    subject = keys.get(problem.variable) or problem.variable
+                    refused.setdefault(subject, (stop, line, problem))
+                    services.setdefault(subject, set()).add(stop.service.name)
+    document = snapshot.current.document if snapshot.current else None
+    for subject, (stop, line, problem) in refused.items():
+        is_key = document is not None and document.get(subject) is not None
+        plain = "" if is_key else f" {problem.variable} is a plain variable of its task definition, not of the secret."
+        remedy = (
+            remedies.update(snapshot.environment, subject)
+            if is_key
+            else remedies.advise(f"Correct {problem.variable} in the task definition's environment, and deploy it.")
+        )
+        facts = (f"Settings refuses {problem.variable}: {problem.reason}.{plain}", line, stop.sentence)
+        yield Evidence(subject, facts, remedy, frozenset(services[subject]))
 
 
 def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,10 +15,11 @@ from omc_runbook.checks.variable_locations import (
     TERRAFORM,
     VariableLocations,
 )
+from omc_runbook.model.secretive import is_frontend
 from omc_runbook.snapshot.state import Snapshot
 
-FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|AWS)_")
-"""Prefixes of variables that Settings never reads: of a frontend's build, and of AWS's libraries."""
+OF_AWS = "AWS_"
+"""The prefix of variables that AWS's libraries read, and Settings never does."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
     yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
     for entry in template.entries if template else ():
-        if locations.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):
+        is_of_others = is_frontend(entry.name) or entry.name.startswith(OF_AWS)
+        if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others:
             yield entry.name
     yield from (name for name in (compose.required if compose and template else ()) if locations.entry(name) is None)
 
@@ -182,6 +183,8 @@ def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
 
 def _is_for_settings(locations: VariableLocations, row: VariableDrift) -> bool:
     """Whether Settings should read a variable: the application gets it, or nothing else uses it."""
+    if is_frontend(row.variable):
+        return False
     if row.reaches:
         return bool(locations.application.intersection((*row.declared, *row.defined)))
     if row.is_injected:

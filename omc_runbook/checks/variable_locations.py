@@ -41,9 +41,10 @@ class VariableLocations:
         """By container and variable the key, as task definitions in force have it."""
         self.foreign = {(demand.container.name, demand.injection.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
-        self.containers = tuple(
-            self._in_force_name(each) for each in _containers(checkout) if not self._is_elsewhere(each)
-        )
+        environments = {*KNOWN, *snapshot.environment.others}
+        declared = checkout.task_definitions
+        containers = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
+        self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""
         document = snapshot.current.document if snapshot.current else None
@@ -61,7 +62,7 @@ class VariableLocations:
     def _is_elsewhere(self, container: TerraformContainer) -> bool:
         """Whether a container is in another environment's folder, by its name."""
         environment = self.snapshot.environment
-        return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
+        return not applies_to(container.root, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
         references = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
@@ -173,6 +174,20 @@ class VariableLocations:
         is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()
         return "env_file" if service and (service.env_files or is_mounted) else ""
 
+    def is_provided(self, variable: str) -> bool:
+        """Whether any location has it: files of the checkout, task definitions, or a key of a secret."""
+        checkout, compose = self.checkout, self.checkout.compose
+        keys = {*(self.keys or ()), *(key for names in self.others.values() for key in names or ())}
+        listed = (each.variable for service in (compose.services if compose else ()) for each in service.environment)
+        plain = (name for names in self.in_force.values() for name in names)
+        declared = (name for container in self.containers for name in container.environment)
+        injected = (name for _, name in (*self.defined, *self.declared, *self.foreign))
+        lists = (name for each in checkout.compose_lists for name in each.variables)
+        everything = {*listed, *plain, *declared, *injected, *lists, *map(self.variable, keys), *keys}
+        everything |= checkout.environment_sets | checkout.workflows.variables
+        is_read = checkout.settings.find(variable) is not None or self.entry(variable) is not None
+        return is_read or variable in everything
+
     def plainly(self, variable: str) -> frozenset[str]:
         """Which of Terraform and the task definitions in force give it to the application without the secret."""
         declared = {container.name: container.environment for container in self.containers}
@@ -215,7 +230,3 @@ class VariableLocations:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         variables |= {name for container in self.containers for name in container.environment}
         return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
-
-
-def _containers(checkout: Checkout) -> tuple[TerraformContainer, ...]:
-    return checkout.task_definitions.containers if checkout.task_definitions else ()

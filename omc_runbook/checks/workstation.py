@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import (
     COMPOSE,
@@ -25,6 +25,7 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.history import Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
@@ -160,12 +161,20 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     "committed", needs=(WORKSTATION,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The .env is in git, was once, or will be with the next git add."""
+    """The .env or a value of it is in git, was once, or will be with the next git add."""
     workstation = workstation_of(snapshot)
     git, path, root = workstation.git, workstation.path, workstation.checkout.root
+    own_paths = {path.name, *(each.relative_to(root).as_posix() for each in workstation.published_files)}
+    in_use = list(_values_in_history(workstation))
+    mine = [(name, location) for name, location in in_use if location.path in own_paths]
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so each commit publishes it.")
+        template = workstation.checkout.template
+        if template and template.file.name == path.name and not mine:
+            # Without it, others would have no template.
+            example = command(root / ".env.example")
+            commands.append(f"{command('git', '-C', root, 'show', f'HEAD:./{path.name}')} > {example}")
         commands.append(command("git", "-C", root, "rm", "--cached", path.name))
     if git.ignored is False:
         facts.append("git check-ignore: it is not ignored.")
@@ -174,16 +183,41 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         commands.append(f"{rule} >> {command(root / '.gitignore')}")
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.")
-        facts.append("First give every secret in it a new value; only then rewrite the history.")
         commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
     for other in workstation.published_files:
         facts.append(f"git also has {other}, which holds values too.")
         commands.append(command("git", "-C", root, "rm", "--cached", other))
+    facts += [f"The value of {name} that is in use stands in {location.text}." for name, location in mine]
+    if mine:
+        facts.append("First give every secret in it a new value; only then rewrite the history.")
+    elif (git.commits or git.tracked) and workstation.history and not workstation.history.obstacle:
+        facts.append("No secret value that is in use stands in its history.")
     if facts:
-        severity: Severity = "error" if git.tracked or git.commits or workstation.published_files else "warning"
+        is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
+        severity: Severity = "error" if mine else "warning" if is_exposed else "info"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
-    if git.obstacle:
-        yield Uncertain(path.name, (f"git could not answer everything: {git.obstacle}",))
+    for other_path in dict.fromkeys(location.path for _, location in in_use if location.path not in own_paths):
+        values = [(name, location) for name, location in in_use if location.path == other_path]
+        facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
+        names = ", ".join(name for name, _ in values)
+        untrack = command("git", "-C", root, "rm", "--cached", other_path)
+        way = f"Give {names} a new value, then {untrack}"
+        yield Evidence(other_path, tuple(facts), Remedy(way))
+    for obstacle in dict.fromkeys(
+        filter(None, (git.obstacle, workstation.history.obstacle if workstation.history else ""))
+    ):
+        yield Uncertain(path.name, (f"git could not answer everything: {obstacle}",))
+
+
+def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:
+    """The secret values in use here and in other environments that git holds, each with one place of it."""
+    history, file = workstation.history, workstation.dotenv
+    for binding in file.bindings if history and file else ():
+        value, key = binding.for_python or binding.for_compose, workstation.key_of(binding.name)
+        is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
+        if history and value is not None and is_issued and is_value(value) and (location := history.find(value)):
+            yield binding.name, location
+    yield from workstation.shared_values.published if workstation.shared_values else ()
 
 
 @check(
@@ -221,7 +255,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     if workstation.started is False:
         up = command("docker", "compose", "--project-directory", str(workstation.checkout.root), "up")
-        yield Evidence("docker compose up", (workstation.start_problem,), Remedy(up))
+        yield Evidence("docker compose up", (workstation.start_problem,), Remedy(workstation.start_remedy or up))
     elif workstation.start_problem:
         yield Uncertain("docker compose up", (workstation.start_problem,))
 

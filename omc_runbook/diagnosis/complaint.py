@@ -155,7 +155,7 @@ def _without_plugin(finding: Finding) -> Finding:
 def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
     """Whether the environment, or a developer's machine, shows now what a pasted text names."""
     about = [finding for finding in findings if finding.check in text.checks]
-    matching = [finding for finding in about if finding.is_problem]
+    matching = [finding for finding in about if finding.is_problem or finding.accepted]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
     if matching:
         names = ", ".join(dict.fromkeys(finding.check for finding in matching))

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.checks.key_demand import KeyDemand, content_for, secret_demands
+from omc_runbook.masking.defects import CheckId, find_defect
 from omc_runbook.masking.document import Member
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
+from omc_runbook.model.catalogue import Key
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
+State = Literal["set", "empty", "placeholder", "malformed", "weak", "missing", "unknown"]
+_STATES: dict[CheckId, State] = {
+    "empty": "empty",
+    "changethis": "placeholder",
+    "placeholder": "placeholder",
+    "weak": "weak",
+    "white-space": "malformed",
+    "bad-copy": "malformed",
+    "wrong-form": "malformed",
+    "url-chars": "malformed",
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,5 @@ def _state(member: Member | None, present: bool | None, key: Key | None) -> Stat
     value = member.injected
     if value.is_empty or member.kind == "null":
         return "empty"
-    if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT):
-        return "placeholder"
-    if key and value.length < key.weak_below:
-        return "weak"
-    return "set"
+    defect = find_defect(value, member.key, key)
+    return _STATES[defect.check] if defect else "set"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from omc_runbook.checks import families
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis import acceptance
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -21,25 +22,34 @@ NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks"
 """Faults unrelated to secrets that keep tasks from running."""
 
 
+NAMED_BY_LOGS = frozenset({"value-refused", "store-only"})
+"""Checks of values that the log of a failed task names."""
+FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
+"""Checks of tasks that started and failed, and of their rollouts."""
+
+
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run every check on a snapshot and link causes and consequences; root causes first.
 
-    Checks of the application's files and of a developer's machine run only where these were read.
+    A finding that runbook.toml accepts is neither. Checks of the application's files and of a developer's machine run
+    only where these were read.
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workstation else ()
-    return relate([finding for check in checks for finding in run_check(check, snapshot)])
+    findings = [finding for check in checks for finding in run_check(check, snapshot)]
+    return relate(acceptance.accept(findings, snapshot))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link each consequence with its causes, and sort the findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
+    named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
     linked = [
         replace(
             finding,
-            because_of=_checks(other for other in problems if _explains(other, finding)),
-            cause_of=_checks(other for other in problems if _explains(finding, other)),
+            because_of=_checks(other for other in problems if _explains(other, finding, named)),
+            cause_of=_checks(other for other in problems if _explains(finding, other, named)),
         )
         if finding.is_problem
         else finding
@@ -52,7 +62,7 @@ def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(finding.check for finding in findings))
 
 
-def _explains(cause: Finding, effect: Finding) -> bool:
+def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool:
     # A .env and a secret share ids, and neither causes the other's faults.
     if cause.check == effect.check or (cause.family == LOCAL) != (effect.family == LOCAL):
         return False
@@ -62,7 +72,12 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
         return False
     # For the same subject a warning is cause enough; it stops no task.
-    hinders = check.hinders in consequence.hindered_by and (cause.severity == "error" or consequence.per_subject)
+    hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
+    hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)
+    if hinders and check.hinders == "value" and cause.family == "content" and effect.check in FAILURES:
+        # Where the log names a key, no other key's value made the tasks fail.
+        keys = {finding.subject for finding in named if finding.services & effect.services}
+        hinders = not keys or cause.subject in keys
     return hinders or check.id in consequence.because_of
 
 
@@ -70,7 +85,8 @@ def rank(finding: Finding) -> tuple[int, int]:
     """The sort key of a finding: by status, causes before consequences, then by severity."""
     status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
     severity = {"error": 0, "warning": 1, "info": 2}[finding.severity]
-    return status * 2 + bool(finding.because_of), severity
+    # What is accepted comes after everything else that was found.
+    return status * 2 + bool(finding.because_of or finding.accepted), severity
 
 
 def _rank(finding: Finding) -> tuple[int, int, int]:

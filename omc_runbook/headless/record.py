@@ -263,8 +263,9 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> str:
     for finding in outcome.findings:
         if finding.status == "found":
             because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
-            lines.append(f"  {finding.severity:<8} {finding.check}: {finding.title} — {finding.subject}{because}")
-            lines += [f"             {line}" for line in finding.evidence]
+            label = "accepted" if finding.accepted else finding.severity
+            lines.append(f"  {label:<8} {finding.check}: {finding.title} — {finding.subject}{because}")
+            lines += [f"             {line}" for line in (*filter(None, [finding.accepted]), *finding.evidence)]
             ways = finding.remedy.ways
             marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
             lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]

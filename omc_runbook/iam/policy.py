@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, evaluate_condition, invert, matches, texts
@@ -87,15 +87,16 @@ def evaluate_resource(
     action: str,
     resource: str,
     context: Context | None = None,
+    beside: Sequence[PolicyDocument] = (),
 ) -> Verdict:
-    """Evaluate a resource policy for a caller.
+    """Evaluate a resource policy for a caller, together with the resource's others.
 
     `principals` are all names of the caller: ARNs of a role, of its session or of an account's root, account ids, or
     services. A Deny to the account of any of them applies. An Allow to an account only delegates to that account's
     identity policies: it applies if `principals` has the account, so leave it out to evaluate a direct grant.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
-    layer = _Layer(f"no statement of {policy.name} allows", [policy])
+    layer = _Layer(f"no statement of {policy.name} allows", [policy, *beside])
     return _decide([layer], _Request(action, resource, context, frozenset(principals)))
 
 
@@ -103,6 +104,19 @@ def trusts(policy: PolicyDocument, service: str, context: Context | None = None)
     """Evaluate whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
     layer = _Layer(f"no statement of {policy.name} lets {service} call", [policy])
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
+
+
+def refusing_conditions(policy: PolicyDocument, service: str, context: Context | None = None) -> dict[str, object]:
+    """The Condition of each statement that would let a service assume the role without it, by the statement's label."""
+    body = policy.document.get("Statement")
+    conditions = {}
+    for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
+        if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
+            bare = {name: element for name, element in statement.items() if name != "Condition"}
+            alone = replace(policy, document={**policy.document, "Statement": [bare]})
+            if trusts(alone, service, context).decision == "allowed":
+                conditions[f"{policy.name} statement {number}"] = statement["Condition"]
+    return conditions
 
 
 def extend(policy: PolicyDocument, **statement: object) -> str:

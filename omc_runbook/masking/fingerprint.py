@@ -22,6 +22,11 @@ def fingerprint(value: Masked, key: bytes) -> str:
     return _keyed(reveal(value), key)
 
 
+def text_fingerprint(text: str, key: bytes) -> str:
+    """Return the fingerprint of a text of which nobody knows yet whether it is a secret."""
+    return _keyed(text, key)
+
+
 def login_fingerprint(value: Masked, key: bytes) -> str:
     """Return the fingerprint of the percent-decoded password in a URL; "" where it has none."""
     login = _LOGIN.search(reveal(value))

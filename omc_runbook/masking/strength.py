@@ -7,11 +7,20 @@ from collections.abc import Iterable
 
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import Key
 
 PIECE, SEPARATOR = re.compile(r"[@:/,\s]+"), re.compile(r"[-_. ]+")
 BREAK = re.compile(r"[\r\n]")
 WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
+GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
+"""Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
+that signs, and a key that a provider issues."""
+SIGNING = 32
+"""Minimum characters of a signing key in the catalogue."""
+RANDOM, VARIED = 20, 10
+"""Characters, and different ones among them, from which a value without words and repetitions needs no estimate."""
+WORD_LIKE, LETTERS = re.compile(r"[a-z]{5,}|[A-Z]{5,}"), re.compile(r"(?:[A-Za-z].*){4}")
 LONGEST = 40
 """Characters beyond which guessing is hopeless, and estimating it is slow."""
 
@@ -19,6 +28,24 @@ LONGEST = 40
 def is_common_value(value: Masked) -> bool:
     """Whether a value is a word, a date or a short number, which cannot be masked everywhere (`common`)."""
     return not value.is_empty and is_common(reveal(value))
+
+
+def required_digits(key: Key | None) -> float:
+    """The decimal logarithm of the guesses that a secret has to withstand."""
+    if key and key.generate and key.weak_below >= SIGNING:
+        return SIGNED
+    return ISSUED if key and key.obtain_from and not key.generate else GUESSED
+
+
+def is_guessable_signing_key(value: Masked, key: Key) -> bool:
+    """Whether a value is that of a key that signs, and easier to guess than such a key may be."""
+    text = reveal(value)
+    if required_digits(key) != SIGNED:
+        return False
+    is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
+    if is_varied and LETTERS.search(text) and not WORD_LIKE.search(text):
+        return False
+    return digits_of_guesses(value) < SIGNED
 
 
 def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:

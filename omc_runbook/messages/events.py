@@ -45,6 +45,12 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "deployment failed: alarm detected",
     ),
     aws_message(
+        "breaker-rollback rollout-stuck",
+        "The deployment failed, and ECS found no completed one to go back to: its tasks are all that is left.",
+        "DescribeServiceDeployments: statusReason; DescribeTasks: stoppedReason of the deployment's tasks.",
+        "no rollback candidate was found",
+    ),
+    aws_message(
         "breaker-rollback rollout-stuck pull-failed health-check task-exits",
         "The deployment's tasks did not start or stay healthy, so ECS gave up; with rollback on, the former task "
         "definition runs again. That does not undo a bad secret: the former one reads it too.",

@@ -51,7 +51,7 @@ APPLICATION: tuple[Phrase, ...] = (
         lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
     program_message(
-        "white-space placeholder empty number-format whole-json",
+        "white-space placeholder empty number-format whole-json wrong-form bad-copy",
         "The application started and refuses a variable's value. The text does not show whether it has surplus white "
         "space, is a placeholder, or has the wrong type.",
         _SETTINGS,
@@ -85,7 +85,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("'map[", "key=map[", "key: map[", "password=map[", "token=map[", "bearer map[", ":map["),
     ),
     program_message(
-        "number-format url-chars",
+        "number-format url-chars wrong-form",
         "A value that must be a number is none: ECS prints JSON numbers from a million on as 1e+06, and a delimiter in "
         "a password can become a part of a URL's port.",
         "GetSecretValue: put numbers in quotes; then look for / @ : # ? in the password.",
@@ -93,7 +93,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("invalid port number", "port could not be cast to integer", "port out of range"),
     ),
     program_message(
-        "url-chars placeholder",
+        "url-chars placeholder wrong-form",
         "The application built an invalid URL. An unescaped / @ : # or ? in a password ends its part of the URL early. "
         "The text may hold a piece of the password: do not pass it on.",
         "GetSecretValue: look for these characters in the password, and generate one without them.",
@@ -106,7 +106,7 @@ APPLICATION: tuple[Phrase, ...] = (
         ),
     ),
     program_message(
-        "store-only not-forced placeholder pg-volume terraform-overwrote",
+        "store-only not-forced placeholder pg-volume terraform-overwrote bad-copy",
         "The database refused the application's password. The secret and the database differ, or the task holds an "
         "older value than the secret; the text does not say which. On a developer's machine the volume may have kept "
         "its first password.",
@@ -139,7 +139,7 @@ APPLICATION: tuple[Phrase, ...] = (
         ),
     ),
     program_message(
-        "store-only placeholder not-forced white-space empty",
+        "store-only placeholder not-forced white-space empty bad-copy wrong-form",
         "A provider refused the application's API key: it was revoked there or never valid, is a placeholder, or the "
         "task holds an older one. The text does not say which, and may hold a piece of the key.",
         "Try the secret's key with the provider, unseen; then compare the task's start with the secret's last change.",

@@ -19,6 +19,8 @@ _PREFIX = re.compile(
     re.ASCII,
 )
 _REPLICA = re.compile(r"[-_]\d{1,4}$")
+_EXCEPTION = re.compile(r"((?:[a-z_]\w{0,40}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception))(?::|$)", re.ASCII)
+"""The last line of a Python traceback."""
 _SHORTEST = 16
 _FURTHEST = 4000
 
@@ -50,6 +52,13 @@ def read_log(text: str, known: Collection[str] = ()) -> tuple[StartProblem, ...]
     if any(_KEPT_VOLUME in line for line in lines):
         problems = [_of_volume(problem) if problem.reason == OTHER_PASSWORD else problem for problem in problems]
     return tuple(dict.fromkeys(problems))
+
+
+def last_exception(text: str, service: str) -> str:
+    """The class of the last Python exception in a service's log; "" for none."""
+    lines = (_split(line) for line in _COLOUR.sub("", text).splitlines())
+    matches = (_EXCEPTION.match(message) for writer, message in lines if _REPLICA.sub("", writer) == service)
+    return next((match[1] for match in reversed([*filter(None, matches)])), "")
 
 
 def problem_of(error: FieldError, known: Collection[str] = ()) -> StartProblem:

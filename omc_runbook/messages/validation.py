@@ -65,6 +65,7 @@ _WORDINGS = (
     ("field required", "missing"),
     ("value error,", "value_error"),
     ("assertion failed,", "assertion_error"),
+    ("value is not a valid email", "value_error"),
     ("input should be a valid integer", "int_parsing"),
     ("unable to parse input string as an integer", "int_parsing_size"),
     ("input should be a valid number", "float_parsing"),

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only"]
-Form = Literal["text", "email", "host", "url", "number"]
+Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
+Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
@@ -48,7 +48,7 @@ SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
 
 FORMS: dict[Form, re.Pattern[str]] = {
     "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
-    "url": re.compile(r"\A\w+://\S+\Z"),
+    "url": re.compile(r"\A(?:jdbc:)?[A-Za-z][\w+.-]*://\S+\Z"),
     "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
 }
 """Formats that the application validates when it starts."""
@@ -57,6 +57,10 @@ FORMS: dict[Form, re.Pattern[str]] = {
 SMTP = "smtp"
 CHECK = rf"^(|{SMTP}|https://[^@\s]+|http://(127\.0\.0\.1|localhost)[:/][^@\s]*)$"
 """What `check` may be: "smtp", an https:// URL, or an http:// URL of this machine."""
+
+
+ENCRYPTION_NAME = re.compile(r"(?i)(?:^|_)(?:fernet|encrypt|encryption|kek|dek|data_key)(?:_|$)")
+"""Names of keys that encrypt data, unless `effect` says something else."""
 
 
 class Key(BaseModel):
@@ -79,6 +83,9 @@ class Key(BaseModel):
     """The length in characters below which the value is weak; 0 for no limit."""
     login: str = ""
     """The key with the login name, where this one is a password."""
+    required_if: str = Field(default="", pattern=r"^(|[A-Za-z_]\w*=[^\s=]+)$")
+    """Another variable and its values for which this key is required, and otherwise not, as in
+    LLM_PROVIDER=google|gemini; where that variable is unknown `required` decides."""
     check: str = Field(default="", pattern=CHECK)
     """Where a new value is tried before it is written: "smtp", or a URL that accepts it as a bearer token."""
 
@@ -111,6 +118,7 @@ def default_keys() -> dict[str, Key]:
         "OPENAI_API_KEY": Key(
             description="Key of the AI agent's provider",
             required=True,
+            required_if="LLM_PROVIDER=openai",
             obtain_from="https://platform.openai.com/api-keys",
             prefix="sk-",
             weak_below=20,
@@ -131,8 +139,25 @@ def default_keys() -> dict[str, Key]:
             login="SMTP_USER",
         ),
         "SENTRY_DSN": Key(
-            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="url"
+            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="dsn"
         ),
+    }
+
+
+def provider_keys() -> dict[str, Key]:
+    """The keys of other providers by name, for a checkout that has such a variable."""
+    providers = {
+        "ANTHROPIC_API_KEY": ("anthropic|claude", "https://console.anthropic.com/settings/keys"),
+        "AZURE_OPENAI_API_KEY": ("azure|azure_openai|azure-openai", "https://portal.azure.com/"),
+        "GOOGLE_API_KEY": ("google|gemini|google_genai", "https://aistudio.google.com/apikey"),
+        "GROQ_API_KEY": ("groq", "https://console.groq.com/keys"),
+        "MISTRAL_API_KEY": ("mistral|mistralai", "https://console.mistral.ai/api-keys"),
+    }
+    return {
+        name: Key(
+            description="Key of the AI agent's provider", required_if=f"LLM_PROVIDER={options}", obtain_from=address
+        )
+        for name, (options, address) in providers.items()
     }
 
 
@@ -141,6 +166,14 @@ def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
     known = default_keys()
     tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
     return {**known, **_Tables.model_validate({"keys": tables}).keys}
+
+
+def effect_of(name: str, keys: Mapping[str, Key]) -> Effect:
+    """When a change of a key takes effect; where nobody has said so, ENCRYPTION_KEY and its like encrypt data."""
+    key = keys.get(name)
+    if key and "effect" in key.model_fields_set:
+        return key.effect
+    return "encrypts-data" if ENCRYPTION_NAME.search(name) else "next-deployment"
 
 
 def variable_of(name: str, keys: Mapping[str, Key]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
@@ -26,20 +27,22 @@ GUIDE = "the guide"
 
 
 class Names(BaseModel):
-    """Names that can be set for all environments or for one; {project} and {environment} are replaced."""
+    """Names that can be set for all environments or for one; {project}, {environment} and {prefix} are replaced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
+    prefix: str = Field(default="{project}-{environment}", exclude=True)
+    """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
     region: str = "ap-southeast-2"
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
     profile: str = ""
-    secret: str = "{project}-{environment}-app-secrets"
-    cluster: str = "{project}-{environment}"
+    secret: str = "{prefix}-app-secrets"
+    cluster: str = "{prefix}"
     service: str = "backend"
-    task_family: str = "{project}-{environment}-backend"
-    execution_role: str = "{project}-{environment}-ecs-task-execution-role"
-    task_role: str = "{project}-{environment}-ecs-task-role"
-    execution_policy: str = "{project}-{environment}-ecs-task-execution-secrets-policy"
+    task_family: str = "{prefix}-backend"
+    execution_role: str = "{prefix}-ecs-task-execution-role"
+    task_role: str = "{prefix}-ecs-task-role"
+    execution_policy: str = "{prefix}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {
@@ -58,7 +61,11 @@ _OptionalNames = create_model(
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
     **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
 )
-_PATTERNS = {"account_id": "an account id of 12 digits", "check": '"smtp" or an https:// address'}
+_PATTERNS = {
+    "account_id": "an account id of 12 digits",
+    "check": '"smtp" or an https:// address',
+    "reason": "a sentence",
+}
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -73,6 +80,7 @@ class _Settings(BaseSettings):
     repository: str = ""
     environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
+    accepted: tuple[Accepted, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +124,8 @@ class Environment:
     """The names of the other environments in AWS, by environment."""
     repository: str = ""
     """The platform's checkout, for runbooks that need one and get no other as a parameter."""
+    accepted: tuple[Accepted, ...] = ()
+    """The findings that are meant, as runbook.toml says."""
 
     @property
     def is_production(self) -> bool:
@@ -128,21 +138,21 @@ class Environment:
         return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"
 
 
-def load(environment: str, runbook_toml: str = "") -> Environment:
+def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> Environment:
     """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
 
     `runbook_toml` is a path, or "" for the runbook.toml in the folder in which `omc-runbook lab` was started, in the
-    working folder or beside the notebooks, if any. Raises UsageError for an unknown environment, and for a file that
-    cannot be read or has unknown names.
+    working folder or beside the notebooks, if any. With `may_be_new` an environment of any name is known. Raises
+    UsageError for an unknown environment, and for a file that cannot be read or has unknown names.
     """
-    path = _find(runbook_toml)
+    path = find_file(runbook_toml)
     table = _read(path) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     source = str(path) if path else "the OMC_ variables"
     try:
         settings = _Settings(**table)
         variables = _AllVariables().model_dump(exclude_none=True)
-        known = tuple(dict.fromkeys((*KNOWN, *settings.environments)))
+        known = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if may_be_new else ()))))
         if environment not in known:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
         chosen = {name: {**shared, **_own(settings, name), **variables} for name in known}
@@ -163,10 +173,12 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         chosen=frozenset(chosen[environment]),
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
+        accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
     )
 
 
-def _find(runbook_toml: str) -> Path | None:
+def find_file(runbook_toml: str = "") -> Path | None:
+    """The runbook.toml that `load` reads; None where there is none. Raises UsageError for a path that is no file."""
     if runbook_toml:
         path = expand(runbook_toml)
         if not exists(path) or not path.is_file():
@@ -197,10 +209,13 @@ def _own(settings: _Settings, environment: str) -> dict[str, Any]:
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
-    def fill(text: str) -> str:
-        return text.replace("{project}", project).replace("{environment}", environment)
-
     names = Names.model_validate(chosen)
+    prefix = names.prefix.replace("{prefix}", "")
+
+    def fill(text: str) -> str:
+        with_prefix = text.replace("{prefix}", prefix)
+        return with_prefix.replace("{project}", project).replace("{environment}", environment)
+
     texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
     texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
     return names.model_copy(update=texts)
@@ -211,7 +226,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = Key.model_fields if location.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
+        tables: dict[str, Iterable[str]] = {"keys": Key.model_fields, "accepted": Accepted.model_fields}
+        known = tables.get(str(first["loc"][0]), [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "string_pattern_mismatch":
         return f"{location} must be {_PATTERNS[str(first['loc'][-1])]}."

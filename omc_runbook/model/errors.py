@@ -23,6 +23,10 @@ class CannotEdit(UsageError):
     """An edit that cannot be made with certainty; nothing was written (exit code 3)."""
 
 
+class CannotFollow(CannotEdit):
+    """An edit of a file that is valid, in a form that is not followed; a person can make it by hand (exit code 3)."""
+
+
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
@@ -39,5 +43,5 @@ class FindingsRemain(RunbookError):
 
 def find_class(name: str) -> type[RunbookError] | None:
     """The error class of a name, as a kernel reports it (ename); None for other errors."""
-    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, ConflictError, FindingsRemain)
+    kinds = (RunbookError, UsageError, CannotEdit, CannotFollow, CouldNotLook, ConflictError, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

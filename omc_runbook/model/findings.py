@@ -66,13 +66,17 @@ class Finding:
     remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     """Names of the ECS services whose tasks the finding affects."""
+    hindered_by: tuple[str, ...] | None = None
+    """What its own evidence leaves as causes, of what faults do to tasks; None for all that its check has."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
+    accepted: str = ""
+    """Until when and why runbook.toml accepts it, in a sentence; "" where it does not."""
 
     @property
     def is_problem(self) -> bool:
-        """Whether something is wrong: found, with a severity above info."""
-        return self.status == "found" and self.severity != "info"
+        """Whether something is wrong: found, with a severity above info, and not accepted."""
+        return self.status == "found" and self.severity != "info" and not self.accepted
 
     @property
     def is_root_cause(self) -> bool:
@@ -189,6 +193,7 @@ class Outcome:
                     subject=change_name(finding.subject),
                     evidence=tuple(map(change, finding.evidence)),
                     remedy=replace(finding.remedy, command=change(finding.remedy.command)),
+                    accepted=change(finding.accepted),
                 )
                 for finding in self.findings
             ),
@@ -244,6 +249,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         body["cause_of"] = list(finding.cause_of)
     if finding.because_of:
         body["because_of"] = list(finding.because_of)
+    if finding.accepted:
+        body["accepted"] = finding.accepted
     return body
 
 

@@ -17,8 +17,25 @@ _ABOUT = frozenset(
     }
 )
 """Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
+_ISSUED = re.compile(
+    r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|\bPASS|_PASS|TOKEN|API_?KEY|CLIENT_SECRET|SECRET_KEY|ACCESS_KEY)\Z"
+)
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
+
+
+_FRONTEND = re.compile(r"(?:VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|NG_APP|GATSBY|EXPO_PUBLIC)_(?=.)")
+"""Prefixes of variables that a frontend's build puts into the files that browsers load."""
+
+
+def is_frontend(name: str) -> bool:
+    """Whether a variable is one of a frontend's build, by its prefix: everybody can read its value."""
+    return _FRONTEND.match(name) is not None
+
+
+def without_frontend_prefix(name: str) -> str:
+    """The name without the prefix of a frontend's build."""
+    return _FRONTEND.sub("", name, count=1)
 
 
 def is_secret(name: str, key: Key | None = None) -> bool:
@@ -30,3 +47,8 @@ def is_secret(name: str, key: Key | None = None) -> bool:
         return False
     last = words[-1].upper()
     return last not in _ABOUT and not (last.endswith("S") and _COUNTS.intersection(map(str.upper, words)))
+
+
+def is_issued(name: str) -> bool:
+    """Whether a name is that of a password, a token or an API key, and of nothing that refers to one."""
+    return _ISSUED.search(name) is not None

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from omc_runbook.model import letters
 from omc_runbook.model.handover import FOLDER_VARIABLE
 
 
@@ -14,11 +15,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The nearest of the existing names, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(known))
     folded = {other.casefold(): other for other in names}
-    target = name.casefold()
+    target = letters.skeleton(name).casefold()
     parts = [other for other in folded if target and (target in other or other in target)]
     close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
     if close:
-        return f": did you mean {folded[close[0]]}?"
+        deceiving = letters.describe(name)
+        return f": did you mean {folded[close[0]]}?" + (f" The name has {deceiving}." if deceiving else "")
     return f": there are {', '.join(names)}." if names else ": there is none."
 
 

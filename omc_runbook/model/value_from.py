@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.model import letters
+
 Kind = Literal["secretsmanager", "ssm"]
 
 _ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z-]+):(?P<region>[^:]*):(?P<account>[^:]*):")
@@ -83,7 +85,7 @@ def is_secret_name(name: str, secret_name: str) -> bool:
 def means_secret(reference: Reference, name: str, keys: Collection[str]) -> bool:
     """Whether a reference means the secret of a name, well or badly written; `keys` are those that it may hold."""
     if reference.problem:
-        return name in reference.text or not (reference.secret_name or ":secret:" in reference.text)
+        return name in letters.skeleton(reference.text) or not (reference.secret_name or ":secret:" in reference.text)
     if reference.kind == "ssm":
         # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
         if reference.text.startswith(("/", "arn:")):
@@ -123,6 +125,8 @@ def _problem(fields: list[str], version_id: str) -> str:
         return "it has a wildcard in the secret's name, which only policies allow"
     if any(_SPACE.search(field) for field in (*fields[:7], *fields[8:])):
         return "it has white space in it"
+    if odd := letters.describe("".join((*fields[:7], *fields[8:]))):
+        return f"it has {odd} in it"
     if len(version_id) > _LONGEST_VERSION_ID:
         return f"its version id has {len(version_id)} characters where at most {_LONGEST_VERSION_ID} are allowed"
     return ""

@@ -69,6 +69,7 @@ def steps(plan: AddKeyPlan | None) -> Listing:
         )
     )
     entries += [_deployment(part) for part in plan.environments]
+    entries += _surroundings(plan)
     return Listing("Planned steps, in order", entries)
 
 
@@ -109,7 +110,8 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     )
     shell = " && ".join(command(*words) for words in parts)
     lead = f"Your other changes in {', '.join(plan.dirty)} are committed too." if plan.dirty else ""
-    return Listing("For git", [Entry("commit the edits on a branch, once they are made", lead=lead, command=shell)])
+    title, lines = "commit the edits on a branch, once they are made", plan.surroundings.merge_sentences
+    return Listing("For git", [Entry(title, lead=lead, lines=lines, command=shell)])
 
 
 def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Environment) -> Listing:
@@ -167,6 +169,32 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
         ["the secret in the console", console.secret(names)],
     ]
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+
+
+def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
+    """What else the key concerns: environments that share a module, CI, and other files."""
+    for shared in plan.surroundings.shared:
+        folders = ", ".join(shared.folders)
+        lead = f"{', '.join(shared.files)} is used for {shared.environment} too, in {folders}. {shared.consequence}"
+        yield Entry(
+            f"{shared.environment}, not asked for",
+            "its Terraform uses an edited file",
+            level="quiet" if shared.has_key else "warning",
+            label="shared",
+            lead=lead,
+            command=shared.remedy.invocation,
+        )
+    if lines := plan.surroundings.merge_sentences:
+        yield Entry("once the edits are merged", "what CI does then", level="warning", label="CI", lines=lines)
+    for location in plan.surroundings.locations:
+        yield Entry(
+            f"{location.file}, line {location.line}",
+            "not edited",
+            level="warning",
+            label="by hand",
+            lead=location.reason,
+            lines=(f"Add {location.addition}",) if location.addition else (),
+        )
 
 
 def _value_of(plan: AddKeyPlan, part: EnvironmentPlan) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure as deploy_failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
@@ -11,6 +12,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -20,10 +22,26 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-DONE = "done: our deployment is PRIMARY and COMPLETED, runningCount equals desiredCount, and no older task runs."
+DONE = (
+    "done: our deployment is PRIMARY and COMPLETED (its service deployment SUCCESSFUL), runningCount equals"
+    " desiredCount, and no older task runs."
+)
 """What the state of a deployment that has proved the change means."""
 
+NOT_LOOKED_AT = (
+    "Not looked at: services of other clusters, daemons, and what is started by neither a service nor EventBridge."
+)
+
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
+
+
+_FORMER: dict[str, tuple[str, Level]] = {
+    "warning": ("still works", "error"),
+    "info": ("works until the next rotation", "warning"),
+    "unknown": ("unknown", "unknown"),
+    "clear": ("refused", "good"),
+}
+"""Label and level of a former value, by its finding's severity or status."""
 
 
 def precautions(sentences: Sequence[str]) -> Listing:
@@ -58,7 +76,7 @@ def plan(plan: SecretPlan) -> Table:
 def consumers(plan: SecretPlan) -> Table:
     """The services that are redeployed, all at once, and those that cannot be."""
     rows = [
-        [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks start before old ones stop"]
+        [service.name, str(service.desired), rollout.revision, rollout.reason or _how(plan, service)]
         for service in plan.consumers
         for rollout in [expected(service)]
     ]
@@ -67,6 +85,7 @@ def consumers(plan: SecretPlan) -> Table:
         ["service", "tasks", "revision", "how"],
         rows,
         empty=plan.consumers_unknown or "No service.",
+        notes=(NOT_LOOKED_AT,),
     )
 
 
@@ -141,10 +160,41 @@ def holders(snapshot: Snapshot) -> Listing:
                 level="warning",
                 label="redeploy",
                 lead="New tasks read the secret again.",
-                command=remedies.redeploy(snapshot.environment.names, service.name).command,
+                command=remedies.start_tasks(snapshot.environment.names, service).command,
             )
         )
+    entries += [
+        Entry(
+            f"task {task.id[:8]}",
+            "runs outside the services and has older values, or may have",
+            level="warning",
+            label="run again",
+            lead="No deployment replaces it.",
+        )
+        for task in snapshot.lone_tasks
+        if freshness.of(snapshot, task) != "fresh"
+    ]
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+
+
+def former(findings: Sequence[Finding]) -> Listing:
+    """Whether the former values still work, as far as they were tried."""
+    entries = []
+    for finding in findings:
+        label, level = _FORMER[finding.severity if finding.status == "found" else finding.status]
+        command, *others = finding.remedy.ways or ("",)
+        entries.append(
+            Entry(
+                finding.subject,
+                level=level,
+                label=label,
+                lead=" ".join(finding.evidence),
+                command=command,
+                by_hand="".join(others),
+            )
+        )
+    empty = "None was tried: no rotated key has a check, and no database password changed."
+    return Listing("Whether the former values still work", entries, empty)
 
 
 def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:
@@ -187,9 +237,16 @@ def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
     """The commands that redeploy every service that uses the secret."""
     names = snapshot.environment.names
     return tuple(
-        Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+        Entry(f"start new tasks of {service.name}", command=remedies.start_tasks(names, service).command)
         for service in snapshot.consumers
     )
+
+
+def _how(plan: SecretPlan, service: Service) -> str:
+    """How a service that can be redeployed gets its new tasks."""
+    if service.name in plan.underway and service.primary:
+        return f"deployment {service.primary.id} goes on with these values and is watched: no other is started"
+    return service.configuration.sentence or "new tasks start before old ones stop"
 
 
 def _row(rollout: Rollout) -> list[str]:

@@ -146,6 +146,7 @@ def _notes(plan: CreatePlan) -> tuple[str, ...]:
         f"Description: {plan.description or 'none'}. Tags: {tags}.",
         f"Encrypted with: {plan.kms_key or 'the AWS managed key'}.",
         f"After a deletion it can be restored for {plan.recovery_days} days.",
+        *plan.doubts,
     )
 
 

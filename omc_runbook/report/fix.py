@@ -97,7 +97,8 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
 def _redeploy(redeploy: Redeploy) -> str:
     service, rollout = redeploy.service, expected(redeploy.service)
     count = f"{service.desired} task{'' if service.desired == 1 else 's'}"
-    how = redeploy.blocker or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
+    usual = service.configuration.sentence or "new tasks start before old ones stop, and are watched until verified"
+    how = redeploy.blocker or rollout.reason or usual
     return f"{service.name}, {count}: {how}"
 
 

@@ -18,6 +18,7 @@ from omc_runbook.snapshot.history import History, Holder, VersionHistory, holder
 from omc_runbook.snapshot.state import Snapshot
 
 NEVER = "never current"
+ENCRYPTS = "not by itself: encrypts data"
 _ACTIONS = ("changed", "added", "removed")
 
 
@@ -49,17 +50,24 @@ def ages(snapshot: Snapshot, history: History) -> Table:
     """The age of each key's value, and whether its rotation is due."""
     key_ages = age.ages(snapshot, history)
     due, allowed = age.due(snapshot, key_ages), snapshot.environment.names.rotation_days
+    words = dict.fromkeys(due, "due") | dict.fromkeys(age.overdue_encryption(snapshot, key_ages), ENCRYPTS)
     rows = [
         [
             each.key,
             f"{each.since:%Y-%m-%d}{' or earlier' if each.at_least else ''}",
             f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days",
-            "due" if each.key in due else "—",
+            words.get(each.key, "—"),
         ]
         for each in key_ages
     ]
     title = f"Since when each key has its value; rotation is due after {allowed} days"
-    return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
+    return Table(
+        title,
+        ["key", "value since", "age", "rotation"],
+        rows,
+        {"due": "warning", ENCRYPTS: "warning"},
+        "No key could be read.",
+    )
 
 
 def by_hand(snapshot: Snapshot, history: History) -> Listing:

@@ -6,15 +6,16 @@ from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
+from omc_runbook.changes.dotenv.values import RANDOM
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.repository.template import TemplateEntry
+from omc_runbook.repository.template import NAMES, TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import DOTENV, Workstation, is_text_of_value, is_value
 
 STATES: dict[str, Level] = {
     "set": "good",
@@ -35,6 +36,7 @@ def inventory(snapshot: Snapshot) -> Table:
     file, git, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
     template, compose = workstation.checkout.template, workstation.checkout.compose
     entries = f"{len(template.entries)} variables" if template else "missing"
+    entries += ", as committed" if template and template.file.name == DOTENV else ""
     dotenv_state = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
     root = workstation.checkout.root
     env_files = ", ".join(path.name if path.parent == root else str(path) for path in workstation.dotenv_paths)
@@ -47,6 +49,8 @@ def inventory(snapshot: Snapshot) -> Table:
     settings_state = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
     if loaded and loaded.obstacle:
         settings_state = "could not be loaded"
+    elif loaded and loaded.borrowed:
+        settings_state += f"; its Python lacks {', '.join(loaded.borrowed)}, taken from omc-runbook's"
     rows = [
         ["template", template.file.name if template else ".env.template", entries],
         [".env", workstation.path.name, dotenv_state],
@@ -65,9 +69,10 @@ def variables(snapshot: Snapshot) -> Table:
     """
     workstation = _workstation_of(snapshot)
     entries = workstation.checkout.template.entries if workstation.checkout.template else ()
-    active = [entry for entry in entries if not entry.commented_out]
+    required = workstation.required
+    active = [entry for entry in entries if not entry.commented_out or entry.name in required]
     rows = [[entry.name, *_describe(workstation, entry)] for entry in active if _matters(workstation, entry)]
-    optional = [entry.name for entry in entries if entry.commented_out]
+    optional = [entry.name for entry in entries if entry not in active]
     portable = [entry for entry in active if not _matters(workstation, entry)]
     notes = [f"{len(portable)} more have a value in the template that works on any machine."] if portable else []
     notes += [f"Commented out in the template, and left so: {', '.join(optional)}."] if optional else []
@@ -185,9 +190,11 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
 
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same."""
-    root = _workstation_of(snapshot).checkout.root
+    checkout = _workstation_of(snapshot).checkout
+    template = checkout.template.file.name if checkout.template else NAMES[0]
+    copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", template, DOTENV)
     rows = [
-        ["copy the template", f"{command('cd', root)} && cp .env.template .env && chmod 600 .env"],
+        ["copy the template", f"{command('cd', checkout.root)} && {copy} && chmod 600 .env"],
         ["generate SECRET_KEY", "openssl rand -hex 32"],
         ["generate a password", "openssl rand -base64 32"],
         ["see whether it exists", "ls -la .env"],
@@ -213,7 +220,8 @@ def _describe(workstation: Workstation, entry: TemplateEntry) -> list[str]:
     key = workstation.key_of(entry.name)
     description = (key.description if key else "") or entry.description
     description = description if len(description) <= SHORT else f"{description[: SHORT - 1]}…"
-    source = "generated" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
+    is_generated = (key and key.generate) or (workstation.is_secret(entry.name) and RANDOM.search(entry.description))
+    source = "generated" if is_generated else (key.obtain_from if key else "") or entry.obtain_from
     # A URL's host is enough here: the whole URL is shown where it is needed.
     source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
     required = "required" if workstation.dotenv_name(entry.name) in workstation.required else "optional"

@@ -51,6 +51,8 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
     checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
+    accepted = dict.fromkeys(finding.check for finding in findings if finding.status == "found" and finding.accepted)
+    checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""
         headline = f"Nothing wrong was found{also}" if clear else "Nothing could be checked"

@@ -25,6 +25,7 @@ STATES: dict[str, Level] = {
     "missing": "error",
     "empty": "warning",
     "placeholder": "error",
+    "malformed": "error",
     "weak": "warning",
     "unknown": "unknown",
 }
@@ -163,14 +164,16 @@ def headline(result: Outcome) -> str:
     start = f"{PLAN} in {where}" if result.is_plan else ""
     if result.status == "ok":
         clear = sum(1 for finding in result.findings if finding.status == "clear")
-        remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
+        remarks = _ids(result, is_accepted=False)
+        accepted = _ids(result, is_accepted=True)
+        accepted = f"accepted: {accepted}; " if accepted else ""
         if start:
             remarks = f"remarks: {remarks}; " if remarks else ""
-            return f"{start}; {remarks}{clear} checks are clear."
+            return f"{start}; {remarks}{accepted}{clear} checks are clear."
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
         if remarks:
-            return f"{nothing} is wrong in {where}, apart from remarks: {remarks}; {clear} checks are clear."
-        return f"{nothing} is wrong in {where}: {clear} checks are clear."
+            return f"{nothing} is wrong in {where}, apart from remarks: {remarks}; {accepted}{clear} checks are clear."
+        return f"{nothing} is wrong in {where}: {accepted}{clear} checks are clear."
     if result.status == "findings":
         tail = f", and {unknown} checks are unknown" if unknown else ""
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
@@ -183,6 +186,12 @@ def headline(result: Outcome) -> str:
             return f"{start}, where not everything could be read: {are} unknown."
         return f"Not everything in {where} could be read: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
+
+
+def _ids(result: Outcome, is_accepted: bool) -> str:
+    """The ids of the checks that found something that is accepted, or that is not, as a list."""
+    found = (finding for finding in result.findings if finding.status == "found")
+    return ", ".join(dict.fromkeys(finding.check for finding in found if bool(finding.accepted) is is_accepted))
 
 
 def _lines(result: Outcome) -> Iterator[str]:
@@ -217,15 +226,16 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     lines_of_causes = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
     # A remedy is shown whole, or not at all where a cause shows it.
     command, *others = ("",) if lines_of_causes.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
+    evidence = [line for line in finding.evidence if line not in lines_of_causes]
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
     effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
     return Entry(
         name=finding.check,
         subject=", ".join(filter(None, (finding.subject, because))),
-        level="quiet" if is_consequence else SEVERITIES.get(finding.severity, "quiet"),
-        label="consequence" if is_consequence else finding.severity,
+        level="quiet" if is_consequence or finding.accepted else SEVERITIES.get(finding.severity, "quiet"),
+        label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*(line for line in finding.evidence if line not in lines_of_causes), *effects),
+        lines=(*filter(None, [finding.accepted]), *evidence, *effects),
         command=command,
         by_hand="".join(others),
     )

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
-from omc_runbook.repository.readers import find_application_reads, find_other_reads
-from omc_runbook.repository.settings import CONFIG, SettingsSource, read_settings
+from omc_runbook.repository.readers import (
+    EnvironmentRead,
+    find_application_reads,
+    find_environment_reads,
+    find_other_reads,
+)
+from omc_runbook.repository.settings import SettingsSource, read_settings
 from omc_runbook.repository.template import Template, find_template, parse_template
+from omc_runbook.repository.url_parts import find_raw_parts
+from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
+from omc_runbook.repository.workflows import Workflows, read_workflows
+from omc_runbook.terraform.initial_value import InitialValue, read_initial_values
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
+
+_OF_DATABASE = re.compile(r"POSTGRES|PG|MYSQL|MARIADB|REDIS|MONGO|DATABASE_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +40,38 @@ class Checkout:
     """Variables that other files of the application read."""
     other_reads: frozenset[str] = frozenset()
     """Variables that the rest of the checkout reads, such as its frontend."""
+    environment_reads: tuple[EnvironmentRead, ...] = ()
+    """Where the application's code asks the environment for a variable, without Settings."""
+    environment_sets: frozenset[str] = frozenset()
+    """Variables that the application's code sets itself."""
+    workflows: Workflows = field(default_factory=Workflows)
+    compose_lists: tuple[VariableList, ...] = ()
+    """Lists of variables in all Compose files, of services without `env_file`."""
+    initial_values: tuple[InitialValue, ...] = ()
+    """What Terraform gives the first versions of secrets."""
+
+    raw_url_parts: Mapping[str, str] = field(default_factory=dict)
+    """By variable, where a file puts it into the login of a URL without escaping it."""
 
     @property
     def reads(self) -> frozenset[str]:
         """Every variable that Settings read, under each of its names."""
-        return frozenset(name for field in self.settings.fields for name in field.variables)
+        return frozenset(name for each in self.settings.fields for name in each.variables)
+
+    def lists_with(self, variables: Collection[str]) -> tuple[VariableList, ...]:
+        """The lists in workflows and Compose files that give an application one of these variables.
+
+        A database's own variables show no application. Of the lists in one workflow, the one that has most of them
+        stands for all, with all their variables.
+        """
+        shown = {name for name in variables if not _OF_DATABASE.match(name)}
+        lists = []
+        for workflow in self.workflows.files:
+            own = [each for each in workflow.variable_lists if shown.intersection(each.variables)]
+            best = max(own, key=lambda each: len(shown.intersection(each.variables)), default=None)
+            everything = tuple(dict.fromkeys(name for each in workflow.variable_lists for name in each.variables))
+            lists += [replace(best, variables=everything)] if best else []
+        return (*lists, *(each for each in self.compose_lists if shown.intersection(each.variables)))
 
 
 def find_root(repository: str) -> Path:
@@ -46,13 +86,21 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
-    template, task_definitions = find_template(root), read_task_definitions(root)
+    file, task_definitions = find_template(root), read_task_definitions(root)
+    template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
+    environment_reads, environment_sets = find_environment_reads(root)
     return Checkout(
         root=root,
-        settings=read_settings(root),
-        template=parse_template(template) if template else None,
-        compose=read_compose(root),
+        settings=settings,
+        template=template,
+        compose=compose,
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
-        application_reads=find_application_reads(root, CONFIG),
+        application_reads=find_application_reads(root, settings.file.name),
         other_reads=find_other_reads(root),
+        raw_url_parts=find_raw_parts(root, settings, template, compose),
+        environment_reads=environment_reads,
+        environment_sets=environment_sets,
+        workflows=read_workflows(root),
+        compose_lists=read_compose_lists(root),
+        initial_values=read_initial_values(root),
     )

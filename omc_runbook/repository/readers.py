@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOTS = ("backend", "scripts")
@@ -36,8 +39,96 @@ _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
+_SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
 _ALIAS = re.compile(r"""\b\w*alias\w*\s*=[^"'\n]{0,40}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentRead:
+    """A line of the application's code that asks the environment for a variable by name."""
+
+    variable: str
+    file: str
+    line: int
+    has_default: bool
+    """Whether the line gives another value than None for a variable that is not set."""
+
+
+def find_environment_reads(repository: Path) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
+    """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
+
+    Names that are constants of the module are resolved; files that are not valid Python are skipped, and tests.
+    """
+    reads: list[EnvironmentRead] = []
+    sets: set[str] = set()
+    for path in _files(repository, ROOTS[:1], CODE):
+        text = _text(path)
+        if path.suffix != ".py":
+            sets.update(_SET.findall(text))
+            continue
+        if path.name.startswith(("test_", "conftest")) or not ("environ" in text or "getenv" in text):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        file, constants = path.relative_to(repository).as_posix(), _constants(tree)
+        for node in ast.walk(tree):
+            read = _read_in(node, constants)
+            if read and _is_set(node):
+                sets.add(read[0])
+            elif read:
+                line = getattr(node, "lineno", 0)
+                reads.append(EnvironmentRead(variable=read[0], file=file, line=line, has_default=read[1]))
+    return tuple(reads), frozenset(sets)
+
+
+def _constants(tree: ast.Module) -> Mapping[str, str]:
+    """The module's names for texts."""
+    return {
+        target.id: statement.value.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | None:
+    """The variable that an expression asks for, and whether it has a default; None for any other expression."""
+    if isinstance(node, ast.Subscript) and _last(node.value) == "environ":
+        name = _constant(node.slice, constants)
+        return (name, False) if name else None
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    methods = ("get", "pop", "setdefault")
+    is_get = isinstance(node.func, ast.Attribute) and node.func.attr in methods and _last(node.func.value) == "environ"
+    if not (is_get or _last(node.func) == "getenv"):
+        return None
+    defaults = [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "default")]
+    name = _constant(node.args[0], constants)
+    has_default = any(not (isinstance(each, ast.Constant) and each.value in (None, "")) for each in defaults)
+    return (name, has_default) if name else None
+
+
+def _is_set(node: ast.AST) -> bool:
+    is_default = isinstance(node, ast.Call) and _last(node.func) == "setdefault"
+    return is_default or isinstance(getattr(node, "ctx", None), ast.Store)
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _constant(node: ast.expr, constants: Mapping[str, str]) -> str:
+    if isinstance(node, ast.Name):
+        return constants.get(node.id, "")
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
@@ -48,7 +139,7 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, ROOTS, CODE):
+    for path in _files(repository, (settings.partition("/")[0], *ROOTS[1:]), CODE):
         text = _text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
@@ -73,6 +164,12 @@ def find_other_reads(repository: Path) -> frozenset[str]:
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )
     return frozenset(name.upper() for name in variables)
+
+
+def application_files(repository: Path, settings: str) -> Iterator[Path]:
+    """Yield the Python files of the application with these Settings, without its tests."""
+    roots = (settings.partition("/")[0], *ROOTS[1:])
+    return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:

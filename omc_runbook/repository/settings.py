@@ -8,13 +8,21 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
 """The path of the platform's Settings within a checkout."""
+
+FOLDERS = ("backend", "", "backend/src", "src", "api", "server")
+"""The folders that an application is imported from, within a checkout."""
+
+MODULES = ("app/core/config.py", "app/config.py", "app/core/settings.py", "app/settings.py")
+"""The modules that Settings are in, within such a folder."""
 
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
@@ -27,6 +35,8 @@ MAIN_CLASS = "Settings"
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its line ending; a form feed is none."""
+
+_CLASS = re.compile(rf"^class {MAIN_CLASS}\b", re.MULTILINE)
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
@@ -66,6 +76,10 @@ class Field:
     line: int
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
+    nested: Mapping[str, bool] = field(default_factory=dict)
+    """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
+    default: str = field(default="", repr=False)
+    """Its default, where that is a text in the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +98,46 @@ class SettingsSource:
     """Options of class Settings that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()
     """A clause on each reason why fields or the names of their variables may be unknown."""
+    conditions: tuple[Condition, ...] = ()
+    """Variables that validators require where another one has one of some values."""
+
+    @property
+    def folder(self) -> str:
+        """The folder within the checkout that the application is imported from; "" for the top."""
+        return import_folder(self.file.name)
 
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
-        name = self._cased(variable)
-        fields = [each for each in self.fields if name in map(self._cased, each.variables)]
-        return min(fields, key=lambda each: self._cased(each.variables[0]) != name, default=None)
+        return self._by_variable.get(self._cased(variable))
+
+    @cached_property
+    def _by_variable(self) -> dict[str, Field]:
+        others = {self._cased(name): each for each in reversed(self.fields) for name in each.variables}
+        return others | {self._cased(name): each for each in reversed(self.fields) for name in each.variables[:1]}
 
     def _cased(self, variable: str) -> str:
         return variable if self.case_sensitive else variable.upper()
 
 
+def import_folder(name: str) -> str:
+    """The folder that a module with Settings, by its path within the checkout, is imported from; "" for the top."""
+    return next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), "backend")
+
+
 def read_settings(repository: Path) -> SettingsSource:
-    """Parse the Settings of a checkout; raises UsageError if file or class Settings is missing, or not valid Python."""
+    """Parse the Settings of a checkout: the platform's file, else another usual one with a class Settings.
+
+    Raises UsageError if file or class Settings is missing, or not valid Python.
+    """
+    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/")) != CONFIG]
     file = read_source(repository, CONFIG)
+    others = (other for name in names if (other := read_source(repository, name)) and _CLASS.search(other.text))
+    file = file or next(others, None)
     if file is None:
-        raise UsageError(f"{repository} has no {CONFIG}: name a checkout of the platform.")
+        raise UsageError(
+            f"{repository} has no {CONFIG}: name a checkout of the platform, or one with a class {MAIN_CLASS} in"
+            f" {', '.join(MODULES)} at its top or in {', '.join(filter(None, FOLDERS))}."
+        )
     return parse_settings(file)
 
 
@@ -123,8 +161,25 @@ def parse_settings(file: SourceFile) -> SettingsSource:
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
+        conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for name in classes.nodes for reason in _ambiguities(classes, name)),
     )
+
+
+def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
+    enums = {
+        name: {
+            target.id: each.value.value
+            for each in node.body
+            if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+            for target in each.targets
+            if isinstance(target, ast.Name) and isinstance(each.value.value, str)
+        }
+        for name, node in classes.nodes.items()
+    }
+    for owner in dict.fromkeys(each.owner for each in fields):
+        variables = {each.name: each.variables[0] for each in fields if each.owner == owner}
+        yield from find_conditions(classes.lineage(owner), enums, variables)
 
 
 def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
@@ -146,14 +201,18 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
-        cased = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
+        cased = {
+            each: each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)
+        }
         yield Field(
             name=name,
-            variables=tuple(dict.fromkeys(cased)),
+            variables=tuple(dict.fromkeys(cased.values())),
+            nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation),
             required=_is_required(statement, calls),
             owner=owner,
             line=statement.lineno,
+            default=_default(statement, calls),
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING),
         )
 
@@ -171,6 +230,13 @@ def _is_required(statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
     """Whether a field has no default; an expression counts as one."""
     no_value = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
     return no_value and not any(map(_has_default, calls))
+
+
+def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
+    keywords = [each.value for call in calls for each in call.keywords if each.arg == "default"]
+    nodes = [*([statement.value] if statement.value else []), *(call.args[0] for call in calls if call.args), *keywords]
+    texts = [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return texts[-1] if texts else ""
 
 
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
@@ -196,15 +262,21 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
 
 def _nested(
     classes: Classes, annotation: ast.expr, prefixes: list[str], delimiter: object, above: tuple[str, ...] = ()
-) -> list[str]:
-    """The variables of the fields of a nested model; `above` are the models that it is nested in."""
-    nested: list[str] = []
+) -> dict[str, bool]:
+    """The variables of the fields of a nested model, each with whether it is required where the model is.
+
+    `above` are the models that it is nested in.
+    """
+    nested: dict[str, bool] = {}
     for name in map(last_name, union_members(annotation)):
         if isinstance(delimiter, str) and delimiter and name not in above and classes.is_model(name):
             for member, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
-                suffixes = _variables(classes, member, _calls(classes, statement), {})
+                calls = _calls(classes, statement)
+                suffixes, is_required = _variables(classes, member, calls, {}), _is_required(statement, calls)
                 variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
-                nested += variables + _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+                inner = _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+                nested |= dict.fromkeys(variables, is_required and not inner)
+                nested |= {each: is_required and needed for each, needed in inner.items()}
     return nested
 
 

@@ -21,7 +21,7 @@ from omc_runbook.repository.layout import (
 )
 from omc_runbook.textfile.file import SourceFile, read_source
 
-NAMES = (".env.template", ".env.example", "env.template")
+NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
@@ -69,7 +69,10 @@ def read_template(repository: Path) -> Template:
     """Parse the template of a checkout; raises UsageError, in one sentence, if there is none."""
     file = find_template(repository)
     if file is None:
-        raise UsageError(f"{repository} has no {NAMES[0]}: name a checkout of the platform.")
+        raise UsageError(
+            f"{repository} has no {NAMES[0]}: name a checkout of the platform. {', '.join(NAMES[1:4])} or a committed"
+            " .env will do too."
+        )
     return parse_template(file)
 
 

@@ -18,9 +18,10 @@ from omc_runbook.textfile import private_file
 
 def announce(outcome: Outcome) -> None:
     """Give `omc-runbook run` what is known of a run under way: its outcome if the kernel dies or raises an error."""
-    # If the disk is full, the outcome at the end says so.
-    with suppress(OSError):
-        _hand_over(masked(outcome))
+    if OUTCOME_VARIABLE in os.environ:
+        # If the disk is full, the outcome at the end says so.
+        with suppress(OSError):
+            _hand_over(masked(outcome))
 
 
 def end(outcome: Outcome) -> Banner:

@@ -19,13 +19,14 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.local_setup import by_hand, diff, inventory, needed, variables
 from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.repository.template import read_template
+from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import SharedValues, read_workstation
+from omc_runbook.workstation.settings_probe import find_program
+from omc_runbook.workstation.workstation import SharedValues, read_tracked_template, read_workstation
 
 __all__ = [
     "begin",
@@ -43,20 +44,24 @@ __all__ = [
 """All that the notebook calls, in its order."""
 
 
-def begin(environment: str, runbook_toml: str = "", repository: str = "") -> Run:
+def begin(environment: str, runbook_toml: str = "", repository: str = "", python: str = "") -> Run:
     """Begin on a checkout; values are compared with an environment's if there are AWS credentials.
 
-    No AWS account is needed: without credentials, and with environment "local", nothing is compared. Raises UsageError
-    for a wrong environment, file or folder.
+    No AWS account is needed: without credentials, and with environment "local", nothing is compared. `python` is the
+    interpreter that loads Settings, "" for the checkout's own. Raises UsageError for a wrong environment, file, folder
+    or interpreter.
     """
     peer, local = load(environment, runbook_toml), load(LOCAL, runbook_toml)
     registry.exempt(public_words(peer) | public_words(local))
     root = find_root(repository or peer.repository)
     # A newcomer's most frequent mistake is a folder without a template, so that is the first thing to report.
-    read_template(root)
-    checkout, started = read_checkout(root), now()
+    tracked = None if find_template(root) else read_tracked_template(root)
+    if tracked is None:
+        read_template(root)
+    checkout, started, program = read_checkout(root), now(), find_program(python)
+    checkout = replace(checkout, template=checkout.template or tracked)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
-    target = _compare_with(peer, LocalTarget(environment=local, parameter=environment))
+    target = _compare_with(peer, LocalTarget(environment=local, parameter=environment, python=program))
     run = Run(runbook="local_setup", started=started, checkout=checkout, local_target=target)
     run.announce()
     return run
@@ -65,7 +70,7 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "") -> Run
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read this machine, with the application's messages if it was started."""
     target, checkout = _local_target(run), _checkout(run)
-    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys)
+    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, python=target.python)
     if peer:
         shared = shared_values.compare(peer.clients, peer.caller, target.environment, workstation)
         workstation = replace(workstation, shared_values=shared)
@@ -74,7 +79,13 @@ def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     workstation = replace(workstation, comparison_problem=target.why_alone)
     if result and result.start.by:
         start = result.start
-        workstation = replace(workstation, start_messages=start.problems, started=start.ok, start_problem=start.why_not)
+        workstation = replace(
+            workstation,
+            start_messages=start.problems,
+            started=start.ok,
+            start_problem=start.why_not,
+            start_remedy=start.remedy,
+        )
     return Snapshot(target.environment, now(), NOBODY, peer.endpoint if peer else "", workstation=workstation)
 
 

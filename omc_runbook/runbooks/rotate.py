@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from omc_runbook.changes.secret import age
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
-from omc_runbook.changes.values import source_file
+from omc_runbook.changes.values import encryption, source_file
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
@@ -56,8 +58,13 @@ def gather(
 
     Raises as `secret_change.gather` does.
     """
-    due = age.due(snapshot, age.ages(snapshot, history))
-    return secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
+    ages_of_keys = age.ages(snapshot, history)
+    due, left_out = age.due(snapshot, ages_of_keys), age.overdue_encryption(snapshot, ages_of_keys)
+    new = secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
+    if keys.strip() != secret_change.DUE or not left_out:
+        return new
+    note = f"{', '.join(left_out)} would be due, and is not renewed by itself: it encrypts data. {encryption.WAY}"
+    return replace(new, notes=(*new.notes, note))
 
 
 def closing(
@@ -70,9 +77,9 @@ def closing(
     values_from: str = "",
     on_failure: str = RESTORE,
 ) -> Closing:
-    """Write, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo.
+    """Write, redeploy and verify, if `apply` is set: result, proof, holders, former values, outcome, undo.
 
-    Once the values are in force, the source file is removed.
+    Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    source = Source(new=new, values_from=values_from)
+    source = Source(new=new, values_from=values_from, retires=True)
     return secret_change.closing(run, snapshot, plan, apply, confirm, source, on_failure)

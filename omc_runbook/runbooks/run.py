@@ -28,7 +28,7 @@ from omc_runbook.runbooks import conclude
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import read_workstation
+from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
 
 if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
@@ -79,7 +79,8 @@ class Target:
         snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
         if not (complaint and is_local and checkout):
             return snapshot
-        workstation = read_workstation(checkout, self.environment.keys)
+        template = checkout.template or read_tracked_template(checkout.root)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -121,6 +122,8 @@ class LocalTarget:
     """Why values need not be compared."""
     why_unread: str = ""
     """Why the comparison failed."""
+    python: str = ""
+    """The interpreter that loads Settings; "" for the checkout's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor
+from omc_runbook.changes.deploy import executor, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
-from omc_runbook.changes.values import live_check, reuse, source_file
+from omc_runbook.changes.values import former_values, live_check, reuse, source_file
+from omc_runbook.changes.values.sources import GENERATE
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -59,12 +60,16 @@ def gather(
 ) -> NewValues:
     """Take new values from a source for the keys: a list with commas, or "due" for the keys in `due`.
 
-    Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
+    Raises as `new_values.renew` and `rotation.url_from` do, and as `new_values.refuse_loss` for a rotation and for
+    generated values. Nothing is written.
     """
     are_due = due is not None and keys.strip() == DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
     url = rotation.url_from(database_url_from)
-    return new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
+    new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
+    if due is not None or values_from == GENERATE:
+        new_values.refuse_loss(snapshot, new)
+    return new
 
 
 def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
@@ -75,6 +80,9 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
+    if update.changed:
+        removed = [change.key for change in update.changed if change.action == "removed"]
+        notes += tuple(schedules.notes(target.clients, target.caller, snapshot, removed))
     return replace(update, notes=(*new.notes, *update.notes, *notes))
 
 
@@ -117,6 +125,8 @@ class Source:
     new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
+    retires: bool = False
+    """Whether the former values must not work any more."""
 
 
 def closing(
@@ -138,8 +148,19 @@ def closing(
         yield "proof", changes.proof(result)
         after = run.look()
         yield "holders", changes.holders(after)
-        yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
+        former = (
+            former_values.attempt(run.target.clients, after, plan, source.new)
+            if is_in_force and source.new and source.retires
+            else ()
+        )
+        if source.retires:
+            yield "former", changes.former(former)
+        yield "outcome", run.conclude((*former, *judge(before, after, result, plan)), result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
+        if any(finding.is_problem for finding in former):
+            return "! Done, and a former value still works"
+        if any(finding.status == "unknown" for finding in former):
+            return "? Done, and a former value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"

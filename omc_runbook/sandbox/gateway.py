@@ -5,7 +5,8 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -37,14 +38,23 @@ _MAX_BYTES = 64 * 1024 * 1024
 _FORBIDDEN = "403 Forbidden"
 # Authorized by Secrets Manager itself, with the secret and its key, and for each secret of a batch.
 _AUTHORIZED_LATER = {"secretsmanager:GetSecretValue"}
+_BATCH = "secretsmanager:BatchGetSecretValue"
 _JSON = "application/json"
+_READS = ("Describe", "Get", "List", "Lookup", "Simulate")
 
 
 class Gateway:
-    """A WSGI application around moto's; `control` answers the control paths, to callers with the token."""
+    """A WSGI application around moto's.
 
-    def __init__(self, application: Application, control: Control, token: str) -> None:
+    `control` answers the control paths, to callers with the token; `notify` is called after each call that may have
+    changed something.
+    """
+
+    def __init__(
+        self, application: Application, control: Control, token: str, notify: Callable[[], None] = lambda: None
+    ) -> None:
         self._application = application
+        self._notify = notify
         self._control = control
         self._token = token.encode()
 
@@ -97,8 +107,13 @@ class Gateway:
             _, kind, answer = format_error(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.forget_after(call)
+        if not call.action.startswith(_READS):
+            self._notify()
         failed = statuses and not statuses[-1].startswith(("2", "3"))
         EVENT_HISTORY.record(call, principal, request_id, resources, parse_error(answer) if failed else None)
+        if call.permission == _BATCH and not failed:
+            for part, arn, error in _parts(call, answer):
+                EVENT_HISTORY.record(part, principal, request_id, [arn], error)
         return [answer]
 
     def _answer_control(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
@@ -116,6 +131,17 @@ class Gateway:
         if answer is None:
             return _respond(start_response, "404 Not Found", _JSON, _json({"error": f"no such path: {path}"}))
         return _respond(start_response, "200 OK", _JSON, _json(answer))
+
+
+def _parts(call: Call, answer: bytes) -> Iterator[tuple[Call, str, tuple[str, str] | None]]:
+    """The calls of which a batch consists, each with its secret's ARN and its error, as CloudTrail has them."""
+    members = json.loads(answer)
+    for value in members["SecretValues"]:
+        yield replace(call, action="GetSecretValue", params={"SecretId": value["ARN"]}), value["ARN"], None
+    for failure in members["Errors"]:
+        part = replace(call, action="GetSecretValue", params={"SecretId": failure["SecretId"]})
+        arn = resources_of(part, caller(call.access_key).account)[0]
+        yield part, arn, (failure["ErrorCode"], failure["Message"])
 
 
 def _read(environ: Environ) -> bytes:

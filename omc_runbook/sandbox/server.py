@@ -61,7 +61,7 @@ class SandboxServer:
         self._broken: list[str] = []
         self._drill: dict[str, Any] | None = None
         self.token = secrets.token_urlsafe(32)
-        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token)
+        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token, self.agent.wake)
         # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(

@@ -24,7 +24,7 @@ def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def look_deeper(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add the network, log lines of failed tasks and CloudTrail's events."""
-    follow_ups.register_former(gatherer, snapshot)
+    snapshot = follow_ups.register_former(gatherer, snapshot)
     snapshot = follow_ups.read_authors(gatherer, snapshot)
     snapshot = replace(snapshot, network=networking.read(gatherer, snapshot))
     snapshot = replace(snapshot, log_lines=failure_logs.read(gatherer, snapshot))

@@ -11,6 +11,7 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.messages.validation import find_header, read_block
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
@@ -36,7 +37,8 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     ]
     sentences: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in answers:
-        lines = [line for line in gatherer.keep("log_lines", answer, ()) if ERROR.search(line)]
+        read_lines = gatherer.keep("log_lines", answer, ())
+        lines = [line for line in _joined(read_lines) if ERROR.search(line)]
         sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, lines))
     return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
 
@@ -56,7 +58,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     sentences: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
         answer = look(f"the log of {container}", PERMISSION, call)
-        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, answer)
+        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, [*_joined(answer)])
     return tuple(sentences)
 
 
@@ -74,6 +76,19 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
         if container.log_group:
             stream = "/".join(filter(None, (container.log_prefix, container.name, task.id)))
             yield container.name, partial(logs.last_lines, clients("logs"), container.log_group, stream)
+
+
+def _joined(lines: Sequence[str]) -> Iterator[str]:
+    """The lines, with the errors that pydantic writes below a header on the header's own, without the values."""
+    last = -1
+    for number, line in enumerate(lines):
+        header = find_header(line) if number > last else None
+        if header and not header.rest:
+            errors, last = read_block(header, [*enumerate(lines)][number + 1 :])
+            fields = "; ".join(": ".join((error.location, *error.message.splitlines()[:1])) for error in errors)
+            yield f"{line.rstrip()}: {fields}" if fields else line
+        elif number > last:
+            yield line
 
 
 def _sentences(container: str, lines: Sequence[str]) -> Iterator[str]:

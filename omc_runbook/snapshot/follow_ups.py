@@ -25,6 +25,7 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
+    tasks += snapshot.lone_tasks
     is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if is_unclear:
         snapshot = read_trail(gatherer, snapshot)
@@ -119,17 +120,22 @@ def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[c
     )
 
 
-def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
-    """Register the values of all listed versions for masking: logs and pasted texts may quote them.
+def register_former(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Register the values of all listed versions for masking, as logs and pasted texts may quote them.
 
-    The snapshot stays the same, and a version that cannot be read is no gap.
+    The snapshot gets the content of AWSPREVIOUS; a version that cannot be read is no gap.
     """
+    previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
+    former: dict[str, Content] = {}
     for answer in request_versions(
         gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents}
     ).values():
         value = answer.result()
         if not isinstance(value, ReadFailure):
-            contents_of(value)
+            former |= contents_of(value)
+    return replace(
+        snapshot, contents={**snapshot.contents, **{id: each for id, each in former.items() if id == previous}}
+    )
 
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:

@@ -18,6 +18,7 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
         "ec2:DescribeSubnets",
         "logs:GetLogEvents",
     ),
+    "ecs:ListServiceDeployments": ("ecs:DescribeServiceDeployments",),
     "ecs:ListTasks": ("ecs:DescribeTasks",),
     "ecs:DescribeTasks": ("ecs:ExecuteCommand",),
     "ec2:DescribeSubnets": (
@@ -33,7 +34,16 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
 
-_ANYWHERE = ("ec2:", "cloudtrail:", "ecs:List", "ecs:DescribeTaskDefinition", "sts:", "iam:Simulate")
+_ANYWHERE = (
+    "ec2:",
+    "cloudtrail:",
+    "ecs:ListServices",
+    "ecs:ListTasks",
+    "ecs:ListClusters",
+    "ecs:DescribeTaskDefinition",
+    "sts:",
+    "iam:Simulate",
+)
 """Actions without resource-level permissions, or whose resources are unknown beforehand."""
 
 
@@ -99,7 +109,9 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
 
 
 _KINDS = {
+    "ecs:DescribeServiceDeployments": ("service-deployment",),
     "ecs:DescribeServices": ("service",),
     "ecs:DescribeTasks": ("task",),
+    "ecs:ListServiceDeployments": ("service",),
     "ecs:ExecuteCommand": ("cluster", "task"),
 }

@@ -9,16 +9,26 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, ReadFailure, insist
+from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
+from omc_runbook.snapshot import (
+    deep_read,
+    follow_ups,
+    networking,
+    other_environments,
+    roles,
+    service_deployments,
+)
+from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import read_environments
 
 PARALLEL = 24
 
@@ -62,13 +72,34 @@ def take(
             snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
+        if lacks_a_name(snapshot):
+            snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
+        if checkout and any(service.desired == 0 for service in snapshot.consumers):
+            declared = next(iter(read_environments(checkout.root, environment.name)), None)
+            snapshot = replace(snapshot, declared=declared)
         if others is not None:
             snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
         return replace(snapshot, gaps=dict(reading.gaps))
 
 
+def lacks_a_name(snapshot: Snapshot) -> bool:
+    """Whether the secret, the cluster or its main service does not exist under its configured name.
+
+    A service that a parameter or runbook.toml names is not searched for.
+    """
+    names, environment = snapshot.environment.names, snapshot.environment
+    if snapshot.secret is None and "secret" not in snapshot.gaps:
+        return True
+    if snapshot.service_names is None:
+        return True
+    is_absent = "services" not in snapshot.gaps and names.service not in snapshot.service_names
+    return is_absent and "service" not in environment.chosen
+
+
 class _Reading(Gatherer):
     """The calls of one snapshot."""
+
+    _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
@@ -107,6 +138,11 @@ class _Reading(Gatherer):
             "secretsmanager:GetResourcePolicy",
             lambda: secretsmanager.get_resource_policy(sm, name),
         )
+        self._other_policies = self.ask(
+            f"the other resource policies of {name}",
+            "secretsmanager:ListResourcePolicies",
+            lambda: secretsmanager.get_other_resource_policies(sm, name),
+        )
         self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
@@ -137,12 +173,15 @@ class _Reading(Gatherer):
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
+        snapshot = service_deployments.read(self, snapshot)
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+        in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
+        snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
@@ -150,6 +189,7 @@ class _Reading(Gatherer):
         return replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
+            other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )
@@ -212,6 +252,19 @@ class _Reading(Gatherer):
         revisions = {arn: self.keep("task_definitions", answer, None) for arn, answer in answers.items()}
         return {arn: definition for arn, definition in revisions.items() if definition}
 
+    def _newest(self, families: Iterable[str]) -> tuple[definitions.TaskDefinition, ...]:
+        """The newest active revision of each family that has one."""
+        client = self.clients("ecs")
+        answers = [
+            self.ask(
+                f"task definition {family}",
+                "ecs:DescribeTaskDefinition",
+                lambda family=family: definitions.describe_task_definition(client, family),  # type: ignore[misc]
+            )
+            for family in sorted(families)
+        ]
+        return tuple(revision for answer in answers if (revision := or_none(answer.result())))
+
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
         """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
         definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
@@ -219,3 +272,13 @@ class _Reading(Gatherer):
         if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
+
+
+def _families(snapshot: Snapshot) -> set[str]:
+    """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
+    document = snapshot.current.document if snapshot.current else None
+    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_injections(each)}
+    if document is None or not keys or "" in keys or keys.issuperset(document.keys):
+        return set()
+    return {definition.family for definition in definitions if definition}

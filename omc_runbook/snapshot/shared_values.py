@@ -13,12 +13,13 @@ from omc_runbook.workstation.workstation import SharedValues, Workstation, is_va
 
 
 def compare(clients: Clients, caller: Caller, environment: Environment, workstation: Workstation) -> SharedValues:
-    """Which secret values of the .env another environment's secret also has, under any key."""
+    """Which secret values of the .env another environment's secret also has, and which of its values git holds."""
     names = dict(environment.others) | ({environment.name: environment.names} if environment.name != LOCAL else {})
-    key = new_key()
+    history = workstation.history
+    key = history.key if history else new_key()
     local = list(_fingerprints(workstation, key))
     same: dict[str, str] = {}
-    unread, compared = [], []
+    unread, compared, published = [], [], []
     profile = environment.names.profile
     for other, keys in read_fingerprints(clients, caller, profile, names, environment.keys, key).items():
         if isinstance(keys, str):
@@ -26,7 +27,9 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workstat
             continue
         compared.append(other)
         same |= {name: f"{other}'s {keys[print_]}" for name, print_ in local if print_ in keys}
-    return SharedValues(same, tuple(unread), tuple(compared))
+        locations = history.locations if history else {}
+        published += [(f"{other}'s {name}", locations[print_]) for print_, name in keys.items() if print_ in locations]
+    return SharedValues(same, tuple(unread), tuple(compared), tuple(published))
 
 
 def _fingerprints(workstation: Workstation, key: bytes) -> Iterator[tuple[str, str]]:

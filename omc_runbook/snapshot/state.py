@@ -20,9 +20,11 @@ from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
 
 
@@ -54,11 +56,16 @@ class Snapshot:
     contents: Mapping[str, Content] = field(default_factory=dict)
     """Content by version id: that of AWSCURRENT, and those needed for comparison."""
     resource_policy: PolicyDocument | None = None
+    """The secret's default policy."""
+    other_resource_policies: tuple[PolicyDocument, ...] = ()
+    """Its policies that AWS services attached; gaps of "resource_policy" concern them too."""
     kms_key: KmsKey | None = None
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
     services: tuple[Service, ...] = ()
     task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    newest_revisions: tuple[TaskDefinition, ...] = ()
+    """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
     tasks: tuple[Task, ...] = ()
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
@@ -83,6 +90,10 @@ class Snapshot:
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
+    discovery: Discovery | None = None
+    """What the account has for the environment; read only where a configured name does not exist."""
+    declared: DeclaredEnvironment | None = None
+    """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
 
@@ -106,6 +117,11 @@ class Snapshot:
             for service in self.services
             if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
+
+    @property
+    def resource_policies(self) -> tuple[PolicyDocument, ...]:
+        """All policies attached to the secret."""
+        return (*((self.resource_policy,) if self.resource_policy else ()), *self.other_resource_policies)
 
     @property
     def consumer_names(self) -> frozenset[str]:
@@ -143,6 +159,15 @@ class Snapshot:
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
         return tuple(task for task in self.tasks if task.service == service.name and task.is_running)
+
+    @cached_property
+    def lone_tasks(self) -> tuple[Task, ...]:
+        """Running tasks outside services whose task definition refers to the secret: run by hand, or by a schedule."""
+        return tuple(
+            task
+            for task in self.tasks
+            if task.is_running and not task.service and self.own_injections(self.definition(task.task_definition_arn))
+        )
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
 
 from omc_runbook.terraform.hcl import Block, Node
-from omc_runbook.terraform.hcl_folder import Folder, describe, find_member
+from omc_runbook.terraform.hcl_folder import Folder, ListPart, describe, find_member
 from omc_runbook.terraform.hcl_template import interpolations, is_literal, read_json, split_value_from
+from omc_runbook.terraform.modules import folders_of, foreign_calls, source_of, variants
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION = "aws_ecs_task_definition"
@@ -18,7 +19,18 @@ VARIABLE = "secrets_arn"
 """The Terraform variable of the secret's ARN, if no reference shows another."""
 SEVERAL = "it references several secrets equally often"
 
-_LOOP = re.compile(r"\$\{\s*(\w+)\s*\}")
+VALUE_FROM = ("valueFrom", "value_from")
+"""How an element names its valueFrom: as ECS does, or as variables of modules do."""
+
+MAPS = ("object", "object-for")
+"""The kinds of expressions that are maps."""
+
+_LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
+_SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
+_SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
+_ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
+_NAMES = ("name", "container_name", "service_name")
+"""The members of an object that name its container, in a module's arguments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +72,20 @@ class TerraformContainer:
     """Those in its environment, of which only the names are used."""
     has_secrets: bool = False
     lists: tuple[Node, ...] = ()
-    """The lists that a reference can be added to, the best first; a for expression stands for its list of names."""
+    """The lists or maps that a reference can be added to, the best first; a for expression stands for its own."""
     other_sources: tuple[str, ...] = ()
     """Expressions that may add references and cannot be read, in words."""
     base: str = ""
     """The expression of the secret's ARN in its references."""
     obstacle: str = ""
     """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
+    block_folder: str = ""
+    """The folder of its definition."""
+
+    @property
+    def root(self) -> str:
+        """The name of a file of the folder in which Terraform is applied for it; its own file's where none calls it."""
+        return self.folder.root.files[0].name if self.folder.call else self.file
 
     @property
     def file(self) -> str:
@@ -85,8 +104,13 @@ class TerraformContainer:
 
     @property
     def address(self) -> tuple[str, str]:
-        """Its folder and definition, unique in a checkout."""
-        return str(self.node.file.path.parent), self.definition
+        """Its folder and definition, unique in a checkout but for the calls of a module."""
+        return self.block_folder, self.definition
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether its name and all that it gets are in its own folder, without variables."""
+        return not (self.obstacle or self.other_sources) and is_literal(self.name)
 
 
 @dataclass
@@ -99,26 +123,83 @@ class _FolderContainers:
     uncertain_locals: set[tuple[str, str]] = field(default_factory=set)
     """Local values used by a definition that was not understood in full, each with that definition."""
 
+    @property
+    def clarity(self) -> tuple[float, float, float]:
+        """How much was understood: the shares of containers that are clear and that have a list, and what was not."""
+        count = len(self.containers) or 1
+        clear, with_list = (
+            sum(each.is_clear for each in self.containers),
+            sum(bool(each.lists) for each in self.containers),
+        )
+        return clear / count, with_list / count, -len(self.unreadable)
+
 
 def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformContainer, ...], tuple[str, ...]]:
-    """Find the containers of all task definitions in files; also gives a sentence on each part not understood."""
+    """Find the containers of all task definitions in files; also gives a sentence on each part not understood.
+
+    Where a part is a variable, it is followed to the module calls in the other files, and without a call to .tfvars and
+    defaults. Modules of other repositories are searched for containers in their arguments.
+    """
     containers: list[TerraformContainer] = []
     unreadable: list[str] = []
-    by_folder = sorted(files, key=lambda file: (file.path.parent, file.name))
-    for _, group in groupby(by_folder, key=lambda file: file.path.parent):
-        result = _FolderContainers(Folder(tuple(group)))
-        for block in result.folder.blocks:
-            if block.type == "resource" and block.labels[:1] == (DEFINITION,):
-                _read_definition(block, result)
+    folders = folders_of(files)
+    for folder in folders.values():
+        result = _choose(folder, folders)
         with_base = [replace(each, base=_base(each, result.containers)) for each in result.containers]
         containers += [_find_obstacle(each, with_base, result.uncertain_locals) for each in with_base]
-        unreadable += [*map(str, result.folder.broken.values()), *result.unreadable]
+        unreadable += [*map(str, folder.broken.values()), *result.unreadable]
     return tuple(containers), tuple(unreadable)
 
 
+def depends_on_callers(files: tuple[SourceFile, ...]) -> bool:
+    """Whether a part of a task definition is a variable, or something else that its own folder does not show."""
+    results = [_read_definitions([folder]) for folder in folders_of(files).values()]
+    return any(result.unreadable or not all(each.is_clear for each in result.containers) for result in results)
+
+
+def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
+    """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
+    alone = _read_definitions([folder])
+    if not alone.unreadable and all(each.is_clear for each in alone.containers):
+        return alone
+    called = _read_definitions(variants(folder, folders))
+    return called if any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True)) else alone
+
+
+def _is_definition(block: Block) -> bool:
+    return block.type == "resource" and block.labels[:1] == (DEFINITION,)
+
+
+def _read_definitions(folders: Iterable[Folder]) -> _FolderContainers:
+    """The containers of all definitions of a folder, for each call of it."""
+    containers: list[TerraformContainer] = []
+    unreadable: dict[str, None] = {}
+    uncertain_locals: set[tuple[str, str]] = set()
+    for folder in folders:
+        result = _FolderContainers(folder)
+        for block in filter(_is_definition, folder.blocks):
+            _read_definition(block, result)
+        for call in foreign_calls(folder):
+            _read_arguments(call, result)
+        containers += result.containers
+        unreadable |= dict.fromkeys(result.unreadable)
+        uncertain_locals |= result.uncertain_locals
+    return _FolderContainers(folder, containers, [*unreadable], uncertain_locals)
+
+
 def _read_definition(block: Block, result: _FolderContainers) -> None:
+    """Read one task definition, for each entry of its for_each where these are known."""
+    loop = block.find("for_each")
+    entries = result.folder.entries(loop.value) if loop else ()
+    for entry in entries:
+        _read_one(block, replace(result.folder, each=entry), result, is_repeated=False)
+    if not entries:
+        _read_one(block, result.folder, result, is_repeated=loop is not None)
+
+
+def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeated: bool) -> None:
     """Read one task definition; parts that cannot be followed are reported, and the others are read."""
-    folder, definition = result.folder, ".".join(block.labels)
+    definition = ".".join(block.labels)
     attribute = block.find("container_definitions")
     if attribute is None:
         return
@@ -134,7 +215,6 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
     if whole is None:
         why = "which is not plain JSON" if start.kind == "heredoc" else "which is not followed"
         return report("its container definitions are", start, why)
-    is_repeated = block.find("for_each") is not None
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
             report("some of its containers come from", part.node)
@@ -147,7 +227,12 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
             container = _read_container(
                 objects,
                 TerraformContainer(
-                    folder=folder, definition=definition, name="", node=objects[-1], json=start.kind == "heredoc"
+                    folder=folder,
+                    definition=definition,
+                    name="",
+                    node=objects[-1],
+                    json=start.kind == "heredoc",
+                    block_folder=str(attribute.file.path.parent),
                 ),
             )
             if is_repeated or not part.certain:
@@ -158,6 +243,50 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
             result.containers.append(container)
 
 
+def _read_arguments(call: Block, result: _FolderContainers) -> None:
+    """Read the containers in the arguments of a module of another repository: what has references is one."""
+    folder, definition, is_ecs = result.folder, f"module.{call.labels[0]}", bool(_ECS.search(source_of(call)))
+    first, last = call.attributes[0], call.attributes[-1]
+    whole = Node(kind="object", file=first.file, start=first.start, end=last.end, parts=call.attributes)
+    for objects, label in _objects_in(whole, call.labels[0], folder):
+        for member in (part for each in objects if each.kind == "object" for part in each.parts):
+            variable_list = _read_variables(member.value, folder)
+            has_references = any(each.key for each in variable_list.variables)
+            if not (has_references or (is_ecs and _SECRETS.search(member.name))):
+                continue
+            found = (find_member(objects, name) for name in _NAMES)
+            names = [_read_name(each.value, folder) for each in found if each and each.kind == "member"]
+            container = TerraformContainer(
+                folder=folder,
+                definition=definition,
+                name=next(filter(None, names), label),
+                node=next(each for each in objects if each.kind == "object" and member in each.parts),
+                json=False,
+                block_folder=str(first.file.path.parent),
+            )
+            container = _with_secrets(container, variable_list, member.value)
+            if not has_references:
+                why = f"no reference shows which form module {call.labels[0]}, of another repository, takes"
+                container = replace(container, obstacle=f"{why} in {member.name} on line {member.line}")
+            result.containers.append(container)
+
+
+def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[Node, ...], str]]:
+    """Yield the objects in an expression, each with the key, or the name of the module, that it belongs to."""
+    objects = folder.objects(node)
+    if any(each.kind == "object" for each in objects):
+        yield objects, label
+        for member in (member for each in objects if each.kind == "object" for member in each.parts):
+            key = member.parts[0]
+            name = member.name or _read_name(replace(key, kind="path", name=key.source.strip("()")), folder)
+            yield from _objects_in(member.value, label if _SEVERAL_CONTAINERS.search(name) else name, folder)
+        return
+    for part in folder.parts(node):
+        for element in part.node.parts if part.node.kind == "tuple" else ():
+            is_variable = any(element.member(name) for name in (*VALUE_FROM, "value"))
+            yield from () if is_variable else _objects_in(element, label, folder)
+
+
 def _read_container(objects: tuple[Node, ...], container: TerraformContainer) -> TerraformContainer:
     folder = container.folder
     name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
@@ -166,7 +295,7 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer) ->
     )
     container = replace(
         container,
-        name=_read_text(name.value, folder) if name and name.kind == "member" else "",
+        name=_read_name(name.value, folder) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
         plain_variables=tuple(plain.variables),
     )
@@ -174,7 +303,12 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer) ->
         return container
     if secrets.kind != "member":
         return replace(container, obstacle=f"{describe(secrets)} may define its secrets")
-    variable_list = _read_variables(secrets.value, folder)
+    return _with_secrets(container, _read_variables(secrets.value, folder), secrets.value)
+
+
+def _with_secrets(container: TerraformContainer, variable_list: _VariableList, value: Node) -> TerraformContainer:
+    """The container with the references that its `secrets` give it."""
+    folder = container.folder
     container_local = folder.local_of(container.node)
     key_counts = Counter(each.list.position for each in variable_list.variables if each.key)
     lists = sorted(
@@ -187,19 +321,28 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer) ->
         has_secrets=True,
         lists=tuple(lists),
         other_sources=other_sources,
-        obstacle="" if lists else f"its secrets are {describe(folder.follow(secrets.value))}",
+        obstacle="" if lists else f"its secrets are {describe(folder.follow(value))}",
     )
 
 
 def _base(container: TerraformContainer, others: list[TerraformContainer]) -> str:
     """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
+    target = container.lists[0] if container.lists else container.node
     best = [each.position for each in container.lists[:1]]
+    # An expression means something only in the folder that it is in; a for expression takes it from where it is.
+    is_usable = target.kind == "for" or not best
+    here = container.folder.scope(target)
     all_variables = [
-        (each.address, variable) for each in others for variable in each.references if _is_global(variable)
+        (each.address, variable)
+        for each in others
+        for variable in each.references
+        if _is_global(variable) and variable.element.file in here.files
     ]
+    own = [each for each in container.references if is_usable or each.element.file in here.files]
     candidates = (
-        [each for each in container.references if each.list.position in best],
-        container.references,
+        [each for each in own if collection_of(target, container.folder).encloses(each.element)],
+        [each for each in own if each.list.position in best],
+        own,
         [variable for address, variable in all_variables if address == container.address],
         [variable for _, variable in all_variables if variable.element.file == container.node.file],
     )
@@ -215,7 +358,7 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         each.value_from for each in container.references
     ):
         return ""
-    return f"${{var.{VARIABLE}}}" if container.folder.declares(VARIABLE) else ""
+    return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) else ""
 
 
 def _is_global(variable: ContainerVariable) -> bool:
@@ -233,10 +376,10 @@ def _find_obstacle(
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]
-    owners = {names_of(node, folder).position: each for each in foreign for node in (*each.lists, each.node)}
+    owners = {collection_of(node, each.folder).position: each for each in foreign for node in (*each.lists, each.node)}
     lists_or_node = container.lists if container.has_secrets else (container.node,)
     uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
-    shared = [_shared_with(names_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
+    shared = [_shared_with(collection_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
     if all(shared):
         return replace(container, lists=(), obstacle=shared[0])
     lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
@@ -266,7 +409,7 @@ class _VariableList:
 
     variables: list[ContainerVariable] = field(default_factory=list)
     lists: list[Node] = field(default_factory=list)
-    """Its unconditional lists; a for expression stands for its list of names."""
+    """Its unconditional lists, or maps; a for expression stands for its collection."""
     other_sources: list[str] = field(default_factory=list)
     """Parts that cannot be read, in words."""
 
@@ -274,18 +417,20 @@ class _VariableList:
 def _read_variables(node: Node, folder: Folder) -> _VariableList:
     """Read the value of a container's `secrets` or `environment`."""
     variable_list = _VariableList()
-    for part in folder.parts(node):
-        names = names_of(part.node, folder)
-        if part.node.kind not in ("tuple", "for") or names.kind != "tuple":
+    objects = folder.objects(node)
+    if any(each.kind in MAPS for each in objects):
+        parts = [ListPart(each, True) for each in objects]
+    else:
+        parts = list(folder.parts(node))
+    for part in parts:
+        entries = _entries(part.node, folder)
+        if entries is None:
             variable_list.other_sources.append(describe(part.node))
             continue
         if part.certain:
             variable_list.lists.append(part.node)
-        for element in names.parts:
-            entry, loop = element, {}
-            if part.node.kind == "for":
-                entry, loop = part.node.parts[1], {part.node.name: element.name}
-            variable, value_from = _pair(folder.objects(entry), folder, loop)
+        for element, entry, loop in entries:
+            variable, value_from = _pair(entry, folder, loop)
             if variable:
                 variable_list.variables.append(
                     ContainerVariable(
@@ -297,33 +442,138 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
     return variable_list
 
 
-def names_of(node: Node, folder: Folder) -> Node:
-    """The list of literal names that a for expression iterates over; any other node itself."""
-    if node.kind != "for" or "," in node.name:
-        return node
-    parts = list(folder.parts(node.parts[0]))
-    if len(parts) != 1 or not parts[0].certain or parts[0].node.kind != "tuple":
-        return node
-    are_literal = all(each.kind == "string" and is_literal(each.name) for each in parts[0].node.parts)
-    return parts[0].node if are_literal else node
+Loop = Mapping[str, str]
+"""The texts of a for expression's variables, and of their members: s.name."""
 
 
-def _read_text(node: Node, folder: Folder, loop: dict[str, str] | None = None) -> str:
+def _entries(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | None:
+    """What a part of a list is made of: each element, the expression of its reference, and the loop's variables.
+
+    None for a part that cannot be resolved.
+    """
+    if node.kind == "object":
+        return [(member, member, {}) for member in node.parts if member.name]
+    if node.kind == "tuple":
+        return [(element, element, {}) for element in node.parts]
+    rounds = _rounds(node, folder) if node.kind in ("for", "object-for") else None
+    return None if rounds is None else [(element, node, loop) for element, loop in rounds]
+
+
+def _rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
+    """The rounds of a for expression: each element that it iterates over, and the texts of its variables in it."""
+    names, collection = [name.strip() for name in node.name.split(",")], node.parts[0]
+    objects = folder.objects(collection)
+    if not any(each.kind in MAPS for each in objects):
+        elements = _elements(collection, folder) if len(names) == 1 else None
+        return None if elements is None else [(each, _loop(names[0], each, folder)) for each in elements]
+    if len(names) != 2 or not all(each.kind in MAPS for each in objects):
+        return None
+    rounds: list[tuple[Node, Loop]] = []
+    for each in objects:
+        if each.kind == "object":
+            rounds += [
+                (member, {names[0]: member.name, **_loop(names[1], member.value, folder)}) for member in each.parts
+            ]
+            continue
+        inner = _rounds(each, folder) if len(each.parts) == 3 else None
+        if inner is None:
+            return None
+        texts = ((element, [_read_text(part, folder, loop) for part in each.parts[1:]]) for element, loop in inner)
+        rounds += [(element, dict(zip(names, pair, strict=True))) for element, pair in texts]
+    return rounds
+
+
+def _elements(collection: Node, folder: Folder) -> list[Node] | None:
+    """The elements of a list that a for expression iterates over: literal names, objects, or keys; else None."""
+    resolved = folder.follow(collection)
+    if resolved.kind == "call" and resolved.name == "keys" and len(resolved.parts) == 1:
+        objects = folder.objects(resolved.parts[0])
+        return [member.parts[0] for each in objects for member in each.parts] if _are(objects, "object") else None
+    parts = list(folder.parts(collection))
+    if not all(part.certain and part.node.kind == "tuple" for part in parts):
+        return None
+    elements = [folder.follow(each) for part in parts for each in part.node.parts]
+    is_literal_text = _are(elements, "string") and all(is_literal(each.name) for each in elements)
+    return elements if is_literal_text or _are(elements, "object") else None
+
+
+def _are(nodes: Iterable[Node], kind: str) -> bool:
+    return all(each.kind == kind for each in nodes)
+
+
+def _loop(name: str, element: Node, folder: Folder) -> Loop:
+    """The texts of a for expression's variable, and of its members, for one element."""
+    value = folder.follow(element)
+    if value.kind == "object":
+        return {f"{name}.{each.name}": _read_text(each.value, folder) for each in value.parts if each.name}
+    # A key without quotes is a path in the syntax, and a text to Terraform.
+    return {name: value.name if value.kind == "path" and "." not in value.name else _read_text(value, folder)}
+
+
+def collection_of(node: Node, folder: Folder) -> Node:
+    """The list or map that a for expression iterates over, the last of several merged ones; any other node itself."""
+    if node.kind not in ("for", "object-for"):
+        return node
+    collection = folder.follow(node.parts[0])
+    while collection.kind == "call" and len(collection.parts) == 1:
+        collection = folder.follow(collection.parts[0])
+    maps = [each for each in folder.objects(collection) if each.kind in MAPS]
+    lists = [part.node for part in folder.parts(collection) if part.node.kind == "tuple"]
+    return collection_of(maps[-1], folder) if maps else lists[-1] if lists else node
+
+
+def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
     values = loop or {}
     resolved = folder.follow(node)
+    if resolved.kind == "index" and resolved.parts[1].name in values:
+        member = find_member(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
+        return _read_text(member.value, folder) if member and member.kind == "member" else ""
     if resolved.kind == "path":
         return values.get(resolved.name, f"${{{resolved.name}}}")
     return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""
 
 
-def _pair(objects: tuple[Node, ...], folder: Folder, loop: dict[str, str]) -> tuple[str, str]:
-    """Name and valueFrom of an element; "" as name if it has no literal one."""
-    name, value = find_member(objects, "name"), find_member(objects, "valueFrom")
+def _read_name(node: Node, folder: Folder) -> str:
+    """A container's name, with the variables and local values in it resolved where all of them can be."""
+    text = _read_text(node, folder)
+    if is_literal(text) or not (folder.call or folder.each):
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        path = Node(kind="path", file=folder.scope(node).files[0], start=0, end=0, name=match[1])
+        resolved = folder.follow(path)
+        return resolved.name if resolved.kind == "string" else match[0]
+
+    resolved = _LOOP.sub(value, text)
+    return resolved if is_literal(resolved) else text
+
+
+def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
+    """Name and valueFrom of an element or of a map's member; "" as name if it has no literal one."""
+    if entry.kind == "member":
+        return (entry.name, _read_text(entry.value, folder)) if is_literal(entry.name) else ("", "")
+    if entry.kind == "object-for":
+        variable, value_from = (_read_text(part, folder, loop) for part in entry.parts[1:3])
+        is_open = any(_uses_loop(part, folder, loop) for part in entry.parts[1:3])
+        return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
+    objects = folder.objects(entry.parts[1] if entry.kind == "for" else entry)
+    name = find_member(objects, "name")
+    value = next(filter(None, (find_member(objects, each) for each in VALUE_FROM)), None)
     if name is None or name.kind != "member":
         return "", ""
     variable = _read_text(name.value, folder, loop)
     value_from = _read_text(value.value, folder, loop) if value and value.kind == "member" else ""
-    values = [value_from[start:end] for start, end in interpolations(value_from)]
-    uses_loop = any(re.search(rf"\b{re.escape(each)}\b", text) for each in loop for text in values)
-    return ("", "") if uses_loop or not is_literal(variable) else (variable, value_from)
+    is_open = any(_uses_loop(each.value, folder, loop) for each in (name, value) if each and each.kind == "member")
+    return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
+
+
+def _uses_loop(node: Node, folder: Folder, loop: Loop) -> bool:
+    """Whether a text has a for expression's variable in an interpolation that is more than it."""
+    resolved = folder.follow(node)
+    texts = (
+        [resolved.name[start:end] for start, end in interpolations(resolved.name)] if resolved.kind == "string" else []
+    )
+    unknown = [text for text in texts if not ((match := _LOOP.fullmatch(text)) and match[1] in loop)]
+    words = {each.partition(".")[0] for each in loop}
+    return any(re.search(rf"(?<![\w.]){re.escape(word)}\b", text) for word in words for text in unknown)

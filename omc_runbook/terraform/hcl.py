@@ -15,7 +15,27 @@ if TYPE_CHECKING:
 
     Branch: TypeAlias = Tree[Token]
 
-Kind = Literal["string", "heredoc", "tuple", "object", "member", "call", "path", "group", "for", "conditional", "other"]
+Kind = Literal[
+    "string",
+    "heredoc",
+    "number",
+    "tuple",
+    "object",
+    "member",
+    "call",
+    "path",
+    "group",
+    "for",
+    "filtered-for",
+    "object-for",
+    "conditional",
+    "index",
+    "attribute",
+    "splat",
+    "binary",
+    "unary",
+    "other",
+]
 
 LINE_ENDS = "new_line_or_comment"
 
@@ -24,9 +44,10 @@ LINE_ENDS = "new_line_or_comment"
 class Node:
     """An expression, or a member of an object or a block, from `start` to `end` of its file's text, in characters.
 
-    `name` is a string's text, a member's key, a function's name, a path such as local.a.b, or the variables of a for
-    expression. `parts` are the elements of a tuple, the members of an object, a member's key and value, a call's
-    arguments, or a for expression's collection and result.
+    `name` is a string's text, a number, a member's key, a function's name, a path such as local.a.b, the variables of a
+    for expression, an operator, or what follows an index or a splat, such as arn. `parts` are the elements of a tuple,
+    the members of an object, a member's key and value, a call's arguments, what an operator or index applies to, or a
+    for expression's collection, its key where it makes an object, its result, and its condition.
     """
 
     kind: Kind
@@ -67,11 +88,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Block:
-    """A block at the top of a file: its type, its labels and its attributes."""
+    """A block: its type, its labels, its attributes and the blocks in it."""
 
     type: str
     labels: tuple[str, ...]
     attributes: tuple[Node, ...] = field(repr=False)
+    blocks: tuple[Block, ...] = field(default=(), repr=False)
 
     def find(self, name: str) -> Node | None:
         """An attribute by its name."""
@@ -83,6 +105,14 @@ def read_blocks(file: SourceFile) -> tuple[Block, ...]:
     """Parse the blocks of a file; raises UsageError, with the line, if it is not valid HCL."""
     tree = _parse(file.text, file.name)
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
+
+
+@lru_cache(maxsize=64)
+def read_attributes(file: SourceFile) -> tuple[Node, ...]:
+    """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not valid HCL."""
+    tree = _parse(file.text, file.name)
+    attributes = (child for body in _trees(tree) for child in _trees(body) if child.data == "attribute")
+    return tuple(_member(child, file, 0) for child in attributes)
 
 
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
@@ -119,7 +149,13 @@ def _block(tree: Branch, file: SourceFile) -> Block:
     *header, body = _trees(tree)
     type_, *labels = (_words(each, file).strip('"') for each in header)
     attributes = (child for child in _trees(body) if child.data == "attribute")
-    return Block(type_, tuple(labels), tuple(_member(each, file, 0) for each in attributes))
+    blocks = (child for child in _trees(body) if child.data == "block")
+    return Block(
+        type_,
+        tuple(labels),
+        tuple(_member(each, file, 0) for each in attributes),
+        tuple(_block(b, file) for b in blocks),
+    )
 
 
 def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
@@ -130,7 +166,10 @@ def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     is_literal = key.data in ("identifier", "keyword", "string", "literal_value")
     name = file.text[start:end].strip('"') if is_literal else ""
     key_kind: Kind = "string" if key.data == "string" else "path"
-    key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)
+    is_computed = key.data == "expr_term"
+    key_node = (
+        _node(key, file, shift) if is_computed else Node(kind=key_kind, file=file, start=start, end=end, name=name)
+    )
     value_node = _node(value, file, shift)
     parts = (key_node, value_node)
     return Node(kind="member", file=file, start=start, end=value_node.end, name=name, parts=parts)
@@ -170,16 +209,47 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
         case "get_attr_expr_term":
             base = _node(inner[0], file, shift)
             attribute = "".join(_words(child, file, shift) for child in _trees(inner[1]))
-            return node("path", f"{base.name}.{attribute}") if base.kind == "path" else node("other")
+            is_path = base.kind == "path"
+            return node("path", f"{base.name}.{attribute}") if is_path else node("attribute", attribute, (base,))
+        case "int_lit" | "float_lit":
+            return node("number", _words(tree, file, shift))
+        case "index_expr_term":
+            base = _node(inner[0], file, shift)
+            if inner[1].data == "short_index":
+                return node("index", parts=(base, _short_index(inner[1], file, shift)))
+            return node("index", parts=(base, *nodes(_trees(inner[1]))))
+        case "attr_splat_expr_term" | "full_splat_expr_term":
+            attributes = [_words(child, file, shift).lstrip(".") for child in _trees(inner[1])]
+            return node("splat", ".".join(attributes), (_node(inner[0], file, shift),))
+        case "binary_op":
+            operator, right = _trees(inner[1])
+            return node("binary", _words(operator, file, shift), nodes((inner[0], right)))
+        case "unary_op":
+            return node("unary", str(tree.children[0]), nodes(inner))
         case "conditional":
             return node("conditional", parts=nodes(inner))
         case "for_tuple_expr":
             intro = list(_trees(inner[0]))
             variables = ",".join(_words(child, file, shift) for child in intro[:-1])
-            is_filtered = any(child.data == "for_cond" for child in inner)
-            return node("other" if is_filtered else "for", variables, nodes((intro[-1], inner[1])))
+            conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
+            kind: Kind = "filtered-for" if conditions else "for"
+            return node(kind, variables, nodes((intro[-1], inner[1], *conditions)))
+        case "for_object_expr":
+            intro = list(_trees(inner[0]))
+            variables = ",".join(_words(child, file, shift) for child in intro[:-1])
+            conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
+            results = [child for child in inner[1:] if child.data != "for_cond"]
+            # Several values of one key would be grouped.
+            is_grouped = any(isinstance(child, str) and child == "..." for child in tree.children)
+            return node("other" if is_grouped else "object-for", variables, nodes((intro[-1], *results, *conditions)))
         case _:
             return node("other")
+
+
+def _short_index(tree: Branch, file: SourceFile, shift: int) -> Node:
+    """The number in `list.0`."""
+    start, end = _span(tree, shift)
+    return Node(kind="number", file=file, start=start, end=end, name=file.text[start:end].lstrip("."))
 
 
 def _span(tree: Branch, shift: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The Terraform files of one folder, and the resolution of expressions in them: locals, concat, merge, flatten."""
+"""The Terraform files of one folder, and the resolution of expressions in them: locals, variables, concat, merge."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.hcl import Block, Node, read_blocks
+from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
 """The deepest chain of locals that is followed; a cycle has no end."""
+
+VALUES = ".tfvars"
+"""The ending of files that set variables of a root module."""
+
+_SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
+"""Functions of one list that leave its elements as they are."""
 
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
 
@@ -27,18 +33,52 @@ class ListPart:
 
 
 @dataclass(frozen=True)
+class ModuleCall:
+    """A `module` block, and the folder that has it."""
+
+    block: Block
+    folder: Folder
+
+    @property
+    def address(self) -> str:
+        """The module's address in Terraform, with its callers and the key of a for_each: module.api["worker"]."""
+        above = f"{self.folder.call.address}." if self.folder.call else ""
+        key = f'["{self.folder.each.name}"]' if self.folder.each else ""
+        return f"{above}module.{self.block.labels[0]}{key}"
+
+
+@dataclass(frozen=True)
 class Folder:
-    """The files of a folder, which Terraform reads as one module."""
+    """The files of a folder, which Terraform reads as one module; as one `call` gives its variables, if there is one.
+
+    Files that end in .tfvars set variables of a folder that is not called.
+    """
 
     files: tuple[SourceFile, ...]
+    call: ModuleCall | None = None
+    each: Node | None = None
+    """The member, or the string, of the for_each for which expressions are resolved."""
+    is_root: bool = False
+    """Whether no other folder calls it, so that .tfvars and defaults decide its variables."""
+
+    @property
+    def root(self) -> Folder:
+        """The folder in which the chain of calls begins, where `terraform apply` runs."""
+        return self.call.folder.root if self.call else self
+
+    def scope(self, node: Node) -> Folder:
+        """The folder, of this one and its callers, that an expression is in."""
+        if node.file in self.files or self.call is None:
+            return self
+        return self.call.folder.scope(node)
 
     @cached_property
     def broken(self) -> dict[str, UsageError]:
-        """Files that are not valid HCL, by name."""
-        errors = {}
+        """Files that are not valid HCL, also those of its callers, by name."""
+        errors = dict(self.call.folder.broken) if self.call else {}
         for file in self.files:
             try:
-                read_blocks(file)
+                read_attributes(file) if file.name.endswith(VALUES) else read_blocks(file)
             except UsageError as error:
                 errors[file.name] = error
         return errors
@@ -46,7 +86,8 @@ class Folder:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all files that are valid."""
-        return tuple(block for file in self.files if file.name not in self.broken for block in read_blocks(file))
+        sources = [file for file in self.files if file.name not in self.broken and not file.name.endswith(VALUES)]
+        return tuple(block for file in sources for block in read_blocks(file))
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:
@@ -55,11 +96,25 @@ class Folder:
 
     def declares(self, variable: str) -> bool:
         """Whether the folder has a variable of this name."""
-        return any(block.type == "variable" and block.labels == (variable,) for block in self.blocks)
+        return self._declaration(variable) is not None
+
+    def is_constant(self, node: Node) -> bool:
+        """Whether an expression is the value of a variable, in .tfvars or as a default: it must be a constant."""
+        declarations = (block for block in self.blocks if block.type == "variable")
+        return node.file.name.endswith(VALUES) or any(
+            attribute.encloses(node) for block in declarations for attribute in block.attributes
+        )
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether it is meant to be applied itself: it has a provider, a backend, or a .tfvars file."""
+        inner = {each.type for block in self.blocks if block.type == "terraform" for each in block.blocks}
+        is_set = any(file.name.endswith(VALUES) for file in self.files)
+        return is_set or bool(inner & {"backend", "cloud"}) or any(block.type == "provider" for block in self.blocks)
 
     def local_of(self, node: Node) -> str:
         """The name of the local value that an expression is a part of; "" for none."""
-        return next((member.name for member in self.locals if member.encloses(node)), "")
+        return next((member.name for member in self.scope(node).locals if member.encloses(node)), "")
 
     def locals_in(self, text: str) -> set[str]:
         """The local values that a text refers to, directly or through others."""
@@ -72,24 +127,82 @@ class Folder:
         return references
 
     def follow(self, node: Node, depth: int = 0) -> Node:
-        """Resolve parentheses and local values; returns the node itself where that is not possible."""
+        """Resolve parentheses, local values, variables and for_each; the node itself where that is not possible."""
         if depth > DEEPEST:
             return node
         if node.kind == "group":
             return self.follow(node.parts[0], depth + 1)
-        if node.kind != "path" or not node.name.startswith("local."):
+        value, *keys = self.scope(node)._definition(node) if node.kind == "path" else (None,)
+        if value is None:
             return node
-        _, name, *keys = node.name.split(".")
-        values = [member.value for member in self.locals if member.name == name]
-        if len(values) != 1:
-            return node
-        resolved = self.follow(values[0], depth + 1)
+        resolved = self.follow(value, depth + 1)
         for key in keys:
             member = resolved.member(key) if resolved.kind == "object" else None
             if member is None:
                 return node
             resolved = self.follow(member.value, depth + 1)
         return resolved
+
+    def entries(self, node: Node) -> tuple[Node, ...]:
+        """What a for_each runs over: the members of a map, or the strings of a set; () where that is not known."""
+        objects = self.objects(node)
+        if objects and all(each.kind == "object" for each in objects):
+            return tuple(member for each in objects for member in each.parts if member.name)
+        resolved = self.follow(node)
+        if resolved.kind == "object-for":
+            return self._entries_by_name(resolved)
+        parts = [part for part in self.parts(node) if part.certain and part.node.kind == "tuple"]
+        strings = [element for part in parts for element in part.node.parts]
+        return tuple(strings) if all(each.kind == "string" for each in strings) else ()
+
+    def _entries_by_name(self, loop: Node) -> tuple[Node, ...]:
+        """The members of { for s in LIST : s.name => s }; () for any other form."""
+        key, value = loop.parts[1:3]
+        variable, _, name = key.name.partition(".")
+        elements = [self.follow(each) for part in self.parts(loop.parts[0]) for each in part.node.parts]
+        names = [each.member(name) for each in elements if each.kind == "object"]
+        texts = [self.follow(each.value) for each in names if each]
+        is_plain = len(loop.parts) == 3 and variable == loop.name and (value.kind, value.name) == ("path", variable)
+        if not is_plain or len(texts) != len(elements) or any(each.kind != "string" for each in texts):
+            return ()
+        return tuple(
+            Node(kind="member", file=each.file, start=each.start, end=each.end, name=text.name, parts=(text, each))
+            for text, each in zip(texts, elements, strict=True)
+        )
+
+    def _definition(self, path: Node) -> tuple[Node | None, *tuple[str, ...]]:
+        """The expression that a path begins with, and the keys that follow."""
+        kind, _, rest = path.name.partition(".")
+        name, *keys = rest.split(".")
+        if kind == "local":
+            values = [member.value for member in self.locals if member.name == name]
+            return (values[0], *keys) if len(values) == 1 else (None,)
+        if kind == "var":
+            return (self._variable(name), *keys)
+        if kind == "each" and self.each is not None and name == "value":
+            return (self.each.value if self.each.kind == "member" else self.each, *keys)
+        if kind == "each" and self.each is not None and name == "key" and self.each.kind == "member":
+            key = self.each.parts[0]
+            return (Node(kind="string", file=key.file, start=key.start, end=key.end, name=self.each.name),)
+        return (self.each,) if path.name == "each.key" else (None,)
+
+    def _variable(self, name: str) -> Node | None:
+        """The value of a variable: the call's argument, or what the only .tfvars that sets it has, or its default."""
+        argument = self.call.block.find(name) if self.call else None
+        if argument:
+            return argument.value
+        if not (self.call or self.is_root):
+            return None
+        values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.broken]
+        settings = [member for file in values for member in read_attributes(file) if member.name == name]
+        declaration = self._declaration(name)
+        default = declaration.find("default") if declaration else None
+        if len(settings) > 1 or not (settings or default):
+            return None
+        return settings[0].value if settings else default.value if default else None
+
+    def _declaration(self, variable: str) -> Block | None:
+        return next((block for block in self.blocks if block.type == "variable" and block.labels == (variable,)), None)
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
         """Yield the parts of a list, with concat(), distinct(), flatten() and conditions resolved."""
@@ -98,7 +211,7 @@ class Folder:
             case "call", "concat":
                 for argument in resolved.parts:
                     yield from self.parts(argument, certain)
-            case "call", "distinct" | "tolist" | "toset" if len(resolved.parts) == 1:
+            case "call", name if name in _SAME_ELEMENTS and len(resolved.parts) == 1:
                 yield from self.parts(resolved.parts[0], certain)
             case "call", "flatten" if len(resolved.parts) == 1:
                 yield from self._flatten(resolved, certain)
@@ -111,7 +224,7 @@ class Folder:
     def objects(self, node: Node) -> tuple[Node, ...]:
         """The objects that an object is merged from, in order, including expressions that cannot be resolved."""
         resolved = self.follow(node)
-        if resolved.kind == "call" and resolved.name == "merge":
+        if resolved.kind == "call" and resolved.name in ("merge", "tomap") and resolved.parts:
             return tuple(each for argument in resolved.parts for each in self.objects(argument))
         return (resolved,)
 
@@ -148,6 +261,7 @@ def describe(node: Node) -> str:
         "string": "a quoted string",
         "heredoc": "a heredoc",
         "for": "a for expression",
+        "object-for": "a for expression",
         "conditional": "a condition",
         "tuple": "a list",
         "object": "an object",

@@ -62,11 +62,22 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
 
     Without a `unit` the list is on one line. `json` puts a comma after each member but the last.
     """
+    indent = indent_at(node.file.text, after.start)
+    value = f"[{list_body(shape, indent, unit, comma)}]" if unit else f"[{shape.at(indent)}]"
+    return _insert_member(node, after, name, value, not unit, json)
+
+
+def add_pair(node: Node, name: str, value: str) -> Insertion:
+    """Insert a member with the text of its value as the last one of an object that has members."""
+    return _insert_member(node, node.parts[-1], name, value, "\n" not in value, False)
+
+
+def _insert_member(node: Node, after: Node, name: str, value: str, one_line: bool, json: bool) -> Insertion:
+    """Insert a member after another one, with its quotes, its separator and its comma."""
     text = node.file.text
     key = f'"{name}"' if text[after.start] == '"' else name
     indent, before = indent_at(text, after.start), text[line_start(text, after.start) : after.start]
-    value = f"[{list_body(shape, indent, unit, comma)}]" if unit else f"[{shape.at(indent)}]"
-    new = key + _separator(node, after, key, not unit) + value
+    new = key + _separator(node, after, key, one_line) + value
     end = _after_comma(text, after.end)
     following = next_line(text, after.end if end is None else end)
     if before.strip() or following is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, find_containers
+from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, depends_on_callers, find_containers
+from omc_runbook.terraform.hcl_folder import VALUES, Folder
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -19,7 +21,26 @@ ROOTS = ("infrastructure", ".")
 
 SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
 
+TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
+"""The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
+
+ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "development": {"dev"}}
+"""What folders and .tfvars of an environment are called too."""
+
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
+_FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
+_TAKES_SECRETS = re.compile(
+    r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]", re.MULTILINE
+)
+_HOLDS = re.compile(r"containerDefinitions|container_definitions|\bvalueFrom\b")
+_HOLDS_IN_HCL = re.compile(
+    rf"""{_HOLDS.pattern}|\bvalue_from\b|^\s*container_(?:image|environment|secrets)\s*="""
+    r"""|^\s*source\s*=\s*"(?!\.)(?=[^"]*(?:ecs|fargate))[^"]*(?:service|task|container|app|web)"""
+)
+"""A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
+_INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
+_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
+_CALLED = re.compile(r'^\s*source\s*=\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,9 @@ class TaskDefinitions:
     unreadable: tuple[str, ...]
     """A sentence on each file or definition that could not be read."""
     files: tuple[SourceFile, ...] = field(repr=False)
-    """All *.tf files of the folders that have a task definition."""
+    """All *.tf files of the folders that have a task definition, and of those that give its variables."""
+    other_files: tuple[SourceFile, ...] = field(default=(), repr=False)
+    """Files that seem to hold task definitions in a form that is not read, such as a template."""
 
     def may_hide(self, name: str) -> bool:
         """Whether a container of this name may have references that could not be read."""
@@ -39,23 +62,114 @@ class TaskDefinitions:
             return any(each.other_sources for each in matches)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
+    def of_environment(self, environment: str, environments: Collection[str]) -> TaskDefinitions:
+        """The same as an environment's own folder and .tfvars give the variables, where not all is clear without."""
+        if all(each.is_clear for each in self.containers):
+            return self
+        own = task_definitions_of(files_of(self.files, environment, environments))
+        return replace(self, containers=own.containers) if own.containers else self
+
+    def mention(self, variable: str) -> str:
+        """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
+        is_read = {
+            (ref.element.file.name, ref.element.line)
+            for container in self.containers
+            for ref in (*container.references, *container.plain_variables)
+            if ref.certain
+        }
+        word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
+        for file in (*self.files, *self.other_files):
+            is_initial = False
+            for number, line in enumerate(file.text.split("\n"), 1):
+                # The initial value of the secret names the key too.
+                begins = _INITIAL.match(line) and not line.rstrip().endswith("}")
+                is_initial = bool(begins) or (is_initial and not line.startswith("}"))
+                code = _COMMENT.sub("", line)
+                if not is_initial and word.search(code) and (file.name, number) not in is_read:
+                    return f"{file.name}, line {number}"
+        return ""
+
 
 def read_task_definitions(repository: Path) -> TaskDefinitions:
     """Read the task definitions of a checkout: those in `MODULE`, else below the first of `ROOTS` that has any.
 
-    Raises nothing for files that cannot be read: `unreadable` names them.
+    Where a part of them is a variable, the folders that call theirs and .tfvars files are read too. Calls of modules of
+    other repositories count as task definitions if they take secrets. Raises nothing for files that cannot be read:
+    `unreadable` names them.
     """
     unreadable: list[str] = []
     for folders in ([repository / MODULE], *(_walk(repository / root) for root in ROOTS)):
         unreadable.clear()
         files = tuple(file for folder in folders for file in _read_folder(repository, folder, unreadable))
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
-        if files or (unreadable and folders == [repository / MODULE]):
+        if _has_definition(files) or (unreadable and folders == [repository / MODULE]):
             break
+    if files and depends_on_callers(files):
+        files = _with_callers(repository, files)
     task_definitions = task_definitions_of(files)
-    return TaskDefinitions(task_definitions.containers, (*unreadable, *task_definitions.unreadable), files)
+    unreadable += task_definitions.unreadable
+    is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
+    others = () if is_whole and not unreadable else _find_others(repository)
+    for file in () if task_definitions.containers or unreadable else others:
+        line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
+        unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others)
 
 
+def _has_definition(files: tuple[SourceFile, ...]) -> bool:
+    return any(_RESOURCE.search(file.text) for file in files) or bool(find_containers(files)[0])
+
+
+def _find_others(repository: Path) -> tuple[SourceFile, ...]:
+    """Terraform files, templates and JSON that seem to hold task definitions."""
+    found = (
+        file
+        for folder in _walk(repository)
+        for ending in (".tf", *TEMPLATES)
+        for file in _read_all(repository, folder, f"*{ending}")
+    )
+    return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
+
+
+def _seems_to_hold(name: str, line: str) -> bool:
+    is_hcl = name.endswith((".tf", ".hcl"))
+    is_input = name.endswith(".hcl") and _TAKES_SECRETS.search(line)
+    return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
+
+
+def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
+    """The files, those of all folders that call theirs, directly or through others, and the .tfvars beside or below."""
+    folders = {Path(os.path.normpath(file.path.parent)) for file in files}
+    calling = read_folders(repository, _CALLED)
+    others = {Path(os.path.normpath(each.files[0].path.parent)): each.files for each in calling}
+    reached, callers = {*folders}, {*folders}
+    while callers:
+        callers = {path for path, sources in others.items() if called_folders(sources) & reached} - reached
+        reached |= callers
+    added = [file for path, sources in others.items() if path in reached - folders for file in sources]
+    values = [
+        file
+        for folder in _walk(repository)
+        if any(path in (folder, *folder.parents) for path in reached)
+        for file in _read_all(repository, folder, f"*{VALUES}")
+    ]
+    return (*files, *added, *values)
+
+
+def called_folders(files: Collection[SourceFile]) -> set[Path]:
+    """The folders whose modules the files call by their path."""
+    return {
+        Path(os.path.normpath(file.path.parent / source)) for file in files for source in _CALLED.findall(file.text)
+    }
+
+
+def read_folders(repository: Path, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
+    """The folders of a checkout that have a *.tf file in which a pattern is found, with all their *.tf files."""
+    groups = (_read_all(repository, folder, "*.tf") for folder in _walk(repository))
+    return tuple(Folder(group) for group in groups if any(pattern.search(file.text) for file in group))
+
+
+@lru_cache(maxsize=32)
 def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     """The task definitions in files that are read already."""
     containers, unreadable = find_containers(files)
@@ -63,9 +177,29 @@ def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
 
 
 def applies_to(file: str, environment: str, environments: Collection[str]) -> bool:
-    """Whether a file applies to an environment: none of its folders has the name of another of `environments`."""
-    folders = Path(file).parent.parts
-    return environment in folders or not {*environments}.intersection(folders)
+    """Whether a file applies to an environment: neither a folder of it nor a .tfvars is named after another."""
+    return environment in (names := named_after(file, {*environments, environment})) or not names
+
+
+def named_after(file: str, environments: Collection[str]) -> set[str]:
+    """The environments that a folder of a file, or a .tfvars file, is named after, in full or in short."""
+    path = Path(file)
+    words = {*path.parent.parts, *(re.split(r"[._-]", path.name) if path.name.endswith(VALUES) else ())}
+    return {name for name in environments if words & {name, *ALIASES.get(name, ())}}
+
+
+def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
+    """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
+    here = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
+    own = {file.path.parent.parent for file in here if named_after(file.name, {environment})}
+    called = called_folders(files)
+
+    def is_sibling(file: SourceFile) -> bool:
+        is_root = Path(os.path.normpath(file.path.parent)) not in called
+        return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
+
+    kept = tuple(file for file in here if not is_sibling(file))
+    return kept if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in kept) else here
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -77,12 +211,23 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _read_folder(repository: Path, folder: Path, unreadable: list[str]) -> tuple[SourceFile, ...]:
     """The *.tf files of a folder; none if they have no task definition."""
+    files = _read_all(repository, folder, "*.tf", unreadable)
+    is_definition = any(_RESOURCE.search(file.text) for file in files)
+    takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in files)
+    return files if is_definition or takes_secrets else ()
+
+
+def _read_all(
+    repository: Path, folder: Path, pattern: str, unreadable: list[str] | None = None
+) -> tuple[SourceFile, ...]:
+    """The files of a folder that can be read; `unreadable` gets a sentence on each other one."""
     files = []
-    for path in sorted(folder.glob("*.tf")):
+    for path in sorted(folder.glob(pattern)):
         try:
             file = read_source(repository, path.relative_to(repository).as_posix())
         except UsageError as error:
-            unreadable.append(str(error))
+            if unreadable is not None:
+                unreadable.append(str(error))
             continue
         files += [file] if file else []
-    return tuple(files) if any(_RESOURCE.search(file.text) for file in files) else ()
+    return tuple(files)

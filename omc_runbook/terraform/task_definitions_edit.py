@@ -7,11 +7,28 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from omc_runbook.model.errors import CannotEdit
-from omc_runbook.terraform.containers import SEVERAL, ContainerVariable, TerraformContainer, find_containers, names_of
-from omc_runbook.terraform.hcl import Node, read_blocks
-from omc_runbook.terraform.hcl_insert import UNIT, Insertion, Shape, add_element, add_member, ends_in_comma, indent_at
-from omc_runbook.terraform.hcl_template import fits, is_literal
+from omc_runbook.model.errors import CannotEdit, CannotFollow
+from omc_runbook.terraform.containers import (
+    SEVERAL,
+    VALUE_FROM,
+    ContainerVariable,
+    TerraformContainer,
+    collection_of,
+    find_containers,
+)
+from omc_runbook.terraform.hcl import Node, read_attributes, read_blocks
+from omc_runbook.terraform.hcl_folder import VALUES
+from omc_runbook.terraform.hcl_insert import (
+    UNIT,
+    Insertion,
+    Shape,
+    add_element,
+    add_member,
+    add_pair,
+    ends_in_comma,
+    indent_at,
+)
+from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.terraform.task_definitions import TaskDefinitions
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -45,7 +62,7 @@ def add_reference(
         return None
     for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
-        read_blocks(file)
+        read_attributes(file) if file.name.endswith(VALUES) else read_blocks(file)
     match = _choose(matches, task_definitions, container)
     target = _with_secret(match, secret_keys)
     containers = tuple(target if each is match else each for each in containers)
@@ -57,6 +74,10 @@ def add_reference(
         raise _refusal(target, variable, target.obstacle)
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
+    if "${" in insertion.text and target.folder.scope(node).is_constant(node):
+        raise _refusal(
+            target, variable, f"the list on line {node.line} is a variable's value, which has no expressions"
+        )
     text = node.file.text
     new = insertion.text.replace("\n", node.file.newline)
     edit = node.file.with_text(text[: insertion.position] + new + text[insertion.position :], "")
@@ -80,21 +101,25 @@ def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions
         problem = (
             f"Terraform's task definitions have no container {name}; their containers: {', '.join(names) or 'none'}"
         )
-        raise CannotEdit(f"{problem}.{gaps}{advice}")
+        raise (CannotFollow if advice == BY_HAND else CannotEdit)(f"{problem}.{gaps}{advice}")
     candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
     if len(candidates) != 1:
         lines = ", ".join(f"{each.definition} ({each.file}, line {each.line})" for each in matches)
-        raise CannotEdit(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
+        raise CannotFollow(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
     return candidates[0]
 
 
 def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:
     """The container with the base of the secret that has these keys: it may read other secrets too."""
-    by_base = Counter(each.base for each in container.references if each.base and each.key in secret_keys)
+    # Of the maps that are merged, each may call the secret by another expression, in the folder that it is in.
+    collections = [collection_of(each, container.folder) for each in container.lists[:1] if each.kind != "tuple"]
+    nearest = [ref for ref in container.references for each in collections if each.encloses(ref.element)]
+    references = nearest or container.references
+    by_base = Counter(each.base for each in references if each.base and each.key in secret_keys)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
     if most > next_most:
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
-    bases = {each.base for each in container.references}
+    bases = {each.base for each in references}
     if secret_keys and not by_base and not container.obstacle and container.base in bases:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
@@ -106,7 +131,7 @@ def _has_reference(container: TerraformContainer, variable: str, key: str) -> bo
         if ref.variable != variable:
             continue
         if ref.key == key and not ref.certain:
-            raise _name_taken(container, ref, "only under a condition")
+            raise CannotFollow(str(_name_taken(container, ref, "only under a condition")))
         if ref.key == key and ref.value_from in (f"{ref.base}:{key}::", f"{ref.base}:{key}:AWSCURRENT:"):
             if ref.base == container.base or not container.base:
                 return True
@@ -126,7 +151,7 @@ def _name_taken(container: TerraformContainer, owner: ContainerVariable, source:
 
 
 def _refusal(container: TerraformContainer, variable: str, reason: str) -> CannotEdit:
-    return CannotEdit(f"{variable} was not added to {_describe(container)}: {reason}.{BY_HAND}")
+    return CannotFollow(f"{variable} was not added to {_describe(container)}: {reason}.{BY_HAND}")
 
 
 def _describe(container: TerraformContainer) -> str:
@@ -141,11 +166,8 @@ def _insertion(
     lists = [each.list for each in container.plain_variables if each.list.kind == "tuple" and "\n" in each.list.source]
     comma = not container.json and all(map(ends_in_comma, lists[:1]))
     secrets_list = container.lists[0] if container.lists else None
-    if secrets_list and secrets_list.kind == "for":
-        if variable != key:
-            raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
-        names = names_of(secrets_list, container.folder)
-        return names, add_element(names, Shape(f'"{variable}"'), unit, comma)
+    if secrets_list and secrets_list.kind != "tuple":
+        return _collection_insertion(container, secrets_list, (variable, key), unit, comma)
     shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::")
     if secrets_list:
         return secrets_list, add_element(secrets_list, shape, unit, comma)
@@ -154,6 +176,51 @@ def _insertion(
         raise _refusal(container, variable, "the last object that it is merged from is empty")
     after = (environment or list(container.node.parts))[-1]
     return container.node, add_member(container.node, after, "secrets", shape, unit, comma, container.json)
+
+
+def _collection_insertion(
+    container: TerraformContainer, secrets_list: Node, names: tuple[str, str], unit: str, comma: bool
+) -> tuple[Node, Insertion]:
+    """The insertion into a map, or into the collection of a for expression, formed like its last element."""
+    variable, key = names
+    collection = collection_of(secrets_list, container.folder)
+    samples = [each for each in container.references if each.list == secrets_list and collection.encloses(each.element)]
+    is_named = secrets_list.kind in ("for", "object-for") and collection.kind == "tuple"
+    if is_named and all(each.kind == "string" for each in collection.parts):
+        if variable != key:
+            raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
+        return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma)
+    own = [each for each in samples if each.key and each.base == container.base]
+    sample = next((each for each in reversed(own) if _is_without_comment(each.element)), None)
+    if sample is None:
+        reason = f"nothing in the collection on line {collection.line} shows the form of one"
+        raise _refusal(container, variable, reason)
+    # An element of keys() is a key alone.
+    member = collection.member(sample.element.name) if collection.kind == "object" else None
+    source = member.value.source if member else sample.element.source
+    text = _substitute(source, sample, variable, key)
+    if text == source:
+        raise _refusal(
+            container, variable, f"the value of {sample.variable} on line {sample.element.line} shows no form"
+        )
+    if member:
+        return collection, add_pair(collection, variable, text)
+    shape = Shape(text, indent_at(collection.file.text, sample.element.start))
+    return collection, add_element(collection, shape, unit, True)
+
+
+def _substitute(source: str, sample: ContainerVariable, variable: str, key: str) -> str:
+    """The source of an element for another variable and key: its names in quotes are replaced."""
+    new = {sample.variable: variable, sample.key: key}
+
+    def quoted(match: re.Match[str]) -> str:
+        return re.sub(r"(?<![\w.$-])[\w.-]+(?![\w.-])", lambda word: new.get(word[0], word[0]), match[0])
+
+    return re.sub(r'"(?:[^"\\]|\\.)*"', quoted, source)
+
+
+def _is_without_comment(element: Node) -> bool:
+    return not re.search(r"#|//|/\*", re.sub(r'"(?:[^"\\]|\\.)*"', "", element.source))
 
 
 def _check(
@@ -178,9 +245,8 @@ def _check(
         is_correct = is_correct and addition in possible and not _contents(old) - _contents(new)
     if not is_correct:
         raise _refusal(container, reference[0], "the edited files would not parse as expected")
-    return tuple(
-        each.name for each, addition in zip(before, additions, strict=True) if addition and each is not container
-    )
+    also = (each.name for each, addition in zip(before, additions, strict=True) if addition and each is not container)
+    return tuple(dict.fromkeys(name for name in also if name != container.name))
 
 
 def _contents(container: TerraformContainer) -> Counter[tuple[str, ...]]:
@@ -207,6 +273,10 @@ def _shape_reference(
     for plain in reversed(container.plain_variables):
         if _is_plain(plain.element, ("name", "value")):
             return _adapt(plain.element, variable, value_from)
+    for own in reversed([each for each in container.references if each.list in container.lists[:1] and each.key]):
+        if any(own.element.member(name) for name in VALUE_FROM[1:]) and _is_without_comment(own.element):
+            text = _substitute(own.element.source, own, variable, split_value_from(value_from)[1])
+            return Shape(text, indent_at(own.element.file.text, own.element.start))
     if container.json:
         return Shape(f'{{"name": "{variable}", "valueFrom": "{value_from}"}}')
     return Shape(f'{{ name = "{variable}", valueFrom = "{value_from}" }}')

@@ -12,6 +12,11 @@ ASSIGNMENT = re.compile(r"^(\s*(?:#\s*)?(?:export\s+)?(?:[A-Za-z_]\w*\s*=|[A-Z_]
 LITERAL = re.compile(r"""(["'])((?:\\.|(?!\1).)*)(\1|$)""")
 NAME = re.compile(r"[A-Z][A-Z0-9]{0,13}(_[A-Z0-9]{1,14})*")
 """A variable's name. A longer part may be an access key id, or a value in capitals."""
+_WORD = r"(?:[a-z]{2,14}\d{0,2}|[a-z]\d|\d[a-z]{2,14}|[a-z]|\d{1,2})"
+WORDS = re.compile(rf"(?:[a-z]{{2,14}}\d{{0,2}}|[a-z]\d)(?:[_-]{_WORD})*")
+"""A name in lower case, such as oauth2_client_secret: a value has more digits, or letters between them."""
+MOST_NUMBERED = 2
+"""How many words of such a name may have digits."""
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}(:[\w.@/+=-]+:\w*:[\w-]*)?")
 """A valueFrom in a Terraform file: it names a key and holds no value."""
 PLAIN_WORDS = frozenset({"", "name", "value", "valueFrom", "secrets", "environment", "containerDefinitions"})
@@ -53,4 +58,17 @@ def _word(match: re.Match[str]) -> str:
     """The word, with "…" for each long run of letters and digits in it."""
     if ADDRESS.fullmatch(match[0]):
         return "/".join(RANDOM_TEXT.sub(REDACTED, part) for part in match[0].split("/"))
-    return RANDOM_TEXT.sub(lambda random: random[0] if NAME.fullmatch(random[0]) else REDACTED, match[0])
+    return RANDOM_TEXT.sub(_hide, match[0])
+
+
+def _hide(match: re.Match[str]) -> str:
+    """The text, with "…" in place of what is no name; a name may have a value after it: NAME=value."""
+    name, equals, rest = match[0].partition("=")
+    if not _is_name(name):
+        return REDACTED
+    return name + equals + RANDOM_TEXT.sub(_hide, rest)
+
+
+def _is_name(text: str) -> bool:
+    numbered = [word for word in re.split("[_-]", text) if re.search(r"\d", word)]
+    return NAME.fullmatch(text) is not None or (len(numbered) <= MOST_NUMBERED and WORDS.fullmatch(text) is not None)

@@ -15,10 +15,11 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.shell import command
 
 PROGRAMS = (("docker", "compose"), ("docker-compose",))
 
-SECONDS = {"version": 20, "config": 30, "ls": 20, "up": 900, "logs": 60}
+SECONDS = {"version": 20, "config": 30, "ls": 20, "up": 900, "logs": 60, "ps": 20}
 """The time limit of each command; `up` may build images."""
 
 LINES = 5000
@@ -43,8 +44,13 @@ _UNREADABLE = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
 _REQUIRED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
 _YAML = re.compile(r"(?<![.\w])yaml: (?:line (\d+))?|mapping key .* already defined at line (\d+)")
 _NO_FILE = re.compile(r"(?i)env file (.+?) not found")
-_PORT = re.compile(r"(?i)(?:0\.0\.0\.0|\[::\]|127\.0\.0\.1):(\d+)\D.*?(?:already allocated|already in use)")
+_PORT = re.compile(
+    r"(?i)(?<=[\d\] ])(?<!T\d\d)(?<!T\d\d:\d\d):{1,3}(\d{1,5})\b[^\n]*?(?:already allocated|already in use)"
+)
 _UNHEALTHY = re.compile(r"dependency failed to start: container (\S+) (is unhealthy|exited \(\d+\))")
+_INCOMPLETE = re.compile(r"service \"([\w.-]+)\" didn't complete successfully: exit (\d+)")
+_NETWORK = re.compile(r'network "?([\w.-]+)"? declared as external, but could not be found')
+_VOLUME = re.compile(r'external volume "?([\w.-]+)"? not found')
 
 FAILURES = (
     (r"(?i)cannot connect to the docker daemon|is the docker daemon running", "no Docker engine answers: start Docker"),
@@ -91,10 +97,34 @@ class EnvFile:
 
 @dataclass(frozen=True)
 class UpResult:
-    """Whether `up` succeeded, and a sentence on it."""
+    """Whether `up` succeeded, a sentence on it, the services that it names as failed, and what to do."""
 
     ok: bool
     message: str
+    services: tuple[str, ...] = ()
+    """Services, or containers where Compose names those."""
+    remedy: str = ""
+    """The command that removes the obstacle; "" where the services' logs have to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComposeContainer:
+    """A container of the project, as `docker compose ps` lists it."""
+
+    service: str
+    name: str
+    state: str
+    exit_code: int
+    is_unhealthy: bool
+
+    @property
+    def failure(self) -> str:
+        """What is wrong with it, as the end of a sentence; "" for one that runs, or ended with exit code 0."""
+        if self.state == "restarting":
+            return f"keeps restarting (exit code {self.exit_code})"
+        if self.state in ("exited", "dead") and self.exit_code:
+            return f"ended with exit code {self.exit_code}"
+        return "is unhealthy" if self.is_unhealthy else ""
 
 
 def find_compose() -> tuple[str, ...] | None:
@@ -169,8 +199,37 @@ def up(program: Sequence[str], repository: Path) -> UpResult:
     process = _call(program, "up", ("--detach",), repository)
     name = " ".join(program)
     if process.returncode:
-        return UpResult(False, registry.mask(f"{name} up failed in {repository}: {_reason(process)}."))
+        message = registry.mask(f"{name} up failed in {repository}: {_reason(process)}.")
+        named = (*_INCOMPLETE.findall(process.stderr), *_UNHEALTHY.findall(process.stderr))
+        return UpResult(False, message, tuple(dict.fromkeys(each for each, _ in named)), _remedy(process.stderr))
     return UpResult(True, f"{name} up has started the services of {repository}.")
+
+
+def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContainer, ...]:
+    """The project's containers, ended ones included.
+
+    Raises CouldNotLook if Compose cannot be started, fails, does not end in time or gives no JSON.
+    """
+    process = _call(program, "ps", ("--all", "--format", "json"), repository)
+    name = f"{' '.join(program)} ps"
+    if process.returncode:
+        raise CouldNotLook(registry.mask(f"{name} failed in {repository}: {_reason(process)}."))
+    try:
+        # Until 2.21 Compose writes one list, since then one object a line.
+        documents = [json.loads(line) for line in process.stdout.splitlines() if line.strip()]
+    except json.JSONDecodeError:
+        raise CouldNotLook(f"{name} gives no JSON in {repository}: install a newer Docker Compose.") from None
+    rows = [row for each in documents for row in (each if isinstance(each, list) else [each])]
+    return tuple(
+        ComposeContainer(
+            service=str(row.get("Service", "")),
+            name=str(row.get("Name", "")),
+            state=str(row.get("State", "")).lower(),
+            exit_code=int(row.get("ExitCode") or 0),
+            is_unhealthy=row.get("Health") == "unhealthy",
+        )
+        for row in rows
+    )
 
 
 def logs(program: Sequence[str], repository: Path) -> str:
@@ -245,7 +304,25 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
         return "a compose file is not valid YAML" + (f", line {line}" if line else "")
     if match := _UNHEALTHY.search(stderr):
         return f"container {match[1]} {match[2]}"
+    if match := _INCOMPLETE.search(stderr):
+        return f"service {match[1]}, which others wait for, ended with exit code {match[2]}"
+    if match := _NETWORK.search(stderr):
+        return f"the external network {match[1]} does not exist"
+    if match := _VOLUME.search(stderr):
+        return f"the external volume {match[1]} does not exist"
     if match := _PORT.search(stderr):
         return f"port {match[1]} is taken by another program"
     reasons = (reason for pattern, reason in FAILURES if re.search(pattern, stderr))
     return next(reasons, f"it ended with {process.returncode}")
+
+
+def _remedy(stderr: str) -> str:
+    """The command that removes what keeps `up` from succeeding; "" where none does."""
+    if match := _NETWORK.search(stderr):
+        return command("docker", "network", "create", match[1])
+    if match := _VOLUME.search(stderr):
+        return command("docker", "volume", "create", match[1])
+    if match := _PORT.search(stderr):
+        look = command("lsof", "-nP", f"-iTCP:{match[1]}", "-sTCP:LISTEN")
+        return f"{look} shows which program: stop it, or publish another port in docker-compose.override.yml"
+    return ""

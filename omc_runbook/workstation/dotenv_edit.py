@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
+from omc_runbook.repository.layout import Statement, assignment_of, spelling_of, statements, variables
 from omc_runbook.textfile.file import BOM, newline_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -110,6 +110,18 @@ def quote_of(assignment: Statement) -> str:
 def comment_out(text: str, names: Collection[str]) -> str:
     """Comment out every assignment of some variables, with all lines of its value."""
     return _join([_comment(part.raw) if part.name in names and part.name else part.raw for part in statements(text)])
+
+
+def uncomment(text: str, names: Collection[str]) -> str:
+    """Make the last commented-out assignment of each of some variables an assignment, where the text has no other."""
+    parts = statements(text)
+    active = {part.name for part in parts if part.kind == "assignment"}
+    last = {each.name: each.at for each in variables(parts) if each.commented_out}
+    pieces = [part.raw for part in parts]
+    for name in set(names) & last.keys() - active:
+        inner = assignment_of(parts[last[name]])
+        pieces[last[name]] = inner.raw if inner else pieces[last[name]]
+    return _join(pieces)
 
 
 def merge(template_text: str, existing_text: str) -> tuple[TemplateBlock, ...]:

@@ -7,7 +7,8 @@ import posixpath
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.shell import command
@@ -41,10 +42,27 @@ class GitStatus:
 
 
 @dataclass(frozen=True)
+class Blob:
+    """A version of a file: git's id of its bytes, its path within the checkout, and a commit, "" for the index."""
+
+    id: str
+    path: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Every version of some files, each once, the newest first; `obstacle` says what could not be read."""
+
+    blobs: tuple[Blob, ...] = ()
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
 class _Output:
     code: int
-    out: str
-    err: str
+    out: str = field(repr=False)
+    err: str = field(repr=False)
     obstacle: str = ""
 
 
@@ -72,6 +90,59 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         commits=tuple(history.out.split()),
         obstacle=problem or _shallow_clone(repository),
     )
+
+
+def read_committed(repository: Path, name: str) -> bytes | None:
+    """The bytes of a file by its path within a checkout, as the last commit has it; None if it has none."""
+    output = _run(repository, "show", f"HEAD:./{name}")
+    return os.fsencode(output.out) if output.code == 0 and not output.obstacle else None
+
+
+def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
+    """Find every version, on any branch or tag and in the index, of some files and of tracked ones by their path."""
+    if _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
+        return Versions()
+    listed = _run(repository, "ls-files", "--stage", "-z")
+    staged = [(entry.split()[1], entry.partition("\t")[2]) for entry in listed.out.split("\0") if entry]
+    paths = dict.fromkeys((*names, *(path for _, path in staged if holds_values(path))))
+    blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
+    log = _run(
+        *(repository, "log", "--all", "--full-history", "-m", "--no-follow", "--no-renames", "--no-color"),
+        *("--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h", "--", *paths),
+    )
+    commit, fields = "", iter(log.out.replace("\x01", "\0\x01").split("\0"))
+    for each in fields:
+        head = each.strip()
+        if head.startswith("\x01"):
+            commit = head[1:11]
+        elif head.startswith(":"):
+            path, (_, mode, _, id_, _) = next(fields, ""), head.split()
+            if mode.startswith(("100", "120")):
+                # A version of a commit is told as such, whether it is in the index too or not.
+                known = blobs.get((id_, path))
+                blobs[id_, path] = Blob(id_, path, commit) if known is None or not known.commit else known
+    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle)
+
+
+def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[list[tuple[Blob, bytes]], str]:
+    """Read versions of files, without those larger than `largest` bytes; and what could not be read, "" for nothing."""
+    if not blobs:
+        return [], ""
+    checked = _run(repository, "cat-file", "--batch-check", stdin="".join(f"{blob.id}\n" for blob in blobs))
+    sizes = [line.split()[-1] for line in checked.out.splitlines()]
+    small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
+    output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in small))
+    raw, contents = os.fsencode(output.out), list[tuple[Blob, bytes]]()
+    for blob in small:
+        head, _, rest = raw.partition(b"\n")
+        size = head.split()[-1] if head else b""
+        if not size.isdigit():
+            break
+        contents.append((blob, rest[: int(size)]))
+        raw = rest[int(size) + 1 :]
+    left_out = len(blobs) - len(contents)
+    some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
+    return contents, checked.obstacle or output.obstacle or some
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,7 +176,7 @@ def _shallow_clone(repository: Path) -> str:
     return f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
 
 
-def _run(repository: Path, *arguments: str) -> _Output:
+def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
     """Run git in a folder; an error that leaves something unknown becomes an obstacle."""
     git = shutil.which("git")
     if git is None:
@@ -118,7 +189,7 @@ def _run(repository: Path, *arguments: str) -> _Output:
     command_line = [git, "-C", str(repository), *_OPTIONS, *literal, *arguments]
     try:
         process = subprocess.run(
-            command_line, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+            command_line, env=variables, input=stdin.encode(), capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return _Output(

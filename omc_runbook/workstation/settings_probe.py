@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -18,16 +20,25 @@ from typing import Any
 
 from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
-
-CONFIG = Path("backend", "app", "core", "config.py")
-"""The module with Settings, within a checkout."""
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import expand
+from omc_runbook.repository.settings import CONFIG, import_folder
 
 SECONDS = 30.0
 LARGEST_OUTPUT = 1_048_576
 """The largest output that is kept of each stream of the process, in bytes."""
 
 _LOADER = Path(__file__).with_name("settings_loader.py")
-_INTERPRETERS = (".venv/bin/python", ".venv/Scripts/python.exe")
+_INTERPRETERS = (".venv/bin/python", ".venv/Scripts/python.exe", "venv/bin/python", "venv/Scripts/python.exe")
+
+
+@dataclass(frozen=True)
+class UrlPart:
+    """A variable that a property of Settings puts into a URL, and whether as it is, without escaping it."""
+
+    variable: str
+    property: str
+    is_raw: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +46,17 @@ class SettingsResult:
     """The result of loading Settings: whether it succeeded, and its errors and warnings, without values.
 
     `env_files` are the files that Settings read, each with whether it exists. `obstacle` says why loading could not be
-    tried, "" if it was; `ok` means nothing then.
+    tried, "" if it was; `ok` means nothing then. `broken` are variables whose value makes a property of Settings fail,
+    each with the property; `borrowed` the packages that the interpreter lacks and this one has.
     """
 
     ok: bool
     messages: tuple[StartProblem, ...] = ()
     env_files: tuple[tuple[Path, bool], ...] = ()
     obstacle: str = ""
+    url_parts: tuple[UrlPart, ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
+    borrowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,33 +68,48 @@ class _Output:
     code: int | None
 
 
-def load_settings(repository: Path, dotenv: Path | None = None, names: Collection[str] = ()) -> SettingsResult:
-    """Load `app.core.config` of a checkout as the application would, in a process of its own.
+def find_program(python: str) -> str:
+    """The path of the Python that the parameter `python` names, "" for none; raises UsageError if there is no such."""
+    if not python.strip():
+        return ""
+    path = shutil.which(str(expand(python.strip()))) or shutil.which(python.strip())
+    if path is None:
+        raise UsageError(f"python {python} is no program: name an interpreter with the application's requirements.")
+    return os.path.abspath(path)  # noqa: PTH100 - a virtual environment's python is a link, which must stay
+
+
+def load_settings(
+    repository: Path, dotenv: Path | None = None, names: Collection[str] = (), python: str = "", config: str = CONFIG
+) -> SettingsResult:
+    """Load the Settings of a checkout, in its file `config`, as the application would, in a process of its own.
 
     `dotenv` replaces the file that Settings would read; `names` are the .env's variables, which may be shown in
-    messages even if Settings has no such field. The interpreter is that of the checkout's .venv, else this one; the
-    process inherits no variables. A failure to load is in the result; nothing is raised.
+    messages even if Settings has no such field. The interpreter is `python`, else that of the checkout's .venv, else
+    this one; packages that it lacks are taken from this one's. The process inherits no variables. A failure to load is
+    in the result; nothing is raised.
     """
-    if not (repository / CONFIG).is_file():
-        return SettingsResult(
-            ok=False, obstacle=f"{repository} has no {CONFIG.as_posix()}: name a checkout of the platform."
-        )
-    python = _find_python(repository)
+    if not (repository / config).is_file():
+        return SettingsResult(ok=False, obstacle=f"{repository} has no {config}: name a checkout of the platform.")
+    folder = import_folder(config)
+    python = python or _find_python(repository, folder)
+    paths = sysconfig.get_paths()
+    packages = dict.fromkeys((paths["purelib"], paths["platlib"])) if python != sys.executable else ()
+    module = config.removeprefix(f"{folder}/").removesuffix(".py").replace("/", ".")
     # A secret value must not be an argument; a file's name may.
-    command = [python, "-I", "-B", str(_LOADER), str(dotenv.absolute()) if dotenv else ""]
+    command = [python, "-I", "-B", str(_LOADER), module, str(dotenv.absolute()) if dotenv else "", *packages]
     try:
         with tempfile.TemporaryDirectory() as home:
             variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
-            output = _run(command, (repository / "backend").absolute(), variables)
+            output = _run(command, (repository / folder).absolute(), variables)
     except OSError as error:
         return SettingsResult(ok=False, obstacle=f"{python} could not be started: {error.strerror}.")
-    return _read(output, python, frozenset(names))
+    return _read(output, python, frozenset(names), config)
 
 
-def _find_python(repository: Path) -> str:
-    folders = (repository / "backend", repository)
+def _find_python(repository: Path, folder: str) -> str:
+    folders = dict.fromkeys((repository / folder, repository))
     return next(
-        (str(path) for folder in folders for name in _INTERPRETERS if (path := folder / name).is_file()), sys.executable
+        (str(path) for each in folders for name in _INTERPRETERS if (path := each / name).is_file()), sys.executable
     )
 
 
@@ -113,19 +143,16 @@ def _drain(stream: BufferedReader, buffer: bytearray) -> None:
         buffer += chunk[: LARGEST_OUTPUT - len(buffer)]
 
 
-def _read(output: _Output, python: str, names: frozenset[str]) -> SettingsResult:
+def _read(output: _Output, python: str, names: frozenset[str], config: str) -> SettingsResult:
     log = output.log.decode("utf-8", "replace")
-    if output.code is None:
-        timeout = f"{CONFIG.as_posix()} did not end within {SECONDS:g} seconds: see what it waits for."
+    report, urls = _documents(output.report)
+    if output.code is None and report is None:
+        timeout = f"{config} did not end within {SECONDS:g} seconds: see what it waits for."
         return SettingsResult(ok=False, messages=read_log(log), obstacle=timeout)
-    try:
-        report = json.loads(output.report)
-    except ValueError:
-        report = None
-    if not isinstance(report, dict):
+    if report is None:
         no_report = (
             f"{python} ended with exit code {output.code} and no answer: install Python 3.10 or later with the "
-            f"application's requirements into backend/.venv."
+            f"application's requirements into {_virtual_environment(config)}."
         )
         return SettingsResult(ok=False, messages=read_log(log), obstacle=no_report)
     variables = _spellings(report)
@@ -136,8 +163,25 @@ def _read(output: _Output, python: str, names: frozenset[str]) -> SettingsResult
         ok=ok,
         messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", known)))),
         env_files=tuple((Path(path), exists) for path, exists in report.get("env_files", ())),
-        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python),
+        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python, config),
+        url_parts=tuple(UrlPart(*part) for part in urls.get("urls", ())),
+        broken=tuple((variable, name) for variable, name in urls.get("broken", ())),
+        borrowed=tuple(report.get("borrowed", ())),
     )
+
+
+def _documents(output: bytes) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    """The report and what URLs hold: one line of JSON each; None for no report."""
+    documents: list[Mapping[str, Any]] = []
+    for line in output.splitlines()[:2]:
+        try:
+            document = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(document, dict):
+            break
+        documents.append(document)
+    return (documents[0] if documents else None), (documents[1] if len(documents) > 1 else {})
 
 
 def _spellings(report: Mapping[str, Any]) -> dict[str, str]:
@@ -157,17 +201,21 @@ def _field_errors(
         yield problem_of(FieldError(location, error["type"], error["message"]), known)
 
 
-def _obstacle(report: Mapping[str, Any], python: str) -> str:
+def _virtual_environment(config: str) -> str:
+    return f"{import_folder(config)}/.venv".lstrip("/")
+
+
+def _obstacle(report: Mapping[str, Any], python: str, config: str) -> str:
     error, missing, at = str(report.get("error")), str(report.get("missing", "")), str(report.get("at", ""))
-    where = f" at backend/{at}" if at else ""
+    where = f" at {f'{import_folder(config)}/{at}'.lstrip('/')}" if at else ""
     if error == "no-settings":
-        return f"{CONFIG.as_posix()} has no class Settings: name a checkout of the platform."
+        return f"{config} has no class Settings: name a checkout of the platform."
     if missing.partition(".")[0] == "app":
-        return f"{CONFIG.as_posix()} needs the module {missing}{where}, which the checkout does not have."
+        return f"{config} needs the module {missing}{where}, which the checkout does not have."
     if missing:
         package = missing.partition(".")[0]
         return (
             f"{python} has no package {package}, which the application needs: install its "
-            f"requirements into backend/.venv."
+            f"requirements into {_virtual_environment(config)}, or name a Python that has them with -p python PATH."
         )
-    return f"{CONFIG.as_posix()} raised {error}{where} before Settings was instantiated: run it in a private terminal."
+    return f"{config} raised {error}{where} before Settings was instantiated: run it in a private terminal."

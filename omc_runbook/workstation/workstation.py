@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, provider_keys, variable_of
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import OptionalPath
+from omc_runbook.repository.template import Template, parse_template
+from omc_runbook.textfile.file import SourceFile
 from omc_runbook.workstation import docker, git, settings_probe
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
 from omc_runbook.workstation.git import GitStatus
-from omc_runbook.workstation.settings_probe import SettingsResult
+from omc_runbook.workstation.history import GitHistory, Location, read_history
+from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
-BACKEND = "backend"
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -36,6 +39,8 @@ class SharedValues:
     failures: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     """The environments whose secret was read, or does not exist."""
+    published: tuple[tuple[str, Location], ...] = ()
+    """Values of other environments that git's history holds: the environment and key, and where."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class Workstation:
     checkout: Checkout
     keys: Mapping[str, Key]
     dotenv: Dotenv | None
+    dangling_target: Path | None = None
+    """Where the .env links to, if there is nothing."""
     stray_files: tuple[Path, ...]
     """Files called .env outside the checkout's top folder."""
     missing_env_files: tuple[Path, ...]
@@ -62,6 +69,8 @@ class Workstation:
     """Whether docker compose up succeeded; None if it was not run, or that is unknown."""
     start_problem: str = ""
     """Why it failed, or what of the start is unknown."""
+    start_remedy: str = ""
+    """The command that removes what it failed at, or that shows more of it."""
     shared_values: SharedValues | None = None
     """None if values were not compared with other environments'."""
     comparison_problem: str = ""
@@ -70,8 +79,12 @@ class Workstation:
     """Stray files, or the target of a linked .env, that git tracks or has in its history."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
+    history: GitHistory | None = None
+    """Fingerprints of all that git holds in files with values; None where it was not read."""
     owner: str = ""
     """The name of the user of this process."""
+    url_parts: tuple[UrlPart, ...] = ()
+    """Variables that properties of Settings put into a URL; known without a .env too."""
 
     @property
     def path(self) -> Path:
@@ -86,29 +99,74 @@ class Workstation:
         if self.settings_result and self.settings_result.env_files:
             return tuple(path for path, _ in self.settings_result.env_files)
         names = self.checkout.settings.env_files or ()
-        return tuple((self.checkout.root / BACKEND / name).resolve() for name in names)
+        return tuple((self.checkout.root / self.checkout.settings.folder / name).resolve() for name in names)
 
-    @property
+    @cached_property
     def required(self) -> Mapping[str, str]:
         """The required variables, each with the reason."""
+        return self.required_with({})
+
+    def required_with(self, values: Mapping[str, Masked]) -> Mapping[str, str]:
+        """The required variables, each with the reason, where the .env gets some values that it lacks."""
         reasons: dict[str, str] = {}
         for field in self.checkout.settings.fields:
-            if field.required:
-                reasons[self.dotenv_name(field.variables[0])] = "Settings has no default for it"
+            whole = self.dotenv_name(field.variables[0])
+            inner = [each for each, is_required in field.nested.items() if is_required]
+            # A nested model can be one variable of JSON, or one for each of its fields.
+            is_split = bool(inner) and not self.binding(whole)
+            names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
+            reasons |= dict.fromkeys(names, "Settings has no default for it")
+        for condition in self.checkout.settings.conditions:
+            if option := self._chosen(condition.chooser, condition.options, values):
+                reason = f"Settings requires it where {condition.chooser} is {option}"
+                reasons.setdefault(self.dotenv_name(condition.required), reason)
         known = self.known_variables
         for name, key in self.keys.items():
-            if key.required and (variable := variable_of(name, self.keys)) in known:
-                reasons.setdefault(self.dotenv_name(variable), "the catalogue requires it")
+            variable = variable_of(name, self.keys)
+            chooser, _, options = key.required_if.partition("=")
+            option = self._chosen(chooser, options.split("|"), values) if chooser else None
+            if variable in known and (option or (key.required and option is None)):
+                reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
+                reasons.setdefault(self.dotenv_name(variable), reason)
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
 
+    def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
+        """Which of some values a variable has; "" for none of them, None where its value is unknown."""
+        field, template = self.checkout.settings.find(chooser), self.checkout.template
+        entry = template.find(chooser) if template else None
+        own = self.value(self.dotenv_name(chooser))
+        mine = values.get(chooser) if own is None or is_blank(own) else own
+        default = field.default if field else ""
+        text = entry.value if entry and not entry.commented_out else ""
+        if mine is not None and not is_blank(mine):
+            return next((each for each in options if mine.same_as(each, casefold=True)), "")
+        # A .env that lacks the variable gets it from the template.
+        effective = text or default
+        return next((each for each in options if each.casefold() == effective.casefold()), "") if effective else None
+
+    @property
+    def url_variables(self) -> frozenset[str]:
+        """Variables whose value becomes a part of a URL, escaped there or not."""
+        return frozenset((*self.checkout.raw_url_parts, *(part.variable for part in self.url_parts)))
+
+    @property
+    def raw_url_parts(self) -> Mapping[str, str]:
+        """By variable, what puts it into a URL without escaping it."""
+        raw = [part for part in self.url_parts if part.is_raw]
+        return {part.variable: f"the property {part.property} of Settings" for part in reversed(raw)} | {
+            name: where for name, where in self.checkout.raw_url_parts.items() if name not in {p.variable for p in raw}
+        }
+
     def dotenv_name(self, variable: str) -> str:
         """The .env's variable that fills the same field of Settings; `variable` itself if there is none."""
         field = self.checkout.settings.find(variable)
-        return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
+        if field is None or variable in field.nested:
+            return variable
+        return next((each for each in field.variables if each not in field.nested and self.binding(each)), variable)
 
-    @property
+    @cached_property
     def known_variables(self) -> frozenset[str]:
         """The variables that Settings or the template has."""
         template = self.checkout.template
@@ -153,38 +211,60 @@ def is_blank(value: Masked | None) -> bool:
     return value is None or value.matches(BLANK)
 
 
-def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Workstation:
+def read_tracked_template(root: Path) -> Template | None:
+    """The committed .env of a checkout, which serves as its template; None if none is committed as UTF-8 text."""
+    raw = git.read_committed(root, DOTENV)
+    try:
+        if raw is None or not raw.decode("utf-8"):
+            return None
+    except UnicodeDecodeError:
+        return None
+    return parse_template(SourceFile(root / DOTENV, DOTENV, raw))
+
+
+def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True, python: str = "") -> Workstation:
     """Read a developer's machine: nothing is written, started or sent anywhere.
 
-    `keys` is the catalogue by name. `deeply` also loads Settings in a process of its own. Raises UsageError for a
-    .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
+    `keys` is the catalogue by name. `deeply` also loads Settings in a process of its own, by the interpreter `python`
+    or the checkout's own. Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose
+    does not end in time.
     """
+    template_names = {entry.name for entry in (checkout.template.entries if checkout.template else ())}
+    extra_keys = {name: key for name, key in provider_keys().items() if name in checkout.reads | template_names}
+    keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
     program = docker.find_compose() if checkout.compose and path.exists() else None
     dotenv = read_dotenv(path, os.environ, public, program)
     others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_overriding_files(checkout, path)))
     overriding = tuple(each for each in others if dotenv and each)
-    with ThreadPoolExecutor(3, "workstation") as pool:
+    stray_files = tuple(_stray_files(checkout, path))
+    with ThreadPoolExecutor(4, "workstation") as pool:
+        template = (checkout.template.file.name,) if checkout.template else ()
+        files = [path, *stray_files, *_link_target(dotenv)]
+        inside = [each.relative_to(checkout.root).as_posix() for each in files if each.is_relative_to(checkout.root)]
+        history = pool.submit(read_history, checkout.root, inside, [name for name in template if name != DOTENV])
         status = pool.submit(git.read_status, checkout.root, DOTENV)
         env_file = path if _is_read_by_settings(checkout, path) else None
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
-        result = (
-            pool.submit(settings_probe.load_settings, checkout.root, env_file, names) if dotenv and deeply else None
-        )
+        what = (checkout.root, env_file, names, python, checkout.settings.file.name)
+        loading = pool.submit(settings_probe.load_settings, *what) if deeply else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
-    stray_files = tuple(_stray_files(checkout, path))
+    result = loading.result() if loading else None
     return Workstation(
         checkout=checkout,
         keys=keys,
         dotenv=dotenv,
         overriding_files=overriding,
+        dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
         published_files=tuple(
             each for each in (*stray_files, *_link_target(dotenv)) if _is_published(checkout.root, each)
         ),
         git=status.result(),
-        settings_result=result.result() if result else None,
+        settings_result=result if dotenv else None,
+        history=history.result(),
+        url_parts=result.url_parts if result else (),
         compose_config=config.result() if config else None,
         shell=_shell(dotenv),
         owner=pwd.getpwuid(os.getuid()).pw_name,
@@ -208,23 +288,31 @@ def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:
     names = checkout.settings.env_files
     if names is None:
         return False
-    paths = {(folder / name).resolve() for folder in (checkout.root / BACKEND, checkout.root) for name in names}
+    paths = {
+        (folder / name).resolve()
+        for folder in (checkout.root / checkout.settings.folder, checkout.root)
+        for name in names
+    }
     return not names or path.resolve() in paths or path in paths
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     service = checkout.compose.application() if checkout.compose else None
-    env_files = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
+    env_files = (
+        (checkout.settings.folder, checkout.settings.env_files or ()),
+        ("", service.env_files if service else ()),
+    )
     for folder, names in env_files:
         paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
         yield from paths[paths.index(path) + 1 :] if path in paths else ()
 
 
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
-    for folder in (checkout.root / BACKEND, checkout.root / BACKEND / "app", checkout.root.parent):
+    backend = checkout.root / checkout.settings.folder
+    for folder in (backend, backend / "app", checkout.root.parent):
         other = folder / DOTENV
         # One in the parent folder belongs to another project, unless there is none here.
-        if other.is_file() and (folder != checkout.root.parent or not path.exists()):
+        if other.is_file() and other != path and (folder != checkout.root.parent or not path.exists()):
             yield other
 
 

@@ -382,6 +382,21 @@ def test_a_value_of_stagings_is_named_and_refused(mine: str, theirs: str, platfo
     assert tree(platform.root) == before
 
 
+@pytest.mark.usefixtures("signed_in")
+def test_a_value_of_stagings_in_the_history_is_an_error(platform: Platform, sandbox: Sandbox) -> None:
+    """Nobody here uses it any more, and staging does."""
+    value = stagings(sandbox)["SECRET_KEY"]
+    platform.write_dotenv(SECRET_KEY=value)
+    for command in ("add --force .env", "commit --quiet -m x", "rm --quiet --cached .env", "commit --quiet -m y"):
+        platform.git(*command.split())
+    platform.write_dotenv()
+    seen = turn(platform, environment="staging")
+    assert seen.causes == ["committed"]
+    assert "The value of staging&#x27;s SECRET_KEY that is in use stands in .env in commit" in seen.shown
+    assert turn(platform).causes == []
+    assert_absent([value], seen.shown)
+
+
 def test_a_secret_that_may_not_be_read_makes_the_comparison_unknown(
     signed_in: pytest.MonkeyPatch, platform: Platform, sandbox: Sandbox
 ) -> None:
@@ -542,6 +557,132 @@ def test_the_log_says_why_a_start_failed(log: str, cause: str, docker: pytest.Mo
     assert (done.exit_code, done.causes) == (1, [cause])
     assert done.status("compose-up") == "found"
     assert_absent([canary], done.shown)
+
+
+OBSTACLES = {
+    "a network": (
+        "network traefik-public declared as external, but could not be found",
+        "the external network traefik-public does not exist",
+        "docker network create traefik-public",
+    ),
+    "an older wording": (
+        'network "traefik-public" declared as external, but could not be found. Please create the network manually',
+        "the external network traefik-public does not exist",
+        "docker network create traefik-public",
+    ),
+    "a volume": (
+        'external volume "pg-data" not found',
+        "volume pg-data does not exist",
+        "docker volume create pg-data",
+    ),
+    "a port": (
+        "Error response from daemon: driver failed programming external connectivity on endpoint omc-db-1 (5f3c): Bind"
+        " for 0.0.0.0:5432 failed: port is already allocated",
+        "port 5432 is taken by another program",
+        "lsof -nP -iTCP:5432 -sTCP:LISTEN",
+    ),
+    "a port of one address": (
+        "failed to bind host port for 192.168.1.7:8000:172.18.0.2:8000/tcp: address already in use",
+        "port 8000 is taken by another program",
+        "publish another port",
+    ),
+    "a port of IPv6, with the time": (
+        'time="2026-01-02T03:04:05Z" level=error msg="failed to bind host port [::1]:53/udp: address already in use"',
+        "port 53 is taken by another program",
+        "-iTCP:53 ",
+    ),
+    "a port on macOS": (
+        "ports are not available: exposing port TCP 0.0.0.0:6379 -> 0.0.0.0:0: listen tcp :6379: bind: address already"
+        " in use",
+        "port 6379 is taken by another program",
+        "lsof -nP -iTCP:6379",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_what_a_start_failed_at_is_named_with_the_way_on(
+    name: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """Exit 1, never ok, and a command that removes the obstacle."""
+    words, fact, way = OBSTACLES[name]
+    platform.write_dotenv()
+    docker.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
+    done = turn(platform, apply=True)
+    (found,) = (each for each in done.outcome["findings"] if each["status"] == "found")
+    assert (done.exit_code, found["check"]) == (1, "compose-up")
+    assert fact in found["evidence"][0] and way in found["remedy"]["command"]
+
+
+PRESTART = """\
+prestart-1 | Traceback (most recent call last):
+prestart-1 |   File "/app/scripts/prestart.py", line 4, in <module>
+prestart-1 | alembic.util.exc.CommandError: Can't locate revision identified by '{canary}'
+backend-1  | INFO:     nothing to see
+"""
+GONE = {"Service": "prestart", "Name": "omc-prestart-1", "State": "exited", "ExitCode": 1, "Health": ""}
+RUNNING = {"Service": "db", "Name": "omc-db-1", "State": "running", "ExitCode": 0, "Health": "healthy"}
+DONE = {"Service": "migrate", "Name": "omc-migrate-1", "State": "exited", "ExitCode": 0, "Health": ""}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'service "prestart" didn\'t complete successfully: exit 1',
+        "dependency failed to start: container omc-prestart-1 exited (1)",
+    ],
+)
+def test_the_log_of_the_service_that_compose_blames_is_read(
+    words: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """What its log ends with is named by its class alone, and the command shows that log."""
+    canary = HEX(12)
+    platform.write_dotenv()
+    file = platform.root.parent / "log"
+    file.write_text(PRESTART.format(canary=canary))
+    docker.setenv("STANDIN_DOCKER_LOGS", str(file))
+    docker.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
+    docker.setenv("STANDIN_DOCKER_PS", json.dumps([GONE, RUNNING, DONE]))
+    done = turn(platform, apply=True)
+    (found,) = (each for each in done.outcome["findings"] if each["status"] == "found")
+    assert (done.exit_code, found["check"]) == (1, "compose-up")
+    assert "The last error in the log of prestart is alembic.util.exc.CommandError." in found["evidence"][0]
+    assert found["remedy"]["command"].endswith("logs prestart")
+    assert_absent([canary], done.shown)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"State": "restarting", "ExitCode": 3}, "service prestart keeps restarting (exit code 3)"),
+        ({"ExitCode": 127}, "service prestart ended with exit code 127"),
+        ({"State": "running", "ExitCode": 0, "Health": "unhealthy"}, "service prestart is unhealthy"),
+    ],
+)
+def test_a_container_that_fails_after_a_successful_up_is_a_finding(
+    change: dict[str, object], words: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """docker compose up -d ends with 0 as soon as the containers are started; one that ended well is no fault."""
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 1)
+    lines = "\n".join(json.dumps(each) for each in (GONE | change, RUNNING, DONE))
+    docker.setenv("STANDIN_DOCKER_PS", lines)
+    done = turn(platform, apply=True)
+    assert (done.exit_code, done.causes) == (1, ["compose-up"]) and words in done.shown
+
+
+def test_containers_that_cannot_be_listed_are_unknown(docker: pytest.MonkeyPatch, platform: Platform) -> None:
+    """The log says nothing bad, but whether the services still run was not seen: exit 2."""
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 1)
+    docker.setenv("STANDIN_DOCKER_PS", "NAME   IMAGE   COMMAND")
+    done = turn(platform, apply=True)
+    assert (done.exit_code, done.status("compose-up"), done.status("start-refused")) == (2, "unknown", "clear")
+    assert "ps gives no JSON" in done.shown
 
 
 @pytest.mark.parametrize("verb", ["up", "logs"])

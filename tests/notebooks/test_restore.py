@@ -132,7 +132,7 @@ def broken(snapshot: Snapshot) -> History:
 
 
 REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
-    "unknown": ("0" * 32, kept_of, UsageError, f"there are {CURRENT[:8]} "),
+    "unknown": ("0" * 32, kept_of, UsageError, f"only {CURRENT[:8]} "),
     "too short": (PREVIOUS[:7], kept_of, UsageError, "has no version with that id or label"),
     "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
     "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task can start with it"),

@@ -16,9 +16,10 @@ import psutil
 import pytest
 from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from support.administrator import BAD, Place
+from support.provider import provider
 
 from omc_runbook.headless.run import notebooks
-from omc_runbook.sandbox import lifecycle, postgres
+from omc_runbook.sandbox import faults, lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 DATABASE = "OMC_SANDBOX_DATABASE_URL"
@@ -56,6 +57,44 @@ def test_a_rotation_reaches_every_task_and_leaves_no_value_anywhere(desk: Rotato
     assert "Done and verified" in page and "deployment completed" in page
     assert_nothing_leaked(desk, [*before, *values(desk.sandbox)], done.stdout, done.stderr)
     assert Desk.run(desk).returncode == 0
+
+
+def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
+    """The rotation itself is done; the command that the finding names tries the former token again, and changes nothing."""
+    place, new = Place(desk.sandbox), f"sk-{secrets.token_hex(16)}"
+    former = place.members["OPENAI_API_KEY"]
+    desk.variables["NEW"] = new
+    with provider(former, new) as issuer:
+        (desk.work / "runbook.toml").write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{issuer.address}"\n')
+        ended = desk.rotate("OPENAI_API_KEY", values_from="env:NEW", runbook_toml="runbook.toml")
+        body, page = desk.outcome(), next(desk.record.glob("rotate-staging-*.html")).read_text()
+        assert (ended.returncode, body["root_causes"]) == (1, ["old-value-alive"])
+        assert "Done and verified" in page and "still works" in page.replace("&nbsp;", " ")
+        assert place.held("OPENAI_API_KEY")["backend"] == {new}
+        issuer.accepted.remove(former)
+        versions, asked = place.versions, len(issuer.asked)
+        again = desk.rotate("OPENAI_API_KEY", values_from="keep", runbook_toml="runbook.toml")
+        assert (again.returncode, place.versions) == (0, versions)
+        [dead] = [each for each in desk.outcome()["findings"] if each["check"] == "old-value-alive"]
+        assert (dead["status"], dead["subject"]) == ("clear", "OPENAI_API_KEY")
+        assert issuer.asked[asked:] == [former, new]
+    assert_nothing_leaked(desk, [former, new, *values(desk.sandbox)], ended.stdout, ended.stderr, again.stderr)
+
+
+def test_a_key_that_encrypts_data_keeps_its_former_value(desk: Rotator) -> None:
+    """A value alone is refused before anything is written; a list with the former one goes all the way."""
+    place, former, new = Place(desk.sandbox), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    place.put(ENCRYPTION_KEY=former)
+    try:
+        version, desk.variables["ALONE"], desk.variables["LISTED"] = place.current, new, f"{new},{former}"
+        refused = desk.rotate("ENCRYPTION_KEY", values_from="env:ALONE")
+        assert (refused.returncode, place.current) == (3, version)
+        assert "ENCRYPTION_KEY encrypts data" in refused.stderr and "MultiFernet" in refused.stderr
+        assert desk.rotate("ENCRYPTION_KEY", values_from="env:LISTED").returncode == 0
+        assert place.members["ENCRYPTION_KEY"] == f"{new},{former}"
+    finally:
+        faults.mend(desk.sandbox.endpoint, None)
+    assert_nothing_leaked(desk, [former, new], refused.stdout, refused.stderr)
 
 
 def test_a_bad_value_ends_with_1_and_everything_as_it_was(desk: Rotator) -> None:
@@ -163,6 +202,8 @@ def test_a_database_password_changes_without_one_refused_login(with_database: Sa
         for _ in range(2):
             done = desk.rotate("POSTGRES_PASSWORD", database_url_from=f"env:{DATABASE}")
             assert (done.returncode, done.stderr) == (0, "")
+            [former] = [each for each in desk.outcome()["findings"] if each["check"] == "old-value-alive"]
+            assert (former["status"], former["severity"]) == ("found", "info")
             seen.append(place.members["POSTGRES_USER"])
             before += values(with_database)
     assert seen == ["app", "app_clone", "app"]

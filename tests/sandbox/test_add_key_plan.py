@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+from support import terraform_shapes
 from support.add_key_runs import EDITED, Adder, signed_in
 from support.platform_checkout import Platform, make_platform
 
@@ -105,9 +106,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "int", "required": True},
         "which accepts no placeholder: set values_from",
     ),
-    "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
+    "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is not a value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
-    "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is no value of type bool"),
+    "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is not a value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),
     "no source": ({"values_from": "nonsense"}, "values_from is not a source of values"),
@@ -251,7 +252,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    wrong = {"nowhere": "is not a folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
+    wrong = {"nowhere": "is not a folder", "file": "is not a folder", "empty": "has no backend/app/core/config.py"}
     for name, told in wrong.items():
         with pytest.raises(UsageError, match=told):
             add_key.begin("staging", "", "", str(tmp_path / name))
@@ -260,9 +261,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     with pytest.raises(UsageError, match="did you mean production"):
         add_key.begin("staging", "staging,prodution", "", str(desk.platform.root))
     both = add_key.begin("staging", "staging,production", "", str(desk.platform.root))
-    with pytest.raises(
-        UsageError, match="There is no secret ohmycoins-production-app-secrets in production: run create"
-    ):
+    with pytest.raises(UsageError, match="ohmycoins-production-app-secrets does not exist in production: run create"):
         add_key.plan(both, add_key.look(both), KEY)
     with pytest.raises(UsageError, match="key is empty"):
         add_key.apply(run, add_key.plan(run, seen, " "), True)
@@ -570,6 +569,26 @@ def test_checkouts_as_they_are_in_the_wild(
     assert_fits(*(each.to_text() for each in shown))
 
 
+@pytest.mark.parametrize("shape", ["live_folders", "one_root", "community_module"])
+def test_terraform_of_another_shape_is_edited_and_taken_back(desk: Adder, run: Run, tmp_path: Path, shape: str) -> None:
+    """Through a module, a map, a .tfvars file; a second plan is empty, and undo restores each byte."""
+    platform: Platform = getattr(terraform_shapes, shape)(tmp_path)
+    before = tree(platform.root)
+    key, there = f"NEWS2_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    assert plan and len(plan.edits) == 3
+    done = add_key.apply(there, plan, True)
+    assert done and len(done.patches) == 3
+    there = replace(run, checkout=read_checkout(platform.root))
+    after = add_key.plan(there, add_key.look(there), key, "Headlines")
+    assert after and after.is_empty
+    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
+    assert {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")} == {
+        name: text for name, text in before.items() if not name.startswith(".git/")
+    }
+    assert_fits(report.diffs(plan).to_text(), report.steps(plan).to_text(), report.commit(plan).to_text())
+
+
 def take_files_back(desk: Adder, undo: str) -> None:
     """Run the command that is shown for the files."""
     (command,) = [line.removeprefix("  → ") for line in undo.splitlines() if " apply --reverse " in line]
@@ -687,7 +706,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     undo = report.undo(plan, done, run.environment).to_text()
     assert "shown above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
     shown = report.diffs(plan).to_text()
-    assert shown.count("may be a value in a line that changes: there will be no patch of it") == 2
+    assert shown.count("may contain a value in a changed line: there will be no patch of it") == 2
     texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
     assert not [canary for canary in canaries for text in texts if canary in text]
 

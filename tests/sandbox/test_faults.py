@@ -77,6 +77,18 @@ class Scene:
         primary = self.service(name)["deployments"][0]
         return primary["rolloutState"], primary["rolloutStateReason"]
 
+    def pauses(self, name: str) -> list[str]:
+        """The states of the hooks of a service's newest deployment."""
+        arn = self.service(name)["currentServiceDeployment"]
+        [found] = self.world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return [hook["status"] for hook in found.get("lifecycleHookDetails", [])]
+
+    def alone(self) -> list[str]:
+        """The states of tasks outside the services."""
+        arns = self.world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+        tasks = self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
+        return [task["lastStatus"] for task in tasks if not task["group"].startswith("service:")]
+
     def definition(self, name: str) -> Any:
         """The task definition that a service is deployed with."""
         arn = self.service(name)["taskDefinition"]
@@ -193,6 +205,10 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "replica-stale": lambda s: (
+        [(each["Region"], each["Status"]) for each in s.secret()["ReplicationStatus"]] == [("us-east-1", "Failed")]
+        and s.whole()
+    ),
     "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
     "wrong-account": lambda s: ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons(),
     "suffix-stale": lambda s: (
@@ -225,6 +241,13 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and {"name": "SECRET_KEY", "value": ""} in s.definition("worker")["containerDefinitions"][0]["environment"]
         and s.whole()
     ),
+    "plain-secret": lambda s: (
+        any(
+            entry["name"] == "STRIPE_API_KEY" and entry["value"]
+            for entry in s.definition("worker")["containerDefinitions"][0]["environment"]
+        )
+        and s.whole()
+    ),
     "name-mismatch": lambda s: (
         s.references("backend")["SECRETKEY"] == ":SECRET_KEY::"
         and "SECRET_KEY" not in s.references("backend")
@@ -245,6 +268,15 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
     "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
     "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
+    "wrong-form": lambda s: "@" not in s.key("FIRST_SUPERUSER"),
+    "values-exchanged": lambda s: "@" in s.key("FIRST_SUPERUSER_PASSWORD"),
+    "address-differs": lambda s: (
+        s.key("POSTGRES_PASSWORD") not in s.key("DATABASE_URL")
+        and "DATABASE_URL" in s.references("worker")
+        and s.whole()
+    ),
+    "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
+    "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
     "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
@@ -314,6 +346,8 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and all("startedAt" in task for task in s.stopped("worker"))
     ),
     "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "deployment-paused": lambda s: s.pauses("backend") == ["AWAITING_ACTION"],
+    "lone-task": lambda s: s.alone() == ["RUNNING"] and s.whole(),
     "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
     "external-controller": lambda s: (
         s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
@@ -382,7 +416,7 @@ def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
     secret = scene.secret()
     assert is_good(scene.text())
-    assert not {"DeletedDate", "KmsKeyId"} & set(secret)
+    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
     assert scene.whole()
     for consumer in CONSUMERS:

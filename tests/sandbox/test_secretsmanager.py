@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support.small_world import ACCOUNT, Stage, policy
 
+from omc_runbook.aws import cloudtrail, secretsmanager
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 MINE = "omc-runbook-test"
@@ -259,3 +261,47 @@ def test_other_account_needs_both_sides_and_a_customer_key(stage: Stage) -> None
     with pytest.raises(ClientError, match="default KMS service key") as error:
         stage.secrets.get_secret_value(SecretId=arn)
     assert code_of(error) == "InvalidRequestException"
+
+
+def test_a_replica_describes_itself_and_is_not_written(stage: Stage, name: str) -> None:
+    """It has the primary's versions under its own ARN, and says where the primary is."""
+    stage.secrets.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "eu-west-1"}])
+    there = stage.client("secretsmanager", region_name="eu-west-1")
+    replica = secretsmanager.describe(there, name)
+    assert replica and replica.arn.split(":")[3] == "eu-west-1"
+    assert replica.primary == Replica("ap-southeast-2", "") and replica.stages.keys() == stages(stage, name).keys()
+    with pytest.raises(ClientError, match="primary secret's region"):
+        there.put_secret_value(SecretId=name, SecretString="two")
+    primary = secretsmanager.describe(stage.secrets, name)
+    assert primary and primary.primary is None
+    assert [(each.location, each.status) for each in primary.replicas] == [("eu-west-1", "InSync")]
+    stage.secrets.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=["eu-west-1"])
+
+
+def test_resource_policies_are_listed_and_got_by_name(stage: Stage, name: str) -> None:
+    """A person attaches the default policy alone."""
+    assert stage.secrets.list_resource_policies(SecretId=name)["ResourcePolicies"] == []
+    allow = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "*", "Resource": "*"}
+    stage.secrets.put_resource_policy(SecretId=name, ResourcePolicy=policy(allow))
+    assert stage.secrets.list_resource_policies(SecretId=name)["ResourcePolicies"] == [{"PolicyName": "default"}]
+    got = stage.secrets.get_resource_policy(SecretId=name, PolicyName="default")
+    assert json.loads(got["ResourcePolicy"])["Statement"] == [allow] and got["PolicyName"] == "default"
+    with pytest.raises(ClientError) as error:
+        stage.secrets.get_resource_policy(SecretId=name, PolicyName="other")
+    assert code_of(error) == "ResourceNotFoundException"
+    with pytest.raises(ClientError, match="only the policy default"):
+        stage.secrets.put_resource_policy(SecretId=name, PolicyName="other", ResourcePolicy=policy(allow))
+
+
+def test_a_batch_is_one_read_of_each_secret(stage: Stage, name: str) -> None:
+    """CloudTrail has the batch itself and a GetSecretValue for each secret, also for one that is refused."""
+    other = f"secret-{uuid.uuid4()}"
+    stage.secrets.create_secret(Name=other, SecretString="two")
+    start = datetime.now(UTC).replace(microsecond=0)
+    answer = stage.secrets.batch_get_secret_value(SecretIdList=[name, other, "no-such-secret"])
+    assert len(answer["SecretValues"]) == 2 and len(answer["Errors"]) == 1
+    trail = stage.client("cloudtrail")
+    for secret, code in ((name, ""), (other, ""), ("no-such-secret", "ResourceNotFoundException")):
+        [read] = cloudtrail.lookup_events(trail, "GetSecretValue", secret, start)
+        assert (read.error, read.principal) == (code, stage.client("sts").get_caller_identity()["Arn"])
+    assert len(cloudtrail.lookup_events(trail, "BatchGetSecretValue", name, start)) == 1

@@ -15,8 +15,8 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 
-BAD = "nowhere://sentry"
-"""A text that the catalogue takes for a URL and the application does not."""
+BAD = "https://0@256.256.256.256/4"
+"""A text that the catalogue takes for a DSN and the application does not."""
 
 
 class Place:

@@ -116,6 +116,11 @@ def _beside(name: str, line: str) -> Change:
     return change
 
 
+def _code(expression: str) -> Change:
+    """Another file of the application."""
+    return lambda platform: (platform.root / "backend/app/queue.py").write_text(f"URL = {expression}\n")
+
+
 def _publish(folder: str) -> Change:
     def change(platform: Platform) -> None:
         shutil.copy(platform.dotenv, platform.root / folder / ".env")
@@ -375,7 +380,24 @@ FAULTS = (
     Case("unreadable-line", "a blank in a name", _head("REDIS_DB", "REDIS DB=")),
 )
 
+RAW = ("quote(self.POSTGRES_PASSWORD, safe='')", "self.POSTGRES_PASSWORD")
+"""Settings that put the password into the URL as it is."""
+
 SINGLE = (
+    Case("url-chars", "Settings", both(_settings(*RAW), put(POSTGRES_PASSWORD=f"{HEX(16)}/x@y")), True),
+    Case(
+        "url-chars",
+        "Compose",
+        both(
+            compose("- REDIS_HOST=redis\n", "- REDIS_URL=redis://:${REDIS_PASSWORD}@redis:6379/0\n"),
+            put(REDIS_PASSWORD=f"{HEX(16)}/x+y=="),
+        ),
+    ),
+    Case(
+        "url-chars",
+        "an f-string elsewhere",
+        both(_code('f"amqp://mq:{settings.REDIS_PASSWORD}@mq"'), put(REDIS_PASSWORD=f"{HEX(16)}@x")),
+    ),
     Case(
         "lowercase",
         "a required one where case counts",
@@ -464,6 +486,14 @@ SINGLE = (
 
 HEALTHY = (
     Case("", "as it is", lambda platform: None, True),
+    Case("", "a URL with all of it escaped", put(POSTGRES_PASSWORD=f"{HEX(16)}/x@y"), True),
+    Case("", "a URL with a fit password", both(_settings(*RAW), put(POSTGRES_PASSWORD=f"{HEX(16)}-_x")), True),
+    Case(
+        "",
+        "an f-string that escapes it",
+        both(_code('f"amqp://mq:{quote(settings.REDIS_PASSWORD)}@mq"'), put(REDIS_PASSWORD=f"{HEX(16)}@x")),
+    ),
+    Case("", "a history with other values", both(_git("add -f .env", "commit -qm x", "rm -q --cached .env"), put())),
     *(Case("", f"{q} quotes", put(SECRET_KEY=f"{q}{HEX(32)}{q}"), True) for q in ("'", '"')),
     *(Case("", f"# in {q}", put(FIRST_SUPERUSER_PASSWORD=f"{q}{A} #{B}{q}")) for q in ("'", '"')),
     Case("", "# without a blank", put(FIRST_SUPERUSER_PASSWORD=f"{A}#{B}")),

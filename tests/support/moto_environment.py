@@ -41,6 +41,8 @@ class Wire:
     """Error code by operation."""
     doubtful: bool = False
     """Whether tasks were created before the secret's version and started after it."""
+    policies: dict[str, str] = field(default_factory=dict)
+    """The secret's resource policies beside the default one, by name."""
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
@@ -52,9 +54,19 @@ class Wire:
         if operation == SIMULATE:
             pairs = [(action, arn) for action in parameters["ActionNames"] for arn in parameters["ResourceArns"]]
             return {"EvaluationResults": [_allowed(*pair) for pair in pairs]}
+        if operation == "ListResourcePolicies":
+            return {"ResourcePolicies": [{"PolicyName": name} for name in ("default", *self.policies)]}
+        if operation == "GetResourcePolicy" and "PolicyName" in parameters:
+            policy = self.policies[parameters["PolicyName"]]
+            return {"ARN": "arn:aws:secretsmanager", "Name": parameters["SecretId"], "ResourcePolicy": policy}
         if operation == "LookupEvents":
             return {"Events": []}
-        answer = _api_call(client, operation, parameters)
+        try:
+            answer = _api_call(client, operation, parameters)
+        except KeyError:
+            # moto, for the versions of a secret that does not exist.
+            error = {"Error": {"Code": "ResourceNotFoundException", "Message": f"not found: {operation}"}}
+            raise ClientError(error, operation) from None
         for task in answer.get("tasks", ()) if operation == "DescribeTasks" else ():
             now = datetime.now(UTC)
             created = now - timedelta(hours=1) if self.doubtful else now

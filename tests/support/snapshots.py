@@ -12,6 +12,7 @@ from typing import Any
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.deployments import CircuitBreaker, DeploymentConfiguration
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import ExecFailure, FailureKind
 from omc_runbook.aws.iam import Role, Simulated
@@ -173,6 +174,7 @@ def service(name: str) -> Service:
         created=NOW - timedelta(days=59),
         deployments=(deployment(name),),
         events=(),
+        configuration=DeploymentConfiguration(breaker=CircuitBreaker(enabled=True, rolls_back=True)),
     )
 
 

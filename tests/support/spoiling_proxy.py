@@ -80,13 +80,22 @@ def proxy(target: str = "") -> Iterator[Proxy]:
         def do_POST(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             named = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            operation = named or parse_qs(sent.decode())["Action"][0]
+            self._answer(sent, named or parse_qs(sent.decode())["Action"][0], is_json=bool(named))
+
+        def do_GET(self) -> None:
+            """EventBridge Scheduler alone names its reads by their paths."""
+            self._answer(b"", "GetSchedule" if self.path.startswith("/schedules/") else "ListSchedules", is_json=True)
+
+        def _answer(self, sent: bytes, operation: str, is_json: bool) -> None:
             state.calls[operation] += 1
             status, kind, body = self._forward(sent) if state.target else (200, "", b"")
+            if operation == "ListResourcePolicies" and status >= 500:
+                # moto lacks it.
+                status, kind, body = 200, "", b'{"ResourcePolicies": []}'
             announced = None
             if state.fault and state.operation in ("", operation) and state.times > 0:
                 state.times -= 1
-                spoilt = state.fault(body, operation, bool(named))
+                spoilt = state.fault(body, operation, is_json)
                 status, announced, body = state.status, len(body) if state.is_lost else None, spoilt
             self.send_response(status)
             self.send_header("Content-Type", kind or "application/x-amz-json-1.1")
@@ -98,7 +107,7 @@ def proxy(target: str = "") -> Iterator[Proxy]:
         def _forward(self, sent: bytes) -> tuple[int, str, bytes]:
             dropped = ("host", "content-length", "connection", "accept-encoding")
             headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
-            request = urllib.request.Request(state.target + self.path, sent, headers, method="POST")
+            request = urllib.request.Request(state.target + self.path, sent or None, headers, method=self.command)
             try:
                 with urllib.request.urlopen(request) as answer:
                     return answer.status, answer.headers["Content-Type"], answer.read()

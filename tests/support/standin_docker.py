@@ -1,9 +1,10 @@
 """Stands in for docker with its compose plugin: the same command line, exit codes and words, and no engine.
 
 It is told by variables what to do: STANDIN_DOCKER_ENGINE is "no" where no engine is to answer, STANDIN_DOCKER_LOGS is
-the file with what `compose logs` prints, STANDIN_DOCKER_FAILS is "VERB:WORDS" for a command that fails with these
-words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is the file for what it was called with, and
-STANDIN_DOCKER_COMPOSE has the words that call the real Docker Compose, which answers `compose config`.
+the file with what `compose logs` prints, STANDIN_DOCKER_PS what `compose ps` prints, STANDIN_DOCKER_FAILS is
+"VERB:WORDS" for a command that fails with these words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is
+the file for what it was called with, and STANDIN_DOCKER_COMPOSE has the words that call the real Docker Compose, which
+answers `compose config`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def compose(options: list[str], verb: str, flags: list[str]) -> None:
     elif verb == "logs":
         logs = os.environ.get("STANDIN_DOCKER_LOGS")
         sys.stdout.write(Path(logs).read_text() if logs else "")
+    elif verb == "ps":
+        sys.stdout.write(os.environ.get("STANDIN_DOCKER_PS", ""))
     elif verb in ("up", "down"):
         sys.stderr.write(f" Container stand-in-1  {'Started' if verb == 'up' else 'Removed'}\n")
     elif verb not in ASKING:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
-from omc_runbook.changes.add_key.plan import EnvironmentPlan, NewKey
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.add_key.plan import EnvironmentPlan
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, UnfinishedChange

@@ -2,79 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
-from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import Form, Key, variable_of
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.catalogue import Key, variable_of
+from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings import last_name, parse_expression, union_members
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template_edit import NewEntry, add_entry
-from omc_runbook.terraform.task_definitions import applies_to, task_definitions_of
+from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
 from omc_runbook.workstation import git
 
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
-"""Types that accept any text, and thus a placeholder."""
-FORMS: dict[str, Form] = {"EmailStr": "email", "HttpUrl": "url", "AnyUrl": "url", "AnyHttpUrl": "url"}
-FORMS |= dict.fromkeys(("int", "float"), "number")
-PLAIN = {
-    "int": re.compile(r"\A\s*[+-]?\d+(\.0*)?\s*\Z"),
-    "float": re.compile(r"\A\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\Z"),
-    "bool": re.compile(r"(?i)\A(true|false|yes|no|on|off|t|f|y|n|1|0)\Z"),
-}
-"""What pydantic accepts as such a type."""
-
-
-@dataclass(frozen=True)
-class NewKey:
-    """A key to add: what it is, where to get it, its type in Settings, and the containers that get it."""
-
-    name: str
-    description: str
-    obtain_from: str
-    required: bool
-    type: str
-    containers: tuple[str, ...]
-
-    def entry(self, known: Mapping[str, Key]) -> Key:
-        """The catalogue's entry, updated with this key's fields."""
-        key = known.get(self.name, Key())
-        fields = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
-        forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
-        form = forms.pop() if len(forms) == 1 else key.form
-        return key.model_copy(update={name: value for name, value in fields.items() if value} | {"form": form})
-
-    @property
-    def is_text(self) -> bool:
-        """Whether its type accepts any text."""
-        # An optional key without a value is empty, which is not an e-mail address.
-        return bool(self._alternatives & (TEXTS if self.required else TEXTS - {"EmailStr"}))
-
-    def takes(self, value: Masked) -> bool:
-        """Whether a value fits the key's type; True for types that are not known here."""
-        known = self._alternatives - {"None"}
-        return not known <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in known)
-
-    @property
-    def _alternatives(self) -> frozenset[str]:
-        node = parse_expression(self.type)
-        # The constraints of an Annotated may refuse values that the type itself accepts.
-        if node is None or "Annotated" in self.type:
-            return frozenset({self.type})
-        return frozenset(last_name(each) or ast.unparse(each) for each in union_members(node))
 
 
 @dataclass(frozen=True)
@@ -132,6 +83,8 @@ class AddKeyPlan:
     dirty: tuple[str, ...] = ()
     """Files to edit that have uncommitted changes."""
     notes: tuple[str, ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """What else the key concerns, which the plan does not change."""
 
     @property
     def is_empty(self) -> bool:
@@ -140,14 +93,15 @@ class AddKeyPlan:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done: each environment's secret, each file, each environment's tasks."""
+        """What would be done: each environment's secret, each file, each environment's tasks; then what would not."""
         if self.is_empty:
             return ()
         secrets = (
             f"The secret of {each.environment} would get {self.key.name}." for each in self.environments if each.write
         )
         files = (f"{edit.file.name} would be edited." for edit in self.edits)
-        return (*secrets, *files, *(line for environment in self.environments for line in environment.sentences))
+        tasks = (line for environment in self.environments for line in environment.sentences)
+        return (*secrets, *files, *tasks, *self.surroundings.sentences)
 
     @property
     def branch(self) -> str:
@@ -174,6 +128,8 @@ def describe(
         is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
         near = f", as in {right}" if is_near else ""
         raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
+    if is_frontend(name):
+        raise UsageError(f"{_why_not_frontend(name)} Nothing was written.")
     for parameter, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
         if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
             raise UsageError(
@@ -210,6 +166,37 @@ def plan_edits(
     return tuple(edit for edit in edits if edit)
 
 
+def references_by_hand(
+    checkout: Checkout,
+    key: NewKey,
+    containers: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    present: Collection[str],
+    error: CannotFollow,
+) -> dict[str, dict[str, str]]:
+    """By environment and container, where somebody added the reference to Terraform that is not followed.
+
+    Raises `error`, with what to write and to do next, where a container has neither.
+    """
+    assert checkout.task_definitions is not None, "only Terraform can be impossible to follow"
+    found: dict[str, dict[str, str]] = {}
+    for environment, container in ((name, each) for name, names in containers.items() for each in names):
+        try:
+            _references(checkout, key, {environment: (container,)}, known, present)
+        except CannotFollow:
+            declared = checkout.task_definitions
+            here = files_of(declared.files, environment, known)
+            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, known))
+            mention = replace(declared, files=here, other_files=others).mention(key.name)
+            if not mention:
+                raise CannotFollow(
+                    f'{error} Once {key.name} is there, written as in valueFrom = "ARN:{key.name}::", run again: it is'
+                    " then left as it is, and the rest is done. Nothing was written."
+                ) from None
+            found.setdefault(environment, {})[container] = mention
+    return found
+
+
 def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
     """Raise UsageError where another key of the catalogue has the variable of this name."""
     owner = next((name for name in known if name != key.name and variable_of(name, known) == key.name), "")
@@ -219,11 +206,26 @@ def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
         )
 
 
+def _why_not_frontend(name: str) -> str:
+    """Why a variable of the frontend's build is no key, and what to do instead."""
+    public = f"{name} is a variable of the frontend's build: its value becomes a part of the files that browsers load"
+    if not is_secret(name):
+        return (
+            f"{public}, and no field of the backend. Set it where the frontend is built, as in frontend/.env and the"
+            " workflow, not in the secret."
+        )
+    bare = without_frontend_prefix(name)
+    return (
+        f"{public}, so a secret in it is public. Add {bare} to the backend, which calls the service for the frontend;"
+        " a value that has been built in has to be revoked where it was issued."
+    )
+
+
 def why_no_patch(root: Path, edit: Edit) -> str:
     """Why no patch of an edit is saved for an undo; "" where one is."""
     if not edit.file.path.resolve().is_relative_to(root):
         return "is a link to a file outside the checkout"
-    return "may have a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
+    return "may contain a value in a changed line" if any(map(is_random, edit.removed_lines)) else ""
 
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
@@ -244,7 +246,7 @@ def _references(
     files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     descriptions: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = tuple(file for file in files if applies_to(file.name, environment, known)) or files
+        here = files_of(files, environment, known)
         declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:

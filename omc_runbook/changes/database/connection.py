@@ -35,10 +35,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Login:
-    """The user and the host of a URL."""
+    """The user, the host and the port of a URL."""
 
     user: str
     host: str
+    port: str = ""
 
 
 def require() -> None:
@@ -50,7 +51,7 @@ def require() -> None:
 
 
 def login_of(url: Masked) -> Login | None:
-    """The user and the host of a URL, "" for libpq's defaults; None where libpq cannot parse it.
+    """The user, the host and the port of a URL, "" for libpq's defaults; None where libpq cannot parse it.
 
     Its password is masked from now on, too. The grammar:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
@@ -64,7 +65,7 @@ def login_of(url: Masked) -> Login | None:
         return None
     for secret in ("password", "sslpassword"):
         Masked(parts.get(secret, ""), f"{url.name}.{secret}")
-    return Login(parts.get("user", ""), parts.get("host", "") or parts.get("hostaddr", ""))
+    return Login(parts.get("user", ""), parts.get("host", "") or parts.get("hostaddr", ""), parts.get("port", ""))
 
 
 def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]) -> T | Refusal:
@@ -111,6 +112,15 @@ def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner
             return None
     except psycopg.Error as error:
         return Refusal(_reason(error), password_checked=True)
+
+
+def try_password(url: Masked, role: str, password: Masked, host: str, port: str) -> Refusal | None:
+    """Log in at the URL's database as a role and out again; None where its password was asked for and accepted."""
+    connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
+    if isinstance(connection, Refusal):
+        return connection
+    with connection:
+        return None if connection.pgconn.used_password else Refusal("it did not ask for a password")
 
 
 def _open(url: Masked, password: Masked | None = None, **overrides: str) -> Connection | Refusal:

@@ -16,7 +16,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
@@ -44,11 +44,17 @@ def apply(
 
     After a kill at any point, another run finishes or undoes it: until then the version has a label of ours. Where a
     consumer's tasks fail, the former version becomes current and is redeployed, unless `leave` is set. Raises
+    UsageError where tasks would fail for certain, whatever their values are, and `leave` is not set,
     ConflictError where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS or the
-    database refuses: AWSCURRENT has not moved then, or another run continues.
+    database refuses. AWSCURRENT has not moved then, or another run continues.
     """
     if plan.consumers_unknown:
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
+    if plan.blockers and not leave:
+        raise UsageError(
+            f"{' '.join(plan.blockers)} The former version would be put back: fix that first (troubleshoot)."
+            " Only rotate with on_failure leave writes all the same. Nothing was written."
+        )
     return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
 
 
@@ -60,8 +66,10 @@ class _SecretChange:
         self._writer = SecretWriter(context.clients, plan, new_values)
         self._replaced_plan = _replaced_plan(plan, new_values)
         self._consumers: tuple[Service, ...] = plan.consumers
-        self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave)
-        self._rollback = Redeployment(context, self._redeployed_services, is_back=True)
+        self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
+        self._rollback = Redeployment(
+            context, self._redeployed_services, is_back=True, undo=lambda: self._redeployment.rollouts
+        )
         # With one role the rollback needs the former password first; with two, tasks use the new one until replaced.
         self._alternates = new_values.rotation is not None and new_values.rotation.alternates
         self._failure: Failure | None = None
@@ -84,7 +92,7 @@ class _SecretChange:
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
             rollback_note=note,
-            findings=self._failure.findings(self._keys, note) if self._failure else failure.find_overtaken(rollouts),
+            findings=self._failure.findings(self._keys, note) if self._failure else failure.find_unproved(rollouts),
             is_in_force=works or leave,
         )
         if restored_version or not (result.version_change or rollouts):
@@ -151,10 +159,15 @@ class _SecretChange:
         if not self._is_withdrawn:
             return "The former version was not restored: somebody else has changed the secret meanwhile. Run verify."
         rollouts = self._rollback.rollouts
-        services = ", ".join(rollout.service for rollout in rollouts if rollout.state == "done")
+        done = [rollout for rollout in rollouts if rollout.state == "done"]
+        services = ", ".join(rollout.service for rollout in done if not rollout.undoes)
+        returned = ", ".join(rollout.service for rollout in done if rollout.undoes)
         sentences = (
             f"Version {self._replaced_plan.base[:8]} is current again.",
             f"New tasks of {services} run with it." if services else "",
+            f"ECS took the deployment of {returned} back: its former tasks serve, with the former values."
+            if returned
+            else "",
             *(
                 f"{rollout.service} does not run with it yet: {rollout.reason}"
                 for rollout in rollouts

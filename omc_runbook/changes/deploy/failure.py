@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import remedies
 from omc_runbook.diagnosis import root_causes
@@ -17,6 +18,18 @@ from omc_runbook.snapshot.state import Snapshot
 FAMILY = "deployment"
 FAILED = "change-failed"
 """The check of the finding that a change failed."""
+
+_UNPROVED: Mapping[State, tuple[str, str]] = MappingProxyType(
+    {
+        "overtaken": (
+            "deployment-overtaken",
+            "Somebody else deployed this service during the run: the change is not verified",
+        ),
+        "paused": ("deployment-paused", "The deployment waits for a person: the change is not verified yet"),
+        "unknown": ("deployment-unread", "The deployment's end was not seen: the change is not verified"),
+    }
+)
+"""The check and the title of the finding for each state that proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +89,20 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
     return others or tuple(finding for finding in problems if finding.check == "pull-failed")
 
 
-def find_overtaken(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
-    """A finding for each service that somebody else deployed, so that this run verified nothing of it."""
+def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
+    """A finding for each service that somebody else deployed, or whose deployment has not ended."""
     return tuple(
         Finding(
-            check="deployment-overtaken",
+            check=_UNPROVED[rollout.state][0],
             family=FAMILY,
-            title="Somebody else deployed this service during the run: the change is not verified",
+            title=_UNPROVED[rollout.state][1],
             status="unknown",
             subject=rollout.service,
             evidence=(rollout.reason,),
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts
-        if rollout.state == "overtaken"
+        if rollout.state in _UNPROVED
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin, watch
+from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin
+from omc_runbook.changes.deploy.watch import watch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
 from omc_runbook.model.change import Change
@@ -17,6 +18,8 @@ class Redeployment:
 
     `services` is called when the redeployment begins; `revisions` has the ARN of a new revision by service name.
     `blockers` has the reason why tasks of a service would fail anyway: it gets the revision and is not watched.
+    `underway` names services whose present deployment is watched instead of a new one. A rollback is given the
+    roll-outs to `undo`.
     """
 
     def __init__(
@@ -27,9 +30,11 @@ class Redeployment:
         blockers: Mapping[str, str] = NO_REVISIONS,
         is_back: bool = False,
         to_the_end: bool = True,
+        underway: frozenset[str] = frozenset(),
+        undo: Callable[[], Sequence[Rollout]] = tuple,
     ) -> None:
         self._context, self._services, self._revisions, self._blockers = context, services, revisions, blockers
-        self._is_back, self._to_the_end = is_back, to_the_end
+        self._is_back, self._to_the_end, self._underway, self._undo = is_back, to_the_end, underway, undo
         self.rollouts: tuple[Rollout, ...] = ()
 
     @property
@@ -47,11 +52,14 @@ class Redeployment:
 
     def _begin(self) -> Iterator[Change]:
         context = self._context
-        started = begin(context.clients, context.cluster, self._services(), self._revisions)
+        started = begin(
+            context.clients, context.cluster, self._services(), self._revisions, self._underway, self._undo()
+        )
         self.rollouts = tuple(map(self._mark, started))
         for rollout in self.rollouts:
-            if rollout.deployment_id:
-                yield Change(service=rollout.service, action="redeployed", deployment=rollout.deployment_id)
+            if rollout.deployment_id and not rollout.was_underway and (rollout.is_stopped or not rollout.undoes):
+                action = "stopped" if rollout.undoes else "redeployed"
+                yield Change(service=rollout.service, action=action, deployment=rollout.deployment_id)
         context.show(self.rollouts, ())
 
     def _watch(self) -> None:

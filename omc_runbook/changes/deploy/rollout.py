@@ -1,36 +1,30 @@
-"""Roll-outs: new tasks for all services at once, watched until ECS shows success or failure."""
+"""Roll-outs: new tasks for all services at once, and what ECS shows of each."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
-from omc_runbook.aws import ecs
+from omc_runbook.aws import deployments, ecs
+from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
-from omc_runbook.model.errors import CouldNotLook
 
-T = TypeVar("T")
-
-State = Literal["waiting", "rolling", "done", "failed", "rolled-back", "overtaken", "not-started", "gone"]
+State = Literal[
+    "waiting", "rolling", "paused", "done", "failed", "rolled-back", "overtaken", "not-started", "gone", "unknown"
+]
 
 PROVED: frozenset[State] = frozenset({"done", "gone"})
 FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
 GONE = "It was deleted meanwhile."
 
-INTERVAL = 0.5
-"""Seconds between two reads, of three calls each."""
-TIMEOUT = 900.0
-"""Seconds after which an unfinished roll-out counts as failed."""
-UNANSWERED_SECONDS = 60.0
-"""Seconds without an answer from AWS (throttling, no network) after which the watch ends with an error."""
-_PARALLEL = 8
+PARALLEL = 8
 NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -39,7 +33,7 @@ class Rollout:
     """The roll-out of one service; `running` counts the tasks of our deployment.
 
     A service that cannot be redeployed (desiredCount 0, another deployment controller) is "not-started", one that was
-    deleted meanwhile is "gone".
+    deleted meanwhile is "gone". "paused" waits for a person; "unknown" is one of which ECS does not tell enough.
     """
 
     service: str
@@ -49,14 +43,28 @@ class Rollout:
     desired: int
     running: int = 0
     reason: str = ""
-    """Why it failed, was overtaken, was not started or is gone: one sentence."""
+    """Why it failed, was overtaken, was not started, waits or is gone: in sentences."""
     is_back: bool = False
     """Whether it is part of a rollback."""
+    arn: str = ""
+    """The ARN of the service deployment, once it is known; its own lifecycle is followed only by that."""
+    began: datetime | None = None
+    """When ECS created the deployment."""
+    bake: timedelta = timedelta()
+    """How long ECS waits after new tasks run, by the service's configuration."""
+    progress: str = ""
+    """The stage and the share of the traffic, where the service is not simply rolled."""
+    undoes: bool = False
+    """Whether ECS takes our deployment back to the tasks before it, instead of starting another."""
+    is_stopped: bool = False
+    """Whether it is this run that stopped the deployment that is undone."""
+    was_underway: bool = False
+    """Whether the deployment had begun before this run, with the current values."""
 
     @property
     def is_over(self) -> bool:
         """Whether there is nothing to wait for."""
-        return self.state not in ("waiting", "rolling")
+        return self.state not in ("waiting", "rolling", "paused")
 
     @property
     def has_failed(self) -> bool:
@@ -93,76 +101,102 @@ def expected(service: Service) -> Rollout:
             f"minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent {service.maximum_percent} let"
             " ECS neither start a new task nor stop an old one: change one of them, then run again."
         )
-    return Rollout(service.name, "", label, "not-started" if reason else "waiting", service.desired, 0, reason)
+    state: State = "not-started" if reason else "waiting"
+    return Rollout(service.name, "", label, state, service.desired, 0, reason, bake=service.configuration.bake)
 
 
 def begin(
-    clients: Clients, cluster: str, services: Sequence[Service], revisions: Mapping[str, str] = NO_REVISIONS
+    clients: Clients,
+    cluster: str,
+    services: Sequence[Service],
+    revisions: Mapping[str, str] = NO_REVISIONS,
+    underway: frozenset[str] = frozenset(),
+    undo: Sequence[Rollout] = (),
 ) -> tuple[Rollout, ...]:
     """Force a new deployment of every service that ECS deploys, all at once; a refused call is a failed roll-out.
 
-    `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0. See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0. Services in
+    `underway` have a deployment already that is followed. Roll-outs in `undo` are stopped instead, where their service
+    deployment is known and has not succeeded. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html and
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
     """
     clients("ecs")
-    with ThreadPoolExecutor(_PARALLEL, "redeploy") as pool:
-        return tuple(
-            pool.map(lambda service: _begin(clients, cluster, service, revisions.get(service.name, "")), services)
-        )
+    stoppable = {rollout.service: rollout for rollout in undo if rollout.arn and rollout.state != "done"}
+
+    def start(service: Service) -> Rollout:
+        revision_arn, primary = revisions.get(service.name, ""), service.primary
+        if service.name in underway and primary:
+            return _follow(service, primary)
+        if service.name in stoppable:
+            return _undo(clients, cluster, service, stoppable[service.name], revision_arn)
+        return _begin(clients, cluster, service, revision_arn)
+
+    with ThreadPoolExecutor(PARALLEL, "redeploy") as pool:
+        return tuple(pool.map(start, services))
 
 
-def watch(
-    clients: Clients,
-    cluster: str,
-    rollouts: Sequence[Rollout],
-    show: Show,
-    clock: Clock = time,
-    to_the_end: bool = False,
-) -> tuple[Rollout, ...]:
-    """Watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
-
-    Done means that our deployment is PRIMARY and COMPLETED on the expected revision, all desired tasks run, and no task
-    of another deployment runs, so that each has read the secret after the change. A task that stops with a failure
-    makes its roll-out failed. Raises CouldNotLook where AWS denies a call or does not answer for UNANSWERED_SECONDS.
-    """
-    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until(clock.monotonic() + TIMEOUT)
-
-
-def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) -> Rollout:
+def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], unread: str = "") -> Rollout:
     """The new state of a roll-out, from its service and the stopped tasks.
 
-    A roll-out that is done can still fail, by a task that stops while others are watched.
+    A roll-out that is done can still fail, by a task that stops while others are watched. `unread` says why the
+    service's deployments could not be read, "" where they were.
     """
     if rollout.is_over and rollout.state != "done":
         return rollout
     if service is None:
         return replace(rollout, state="gone", reason=GONE)
-    deployment = _own_deployment(rollout, service)
+    if rollout.undoes:
+        return _judge_return(rollout, service, unread)
+    deployment, own = _own_deployment(rollout, service), own_service_deployment(rollout, service)
     running = deployment.running if deployment else 0
+    is_followed = own is not None and not service.has_rollout_state
+    rollout = replace(
+        rollout,
+        desired=service.desired,
+        running=running,
+        arn=own.arn if own and is_followed else rollout.arn,
+        progress=own.progress if own and is_followed else "",
+    )
 
     def with_state(state: State, reason: str = "") -> Rollout:
-        return replace(rollout, state=state, desired=service.desired, running=running, reason=reason)
+        return replace(rollout, state=state, reason=reason)
 
     for task in stopped:
         if task.deployment_id == rollout.deployment_id and task.has_failed:
             return with_state("failed", Stop(service, task).sentence)
+    if own and own.is_rolled_back:
+        return with_state("rolled-back", own.why or f"ECS took its deployment back: it is {own.status}.")
     if rollout.state == "done":
         return rollout
-    if deployment is None or deployment.status != "PRIMARY":
+    is_primary = deployment is not None and deployment.status == "PRIMARY"
+    if not is_primary and not _is_latest(rollout, own, service):
         if service.rolled_back:
             reason = deployment.rollout_reason if deployment else ""
             return with_state("rolled-back", reason or "The circuit breaker rolled it back.")
         other_deployment = service.primary.id if service.primary else "another"
         reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
         return with_state("overtaken", f"{reason} Its tasks read the new values too: run verify.")
+    if deployment is None:
+        return with_state("rolling")
     revision = deployment.task_definition_arn.rpartition("/")[2]
     if deployment.rollout == "FAILED":
-        return with_state("failed", deployment.rollout_reason)
+        return with_state(
+            "failed", deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
+        )
     if service.desired == 0:
         return with_state("not-started", "Its desiredCount was set to 0 meanwhile.")
     if revision != rollout.revision:
         return with_state("failed", f"It runs {revision} instead.")
+    if own and own.pause:
+        return with_state("paused", _wait_for(own))
+    if unread and not deployment.rollout:
+        strategy = service.configuration.strategy
+        return with_state("unknown", f"{unread} Without that nobody can tell how a {strategy} deployment goes.")
     is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
-    return with_state("done" if is_complete else "rolling", rollout.reason)
+    if deployment.rollout == "COMPLETED" and not is_complete and service.configuration.early_percent is not None:
+        rollout = replace(rollout, progress="counts as successful early, older tasks still run")
+    return with_state("done" if is_complete else "rolling", "" if rollout.state == "paused" else rollout.reason)
 
 
 def runs_only_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
@@ -173,125 +207,102 @@ def runs_only_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
     return running is not None and deployment_ids == [rollout.deployment_id] * rollout.desired and rollout.desired > 0
 
 
-class _Watch:
-    """A watch of roll-outs, with the events shown so far."""
+def confirm_return(rollout: Rollout, service: Service | None, running: Sequence[Task] | None) -> Rollout:
+    """A roll-out that undoes ours, confirmed by its running tasks: none of ours, and each read the former values.
 
-    def __init__(
-        self,
-        clients: Clients,
-        cluster: str,
-        rollouts: tuple[Rollout, ...],
-        show: Show,
-        clock: Clock,
-        to_the_end: bool,
-    ) -> None:
-        self._client, self._cluster = clients("ecs"), cluster
-        self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
-        self._stopped: dict[str, Task] = {}
-        self._shown_events: set[tuple[str, str]] = set()
-        # Within one read, one call may succeed while another keeps failing.
-        self._last_answer, self._lacks_answer = clock.monotonic(), False
+    Tasks that were there before our deployment did; so did those that ECS started after this run had stopped it.
+    """
+    own = own_service_deployment(rollout, service) if service else None
+    tasks = [task for task in running or () if task.service == rollout.service and task.is_running]
+    if running is None or own is None or any(task.deployment_id == rollout.deployment_id for task in tasks):
+        return replace(rollout, state="rolling")
+    returned = own.rollback_started if rollout.is_stopped else None
+    doubtful = [task for task in tasks if not _is_former(task, rollout.began, returned)]
+    if doubtful:
+        count = "1 task" if len(doubtful) == 1 else f"{len(doubtful)} tasks"
+        reason = f"{count} started while the other values were in force: force a new deployment."
+        return replace(rollout, state="failed", reason=reason)
+    return rollout if len(tasks) == rollout.desired else replace(rollout, state="rolling")
 
-    def until(self, end: float) -> tuple[Rollout, ...]:
-        with ThreadPoolExecutor(_PARALLEL, "watch") as pool:
-            while not self._is_over():
-                self._look(pool)
-                if not self._is_over():
-                    if self._clock.monotonic() > end:
-                        self._give_up()
-                    self._clock.sleep(INTERVAL)
-        return self._rollouts
 
-    def _is_over(self) -> bool:
-        failed = any(rollout.has_failed for rollout in self._rollouts)
-        return all(rollout.is_over for rollout in self._rollouts) or (failed and not self._to_the_end)
-
-    def _look(self, pool: ThreadPoolExecutor) -> None:
-        self._lacks_answer = False
-        names = [rollout.service for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
-        batches = [*ecs.batches(names, ecs.SERVICES_A_CALL)]
-        stopped = pool.submit(self._read_tasks, "STOPPED")
-        answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
-        services = {service.name: service for _, answer in answers for service in answer or ()}
-        # A service that an answer lacks is gone; without an answer its state is unknown.
-        answered_services = {name for batch, answer in answers if answer is not None for name in batch}
-        self._stopped |= {task.arn: task for task in stopped.result() or ()}
-        lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
-        self._rollouts = self._confirm_done(
-            [
-                judge(each, services.get(each.service), [*self._stopped.values()])
-                if each.service in answered_services
-                else each
-                for each in self._rollouts
-            ]
-        )
-        self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
-        self._show(self._rollouts, lines)
-
-    def _read_services(self, names: Sequence[str]) -> tuple[Service, ...] | None:
-        read = partial(ecs.describe_services, self._client, self._cluster, names)
-        return self._read(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
-
-    def _read_tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...] | None:
-        return self._read(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))
-
-    def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
-        """Tasks with a desired status; of stopped ones only those without a known stoppedReason."""
-        arns = ecs.list_task_arns(self._client, self._cluster, status)
-        known_arns = {arn for arn, task in self._stopped.items() if task.stopped_reason}
-        arns_to_read = [arn for arn in arns if status == "RUNNING" or arn not in known_arns]
-        return tuple(
-            task
-            for batch in ecs.batches(arns_to_read, ecs.TASKS_A_CALL)
-            for task in ecs.describe_tasks(self._client, self._cluster, batch)
-        )
-
-    def _confirm_done(self, rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
-        """Confirm a roll-out as done only when no task of another deployment runs in its service."""
-        done_before = {rollout.service for rollout in self._rollouts if rollout.state == "done"}
-        newly_done = [each.service for each in rollouts if each.state == "done" and each.service not in done_before]
-        running = self._read_tasks("RUNNING") if newly_done else ()
-        return tuple(
-            replace(each, state="rolling") if each.service in newly_done and not runs_only_ours(each, running) else each
-            for each in rollouts
-        )
-
-    def _read(self, what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
-        """Read; None without an answer, so that a watch survives a short failure; CouldNotLook after a long one."""
-        try:
-            answer = look(what, permission, call)
-        except CouldNotLook as error:
-            reason, is_denied = str(error), False
-        else:
-            if not isinstance(answer, ReadFailure):
-                return answer
-            reason, is_denied = answer.sentence, answer.kind == "denied"
-        self._lacks_answer = True
-        if is_denied or self._clock.monotonic() - self._last_answer > UNANSWERED_SECONDS:
-            raise CouldNotLook(reason)
-        return None
-
-    def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
-        """The service events not shown yet, oldest first."""
-        deployment = _own_deployment(rollout, service) if service else None
-        for event in reversed(service.events if service and deployment else ()):
-            event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
-            if deployment and event.time >= deployment.created and event_key not in self._shown_events:
-                self._shown_events.add(event_key)
-                message = event.message.removeprefix(f"(service {rollout.service})").strip()
-                yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
-
-    def _give_up(self) -> None:
-        reason = f"It neither completed nor failed within {TIMEOUT / 60:.0f} minutes: see its events in the console."
-        self._rollouts = tuple(
-            rollout if rollout.is_over else replace(rollout, state="failed", reason=reason)
-            for rollout in self._rollouts
-        )
-        self._show(self._rollouts, ())
+def own_service_deployment(rollout: Rollout, service: Service) -> ServiceDeployment | None:
+    """The service deployment of a roll-out, where it was read."""
+    return next((each for each in service.service_deployments if each.deployment_id == rollout.deployment_id), None)
 
 
 def _own_deployment(rollout: Rollout, service: Service) -> Deployment | None:
     return next((each for each in service.deployments if each.id == rollout.deployment_id), None)
+
+
+def _is_latest(rollout: Rollout, own: ServiceDeployment | None, service: Service) -> bool:
+    """Whether our service deployment goes on or has succeeded, and no other has begun since.
+
+    It was read at another moment than the service, and need not be PRIMARY before it has all the traffic.
+    """
+    primary = service.primary
+    has_successor = primary is not None and rollout.began is not None and primary.created > rollout.began
+    return own is not None and (own.is_underway or own.has_succeeded) and not has_successor
+
+
+def _wait_for(own: ServiceDeployment) -> str:
+    """That a deployment waits for a person, until when, and the command that continues it."""
+    hook = own.pause
+    assert hook is not None, "only of one that waits"
+    until = f" until {hook.expires:%Y-%m-%d %H:%M} UTC, then ECS does: {hook.timeout_action}" if hook.expires else ""
+    go_on = remedies.continue_deployment(own.region, own.arn, hook.id)
+    return (
+        f"It waits at {own.stage} for a person{until}. To go on: {go_on} (or"
+        " --action ROLLBACK). Tasks of the old revision need the old value until it has ended: run again after that,"
+        " to verify."
+    )
+
+
+def _is_former(task: Task, began: datetime | None, returned: datetime | None) -> bool:
+    if task.created is None or began is None:
+        return False
+    return task.created < began or (returned is not None and task.created >= returned)
+
+
+def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
+    """The new state of a roll-out that undoes ours."""
+    own, deployment, primary = (
+        own_service_deployment(rollout, service),
+        _own_deployment(rollout, service),
+        service.primary,
+    )
+    if own is None:
+        return replace(rollout, state="unknown", reason=unread) if unread else rollout
+    label = primary.task_definition_arn.rpartition("/")[2] if primary else rollout.revision
+    rollout = replace(rollout, desired=service.desired, running=service.running, progress=own.progress)
+    if own.status == "ROLLBACK_FAILED":
+        return replace(rollout, state="failed", reason=own.why or "ECS could not take its deployment back.")
+    if service.desired == 0:
+        return replace(rollout, state="not-started", reason="Its desiredCount was set to 0 meanwhile.")
+    has_ended = own.status in ("ROLLBACK_SUCCESSFUL", "STOPPED")
+    is_back = label == rollout.revision and (deployment is None or deployment.running == 0)
+    return replace(rollout, state="done" if has_ended and is_back else "rolling")
+
+
+def _follow(service: Service, primary: Deployment) -> Rollout:
+    rollout = replace(expected(service), deployment_id=primary.id, began=primary.created, was_underway=True)
+    return rollout if rollout.is_over else replace(rollout, state="rolling")
+
+
+def _undo(clients: Clients, cluster: str, service: Service, forward: Rollout, revision_arn: str) -> Rollout:
+    """Stop our deployment, so that ECS returns to the tasks before it; force a new one where that is refused."""
+    label = revision_arn.rpartition("/")[2] or forward.revision
+    rollout = replace(
+        forward, state="rolling", revision=label, reason="", undoes=True, is_stopped=forward.state != "rolled-back"
+    )
+    if not rollout.is_stopped:
+        return rollout
+    answer = look(
+        f"the deployment {forward.deployment_id} of {service.name}",
+        "ecs:StopServiceDeployment",
+        lambda: deployments.stop_service_deployment(clients("ecs"), forward.arn),
+    )
+    # It is refused without the permission, and where it has ended since it was last looked at.
+    return _begin(clients, cluster, service, revision_arn) if isinstance(answer, ReadFailure) else rollout
 
 
 def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) -> Rollout:
@@ -310,4 +321,4 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     revision = answer.task_definition_arn.rpartition("/")[2]
     state: State = rollout.state if rollout.is_over else "rolling"
-    return replace(rollout, state=state, deployment_id=answer.id, revision=revision)
+    return replace(rollout, state=state, deployment_id=answer.id, revision=revision, began=answer.created)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, DotenvPlan
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
-from omc_runbook.messages.startlog import StartProblem, read_log
+from omc_runbook.masking import registry
+from omc_runbook.messages.startlog import StartProblem, last_exception, read_log
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.shell import command
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
 
@@ -32,6 +34,8 @@ class StartResult:
     problems: tuple[StartProblem, ...] | None = None
     ok: bool | None = None
     """Whether the command started the application; None where none was run, or that is unknown."""
+    remedy: str = ""
+    """The command that removes what it failed at, or that shows more of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,28 +101,60 @@ def start(root: Path, variables: Collection[str]) -> StartResult:
     engine_problem = docker.engine_problem(program)
     if engine_problem:
         return StartResult("", engine_problem)
-    command = " ".join((*program, "up", "-d"))
+    up = " ".join((*program, "up", "-d"))
     try:
         started = docker.up(program, root)
     except CouldNotLook as error:
-        return StartResult(command, str(error), _read_failed_start(program, root, variables))
+        text = _log_of_failure(program, root)
+        return StartResult(up, str(error), read_log(text, variables) if text else None)
     if not started.ok:
-        return StartResult(command, started.message, _read_failed_start(program, root, variables), ok=False)
+        result = StartResult(up, started.message, ok=False, remedy=started.remedy)
+        return _explain(result, started.services, program, root, variables)
+    problems: tuple[StartProblem, ...] | None = None
     try:
-        return StartResult(command, problems=_follow_log(program, root, variables), ok=True)
+        problems = _follow_log(program, root, variables)
+        failed = [each for each in docker.containers(program, root) if each.failure]
     except CouldNotLook as error:
-        return StartResult(command, str(error), ok=True)
+        return StartResult(up, str(error), problems, ok=True)
+    if failed:
+        message = f"{up} succeeded, but service {failed[0].service} {failed[0].failure}."
+        return _explain(StartResult(up, message, ok=False), [failed[0].service], program, root, variables)
+    return StartResult(up, problems=problems, ok=True)
 
 
-def _read_failed_start(
-    program: Sequence[str], root: Path, variables: Collection[str]
-) -> tuple[StartProblem, ...] | None:
-    """The problems in the log of a failed start; None without a log."""
+def _explain(
+    result: StartResult, names: Sequence[str], program: Sequence[str], root: Path, variables: Collection[str]
+) -> StartResult:
+    """A failed start with the services that failed, what their logs say, and what to do next.
+
+    `names` are the services or containers that Docker Compose blames.
+    """
+    try:
+        containers = docker.containers(program, root)
+    except CouldNotLook:
+        containers = ()
+    service_of = {each.name: each.service for each in containers}
+    services = [service_of.get(name, name) for name in names]
+    facts = [result.why_not]
+    for container in containers:
+        if container.failure and container.service not in services:
+            services.append(container.service)
+            facts.append(f"Service {container.service} {container.failure}.")
+    text = _log_of_failure(program, root)
+    exceptions = ((service, last_exception(text, service)) for service in services)
+    facts += [f"The last error in the log of {service} is {name}." for service, name in exceptions if name]
+    look = command("docker", "compose", "--project-directory", root, "logs", *services) if services else ""
+    problems = read_log(text, variables) if text else None
+    return replace(result, why_not=registry.mask(" ".join(facts)), problems=problems, remedy=result.remedy or look)
+
+
+def _log_of_failure(program: Sequence[str], root: Path) -> str:
+    """The log of all services after a failed start; "" without one."""
     try:
         text = docker.logs(program, root)
     except CouldNotLook:
-        return None
-    return read_log(text, variables) if text.strip() else None
+        return ""
+    return text if text.strip() else ""
 
 
 def _follow_log(program: Sequence[str], root: Path, variables: Collection[str]) -> tuple[StartProblem, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from dotenv import dotenv_values
 
 from omc_runbook.changes import files
-from omc_runbook.changes.dotenv.values import MissingVariable, values_for
+from omc_runbook.changes.dotenv.values import MissingVariable, read_source_values, values_for
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
@@ -22,6 +22,7 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
+from omc_runbook.repository.template import NAMES
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
@@ -85,7 +86,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     """
     template = workstation.checkout.template
     if template is None:
-        raise UsageError(f"{workstation.checkout.root} has no .env.template: name a checkout of the platform.")
+        raise UsageError(f"{workstation.checkout.root} has no {NAMES[0]}: name a checkout of the platform.")
     before = files.read(workstation.path)
     if (None if before is None else sha256(before).digest()) != (
         workstation.dotenv.digest if workstation.dotenv else None
@@ -98,9 +99,22 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
     base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
     text, mends = (base, ()) if before is None else _repair(workstation, before.decode("utf-8"))
+    source, written = read_source_values(workstation, values_from), {*_literals(text)}
+    source_names = [name for name, entry in source.values.items() if not entry.value.is_empty]
+    required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     try:
+        base = dotenv_edit.uncomment(base, (*source_names, *required))
+        # A required variable's old value, which somebody commented out, stays so.
+        text = base if before is None else dotenv_edit.uncomment(text, source_names)
         added_names, text = _merge(workstation, base, text) if before is not None else (frozenset(), text)
-        new_values, missing, notes = values_for(workstation, _literals(text), added_names, before is None, values_from)
+        text = _append(workstation, text, source_names)
+        added_names |= {name for name in source.values if name in _literals(text) and name not in written}
+        new_values, missing, notes = values_for(
+            workstation, _literals(text), added_names, before is None, values_from, source
+        )
+        # A prompt may have asked for a variable that has no line yet.
+        text = _append(workstation, text, new_values)
+        added_names |= new_values.keys() - written
         emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names, before is None)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
@@ -198,12 +212,7 @@ def _literals(text: str) -> dict[str, str]:
 
 
 def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
-    # Variables in an unreadable line, or under a misspelt name, are for the user to repair.
-    file = workstation.dotenv
-    reserved_names = {
-        *(file.first_words | {*file.hidden_names} if file else ()),
-        *(meant for _, meant in misspellings(workstation)),
-    }
+    reserved_names = _reserved_names(workstation)
     # A variable that was commented out because it must not be empty stays so.
     commented_out = (each.name for each in variables(statements(text)) if each.commented_out)
     reserved_names |= {name for name in commented_out if _cannot_be_empty(workstation, name)}
@@ -213,6 +222,24 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[st
     for addition in additions:
         text = dotenv_edit.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text
+
+
+def _reserved_names(workstation: Workstation) -> set[str]:
+    """Variables in an unreadable line, or under a misspelt name, which are for the user to repair."""
+    file = workstation.dotenv
+    return {
+        *(file.first_words | {*file.hidden_names} if file else ()),
+        *(meant for _, meant in misspellings(workstation)),
+    }
+
+
+def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
+    """Add a line for each variable that neither the .env nor the template has."""
+    present = {*_literals(text), *_reserved_names(workstation)}
+    for name in names:
+        if name not in present:
+            text = dotenv_edit.insert(text, f"{name}=\n", None)
+    return text
 
 
 def _placeholders_to_empty(
@@ -254,7 +281,7 @@ def _names_to_comment_out(
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
     """Whether Settings accepts no variable, but not an empty one."""
     field_ = workstation.checkout.settings.find(name)
-    if field_ is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
+    if field_ is None or name in (*field_.nested, *workstation.required) or workstation.checkout.settings.ignore_empty:
         return False
     return JSON_TYPE.match(field_.annotation) is not None or "str" not in field_.annotation.replace("StrictStr", "str")
 

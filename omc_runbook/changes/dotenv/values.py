@@ -7,17 +7,18 @@ import getpass
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import GENERATE, GENERATORS, KEEP
+from omc_runbook.changes.values.sources import GENERATE, GENERATORS, KEEP, printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.local import misspellings
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, URL_BREAKERS, Key, variable_of
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
@@ -36,27 +37,86 @@ class MissingVariable:
     obtain_from: str
 
 
+@dataclass(frozen=True)
+class SourceValues:
+    """The values that a source has, by the variable that the .env gets, and notes on those that are left out."""
+
+    values: Mapping[str, NewValue] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def read_source_values(workstation: Workstation, values_from: str) -> SourceValues:
+    """The values of a file or variable; a prompt and a generator have none by themselves.
+
+    A name that nothing in the checkout reads is left out. Raises UsageError for an unknown source, one that cannot be
+    read, and a value that the catalogue refuses.
+    """
+    kind, _, name = values_from.partition(":")
+    if values_from in ("", GENERATE, KEEP, PROMPT):
+        return SourceValues()
+    if kind not in ("file", "env") or not name:
+        raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
+    known = _known_names(workstation)
+    keys = [name] if kind == "env" and name in known | {*workstation.keys} else []
+    values: dict[str, NewValue] = {}
+    notes = []
+    for key, entry in sources.take(values_from, keys, workstation.keys).items():
+        variable = _spelling(workstation, variable_of(key, workstation.keys))
+        if variable not in known:
+            near = nearest(key, known)
+            near = near if near.startswith(": did you mean") else "."
+            notes.append(f"{printable_key(key, known)} from {entry.origin} is left out: nothing here reads it{near}")
+            continue
+        problem = _objection(workstation, variable, entry.value)
+        if problem:
+            raise UsageError(f"{variable} from {entry.origin} {problem}. Nothing was written.")
+        values[variable] = entry
+    return SourceValues(values, tuple(notes))
+
+
+def _known_names(workstation: Workstation) -> frozenset[str]:
+    """Every variable that something in the checkout reads, or that its template or .env has."""
+    checkout, file = workstation.checkout, workstation.dotenv
+    compose = checkout.compose.used if checkout.compose else frozenset()
+    written = (binding.name for binding in (file.bindings if file else ()))
+    return workstation.known_variables | checkout.application_reads | checkout.other_reads | compose | {*written}
+
+
+def _spelling(workstation: Workstation, variable: str) -> str:
+    """The name by which the .env, else the template, fills the field of Settings that a variable fills."""
+    settings_field, template = workstation.checkout.settings.find(variable), workstation.checkout.template
+    names: tuple[str, ...] = (variable,)
+    if settings_field and variable not in settings_field.nested:
+        names = tuple(each for each in settings_field.variables if each not in settings_field.nested)
+    mine = [each for each in names if workstation.binding(each)]
+    active = [entry.name for entry in (template.entries if template else ()) if not entry.commented_out]
+    theirs = [each for each in names if each in active]
+    return next(iter([*mine, *([] if variable in theirs else theirs)]), variable)
+
+
 def values_for(
-    workstation: Workstation, present: Mapping[str, str], added_names: Collection[str], is_new: bool, values_from: str
+    workstation: Workstation,
+    present: Mapping[str, str],
+    added_names: Collection[str],
+    is_new: bool,
+    values_from: str,
+    source: SourceValues,
 ) -> tuple[dict[str, NewValue], tuple[MissingVariable, ...], tuple[str, ...]]:
     """New values for variables without one, the variables still missing, and notes.
 
-    `present` has each variable's text, `added_names` are those that the file did not have before. Raises UsageError as
-    `sources.gather` does, and for a value that the catalogue refuses.
+    `present` has each variable's text, `added_names` are those that the file did not have before. Raises UsageError
+    for a prompt without a person, or a value that the catalogue refuses.
     """
     empty_names = [name for name, text in present.items() if not is_text_of_value(text)]
-    source_values = _from_source(workstation, present, values_from)
-    values, notes = {}, []
-    for name, entry in source_values.items():
-        problem = objection(entry.value, workstation.key_of(name))
-        if problem:
-            raise UsageError(f"{name} from {entry.origin} {problem}. Nothing was written.")
-        if name in present and name not in empty_names and not is_new and name not in added_names:
+    values, notes = dict[str, NewValue](), [*source.notes]
+    for name, entry in source.values.items():
+        if name not in present:
+            # Nothing is written for an empty value of a variable that is not there.
+            notes += [] if entry.value.is_empty else [f"{name} was not written: correct the line that it is in first."]
+        elif name not in empty_names and not is_new and name not in added_names:
             notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
-        elif name in present:
-            values[name] = entry
         else:
-            notes.append(f"{name} is not in the template, and was skipped.")
+            values[name] = entry
     if values_from != KEEP:
         # The file may have the value already, under a misspelt name or in a duplicate line.
         names_with_value = {meant for _, meant in misspellings(workstation)}
@@ -65,7 +125,7 @@ def values_for(
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
-    required = workstation.required
+    required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
     missing_names = [name for name in dict.fromkeys(missing_names) if name not in values]
     if values_from == PROMPT:
@@ -84,41 +144,43 @@ def _public_secrets(
     return [name for name, key in keys if key and key.generate]
 
 
-def _from_source(workstation: Workstation, present: Mapping[str, str], values_from: str) -> dict[str, NewValue]:
-    """The values of a file or variable; a prompt and a generator have none by themselves."""
-    kind, _, name = values_from.partition(":")
-    if values_from in ("", GENERATE, KEEP, PROMPT):
-        return {}
-    if kind not in ("file", "env") or not name:
-        raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
-    catalogue = {
-        **{variable_of(key, workstation.keys): entry for key, entry in workstation.keys.items()},
-        **workstation.keys,
-    }
-    template = workstation.checkout.template
-    names = {*present, *workstation.checkout.reads, *(entry.name for entry in (template.entries if template else ()))}
-    keys = [name] if kind == "env" and name in {*names, *catalogue} else []
-    values = sources.gather(values_from, keys, catalogue, names)
-    return {variable_of(key, workstation.keys): entry for key, entry in values.items()}
-
-
 def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:
     """A generated value, where the catalogue or the template allows it, or for a template's default."""
     key, entry = (
         workstation.key_of(name),
         workstation.checkout.template.find(name) if workstation.checkout.template else None,
     )
-    kind = "" if key is None else "urlsafe-32" if key.in_url and key.generate else key.generate
+    is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
+    kind = "" if key is None else "urlsafe-32" if is_in_url and key.generate else key.generate
     if kind:
         return NewValue(Masked(GENERATORS[kind](), name), f"generated ({kind})")
     recipe = RANDOM.search(entry.description) if entry else None
     if recipe and workstation.is_secret(name):
         count = int(recipe[2])
         raw = secrets.token_bytes(max(count, 16))
-        return NewValue(Masked(raw.hex() if recipe[1] == "hex" else base64.b64encode(raw).decode(), name), "generated")
+        encode = base64.urlsafe_b64encode if is_in_url else base64.b64encode
+        return NewValue(
+            Masked(raw.hex() if recipe[1] == "hex" else encode(raw).decode().rstrip("=" if is_in_url else ""), name),
+            "generated",
+        )
     if TEMPLATE_DEFAULT.match(text) and workstation.is_secret(name) and not (key and key.obtain_from):
         return NewValue(Masked(GENERATORS["urlsafe-32"](), name), "generated (urlsafe-32)")
     return None
+
+
+def _objection(workstation: Workstation, name: str, value: Masked) -> str:
+    """What is wrong with a value, as the end of a sentence; "" where it is valid."""
+    key, where = workstation.key_of(name), workstation.raw_url_parts.get(name)
+    if key and name in workstation.url_variables:
+        # What this application does with it counts, not what the catalogue says of all.
+        key = key.model_copy(update={"in_url": False})
+    problem = objection(value, key)
+    if problem or where is None or not value.matches(URL_BREAKERS):
+        return problem
+    return (
+        f"has a character that breaks a URL (/ @ : # and the like), and {where} puts it into one as it is: take another"
+        " value, or escape it there with urllib.parse.quote"
+    )
 
 
 def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewValue]:
@@ -129,7 +191,7 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH or env:NAME.")
     answers = {name: Masked(getpass.getpass(f"Value of {name} (empty to skip it): "), name) for name in names}
     for name, value in answers.items():
-        problem = objection(value, workstation.key_of(name)) if not value.is_empty else ""
+        problem = _objection(workstation, name, value) if not value.is_empty else ""
         if problem:
             raise UsageError(f"{name} {problem}. Nothing was written.")
     return {name: NewValue(value, "prompt") for name, value in answers.items() if not value.is_empty}

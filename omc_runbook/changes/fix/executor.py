@@ -81,7 +81,7 @@ class _Fix:
             rollouts=rollouts,
             rollbacks=rollback.rollouts,
             rollback_note=rollback.sentence,
-            findings=failure.find_overtaken(rollouts) if works else rollback.findings,
+            findings=failure.find_unproved(rollouts) if works else rollback.findings,
             remaining=tuple(remaining) if works else (),
         )
 

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from omc_runbook.aws import iam
+from omc_runbook.changes.secret.plan import why_not_writable
 from omc_runbook.model.environment import KNOWN, LOCAL, Environment, Names
+from omc_runbook.model.environment_names import aliases
 from omc_runbook.model.value_from import is_secret_name
 from omc_runbook.snapshot.state import Snapshot
 
@@ -35,7 +37,9 @@ def why_not_role(snapshot: Snapshot, arn: str) -> str:
 
 
 def why_not_secret(snapshot: Snapshot) -> str:
-    """Why the secret must not be changed: it belongs to another environment; "" where it may."""
+    """Why the secret must not be changed: it belongs to another environment or service; "" where it may."""
+    if snapshot.secret and (reason := why_not_writable(snapshot.secret)):
+        return reason
     tags = snapshot.secret.tags if snapshot.secret else {}
     others = _others(snapshot, _owners(snapshot, snapshot.secret_name, ("secret",), tags))
     if not others:
@@ -78,7 +82,7 @@ def _owners(
     owners |= set(_tagged(environment, tags or {}))
     if not owners:
         environments = {environment.name, *KNOWN, *environment.others} - {LOCAL}
-        matches = sorted((each for each in environments if _contains(name, each)), key=len)
+        matches = sorted((each for each in environments if _is_named_for(environment, each, name)), key=len)
         # production-eu contains production too.
         owners = {each for each in matches if not any(each != other and _contains(other, each) for other in matches)}
     return frozenset(owners)
@@ -106,6 +110,13 @@ def _tagged(environment: Environment, tags: Mapping[str, str]) -> Iterator[str]:
     for tag, value in environment.names.secret_tags.items():
         if value == environment.name and tags.get(tag) in environments:
             yield tags[tag]
+
+
+def _is_named_for(environment: Environment, other: str, name: str) -> bool:
+    """Whether a name begins with an environment's prefix, or has the environment's name as a word, as in prod."""
+    names = environment.names if other == environment.name else environment.others.get(other)
+    has_prefix = names is not None and re.match(rf"{re.escape(names.prefix)}(?![^\W_])", name) is not None
+    return has_prefix or any(_contains(name, alias) for alias in aliases(other))
 
 
 def _contains(name: str, environment: str) -> bool:

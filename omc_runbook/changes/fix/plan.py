@@ -32,7 +32,7 @@ DOCUMENT = frozenset(
 SINGLE_KEY = frozenset(
     {
         *("key-missing", "key-case", "key-misspelt", "null", "nested", "number-format"),
-        *("empty", "changethis", "placeholder"),
+        *("empty", "changethis", "placeholder", "wrong-form", "bad-copy"),
     }
 )
 """Checks of one key in it."""

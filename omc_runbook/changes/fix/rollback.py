@@ -37,7 +37,9 @@ class Rollback:
         self._services = {service.name: service for step in corrections for service in step.services}
         self._former_definitions = {service.name: step.definition for step in corrections for service in step.services}
         revisions = {name: definition.arn for name, definition in self._former_definitions.items()}
-        self._redeployment = Redeployment(context, self._services_to_return, revisions, is_back=True)
+        self._redeployment = Redeployment(
+            context, self._services_to_return, revisions, is_back=True, undo=lambda: self._rollouts
+        )
         self._undone_steps: list[FixStep] = []
         self._sentences: list[str] = []
         self._rollouts: Sequence[Rollout] = ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from omc_runbook.changes.values import encryption
 from omc_runbook.masking.document import Member
 from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.history import History
@@ -40,8 +41,20 @@ def ages(snapshot: Snapshot, history: History) -> tuple[Age, ...]:
 def due(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
     """The keys whose value is, or may be, older than the environment's `rotation_days`.
 
-    Only keys that are generated or obtained are due, never names and addresses such as SMTP_HOST.
+    Only keys that are generated or obtained are due, never names and addresses such as SMTP_HOST, and none that
+    encrypts data.
     """
+    catalogue = snapshot.environment.keys
+    return tuple(key for key in _overdue(snapshot, key_ages) if not encryption.encrypts(catalogue, key))
+
+
+def overdue_encryption(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
+    """The keys as old as those that are due, which are not because they encrypt data."""
+    catalogue = snapshot.environment.keys
+    return tuple(key for key in _overdue(snapshot, key_ages) if encryption.encrypts(catalogue, key))
+
+
+def _overdue(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
     catalogue, max_age = snapshot.environment.keys, timedelta(days=snapshot.environment.names.rotation_days)
     return tuple(
         age.key

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import LARGEST
+from omc_runbook.changes.secret.plan import LARGEST, why_not_writable
 from omc_runbook.checks import remedies
+from omc_runbook.checks.other_names import secret_in_use
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -44,6 +45,8 @@ class CreatePlan:
     existing: Secret | None = None
     draft: SavedPlan | None = None
     """The Terraform plan, where Terraform creates the secret."""
+    doubts: tuple[str, ...] = ()
+    """Why services may refer, or refer, to another secret, in sentences."""
     warnings: tuple[Finding, ...] = ()
     """Findings about the Terraform files and the Terraform plan."""
 
@@ -80,11 +83,22 @@ class CreatePlan:
 
 
 def intent_of(snapshot: Snapshot) -> Intent:
-    """Whether to create or restore the secret, or nothing; raises CouldNotLook where it could not be read."""
+    """Whether to create or restore the secret, or nothing.
+
+    Raises CouldNotLook where it could not be read, UsageError where services refer to another one that exists.
+    """
     gaps = snapshot.gaps.get("secret", ())
     if gaps:
         raise CouldNotLook(gaps[0].sentence)
     if snapshot.secret is None:
+        other, name = secret_in_use(snapshot), snapshot.secret_name
+        if other and snapshot.discovery:
+            users = ", ".join(service.name for service in snapshot.discovery.consumers)
+            raise UsageError(
+                f"Secret {name} does not exist, but {users} refer{'s' if ', ' not in users else ''} to {other}, which"
+                f' exists: set secret = "{other}" in runbook.toml, by'
+                f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
+            )
         return "create"
     return "restore" if snapshot.secret.deleted else "nothing"
 
@@ -92,10 +106,13 @@ def intent_of(snapshot: Snapshot) -> Intent:
 def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> CreatePlan:
     """Plan to create or restore the secret, with Terraform where its folder is set.
 
-    Raises CouldNotLook where the secret could not be read, UsageError for a document that is too large and where
-    runbook.toml has an ARN instead of a name; with Terraform also what `command.plan` raises.
+    Raises CouldNotLook where the secret could not be read; UsageError for a document that is too large, for a deleted
+    secret of another owner, where runbook.toml has an ARN instead of a name, and where services refer to another secret
+    that exists; with Terraform also what `command.plan` raises.
     """
     names, intent = snapshot.environment.names, intent_of(snapshot)
+    if snapshot.secret and intent == "restore" and (reason := why_not_writable(snapshot.secret)):
+        raise UsageError(f"{reason} Nothing was written.")
     base_plan = CreatePlan(
         intent, snapshot.secret_name, names.region, recovery_days=names.recovery_days, existing=snapshot.secret
     )
@@ -122,11 +139,23 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
         names.secret_tags,
         names.kms_key,
         names.recovery_days,
+        doubts=tuple(_doubts(snapshot)),
     )
     size = len(plan.text.encode())
     if size > LARGEST:
         raise UsageError(f"The secret would have {size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
     return plan
+
+
+def _doubts(snapshot: Snapshot) -> Iterator[str]:
+    found = snapshot.discovery
+    if found is None:
+        return
+    for failure in found.unread:
+        yield f"Whether services refer to another secret is unknown. {failure.sentence}"
+    if found.is_referred_to and found.secret != snapshot.secret_name:
+        users = ", ".join(service.name for service in found.consumers)
+        yield f"{users} refer{'s' if ', ' not in users else ''} to {found.secret}, and not to this one."
 
 
 def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

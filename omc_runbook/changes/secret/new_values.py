@@ -10,10 +10,12 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
+from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password
-from omc_runbook.changes.values import sources
+from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
+from omc_runbook.checks.key_demand import plain_logins, services_reading
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import Action, Document, compare
 from omc_runbook.masking.value import Masked, reveal
@@ -60,6 +62,9 @@ class NewValues:
     notes: tuple[str, ...] = ()
     redeploy_stale: bool = True
     """Whether services with stale tasks get new ones even if the secret does not change."""
+    keys: tuple[str, ...] = ()
+    """The keys that were asked for, whether they get new values or not."""
+    database_url: Masked | None = None
 
 
 def renew(
@@ -89,8 +94,27 @@ def renew(
             f"{key} must change in the database too, or new tasks cannot log in: rotate with database_url_from changes"
             " both.",
         )
-    new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale)
+    new = NewValues(
+        values,
+        unfinished=unfinished,
+        notes=notes,
+        redeploy_stale=redeploy_stale,
+        keys=tuple(keys),
+        database_url=database_url,
+    )
     return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
+
+
+def refuse_loss(snapshot: Snapshot, new: NewValues) -> None:
+    """Raise UsageError where a new value of a key that encrypts data would make data unreadable."""
+    document, catalogue = document_of(snapshot), snapshot.environment.keys
+    for key, entry in new.values.items():
+        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
+        if lost:
+            raise UsageError(
+                f"{key} encrypts data: with the new value alone, {lost} cannot be read any more. Nothing was written."
+                f" {encryption.WAY} If it encrypts nothing, set effect in [keys.{key}] of runbook.toml."
+            )
 
 
 def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | None:
@@ -184,10 +208,13 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     plan = rotation.plan_rotation(
         url,
         reveal(login_name.injected) if login_name else "",
-        _server(snapshot, before),
-        _plain_variable(snapshot, login),
+        database_server(snapshot, before),
+        plain_logins(snapshot).get(login, ""),
         [candidate.injected for candidate in candidates if candidate],
     )
+    if not (plan.alternates or is_current):
+        names = services_reading(snapshot, key)
+        readiness.refuse_one_password([each for each in snapshot.consumers if each.name in names], key, login)
     # Names of login roles are not secret, and the plan shows them.
     registry.exempt({plan.role, plan.former_role, plan.owner} - {""})
     if plan.alternates and not is_current:
@@ -202,21 +229,20 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     )
 
 
-def _server(snapshot: Snapshot, document: Document) -> str:
+def login_name(snapshot: Snapshot, document: Document, login: str) -> str:
+    """The name of the application's login role, from the secret or a plain variable; "" where neither has it."""
+    member = document.get(login)
+    return reveal(member.injected) if member else plain_logins(snapshot).get(login, "")
+
+
+def database_server(snapshot: Snapshot, document: Document) -> str:
     """The application's database as host:port, from the secret or plain variables; "" where neither has it."""
     parts = {
-        name: reveal(member.injected) if member else _plain_variable(snapshot, name)
+        name: reveal(member.injected) if member else plain_logins(snapshot).get(name, "")
         for name in ("POSTGRES_SERVER", "POSTGRES_PORT")
         for member in [document.get(name)]
     }
     return f"{parts['POSTGRES_SERVER']}:{parts['POSTGRES_PORT'] or 5432}" if parts["POSTGRES_SERVER"] else ""
-
-
-def _plain_variable(snapshot: Snapshot, variable: str) -> str:
-    """The plain-text value of a variable in the consumers' task definitions; "" where none has it."""
-    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
-    containers = (container for definition in definitions if definition for container in definition.containers)
-    return next((text for container in containers for name, text in container.logins if name == variable), "")
 
 
 def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | None:

@@ -13,6 +13,7 @@ from omc_runbook.snapshot.state import Snapshot
 SHAPES: dict[Form, str] = {
     "email": "{text}@example.com",
     "url": "https://{text}.example.com",
+    "dsn": "https://{text}@example.com/1",
     "host": "{text}.example.com",
 }
 """The form of a placeholder where the application validates the value at its start."""

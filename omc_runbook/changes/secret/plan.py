@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.changes.deploy import readiness
+from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
-from omc_runbook.checks.key_demand import services_reading
+from omc_runbook.checks import remedies
+from omc_runbook.checks.key_demand import plain_logins, services_reading
+from omc_runbook.checks.other_names import consumers_elsewhere, find_names, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
+from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import Effect, Key
+from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -30,6 +36,9 @@ LABEL = "omc-runbook-"
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
 
+NOT_REPLICATED = ("Failed", "Detached")
+"""The states of a replica that gets no changes."""
+
 USERS = ("services", "task_definitions", "tasks")
 """The fields of a snapshot that show the consumers, without which no roll-out can be watched."""
 
@@ -38,6 +47,7 @@ EFFECTS: dict[Effect, str] = {
     "signs-everybody-out": "with the next deployment; signs everybody out",
     "database-too": "with the next deployment; change it in the database too",
     "first-start-only": "only at the application's first start",
+    "encrypts-data": "with the next deployment; encrypts data",
 }
 
 
@@ -79,6 +89,10 @@ class SecretPlan:
     notes: tuple[str, ...] = ()
     exists: bool = False
     """Whether the version exists already, so that only AWSCURRENT moves."""
+    underway: frozenset[str] = frozenset()
+    """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
+    blockers: tuple[str, ...] = ()
+    """Why new tasks would fail for certain, whatever the values are."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -94,8 +108,10 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = tuple(change.sentence for change in self.changed)
-        names = ", ".join(service.name for service in self.consumers)
-        return (*keys, f"New tasks would be started: {names}.") if names else keys
+        rollouts = [(service.name, expected(service)) for service in self.consumers]
+        names = ", ".join(name for name, rollout in rollouts if not rollout.is_over)
+        sentences = keys + ((f"New tasks would be started: {names}.",) if names else ())
+        return sentences + tuple(f"{name} gets none: {rollout.reason}" for name, rollout in rollouts if rollout.is_over)
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys."""
@@ -115,8 +131,15 @@ def document_of(snapshot: Snapshot) -> Document:
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
+        command = find_names(snapshot)
         raise CouldNotLook(
-            f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason."
+            " ".join(
+                (
+                    f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason.",
+                    *found_instead(snapshot),
+                    *([f"To take these names over: {command.command}"] if command else ()),
+                )
+            )
         )
     return current.document
 
@@ -139,14 +162,18 @@ def plan_update(
     With `redeploy_stale`, services with stale tasks get new ones even if no key changes. Where the secret has no
     document yet, the new values become the whole document. Raises UsageError for a value that the catalogue refuses, a
     removed key that is missing, also set or still referenced by tasks, a required key that the whole document would
-    lack, and a document that is too large; CouldNotLook where the current version could not be read.
+    lack, a document that is too large, and as `make_plan` does; CouldNotLook where the current version
+    could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
     _refuse_conflicts(snapshot, document.keys, new, remove)
-    _refuse_invalid(changing, catalogue)
-    notes = _whole_document_notes(snapshot, new) if new else ()
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
+    _refuse_exchanged(document, parse(text), changing, catalogue)
+    _refuse_invalid(changing, catalogue)
+    _refuse_mismatches(snapshot, document, parse(text))
+    notes = _whole_document_notes(snapshot, new) if new else ()
+    notes += tuple(_encryption_notes(document, changing, catalogue))
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
     actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
@@ -178,6 +205,15 @@ def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tu
     return (f"{name} {problem}: this becomes its first version.",) if problem else ()
 
 
+def _encryption_notes(
+    document: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> Iterator[str]:
+    for key, entry in changing.items():
+        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
+        if lost:
+            yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
+
+
 def current_id(snapshot: Snapshot) -> str:
     """The id of the current version; "" where there is none."""
     return snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
@@ -195,11 +231,29 @@ def make_plan(
     """A plan on top of the current version of a snapshot's secret.
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
-    whose tasks are, or may be, stale, and those with an unfinished deployment.
+    whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
+    secret that something else writes, and where the cluster does not exist and services of another one refer to the
+    secret.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     is_change = any(change.action != "unchanged" for change in changes)
+    elsewhere = consumers_elsewhere(snapshot)
+    if is_change and elsewhere:
+        raise UsageError(
+            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
+            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
+        )
+    if is_change and (reason := why_not_writable(secret)):
+        raise UsageError(f"{reason} Nothing was written.")
+    if is_change and secret.replicas:
+        notes = (*notes, *_replica_notes(secret))
+    consumers = tuple(
+        service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
+    )
+    underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
+    blockers = readiness.blockers(snapshot, consumers) if is_change else ()
+    refusals = (f"Refused until that is mended: {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -208,16 +262,44 @@ def make_plan(
         token=token,
         read_at=snapshot.taken,
         changes=changes,
-        consumers=tuple(
-            service
-            for service in users(snapshot)
-            if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
-        ),
+        consumers=consumers,
         consumers_unknown=why_consumers_unknown(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
-        notes=notes,
+        notes=(*notes, *refusals, *readiness.notes(snapshot, consumers)),
+        blockers=blockers,
         exists=exists,
+        underway=frozenset(underway),
     )
+
+
+def why_not_writable(secret: Secret) -> str:
+    """Why nobody may write a secret here: something else gives it its values; "" where one may."""
+    if secret.owning_service:
+        return (
+            f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
+            f" change it there, then run rotate with values_from = keep for new tasks."
+        )
+    if secret.partner:
+        return (
+            f"{secret.name} is a managed external secret of {secret.partner} (Type): let Secrets Manager rotate it,"
+            " then run rotate with values_from = keep for new tasks."
+        )
+    if secret.primary:
+        return (
+            f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
+            " replicated here."
+        )
+    return ""
+
+
+def _replica_notes(secret: Secret) -> Iterator[str]:
+    """What becomes of a secret's replicas when it changes."""
+    following = [replica.location for replica in secret.replicas if replica.status not in NOT_REPLICATED]
+    left = [f"{replica.location} ({replica.status})" for replica in secret.replicas if replica.status in NOT_REPLICATED]
+    if following:
+        yield f"Secrets Manager replicates the change to {', '.join(following)}: services there need new tasks too."
+    if left:
+        yield f"The replica in {', '.join(left)} keeps its former values until replication works again."
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:
@@ -231,7 +313,10 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
 
 def why_consumers_unknown(snapshot: Snapshot) -> str:
     """Why the consumers of the secret could not be read; "" where they could."""
-    return next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), "")
+    is_lost = snapshot.service_names is None and snapshot.discovery is not None
+    unread = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
+    gaps = (gap for field in USERS for gap in snapshot.gaps.get(field, ()))
+    return next((gap.sentence for gap in (*gaps, *unread)), "")
 
 
 def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:
@@ -250,7 +335,7 @@ def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") ->
         )
     if action == "unchanged":
         return KeyChange(key, action, origin)
-    return KeyChange(key, action, origin, EFFECTS[catalogue[key].effect if key in catalogue else "next-deployment"])
+    return KeyChange(key, action, origin, EFFECTS[effect_of(key, catalogue)])
 
 
 def is_database_password(catalogue: Mapping[str, Key], key: str) -> bool:
@@ -288,6 +373,27 @@ def _refuse_invalid(changing: Mapping[str, NewValue], catalogue: Mapping[str, Ke
         reason = problem or ("" if entry.is_placeholder else objection(entry.value, catalogue.get(key)))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+
+
+def _refuse_exchanged(
+    before: Document, after: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> None:
+    for one, other in exchanged(after, catalogue, before):
+        if one in changing and other in changing:
+            raise UsageError(f"{one} and {other} would have each other's value: exchange them. Nothing was written.")
+
+
+def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) -> None:
+    """Refuse a change after which an address has another password than its key, where both were the same before."""
+    catalogue, plain = snapshot.environment.keys, plain_logins(snapshot)
+    known = {(mismatch.address, mismatch.password) for mismatch in find_mismatches(before, catalogue, plain)}
+    for mismatch in find_mismatches(after, catalogue, plain):
+        is_new = (mismatch.address, mismatch.password) not in known
+        if is_new and before.get(mismatch.address) and before.get(mismatch.password):
+            raise UsageError(
+                f"The password in {mismatch.address} would not be the value of {mismatch.password} any more: give both"
+                " new values, from one file. Nothing was written."
+            )
 
 
 def _token(base: str, before: Masked, after: Masked) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
+from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
@@ -125,5 +126,8 @@ def _notes(snapshot: Snapshot, current: Document | None, target: Document, origi
         )
         if problem:
             yield f"{key} of {origin} {problem}."
+        lost = encryption.loss(catalogue, key, current.get(key) if current else None, member.injected)
+        if lost:
+            yield f"{key} encrypts data: with that of {origin}, {lost} cannot be read. Restore only if that is nothing."
         if is_database_password(catalogue, key):
             yield f"The database must accept the {key} of {origin}: if it was changed there, change it back first."

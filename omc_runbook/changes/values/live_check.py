@@ -44,10 +44,7 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
         if change.action == "removed" or member is None or member.injected.is_empty:
             continue
         key = keys[change.key]
-        server = (
-            f"the mail server {_text_of(document, SMTP_HOST)}" if key.check == SMTP else urlsplit(key.check).hostname
-        )
-        verdict, reason = _log_in(document, key, member.injected) if key.check == SMTP else _call(key, member.injected)
+        server, (verdict, reason) = server_of(document, key), attempt(document, key, member.injected)
         if verdict == "refused":
             raise UsageError(
                 f"{change.key} from {change.origin} was refused by {server}: {reason}. Nothing was written."
@@ -57,6 +54,17 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
                 f"{change.key} could not be tested at {server}: {reason}. Nothing was written: fix that,"
                 f" or remove check from [keys.{change.key}] in runbook.toml."
             )
+
+
+def attempt(document: Document, key: Key, value: Masked) -> Verdict:
+    """Try a value where the key's `check` says, with the server and the login that its document has."""
+    return _log_in(document, key, value) if key.check == SMTP else _call(key, value)
+
+
+def server_of(document: Document, key: Key) -> str:
+    """Where a key's value is tried, in words."""
+    host = urlsplit(key.check).hostname or ""
+    return f"the mail server {_text_of(document, SMTP_HOST)}" if key.check == SMTP else host
 
 
 def _text_of(document: Document, key: str) -> str:

@@ -40,12 +40,13 @@ def gather(
     refuse_unknown(keys, {*catalogue, *present_keys})
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {SOURCES}.")
-    values = _take(values_from, keys, catalogue, where) if values_from not in ("", KEEP) else {}
+    values = take(values_from, keys, catalogue, where) if values_from not in ("", KEEP) else {}
     refuse_unknown([*values], {*catalogue, *present_keys})
     return values
 
 
-def _take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str) -> dict[str, NewValue]:
+def take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str = "") -> dict[str, NewValue]:
+    """Read new values as `gather` does, also of keys that are in no catalogue."""
     kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
     if path:

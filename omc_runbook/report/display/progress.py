@@ -24,12 +24,14 @@ NEWEST = 12
 STATES: dict[State, Level] = {
     "waiting": "quiet",
     "rolling": "quiet",
+    "paused": "warning",
     "done": "good",
     "failed": "error",
     "rolled-back": "error",
     "overtaken": "warning",
     "not-started": "warning",
     "gone": "quiet",
+    "unknown": "warning",
 }
 
 _CELLS = 12
@@ -94,7 +96,7 @@ class Progress(RichDisplay):
         for rollout in self._rollouts:
             cells = zip(_texts(rollout), widths, strict=True)
             yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
-            yield from wrap(rollout.reason, "    ", "    ")
+            yield from wrap(rollout.reason or rollout.progress, "    ", "    ")
 
 
 def _pass_on(lines: Sequence[str]) -> None:
@@ -129,8 +131,9 @@ def _rows(rollout: Rollout) -> str:
         html.escape(rollout.revision),
     )
     row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
-    reason = f'<tr><td></td><td colspan="{len(cells) - 1}" style="{_REASON}">{html.escape(rollout.reason)}</td></tr>'
-    return f"<tr>{row}</tr>\n{reason if rollout.reason else ''}"
+    note = rollout.reason or rollout.progress
+    reason = f'<tr><td></td><td colspan="{len(cells) - 1}" style="{_REASON}">{html.escape(note)}</td></tr>'
+    return f"<tr>{row}</tr>\n{reason if note else ''}"
 
 
 def _share(rollout: Rollout) -> float:

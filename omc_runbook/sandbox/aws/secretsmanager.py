@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
-from moto.secretsmanager.exceptions import SecretNotFoundException
-from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+from moto.secretsmanager.exceptions import OperationNotPermittedOnReplica, SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, ReplicaSecret, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 
 from omc_runbook.sandbox.authorization import context_of, refusal
@@ -20,12 +20,22 @@ from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
 _DAY = 86_400
+DEFAULT_POLICY = "default"
+"""The name of the resource policy that PutResourcePolicy attaches; AWS services attach others."""
 # By ARN, in seconds since the epoch: LastAccessedDate has only the day.
 _LAST_ACCESSED: dict[str, float] = {}
 
 
 def locate(secret_id: str, account: str, region: str) -> FakeSecret:
-    """The secret with this name or ARN (also without its suffix); raises ResourceNotFoundException."""
+    """The secret with this name or ARN (also without its suffix), the primary one of a replica.
+
+    Raises ResourceNotFoundException.
+    """
+    secret = _locate(secret_id, account, region)
+    return secret.source if isinstance(secret, ReplicaSecret) else secret
+
+
+def _locate(secret_id: str, account: str, region: str) -> FakeSecret | ReplicaSecret:
     if secret_id.startswith("arn:"):
         fields = secret_id.split(":")
         if len(fields) < 7 or fields[3] != region:
@@ -34,8 +44,6 @@ def locate(secret_id: str, account: str, region: str) -> FakeSecret:
     secret = secretsmanager_backends[account][region].secrets.get(secret_id)
     if secret is None:
         raise _not_found()
-    if not isinstance(secret, FakeSecret):
-        return secret.source
     return secret
 
 
@@ -207,7 +215,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
 
     def describe_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""
-        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        secret = _locate(self._get_param("SecretId"), self.current_account, self.region)
         members = secret.to_dict() | {"LastAccessedDate": _LAST_ACCESSED.get(secret.arn)}
         stages = members.pop("VersionIdsToStages", {})
         members.pop("SecretVersionsToStages", None)
@@ -227,6 +235,9 @@ class SandboxSecretsManager(SecretsManagerResponse):
 
     def put_resource_policy(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html"""
+        if self._get_param("PolicyName") not in (None, DEFAULT_POLICY):
+            message = f"You can attach only the policy {DEFAULT_POLICY}."
+            raise JsonRESTError("InvalidParameterException", message)
         try:
             json.loads(self._get_param("ResourcePolicy"))
         except ValueError:
@@ -234,8 +245,22 @@ class SandboxSecretsManager(SecretsManagerResponse):
             raise JsonRESTError("MalformedPolicyDocumentException", message) from None
         return super().put_resource_policy()
 
-    def _writable(self) -> FakeSecret:
+    def get_resource_policy(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetResourcePolicy.html"""
+        name = self._get_param("PolicyName") or DEFAULT_POLICY
+        if name != DEFAULT_POLICY:
+            raise JsonRESTError("ResourceNotFoundException", "Secrets Manager can't find the resource policy.")
+        return json.dumps(json.loads(super().get_resource_policy()) | {"PolicyName": name})
+
+    def list_resource_policies(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListResourcePolicies.html"""
         secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        return json.dumps({"ResourcePolicies": [{"PolicyName": DEFAULT_POLICY}] if secret.policy else []})
+
+    def _writable(self) -> FakeSecret:
+        secret = _locate(self._get_param("SecretId"), self.current_account, self.region)
+        if isinstance(secret, ReplicaSecret):
+            raise OperationNotPermittedOnReplica
         if secret.is_deleted():
             raise JsonRESTError("InvalidRequestException", _DELETED)
         return secret

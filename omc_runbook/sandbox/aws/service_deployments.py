@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter
-from omc_runbook.sandbox.ecs.service_deployments import ServiceDeployment
+from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment
 from omc_runbook.sandbox.ecs.services import EcsService, breaker_threshold, count_tasks, services_of
 
 _MOST_ARNS = 20
@@ -98,7 +98,7 @@ class ServiceDeploymentCalls(EcsBase):
             raise InvalidParameter(f"{member} must have between 1 and {_MOST_ARNS} members.")
         return arns
 
-    def _find(self) -> ServiceDeployment:
+    def _find(self) -> EcsServiceDeployment:
         arn = self._get_param("serviceDeploymentArn")
         for service in services_of(self.ecs_backend):
             for deployment in service.service_deployments:
@@ -107,7 +107,7 @@ class ServiceDeploymentCalls(EcsBase):
         raise EcsError("ServiceDeploymentNotFoundException", f"Service deployment {arn} was not found.")
 
 
-def _describe(service: EcsService, deployment: ServiceDeployment) -> dict[str, Any]:
+def _describe(service: EcsService, deployment: EcsServiceDeployment) -> dict[str, Any]:
     target = count_tasks(service, deployment.target_service_revision_arn)
     sources = [count_tasks(service, arn) for arn in deployment.source_revision_arns]
     if deployment.strategy != "ROLLING":

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_f
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 # A world in which nothing moves is looked at seldom: several sandboxes may run on one machine.
-_BUSY_SECONDS, _IDLE_SECONDS = 0.03, 0.1
+_BUSY_SECONDS, _IDLE_SECONDS = 0.03, 0.3
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,21 +46,28 @@ class TaskStatus:
 
 
 class Agent(threading.Thread):
-    """Every cluster's agent and service scheduler: a step each tenth of a second, more often while tasks change."""
+    """Every cluster's agent and service scheduler: a step after each call, and many a second while tasks change."""
 
     def __init__(self) -> None:
         super().__init__(name="ecs-agent", daemon=True)
-        self._ending = threading.Event()
+        self._is_ending = False
+        self._called = threading.Event()
         self._running: dict[str, Application] = {}
         self._first_environments: dict[str, dict[str, str]] = {}
         self._step_done = threading.Lock()
 
     def run(self) -> None:
         """Run steps until `end`; a failed step is logged and repeated."""
-        while not self._ending.wait(_IDLE_SECONDS if self.is_settled() else _BUSY_SECONDS):
+        while not self._is_ending:
+            if self.is_settled():
+                self._called.wait(_IDLE_SECONDS)
+            else:
+                time.sleep(_BUSY_SECONDS)
+            self._called.clear()
             try:
                 with self._step_done:
-                    self.step()
+                    if not self._is_ending:
+                        self.step()
             except (ServiceException, HTTPException, LookupError, TypeError, ValueError, AttributeError, OSError):
                 _LOG.exception("a step of the agent failed")
 
@@ -88,9 +96,13 @@ class Agent(threading.Thread):
         for arn in set(self._running) - known:
             self._running.pop(arn).kill()
 
+    def wake(self) -> None:
+        """Take the next step now: a call may have changed what is to run."""
+        self._called.set()
+
     def end(self) -> None:
         """Stop the agent and every process."""
-        self._ending.set()
+        self._is_ending = True
         with self._step_done:
             for application in self._running.values():
                 application.stop()

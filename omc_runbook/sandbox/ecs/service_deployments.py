@@ -19,7 +19,7 @@ _HOOK_MINUTES = 1440
 
 
 @dataclass(kw_only=True)
-class ServiceRevision:
+class EcsServiceRevision:
     """A service revision as DescribeServiceRevisions returns it."""
 
     service_revision_arn: str
@@ -64,7 +64,7 @@ class Stage:
 
 
 @dataclass(kw_only=True)
-class ServiceDeployment:
+class EcsServiceDeployment:
     """A service deployment as DescribeServiceDeployments returns it, with the scheduler's state."""
 
     service_deployment_arn: str

@@ -13,7 +13,7 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
-from omc_runbook.sandbox.ecs.service_deployments import ServiceDeployment, ServiceRevision, new_arn
+from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment, EcsServiceRevision, new_arn
 
 _MAX_EVENTS = 100
 _MAX_SERVICE_DEPLOYMENTS = 100
@@ -98,8 +98,8 @@ class EcsService(Service):
         self.deployments = []
         self.resource_management_type = "CUSTOMER"
         self.express: dict[str, Any] | None = None
-        self.service_deployments: list[ServiceDeployment] = []
-        self.service_revisions: list[ServiceRevision] = []
+        self.service_deployments: list[EcsServiceDeployment] = []
+        self.service_revisions: list[EcsServiceRevision] = []
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Change its deployment configuration; its strategy decides whether deployments have a rolloutState."""
@@ -113,7 +113,7 @@ class EcsService(Service):
         return bool(self.deployment_controller["type"] == "ECS")
 
     @property
-    def ongoing(self) -> ServiceDeployment | None:
+    def ongoing(self) -> EcsServiceDeployment | None:
         """Its service deployment that has not finished."""
         latest = next(iter(self.service_deployments), None)
         return latest if latest is not None and latest.is_ongoing else None
@@ -186,7 +186,7 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
     sources = [each for each in service.deployments if each.has_completed or each.running_count or each.pending_count]
     service.service_revisions.insert(
         0,
-        ServiceRevision(
+        EcsServiceRevision(
             service_revision_arn=new.revision_arn,
             service_arn=service.arn,
             cluster_arn=service.cluster_arn,
@@ -205,7 +205,7 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
     )
     service.service_deployments.insert(
         0,
-        ServiceDeployment(
+        EcsServiceDeployment(
             service_deployment_arn=new_arn(service.arn, "service-deployment"),
             service_arn=service.arn,
             cluster_arn=service.cluster_arn,
@@ -273,7 +273,7 @@ def breaker_threshold(service: EcsService) -> int:
     kind, value = threshold["type"], int(threshold["value"])
     if kind == "COUNT":
         return value
-    share = math.ceil(service.desired_count * value / 100)
+    share: int = math.ceil(service.desired_count * value / 100)
     if kind == "UNBOUNDED_PERCENT":
         return max(share, 1)
     return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)

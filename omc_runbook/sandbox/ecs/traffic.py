@@ -13,7 +13,7 @@ from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox.ecs import placement, tasks
 from omc_runbook.sandbox.ecs.clock import CLOCK
-from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, Hook, ServiceDeployment, Stage
+from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, trip
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
@@ -26,7 +26,7 @@ def shift(
     backend: EC2ContainerServiceBackend,
     service: EcsService,
     target: EcsDeployment,
-    ongoing: ServiceDeployment,
+    ongoing: EcsServiceDeployment,
     service_tasks: list[EcsTask],
 ) -> None:
     """Bring a deployment one step closer to its end, or to its rollback."""
@@ -82,7 +82,7 @@ def _scale(
     service: EcsService,
     target: EcsDeployment,
     source: EcsDeployment | None,
-    ongoing: ServiceDeployment,
+    ongoing: EcsServiceDeployment,
     service_tasks: list[EcsTask],
 ) -> None:
     """Keep as many tasks of each revision as the stage asks for."""
@@ -107,7 +107,7 @@ def _scale(
             service.deployments.remove(deployment)
 
 
-def _await_hooks(ongoing: ServiceDeployment) -> bool:
+def _await_hooks(ongoing: EcsServiceDeployment) -> bool:
     """Let hooks answer or time out; whether the deployment may go on."""
     for hook in ongoing.open_hooks:
         if hook.target_type == "AWS_LAMBDA":
@@ -134,7 +134,7 @@ def _is_over(
     service: EcsService,
     target: EcsDeployment,
     source: EcsDeployment | None,
-    ongoing: ServiceDeployment,
+    ongoing: EcsServiceDeployment,
     service_tasks: list[EcsTask],
 ) -> bool:
     """Do what the stage is for; whether that is done."""

@@ -41,6 +41,26 @@ def faults() -> tuple[Fault, ...]:
         _value("number-format", f"{API_KEY} is a large JSON number.", API_KEY, lambda value: 12345678),
         _value("white-space", f"{API_KEY} ends with a newline.", API_KEY, lambda value: f"{value}\n"),
         _value("weak", "SMTP_PASSWORD is a dictionary word.", "SMTP_PASSWORD", lambda value: "found"),
+        _value(
+            "wrong-form",
+            "FIRST_SUPERUSER is no e-mail address.",
+            "FIRST_SUPERUSER",
+            lambda value: value.replace("@", "."),
+        ),
+        Fault(
+            "content",
+            "value-refused",
+            "The worker gets a POSTGRES_PORT from the secret that is no number.",
+            lambda world: _inject(world, "POSTGRES_PORT", "5432/tcp"),
+        ),
+        _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
+        _document("values-exchanged", "FIRST_SUPERUSER and its password are exchanged.", _exchange),
+        Fault(
+            "content",
+            "address-differs",
+            "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
+            lambda world: _inject(world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database:5432/app"),
+        ),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
         _value(
@@ -103,6 +123,22 @@ def _as_lines(content: Document) -> str:
 
 def _repeat_key(content: Document) -> str:
     return json.dumps(content)[:-1] + f', "{API_KEY}": {json.dumps(content[API_KEY])}}}'
+
+
+def _exchange(content: Document) -> Document:
+    login, password = "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"
+    return {**content, login: content[password], password: content[login]}
+
+
+def _inject(world: World, name: str, value: str) -> None:
+    put(world, {**document(world), name: value})
+    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+
+    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
+        container["secrets"].append({"name": name, "valueFrom": f"{arn}:{name}::"})
+
+    revise(world, "worker", edit)
+    redeploy(world)
 
 
 def _apply_terraform(world: World) -> None:

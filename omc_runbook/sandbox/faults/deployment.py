@@ -11,6 +11,8 @@ from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
+from omc_runbook.sandbox.worlds.consumers import run_alone
+from omc_runbook.sandbox.worlds.deployments import configure, pause
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
@@ -40,6 +42,8 @@ def faults() -> tuple[Fault, ...]:
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
             command("backend", "--sandbox-exit=1"),
         ),
+        _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
+        _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
         _fault(
             "external-controller",
@@ -77,6 +81,23 @@ def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
 def _delete_log_group(world: World) -> None:
     world.logs.delete_log_group(logGroupName=f"/ecs/{STAGING}/worker")
     redeploy(world)
+
+
+def _pause(world: World) -> None:
+    configure(world, "backend", strategy="BLUE_GREEN", hooks=[pause("POST_SCALE_UP")])
+    world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+
+
+def _run_alone(world: World) -> None:
+    restore_network(world)
+    task = run_alone(world, "worker")
+    world.wait(lambda: _state_of(world, task) == "RUNNING", "a task ran outside the services")
+    rotate(world)
+    redeploy(world)
+
+
+def _state_of(world: World, task: str) -> str:
+    return world.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"]
 
 
 def _scale_to_zero(world: World) -> None:

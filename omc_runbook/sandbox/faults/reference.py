@@ -7,6 +7,7 @@ primary one.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -80,6 +81,11 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _duplicate),
         ),
         _fault(
+            "plain-secret",
+            "The worker's STRIPE_API_KEY is a plain variable of its task definition.",
+            lambda world: revise(world, "worker", _expose),
+        ),
+        _fault(
             "name-mismatch",
             "The backend gets SECRETKEY where the application reads SECRET_KEY.",
             lambda world: revise(world, "backend", _misname),
@@ -132,6 +138,10 @@ def _pin_version(world: World) -> None:
 
 def _duplicate(container: ContainerDefinitionOutputTypeDef) -> None:
     container["environment"].append({"name": "SECRET_KEY", "value": ""})
+
+
+def _expose(container: ContainerDefinitionOutputTypeDef) -> None:
+    container["environment"].append({"name": "STRIPE_API_KEY", "value": f"rk-{secrets.token_hex(24)}"})
 
 
 def _misname(container: ContainerDefinitionOutputTypeDef) -> None:

@@ -10,6 +10,7 @@ from omc_runbook.sandbox.worlds.build import restore_service, restore_task_defin
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
+REPLICA_REGION = "us-east-1"
 _fault = partial(Fault, "secret")
 
 
@@ -22,6 +23,11 @@ def faults() -> tuple[Fault, ...]:
             "no-current-version",
             "The secret exists without a value, and the services were deployed.",
             _create_without_value,
+        ),
+        _fault(
+            "replica-stale",
+            f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
+            _replicate_onto_another,
         ),
     )
 
@@ -48,3 +54,8 @@ def _create_without_value(world: World) -> None:
     for service in CONSUMERS:
         world.delete_service(service.name)
         restore_service(world, service, restore_task_definition(world, service, arn), restore_network(world))
+
+
+def _replicate_onto_another(world: World) -> None:
+    World(world.endpoint, region=REPLICA_REGION).secretsmanager.create_secret(Name=SECRET, SecretString="{}")
+    world.secretsmanager.replicate_secret_to_regions(SecretId=SECRET, AddReplicaRegions=[{"Region": REPLICA_REGION}])

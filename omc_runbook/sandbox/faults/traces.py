@@ -12,6 +12,7 @@ from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
+from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
@@ -27,7 +28,9 @@ def remove_traces(world: World) -> None:
     allow_in_organization(world)
     remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
-    _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
+    _remove_replicas(world)
+    for region in (OTHER_REGION, REPLICA_REGION):
+        _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
     _enable_keys(world)
     _remove_boundary(world)
@@ -40,6 +43,17 @@ def _remove_cluster(world: World, cluster: str) -> None:
     for service in world.services(cluster):
         world.delete_service(service["serviceName"], cluster)
     world.ecs.delete_cluster(cluster=cluster)
+
+
+def _remove_replicas(world: World) -> None:
+    try:
+        replicas = world.secretsmanager.describe_secret(SecretId=SECRET).get("ReplicationStatus", ())
+        if replicas:
+            regions = [replica["Region"] for replica in replicas]
+            world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
 
 
 def _remove_secret(secretsmanager: SecretsManagerClient) -> None:

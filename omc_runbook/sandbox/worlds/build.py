@@ -10,7 +10,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
@@ -109,7 +109,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
         return False
     if not isinstance(members, tuple) or sorted(key for key, _ in members) != sorted(keys):
         return False
-    if not all(isinstance(value, str) and value and value == value.strip() for _, value in members):
+    if not all(isinstance(value, str) and value and value == value.strip(" \t\r\n'\"") for _, value in members):
+        return False
+    if not FORMS["email"].match(dict(members)["FIRST_SUPERUSER"]):
         return False
     if any(
         PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and is_common(value))

@@ -8,18 +8,22 @@ from typing import Any
 
 from support.check_assertions import Fault
 from support.snapshots import (
+    ARN,
     CHANGED,
     CURRENT,
     NAME,
     PREVIOUS,
     document,
     event,
+    with_container,
     with_keys,
     with_text,
     with_values,
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Content, Snapshot
 
 BACKEND = frozenset({"backend"})
@@ -50,6 +54,22 @@ def overwritten(snapshot: Snapshot, agent: str = TERRAFORM) -> Snapshot:
     return replace(after, writes=(event("PutSecretValue", CHANGED, CURRENT, agent=agent),))
 
 
+def exchange(snapshot: Snapshot) -> Snapshot:
+    """Give a login and its password each other's value."""
+    found = document(snapshot)
+    names = ("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD")
+    return with_keys(snapshot, **{names[0]: found[names[1]], names[1]: found[names[0]]})
+
+
+def with_address(snapshot: Snapshot) -> Snapshot:
+    """Let backend have the database's address too, with another password than POSTGRES_PASSWORD."""
+    entry, login = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::")), ("POSTGRES_USER", "app")
+    made = with_container(
+        snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(*old.logins, login))
+    )
+    return with_keys(made, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db:5432/app")
+
+
 FAULTS = {
     "not-json": Fault(text(lambda d: "\n".join(f"{k}={v}" for k, v in d.items())), NAME, "line 1, column 1"),
     "single-quoted": Fault(text(str), NAME, "single quotes"),
@@ -78,6 +98,10 @@ FAULTS = {
     "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
+    "wrong-form": Fault(key("FIRST_SUPERUSER", "admin.ohmycoins.test"), "FIRST_SUPERUSER", "not an e-mail", BACKEND),
+    "bad-copy": Fault(lambda s: with_keys(s, SECRET_KEY=f'"{document(s)["SECRET_KEY"]}"'), "SECRET_KEY", "quotes"),
+    "values-exchanged": Fault(exchange, "FIRST_SUPERUSER", "has what FIRST_SUPERUSER_PASSWORD should have", BACKEND),
+    "address-differs": Fault(with_address, "DATABASE_URL", "is not the value of POSTGRES_PASSWORD", BACKEND),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }

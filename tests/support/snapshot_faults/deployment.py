@@ -7,14 +7,19 @@ from datetime import datetime, timedelta
 
 from support.check_assertions import Fault
 from support.snapshots import (
+    ACCOUNT,
     ARN,
+    DEPLOYED,
     NOW,
+    REGION,
     deployment,
     rotated,
     stuck,
+    task,
     with_service,
 )
 
+from omc_runbook.aws.deployments import DeploymentConfiguration, LifecycleHook, ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.snapshot.state import Snapshot
 
@@ -95,6 +100,70 @@ def unplaced(snapshot: Snapshot) -> Snapshot:
     return with_service(snapshot, "worker", deployments=deployments, events=events)
 
 
+def deployed(snapshot: Snapshot, name: str, status: str, stage: str = "", reason: str = "", **more: object) -> Snapshot:
+    """Let a service be deployed BLUE_GREEN, with a second deployment of this status that began ten minutes ago."""
+    began = NOW - timedelta(minutes=10)
+    new = deployment(name, began, id="ecs-svc/2", rollout="", rollout_reason="")
+    old = deployment(name, id="ecs-svc/1", rollout="", rollout_reason="")
+    is_back = status.startswith("ROLLBACK_")
+    deployments = (old,) if is_back else (new, replace(old, status="ACTIVE"))
+    if status == "SUCCESSFUL":
+        deployments = (new,)
+    found = (service_deployment(name, 2, began, status, stage, reason, **more), service_deployment(name, 1, DEPLOYED))
+    [present] = [each for each in snapshot.services if each.name == name]
+    configured = replace(
+        present,
+        configuration=DeploymentConfiguration(strategy="BLUE_GREEN", bake=timedelta(hours=2)),
+        deployments=deployments,
+    )
+    services = (configured.with_service_deployments(found) if each is present else each for each in snapshot.services)
+    return replace(snapshot, services=tuple(services))
+
+
+def service_deployment(
+    name: str,
+    number: int,
+    created: datetime,
+    status: str = "SUCCESSFUL",
+    stage: str = "",
+    reason: str = "",
+    hooks: tuple[LifecycleHook, ...] = (),
+    failures: int = 0,
+) -> ServiceDeployment:
+    """A service deployment of a service, as it is described."""
+    base = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+    revision = f"{base}:service-revision/ohmycoins-staging/{name}/{number}"
+    return ServiceDeployment(
+        arn=f"{base}:service-deployment/ohmycoins-staging/{name}/d{number}",
+        status=status,
+        reason=reason,
+        target=ServiceRevision(arn=revision, requested=1, running=1, weight=100.0),
+        created=created,
+        stage=stage,
+        hooks=hooks,
+        failures=failures,
+        threshold=3,
+    )
+
+
+def paused(snapshot: Snapshot) -> Snapshot:
+    """Let backend's deployment wait for a person."""
+    until = NOW + timedelta(hours=23)
+    hook = LifecycleHook(
+        id="hook-1", target="PAUSE", status="AWAITING_ACTION", expires=until, timeout_action="ROLLBACK"
+    )
+    return deployed(snapshot, "backend", "IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", hooks=(hook,))
+
+
+def run_alone(snapshot: Snapshot) -> Snapshot:
+    """Let a task of the worker's definition run outside the services since before the secret changed."""
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/ohmycoins-staging/{'a1' * 16}"
+    alone = task("worker", arn=arn, service="", deployment_id="events-rule/nightly")
+    changed_snapshot = changed(DEPLOYED + timedelta(hours=1))(replace(snapshot, tasks=(*snapshot.tasks, alone)))
+    fresh = (replace(each, created=NOW, started=NOW) if each.service else each for each in changed_snapshot.tasks)
+    return replace(changed_snapshot, tasks=tuple(fresh))
+
+
 FAULTS = {
     "wrong-names": Fault(
         lambda s: replace(s, service_names=None, services=(), clusters=("ohmycoins-staging-cluster",)),
@@ -114,6 +183,8 @@ FAULTS = {
     "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", WORKER),
     "rollout-stuck": Fault(failing(EXIT, **EXITED), "worker", "IN_PROGRESS with 3 failed tasks", WORKER),
     "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", BACKEND),
+    "deployment-paused": Fault(paused, "backend", "waits at POST_TEST_TRAFFIC_SHIFT, hook hook-1", BACKEND),
+    "lone-task": Fault(run_alone, "a1a1a1a1", "started by events-rule/nightly", NOBODY),
     "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", BACKEND),
     "external-controller": Fault(service("backend", controller="EXTERNAL"), "backend", "controller EXTERNAL", BACKEND),
     "code-deploy": Fault(service("backend", controller="CODE_DEPLOY"), "backend", "CODE_DEPLOY", BACKEND),

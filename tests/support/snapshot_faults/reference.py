@@ -72,6 +72,11 @@ def doubled(snapshot: Snapshot) -> Snapshot:
     return with_container(snapshot, "worker", lambda old: replace(old, environment=("SECRET_KEY",)))
 
 
+def exposed(snapshot: Snapshot) -> Snapshot:
+    """Let the worker have a secret of its own as a plain variable."""
+    return with_container(snapshot, "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
+
+
 FAULTS = {
     "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", WORKER),
     "bare-name": Fault(refers(NAME), SUBJECT, "ECS looks that name up in SSM", WORKER),
@@ -93,6 +98,9 @@ FAULTS = {
     "version-pinned": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION}"), SUBJECT, VERSION, WORKER),
     "version-short": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION[:8]}"), SUBJECT, "8 characters", WORKER),
     "duplicate-name": Fault(doubled, SUBJECT, "environment and in its secrets", WORKER),
+    "plain-secret": Fault(
+        exposed, "ohmycoins-staging-worker:7 worker STRIPE_API_KEY", "ecs:DescribeTaskDefinition can read it", WORKER
+    ),
     "name-mismatch": Fault(
         named("MAIL_HOST"),
         "ohmycoins-staging-backend:7 backend MAIL_HOST",

@@ -6,6 +6,8 @@ from datetime import timedelta
 from support.check_assertions import Fault
 from support.snapshots import NAME, NOW, PREVIOUS, with_secret
 
+from omc_runbook.aws.secretsmanager import Replica
+
 FAULTS = {
     "secret-missing": Fault(
         lambda s: replace(s, secret=None, versions=(), contents={}), NAME, f"there is no secret {NAME}"
@@ -17,5 +19,11 @@ FAULTS = {
         lambda s: replace(with_secret(s, stages={PREVIOUS: ("AWSPREVIOUS",)}), contents={}),
         NAME,
         "stages in use: AWSPREVIOUS",
+    ),
+    "replica-stale": Fault(
+        lambda s: with_secret(s, replicas=(Replica("us-east-1", "Failed", "A secret of this name exists."),)),
+        f"{NAME} in us-east-1",
+        "replication to us-east-1 is Failed: A secret of this name exists.",
+        frozenset(),
     ),
 }

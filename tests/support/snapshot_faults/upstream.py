@@ -13,6 +13,7 @@ from support.snapshots import (
     NOW,
     rotated,
     stuck,
+    values,
 )
 
 from omc_runbook.aws.ecs import TaskContainer
@@ -44,11 +45,22 @@ def saying(snapshot: Snapshot, line: str, service: str = "worker", **changes: An
 def changed(line: str = REFUSED, key: str = "POSTGRES_PASSWORD", service: str = "worker") -> Callable[..., Snapshot]:
     """Give a key another value half an hour ago, and let tasks say a line."""
     at = NOW - timedelta(minutes=30)
-    return lambda snapshot: saying(rotated(snapshot, at, **{key: secrets.token_hex(16)}), line, service)
+    return lambda snapshot: saying(
+        rotated(snapshot, at, **{key: values().get(key) or secrets.token_hex(16)}), line, service
+    )
+
+
+REFUSED_VALUE = "1 validation error for Settings: OPENAI_API_KEY: String should match pattern"
 
 
 FAULTS = {
     "store-only": Fault(
         changed(), "POSTGRES_PASSWORD", "differs between AWSPREVIOUS and the current version", frozenset({"worker"})
+    ),
+    "value-refused": Fault(
+        changed(REFUSED_VALUE, "OPENAI_API_KEY"),
+        "OPENAI_API_KEY",
+        "Settings refuses OPENAI_API_KEY: it does not match the pattern",
+        frozenset({"worker"}),
     ),
 }

@@ -29,8 +29,8 @@ from omc_runbook.snapshot.reading import identify, take
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
-SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2")
-WRITES = ("Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
+SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2", "events", "scheduler")
+WRITES = ("Stop", "Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +182,7 @@ READS = (
     *("DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "GetResourcePolicy", "ListServices", "ListTasks"),
     *("DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "DescribeKey", "GetKeyPolicy", "GetRole"),
     *("ListRolePolicies", "ListAttachedRolePolicies", "GetRolePolicy", "GetPolicy", "GetPolicyVersion"),
+    "ListResourcePolicies",
 )
 
 

@@ -419,3 +419,99 @@ def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: 
     with pytest.raises(UsageError, match=r"nowhere, which is not a directory: create it, or remove the link"):
         write_file(plan_file(platform))
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()
+
+
+def source(folder: Path, **given: str) -> str:
+    """A source file's parameter."""
+    path = folder / "values"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    return f"file:{path}"
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_value_for_a_variable_that_is_commented_out_takes_its_line(
+    is_there: bool, platform: Platform, tmp_path: Path
+) -> None:
+    """In a new file, and in one that has the line or not; everything else stays."""
+    if not is_there:
+        platform.dotenv.unlink()
+    before = platform.dotenv.read_text() if is_there else platform.template.read_text()
+    plan = plan_file(platform, source(tmp_path, COINSPOT_API_KEY=VALUE))
+    write_file(plan)
+    assert values(platform)["COINSPOT_API_KEY"] == VALUE
+    after = platform.dotenv.read_text().splitlines()
+    line = "# COINSPOT_API_KEY=<your-coinspot-api-key>"
+    assert after[before.splitlines().index(line)] == f"COINSPOT_API_KEY={VALUE}" and line not in after
+    assert ("COINSPOT_API_KEY", "added") in [(change.key, change.action) for change in plan.changes]
+    assert_absent([VALUE], "\n".join(dotenv_plan.diff_lines(plan)), repr(plan))
+    assert plan_file(platform, source(tmp_path, COINSPOT_API_KEY=VALUE)).is_empty
+
+
+def test_a_value_for_a_line_that_the_file_lost_comes_in_where_the_template_has_it(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """With its comments, after the variable that it follows."""
+    swap("# COINSPOT_API_KEY=<your-coinspot-api-key>\n", "")(platform)
+    write_file(plan_file(platform, source(tmp_path, COINSPOT_API_KEY=VALUE)))
+    assert values(platform)["COINSPOT_API_KEY"] == VALUE
+
+
+def test_a_value_for_a_variable_of_settings_that_the_template_lacks_is_added(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """At the end: Settings read it."""
+    write_file(plan_file(platform, source(tmp_path, OPENAI_ORGANIZATION="org-1")))
+    assert platform.dotenv.read_text().endswith("OPENAI_ORGANIZATION=org-1\n")
+
+
+def test_an_unknown_name_is_left_out_and_the_others_are_written(platform: Platform, tmp_path: Path) -> None:
+    """It is named, with the nearest that there is; one that may be a value is not."""
+    put(OPENAI_API_KEY="", FIRST_SUPERUSER_PASSWORD=VALUE)(platform)
+    odd = f"x{HEX(8)}y"
+    key = f"sk-{HEX(20)}"
+    plan = plan_file(platform, source(tmp_path, OPENAI_APIKEY=OTHER, OPENAI_API_KEY=key, **{odd: "1"}))
+    write_file(plan)
+    assert values(platform)["OPENAI_API_KEY"] == key and "OPENAI_APIKEY" not in values(platform)
+    notes = "\n".join(plan.notes)
+    assert "OPENAI_APIKEY from file values is left out: nothing here reads it: did you mean OPENAI_API_KEY?" in notes
+    assert odd not in notes and "may be a value, from file values is left out" in notes
+
+
+def test_a_required_variable_that_the_template_has_as_a_comment_gets_a_line(platform: Platform, tmp_path: Path) -> None:
+    """A provider chosen by a variable makes its key required, and the other's not."""
+    platform.edit(platform.template, "\nLLM_PROVIDER=openai\n", "\nLLM_PROVIDER=anthropic\n")
+    text = platform.config.read_text().replace("OPENAI_API_KEY: str\n", "OPENAI_API_KEY: str | None = None\n")
+    platform.config.write_text(text)
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    assert [need.variable for need in plan.missing] == ["ANTHROPIC_API_KEY"]
+    assert "https://console.anthropic.com" in plan.missing[0].obtain_from
+    write_file(plan)
+    assert values(platform)["ANTHROPIC_API_KEY"] == "" and values(platform)["OPENAI_API_KEY"] == ""
+    assert not plan_file(platform, source(tmp_path, ANTHROPIC_API_KEY=VALUE)).missing
+    # A choice in the source counts where the .env has none, which would stay.
+    assert [need.variable for need in plan_file(platform, source(tmp_path, LLM_PROVIDER="openai")).missing] == [
+        "ANTHROPIC_API_KEY"
+    ]
+    platform.dotenv.unlink()
+    assert [need.variable for need in plan_file(platform, source(tmp_path, LLM_PROVIDER="openai")).missing] == [
+        "OPENAI_API_KEY"
+    ]
+
+
+def test_a_password_that_becomes_a_part_of_a_url_is_made_fit_for_it(platform: Platform, tmp_path: Path) -> None:
+    """However the template says to generate it; one that would break the URL is refused with the way on."""
+    platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_URL=redis://:${REDIS_PASSWORD}@redis:6379/0\n")
+    platform.edit(
+        platform.template,
+        "# Password of Redis (optional), none on a developer's machine\nREDIS_PASSWORD=\n",
+        "# Generate with: openssl rand -base64 32\nREDIS_PASSWORD=\n",
+    )
+    platform.dotenv.unlink()
+    for _ in range(8):
+        plan = plan_file(platform)
+        made = re.search(rb"^REDIS_PASSWORD=(.*)$", plan.after, re.MULTILINE)
+        assert made and re.fullmatch(rb"[A-Za-z0-9_-]{40,}", made[1])
+    with pytest.raises(UsageError, match=r"docker-compose.yml, line \d+ puts it into one as it is: take another value"):
+        plan_file(platform, source(tmp_path, REDIS_PASSWORD=f"{VALUE}/{OTHER}"))

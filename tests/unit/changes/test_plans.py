@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import healthy
+from support.snapshots import document, healthy, with_secret, with_values
 
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.fix import ownership
+from omc_runbook.changes.secret.create_plan import plan_create
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
@@ -272,6 +275,40 @@ def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:
         planned(healthy(), "SECRET_KEY")
 
 
+OWNED = {
+    "a service": ({"owning_service": "rds"}, r"managed by the AWS service rds \(OwningService\)"),
+    "a partner": ({"partner": "Salesforce"}, r"managed external secret of Salesforce \(Type\)"),
+    "a region": ({"primary": Replica("us-east-1", "")}, "is a replica of the secret in us-east-1"),
+    "an account": ({"primary": Replica("arn:aws:x", "InSync")}, "is a replica of the secret in arn:aws:x"),
+}
+
+
+@pytest.mark.parametrize("case", OWNED)
+def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
+    """Its next value would go over ours, or it is a replica; new tasks without a change are still planned."""
+    fields, reason = OWNED[case]
+    snapshot = with_secret(healthy(), **fields)
+    with pytest.raises(UsageError, match=reason) as error:
+        planned(snapshot, SECRET_KEY=secrets.token_hex(32))
+    assert "Nothing was written" in str(error.value)
+    with pytest.raises(UsageError, match=reason):
+        planned(replace(snapshot, services=()), "SECRET_KEY")
+    assert plan_update(snapshot, {}, redeploy_stale=True).is_empty
+    assert re.search(reason, ownership.why_not_secret(snapshot))
+    with pytest.raises(UsageError, match=reason):
+        plan_create(with_secret(snapshot, deleted=snapshot.taken))
+
+
+def test_a_change_says_what_becomes_of_replicas() -> None:
+    """Those that follow, and those that do not; without a change nothing is said."""
+    replicas = (Replica("us-east-1", "InSync"), Replica("eu-west-1", "InProgress"), Replica("eu-north-1", "Failed"))
+    snapshot = with_secret(healthy(), replicas=replicas)
+    follow, stay = planned(snapshot, SECRET_KEY=secrets.token_hex(32)).notes
+    assert "to us-east-1, eu-west-1: services there need new tasks" in follow
+    assert "eu-north-1 (Failed) keeps its former values" in stay
+    assert planned(snapshot).notes == ()
+
+
 def test_a_plan_says_when_each_key_takes_effect() -> None:
     """Signed-out users and the database are told; the table shows no value and has every key."""
     value = secrets.token_hex(32)
@@ -371,3 +408,25 @@ def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path)
     assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
     path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
     assert "was kept" in source_file.consume(f"file:{path}", text) and path.exists()
+
+
+def test_two_values_that_would_change_places_are_refused() -> None:
+    """A file with two lines exchanged is refused, though each value is well-formed."""
+    found = document(healthy())
+    swapped = {"SMTP_PASSWORD": found["SECRET_KEY"], "SECRET_KEY": found["SMTP_PASSWORD"]}
+    entries = {key: NewValue(Masked(text, key), "file:new.json") for key, text in swapped.items()}
+    with pytest.raises(UsageError, match=r"SECRET_KEY and SMTP_PASSWORD would have each other's value"):
+        plan_update(with_values(healthy(), found), entries)
+
+
+def test_a_password_is_not_changed_without_the_address_that_has_it() -> None:
+    """DATABASE_URL would keep the former password: both change together, or none."""
+    found = {**document(healthy()), "POSTGRES_PASSWORD": secrets.token_hex(16)}
+    found["DATABASE_URL"] = f"postgresql://app:{found['POSTGRES_PASSWORD']}@db:5432/app"
+    new = secrets.token_hex(16)
+    password = NewValue(Masked(new, "POSTGRES_PASSWORD"), "prompt")
+    address = NewValue(Masked(f"postgresql://app:{new}@db:5432/app", "DATABASE_URL"), "prompt")
+    with pytest.raises(UsageError, match="The password in DATABASE_URL would not be the value of POSTGRES_PASSWORD"):
+        plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password})
+    plan = plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password, "DATABASE_URL": address})
+    assert [change.key for change in plan.changed] == ["POSTGRES_PASSWORD", "DATABASE_URL"]

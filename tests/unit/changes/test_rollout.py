@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.deploy import rollout as deploy_rollout
-from omc_runbook.changes.deploy.rollout import INTERVAL, UNANSWERED_SECONDS, Rollout
+from omc_runbook.changes.deploy import watch as deploy_watch
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
@@ -53,7 +54,7 @@ class Still:
 
 def watch(ecs: Ecs) -> tuple[Rollout, ...]:
     clients = cast("Clients", lambda service: ecs)
-    return deploy_rollout.watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still())
+    return deploy_watch.watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still())
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:

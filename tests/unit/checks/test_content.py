@@ -12,6 +12,7 @@ from support.snapshots import (
     document,
     healthy,
     values,
+    with_container,
     with_keys,
     with_reference,
     with_values,
@@ -180,3 +181,19 @@ def test_a_broken_document_says_where_and_shows_nothing() -> None:
     snapshot = with_values(healthy(), values(), PREVIOUS)
     [found] = run_check(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command
+
+
+def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
+    """Its variable is plain, by the key's own variable too, or it is empty and not required; else it counts."""
+    keys = {**healthy().environment.keys, "port": Key(variable="POSTGRES_PORT"), "TOKEN": Key(required=True)}
+    snapshot = with_keys(healthy(), DOMAIN="a.test", port=5432, NOTHING="", TOKEN="", STRIPE_KEY=secrets.token_hex(16))
+    snapshot = replace(snapshot, environment=replace(snapshot.environment, keys=keys))
+    snapshot = with_container(
+        snapshot, "worker", lambda container: replace(container, environment=("DOMAIN", "POSTGRES_PORT"))
+    )
+    found = {each.subject: each for each in run_check(CHECKS["key-unreferenced"], snapshot)}
+    assert {subject for subject, each in found.items() if each.severity == "info"} == {"DOMAIN", "port", "NOTHING"}
+    assert {subject for subject, each in found.items() if each.is_problem} == {"TOKEN", "STRIPE_KEY"}
+    assert (
+        found["port"].evidence[1].startswith("POSTGRES_PORT stands as a plain variable in ohmycoins-staging-worker:7")
+    )

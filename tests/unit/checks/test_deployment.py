@@ -12,6 +12,7 @@ from support.snapshot_faults.deployment import (
     FAULTS,
     PULL,
     changed,
+    deployed,
     failing,
     rolled_back,
 )
@@ -39,12 +40,14 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -111,6 +114,8 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
         ("out-of-memory", {"rollout-stuck"}),
         ("no-capacity", set()),
         ("breaker-rollback", set()),
+        ("deployment-paused", set()),
+        ("lone-task", set()),
         ("desired-zero", set()),
         ("external-controller", set()),
         ("code-deploy", set()),
@@ -353,3 +358,58 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
     assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing
+
+
+@pytest.mark.parametrize("status", ["SUCCESSFUL", "IN_PROGRESS"])
+def test_a_blue_green_service_that_is_well_is_clear(status: str) -> None:
+    """It has no rolloutState; its service deployments say that nothing is wrong."""
+    assert found_in(deployed(healthy(), "backend", status, "BAKE_TIME")) == set()
+
+
+def test_old_tasks_of_a_baking_deployment_are_being_replaced() -> None:
+    """They serve until the bake ends, however long that is, and nobody is told to force another deployment."""
+    began = NOW - timedelta(minutes=10)
+    snapshot = deployed(changed(began - timedelta(minutes=1))(healthy()), "backend", "IN_PROGRESS", "BAKE_TIME")
+    snapshot = with_tasks(snapshot, task("backend", began, deployment_id="ecs-svc/2"))
+    later = replace(snapshot, taken=NOW + timedelta(hours=1))
+    for each in (snapshot, later):
+        answers = [answer for answer in run_check(CHECKS["not-forced"], each) if answer.subject == "backend"]
+        assert [answer.severity for answer in answers] == ["info"]
+        assert "BAKE_TIME, 100 % of the traffic" in answers[0].evidence[-1]
+
+
+def test_a_rolled_back_blue_green_deployment_is_found_with_its_reason() -> None:
+    """The alarm, hook or person that ECS names."""
+    snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
+    [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.is_problem]
+    assert found.evidence[0] == "Deployment ecs-svc/2 of backend is ROLLBACK_SUCCESSFUL: Alarm errors is in ALARM."
+
+
+def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
+    """With the permission named; old tasks beside new ones are no error then."""
+    began = NOW - timedelta(minutes=10)
+    changed_snapshot = changed(began - timedelta(minutes=1))(healthy())
+    new = deployment("backend", began, id="ecs-svc/2", rollout="")
+    old = deployment("backend", rollout="", status="ACTIVE")
+    snapshot = with_service(changed_snapshot, "backend", deployments=(new, old))
+    snapshot = with_tasks(snapshot, task("backend", began, deployment_id="ecs-svc/2"))
+    gap = ReadFailure("deployments", "ecs:ListServiceDeployments", "AccessDeniedException", "denied")
+    snapshot = replace(snapshot, gaps={"service_deployments": (gap,)})
+    assert unknown_in(snapshot) == {"rollout-stuck", "breaker-rollback", "deployment-paused"}
+    [found] = [answer for answer in run_check(CHECKS["not-forced"], snapshot) if answer.subject == "backend"]
+    assert found.severity == "info"
+
+
+@pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
+def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
+    """A count that Terraform leaves to something else, or sets otherwise, is none."""
+    meant = DeclaredService(
+        name="backend", source="main.tf:1", sources=(), desired=desired, desired_source="staging/main.tf:7"
+    )
+    declared = DeclaredEnvironment(
+        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(meant,)
+    )
+    snapshot = replace(with_service(healthy(), "backend", desired=0), declared=declared)
+    [found] = run_check(CHECKS["desired-zero"], snapshot)
+    assert found.severity == severity
+    assert ("Terraform sets desired_count = 0 (staging/main.tf:7)." in found.evidence) is (desired == 0)

@@ -150,11 +150,17 @@ def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path:
 
 
 def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platform]) -> None:
-    """A branch is published as well."""
+    """A branch is published as well; with other values than those in use it is a remark."""
     platform = healthy()
+    text = platform.dotenv.read_bytes()
     for command in ("checkout -q -b side", "add --force .env", "commit -qm x", "checkout -q main"):
         platform.git(*command.split())
     platform.write_dotenv()
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.check, found.severity) == ("committed", "info")
+    assert "No secret value that is in use stands in its history." in found.evidence
+    platform.dotenv.write_bytes(text)
+    platform.dotenv.chmod(0o600)
     assert causes(diagnosed(platform.root, False)) == ["committed"]
 
 

@@ -11,19 +11,28 @@ import pytest
 from support.snapshots import (
     ARN,
     PREVIOUS,
+    TRUST,
     healthy,
     simulated,
+    task_definition,
+    with_container,
     with_keys,
     with_permissions,
     with_reference,
+    with_secret,
+    with_service,
     with_text,
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless.run import notebooks
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model import parameters
+from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.value_from import parse
 from omc_runbook.report import verify
 from omc_runbook.snapshot.state import Snapshot
 
@@ -163,3 +172,125 @@ def test_what_a_cause_shows_is_not_repeated() -> None:
     assert text.count("omc-runbook run update -p keys A") == 1 == text.count("aws do")
     alone = verify.findings([replace(cause, remedy=Remedy("aws do"))])
     assert "→ aws do" in alone.to_text() and "or by hand" not in alone.to_text() + alone.to_html()
+
+
+def renamed(variable: str, key: str) -> Callable[[Snapshot], Snapshot]:
+    """Let backend get a key under another variable's name."""
+    entry = Injection(variable, parse(f"{ARN}:{key}::"))
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        return with_container(
+            snapshot,
+            "backend",
+            lambda old: replace(old, secrets=tuple(entry if each.variable == key else each for each in old.secrets)),
+        )
+
+    return change
+
+
+def crossed(snapshot: Snapshot) -> Snapshot:
+    """Let two variables of backend come from each other's key."""
+    one = with_reference(snapshot, "backend", "SMTP_USER", f"{ARN}:SMTP_PASSWORD::")
+    return with_reference(one, "backend", "SMTP_PASSWORD", f"{ARN}:SMTP_USER::")
+
+
+CONDITION = {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+def refusing(snapshot: Snapshot) -> Snapshot:
+    """Let the trust policy name ECS, with a condition that ECS's call does not meet."""
+    [statement] = TRUST["Statement"]
+    trust = {**TRUST, "Statement": [{**statement, "Condition": CONDITION}]}
+    permissions = simulated("allowed")
+    role = replace(permissions.role, trust=PolicyDocument("trust policy", "trust", trust)) if permissions.role else None
+    return with_permissions(snapshot, replace(permissions, role=role))
+
+
+def unroomy(snapshot: Snapshot) -> Snapshot:
+    """Let the percentages of a stale service permit no deployment."""
+    return with_service(stale(snapshot), "backend", minimum_healthy_percent=100, maximum_percent=100)
+
+
+FITTING: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, str]] = {
+    "a name with a blank": ("name-mismatch", renamed("SMTP_HOST ", "SMTP_HOST"), 'set name = "SMTP_HOST"', "valueFrom"),
+    "a name in another case": ("name-mismatch", renamed("smtp_host", "SMTP_HOST"), 'name = "SMTP_HOST"', "valueFrom"),
+    "a prefix": ("name-mismatch", renamed("APP_SMTP_HOST", "SMTP_HOST"), 'set name = "SMTP_HOST"', "valueFrom"),
+    "two references exchanged": (
+        "name-mismatch",
+        crossed,
+        ':SMTP_USER::" of SMTP_USER',
+        'SMTP_USER::" of SMTP_PASSWORD',
+    ),
+    "a variable twice": (
+        "duplicate-name",
+        lambda found: with_container(found, "worker", lambda old: replace(old, environment=("SECRET_KEY",))),
+        "Remove SECRET_KEY from environment",
+        "valueFrom",
+    ),
+    "a key with a blank in the reference": (
+        "key-misspelt",
+        lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY ::"),
+        'valueFrom = "${var.secrets_arn}:SECRET_KEY::"',
+        "put-secret-value",
+    ),
+    "a look-alike in the reference": (
+        "key-misspelt",
+        lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_\u041aEY::"),
+        'valueFrom = "${var.secrets_arn}:SECRET_KEY::"',
+        "put-secret-value",
+    ),
+    "another suffix": (
+        "suffix-stale",
+        lambda found: with_secret(found, arn=f"{ARN[:-6]}XyZ789"),
+        f"where var.secrets_arn is {ARN[:-6]}XyZ789",
+        "AbC123",
+    ),
+    "a condition of the trust policy": (
+        "role-untrusted",
+        refusing,
+        "Correct the Condition of trust policy statement 1",
+        "update-assume-role-policy",
+    ),
+    "CodeDeploy": (
+        "not-forced",
+        lambda found: with_service(stale(found), "backend", controller="CODE_DEPLOY"),
+        "aws deploy create-deployment",
+        "force-new-deployment",
+    ),
+    "percentages that permit nothing": (
+        "not-forced",
+        unroomy,
+        "--deployment-configuration minimumHealthyPercent=100,maximumPercent=200 --force-new-deployment",
+        "values_from",
+    ),
+}
+"""The check, the case, what its remedy says, and what it must not say."""
+
+
+@pytest.mark.parametrize("case", FITTING)
+def test_a_remedy_fits_its_case(case: str) -> None:
+    """Nothing is advised that stands already, that AWS refuses, or that would change nothing."""
+    check, make, fits, does_not_fit = FITTING[case]
+    snapshot = make(healthy())
+    founds = [each for each in root_causes.diagnose(snapshot) if each.check == check and each.status == "found"]
+    ways = [
+        way for found in founds if not found.services.isdisjoint({"backend", "worker"}) for way in found.remedy.ways
+    ]
+    assert any(fits in way for way in ways), ways
+    of_backend = [way for found in founds if fits in found.remedy.command for way in found.remedy.ways]
+    assert not any(does_not_fit in way for way in of_backend), of_backend
+
+
+def test_a_newer_revision_that_refers_to_a_key_is_named() -> None:
+    """The reference is there, and only has to be deployed."""
+    snapshot = with_keys(healthy(), STRIPE_KEY="rk-" + "0123456789abcdef" * 2)
+    newest = task_definition("backend", (*default_keys(), "STRIPE_KEY"), 8)
+    found = finding("key-unreferenced", replace(snapshot, newest_revisions=(newest,)))
+    assert found.evidence == ("ohmycoins-staging-backend:8 refers to STRIPE_KEY, and backend does not run it yet.",)
+    assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command
+
+
+def test_a_look_alike_is_shown_as_such() -> None:
+    """The letter that the eye does not tell apart stands as its number."""
+    found = finding("key-misspelt", FITTING["a look-alike in the reference"][1](healthy()))
+    assert "U+041A (CYRILLIC CAPITAL LETTER KA)" in found.evidence[1] and "SECRET_‹U+041A›EY" in found.evidence[0]

@@ -1,12 +1,14 @@
 """Checks of the secret itself: each with a healthy snapshot and a faulty one."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.secret import FAULTS
 from support.snapshots import NOW, healthy, with_secret
 
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import secret
 from omc_runbook.checks.registry import checks_of
 
@@ -44,3 +46,26 @@ def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
     leaving = with_secret(healthy(), deleted=NOW, stages={})
     assert_clear(CHECKS["no-current-version"], leaving)
     assert_clear(CHECKS["secret-missing"], leaving)
+
+
+def test_a_change_that_is_being_replicated_is_no_fault_until_it_takes_too_long() -> None:
+    """Replication takes minutes after a change; a replica that failed meanwhile is told at once."""
+    check = CHECKS["replica-stale"]
+    under_way = (Replica("us-east-1", "InProgress"), Replica("eu-west-1", "InSync"))
+    now = with_secret(healthy(), replicas=under_way, changed=NOW - timedelta(minutes=2))
+    assert_clear(check, now)
+    [late] = check.run(with_secret(now, changed=NOW - timedelta(hours=1)))
+    assert late.subject.endswith("in us-east-1") and "InProgress" in late.facts[0]
+    failed = with_secret(now, replicas=(*under_way, Replica("eu-north-1", "Failed", "KMS key is disabled.")))
+    assert "eu-north-1 is Failed: KMS key is disabled." in " ".join(fact for e in check.run(failed) for fact in e.facts)
+
+
+def test_a_replica_that_its_primary_no_longer_feeds_is_found() -> None:
+    """In this account it is the secret itself that is behind, for all its services."""
+    check, primary = CHECKS["replica-stale"], "arn:aws:secretsmanager:ap-southeast-2:210987654321:secret:app-AbCdEf"
+    assert_clear(check, with_secret(healthy(), primary=Replica(primary, "InSync")))
+    assert_clear(check, with_secret(healthy(), primary=Replica("us-east-1", "")))
+    [found] = check.run(with_secret(healthy(), primary=Replica(primary, "Detached")))
+    assert found.services == healthy().consumer_names and f"from {primary} is Detached" in found.facts[0]
+    [theirs] = check.run(with_secret(healthy(), replicas=(Replica(primary, "Detached"),)))
+    assert f"--cross-account-replica-arn {primary}" in theirs.remedy.command

@@ -56,6 +56,10 @@ SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "
     "placeholder",
     "url-chars",
     "terraform-overwrote",
+    "wrong-form",
+    "bad-copy",
+    "values-exchanged",
+    "address-differs",
 }
 NETWORK = (
     "ResourceInitializationError: unable to pull secrets or registry auth: There is a connection issue between the "
@@ -192,6 +196,31 @@ def test_a_rollback_points_to_the_fault() -> None:
     assert roots(snapshot) == {"key-missing"}
     assert one(snapshot, "breaker-rollback").because_of == ("key-missing", "pull-failed")
     assert set(one(snapshot, "key-missing").cause_of) == {"pull-failed", "breaker-rollback"}
+
+
+def test_a_value_that_the_log_does_not_name_made_no_task_fail() -> None:
+    """Of two bad values the one that the application refuses explains the rollout, and the other stands by itself."""
+    refused = upstream_faults.FAULTS["value-refused"].make(with_keys(healthy(), POSTGRES_PASSWORD="please-update-me"))
+    found = one(refused, "rollout-stuck")
+    assert "value-refused" in found.because_of and "placeholder" not in found.because_of
+    assert {"value-refused", "placeholder"} <= roots(refused)
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "cause"),
+    [
+        ("CannotPullContainerError: pull image manifest has been retried 1 time(s): not found", {}, "image-pull"),
+        (HEALTH, RUNNING, "health-check"),
+    ],
+)
+def test_a_rollout_is_no_consequence_of_what_its_tasks_show_otherwise(
+    reason: str, changes: dict[str, object], cause: str
+) -> None:
+    """A task without its image never got a value, and one that started got all of its keys."""
+    other = with_keys(healthy(), SECRET_KEY="") if cause == "image-pull" else without_key(healthy(), "SMTP_HOST")
+    snapshot = suffering(other, reason, **changes)
+    assert cause in one(snapshot, "rollout-stuck").because_of
+    assert not {"empty", "key-missing"}.intersection(one(snapshot, "rollout-stuck").because_of)
 
 
 TWO: dict[str, tuple[Callable[[Snapshot], Snapshot], set[str]]] = {

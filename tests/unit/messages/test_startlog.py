@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
+from omc_runbook.messages.startlog import StartProblem, last_exception, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.sandbox.ecs import application
 
@@ -549,3 +549,17 @@ def test_random_text_takes_no_time() -> None:
     """Nor does one in which everything comes in any order."""
     chosen = random.Random(5).choices([*LARGE.values(), *"\n\n\n\n"], k=25_000)
     assert seconds("".join(chosen)[:1_000_000]) < 2
+
+
+def test_the_last_exception_of_a_service_is_named_by_its_class() -> None:
+    """Of the service alone, whichever replica wrote it, and without its message."""
+    log = (
+        "prestart-1  | sqlalchemy.exc.OperationalError: (psycopg.OperationalError) s3cr3t\n"
+        "prestart-1  | ERROR: no class\n"
+        "prestart-1  | \x1b[31malembic.util.exc.CommandError: s3cr3t\x1b[0m\r\n"
+        "backend-1   | ValueError: s3cr3t\n"
+        "backend-1   | the ValueError: was s3cr3t\n"
+    )
+    assert last_exception(log, "prestart") == "alembic.util.exc.CommandError"
+    assert last_exception(log, "backend") == "ValueError"
+    assert last_exception(log, "db") == ""

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, catalogue, default_keys, variable_of
+from omc_runbook.model.catalogue import (
+    PLACEHOLDER,
+    TEMPLATE_DEFAULT,
+    catalogue,
+    default_keys,
+    provider_keys,
+    variable_of,
+)
 
 GUIDE_KEYS = [
     "SECRET_KEY",
@@ -178,3 +185,19 @@ def test_a_variable_is_the_keys_own_name_unless_set() -> None:
         "SMTP_HOST",
         "stranger",
     ]
+
+
+@pytest.mark.parametrize("rule", ["LLM_PROVIDER", "=google", "LLM_PROVIDER=", "LLM_PROVIDER=a b", "LLM PROVIDER=a"])
+def test_a_rule_names_a_variable_and_its_values(rule: str) -> None:
+    """Anything else is refused, with the table's name."""
+    with pytest.raises(ValidationError, match=r"keys\.GOOGLE_API_KEY\.required_if"):
+        catalogue({"GOOGLE_API_KEY": {"required_if": rule}})
+    assert catalogue({"GOOGLE_API_KEY": {"required_if": "LLM_PROVIDER=google|gemini"}})["GOOGLE_API_KEY"].required_if
+
+
+def test_each_provider_is_chosen_by_its_own_values() -> None:
+    """No value requires two keys, and each key says where to get it."""
+    keys = [*default_keys().values(), *provider_keys().values()]
+    options = [each for key in keys if key.required_if for each in key.required_if.partition("=")[2].split("|")]
+    assert len(options) == len({*options}) and "openai" in options and "google" in options
+    assert all(key.obtain_from.startswith("https://") for key in provider_keys().values())

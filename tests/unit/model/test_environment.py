@@ -288,3 +288,47 @@ recovery_days = 7
 def test_a_recovery_window_that_aws_does_not_know_is_refused(bare: Path, days: int) -> None:
     """Secrets Manager takes 7 to 30 days."""
     assert "recovery_days" in refusal(f"recovery_days = {days}", bare)
+
+
+def test_a_prefix_is_the_start_of_every_name(bare: Path) -> None:
+    """An environment whose resources are called otherwise than it is has all names by one line."""
+    path = write(bare, '[environments.production]\nprefix = "ohmycoins-prod"\ncluster = "{prefix}-cluster"\n')
+    production, staging = load("production", path), load("staging", path)
+    assert production.names.secret == "ohmycoins-prod-app-secrets"
+    assert production.names.execution_role == "ohmycoins-prod-ecs-task-execution-role"
+    assert production.names.cluster == "ohmycoins-prod-cluster"
+    assert production.names.secret_tags["Environment"] == "production"
+    assert staging.names.secret == "ohmycoins-staging-app-secrets"
+    assert staging.others["production"].secret == "ohmycoins-prod-app-secrets"
+
+
+def test_a_prefix_may_be_a_variable(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMC_PREFIX overrides, as every name's variable does."""
+    monkeypatch.setenv("OMC_PREFIX", "coins-{environment}")
+    assert load("staging").names.task_family == "coins-staging-backend"
+
+
+def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> None:
+    """With a date or without one."""
+    path = write(
+        bare,
+        '[[accepted]]\ncheck = "desired-zero"\nreason = "costs"\nuntil = 2026-12-31\nenvironment = "staging"\n'
+        '[[accepted]]\ncheck = "weak"\nsubject = "SMTP_*"\nreason = "legacy"\nuntil = "2027-01-31"\n',
+    )
+    assert [entry.title for entry in load("staging", path).accepted] == ["desired-zero", "weak SMTP_*"]
+    (entry,) = load("production", path).accepted
+    assert entry.sentence == "Accepted until 2027-01-31: legacy."
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('check = "weak"', "accepted.0.reason"),
+        ('check = "weak"\nreason = " "', "accepted.0.reason must be a sentence."),
+        ('check = "weak"\nreason = "x"\nuntil = "soon"', "accepted.0.until"),
+        ('check = "weak"\nreason = "x"\nuntill = 2026-01-01', "did you mean until?"),
+    ],
+)
+def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, says: str, bare: Path) -> None:
+    """Nobody accepts anything by a typing error."""
+    assert says in refusal(f"[[accepted]]\n{line}\n", bare)

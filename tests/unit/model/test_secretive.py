@@ -8,7 +8,7 @@ import pytest
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.compose import read_compose
 
 SECRET = (
@@ -71,3 +71,11 @@ def test_compose_is_read_the_same_way(tmp_path: Path) -> None:
     assert compose is not None
     settings = compose.services[0].environment
     assert {each.variable for each in settings if isinstance(each.value, Masked)} == {*filter(is_secret, names)}
+
+
+def test_a_variable_of_a_frontend_s_build() -> None:
+    """By the prefixes that Vite, Next.js and their like make public."""
+    names = ("VITE_API_KEY", "NEXT_PUBLIC_STRIPE_SECRET", "REACT_APP_TOKEN", "EXPO_PUBLIC_KEY")
+    assert all(map(is_frontend, names))
+    assert [without_frontend_prefix(name) for name in names] == ["API_KEY", "STRIPE_SECRET", "TOKEN", "KEY"]
+    assert not any(map(is_frontend, ("INVITE_KEY", "VITE_", "PUBLIC_KEY", "NEXT_KEY", "API_KEY")))

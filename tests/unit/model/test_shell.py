@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.snapshots import service
 
 import omc_runbook
 from omc_runbook.checks import remedies
@@ -31,7 +33,7 @@ HOSTILE = st.text(st.sampled_from("aB9-_./: \t\n$(){}[]`;&|<>'\"\\*?~#!=%^é…"
     "x{}".format
 )
 PROGRAMS = ("aws", "omc-runbook", "jq", "git", "terraform")
-AS_TEXT = ("advise", "register", "grant_name", "grant_document")
+AS_TEXT = ("advise", "register", "rename", "grant_name", "grant_document")
 """They take or give a text that is no command."""
 REMEDIES = {
     name: function
@@ -82,6 +84,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
         "int": 7,
         "Names": names_of(text),
         "Environment": environment_of(text),
+        "Service": replace(service("backend"), name=text),
         "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
     }
     parameters = inspect.signature(function).parameters.values()
@@ -116,6 +119,7 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
     """What is left out of the test above is no command."""
     assert is_sentence(remedies.register(names_of("name"), "arn").command)
+    assert is_sentence(remedies.rename(names_of("name"), "old", "new").command)
     assert len(REMEDIES) > 20
 
 

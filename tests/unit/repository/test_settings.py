@@ -1005,3 +1005,36 @@ def test_the_application_loads_the_field_from_its_variable(written: Written, bar
             patch.setenv(each.variables[0], sample)
         loaded = made()
     assert {each.name for each in own} <= loaded.model_fields_set
+
+
+NESTED = """\
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+class Login(BaseModel):
+    USER: str = "app"
+    PASSWORD: str
+
+class Database(BaseModel):
+    HOST: str
+    login: Login
+    replica: Login | None = None
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_nested_delimiter="__")
+    DB: Database
+    CACHE: Database | None = None
+    MODE: str = "fast"
+"""
+
+
+def test_a_nested_model_says_which_of_its_variables_are_required() -> None:
+    """Where the model itself is: an optional one requires nothing. A default that is a text is known."""
+    fields = {each.name: each for each in parse_settings(source(NESTED)).fields}
+    assert [name for name, is_required in fields["DB"].nested.items() if is_required] == [
+        "DB__HOST",
+        "DB__LOGIN__PASSWORD",
+    ]
+    assert "DB__REPLICA__PASSWORD" in fields["DB"].nested and "DB" not in fields["DB"].nested
+    assert fields["DB"].required and not fields["CACHE"].required
+    assert (fields["MODE"].nested, fields["MODE"].default) == ({}, "fast")

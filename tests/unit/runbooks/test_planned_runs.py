@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook import cli
-from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
 from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run

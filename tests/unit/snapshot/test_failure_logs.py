@@ -29,6 +29,7 @@ from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.checks.check import run_check
 from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked
+from omc_runbook.messages.startlog import read_log
 from omc_runbook.snapshot import failure_logs, follow_ups
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
@@ -112,6 +113,26 @@ def test_the_lines_that_tell_of_trouble_are_kept() -> None:
         "The log of worker says: KeyError: 'X'",
     )
     assert not gaps
+
+
+def test_the_errors_of_pydantic_are_kept_with_their_variable() -> None:
+    """What stands in lines of its own below the header is what says which variable was refused."""
+    logs = Logs(
+        (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings",
+            "FIRST_SUPERUSER",
+            "  value is not a valid email address: An email address must have an @-sign."
+            " [type=value_error, input_value='x', input_type=str]",
+            "    For further information visit https://errors.pydantic.dev/2.11/v/value_error",
+        )
+    )
+    found, _ = ask(logs, failing(), failure_logs.read)
+    [line] = next(iter(found.values()))
+    assert line.endswith(
+        "for Settings: FIRST_SUPERUSER: value is not a valid email address: An email address must have an @-sign."
+    )
+    [problem] = read_log(line, {"FIRST_SUPERUSER"})
+    assert (problem.variable, problem.reason) == ("FIRST_SUPERUSER", "it is not a valid e-mail address")
 
 
 def test_the_newest_task_is_among_them() -> None:

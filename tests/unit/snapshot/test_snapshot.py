@@ -74,11 +74,29 @@ def test_a_task_that_stops_while_being_listed_is_read_once() -> None:
     assert len(arns) == len(set(arns)) == 2
 
 
+def test_every_resource_policy_is_read() -> None:
+    """One that an AWS service attached denies as well as the default one, and is read once; people cannot change it."""
+    denial = {"Sid": "Keep out", "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+    wire = Wire(policies={"replication": json.dumps({"Statement": [denial]})})
+    found = answers(read(wire))["resource-deny"]
+    assert found.status == "found" and "resource policy replication statement 1 (Keep out)" in found.evidence[0]
+    assert "Policy replication was attached by an AWS service" in found.remedy.command
+    assert (wire.made("ListResourcePolicies"), wire.made("GetResourcePolicy")) == (1, 2)
+
+
+def test_a_policy_that_was_listed_and_cannot_be_read_leaves_its_checks_unknown() -> None:
+    """The list names it, and its text is refused."""
+    wire = Wire(refused={"GetResourcePolicy": "AccessDenied"}, policies={"replication": "{}"})
+    found = answers(read(wire))["resource-deny"]
+    assert found.status == "unknown" and "secretsmanager:GetResourcePolicy is missing" in found.evidence[-1]
+
+
 REFUSALS: dict[str, set[str]] = {
     "DescribeSecret": {"secret-missing", "scheduled-deletion", "no-permission", "key-missing", "suffix-stale"},
     "ListSecretVersionIds": {"not-forced"},
     "GetSecretValue": {"key-missing", "not-json", "placeholder", "empty", "whole-json"},
     "GetResourcePolicy": {"resource-deny", "no-permission"},
+    "ListResourcePolicies": {"resource-deny", "no-permission"},
     "ListServices": {"wrong-names", "role-absent", "partial-arn", "pull-failed", "desired-zero"},
     "DescribeServices": {"role-absent", "partial-arn", "pull-failed", "desired-zero"},
     "ListTasks": {"not-forced", "pull-failed", "throttled"},
@@ -93,7 +111,7 @@ REFUSALS: dict[str, set[str]] = {
 WITHOUT_SIMULATION = ("ListRolePolicies", "ListAttachedRolePolicies", "GetRolePolicy", "GetPolicy", "GetPolicyVersion")
 OF_THE_ROLE = {"no-permission", "pattern-suffix", "identity-deny", "boundary", "scp"}
 SERVICES = {
-    "secretsmanager": "Secret|ResourcePolicy",
+    "secretsmanager": "Secret|ResourcePolic",
     "ecs": "Service|Task",
     "kms": "Key",
     "cloudtrail": "Events",

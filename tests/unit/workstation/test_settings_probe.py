@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import sys
 import textwrap
 import time
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.settings import import_folder, read_settings
 from omc_runbook.workstation import settings_probe
-from omc_runbook.workstation.settings_probe import SettingsResult, load_settings
+from omc_runbook.workstation.settings_probe import SettingsResult, find_program, load_settings
 
 CONFIG = '''
     """What the application is configured by."""
@@ -315,3 +318,155 @@ def test_a_checkout_of_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     loaded = load_settings(Path("my app -x"))
     assert loaded.ok and loaded.env_files == ((tmp_path / "my app -x" / ".env", True),)
     assert os.environ["POSTGRES_PORT"] == "not a number"
+
+
+PARTS = """
+    from functools import cached_property
+    from urllib.parse import quote_plus
+
+    from pydantic import PostgresDsn, SecretStr
+
+    class Settings(BaseSettings):
+        model_config = SettingsConfigDict(env_file="../.env", extra="ignore", env_prefix="APP_")
+
+        DB_USER: str
+        DB_PASSWORD: str
+        DB_SERVER: str = "db"
+        REDIS_PASSWORD: SecretStr | None = None
+        MQ_PASSWORD: str = ""
+        MODE: str = "x"
+
+        @computed_field
+        @property
+        def database(self) -> PostgresDsn:
+            return PostgresDsn(f"postgresql://{self.DB_USER}:{self.DB_PASSWORD}@{self.DB_SERVER}:5432/app")
+
+        @cached_property
+        def redis(self) -> str:
+            return f"redis://:{self.REDIS_PASSWORD.get_secret_value()}@redis/0" if self.REDIS_PASSWORD else "redis://"
+
+        @property
+        def queue(self) -> str:
+            return f"amqp://mq:{quote_plus(self.MQ_PASSWORD)}@mq"
+
+        @property
+        def unfinished(self) -> str:
+            raise NotImplementedError(self.DB_PASSWORD)
+
+    settings = Settings()
+"""
+RAW = {
+    ("APP_DB_USER", "database", True),
+    ("APP_DB_PASSWORD", "database", True),
+    ("APP_REDIS_PASSWORD", "redis", True),
+    ("APP_MQ_PASSWORD", "queue", False),
+}
+
+
+def parts(loaded: SettingsResult) -> set[tuple[str, str, bool]]:
+    return {(part.variable, part.property, part.is_raw) for part in loaded.url_parts}
+
+
+@pytest.mark.parametrize("dotenv", [None, "APP_DB_USER=u\nAPP_DB_PASSWORD=p\n", "APP_DB_USER=u\nAPP_DB_PASSWORD=a/b\n"])
+def test_what_settings_put_into_a_url(tmp_path: Path, dotenv: str | None) -> None:
+    """Found by evaluation, with values or without, whether escaped, and also where a present value breaks the URL."""
+    loaded = load_settings(make(tmp_path, dotenv, PARTS))
+    assert parts(loaded) == RAW and loaded.ok == (dotenv is not None)
+    assert loaded.broken == ((("APP_DB_PASSWORD", "database"),) if dotenv and "a/b" in dotenv else ())
+
+
+NESTED = """
+    from pydantic import BaseModel, SecretStr
+
+    class Database(BaseModel):
+        user: str = "coins"
+        password: SecretStr
+
+        @property
+        def url(self) -> str:
+            return f"postgresql://{self.user}:{self.password.get_secret_value()}@db/app"
+
+    class Settings(BaseSettings):
+        model_config = SettingsConfigDict(env_file="../.env", extra="ignore", env_nested_delimiter="__")
+
+        db: Database
+
+        @property
+        def replica(self) -> str:
+            return self.db.url.replace("@db", "@replica")
+
+    def get_settings():
+        return Settings()
+"""
+
+
+@pytest.mark.parametrize("dotenv", [None, "DB__PASSWORD=p\n"])
+def test_a_nested_model_s_url(tmp_path: Path, dotenv: str | None) -> None:
+    """Its own properties, and those of the settings around it."""
+    loaded = load_settings(make(tmp_path, dotenv, NESTED))
+    assert parts(loaded) == {
+        (variable, name, True) for variable in ("DB__USER", "DB__PASSWORD") for name in ("db.url", "replica")
+    }
+
+
+def test_no_value_of_a_url_comes_back(tmp_path: Path) -> None:
+    """Neither one that a property raises with, nor one that it prints."""
+    value = secrets.token_hex(12)
+    end = PARTS.replace('return f"amqp', 'print(self.MQ_PASSWORD); return f"amqp')
+    canary(tmp_path, f"APP_DB_USER=u\nAPP_DB_PASSWORD={value}/{value}\nAPP_MQ_PASSWORD={value}\n", value, end)
+
+
+def test_a_property_that_waits_keeps_no_answer_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known before stays; the process ends."""
+    monkeypatch.setattr(settings_probe, "SECONDS", 20)
+    end = PARTS.replace("raise NotImplementedError(self.DB_PASSWORD)", "import time; time.sleep(600)")
+    begin = time.monotonic()
+    loaded = load_settings(make(tmp_path, "APP_DB_USER=u\nAPP_DB_PASSWORD=p\n", end))
+    assert loaded.ok and not loaded.obstacle and time.monotonic() - begin < 60
+
+
+def test_packages_that_the_checkout_s_python_lacks_are_taken_from_ours(tmp_path: Path) -> None:
+    """An empty virtual environment loads Settings with an e-mail field all the same, and what it lacks is named."""
+    repository = make(tmp_path, f"{GOOD}MAIL=a@example.com\n", MAIL)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(repository / ".venv")], check=True)
+    loaded = load_settings(repository)
+    assert (loaded.ok, loaded.obstacle) == (True, "")
+    assert {"email_validator", "pydantic", "pydantic_settings"} <= {*loaded.borrowed}
+    assert load_settings(repository, python=sys.executable).borrowed == ()
+
+
+MAIL = """
+    from pydantic import EmailStr
+
+    class Settings(Settings):
+        MAIL: EmailStr
+
+    settings = Settings()
+"""
+
+
+def test_the_python_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes before the checkout's own; a name is looked up as a shell would; a wrong one is refused."""
+    repository = make(tmp_path, GOOD)
+    (repository / ".venv/bin").mkdir(parents=True)
+    (repository / ".venv/bin/python").write_text("no program\n")
+    assert load_settings(repository, python=find_program(sys.executable)).ok
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert find_program("python") == str(Path(sys.executable).with_name("python"))
+    assert find_program(" ") == ""
+    with pytest.raises(UsageError, match="python nowhere is no program: name an interpreter"):
+        find_program("nowhere")
+
+
+@pytest.mark.parametrize("config", ["app/core/config.py", "src/app/settings.py", "backend/app/config.py"])
+def test_settings_in_another_usual_place(tmp_path: Path, config: str) -> None:
+    """They are found, and loaded from the folder that the application is imported from."""
+    file = tmp_path / config
+    file.parent.mkdir(parents=True)
+    file.write_text(textwrap.dedent(CONFIG).replace("EXTRA", "ignore").replace("../.env", ".env"))
+    (tmp_path / "backend/app/core").mkdir(parents=True, exist_ok=True)
+    folder = import_folder(config)
+    (tmp_path / folder / ".env").write_text(GOOD)
+    assert read_settings(tmp_path).file.name == config and read_settings(tmp_path).folder == folder
+    loaded = load_settings(tmp_path, config=config)
+    assert (loaded.ok, loaded.obstacle, loaded.env_files) == (True, "", ((tmp_path / folder / ".env", True),))

@@ -1,0 +1,48 @@
+"""EventBridge: the task definitions that rules and schedules run on a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ScheduledTask:
+    """A task that EventBridge runs: the rule or schedule, such as "rule nightly", and its task definition's ARN.
+
+    The ARN may be that of a family, whose newest revision is run then.
+    """
+
+    origin: str
+    task_definition_arn: str
+
+
+def find_rule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
+    """What the rules of the default event bus run on a cluster.
+
+    See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html
+    """
+    pages = client.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster_arn)
+    rules = [name for page in pages for name in page["RuleNames"]]
+    return tuple(
+        ScheduledTask(f"rule {rule}", target["EcsParameters"]["TaskDefinitionArn"])
+        for rule in rules
+        for page in client.get_paginator("list_targets_by_rule").paginate(Rule=rule)
+        for target in page["Targets"]
+        if target["Arn"] == cluster_arn and "EcsParameters" in target
+    )
+
+
+def find_schedule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
+    """What the schedules of EventBridge Scheduler run on a cluster.
+
+    See https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html
+    """
+    pages = client.get_paginator("list_schedules").paginate()
+    summaries = [each for page in pages for each in page["Schedules"] if each["Target"]["Arn"] == cluster_arn]
+    found = []
+    for each in summaries:
+        target = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])["Target"]
+        if "EcsParameters" in target:
+            found.append(ScheduledTask(f"schedule {each['Name']}", target["EcsParameters"]["TaskDefinitionArn"]))
+    return tuple(found)

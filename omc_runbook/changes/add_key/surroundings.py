@@ -1,0 +1,200 @@
+"""What else a new key concerns: environments that share a module, what CI does on merge, other lists of variables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.secret.placeholders import placeholder
+from omc_runbook.checks import remedies
+from omc_runbook.model.environment import KNOWN, PRODUCTION, Environment
+from omc_runbook.model.findings import Remedy
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.variable_lists import ENV, entry_of
+from omc_runbook.repository.workflows import Command
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.initial_value import InitialValue, find_own
+from omc_runbook.terraform.roots import find_roots
+from omc_runbook.terraform.task_definitions import named_after
+from omc_runbook.textfile.file import Edit
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedEnvironment:
+    """An environment that was not asked for, whose next apply of Terraform uses an edited file."""
+
+    environment: str
+    folders: tuple[str, ...]
+    """Where Terraform is applied for it."""
+    files: tuple[str, ...]
+    """The edited files that it uses."""
+    secret: str
+    """The name of its secret; "" where that is not known."""
+    has_key: bool | None
+    """Whether its secret has the key; None where that could not be read."""
+    unread: str
+    """Why it could not be read, as a clause."""
+    remedy: Remedy
+    """add_key for this environment."""
+
+    @property
+    def consequence(self) -> str:
+        """What the next apply there would do."""
+        secret = self.secret or f"the secret of {self.environment}"
+        apply = "The next apply there registers a revision with the reference"
+        if self.has_key:
+            return f"{apply}, and {secret} has the key: new tasks get it."
+        if self.has_key is None:
+            return f"{apply}; whether {secret} has the key is unknown ({self.unread}). Without it no new task starts."
+        return f"{apply}, and {secret} does not have the key: no new task would start. Add the key there first."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherLocation:
+    """A place in a file that names variables or keys too, and is not edited: what to add by hand."""
+
+    file: str
+    line: int
+    reason: str
+    addition: str
+    """The entry to add; "" where its form is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What else in a checkout a new key concerns."""
+
+    shared: tuple[SharedEnvironment, ...] = ()
+    on_merge: tuple[tuple[Command, str], ...] = ()
+    """What a merge of the edits applies or deploys, each with what starts it."""
+    locations: tuple[OtherLocation, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    """A sentence on each workflow that could not be read."""
+
+    @property
+    def merge_sentences(self) -> tuple[str, ...]:
+        """What a merge of the edits applies or deploys, as far as the workflows could be read."""
+        steps = (
+            f"{step.location}: {trigger} runs {step.verb}{f' in {step.folder}' if step.folder else ''}."
+            for step, trigger in self.on_merge
+        )
+        return (*steps, *(f"{sentence} Whether it runs on a merge is unknown." for sentence in self.unreadable))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All of them, for a plan's text."""
+        return (
+            *(
+                f"{each.environment} is not changed, and shares {', '.join(each.files)}. {each.consequence}"
+                for each in self.shared
+            ),
+            *(f"Once merged: {sentence}" for sentence in self.merge_sentences),
+            *(f"By hand, {each.file}, line {each.line}: {each.addition or each.reason}" for each in self.locations),
+        )
+
+
+def find_surroundings(
+    snapshots: Mapping[str, Snapshot], checkout: Checkout, key: NewKey, edits: Sequence[Edit]
+) -> Surroundings:
+    """Find them for a plan; `snapshots` are those of the environments that it is for, the main one first."""
+    main = next(iter(snapshots.values()))
+    files = [edit.file.name for edit in edits]
+    return Surroundings(
+        shared=tuple(_shared(main, checkout, key, files, [*snapshots])),
+        on_merge=checkout.workflows.on_merge(files) if files else (),
+        locations=(*_initial_values(main, checkout, key), *_lists(checkout, key)),
+        unreadable=checkout.workflows.unreadable if files else (),
+    )
+
+
+def _shared(
+    main: Snapshot,
+    checkout: Checkout,
+    key: NewKey,
+    files: Sequence[str],
+    asked: Collection[str],
+) -> Iterator[SharedEnvironment]:
+    own = main.environment
+    known = {*KNOWN, own.name, *own.others}
+    users: dict[str, tuple[set[str], set[str]]] = {}
+    for file in files:
+        roots = find_roots(checkout.root, file) if file.endswith((".tf", ".tofu", ".tfvars")) else ()
+        names = {root: named_after(f"{root}/main.tf", known) for root in roots}
+        for root in roots:
+            # Folders beside one that is named after an environment are environments too.
+            label = root.rpartition("/")[2]
+            several = [label] if any(names.values()) else named_after(file, known) or known - {"local"}
+            for environment in names[root] or several:
+                folders, edited = users.setdefault(environment, (set(), set()))
+                folders.add(root)
+                edited.add(file)
+    for environment, (folders, edited) in sorted(users.items(), key=lambda item: (item[0] == PRODUCTION, item[0])):
+        if environment in asked:
+            continue
+        names_there, other = own.others.get(environment), main.other_keys.get(environment)
+        unread = "it is no environment of runbook.toml" if names_there is None else "it was not read"
+        has_key = None if other is None or other.unread else key.name in (other.names or ())
+        yield SharedEnvironment(
+            environment=environment,
+            folders=tuple(sorted(folders)),
+            files=tuple(sorted(edited)),
+            secret=names_there.secret if names_there else "",
+            has_key=has_key,
+            unread=other.unread.rstrip(".") if other and other.unread else unread,
+            remedy=_add_key(own, checkout, key, environment),
+        )
+
+
+def _add_key(own: Environment, checkout: Checkout, key: NewKey, environment: str) -> Remedy:
+    parameters = {
+        "repository": str(checkout.root),
+        "key": key.name,
+        "description": key.description,
+        "obtain_from": key.obtain_from,
+        "required": "true" if key.required else "",
+        "type": "" if key.type == "str" else key.type,
+        "containers": ",".join(key.containers),
+    }
+    remedy = remedies.by("add_key", own, Remedy(), **parameters)
+    return Remedy(runbook="add_key", parameters={**remedy.parameters, "environment": environment})
+
+
+def _initial_values(main: Snapshot, checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+    document = main.current.document if main.current else None
+    present = document.keys if document else main.environment.keys
+    entry = key.entry(main.environment.keys)
+    own = find_own(checkout.initial_values, present)
+    unclear = [value for value in checkout.initial_values if not value.keys]
+    for value in own or unclear[:1]:
+        if key.name not in value.keys:
+            yield OtherLocation(
+                file=value.file,
+                line=value.line,
+                reason=_why_initial(value, key.name),
+                addition=f'"{key.name}" = "{placeholder(key.name, entry)}"' if value.keys else "",
+            )
+
+
+def _why_initial(value: InitialValue, key: str) -> str:
+    if not value.keys:
+        return f"{value.address} takes the initial value of the secret from elsewhere: see that {key} is in it."
+    if value.is_protected:
+        return "A new environment's secret begins with these keys: without this one its tasks do not start."
+    return f"No ignore_changes protects {value.address}: the next apply removes {key} from the secret."
+
+
+def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+    secrets = {name for name in checkout.reads if is_secret(name)}
+    for variables in checkout.lists_with(secrets - {key.name}):
+        if key.name in variables.variables:
+            continue
+        who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
+        need = "the application refuses to start" if key.required else "the application there goes without it"
+        yield OtherLocation(
+            file=variables.file,
+            line=variables.line,
+            reason=f"{who} names the variables that the application gets: without this one {need}.",
+            addition=entry_of(variables, key.name),
+        )

@@ -1,0 +1,1 @@
+"""runbook.toml, made from the names that Terraform's files and AWS have."""

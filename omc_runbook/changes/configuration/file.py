@@ -1,0 +1,80 @@
+"""runbook.toml as it is and as it would be, and its writer: an existing file only with consent."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omc_runbook.changes import files
+from omc_runbook.changes.configuration import toml_text
+from omc_runbook.changes.configuration.names import EnvironmentNames
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.shell import command
+from omc_runbook.textfile.diff import unified_diff
+
+MODE = 0o644
+"""Of a new file, which has names alone."""
+FORMER = ".former"
+"""What the name of the former file ends with, which keeps its comments."""
+
+
+@dataclass(frozen=True)
+class ConfigurationPlan:
+    """What runbook.toml would become; `before` is None for a new file."""
+
+    path: Path
+    before: bytes | None = field(repr=False)
+    after: bytes = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file has these contents already."""
+        return self.before is not None and _contents(self.before) == _contents(self.after)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no file yet."""
+        return self.before is None
+
+    @property
+    def diff(self) -> str:
+        """The change as a unified diff."""
+        old = (self.before or b"").decode().splitlines(keepends=True)
+        return unified_diff(old, self.after.decode().splitlines(keepends=True), self.path.name, 3)
+
+
+def plan(path: Path, found: Sequence[EnvironmentNames]) -> ConfigurationPlan:
+    """Plan a runbook.toml with the names that were found, and with everything else that the file has.
+
+    Raises UsageError for a file that cannot be read or is not valid TOML.
+    """
+    before = files.read(path)
+    try:
+        table = _contents(before) if before is not None else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise UsageError(f"{path} is not valid TOML: correct it, or name another by -p runbook_toml PATH.") from None
+    merged, comments = toml_text.merge(table, found)
+    return ConfigurationPlan(path, before, toml_text.render(merged, comments).encode())
+
+
+def write(plan: ConfigurationPlan, has_consent: bool) -> None:
+    """Write the file; the former one is kept beside it.
+
+    Raises UsageError for an existing file without consent, and as `files.write` does.
+    """
+    if plan.before is not None:
+        if not has_consent:
+            raise UsageError(
+                f"{plan.path} exists and was not changed: add --yes to change it; the former one is kept as"
+                f" {command(plan.path.name + FORMER)}."
+            )
+        former = plan.path.with_name(plan.path.name + FORMER)
+        files.write(former, files.read(former), plan.before, None, MODE)
+    files.refuse_unwritable(plan.path)
+    files.write(plan.path, plan.before, plan.after, None, MODE if plan.is_new else None)
+
+
+def _contents(raw: bytes) -> dict[str, object]:
+    return tomllib.loads(raw.decode("utf-8"))

@@ -1,0 +1,289 @@
+"""The names of one environment, from Terraform's files and from AWS: where each comes from, or why it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.catalogue import Key, default_keys, variable_of
+from omc_runbook.model.environment_names import common_prefix, without_environment
+from omc_runbook.snapshot.discovery import Discovery
+from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredName
+
+FIELDS = (
+    *("region", "account_id", "secret", "cluster", "service"),
+    *("task_family", "execution_role", "task_role", "execution_policy"),
+)
+"""The names that are searched for, as runbook.toml calls them."""
+
+NEEDED = frozenset({"secret", "cluster", "service"})
+"""The names without which no runbook finds anything."""
+
+ACCEPTED_DAYS = 180
+"""For how long what Terraform's files mean is accepted."""
+
+State = Literal["exists", "does not exist", "not checked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundName:
+    """One name: its value, where it comes from in words, and whether AWS has it."""
+
+    field: str
+    value: str
+    sources: tuple[str, ...]
+    state: State = "not checked"
+
+
+@dataclass(frozen=True)
+class MissingName:
+    """A name that was not found, and why, in a sentence."""
+
+    field: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentNames:
+    """All that was found out about one environment."""
+
+    environment: str
+    project: str
+    prefix: str
+    names: tuple[FoundName, ...]
+    missing: tuple[MissingName, ...]
+    keys: Mapping[str, Key]
+    """Keys whose variable has another name, with what the catalogue knows of that variable."""
+    key_source: str
+    """Where these keys and variables were read."""
+    accepted: tuple[Accepted, ...]
+    remarks: tuple[str, ...]
+
+    def find(self, field: str) -> str:
+        """A name's value; "" where it was not found."""
+        return next((name.value for name in self.names if name.field == field), "")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether none of the names was found that a runbook cannot do without."""
+        return not any(self.find(field) for field in NEEDED)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a runbook would stumble over: a name that it needs and that is not known, or that AWS does not have."""
+        unknown = tuple(f"{each.field}: {each.why}" for each in self.missing if each.field in NEEDED)
+        absent = (each for each in self.names if each.field in NEEDED and each.state == "does not exist")
+        return (*unknown, *(f"{each.field}: {each.value} does not exist in AWS." for each in absent))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsAnswer:
+    """What AWS has for an environment, or why it was not asked."""
+
+    caller: Caller | None = None
+    discovery: Discovery | None = None
+    policy: str = ""
+    """The policy that lets the main service's execution role read secrets."""
+    why_not: str = ""
+
+
+def combine(
+    environment: str, declared: DeclaredEnvironment | None, aws: AwsAnswer, region: str, today: date
+) -> EnvironmentNames:
+    """Put together what Terraform's files and AWS say; where they differ, what runs in AWS counts.
+
+    `region` is the one in which AWS was asked.
+    """
+    found: list[FoundName] = []
+    missing: list[MissingName] = []
+    for field in FIELDS:
+        name = _decide(field, declared.names.get(field) if declared else None, aws, region)
+        if name:
+            found.append(name)
+        else:
+            missing.append(MissingName(field, _why(field, declared, aws)))
+    values = {name.field: name.value for name in found}
+    prefix = common_prefix(
+        [values.get(field, "") for field in ("cluster", "secret", "task_family", "execution_role") if values.get(field)]
+    )
+    project = declared.names["project"].value if declared and "project" in declared.names else prefix
+    return EnvironmentNames(
+        environment=environment,
+        project=without_environment(project),
+        prefix=prefix,
+        names=tuple(found),
+        missing=tuple(missing),
+        keys=_keys(declared, aws.discovery),
+        key_source=_key_source(declared, aws.discovery),
+        accepted=tuple(_accepted(declared, today)) if declared else (),
+        remarks=tuple(_remarks(declared, aws)),
+    )
+
+
+def _decide(field: str, declared: DeclaredName | None, aws: AwsAnswer, region: str) -> FoundName | None:
+    running, how = _in_aws(field, aws, region)
+    from_files = tuple(filter(None, (_listed(declared.sources), declared.note))) if declared else ()
+    if declared and (not running or running == declared.value):
+        sources = (*from_files, *((how,) if running else ()))
+        state = "exists" if running else _state(field, declared.value, aws)
+        return FoundName(field=field, value=declared.value, sources=sources, state=state)
+    if declared and _state(field, declared.value, aws) == "exists" and not _is_running_truth(field, aws):
+        return FoundName(field=field, value=declared.value, sources=from_files, state="exists")
+    if running:
+        other = f"Terraform's files have {declared.value} ({_listed(declared.sources)})." if declared else ""
+        return FoundName(field=field, value=running, sources=tuple(filter(None, (how, other))), state="exists")
+    return None
+
+
+def _in_aws(field: str, aws: AwsAnswer, region: str) -> tuple[str, str]:
+    """A name as AWS has it, and how that was found; two empty texts for none."""
+    found, caller = aws.discovery, aws.caller
+    if found is None or not (found.cluster or found.secret):
+        return "", ""
+    main = found.main
+    definition = main.definition if main else None
+    users = ", ".join(service.name for service in found.consumers)
+    by_tags = "AWS: by its name or its tags"
+    if field == "region":
+        return region, "AWS: the environment's resources are there"
+    if field == "account_id":
+        return (caller.account, "AWS: GetCallerIdentity") if caller else ("", "")
+    if field == "secret":
+        return found.secret, f"AWS: {users} refer{'s' if ', ' not in users else ''} to it" if users else by_tags
+    if field == "cluster":
+        return found.cluster, f"AWS: {main.name} is in it" if main else by_tags
+    if main and field == "service":
+        return main.name, "AWS: it gets most of the secret's variables" if found.consumers else by_tags
+    if definition:
+        values = _of_definition(definition)
+        if values.get(field):
+            return values[field], f"AWS: {definition.label} of {main.name if main else ''} has it"
+    if field == "execution_policy" and aws.policy:
+        return aws.policy, "AWS: it lets the execution role read the secret"
+    return "", ""
+
+
+def _of_definition(definition: TaskDefinition) -> dict[str, str]:
+    return {
+        "task_family": definition.family,
+        "execution_role": iam.role_name(definition.execution_role_arn),
+        "task_role": iam.role_name(definition.task_role_arn),
+    }
+
+
+def _state(field: str, value: str, aws: AwsAnswer) -> State:
+    """Whether AWS has a name, as far as the lists tell."""
+    found = aws.discovery
+    if found is None or found.unread:
+        return "not checked"
+    known = {
+        "cluster": {cluster.name for cluster in found.clusters},
+        "service": {service.name for service in found.services},
+        "secret": {secret.name for secret in found.secrets},
+    }
+    if field not in known or found.not_searched:
+        return "not checked"
+    return "exists" if value in known[field] else "does not exist"
+
+
+def _is_running_truth(field: str, aws: AwsAnswer) -> bool:
+    """Whether AWS's answer comes from what services refer to, and not from a name alone."""
+    return bool(aws.discovery and aws.discovery.consumers) and field not in ("region", "service")
+
+
+def _why(field: str, declared: DeclaredEnvironment | None, aws: AwsAnswer) -> str:
+    if field == "account_id":
+        return aws.why_not or "Neither Terraform's files nor what runs in AWS shows that it is this account."
+    reasons = [declared.reasons[field]] if declared and field in declared.reasons else []
+    if declared is None:
+        reasons.append("No Terraform files of this environment were read.")
+    reasons.append(aws.why_not or _why_not_in_aws(field, aws))
+    return " ".join(filter(None, reasons))
+
+
+def _why_not_in_aws(field: str, aws: AwsAnswer) -> str:
+    found = aws.discovery
+    if found is None:
+        return ""
+    if found.unread:
+        return found.unread[0].sentence
+    if not found.own_services:
+        return f"No service, cluster or secret in AWS has {found.environment} in its name or tags."
+    if field in ("execution_role", "task_role"):
+        return f"The task definition of {found.main.name if found.main else 'the service'} in AWS has none."
+    if field == "execution_policy":
+        return "No policy of the execution role in AWS names secretsmanager:GetSecretValue."
+    return "AWS shows none that is certain."
+
+
+def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict[str, Key]:
+    """Keys with a variable of another name; one that stands for a catalogue's key takes over what is known of that."""
+    renamed = {**(declared.renamed if declared else {}), **(found.renamed if found else {})}
+    known = default_keys()
+    by_variable = {variable_of(name, known): key for name, key in known.items()}
+    empty = Key()
+    return {
+        key: by_variable.get(variable, empty).model_copy(update={"variable": variable})
+        for key, variable in renamed.items()
+        if key not in known
+    }
+
+
+def _key_source(declared: DeclaredEnvironment | None, found: Discovery | None) -> str:
+    """The task definitions in AWS, else Terraform's."""
+    labels = [each.definition.label for each in found.consumers if each.definition] if found else []
+    if labels:
+        return f"AWS: secrets[] of {', '.join(labels)}"
+    names = ", ".join(service.name for service in declared.consumers) if declared else ""
+    return f"Terraform's task definitions of {names}" if names else ""
+
+
+def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
+    """What Terraform's files mean, and a check would report."""
+    until = today + timedelta(days=ACCEPTED_DAYS)
+    main = declared.find(declared.names["service"].value) if "service" in declared.names else None
+    judged = {service.name for service in declared.consumers} | ({main.name} if main else set())
+    for service in declared.services:
+        if service.name in judged and service.desired == 0:
+            reason = f"Terraform sets desired_count = 0 ({service.desired_source})"
+            yield Accepted(
+                check="desired-zero", subject=service.name, reason=reason, until=until, environment=declared.environment
+            )
+    # A container that could not be read may get any key.
+    if not all(service.is_whole for service in declared.services):
+        return
+    given = {variable.key for service in declared.services for variable in service.variables}
+    plain = {name for service in declared.services for name in service.plain}
+    for key, source in declared.keys.items():
+        if key not in given | plain:
+            reason = f"Terraform creates it and gives it to no container ({source})"
+            yield Accepted(
+                check="key-unreferenced", subject=key, reason=reason, until=until, environment=declared.environment
+            )
+
+
+def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[str]:
+    if declared:
+        below = f" below {declared.base}" if declared.base not in ("", ".") else ""
+        yield f"Terraform's files{below}: {', '.join(declared.folders)}."
+        yield from declared.assumptions
+    if aws.why_not:
+        yield aws.why_not
+    elif aws.discovery:
+        found = aws.discovery
+        counts = {"cluster": len(found.clusters), "service": len(found.services), "secret": len(found.secrets)}
+        listed = ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items())
+        yield f"AWS has {listed}; no secret's value was read."
+        yield from (failure.sentence for failure in found.unread)
+
+
+def _listed(sources: tuple[str, ...]) -> str:
+    """The first positions of a name's parts: where it is put together, and the last, which its variables have."""
+    shown = sources if len(sources) <= 3 else (sources[0], *sources[-2:])
+    return ", ".join(shown)

@@ -1,0 +1,122 @@
+"""Whether services can be redeployed at all: what to know before anything is written, and what forbids it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.ecs import Service
+from omc_runbook.checks import startup
+from omc_runbook.checks.stopped_tasks import Stop, of_kind
+from omc_runbook.messages.phrases import Kind
+from omc_runbook.messages.reasons import is_unreached
+from omc_runbook.model.errors import UsageError
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
+
+CERTAIN: frozenset[Kind] = frozenset({"image", "start", "log", "volume"})
+"""What stops every new task before any value matters."""
+
+_LACKING = re.compile(r"slim|alpine|distroless|chainguard")
+"""Images that come without curl."""
+_MOVING = re.compile(r"(latest|stable|edge|main|master|dev|develop|staging|production|prod)\Z", re.IGNORECASE)
+
+
+def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
+    """Sentences about how ECS deploys these services, and what could make new tasks fail whatever their values are."""
+    deployable = [service for service in services if service.controller == "ECS" and service.desired]
+    for service in deployable:
+        if service.configuration.sentence:
+            yield f"{service.name} deploys {service.configuration.sentence}"
+        if service.rolled_back or (service.primary and service.primary.rollout == "FAILED"):
+            label = service.task_definition_arn.rpartition("/")[2]
+            yield f"{service.name}: its last deployment failed (see the findings); new tasks run {label}, in force now."
+        if service.desired == 1 and service.minimum_healthy_percent == 0 and not service.configuration.overlaps:
+            yield f"{service.name}: minimumHealthyPercent 0 lets ECS stop its only task before the new one runs."
+    unguarded = [service.name for service in deployable if _lacks_breaker(service)]
+    if unguarded:
+        yield (
+            f"{', '.join(unguarded)}: without a deployment circuit breaker, only this run ends a deployment whose tasks"
+            " fail."
+        )
+    lone = [
+        f"{task.id[:8]} ({task.task_definition_arn.rpartition('/')[2]})" for task in snapshot.lone_tasks if deployable
+    ]
+    if lone:
+        yield f"Tasks outside the services keep the old values until they end: {', '.join(lone)}. Run them again."
+    moving = {
+        f"{service.name} ({container.image.rpartition('/')[2]})": None
+        for service in deployable
+        for container in _containers(snapshot, service)
+        if moves(container.image)
+    }
+    if moving:
+        yield (
+            f"Image tags that move: {', '.join(moving)}. New tasks may get another image than the running ones have,"
+            " and fail for that."
+        )
+
+
+def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]:
+    """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now."""
+    reasons = (
+        (service.name, _certainty(snapshot, stops[0]))
+        for service, stops in of_kind(snapshot, (*CERTAIN, "exit", "health-check"))
+        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
+    )
+    return tuple(
+        f"New tasks of {name} would fail whatever their values are: {reason}" for name, reason in reasons if reason
+    )
+
+
+def is_underway(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a deployment that began with the current values goes on, so that another one would only disturb it."""
+    underway, primary, since = service.underway, service.primary, freshness.current_since(snapshot)
+    if underway is None or primary is None or since is None or underway.deployment_id != primary.id:
+        return False
+    new = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
+    return primary.created >= since[1] and all(freshness.of(snapshot, task) == "fresh" for task in new)
+
+
+def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:
+    """Raise UsageError where tasks with the old password would outlive it in the database."""
+    overlapping = [service for service in services if service.configuration.overlaps]
+    if overlapping:
+        names = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
+        raise UsageError(
+            f"{key} has one role in the database, which has one password at a time, and tasks with the old one would"
+            f" still serve. {names} Let two roles take turns: have the login's name in the secret too, as {login}, and"
+            " an administrator's URL in database_url_from. Or set the strategy ROLLING without pauses, rotate, and set"
+            " it back. Nothing was written."
+        )
+
+
+def moves(image: str) -> bool:
+    """Whether an image's tag names another image from time to time: none, or one without a version."""
+    name = image.rpartition("/")[2]
+    return bool(image) and "@" not in image and bool(_MOVING.match(name.partition(":")[2] or "latest"))
+
+
+def _certainty(snapshot: Snapshot, stop: Stop) -> str:
+    """Why a task stopped, where no value can be the reason; "" where one can."""
+    if is_unreached(stop.reason):
+        return ""
+    codes = {container.exit_code for container in stop.task.containers}
+    if stop.kind in CERTAIN or (stop.kind == "exit" and codes & startup.NO_COMMAND):
+        return stop.sentence
+    for container in _containers(snapshot, stop.service) if stop.kind == "health-check" else ():
+        program = container.health_program
+        if program == "curl" and _LACKING.search(container.image):
+            image = container.image.rpartition("/")[2]
+            return f"the health check's program {program} is not in the image {image} (exit code 127). {stop.sentence}"
+    return ""
+
+
+def _containers(snapshot: Snapshot, service: Service) -> tuple[Container, ...]:
+    definition = snapshot.definition(service.task_definition_arn)
+    return definition.containers if definition else ()
+
+
+def _lacks_breaker(service: Service) -> bool:
+    return service.configuration.strategy == "ROLLING" and not service.configuration.breaker.enabled

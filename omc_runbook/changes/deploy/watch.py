@@ -1,0 +1,284 @@
+"""Watches roll-outs until ECS shows success or failure, or that a person has to act."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal, TypeVar
+
+from omc_runbook.aws import deployments, ecs
+from omc_runbook.aws.deployments import ServiceDeployment, in_words
+from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.changes.deploy.rollout import (
+    PARALLEL,
+    Clock,
+    Rollout,
+    Show,
+    confirm_return,
+    judge,
+    own_service_deployment,
+    runs_only_ours,
+)
+from omc_runbook.model.errors import CouldNotLook
+
+T = TypeVar("T")
+_Asked = list[tuple[Sequence[str], "Future[tuple[ServiceDeployment, ...] | ReadFailure | None]"]]
+"""Names of services, and the answer about their service deployments."""
+
+INTERVAL = 0.5
+"""Seconds between two reads, of four calls each."""
+SLOW_INTERVAL = 5.0
+"""Seconds between two reads after TIMEOUT: deployments that bake last for hours."""
+TIMEOUT = 900.0
+"""Seconds, and the bake time, after which an unfinished roll-out counts as failed, unless it goes well."""
+PAUSE_PATIENCE = 120.0
+"""Seconds to wait for a person who continues a paused deployment."""
+UNANSWERED_SECONDS = 60.0
+"""Seconds without an answer from AWS (throttling, no network) after which the watch ends with an error."""
+
+
+def watch(
+    clients: Clients,
+    cluster: str,
+    rollouts: Sequence[Rollout],
+    show: Show,
+    clock: Clock = time,
+    to_the_end: bool = False,
+) -> tuple[Rollout, ...]:
+    """Watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
+
+    Done means that our deployment is PRIMARY and COMPLETED on the expected revision, all desired tasks run, and no task
+    of another deployment runs, so that each has read the secret after the change. A task that stops with a failure
+    makes its roll-out failed. The state comes from the service deployment where ECS tells of it, and otherwise from the
+    rolloutState that rolling updates have. Raises CouldNotLook where AWS denies another call or does not answer for
+    UNANSWERED_SECONDS.
+    """
+    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until_over()
+
+
+class _Watch:
+    """A watch of roll-outs, with the events shown so far."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        cluster: str,
+        rollouts: tuple[Rollout, ...],
+        show: Show,
+        clock: Clock,
+        to_the_end: bool,
+    ) -> None:
+        self._client, self._cluster = clients("ecs"), cluster
+        self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
+        self._stopped: dict[str, Task] = {}
+        self._services: dict[str, Service] = {}
+        self._shown_events: set[tuple[str, str]] = set()
+        self._arns: dict[str, str] = {}
+        self._unread: dict[str, str] = {}
+        self._paused_since: dict[str, float] = {}
+        # Within one read, one call may succeed while another keeps failing.
+        self._start = self._last_answer = clock.monotonic()
+        self._lacks_answer = False
+
+    def until_over(self) -> tuple[Rollout, ...]:
+        with ThreadPoolExecutor(PARALLEL, "watch") as pool:
+            while not self._is_over():
+                self._look(pool)
+                if not self._is_over():
+                    self._give_up()
+                    is_long = self._clock.monotonic() - self._start > TIMEOUT
+                    self._clock.sleep(SLOW_INTERVAL if is_long else INTERVAL)
+        return self._rollouts
+
+    def _is_over(self) -> bool:
+        failed = any(rollout.has_failed for rollout in self._rollouts)
+        is_over = all(rollout.is_over or self._waits_in_vain(rollout) for rollout in self._rollouts)
+        return is_over or (failed and not self._to_the_end)
+
+    def _waits_in_vain(self, rollout: Rollout) -> bool:
+        """Whether it has waited for a person for long enough."""
+        since = self._paused_since.get(rollout.service)
+        return since is not None and self._clock.monotonic() - since > PAUSE_PATIENCE
+
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        self._lacks_answer = False
+        followed = [rollout for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
+        batches = [*ecs.batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
+        stopped = pool.submit(self._read_tasks, "STOPPED")
+        own = self._ask_service_deployments(pool, followed)
+        answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
+        found = self._keep_service_deployments(own)
+        services = {
+            service.name: service.with_service_deployments([each for each in [found.get(service.name)] if each])
+            for _, answer in answers
+            for service in answer or ()
+        }
+        self._services |= services
+        # A service that an answer lacks is gone; without an answer its state is unknown.
+        answered_services = {name for batch, answer in answers if answer is not None for name in batch}
+        self._stopped |= {task.arn: task for task in stopped.result() or ()}
+        lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
+        before = self._rollouts
+        self._rollouts = self._confirm_done(
+            [
+                judge(each, services.get(each.service), [*self._stopped.values()], self._unread.get(each.service, ""))
+                if each.service in answered_services
+                else each
+                for each in self._rollouts
+            ]
+        )
+        self._time_pauses()
+        lines += self._stages(before)
+        self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
+        self._show(self._rollouts, lines)
+
+    def _time_pauses(self) -> None:
+        now = self._clock.monotonic()
+        paused = [rollout.service for rollout in self._rollouts if rollout.state == "paused"]
+        self._paused_since = {name: self._paused_since.get(name, now) for name in paused}
+
+    def _read_services(self, names: Sequence[str]) -> tuple[Service, ...] | None:
+        read = partial(ecs.describe_services, self._client, self._cluster, names)
+        return self._read(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
+
+    def _ask_service_deployments(self, pool: ThreadPoolExecutor, rollouts: Sequence[Rollout]) -> _Asked:
+        """Ask for the service deployment of each roll-out: in a list until its ARN is known, then by that."""
+        unread = [each for each in rollouts if each.began and each.service not in self._unread]
+        names = [each.service for each in unread if each.service in self._arns]
+        lists = [([each.service], pool.submit(self._list, each)) for each in unread if each.service not in self._arns]
+        return lists + [
+            (batch, pool.submit(self._describe, [self._arns[name] for name in batch]))
+            for batch in ecs.batches(names, deployments.DESCRIBED_A_CALL)
+        ]
+
+    def _keep_service_deployments(self, asked: _Asked) -> dict[str, ServiceDeployment]:
+        """The service deployments that ECS told of, by service; where it refuses, the reason is kept."""
+        ids = {rollout.deployment_id: rollout.service for rollout in self._rollouts}
+        found: dict[str, ServiceDeployment] = {}
+        for names, future in asked:
+            answer = future.result()
+            if isinstance(answer, ReadFailure):
+                self._unread |= dict.fromkeys(names, answer.sentence)
+                continue
+            found |= {ids[each.deployment_id]: each for each in answer or () if each.deployment_id in ids}
+        self._arns |= {name: each.arn for name, each in found.items()}
+        return found
+
+    def _list(self, rollout: Rollout) -> tuple[ServiceDeployment, ...] | ReadFailure | None:
+        assert rollout.began, "asked only for deployments that have begun"
+        since, name = rollout.began, rollout.service
+        return self._ask(
+            f"the service deployments of {name}",
+            "ecs:ListServiceDeployments",
+            lambda: deployments.list_service_deployments(self._client, self._cluster, name, since),
+        )
+
+    def _describe(self, arns: Sequence[str]) -> tuple[ServiceDeployment, ...] | ReadFailure | None:
+        return self._ask(
+            "the service deployments of this run",
+            "ecs:DescribeServiceDeployments",
+            lambda: deployments.describe_service_deployments(self._client, arns),
+        )
+
+    def _read_tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...] | None:
+        return self._read(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))
+
+    def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
+        """Tasks with a desired status; of stopped ones only those without a known stoppedReason."""
+        arns = ecs.list_task_arns(self._client, self._cluster, status)
+        known_arns = {arn for arn, task in self._stopped.items() if task.stopped_reason}
+        arns_to_read = [arn for arn in arns if status == "RUNNING" or arn not in known_arns]
+        return tuple(
+            task
+            for batch in ecs.batches(arns_to_read, ecs.TASKS_A_CALL)
+            for task in ecs.describe_tasks(self._client, self._cluster, batch)
+        )
+
+    def _confirm_done(self, rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+        """Confirm a roll-out as done only when no task of another deployment runs in its service."""
+        done_before = {rollout.service for rollout in self._rollouts if rollout.state == "done"}
+        newly_done = [each.service for each in rollouts if each.state == "done" and each.service not in done_before]
+        running = self._read_tasks("RUNNING") if newly_done else ()
+
+        def confirm(rollout: Rollout) -> Rollout:
+            if rollout.undoes:
+                return confirm_return(rollout, self._services.get(rollout.service), running)
+            return rollout if runs_only_ours(rollout, running) else replace(rollout, state="rolling")
+
+        return tuple(confirm(each) if each.service in newly_done else each for each in rollouts)
+
+    def _read(self, what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
+        """Read; None without an answer, so that a watch survives a short failure; CouldNotLook where it is denied."""
+        answer = self._ask(what, permission, call, is_needed=True)
+        if isinstance(answer, ReadFailure):
+            raise CouldNotLook(answer.sentence)
+        return answer
+
+    def _ask(
+        self, what: str, permission: str, call: Callable[[], tuple[T, ...]], is_needed: bool = False
+    ) -> tuple[T, ...] | ReadFailure | None:
+        """Read; a ReadFailure where AWS refuses, None without an answer, CouldNotLook after a long time without one."""
+        try:
+            answer = look(what, permission, call)
+        except CouldNotLook as error:
+            reason = str(error)
+        else:
+            if not isinstance(answer, ReadFailure):
+                return answer
+            # An endpoint may lack a call that is not needed; one that is needed fails for a while at most.
+            if answer.kind == "denied" or (answer.kind == "failed" and not is_needed):
+                return answer
+            reason = answer.sentence
+        self._lacks_answer = True
+        if self._clock.monotonic() - self._last_answer > UNANSWERED_SECONDS:
+            raise CouldNotLook(reason)
+        return None
+
+    def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
+        """The service events not shown yet, oldest first."""
+        for event in reversed(service.events if service and rollout.began else ()):
+            event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
+            if rollout.began and event.time >= rollout.began and event_key not in self._shown_events:
+                self._shown_events.add(event_key)
+                message = event.message.removeprefix(f"(service {rollout.service})").strip()
+                yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
+
+    def _stages(self, before: Sequence[Rollout]) -> list[str]:
+        """A line for each roll-out that has come to another stage, or waits for a person."""
+        return [
+            f"{datetime.now(UTC):%H:%M:%S} {now.service}: {now.progress}. {now.reason}".rstrip()
+            for former, now in zip(before, self._rollouts, strict=True)
+            if now.progress
+            and (former.progress != now.progress or (now.state == "paused") > (former.state == "paused"))
+        ]
+
+    def _give_up(self) -> None:
+        """End roll-outs that have lasted too long: as failed, or as unknown where nothing is wrong with them."""
+        lasted = self._clock.monotonic() - self._start
+        rollouts = tuple(
+            self._given_up(rollout)
+            if rollout.state in ("waiting", "rolling") and lasted > TIMEOUT + rollout.bake.total_seconds()
+            else rollout
+            for rollout in self._rollouts
+        )
+        if rollouts != self._rollouts:
+            self._rollouts = rollouts
+            self._show(self._rollouts, ())
+
+    def _given_up(self, rollout: Rollout) -> Rollout:
+        service = self._services.get(rollout.service)
+        own = own_service_deployment(rollout, service) if service else None
+        patience = in_words(timedelta(seconds=TIMEOUT) + rollout.bake)
+        if own and own.is_well:
+            reason = (
+                f"After {patience} it still goes on ({own.progress}); no task of it has failed, so nothing was taken"
+                " back: run again to verify it."
+            )
+            return replace(rollout, state="unknown", reason=reason)
+        reason = f"It neither completed nor failed within {patience}: see its events in the console."
+        return replace(rollout, state="failed", reason=reason)

@@ -1,0 +1,47 @@
+"""Keys that encrypt data: whether a new value still reads what the former one encrypted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from omc_runbook.masking.document import Member
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import PLACEHOLDER, Key, effect_of
+
+SEPARATORS = re.compile(r"[\s,;\[\]\"']+")
+"""What stands between and around the keys of a list, as MultiFernet takes one."""
+
+BLOCK = re.compile(r"-----BEGIN ")
+"""The beginning of a PEM block, which is one key of several words."""
+
+WAY = (
+    "Where the application reads a list (MultiFernet), take the new value with the former one after it, separated by a"
+    " comma, from file:PATH; remove the former one once the data is encrypted again."
+)
+
+
+def encrypts(keys: Mapping[str, Key], name: str) -> bool:
+    """Whether data is encrypted with a key."""
+    return effect_of(name, keys) == "encrypts-data"
+
+
+def loss(keys: Mapping[str, Key], name: str, former: Member | None, new: Masked) -> str:
+    """What becomes unreadable with a new value of a key, as the end of a sentence; "" where nothing does."""
+    return _loss(former.injected, new) if former and encrypts(keys, name) else ""
+
+
+def _loss(former: Masked, new: Masked) -> str:
+    if former.is_empty or former.matches(PLACEHOLDER):
+        return ""
+    before, after = _keys(former), _keys(new)
+    if before and before[0] not in after:
+        return "what was encrypted with the present value"
+    return "what only the values that it no longer has can decrypt" if {*before} - {*after} else ""
+
+
+def _keys(value: Masked) -> list[str]:
+    """The keys of a value, the one that encrypts first."""
+    text = reveal(value)
+    blocks = [f"-----BEGIN {block.strip()}" for block in BLOCK.split(text)[1:]]
+    return blocks or [key for key in SEPARATORS.split(text) if key]

@@ -1,0 +1,60 @@
+"""What the account has where a configured name does not exist, and how to take it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omc_runbook.checks import remedies
+from omc_runbook.model.environment import Names
+from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.discovery import Discovery
+from omc_runbook.snapshot.state import Snapshot
+
+
+def found_instead(snapshot: Snapshot) -> tuple[str, ...]:
+    """What was found for the environment under other names, in sentences."""
+    found, names = snapshot.discovery, snapshot.environment.names
+    return tuple(_sentences(found, names, snapshot.secret_name)) if found else ()
+
+
+def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
+    services = [service.name for service in found.own_services if service.cluster == found.cluster]
+    if found.cluster and (found.cluster != names.cluster or names.service not in services):
+        yield f"Found instead: cluster {found.cluster} with the services {', '.join(services) or 'none'}."
+    if found.secret and found.secret != secret:
+        users = [service.name for service in found.consumers]
+        verb = "refer" if len(users) > 1 else "refers"
+        use = f", to which {', '.join(users)} {verb}" if users else ""
+        yield f"Found instead: secret {found.secret}{use}."
+    if found.not_searched:
+        yield f"{len(found.not_searched)} of {len(found.clusters)} clusters were not searched."
+    yield from (failure.sentence for failure in found.unread)
+
+
+def find_names(snapshot: Snapshot) -> Remedy | None:
+    """The command that writes the names that were found to runbook.toml; None where nothing was found."""
+    found = snapshot.discovery
+    return remedies.find_names(snapshot.environment) if found and (found.secret or found.cluster) else None
+
+
+def secret_in_use(snapshot: Snapshot) -> str:
+    """Another secret to which the environment's services refer instead of the guide's; "" for none.
+
+    Where a service refers to the configured one, or somebody chose its name, that is what is missing.
+    """
+    found = snapshot.discovery
+    if "secret" in snapshot.environment.chosen:
+        return ""
+    if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
+        return ""
+    is_awaited = any(snapshot.secret_name in service.keys_by_secret for service in found.own_services)
+    return "" if is_awaited else found.secret
+
+
+def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:
+    """Services of other clusters that refer to the secret, as "SERVICE of cluster NAME", where ours is missing."""
+    found = snapshot.discovery
+    if found is None or snapshot.service_names is not None:
+        return ()
+    users = (each for each in found.services if snapshot.secret_name in each.keys_by_secret)
+    return tuple(f"{each.name} of cluster {each.cluster}" for each in users)

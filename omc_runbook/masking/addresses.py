@@ -1,0 +1,115 @@
+"""Addresses with a login in them, such as DATABASE_URL: what in them is broken, and whose password they have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
+from omc_runbook.model.placeholders import is_made_of_placeholder_words
+
+_NAME = re.compile(r"(?:\A|_)(?:URL|URI|DSN|ADDRESS|BROKER|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?s)\A(?:jdbc:)?(?P<scheme>[A-Za-z][\w+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)\Z")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_TWICE = re.compile(r"(?i)%25(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])")
+_RAW_RESERVED = re.compile(r"[^\w.~%-]", re.ASCII)
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
+_STORES = re.compile(
+    r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|redis|rediss|valkey|amqps?|cockroachdb)(?:\+\w+)?\Z"
+)
+_UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>")
+_HIDDEN = re.compile(r"[*•.…x]{3,}")
+_LARGEST_PORT = 65535
+
+
+@dataclass(frozen=True)
+class AddressProblem:
+    """What is wrong with an address: the check that finds it, and the end of a sentence that begins with its key."""
+
+    check: Literal["wrong-form", "bad-copy", "placeholder"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AddressLogin:
+    """The login in an address."""
+
+    scheme: str
+    user: str
+    password: Masked
+    host: str
+
+
+def is_address(name: str, key: Key | None) -> bool:
+    """Whether a key's value is an address, by the catalogue or by its name."""
+    return (key is not None and key.form in ("url", "dsn")) or _NAME.search(name) is not None
+
+
+def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
+    """What is wrong with the login, the host or the port of an address; None where nothing is, or it is no address."""
+    if not is_address(name, key):
+        return None
+    # A list of addresses, as CORS origins are.
+    for part in re.split(r",\s*(?=[A-Za-z][\w+.-]*://)", text):
+        if (match := _ADDRESS.search(part)) and (problem := _problem(match)):
+            return problem
+    return None
+
+
+def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
+    """The login in an address; None where it has no password, is broken, or is no address."""
+    text = reveal(value)
+    match = _ADDRESS.search(text) if is_address(name, key) else None
+    if not match or _problem(match) or "@" not in match["authority"]:
+        return None
+    userinfo, _, host = match["authority"].rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    if not colon or not password:
+        return None
+    return AddressLogin(match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host.partition(":")[0])
+
+
+def is_store(scheme: str) -> bool:
+    """Whether a scheme is that of a database, a cache or a queue."""
+    return _STORES.search(scheme) is not None
+
+
+def _problem(match: re.Match[str]) -> AddressProblem | None:
+    scheme, authority, rest = match["scheme"], match["authority"], match["rest"]
+    userinfo, at, hosts = authority.rpartition("@")
+    password = userinfo.partition(":")[2]
+    if _UNFILLED.search(authority):
+        return AddressProblem("placeholder", "has a part that is a placeholder, not a value")
+    if "(" in hosts:
+        # MySQL's Go driver writes tcp(host:port).
+        return None
+    if is_store(scheme) and not at and "@" in rest:
+        return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
+    if "@" in userinfo:
+        return AddressProblem("wrong-form", "has an unescaped @ in its password: write %40")
+    if re.search(r"[\[\]\s]", userinfo):
+        return AddressProblem("wrong-form", "has an unescaped bracket or white space in its login: escape it with %")
+    if _BARE_PERCENT.search(userinfo):
+        return AddressProblem("wrong-form", "has an unescaped % in its password: write %25")
+    if _HIDDEN.fullmatch(password):
+        return AddressProblem("bad-copy", "is a masked copy: its password is hidden")
+    if password and _is_placeholder(unquote(password)):
+        return AddressProblem("placeholder", "has a placeholder as its password")
+    if _TWICE.search(password) and not _RAW_RESERVED.search(password) and not _RAW_RESERVED.search(unquote(password)):
+        return AddressProblem("bad-copy", "is URL-escaped twice")
+    if scheme.lower() in ("http", "https") and (not hosts or rest.startswith("//")):
+        return AddressProblem("wrong-form", "names no host after its scheme")
+    for host in hosts.split(","):
+        parts = _HOST.fullmatch(host)
+        if parts is None or int(parts["port"] or 0) > _LARGEST_PORT:
+            return AddressProblem("wrong-form", "has a port that is no number, or an unescaped character in its login")
+    return None
+
+
+def _is_placeholder(password: str) -> bool:
+    words = password.casefold() in ("password", "passwd", "pass", "pwd", "secret")
+    known = PLACEHOLDER.search(password) or TEMPLATE_DEFAULT.search(password)
+    return words or bool(known) or is_made_of_placeholder_words(password, "")

@@ -1,0 +1,212 @@
+"""What is wrong with a value, judged where the value is and told without it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from omc_runbook.masking import addresses
+from omc_runbook.masking.strength import is_guessable_signing_key
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import (
+    EDGE_SPACE,
+    FORMS,
+    PLACEHOLDER,
+    SEVERAL_LINES,
+    TEMPLATE_DEFAULT,
+    URL_BREAKERS,
+    Form,
+    Key,
+)
+from omc_runbook.model.placeholders import is_made_of_placeholder_words
+from omc_runbook.model.secretive import is_issued, is_secret
+
+CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]
+
+_NOT_OF: dict[Form, str] = {
+    "email": "is not an e-mail address",
+    "host": "is not a host name",
+    "url": "is not a URL",
+    "dsn": "is not a URL",
+    "number": "is not a number",
+}
+_STRICT_FORMS = frozenset({"email", "url", "dsn", "number"})
+"""Forms that the application validates when it starts."""
+
+_DAMAGED = re.compile(r"[\ufffd\ud800-\udfff]")
+"""A character that was decoded wrongly: its replacement, or half of a surrogate pair."""
+_INVISIBLE = re.compile(
+    r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xa0\xad\u061c\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2064"
+    r"\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]"
+    # These two join letters of other scripts, and emoji.
+    r"|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+# Of a value with more punctuation inside, the quotes may be two characters of a random password.
+_QUOTED = re.compile(
+    r"""(?x) \A (?: "[\w.\-+=/@:]+" | '[\w.\-+=/@:]+' | `[\w.\-+=/@:]+` | \\"[^"]+\\" | \\'[^']+\\'
+    | "\w[\w+.-]*://[^"]+" | '\w[\w+.-]*://[^']+' | “[^”]+” | ‘[^’]+’ | „[^“”]+[“”] | «[^»]+» ) [,;]? \Z""",
+    re.ASCII,
+)
+_ASSIGNED = re.compile(
+    r"""(?x) \A (?:export\s+|set\s+)? ["']? [A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET|PASSWORD|DSN|URL) ["']?
+    \s* (?: =(?!=) | :\s ) \s* \S"""
+)
+_SCHEME = re.compile(r"(?i)\A(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]+\S{12,}\Z")
+_LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}["'`,;]+)\Z""", re.ASCII)
+_HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
+_RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
+_QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?:[A-Z0-9_.~-]|{_RESERVED})*\Z")
+_AS_ISSUED = re.compile(r"\AA{10}")
+"""The beginning of X's bearer tokens, which are issued with escapes."""
+_HIDDEN = re.compile(r"\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\]")
+_REFERENCE = re.compile(
+    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm)://\S|\A\{\{resolve:"
+    r"|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/"
+)
+_PATH = re.compile(
+    r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
+    r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
+)
+_HOST = re.compile(r"\A(?:[\w](?:[\w.-]*[\w.])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
+_LOCAL_PART = re.compile(r"\A[^@\s,;:<>()\[\]\\\"]{1,64}\Z")
+_DOMAIN = re.compile(r"\A(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])?\Z")
+_DSN = re.compile(r"\Ahttps?://[^\s/@:]+(?::[^\s/@]*)?@[^\s/@]+/(?:[^\s?#]*/)?\d+/?\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A defect of a value: the check that finds it, and the end of a sentence that begins with the key's name."""
+
+    check: CheckId
+    sentence: str
+    is_refused: bool = False
+    """Whether the application refuses to start with the value."""
+
+
+def find_defect(value: Masked, name: str, key: Key | None = None) -> Defect | None:
+    """The first defect of a key's value, None for a good one.
+
+    `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found.
+    """
+    defect = next(_defects(value, name, key), None)
+    if defect and key and not value.is_empty and key.form in _STRICT_FORMS and not has_form(value, key):
+        return Defect(defect.check, defect.sentence, is_refused=True)
+    return defect
+
+
+def has_form(value: Masked, key: Key) -> bool:
+    """Whether a value has the form and the prefix that the catalogue wants of its key."""
+    return not _form_problem(reveal(value), key)
+
+
+def has_shape(value: Masked, key: Key) -> bool:
+    """Whether a value has a form or prefix of its key that few other values have."""
+    is_distinct = key.prefix or key.form in ("email", "url", "dsn") or (key.form == "host" and "." in reveal(value))
+    return bool(is_distinct) and has_form(value, key)
+
+
+def _defects(value: Masked, name: str, key: Key | None) -> Iterator[Defect]:
+    text = reveal(value)
+    is_chosen = key is not None or is_secret(name) or addresses.is_address(name, key)
+    if "\0" in text:
+        yield Defect("bad-copy", "has a NUL character, which environment variables cannot contain")
+    if _DAMAGED.search(text):
+        yield Defect("bad-copy", "has a damaged character (U+FFFD, or half of a surrogate pair)")
+    if EDGE_SPACE.search(text) and not SEVERAL_LINES.search(text) and not (key and key.in_url):
+        yield Defect("white-space", "begins or ends with white space")
+    if is_chosen and (invisible := _INVISIBLE.search(text)):
+        yield Defect("bad-copy", f"has an invisible character (U+{ord(invisible.group()):04X})")
+    if TEMPLATE_DEFAULT.search(text):
+        yield Defect("changethis", "is a placeholder, not a value: the template's default")
+    if PLACEHOLDER.search(text) or (is_secret(name, key) and is_made_of_placeholder_words(text, name)):
+        yield Defect("placeholder", "is a placeholder, not a value")
+    if not text:
+        if key and key.required:
+            yield Defect("empty", "is required, and empty")
+        return
+    if is_chosen:
+        yield from (Defect("bad-copy", sentence) for sentence in _copy_problems(text, name, key))
+    if address := addresses.problem_of(text, name, key):
+        yield Defect(address.check, address.sentence, is_refused=True)
+    if key is None:
+        return
+    if problem := _form_problem(text, key):
+        yield Defect("wrong-form", problem)
+    if len(text) < key.weak_below:
+        yield Defect("weak", f"is shorter than {key.weak_below} characters")
+    if key.in_url and URL_BREAKERS.search(text):
+        yield Defect("url-chars", "has a character that breaks a URL (/ @ : # and the like)")
+    if is_guessable_signing_key(value, key):
+        yield Defect("weak", "signs, and is easy to guess: it consists of words, repetitions or patterns")
+
+
+def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
+    """What went wrong when a value was copied."""
+    names = "|".join(map(re.escape, filter(None, (name, key.variable if key else ""))))
+    own = rf"""(?i)\A\s*(?:export\s+|set\s+)?["']?(?:{names})["']?\s*(?:=(?!=)|:\s)\s*\S"""
+    if re.search(own, text) or _ASSIGNED.search(text):
+        yield "has its name in front of the value, as in a .env"
+    if _QUOTED.search(text):
+        yield "has quotes of its own around it"
+    is_value = is_secret(name, key) or (key is not None and bool(key.prefix))
+    if is_value and _SCHEME.search(text):
+        yield "has the scheme of an HTTP header (Bearer and the like) in front of it"
+    if _HTML.search(text):
+        yield "is HTML-escaped (&amp; and the like)"
+    has_reference_form = is_issued(name) or (key is not None and (bool(key.generate) or bool(key.prefix)))
+    is_escaped = _QUOTED_FOR_URL.search(text) and not _AS_ISSUED.search(text)
+    if is_escaped and not (key and key.in_url) and (is_value or (key and key.form == "email")):
+        yield "is URL-escaped (%40 and the like)"
+    if is_value and _HIDDEN.search(text) and not re.search(r"\s", text):
+        yield "is a masked or shortened copy (*** or an ellipsis)"
+    if has_reference_form and _REFERENCE.search(text):
+        yield "is a reference to a secret, not its value"
+    if has_reference_form and not (key is None and name.upper().endswith("KEY")) and _PATH.search(text):
+        yield "is the path of a file, not its content"
+    if key and key.generate and "\n" in text and not text.startswith("-----BEGIN"):
+        yield "has a line break within it"
+    if key and _form_problem(text, key) and not _form_problem(_decoded(text), key):
+        yield "is base64-encoded"
+    if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")):
+        if _LEFT_OVER.search(text):
+            yield "has a quote or a comma at an end"
+        if not text.isascii():
+            yield "has a letter or dash outside ASCII, which may look like another"
+        if re.search(r"\s", text) and text[:1] not in "{[":
+            yield "has white space within it"
+
+
+def _decoded(text: str) -> str:
+    """What a text in base64 stands for; "-" for none."""
+    try:
+        return base64.b64decode(text, validate=True).decode("ascii") or "-"
+    except ValueError:
+        return "-"
+
+
+def _form_problem(text: str, key: Key) -> str:
+    """What form or prefix a value lacks; "" where it has both."""
+    if not text:
+        return ""
+    if not _has_form(text, key.form):
+        return _NOT_OF[key.form]
+    if key.form == "dsn" and not _DSN.search(text):
+        return "is not a DSN: it lacks the public key before @, or the project's number at its end"
+    if not text.startswith(key.prefix):
+        return f"does not begin with {key.prefix}"
+    return ""
+
+
+def _has_form(text: str, form: Form) -> bool:
+    if form == "text":
+        return True
+    if form == "host":
+        return _HOST.search(text) is not None
+    if form == "email":
+        local, _, domain = text.rpartition("@")
+        is_dotted_well = not (local.startswith(".") or local.endswith(".") or ".." in local)
+        return is_dotted_well and bool(_LOCAL_PART.search(local) and _DOMAIN.search(domain))
+    return FORMS["url" if form == "dsn" else form].search(text) is not None

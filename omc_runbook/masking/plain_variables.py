@@ -1,0 +1,38 @@
+"""Plain variables whose values are secrets, told by their names and forms."""
+
+from __future__ import annotations
+
+import re
+
+from omc_runbook.masking.addresses import is_address, login_of
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.placeholders import is_made_of_placeholder_words
+from omc_runbook.model.secretive import is_issued, is_secret
+
+_OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPHRASE|CREDENTIALS?)S?_?\d?\Z")
+"""What a secret's name ends with; after it comes what is said about the secret, as in API_KEY_ID."""
+_PUBLIC = re.compile(
+    r"(?i)\A(?:VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC)_|PUBLIC|PUBLISHABLE|SITE_?KEY|HOST_?KEY"
+)
+_REFERENCE = re.compile(
+    r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\{|\A(?:true|false|none|null|yes|no)\Z",
+    re.I,
+)
+_RANDOM = re.compile(r"\A(?=.*[A-Za-z])(?=.*\d)\S{16,}\Z")
+_WORDS = re.compile(r"\A[a-z]+\d{0,4}(?:[-_./:]+(?:[a-z]+\d{0,4}|\d{1,4}))*\Z")
+
+
+def has_secret(name: str, text: str) -> bool:
+    """Whether a plain variable's value is a secret; one whose name is a secret's is masked from then on."""
+    if not text or _PUBLIC.search(name):
+        return False
+    if is_address(name, None):
+        return "@" in text and login_of(Masked(text, name), name, None) is not None
+    if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text):
+        return False
+    Masked(text, name)
+    if PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text) or is_made_of_placeholder_words(text, name):
+        return False
+    is_password = is_issued(name) and not name.upper().endswith(("KEY", "TOKEN"))
+    return is_password or (_RANDOM.search(text) is not None and not _WORDS.search(text))

@@ -1,0 +1,130 @@
+"""How the values of one document fit together, told without them: exchanged ones, and addresses of another login."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from urllib.parse import unquote
+
+from omc_runbook.masking.addresses import is_store, login_of
+from omc_runbook.masking.defects import find_defect, has_form, has_shape
+from omc_runbook.masking.document import Document, Member
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import FORMS, Key
+from omc_runbook.model.secretive import is_secret
+
+_PASSWORD = re.compile(r"_?(?:PASSWORD|PASSWD|PASS|PWD)\Z", re.IGNORECASE)
+_ADDRESS = re.compile(r"_?(?:URL|URI|DSN|ADDRESS|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
+_DATABASE = frozenset(
+    {
+        *("", "DATABASE", "DB", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "SQL", "RDS"),
+        *("SQLALCHEMY_DATABASE", "SQLALCHEMY", "ASYNC_DATABASE", "SYNC_DATABASE", "APP_DATABASE", "APP_DB"),
+    }
+)
+"""What names of the one database begin with; others, such as READONLY_DATABASE, are of another login."""
+_NO_DATABASE = re.compile(r"(?i)\A(?:redis|rediss|valkey|amqps?|https?)\b")
+
+
+@dataclass(frozen=True)
+class AddressMismatch:
+    """An address whose password is not that of its own key."""
+
+    address: str
+    password: str
+    is_same_login: bool
+    """Whether both are known to be of one login."""
+
+
+def exchanged(
+    document: Document, keys: Mapping[str, Key], before: Document | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of keys that have each other's value, by their forms, or by the values that they had `before`."""
+    members = [member for member in document.members if member.kind == "string" and not member.injected.is_empty]
+    pairs = combinations(members, 2)
+    return tuple(
+        (one.key, other.key)
+        for one, other in pairs
+        if _are_exchanged(one, other, keys) or (before and _have_changed_places(one, other, before))
+    )
+
+
+def find_mismatches(
+    document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]
+) -> tuple[AddressMismatch, ...]:
+    """Addresses with the login of another key and another password; `plain` are variables such as POSTGRES_USER."""
+    return tuple(_mismatches(document, keys, plain))
+
+
+def _are_exchanged(one: Member, other: Member, keys: Mapping[str, Key]) -> bool:
+    mine, theirs = keys.get(one.key), keys.get(other.key)
+    for (a, key), (b, other_key) in (((one, mine), (other, theirs)), ((other, theirs), (one, mine))):
+        if key is None or not is_secret(b.key, other_key):
+            continue
+        is_misplaced = not has_form(a.injected, key) and has_shape(b.injected, key)
+        # Several providers' keys begin alike.
+        is_told_apart = key.form != "text" or (other_key is not None and (other_key.generate or other_key.login))
+        if is_misplaced and is_told_apart and (other_key is None or has_form(a.injected, other_key)):
+            return True
+        # Hardly any password has the form of an e-mail address.
+        has_login = other_key is not None and other_key.login == a.key
+        if has_login and b.injected.matches(FORMS["email"]) and not a.injected.matches(FORMS["email"]):
+            return True
+    return False
+
+
+def _have_changed_places(one: Member, other: Member, before: Document) -> bool:
+    mine, theirs = before.get(one.key), before.get(other.key)
+    if mine is None or theirs is None or mine.injected.same_as(theirs.injected):
+        return False
+    return one.injected.same_as(theirs.injected) and other.injected.same_as(mine.injected)
+
+
+def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> Iterator[AddressMismatch]:
+    for member in document.members:
+        login = login_of(member.injected, member.key, keys.get(member.key)) if member.kind == "string" else None
+        own = _own_password(document, member.key, login.scheme, keys) if login and is_store(login.scheme) else None
+        if login is None or own is None or _has_password(own, login.password):
+            continue
+        stem, entry = _PASSWORD.sub("", own.key), keys.get(own.key)
+        user = _text(document, plain, (entry.login if entry else "", f"{stem}_USER", f"{stem}_USERNAME"))
+        host = _text(document, plain, (f"{stem}_SERVER", f"{stem}_HOST"))
+        if (user and user != login.user) or (host and login.host and host != login.host):
+            continue
+        yield AddressMismatch(member.key, own.key, bool(user))
+
+
+def _own_password(document: Document, address: str, scheme: str, keys: Mapping[str, Key]) -> Member | None:
+    """The key with the password of an address: of the same name, or the only one of the database."""
+    stem = _ADDRESS.sub("", address).upper()
+    passwords = {
+        _PASSWORD.sub("", member.key).upper(): member for member in document.members if _is_password(member, keys)
+    }
+    if stem and stem in passwords:
+        return passwords[stem]
+    of_database = [member for name, member in passwords.items() if name in _DATABASE]
+    if stem not in _DATABASE or _NO_DATABASE.search(scheme):
+        return None
+    return of_database[0] if len(of_database) == 1 else None
+
+
+def _is_password(member: Member, keys: Mapping[str, Key]) -> bool:
+    if member.kind != "string" or not _PASSWORD.search(member.key):
+        return False
+    defect = find_defect(member.injected, member.key, keys.get(member.key))
+    return defect is None or defect.check in ("weak", "url-chars")
+
+
+def _has_password(own: Member, password: Masked) -> bool:
+    """Whether a key has a password, as it is or escaped for a URL."""
+    return own.injected.same_as(password) or unquote(reveal(own.injected)) == reveal(password)
+
+
+def _text(document: Document, plain: Mapping[str, str], names: tuple[str, ...]) -> str:
+    for name in filter(None, names):
+        if member := document.get(name):
+            return reveal(member.injected)
+        if plain.get(name):
+            return plain[name]
+    return ""

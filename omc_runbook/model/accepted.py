@@ -1,0 +1,43 @@
+"""Findings that runbook.toml accepts: `[[accepted]]`, each with its reason and the date until which it holds."""
+
+from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Accepted(BaseModel):
+    """One `[[accepted]]` entry: the findings of a check about a subject, in which * stands for any characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check: str = Field(min_length=1)
+    subject: str = "*"
+    reason: str = Field(pattern=r"\S")
+    until: date | None = None
+    """The last day on which it holds, in UTC; None for no end."""
+    environment: str = ""
+    """The one environment that it is about; "" for all."""
+
+    @property
+    def title(self) -> str:
+        """Its check and subject."""
+        return self.check if self.subject == "*" else f"{self.check} {self.subject}"
+
+    @property
+    def sentence(self) -> str:
+        """Until when and why."""
+        until = f" until {self.until:%Y-%m-%d}" if self.until else ""
+        return f"Accepted{until}: {self.reason.strip().rstrip('.')}."
+
+    def covers(self, check: str, subject: str) -> bool:
+        """Whether it is about a finding."""
+        # Square brackets mean themselves: only * is special.
+        pattern = self.subject.replace("[", "[[]").replace("?", "[?]")
+        return check == self.check and fnmatchcase(subject, pattern)
+
+    def holds_on(self, day: date) -> bool:
+        """Whether its date has not passed."""
+        return self.until is None or day <= self.until

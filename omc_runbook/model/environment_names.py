@@ -1,0 +1,79 @@
+"""What environments are called in names, paths and tags, and which service has the application's secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from omc_runbook.model.environment import PRODUCTION
+
+STAGING = "staging"
+ALIASES: Mapping[str, str] = {
+    **dict.fromkeys(("production", "prod", "prd", "live"), PRODUCTION),
+    **dict.fromkeys(("staging", "stage", "stg", "stag"), STAGING),
+}
+"""What environments are called, and the names by which runbooks know them: production asks for a confirmation."""
+
+OTHERS = frozenset({"dev", "development", "test", "testing", "qa", "uat", "preprod", "sandbox", "demo", "preview"})
+"""More names of environments, which stay as they are."""
+
+TAGS = ("environment", "env", "stage")
+"""Tags that hold an environment's name, in lower case."""
+
+MAIN = ("backend", "api", "app", "web", "server", "service")
+"""Words in the name of the service that has the application's secrets, the best first."""
+
+_VAGUE = "live"
+"""A word that means production as a tag's value or at the end of a name, and else something else."""
+
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
+
+
+def canonical(name: str) -> str:
+    """The name by which runbooks know an environment: production for prod."""
+    return ALIASES.get(name.casefold(), name)
+
+
+def aliases(environment: str) -> frozenset[str]:
+    """The words that an environment may have in a resource's name."""
+    words = {alias for alias, name in ALIASES.items() if name == environment and alias != _VAGUE}
+    return frozenset({environment.casefold(), *words})
+
+
+def environment_in(text: str) -> str:
+    """The environment that a word of a name, or of a path, means, the last such word; "" for none."""
+    words = [word.casefold() for word in _WORDS.split(text) if word]
+    words = [word for at, word in enumerate(words) if word != _VAGUE or at == len(words) - 1]
+    return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
+
+
+def environment_of(name: str, tags: Mapping[str, str]) -> str:
+    """The environment of a resource, by its tags before its name; "" where neither tells."""
+    tagged = (value for tag, value in tags.items() if tag.casefold() in TAGS and value)
+    return canonical(next(tagged, "")) or environment_in(name)
+
+
+def without_environment(name: str) -> str:
+    """A name without the environment at its end: ohmycoins for ohmycoins-prod."""
+    head, separator, last = name.rpartition("-")
+    return head if separator and environment_in(last) else name
+
+
+def main_rank(service: str, variables: int) -> tuple[int, int, str]:
+    """The sort key of services that get variables from the secret: the main one is the least."""
+    words = [word.casefold() for word in _WORDS.split(service)]
+    best = next((at for at, word in enumerate(MAIN) if word in words), len(MAIN))
+    return best, -variables, service
+
+
+def common_prefix(names: list[str]) -> str:
+    """What several names begin with, in whole words joined by hyphens; "" for fewer than two names."""
+    words = [name.split("-") for name in names if name]
+    if len(words) < 2:
+        return ""
+    shared = []
+    for column in zip(*words, strict=False):
+        if len(set(column)) > 1:
+            break
+        shared.append(column[0])
+    return "-".join(shared)

@@ -1,0 +1,44 @@
+"""Letters of names that cannot be told from others by eye: look-alikes of other alphabets, and invisible ones."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_LOOK_ALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХЗԌԚԜавеѕіјкмнорстухгԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχ‐‑‒–—−ˍ",
+    "ABESIJKMHOPCTYX3GQWabesijkmhopctyxrqwABEZHIKMNOPTYXaiknoptux------_",
+)
+"""Cyrillic and Greek letters and the dashes, with the ASCII characters that they look like."""
+
+
+def skeleton(name: str) -> str:
+    """A name without what the eye does not see: alphabet, invisible characters, and white space at its ends."""
+    plain = unicodedata.normalize("NFKC", name).translate(_LOOK_ALIKES)
+    return "".join(character for character in plain if not _is_invisible(character)).strip()
+
+
+def look_alike(name: str, other: str) -> bool:
+    """Whether two names differ only in what the eye does not see."""
+    return name != other and skeleton(name) == skeleton(other)
+
+
+def describe(name: str) -> str:
+    """The characters of a name that deceive the eye, with their Unicode names; "" for none."""
+    odd = [character for character in name if _deceives(character)]
+    edges = "white space at an end" if name != name.strip() else ""
+    letters = [f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character')})" for character in odd]
+    return " and ".join(filter(None, (", ".join(dict.fromkeys(letters)), edges)))
+
+
+def spell(name: str) -> str:
+    """A name in which every character that deceives the eye stands as its number."""
+    shown = "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
+    return f'"{shown}"' if name != name.strip() else shown
+
+
+def _deceives(character: str) -> bool:
+    return _is_invisible(character) or (not character.isascii() and skeleton(character).isascii())
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp") or (character.isspace() and character != " ")

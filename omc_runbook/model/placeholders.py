@@ -1,0 +1,62 @@
+"""The words of which placeholders of secrets are made, however they are spelt."""
+
+from __future__ import annotations
+
+import re
+
+_VOCABULARY = """
+    change changed changeme changethis replace replaced replaceme update updated updateme set fill filled insert enter
+    put add edit provide provided override overwrite overridden me this that it in out here there
+    later soon now before after first for from with by of on at as is are was will be to do not dont use used using
+    please your yours my our the an some any new real actual valid correct own
+    secret secrets key keys api token tokens password passwords passwd pass pwd value values string text credential
+    credentials dsn url
+    placeholder placeholders example examples sample dummy fake mock test tests testing temp tmp temporary default
+    defaults initial todo tbd tba fixme xxx yyy zzz foo bar baz foobar
+    none null nil undefined unset unknown missing required empty blank invalid pending redacted hidden masked
+    super very long strong secure insecure unsafe random generated generate generator
+    production prod staging stage dev development local deploy deployed deploying deployment terraform vault manager
+    openssl rand hex base64 min minimum least chars characters bytes
+"""
+_WORDS = _VOCABULARY.split()
+_ALONE = frozenset(
+    {
+        *("changeme", "replaceme", "updateme", "changed", "dummy", "fake", "mock", "sample", "example", "tba", "fixme"),
+        *("undefined", "unset", "redacted", "pending", "unknown", "missing", "foobar", "xxx", "yyy", "zzz", "invalid"),
+    }
+)
+"""Words that stand for a value by themselves."""
+_SEPARATOR = re.compile(r"[\W_]+")
+_LONGEST = 80
+_MANY = 2
+"""So many of the words make a placeholder; one may be a bad password."""
+
+
+def is_made_of_placeholder_words(text: str, name: str) -> bool:
+    """Whether a secret's text has nothing in it but words of placeholders and of its own name.
+
+    Separators, case, brackets and a few digits do not count: <Your_API_Key>, changeMeNow!, my-secret-key-123.
+    """
+    if not 2 < len(text) <= _LONGEST or not text.isascii():
+        return False
+    own = [word for word in _SEPARATOR.split(name.casefold()) if len(word) > 2]
+    letters = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", text).casefold().removeprefix("sk-")
+    words = [word for word in _SEPARATOR.split(letters) if len(word) > 1 and not (word.isdigit() and len(word) <= 4)]
+    if len(words) == 1 and re.sub(r"\d{1,4}\Z", "", words[0]) in _ALONE:
+        return True
+    counts = [_count(word, own) for word in words]
+    return bool(counts) and all(counts) and sum(counts) >= _MANY
+
+
+def _count(word: str, own: list[str]) -> int:
+    """How many words of placeholders a word is joined from; 0 where it has anything else in it."""
+    ends: list[int | None] = [0] + [None] * len(word)
+    for start, count in enumerate(ends):
+        if count is None:
+            continue
+        for part in (*_WORDS, *own):
+            end = start + len(part)
+            if word.startswith(part, start):
+                ends[end] = min(ends[end] or count + 1, count + 1)
+    digits = re.search(r"\d{1,4}\Z", word)
+    return ends[len(word)] or (ends[digits.start()] if digits else 0) or 0

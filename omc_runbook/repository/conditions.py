@@ -1,0 +1,162 @@
+"""Conditions in the validators of Settings: which variable another variable's value makes required."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+Choice = tuple[str, frozenset[str]]
+"""A field, and the values that a branch of a validator is for."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A variable that is required where another one has one of some values."""
+
+    required: str
+    chooser: str
+    options: frozenset[str]
+
+
+def find_conditions(
+    lineage: Iterable[ast.ClassDef], enums: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]
+) -> Iterator[Condition]:
+    """Yield what the methods of a class and its bases raise an error for.
+
+    `enums` are the values of the file's enumerations, `variables` the first variable of each field. What cannot be read
+    yields nothing.
+    """
+    for node in lineage:
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+                for field, (chooser, options) in _Validator(enums, method).find(method.body, ()):
+                    if field in variables and chooser in variables:
+                        yield Condition(variables[field], variables[chooser], options)
+
+
+class _Validator:
+    """One method, with the dicts that its local variables are."""
+
+    def __init__(self, enums: Mapping[str, Mapping[str, str]], method: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._enums = enums
+        self._locals = {
+            target.id: each.value
+            for each in ast.walk(method)
+            if isinstance(each, ast.Assign)
+            for target in each.targets
+            if isinstance(target, ast.Name)
+        }
+
+    def find(self, body: Iterable[ast.stmt], choices: tuple[Choice, ...]) -> Iterator[tuple[str, Choice]]:
+        """Yield the fields that a branch requires, each with the choice that leads to it."""
+        for each in body:
+            if isinstance(each, ast.If):
+                yield from self._branch(each.test, each.body, choices)
+                yield from self.find(each.orelse, choices)
+            elif isinstance(each, ast.Match):
+                chooser = self._field(each.subject)
+                for case in each.cases:
+                    options = frozenset(self._patterns(case.pattern))
+                    inner = (*choices, (chooser, options)) if chooser and options else choices
+                    test = case.guard or ast.Constant(True)
+                    # What the last case is for is everything else.
+                    yield from self._branch(test, case.body, inner) if options else ()
+
+    def _branch(
+        self, test: ast.expr, body: list[ast.stmt], choices: tuple[Choice, ...]
+    ) -> Iterator[tuple[str, Choice]]:
+        parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+        own = [choice for part in parts if (choice := self._choice(part))]
+        absent = [part for part in parts if not self._choice(part)]
+        inner = (*choices, *own)
+        raises = any(isinstance(each, ast.Raise) for each in body)
+        if raises and len(absent) == 1:
+            if len(inner) == 1:
+                yield from ((name, inner[0]) for name in self._absent(absent[0]))
+            yield from self._lookup(absent[0]) if not inner else ()
+        elif not absent or all(isinstance(each, ast.Constant) for each in absent):
+            yield from self.find(body, inner)
+
+    def _choice(self, node: ast.expr) -> Choice | None:
+        """The field and the values of `self.X == "a"` or `self.X in ("a", "b")`."""
+        if not isinstance(node, ast.Compare) or len(node.ops) != 1:
+            return None
+        left, right, operator = node.left, node.comparators[0], node.ops[0]
+        if isinstance(operator, ast.Eq | ast.Is):
+            for one, other in ((left, right), (right, left)):
+                if (name := self._field(one)) and (option := self._option(other)):
+                    return name, frozenset({option})
+        if isinstance(operator, ast.In) and isinstance(right, ast.Tuple | ast.List | ast.Set):
+            options = [self._option(each) for each in right.elts]
+            name = self._field(left)
+            return (name, frozenset(filter(None, options))) if name and all(options) else None
+        return None
+
+    def _absent(self, node: ast.expr) -> Iterator[str]:
+        """The fields that a test finds without a value; none where one of several is enough."""
+        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+            for each in node.values:
+                yield from self._absent(each)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield from filter(None, (self._field(node.operand),))
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Is | ast.Eq):
+            right = node.comparators[0]
+            if isinstance(right, ast.Constant) and right.value in (None, ""):
+                yield from filter(None, (self._field(node.left),))
+
+    def _lookup(self, node: ast.expr) -> Iterator[tuple[str, Choice]]:
+        """What a test of a dict's value requires: `not {"openai": self.OPENAI_API_KEY, …}[self.LLM_PROVIDER]`."""
+        operand = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is):
+            operand = node.left
+        operand = self._resolve(operand)
+        if isinstance(operand, ast.Call) and isinstance(operand.func, ast.Name) and operand.func.id == "getattr":
+            operand = self._resolve(operand.args[1]) if len(operand.args) > 1 else operand
+        table, key = None, None
+        if isinstance(operand, ast.Subscript):
+            table, key = self._resolve(operand.value), operand.slice
+        elif isinstance(operand, ast.Call) and isinstance(operand.func, ast.Attribute) and operand.func.attr == "get":
+            table, key = self._resolve(operand.func.value), operand.args[0] if operand.args else None
+        chooser = self._field(key) if key is not None else ""
+        if chooser and isinstance(table, ast.Dict):
+            for option, value in zip(table.keys, table.values, strict=True):
+                text = self._option(option) if option else ""
+                name = self._field(value) or self._option(value)
+                if text and name:
+                    yield name, (chooser, frozenset({text}))
+
+    def _resolve(self, node: ast.expr) -> ast.expr:
+        return self._locals.get(node.id, node) if isinstance(node, ast.Name) else node
+
+    def _field(self, node: ast.expr) -> str:
+        """The field that an expression reads: `self.X`, `self.X.lower()`, `values.get("X")`, `values["X"]`."""
+        if isinstance(node, ast.Attribute):
+            inner = self._field(node.value) if node.attr == "value" else ""
+            return inner or (node.attr if isinstance(node.value, ast.Name) and node.value.id in ("self", "v") else "")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("lower", "strip", "casefold", "get_secret_value"):
+                return self._field(node.func.value)
+            if node.func.attr == "get" and isinstance(node.func.value, ast.Name) and node.args:
+                return self._option(node.args[0])
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            return self._option(node.slice)
+        if isinstance(node, ast.Name) and node.id in self._locals:
+            value = self._locals[node.id]
+            return "" if isinstance(value, ast.Name) else self._field(value)
+        return ""
+
+    def _option(self, node: ast.expr) -> str:
+        """A text, or the value of an enumeration's member."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else ""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            return self._enums.get(node.value.id, {}).get(node.attr, "")
+        return ""
+
+    def _patterns(self, pattern: ast.pattern) -> Iterator[str]:
+        if isinstance(pattern, ast.MatchValue):
+            yield from filter(None, (self._option(pattern.value),))
+        elif isinstance(pattern, ast.MatchOr):
+            for each in pattern.patterns:
+                yield from self._patterns(each)

@@ -1,0 +1,87 @@
+"""Variables that the checkout's files put into a URL as they are: Compose, the template, f-strings in Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from omc_runbook.repository.compose import Compose, find_references
+from omc_runbook.repository.readers import application_files
+from omc_runbook.repository.settings import SettingsSource
+from omc_runbook.repository.template import Template
+
+_LOGIN = re.compile(r"://([^\s\"']*?)@")
+"""The part of a URL with the user and the password."""
+_MARK = re.compile(r"\0(\d+)\0")
+_LOOKUPS = frozenset({"getenv", "get", "get_secret_value"})
+"""Calls that give the value itself; any other one may escape it."""
+
+
+def find_raw_parts(
+    repository: Path, settings: SettingsSource, template: Template | None, compose: Compose | None
+) -> dict[str, str]:
+    """By variable, where it stands in the user or the password of a URL without being escaped: file and line."""
+    parts: dict[str, str] = {}
+    files = [*(compose.files if compose else ()), *([template.file] if template else ())]
+    for file in files:
+        for number, line in enumerate(file.text.splitlines(), 1):
+            if not line.lstrip().startswith("#"):
+                for name in _interpolated(line):
+                    parts.setdefault(name, f"{file.name}, line {number}")
+    variables = {field.name: field.variables[0] for field in settings.fields}
+    variables |= {name: name for name in (each for field in settings.fields for each in field.variables)}
+    variables |= {entry.name: entry.name for entry in (template.entries if template else ())} | variables
+    for path in application_files(repository, settings.file.name):
+        for name, number in _formatted(path):
+            if name in variables:
+                parts.setdefault(variables[name], f"{path.relative_to(repository)}, line {number}")
+    return parts
+
+
+def _interpolated(line: str) -> Iterator[str]:
+    for login in _LOGIN.finditer(line):
+        yield from (name for name, _ in find_references(login[1]))
+
+
+def _formatted(path: Path) -> Iterator[tuple[str, int]]:
+    """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
+    try:
+        text = path.read_text("utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text) if "://" in text else ast.Module([], [])
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            values = [each.value for each in node.values if isinstance(each, ast.FormattedValue)]
+            numbers = iter(range(len(values)))
+            whole = "".join(
+                str(each.value) if isinstance(each, ast.Constant) else f"\0{next(numbers)}\0" for each in node.values
+            )
+            for login in _LOGIN.finditer(whole):
+                names = (_name(values[int(mark)]) for mark in _MARK.findall(login[1]))
+                yield from ((name, node.lineno) for name in names if name)
+
+
+def _name(node: ast.expr) -> str:
+    """The field or variable whose value an expression is; "" for any other expression."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Subscript):
+        return _text(node.slice)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        if called == "get_secret_value" and isinstance(node.func, ast.Attribute):
+            return _name(node.func.value)
+        return _text(node.args[0]) if called in _LOOKUPS and node.args else ""
+    return ""
+
+
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -1,0 +1,292 @@
+"""Workflows of continuous integration: what a merge makes them apply or deploy, and the variables that they set."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.repository import yaml_nodes
+from omc_runbook.repository.variable_lists import ENV, VariableList
+from omc_runbook.textfile.file import SourceFile, read_source
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+FOLDER = ".github/workflows"
+PIPELINES = (".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml")
+"""Files of other systems, whose rules are not read."""
+
+_COMMANDS = re.compile(
+    r"""(?mx)
+    ^ [^\n\#]*? (?<![\w/.-]) (?P<verb>
+      (?: terraform | tofu | terragrunt ) \b (?: [^\n;&|] | \\\n )*? \b apply \b
+    | aws \s+ ecs \s+ (?: update-service | register-task-definition | run-task ) \b
+    | (?: cdk | sam | serverless | copilot (?: \s+ svc )? ) \s+ deploy \b
+    | pulumi \s+ up \b
+    | docker (?: [ ] | - ) compose \b [^\n;&|]*? \b up \b
+    | docker \s+ stack \s+ deploy \b
+    | ansible-playbook \b | ssh \s | rsync \s | kubectl \s+ (?: apply | rollout ) \b
+    )"""
+)
+_TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
+_APPLIES = re.compile(r"terraform|tofu|terragrunt")
+_ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-deploy|deploy-task-definition")
+_SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
+_TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-\S+\s+\S+\s+)?([a-z][\w-]*)")
+_AUTO = re.compile(r"-auto-approve\b")
+_FOLDER_OPTION = re.compile(r"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ][\"']?([^\s\"']+)")
+_FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
+_NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Something that a workflow runs which changes what is deployed."""
+
+    file: str
+    line: int
+    verb: str
+    """As in terraform apply, without its arguments."""
+    folder: str = ""
+    """Where it runs, as in the file; "" for the checkout's top."""
+    called_from: str = ""
+    """File and line of the workflow that runs the script or the Makefile's target; "" where it is in the workflow."""
+
+    @property
+    def location(self) -> str:
+        """Its file and line, and those of the workflow that runs the file."""
+        called = f" (run by {self.called_from})" if self.called_from else ""
+        return f"{self.file}, line {self.line}{called}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """An event that starts a workflow, with its filters."""
+
+    event: str
+    branches: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    ignored_paths: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+    """The names of the workflows that it follows."""
+    has_tags_only: bool = False
+
+    def starts_on_merge(self, files: Collection[str]) -> bool:
+        """Whether a merge that changes these files starts it, for all that its filters show."""
+        if self.event == "push":
+            is_ignored = bool(self.ignored_paths) and all(_matches(self.ignored_paths, file) for file in files)
+            is_named = not self.paths or any(_matches(self.paths, file) for file in files)
+            return not self.has_tags_only and is_named and not is_ignored
+        return self.event in ("pull_request", "pull_request_target") and "closed" in self.types
+
+    @property
+    def description(self) -> str:
+        """When it starts, in words."""
+        if self.event == "workflow_run":
+            return f"after the workflow {' or '.join(self.workflows)}"
+        branches = f" to {', '.join(self.branches)}" if self.branches else ""
+        paths = f" that touches {', '.join(self.paths)}" if self.paths else ""
+        return f"a push{branches}{paths}" if self.event == "push" else "a merged pull request"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """A workflow's file: its name, what starts it, what it deploys, and the variables that it sets."""
+
+    file: SourceFile = field(repr=False)
+    name: str
+    triggers: tuple[Trigger, ...]
+    commands: tuple[Command, ...]
+    variable_lists: tuple[VariableList, ...]
+
+
+@dataclass(frozen=True)
+class Workflows:
+    """All workflows of a checkout, and a sentence on each file that could not be read."""
+
+    files: tuple[Workflow, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Every variable that an `env:` sets."""
+        return frozenset(name for each in self.files for listed in each.variable_lists for name in listed.variables)
+
+    def on_merge(self, files: Collection[str]) -> tuple[tuple[Command, str], ...]:
+        """What a merge that changes these files applies or deploys, each with what starts it, in words."""
+        started = {
+            each.name: trigger.description
+            for each in self.files
+            for trigger in each.triggers
+            if trigger.starts_on_merge(files)
+        }
+        for each in self.files:
+            for trigger in each.triggers:
+                if trigger.event == "workflow_run" and started.keys() & {*trigger.workflows}:
+                    started.setdefault(each.name, trigger.description)
+        running = (each for each in self.files if each.name in started)
+        return tuple((command, started[each.name]) for each in running for command in each.commands)
+
+
+def read_workflows(repository: Path) -> Workflows:
+    """Read the workflows of GitHub Actions, and search the files of other systems for the same commands."""
+    workflows, unreadable = [], []
+    folder = repository / FOLDER
+    names = sorted(path.name for path in folder.glob("*.y*ml")) if folder.is_dir() else []
+    for name in (*(f"{FOLDER}/{each}" for each in names), *PIPELINES):
+        try:
+            file = read_source(repository, name)
+            if file:
+                workflows.append(_read(repository, file) if name.startswith(FOLDER) else _search(file))
+        except UsageError as error:
+            unreadable.append(str(error))
+    return Workflows(tuple(workflows), tuple(unreadable))
+
+
+def _read(repository: Path, file: SourceFile) -> Workflow:
+    tree = yaml_nodes.read_mapping(file)
+    name = yaml_nodes.texts(yaml_nodes.find(tree, "name"))
+    return Workflow(
+        file=file,
+        name=name[0] if name else file.name,
+        triggers=tuple(_triggers(yaml_nodes.find(tree, "on"))),
+        commands=tuple(_commands(repository, file, tree)),
+        variable_lists=tuple(_variable_lists(file, tree)),
+    )
+
+
+def _search(file: SourceFile) -> Workflow:
+    """A pipeline of another system: its commands by text, started by any push as far as is known."""
+    commands = tuple(_in_text(file, file.text, 0, ""))
+    trigger = Trigger(event="push")
+    return Workflow(file=file, name=file.name, triggers=(trigger,), commands=commands, variable_lists=())
+
+
+def _triggers(node: Node | None) -> Iterator[Trigger]:
+    for event in yaml_nodes.texts(node):
+        yield Trigger(event=event)
+    for key, value in yaml_nodes.members(node):
+
+        def listed(name: str, value: Node = value) -> tuple[str, ...]:
+            return yaml_nodes.texts(yaml_nodes.find(value, name))
+
+        yield Trigger(
+            event=str(key.value),
+            branches=listed("branches"),
+            paths=listed("paths"),
+            ignored_paths=listed("paths-ignore"),
+            types=listed("types"),
+            workflows=listed("workflows"),
+            has_tags_only=bool(listed("tags")) and not listed("branches"),
+        )
+
+
+def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) -> Iterator[Command]:
+    everywhere = yaml_nodes.texts(yaml_nodes.find(tree, "defaults", "run", "working-directory"))
+    for _, job in yaml_nodes.members(yaml_nodes.find(tree, "jobs")):
+        if _is_for_other_events(job):
+            continue
+        called = yaml_nodes.texts(yaml_nodes.find(job, "uses"))
+        other = read_source(repository, called[0].removeprefix("./")) if called and called[0][:2] == "./" else None
+        if other and not depth:
+            yield from _commands(repository, other, yaml_nodes.read_mapping(other), depth + 1)
+        usual = yaml_nodes.texts(yaml_nodes.find(job, "defaults", "run", "working-directory")) or everywhere
+        for step in yaml_nodes.items(yaml_nodes.find(job, "steps")):
+            if not _is_for_other_events(step):
+                folder = yaml_nodes.texts(yaml_nodes.find(step, "working-directory")) or usual
+                yield from _in_step(repository, file, step, folder[0] if folder else "")
+
+
+def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Iterator[Command]:
+    action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
+    inputs = (
+        text for _, value in yaml_nodes.members(yaml_nodes.find(step, "with")) for text in yaml_nodes.texts(value)
+    )
+    is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
+    for name in yaml_nodes.texts(action):
+        if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
+            yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
+        actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
+        own = next(filter(None, (read_source(repository, path) for path in actions if name[:2] == "./")), None)
+        for each in yaml_nodes.items(yaml_nodes.find(yaml_nodes.read_mapping(own), "runs", "steps")) if own else ():
+            yield from _in_step(repository, own, each, folder) if own and own != file else ()
+    if run is None:
+        return
+    start = run.start_mark.index
+    text = file.text[start : run.end_mark.index]
+    yield from _in_text(file, text, start, folder)
+    here = f"{file.name}, line {yaml_nodes.line_of(run)}"
+    for script in dict.fromkeys(_SCRIPT.findall(text)):
+        candidates = dict.fromkeys((posixpath.normpath(posixpath.join(folder, script)), script))
+        other = next(filter(None, (read_source(repository, path) for path in candidates if path[:2] != "..")), None)
+        yield from _in_text(other, other.text, 0, folder, here) if other else ()
+    makefile = read_source(repository, "Makefile") if _TARGET.search(text) else None
+    for target in _TARGET.findall(text) if makefile else ():
+        recipe = re.search(rf"(?m)^{re.escape(target)}\s*:.*\n((?:\t.*\n?)*)", makefile.text) if makefile else None
+        if makefile and recipe:
+            yield from _in_text(makefile, recipe[1], recipe.start(1), folder, here)
+
+
+def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: str = "") -> Iterator[Command]:
+    """The commands in a part of a file's text that begins at a position."""
+    for match in _COMMANDS.finditer(text):
+        end = text.find("\n", match.end())
+        whole = text[match.start() : end if end >= 0 else len(text)]
+        own = _FOLDER_OPTION.search(whole)
+        before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
+        words = match["verb"].split()
+        verb = " ".join((words[0], words[-1])) if _APPLIES.match(words[0]) else " ".join(words)
+        inner = own[1] if own else before[-1] if before else ""
+        yield Command(
+            file=file.name,
+            line=file.text.count("\n", 0, start + match.start("verb")) + 1,
+            verb=f"{verb} -auto-approve" if _AUTO.search(_following(text, match.end())) else verb,
+            folder=posixpath.normpath(posixpath.join(folder, inner)) if inner or folder else "",
+            called_from=called_from,
+        )
+
+
+def _following(text: str, start: int) -> str:
+    """The rest of a command from a position, over lines that end in a backslash."""
+    match = re.compile(r"(?:[^\n\\]|\\\n|\\.)*").match(text, start)
+    return match[0] if match else ""
+
+
+def _is_for_other_events(node: Node) -> bool:
+    """Whether the `if:` of a job or step excludes a push, by a single comparison."""
+    condition = " ".join(yaml_nodes.texts(yaml_nodes.find(node, "if")))
+    return bool(_NOT_ON_PUSH.search(condition)) and "||" not in condition and "push" not in condition
+
+
+def _variable_lists(file: SourceFile, node: Node) -> Iterator[VariableList]:
+    """Every `env:` of a workflow, of its jobs, their steps and services."""
+    for key, value in yaml_nodes.members(node):
+        if key.value == "env":
+            names = tuple(str(name.value) for name, _ in yaml_nodes.members(value))
+            yield VariableList(file=file.name, line=yaml_nodes.line_of(key), owner=ENV, variables=names, is_map=True)
+        else:
+            yield from _variable_lists(file, value)
+    for item in yaml_nodes.items(node):
+        yield from _variable_lists(file, item)
+
+
+def _matches(patterns: Collection[str], file: str) -> bool:
+    """Whether a path matches the filters of a workflow; a later pattern that begins with "!" excludes it again."""
+    is_matched = False
+    for pattern in patterns:
+        if _glob(pattern.removeprefix("!")).fullmatch(file):
+            is_matched = not pattern.startswith("!")
+    return is_matched
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """https://docs.github.com/actions/reference/workflow-syntax#filter-pattern-cheat-sheet"""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\+|\[[^\]]*\])", pattern)
+    special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+    return re.compile("".join(special.get(part) or (part if part[:1] in "?+[" else re.escape(part)) for part in parts))

@@ -1,0 +1,129 @@
+"""What `omc-runbook init` does: find an environment's names in Terraform's files and in AWS, and write runbook.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from omc_runbook.aws.session import Clients, configured_region
+from omc_runbook.changes.configuration import file, names
+from omc_runbook.changes.configuration.file import ConfigurationPlan
+from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
+from omc_runbook.model import environment as environments
+from omc_runbook.model.environment import FILE_NAME, LOCAL, PRODUCTION, Environment
+from omc_runbook.model.environment_names import STAGING, canonical
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.suggestions import expand
+from omc_runbook.report import init as report
+from omc_runbook.repository.checkout import find_root
+from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
+from omc_runbook.snapshot.reading import identify
+from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.stacks import unreadable_files
+
+__all__ = ["find", "plan", "text", "write"]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an account answered in one region."""
+
+    region: str
+    answer: AwsAnswer
+
+
+def find(environment: str = "", repository: str = "", runbook_toml: str = "") -> tuple[EnvironmentNames, ...]:
+    """Find the names of an environment, or of each that Terraform's files show, else of staging and production.
+
+    `repository` is a checkout, "" for that of runbook.toml, if any. Nothing is written, and no value is read. Raises
+    UsageError for a wrong environment, folder or runbook.toml, CouldNotLook where neither files nor AWS were read.
+    """
+    if environment == LOCAL:
+        raise UsageError(f"{LOCAL} has no names in AWS: choose staging or production.")
+    name = canonical(environment)
+    toml = runbook_toml if runbook_toml and expand(runbook_toml).exists() else ""
+    base = environments.load(name or STAGING, toml, may_be_new=True)
+    path = repository or base.repository
+    root = find_root(path) if path else None
+    declared = {each.environment: each for each in read_environments(root, name)} if root else {}
+    unreadable = unreadable_files(root) if root else ()
+    wanted = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
+    asked: dict[tuple[str, str], _Asked] = {}
+    all_names = [_find(each, declared.get(each), toml, asked) for each in wanted]
+    found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
+    if all(each.is_empty for each in found):
+        reasons = dict.fromkeys(problem for each in found for problem in (*each.problems, *each.remarks))
+        raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join(reasons)}")
+    return found
+
+
+def plan(found: Sequence[EnvironmentNames], runbook_toml: str = "") -> ConfigurationPlan:
+    """Plan runbook.toml: the one in force, else a new one in the working folder; raises as `file.plan` does."""
+    path = expand(runbook_toml) if runbook_toml else environments.find_file() or Path.cwd() / FILE_NAME
+    return file.plan(path, [each for each in found if not each.is_empty])
+
+
+def text(found: Sequence[EnvironmentNames], plan: ConfigurationPlan) -> str:
+    """What was found, what was not and why, and what runbook.toml would become."""
+    parts = []
+    for each in found:
+        if each.is_empty:
+            parts.append(f"Nothing was found of {each.environment}: {' '.join(each.problems)}")
+            continue
+        parts += [report.names(each).to_text()]
+        parts += [report.missing(each).to_text()] if each.missing else []
+        parts += [report.accepted(each).to_text()] if each.accepted else []
+    return "\n\n".join((*parts, report.change(plan)))
+
+
+def write(plan: ConfigurationPlan, has_consent: bool) -> None:
+    """Write runbook.toml, an existing one only with consent; raises as `file.write` does."""
+    file.write(plan, has_consent)
+
+
+def _find(
+    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, str], _Asked]
+) -> EnvironmentNames:
+    settings = environments.load(environment, runbook_toml, may_be_new=True)
+    region = _region(settings, declared)
+    key = (region, settings.names.profile)
+    if key not in asked:
+        asked[key] = _Asked(region, _ask(settings, region))
+    answer = asked[key].answer
+    account = declared.names.get("account_id") if declared else None
+    if account and answer.caller and answer.caller.account != account.value:
+        why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."
+        answer = AwsAnswer(why_not=why)
+    if answer.discovery:
+        expected = {field: name.value for field, name in declared.names.items()} if declared else {}
+        discovery = replace(answer.discovery, environment=environment, expected=expected)
+        answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
+    return names.combine(environment, declared, answer, region, datetime.now(UTC).date())
+
+
+def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
+    """The region to look in: Terraform's, runbook.toml's, that of the caller's AWS configuration, or the guide's."""
+    if declared and "region" in declared.names:
+        return declared.names["region"].value
+    if "region" in settings.chosen:
+        return settings.names.region
+    return configured_region(settings.names.profile) or settings.names.region
+
+
+def _ask(settings: Environment, region: str) -> AwsAnswer:
+    try:
+        clients = Clients(region, settings.names.profile)
+        # A wrong account is told where names are used.
+        anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
+        caller = identify(clients, anywhere)
+        return AwsAnswer(caller=caller, discovery=discover(clients, settings, caller))
+    except RunbookError as error:
+        return AwsAnswer(why_not=f"AWS was not read: {error}")
+
+
+def _policy(settings: Environment, region: str, discovery: Discovery) -> str:
+    main = discovery.main
+    arn = main.definition.execution_role_arn if main and main.definition else ""
+    return find_policy(Clients(region, settings.names.profile), arn.rpartition("/")[2]) if arn else ""

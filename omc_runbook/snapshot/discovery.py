@@ -1,0 +1,247 @@
+"""What an account has for an environment, whatever its names: found by references to secrets, by tags and by names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from omc_runbook.aws import definitions, ecs, iam, secretsmanager
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Cluster, Service
+from omc_runbook.aws.secretsmanager import ListedSecret
+from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
+from omc_runbook.aws.sts import Caller
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.environment import PRODUCTION, Environment
+from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
+from omc_runbook.model.value_from import split_suffix
+from omc_runbook.snapshot.gatherer import Gatherer
+
+PARALLEL = 16
+MOST_CLUSTERS = 20
+"""How many clusters are looked into; in an account with more, those that may be the environment's."""
+
+FIELD = "discovery"
+
+_ALLOWS = re.compile(r'"secretsmanager:(\*|GetSecretValue|Get\*)"', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FoundService:
+    """A service of a cluster, with its task definition where that could be read."""
+
+    cluster: str
+    service: Service
+    definition: TaskDefinition | None
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    @property
+    def keys_by_secret(self) -> Mapping[str, int]:
+        """How many variables it gets from each secret by a JSON key, by the secret's name."""
+        injections = self.definition.injections if self.definition else ()
+        references = (injection.reference for _, injection in injections)
+        names = (split_suffix(ref.secret_name)[0] for ref in references if ref.kind == "secretsmanager" and ref.key)
+        return Counter(names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """An account's clusters, services and secrets in a region, and what of them is an environment's."""
+
+    environment: str
+    clusters: tuple[Cluster, ...] = ()
+    services: tuple[FoundService, ...] = ()
+    secrets: tuple[ListedSecret, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
+    not_searched: tuple[str, ...] = ()
+    """Clusters that were left out, because there are too many."""
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """The secret, cluster and service that Terraform's files name, which count where they are in use."""
+
+    @property
+    def secret(self) -> str:
+        """The environment's secret: that which its services get most variables from; "" where none can be told."""
+        counts: Counter[str] = Counter()
+        for service in self.own_services:
+            counts.update(service.keys_by_secret)
+        existing = {secret.name for secret in self.secrets}
+        # A name with ! is a service's, such as the password of an RDS instance.
+        names = [name for name, _ in counts.most_common() if name in existing and "!" not in name]
+        marks = {name: self._contrary(environment_of(name, self._tags(name))) for name in names}
+        best = [name for name in names if marks[name] in ("", self.environment)]
+        if best:
+            return self.expected["secret"] if self.expected.get("secret") in best else best[0]
+        own = [each.name for each in self.secrets if environment_of(each.name, each.tags) == self.environment]
+        return own[0] if len(own) == 1 and not counts else ""
+
+    @property
+    def is_referred_to(self) -> bool:
+        """Whether a service of the environment refers to its secret."""
+        return any(self.secret in service.keys_by_secret for service in self.own_services)
+
+    @property
+    def consumers(self) -> tuple[FoundService, ...]:
+        """The environment's services that refer to its secret, the main one first."""
+        users = (each for each in self.own_services if self.secret in each.keys_by_secret)
+        return tuple(sorted(users, key=lambda each: main_rank(each.name, each.keys_by_secret[self.secret])))
+
+    @property
+    def main(self) -> FoundService | None:
+        """The service that has the application's secrets; None where none can be told."""
+        own = sorted(self.own_services, key=lambda each: main_rank(each.name, 0))
+        candidates = self.consumers or tuple(own)
+        names = (self.expected.get("cluster", ""), self.expected.get("service", ""))
+        named = [each for each in candidates if (each.cluster, each.name) == names]
+        return (*named, *candidates, None)[0]
+
+    @property
+    def cluster(self) -> str:
+        """The main service's cluster, or the only one of the environment; "" where none can be told."""
+        if self.main:
+            return self.main.cluster
+        own = [each.name for each in self.clusters if environment_of(each.name, each.tags) == self.environment]
+        return own[0] if len(own) == 1 else ""
+
+    @property
+    def own_services(self) -> tuple[FoundService, ...]:
+        """The services that are the environment's: by their names, their cluster's, or the secret that they use."""
+        tags = {cluster.name: cluster.tags for cluster in self.clusters}
+        own = []
+        for each in self.services:
+            marks = [
+                self._contrary(environment_of(each.name, {})),
+                environment_of(each.cluster, tags.get(each.cluster, {})),
+                *(self._contrary(environment_of(name, self._tags(name))) for name in each.keys_by_secret),
+            ]
+            named = [mark for mark in marks if mark]
+            if (named and set(named) == {self.environment}) or (not named and self._is_alone):
+                own.append(each)
+        return tuple(own)
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """The variables by the secret's keys that have another name."""
+        pairs = {
+            (injection.reference.key, injection.variable)
+            for each in self.consumers
+            if each.definition
+            for _, injection in each.definition.injections
+            if injection.reference.key and split_suffix(injection.reference.secret_name)[0] == self.secret
+        }
+        own = {key for key, variable in pairs if key == variable}
+        return {key: variable for key, variable in sorted(pairs) if key not in own}
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether names tell no environments apart, so that everything is this one's."""
+        return len(self.clusters) == 1
+
+    def _contrary(self, found: str) -> str:
+        """An environment by a name's word, unless the word may mean something else, as test and demo do."""
+        return found if found in (STAGING, PRODUCTION, self.environment) else ""
+
+    def _tags(self, secret: str) -> Mapping[str, str]:
+        return next((each.tags for each in self.secrets if each.name == secret), {})
+
+
+def discover(clients: Clients, environment: Environment, caller: Caller) -> Discovery:
+    """Read an account's clusters, services with their task definitions, and list of secrets; no value is read.
+
+    What AWS refuses is in `unread`. Raises CouldNotLook where AWS cannot be reached.
+    """
+    with ThreadPoolExecutor(PARALLEL, "discover") as pool:
+        return _Discovering(pool, clients, environment, caller).run()
+
+
+def find_policy(clients: Clients, role: str) -> str:
+    """The name of a role's policy that allows secretsmanager:GetSecretValue; "" where none is seen."""
+    client, what = clients("iam"), f"the policies of role {role}"
+    inline = look(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, role))
+    attached = look(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, role))
+    calls: list[Callable[[], PolicyDocument]] = [
+        *(lambda name=name: iam.get_inline(client, role, name) for name in or_none(inline) or ()),
+        *(lambda arn=arn: iam.get_managed(client, arn) for arn in or_none(attached) or ()),
+    ]
+    for call in calls:
+        document = or_none(look(what, "iam:GetRolePolicy", call))
+        if document and _ALLOWS.search(json.dumps(document.document)):
+            return document.name
+    return ""
+
+
+class _Discovering(Gatherer):
+    """The calls of one discovery."""
+
+    def run(self) -> Discovery:
+        """Make all calls, in parallel."""
+        environment = self.environment.name
+        client, sm = self.clients("ecs"), self.clients("secretsmanager")
+        listed = self.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+        secrets = self.ask("the list of secrets", "secretsmanager:ListSecrets", lambda: secretsmanager.list_secrets(sm))
+        names = self.keep(FIELD, listed, ())
+        described = [
+            self.ask(
+                "the region's clusters",
+                "ecs:DescribeClusters",
+                lambda batch=batch: ecs.describe_clusters(client, batch),  # type: ignore[misc]
+            )
+            for batch in ecs.batches(names, 100)
+        ]
+        clusters = tuple(each for answer in described for each in self.keep(FIELD, answer, ()))
+        clusters = clusters or tuple(Cluster(name, {}) for name in names)
+        chosen = clusters
+        if len(clusters) > MOST_CLUSTERS:
+            chosen = tuple(each for each in clusters if environment_of(each.name, each.tags) in ("", environment))
+            chosen = chosen[:MOST_CLUSTERS]
+        services = self._services([cluster.name for cluster in chosen])
+        return Discovery(
+            environment=environment,
+            clusters=clusters,
+            services=services,
+            secrets=self.keep(FIELD, secrets, ()),
+            unread=self.gaps.get(FIELD, ()),
+            not_searched=tuple(each.name for each in clusters if each not in chosen),
+        )
+
+    def _services(self, clusters: Iterable[str]) -> tuple[FoundService, ...]:
+        client = self.clients("ecs")
+        listed = {
+            cluster: self.ask(
+                f"the services of cluster {cluster}",
+                "ecs:ListServices",
+                lambda cluster=cluster: ecs.list_service_names(client, cluster),  # type: ignore[misc]
+            )
+            for cluster in clusters
+        }
+        service_names = {cluster: self.keep(FIELD, answer, ()) for cluster, answer in listed.items()}
+        described = [
+            (
+                cluster,
+                self.ask(
+                    f"the services of cluster {cluster}",
+                    "ecs:DescribeServices",
+                    lambda cluster=cluster, batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
+                ),
+            )
+            for cluster, names in service_names.items()
+            for batch in ecs.batches(names or (), ecs.SERVICES_A_CALL)
+        ]
+        services = [(cluster, service) for cluster, answer in described for service in self.keep(FIELD, answer, ())]
+        revisions = {
+            arn: self.ask(
+                f"task definition {arn.rpartition('/')[2]}",
+                "ecs:DescribeTaskDefinition",
+                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
+            )
+            for arn in sorted({service.task_definition_arn for _, service in services} - {""})
+        }
+        found = {arn: self.keep(FIELD, answer, None) for arn, answer in revisions.items()}
+        return tuple(FoundService(cluster, each, found.get(each.task_definition_arn)) for cluster, each in services)

@@ -1,0 +1,725 @@
+"""The value of an expression in a Terraform module: variables, locals, modules and resources followed to texts.
+
+Nothing is run. What is known only after an apply, such as an ARN, stays a mark within the text, which names the
+resource and its attribute; what cannot be followed is a mark with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform import functions
+from omc_runbook.terraform.hcl import Block, Node, read_expression
+from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.hcl_template import interpolations
+from omc_runbook.textfile.file import SourceFile, read_source
+
+DEEPEST = 60
+"""The deepest chain of expressions that is followed; a cycle has no end."""
+DEEPEST_MODULE = 12
+MOST_INSTANCES = 100
+"""How many instances of a count are looked at."""
+
+_OPEN, _BETWEEN, _CLOSE = "\ue000", "\ue001", "\ue002"
+_MARK = re.compile(f"{_OPEN}([^{_BETWEEN}]*){_BETWEEN}([^{_CLOSE}]*){_CLOSE}")
+_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_*][\w-]*)*")
+_HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
+_ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+_ESCAPE = re.compile(r'\\["nt\\]')
+_MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
+_LABEL = re.compile(r"cloudposse/label/null|terraform-null-label")
+_LABEL_PARTS = ("namespace", "tenant", "environment", "stage", "name")
+_LOCAL_SOURCE = ("./", "../")
+_FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
+"""What a function raises for arguments that it cannot take, as Terraform would refuse them."""
+
+IN = "#"
+"""What an address has between its folder and the resource: states of several folders may have resources of one name."""
+
+Source = str
+"""A position in the checkout: the file's name and the line."""
+
+
+def unknown(reason: str) -> str:
+    """The mark for a value that cannot be followed, with the reason as a clause."""
+    return f"{_OPEN}?{_BETWEEN}{_MARK.sub('…', reason)}{_CLOSE}"
+
+
+def computed(address: str, attribute: str) -> str:
+    """The mark for an attribute of a resource that is known only after an apply."""
+    return f"{_OPEN}{address}{_BETWEEN}{attribute}{_CLOSE}"
+
+
+def is_known(value: Any) -> bool:
+    """Whether a value has no mark in it."""
+    if isinstance(value, str):
+        return _OPEN not in value
+    if isinstance(value, Mapping):
+        return all(map(is_known, value.values()))
+    return not isinstance(value, list) or all(map(is_known, value))
+
+
+def marks(value: Any) -> tuple[tuple[str, str], ...]:
+    """The resources and attributes that a text is made from: pairs of address and attribute."""
+    return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
+
+
+def reasons(value: Any) -> tuple[str, ...]:
+    """Why parts of a value cannot be followed, as clauses."""
+    if isinstance(value, Mapping):
+        return tuple(dict.fromkeys(reason for each in value.values() for reason in reasons(each)))
+    if isinstance(value, list):
+        return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
+    pairs = _MARK.findall(value) if isinstance(value, str) else ()
+    clauses = (text if address == "?" else _clause(_without_folder(address), text) for address, text in pairs)
+    return tuple(dict.fromkeys(clauses))
+
+
+def without_marks(text: str, filler: str = "*") -> str:
+    """A text with a filler in place of each mark."""
+    return _MARK.sub(filler, text)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A value, and where the literals that it is made from stand."""
+
+    value: Any
+    sources: tuple[Source, ...] = ()
+
+
+class TerraformFiles:
+    """The Terraform files of a checkout, each folder read once; nothing outside of it is read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.base = ""
+        """The folder that the names of files are relative to, within the checkout."""
+        self._folders: dict[Path, Folder] = {}
+
+    def folder(self, directory: Path) -> Folder:
+        """The *.tf files of a folder, those that can be read."""
+        if directory not in self._folders:
+            names = (path.name for path in sorted(directory.glob("*.tf")))
+            files = (self.file(directory / name) for name in names)
+            self._folders[directory] = Folder(tuple(file for file in files if file))
+        return self._folders[directory]
+
+    def contains(self, path: Path) -> bool:
+        """Whether a path is in the checkout."""
+        return path.resolve().is_relative_to(self.root)
+
+    def file(self, path: Path) -> SourceFile | None:
+        """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""
+        if not self.contains(path):
+            return None
+        base = self.root / self.base
+        try:
+            return read_source(base, Path(os.path.relpath(path.resolve(), base)).as_posix())
+        except UsageError:
+            return None
+
+
+@dataclass(eq=False)
+class Instance:
+    """One instance of a resource, a data source or a module whose files are elsewhere."""
+
+    module: Module
+    block: Block
+    type: str
+    """aws_ecs_service, data.aws_region, or module for one from elsewhere."""
+    address: str
+    """Unique among all folders, such as environments/staging#module.ecs.aws_ecs_service.this["backend"]."""
+    bindings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Its address within its folder."""
+        return _without_folder(self.address)
+
+    def get(self, attribute: str) -> Result | None:
+        """The value of an attribute that its block has; None for another."""
+        member = self.block.find(attribute)
+        return self.module.result(member.value, self.bindings) if member else None
+
+    def text(self, attribute: str) -> str:
+        """A text attribute, with marks; "" where the block has none."""
+        result = self.get(attribute)
+        return result.value if result and isinstance(result.value, str) else ""
+
+    def source_of(self, attribute: str) -> Source:
+        """Where an attribute stands, or the block's first attribute."""
+        members = [member for member in self.block.attributes if member.name == attribute] or self.block.attributes
+        return source_of(members[0]) if members else self.label
+
+    def reference(self, attribute: str) -> Any:
+        """What another expression gets for an attribute: its value, or a mark."""
+        known = self.module.stack.data(self, attribute)
+        if known is not None:
+            return known
+        result = self.get(attribute)
+        if result is not None and self.type != "module":
+            return result.value
+        if attribute == "id" and _LABEL.search(self.text("source")) and not self.block.find("context"):
+            parts = [self.text(part) for part in _LABEL_PARTS]
+            return "-".join(part.lower() if is_known(part) else part for part in parts if part)
+        return computed(self.address, attribute)
+
+
+@dataclass(eq=False)
+class Stack:
+    """What all modules of one environment's folder share: its workspace, its region, and other folders' outputs."""
+
+    files: TerraformFiles
+    root: Path
+    workspace: str
+    outputs: Callable[[str], Any] = lambda name: None
+    """Another folder's output by its name, for terraform_remote_state; None where no folder has it."""
+    instances: dict[str, Instance] = field(default_factory=dict)
+    """By address."""
+    region: str = ""
+
+    def data(self, instance: Instance, attribute: str) -> Any:
+        """An attribute that is known without the block: of the region, of another folder's state, of a template."""
+        if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
+            return self.region or unknown("the provider's region is not in the checkout")
+        if instance.type == "data.terraform_remote_state" and attribute == "outputs":
+            return RemoteState(self)
+        if instance.type == "data.template_file" and attribute == "rendered":
+            template, given = instance.get("template"), instance.get("vars")
+            if template and isinstance(template.value, str):
+                variables = given.value if given and isinstance(given.value, Mapping) else {}
+                return instance.module.render(template.value, _text_file(template.value), 0, variables)
+        return None
+
+
+@dataclass(frozen=True)
+class RemoteState:
+    """The outputs of another folder's state."""
+
+    stack: Stack
+
+    def get(self, name: str) -> Any:
+        """An output of another folder of the environment, by its name."""
+        value = self.stack.outputs(name)
+        return unknown(f"output {name} of another state is not in the checkout") if value is None else value
+
+
+class Module:
+    """One call of a module, or the root: its files with the values of its variables."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        directory: Path,
+        folder: Folder,
+        inputs: Mapping[str, Callable[[], Result]],
+        address: str = "",
+    ) -> None:
+        self.stack, self.directory, self.folder, self.address = stack, directory, folder, address
+        self._inputs = inputs
+        self._modules: dict[str, list[Module | Instance]] = {}
+        self._found: dict[tuple[str, str], tuple[Instance, ...]] = {}
+        self._known: dict[str, Result] = {}
+        self._sources: list[Source] = []
+        self._depth = 0
+        for block in folder.blocks:
+            if block.type == "provider" and block.labels == ("aws",) and not stack.region and not block.find("alias"):
+                region = block.find("region")
+                value = self.value(region.value) if region else ""
+                stack.region = value if isinstance(value, str) and is_known(value) else ""
+
+    @property
+    def resources(self) -> tuple[Instance, ...]:
+        """The instances of this module's own resources and data sources."""
+        return tuple(each for block in self.folder.blocks if _type_of(block) for each in self._instances_of(block))
+
+    @cached_property
+    def children(self) -> tuple[Module, ...]:
+        """The modules that it calls whose files are in the checkout."""
+        blocks = (block for block in self.folder.blocks if block.type == "module")
+        return tuple(each for block in blocks for each in self._calls(block) if isinstance(each, Module))
+
+    def walk(self) -> Iterator[Module]:
+        """This module and those that it calls, directly or through others."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def everything(self) -> tuple[Instance, ...]:
+        """The resources of this module and of those that it calls, and the calls of modules from elsewhere."""
+        found: list[Instance] = []
+        for module in self.walk():
+            blocks = [block for block in module.folder.blocks if block.type == "module"]
+            found += module.resources
+            found += [each for block in blocks for each in module._calls(block) if isinstance(each, Instance)]
+        return tuple(found)
+
+    def output(self, name: str) -> Result | None:
+        """An output's value; None where there is no such output."""
+        blocks = (block for block in self.folder.blocks if block.type == "output" and block.labels == (name,))
+        member = next((value for block in blocks if (value := block.find("value"))), None)
+        return self.result(member.value) if member else None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of its outputs."""
+        return tuple(block.labels[0] for block in self.folder.blocks if block.type == "output" and block.labels)
+
+    def variable(self, name: str) -> Result | None:
+        """A variable's value: what the caller passes, else its default; None where it is not declared."""
+        return self._remember(f"var.{name}", lambda: self._variable(name)) if self.folder.declares(name) else None
+
+    def local(self, name: str) -> Result | None:
+        """A local value; None where it is not declared."""
+        members = [member for member in self.folder.locals if member.name == name]
+        return self._remember(f"local.{name}", lambda: self.result(members[0].value)) if members else None
+
+    def result(self, node: Node, bindings: Mapping[str, Any] | None = None) -> Result:
+        """Evaluate an expression, with the positions of the literals in it."""
+        before, self._sources = self._sources, []
+        try:
+            value = self.value(node, bindings or {})
+            return Result(value, tuple(dict.fromkeys(self._sources)))
+        finally:
+            self._sources = before
+
+    def value(self, node: Node, bindings: Mapping[str, Any] | None = None) -> Any:
+        """Evaluate an expression; `bindings` has the variables of for expressions, and each and count."""
+        names = bindings or {}
+        self._depth += 1
+        try:
+            if self._depth > DEEPEST:
+                return unknown("it refers to itself")
+            return self._evaluate(node, names)
+        except _FAILURES:
+            return unknown(f"an expression in {source_of(node)} could not be evaluated")
+        finally:
+            self._depth -= 1
+
+    def render(self, text: str, file: SourceFile, position: int, bindings: Mapping[str, Any]) -> str:
+        """Fill the interpolations of a template that begins at a position of a file."""
+        if "%{" in text.replace("%%{", ""):
+            return unknown("a template has directives")
+        pieces, at = [], 0
+        for start, end in interpolations(text):
+            pieces.append(_unescape(text[at:start]))
+            pieces.append(self._interpolate(text, start, end, file, position, bindings))
+            at = end
+        pieces.append(_unescape(text[at:]))
+        return "".join(pieces)
+
+    def _interpolate(
+        self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
+    ) -> str:
+        inner = text[start + 2 : end - 1]
+        stripped = inner.strip("~ \t\r\n")
+        offset = position + start + 2 + inner.find(stripped)
+        if _PATH.fullmatch(stripped) and "*" not in stripped:
+            node = Node(kind="path", file=file, start=offset, end=offset + len(stripped), name=stripped)
+        else:
+            try:
+                node = read_expression(stripped, file, offset)
+            except UsageError:
+                return unknown(f"an interpolation in {file.name} is not valid")
+        value = self.value(node, bindings)
+        try:
+            return functions.as_text(value)
+        except TypeError:
+            return unknown(f"{stripped} in {file.name} is no text")
+
+    def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
+        match node.kind:
+            case "string":
+                self._sources.append(source_of(node))
+                return self.render(node.name, node.file, node.start + 1, names)
+            case "heredoc":
+                return self._heredoc(node, names)
+            case "number":
+                self._sources.append(source_of(node))
+                return float(node.name) if "." in node.name else int(node.name)
+            case "group":
+                return self.value(node.parts[0], names)
+            case "tuple":
+                return [self.value(part, names) for part in node.parts]
+            case "object":
+                return {self._key(part, names): self.value(part.value, names) for part in node.parts}
+            case "path":
+                return self._path(node.name, names)
+            case "attribute":
+                return self._attribute(self.value(node.parts[0], names), node.name)
+            case "index":
+                return self._index(*(self.value(part, names) for part in node.parts))
+            case "splat":
+                return self._splat(self.value(node.parts[0], names), node.name)
+            case "conditional":
+                return self._conditional(node, names)
+            case "binary":
+                return self._binary(node, names)
+            case "unary":
+                value = self.value(node.parts[0], names)
+                return value if not is_known(value) else (not value if node.name == "!" else -value)
+            case "for" | "filtered-for" | "object-for":
+                return self._for(node, names)
+            case "call":
+                return self._call(node, names)
+            case _:
+                return unknown(f"an expression in {source_of(node)} is not followed")
+
+    def _key(self, member: Node, names: Mapping[str, Any]) -> str:
+        key = member.parts[0]
+        if key.kind == "string" or key.kind not in ("path", "string"):
+            return functions.as_text(self.value(key, names))
+        return member.name
+
+    def _heredoc(self, node: Node, names: Mapping[str, Any]) -> str:
+        opening = _HEREDOC.match(node.source)
+        if opening is None:
+            return unknown(f"the heredoc in {source_of(node)} is not followed")
+        self._sources.append(source_of(node))
+        end = node.source.rstrip().rfind("\n") + 1
+        body = node.source[opening.end() : end]
+        if opening[1]:
+            indents = [len(line) - len(line.lstrip()) for line in body.splitlines() if line.strip()]
+            strip = min(indents, default=0)
+            body = "".join(line[strip:] if line.strip() else line for line in body.splitlines(keepends=True))
+            return self.render(body, _text_file(body, node.file.name), 0, names)
+        return self.render(body, node.file, node.start + opening.end(), names)
+
+    def _path(self, name: str, names: Mapping[str, Any]) -> Any:
+        first, *rest = name.split(".")
+        if not rest and name in ("true", "false", "null"):
+            return {"true": True, "false": False, "null": None}[name]
+        if first in names:
+            return self._attributes(names[first], rest)
+        match first, rest:
+            case "var" | "local", [key, *others]:
+                result = self.variable(key) if first == "var" else self.local(key)
+                if result is None:
+                    return unknown(f"{first}.{key} is not declared")
+                self._sources += result.sources
+                return self._attributes(result.value, others)
+            case "path", ["module" | "root" as where]:
+                return str(self.directory if where == "module" else self.stack.root)
+            case "terraform", ["workspace"]:
+                return self.stack.workspace or unknown("the workspace is not known")
+            case "module", [key, *others]:
+                blocks = [b for b in self.folder.blocks if b.type == "module" and b.labels == (key,)]
+                calls = self._calls(blocks[0]) if blocks else []
+                return self._attributes(_Calls(tuple(calls)), others) if blocks else unknown(f"there is no {name}")
+            case "dependency", [_, "outputs", *others]:
+                # Terragrunt's word for another folder's state.
+                return self._attributes(RemoteState(self.stack), others)
+            case "data", [type_, key, *others]:
+                return self._resource(f"data.{type_}", key, others)
+            case _, [key, *others]:
+                return self._resource(first, key, others)
+        return unknown(f"{name} is not followed")
+
+    def _resource(self, type_: str, key: str, attributes: Sequence[str]) -> Any:
+        blocks = [block for block in self.folder.blocks if _type_of(block) == type_ and block.labels[-1:] == (key,)]
+        if not blocks:
+            return unknown(f"{type_}.{key} is not declared")
+        return self._attributes(_Calls(self._instances_of(blocks[0])), attributes)
+
+    def _attributes(self, value: Any, names: Sequence[str]) -> Any:
+        for at, name in enumerate(names):
+            if name == "*":
+                return self._splat(value, ".".join(names[at + 1 :]))
+            value = self._attribute(value, name)
+        return value
+
+    def _attribute(self, value: Any, name: str) -> Any:
+        match value:
+            case _Calls():
+                if not value.entries:
+                    raise IndexError(name)
+                return self._attribute(value.entries[0], name)
+            case Instance():
+                return value.reference(name)
+            case Module():
+                result = value.output(name)
+                if result is None:
+                    return unknown(f"{_without_folder(value.address).rstrip('.')} has no output {name}")
+                self._sources += result.sources
+                return result.value
+            case RemoteState():
+                return value.get(name)
+            case str():
+                return value if not is_known(value) else unknown(f"{name} of a text")
+            case _:
+                return value[name]
+
+    def _index(self, value: Any, key: Any) -> Any:
+        match value:
+            case _Calls():
+                return value.at(key)
+            case str():
+                return value if not is_known(value) else unknown("an index of a text")
+            case RemoteState():
+                return value.get(key)
+            case _:
+                if not is_known(key):
+                    return key
+                return value[key] if isinstance(value, Mapping) else value[int(key)]
+
+    def _splat(self, value: Any, attribute: str) -> Any:
+        if isinstance(value, str) and not is_known(value):
+            return value
+        entries = value.entries if isinstance(value, _Calls) else value if isinstance(value, list | tuple) else [value]
+        names = attribute.split(".") if attribute else []
+        return [self._attributes(each, names) for each in entries]
+
+    def _conditional(self, node: Node, names: Mapping[str, Any]) -> Any:
+        condition, yes, no = node.parts
+        test = self.value(condition, names)
+        if is_known(test):
+            return self.value(yes if test not in (False, "false") else no, names)
+        branches = [self.value(yes, names), self.value(no, names)]
+        if branches[0] == branches[1]:
+            return branches[0]
+        return unknown(f"the condition in {source_of(node)} depends on what is not known: {'; '.join(reasons(test))}")
+
+    def _binary(self, node: Node, names: Mapping[str, Any]) -> Any:
+        left, operator = self.value(node.parts[0], names), node.name
+        if operator in ("&&", "||") and is_known(left) and bool(left) is (operator == "||"):
+            return bool(left)
+        right = self.value(node.parts[1], names)
+        # An unset text is "" or null; one with a mark is neither.
+        if operator in ("==", "!=") and (left in ("", None) or right in ("", None)):
+            return (left == right) is (operator == "==")
+        for value in (left, right):
+            if not is_known(value):
+                return value
+        return _OPERATORS[operator](left, right)
+
+    def _for(self, node: Node, names: Mapping[str, Any]) -> Any:
+        collection, *others = node.parts
+        value = self.value(collection, names)
+        if isinstance(value, str):
+            return value
+        variables = node.name.split(",")
+        results: list[tuple[Any, Any]] = []
+        count = 2 if node.kind == "object-for" else 1
+        for key, entry in _entries(value):
+            bound = {**names, variables[-1]: entry}
+            if len(variables) > 1:
+                bound[variables[0]] = key
+            conditions = [self.value(part, bound) for part in others[count:]]
+            if all(condition not in (False, "false") for condition in conditions):
+                found = [self.value(part, bound) for part in others[:count]]
+                results.append((found[0], found[-1]))
+        return {functions.as_text(key): entry for key, entry in results} if count == 2 else [e for _, e in results]
+
+    def _call(self, node: Node, names: Mapping[str, Any]) -> Any:
+        name = node.name.removesuffix("...")
+        if name in ("try", "can"):
+            return self._try(node, names) if name == "try" else unknown("can() is not followed")
+        arguments = [self.value(part, names) for part in node.parts]
+        if node.name.endswith("..."):
+            arguments = [*arguments[:-1], *arguments[-1]]
+        if name in ("templatefile", "file"):
+            return self._file(arguments, names, name == "templatefile")
+        if name in ("jsonencode", "yamlencode"):
+            # What is encoded is looked into, not sent.
+            return arguments[0]
+        if name == "jsondecode" and not isinstance(arguments[0], str):
+            return arguments[0]
+        if name not in functions.TAKES_UNKNOWN:
+            for argument in arguments:
+                if isinstance(argument, str) and not is_known(argument):
+                    return unknown("; ".join(reasons(argument)))
+        try:
+            return functions.call(name, arguments)
+        except _FAILURES:
+            why = [reason for argument in arguments for reason in reasons(argument)]
+            return unknown(why[0] if why else f"{name}() in {source_of(node)} is not followed")
+
+    def _try(self, node: Node, names: Mapping[str, Any]) -> Any:
+        for part in node.parts:
+            # An expression that fails ends as a mark with a reason, and one after an apply as a mark without.
+            value = self.value(part, names)
+            if not (isinstance(value, str) and value.startswith(f"{_OPEN}?")):
+                return value
+        return value
+
+    def _file(self, arguments: Sequence[Any], names: Mapping[str, Any], is_template: bool) -> Any:
+        name = str(arguments[0])
+        file = self.stack.files.file(self.directory / name) if is_known(name) else None
+        if file is None:
+            return unknown(f"file {without_marks(name).rpartition('/')[2]} is not in the checkout")
+        self._sources.append(f"{file.name}:1")
+        variables = arguments[1] if is_template and isinstance(arguments[1], Mapping) else {}
+        return self.render(file.text, file, 0, variables) if is_template else file.text
+
+    def _variable(self, name: str) -> Result:
+        if name in self._inputs:
+            result = self._inputs[name]()
+            if result.value is not None:
+                return result
+        block = next(b for b in self.folder.blocks if b.type == "variable" and b.labels == (name,))
+        default = block.find("default")
+        if default is None:
+            return Result(unknown(f"variable {name} has no value in the checkout"))
+        return self.result(default.value)
+
+    def _remember(self, name: str, make: Callable[[], Result]) -> Result:
+        if name not in self._known:
+            # A value that refers to itself finds this.
+            self._known[name] = Result(unknown(f"{name} refers to itself"))
+            self._known[name] = make()
+        return self._known[name]
+
+    def _instances_of(self, block: Block) -> tuple[Instance, ...]:
+        key = (_type_of(block), block.labels[-1])
+        if key not in self._found:
+            # A block that is repeated for itself finds this.
+            self._found[key] = ()
+            self._found[key] = tuple(self._instances(block))
+        return self._found[key]
+
+    def _instances(self, block: Block) -> Iterator[Instance]:
+        type_ = _type_of(block)
+        for suffix, bindings in self._repetitions(block):
+            address = f"{self.address}{type_}.{block.labels[-1]}{suffix}"
+            instance = Instance(self, block, type_, address, bindings)
+            self.stack.instances[address] = instance
+            yield instance
+
+    def _calls(self, block: Block) -> list[Module | Instance]:
+        if block.labels[0] not in self._modules:
+            self._modules[block.labels[0]] = list(self._make_calls(block))
+        return self._modules[block.labels[0]]
+
+    def _make_calls(self, block: Block) -> Iterator[Module | Instance]:
+        source = block.find("source")
+        where = source.value.name if source and source.value.kind == "string" else ""
+        for suffix, bindings in self._repetitions(block):
+            address = f"{self.address}module.{block.labels[0]}{suffix}"
+            # A module that calls itself has no end.
+            is_too_deep = address.count("module.") > DEEPEST_MODULE
+            folder = None if is_too_deep else self._folder(where)
+            if folder is None:
+                instance = Instance(self, block, "module", address, bindings)
+                self.stack.instances[address] = instance
+                yield instance
+                continue
+            inputs = {member.name: partial(self.result, member.value, bindings) for member in block.attributes}
+            yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.")
+
+    def _folder(self, source: str) -> tuple[Path, Folder] | None:
+        if not source.startswith(_LOCAL_SOURCE):
+            return None
+        directory = (self.directory / source.replace("//", "/")).resolve()
+        is_here = directory.is_dir() and self.stack.files.contains(directory)
+        return (directory, self.stack.files.folder(directory)) if is_here else None
+
+    def _repetitions(self, block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The instances of a block with count or for_each, as suffixes of its address with each and count."""
+        count, for_each = block.find("count"), block.find("for_each")
+        if count:
+            number = self.value(count.value)
+            times = min(int(number), MOST_INSTANCES) if isinstance(number, int) else 1
+            yield from ((f"[{at}]", {"count": {"index": at}}) for at in range(times))
+        elif for_each:
+            value = self.value(for_each.value)
+            if isinstance(value, str):
+                yield "", {"each": {"key": value, "value": value}}
+                return
+            for key, entry in _entries(value):
+                name = entry if isinstance(value, list) else key
+                yield f'["{name}"]', {"each": {"key": name, "value": entry}}
+        else:
+            yield "", {}
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """The instances of one resource or the calls of one module."""
+
+    entries: tuple[Module | Instance, ...]
+
+    def at(self, key: Any) -> Module | Instance:
+        """The one with an index or a key."""
+        suffixes = (f'["{key}"]', f"[{key}]")
+        for each in self.entries:
+            if each.address.rstrip(".").endswith(suffixes):
+                return each
+        raise IndexError(key)
+
+
+def decode(value: Any) -> Any:
+    """A list or object that is JSON's text, or the value itself; a text with marks keeps them."""
+    if not isinstance(value, str):
+        return value
+    # A mark outside quotes, where a number is expected.
+    quoted = re.sub(rf"(?<=[:\[,])\s*({_MARK.pattern})\s*(?=[,\]}}])", lambda match: json.dumps(match[1]), value)
+    try:
+        return json.loads(quoted)
+    except ValueError:
+        return value
+
+
+def _clause(address: str, attribute: str) -> str:
+    """Why an attribute is not known."""
+    if _MODULE_CALL.search(address):
+        return f"{address}.{attribute} comes from a module whose files are not in the checkout"
+    return f"{address}.{attribute} is known after an apply"
+
+
+def _without_folder(address: str) -> str:
+    return address.rpartition(IN)[2]
+
+
+def source_of(node: Node) -> Source:
+    """Where a node stands: the file's name and the line."""
+    return f"{node.file.name}:{node.line}"
+
+
+def _entries(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        yield from sorted(value.items())
+    elif isinstance(value, _Calls):
+        yield from enumerate(value.entries)
+    else:
+        yield from enumerate(value)
+
+
+def _type_of(block: Block) -> str:
+    if block.type not in ("resource", "data") or len(block.labels) < 2:
+        return ""
+    return f"data.{block.labels[0]}" if block.type == "data" else block.labels[0]
+
+
+def _unescape(text: str) -> str:
+    text = text.replace("$${", "${").replace("%%{", "%{")
+    return _ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+
+
+def _text_file(text: str, name: str = "a template") -> SourceFile:
+    return SourceFile(Path(name), name, text.encode())
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "&&": lambda a, b: bool(a and b),
+    "||": lambda a, b: bool(a or b),
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "%": lambda a, b: a % b,
+}

@@ -1,0 +1,78 @@
+"""Module calls: which folder calls which, and each folder as its callers give its variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from omc_runbook.terraform.hcl import Block
+from omc_runbook.terraform.hcl_folder import DEEPEST, VALUES, Folder, ModuleCall
+from omc_runbook.textfile.file import SourceFile
+
+LOCAL = ("./", "../")
+"""How the source of a module of the same checkout begins."""
+
+
+def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
+    """The folders with *.tf files, by path in order; .tfvars belong to the folder that they are in or below."""
+    sources = sorted((file for file in files if not file.name.endswith(VALUES)), key=lambda file: file.name)
+    paths = dict.fromkeys(
+        str(file.path.parent) for file in sorted(sources, key=lambda file: (file.path.parent, file.name))
+    )
+    values = {file: _home(file, paths) for file in files if file.name.endswith(VALUES)}
+    return {
+        path: Folder(
+            (
+                *(file for file in sources if str(file.path.parent) == path),
+                *(file for file, home in values.items() if home == path),
+            )
+        )
+        for path in paths
+    }
+
+
+def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> Iterator[Folder]:
+    """Yield a folder as each chain of calls gives its variables, at least once."""
+    calls = [
+        (caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == _path(folder)
+    ]
+    if not calls or depth > DEEPEST:
+        yield replace(folder, is_root=not calls and folder.has_provider)
+        return
+    for caller, block in calls:
+        for scope in variants(caller, folders, depth + 1):
+            loop = block.find("for_each")
+            for entry in (scope.entries(loop.value) if loop else ()) or (None,):
+                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry)))
+
+
+def foreign_calls(folder: Folder) -> Iterator[Block]:
+    """Yield the calls of modules that are in another repository."""
+    return (block for block in _calls(folder) if not source_of(block).startswith(LOCAL))
+
+
+def source_of(block: Block) -> str:
+    """The source of a module call; "" where it is not a plain text."""
+    source = block.find("source")
+    return source.value.name if source and source.value.kind == "string" else ""
+
+
+def _calls(folder: Folder) -> Iterator[Block]:
+    return (block for block in folder.blocks if block.type == "module" and block.labels and block.attributes)
+
+
+def _target(block: Block) -> str:
+    """The path of the folder that a call names; "" for one of another repository."""
+    source = source_of(block)
+    return os.path.normpath(block.attributes[0].file.path.parent / source) if source.startswith(LOCAL) else ""
+
+
+def _path(folder: Folder) -> str:
+    return os.path.normpath(folder.files[0].path.parent)
+
+
+def _home(file: SourceFile, paths: Mapping[str, None]) -> str:
+    """The nearest folder above a file that has *.tf files; "" for none."""
+    return next((str(above) for above in Path(file.path).parents if str(above) in paths), "")

@@ -1,0 +1,312 @@
+"""The environments of a checkout: the folders that Terraform is run in, each with its variables' values."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
+from omc_runbook.terraform.hcl import Block, read_attributes, read_blocks
+from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.task_definitions import SKIPPED
+from omc_runbook.textfile.file import SourceFile
+
+ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
+"""Variables and local values that hold an environment's name."""
+
+_UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
+TERRAGRUNT = "terragrunt.hcl"
+_VALUES = re.compile(r"\.tfvars(\.json)?\Z")
+_INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """One folder that Terraform is run in, with the values for one environment."""
+
+    environment: str
+    directory: str
+    """Its path within the checkout."""
+    variable_files: tuple[str, ...]
+    module: Module = field(repr=False)
+    assumptions: tuple[str, ...] = ()
+    """What is not in the checkout and was assumed, in sentences."""
+    is_shared: bool = False
+    """Whether the folder has the resources of several environments, of which `instances` gives this one's."""
+
+    @property
+    def label(self) -> str:
+        """The folder with its variables' files."""
+        return " with ".join(filter(None, (self.directory, ", ".join(self.variable_files))))
+
+
+def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
+    """The folders that create ECS services or secrets, for an environment, or for each that the checkout shows.
+
+    Reads text alone: nothing is run, and no state is read. A folder that names no environment stands for the one that
+    is asked for, or for staging and production.
+    """
+    files = TerraformFiles(repository)
+    folders = [folder for folder in _walk(files.root) if any(folder.glob("*.tf"))]
+    described = [folder for folder in _walk(files.root) if (folder / TERRAGRUNT).is_file()]
+    # Positions are shorter below the folder that has all of Terraform's files.
+    if folders:
+        files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
+    units = [(unit, target) for unit in described if (target := _unit_source(files, unit))]
+    called = {target for folder in folders for target in _calls(files, folder)} | {target for _, target in units}
+    tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
+    values = [path for folder in _walk(files.root) for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
+    roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
+    roots += tuple(_unit(files, unit, target) for unit, target in units if _concerns(files, target, set()))
+    return tuple(root for root in roots if environment in ("", root.environment))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, inner, _ in os.walk(root):
+        inner[:] = sorted(set(inner) - SKIPPED)
+        yield Path(folder)
+
+
+def _calls(files: TerraformFiles, folder: Path) -> Iterator[Path]:
+    """The folders of the local modules that a folder calls."""
+    for block in files.folder(folder).blocks:
+        source = block.find("source") if block.type == "module" else None
+        if source and source.value.kind == "string" and source.value.name.startswith(("./", "../")):
+            yield (folder / source.value.name.replace("//", "/")).resolve()
+
+
+def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
+    """Whether a folder, or a module that it calls, is about ECS or secrets."""
+    if folder in visited or not files.contains(folder) or {*folder.relative_to(files.root).parts} & _UNUSED:
+        return False
+    visited.add(folder)
+    blocks = files.folder(folder).blocks
+    texts = [block.labels[0] for block in blocks if block.type in ("resource", "data") and block.labels]
+    texts += [source.value.source for block in blocks if block.type == "module" and (source := block.find("source"))]
+    if any(_INTERESTING.search(text) for text in texts):
+        return True
+    return any(_concerns(files, target, visited) for target in _calls(files, folder))
+
+
+def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
+    folder = files.folder(top)
+    automatic = [path for path in values if path.parent == top and _is_automatic(path)]
+    by_environment: dict[str, list[Path]] = {}
+    for path in values:
+        name = _environment_of(path, files.root)
+        if path not in automatic and name and _fits(files, path, top, folder):
+            by_environment.setdefault(name, []).append(path)
+    for name, paths in by_environment.items():
+        yield _root(files, top, name, [*automatic, *paths])
+    if by_environment:
+        return
+    plain = _root(files, top, "", automatic)
+    name = _declared_environment(plain.module) or environment_in(top.relative_to(files.root).as_posix())
+    if name:
+        yield _root(files, top, canonical(name), automatic)
+        if environment not in ("", canonical(name)) and _takes_another(files, top, automatic):
+            yield _root(files, top, environment, automatic, is_assumed=True)
+        return
+    several = sorted({found for each in plain.module.everything() if (found := _environment_of_instance(each))})
+    if len(several) > 1:
+        yield from (replace(plain, environment=each, is_shared=True) for each in several)
+        return
+    for each in (environment,) if environment else _workspaces(folder) or (STAGING, PRODUCTION):
+        yield _root(files, top, each, automatic, is_assumed=True)
+
+
+def _is_automatic(path: Path) -> bool:
+    """Whether Terraform reads a file of values by itself."""
+    name = path.name.removesuffix(".json")
+    return name == "terraform.tfvars" or name.endswith(".auto.tfvars")
+
+
+def _environment_of(path: Path, root: Path) -> str:
+    """The environment whose values a file has, by its name or its folder's."""
+    relative = path.relative_to(root)
+    stem = _VALUES.sub("", relative.name)
+    return environment_in(stem) or environment_in(relative.parent.name)
+
+
+def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
+    """Whether a file gives values to a folder's variables: it declares most, and is near."""
+    names = {*_values(files, path, Module(Stack(files, top, ""), top, folder, {}))}
+    declared = {name for name in names if folder.declares(name)}
+    is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
+    return bool(declared) and 2 * len(declared) >= len(names) and is_near
+
+
+def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Callable[[], Result]]:
+    """The values in a file of variables, in Terraform's syntax or as JSON, by the variable's name."""
+    file = files.file(path)
+    if file is None:
+        return {}
+    if path.name.endswith(".json"):
+        try:
+            table = json.loads(file.text)
+        except ValueError:
+            return {}
+        pairs = table.items() if isinstance(table, dict) else ()
+        return {str(name): partial(Result, value, (f"{file.name}:1",)) for name, value in pairs}
+    block = _as_block(file)
+    return {member.name: partial(module.result, member.value) for member in block.attributes} if block else {}
+
+
+def _as_block(file: SourceFile) -> Block | None:
+    """A file that has attributes at its top, as one block; None for one that is not valid."""
+    try:
+        return Block("values", (), read_attributes(file), read_blocks(file))
+    except UsageError:
+        return None
+
+
+def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
+    """The folder of the checkout that a terragrunt.hcl names as its source; None for none."""
+    file = files.file(unit / TERRAGRUNT)
+    block = _as_block(file) if file else None
+    for inner in block.blocks if block else ():
+        source = inner.find("source") if inner.type == "terraform" else None
+        if source and file:
+            module = Module(Stack(files, unit, ""), unit, Folder((file,)), {})
+            text = module.value(source.value)
+            target = (unit / str(text).replace("//", "/")).resolve()
+            return target if is_known(text) and files.contains(target) and target.is_dir() else None
+    return None
+
+
+def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
+    """A folder of Terragrunt: its source, with the inputs of its terragrunt.hcl and of the nearest one above."""
+    stack = Stack(files, target, "")
+    inputs: dict[str, Callable[[], Result]] = {}
+    chain = [unit, *(parent for parent in unit.parents if files.contains(parent))]
+    found = [file for folder in chain for name in (TERRAGRUNT, "root.hcl") if (file := files.file(folder / name))]
+    for file in reversed(found[:2]):
+        module = Module(stack, unit, Folder((file,)), {})
+        block = _as_block(file)
+        member = block.find("inputs") if block else None
+        parts = member.value.parts if member and member.value.kind == "object" else ()
+        inputs |= {part.name: partial(module.result, part.value) for part in parts}
+    return Root(
+        environment=environment_in(unit.relative_to(files.root).as_posix()),
+        directory=_relative(unit, files),
+        variable_files=(),
+        module=Module(stack, target, files.folder(target), inputs, f"{_relative(unit, files)}{IN}"),
+    )
+
+
+def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
+    spelling = _spelling(files.folder(top), environment)
+    stack = Stack(files, top, spelling)
+    empty = Module(Stack(files, top, spelling), top, Folder(()), {})
+    inputs: dict[str, Callable[[], Result]] = {}
+    for path in paths:
+        inputs |= _values(files, path, empty)
+    assumptions = []
+    if environment:
+        for name in ENVIRONMENT_VARIABLES:
+            if is_assumed and name not in inputs and files.folder(top).declares(name):
+                inputs[name] = partial(Result, spelling)
+                assumptions.append(f"Variable {name} has no value in the checkout: {spelling} is assumed.")
+        if is_assumed and not assumptions:
+            uses_workspace = any("terraform.workspace" in file.text for file in files.folder(top).files)
+            what = f"The workspace {spelling} is assumed." if uses_workspace else ""
+            assumptions.append(what or f"No file names an environment: the names are taken for {environment}'s.")
+    return Root(
+        environment=environment,
+        directory=_relative(top, files),
+        variable_files=tuple(_relative(path, files) for path in paths),
+        module=Module(stack, top, files.folder(top), inputs, f"{_relative(top, files)}{IN}"),
+        assumptions=tuple(assumptions),
+    )
+
+
+def _relative(path: Path, files: TerraformFiles) -> str:
+    return Path(os.path.relpath(path, files.root / files.base)).as_posix()
+
+
+def _takes_another(files: TerraformFiles, top: Path, automatic: list[Path]) -> bool:
+    """Whether a folder's environment is a variable's default, which a pipeline may override."""
+    folder = files.folder(top)
+    values = {
+        name for path in automatic for name in _values(files, path, Module(Stack(files, top, ""), top, folder, {}))
+    }
+    return any(folder.declares(name) and name not in values for name in ENVIRONMENT_VARIABLES)
+
+
+def _environment_of_instance(instance: Instance) -> str:
+    """The environment of a resource by its module's variables, by its address, or by its name; "" for none."""
+    declared = _declared_environment(instance.module)
+    if declared:
+        return canonical(declared)
+    found = environment_in(instance.label) or environment_in(instance.text("name"))
+    return found if found in ALIASES.values() else ""
+
+
+def _declared_environment(module: Module) -> str:
+    """The environment that a folder's own variables or local values name; "" for none."""
+    for name in ENVIRONMENT_VARIABLES:
+        for result in (module.local(name), module.variable(name)):
+            if result and isinstance(result.value, str) and result.value and is_known(result.value):
+                return result.value
+    return ""
+
+
+def _workspaces(folder: Folder) -> tuple[str, ...]:
+    """The environments among the keys of objects that a folder indexes by its workspace."""
+    if not any("terraform.workspace" in file.text for file in folder.files):
+        return ()
+    keys = {
+        part.name
+        for member in folder.locals
+        if member.value.kind == "object"
+        for part in member.value.parts
+        if part.name.casefold() in ALIASES or part.name.casefold() in OTHERS
+    }
+    return tuple(sorted({canonical(key) for key in keys}))
+
+
+def _spelling(folder: Folder, environment: str) -> str:
+    """What an environment is called by its workspace and its variables: the alias that the folder's files spell."""
+    if not environment:
+        return ""
+    text = "\n".join(file.text for file in folder.files)
+    for alias in (environment, *sorted(aliases(environment))):
+        if re.search(rf'(?m)"{re.escape(alias)}"|^\s*{re.escape(alias)}\s*=', text):
+            return alias
+    return environment
+
+
+def unreadable_files(repository: Path) -> tuple[str, ...]:
+    """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
+    files = TerraformFiles(repository)
+    errors = {str(error) for folder in _walk(files.root) for error in files.folder(folder).broken.values()}
+    return tuple(sorted(errors))
+
+
+def connect(roots: tuple[Root, ...]) -> None:
+    """Let the folders of one environment find each other's outputs, as terraform_remote_state does."""
+    for root in roots:
+        others = [other.module for other in roots if other is not root and other.environment == root.environment]
+
+        def output(name: str, others: list[Module] = others) -> Any:
+            found = [result.value for module in others if (result := module.output(name))]
+            return found[0] if len(found) == 1 else None
+
+        root.module.stack.outputs = output
+
+
+def instances(root: Root) -> tuple[Instance, ...]:
+    """Everything that a root creates or looks up for its environment."""
+    found = root.module.everything()
+    if not root.is_shared:
+        return found
+    return tuple(each for each in found if _environment_of_instance(each) in ("", root.environment))

@@ -1,0 +1,115 @@
+"""Values in git's history of a checkout: of its .env, and of tracked tfvars, plans, states and outputs."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key, text_fingerprint
+from omc_runbook.masking.value import Masked
+from omc_runbook.workstation import git
+
+MOST_BLOBS, LARGEST_BLOB = 500, 1_048_576
+"""How many versions of files are read, and the largest one, in bytes."""
+SHORTEST = 8
+"""Minimum characters of a value that is looked for: a shorter one stands in many a file by chance."""
+
+_HOLDS_VALUES = re.compile(
+    r"""(?ix) (?:^|/) (?:
+        \.env (?:\.[\w.-]+)? | [^/]+\.env | [^/]*\.(?: auto\.)? tfvars (?:\.json)? | [^/]*\.tfstate (?:\.[^/]*)?
+        | [^/]*tfplan[^/]* | [^/]*plan [^/]*\.(?: out | bin | json | txt | log | plan )
+        | [^/]*outputs? [^/]*\.(?: json | txt | out | log )
+    ) $"""
+)
+"""Names of files that hold values, apart from a template's."""
+_QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\'')
+_ASSIGNED = re.compile(r"[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_WORD = re.compile(r"[\x21-\x7e]{8,4096}")
+_LOGIN = re.compile(r"://[^\s:@/]*:([^\s@]+)@")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A version of a file that holds a value: its path within the checkout, and a commit, "" for the index."""
+
+    path: str
+    commit: str
+
+    @property
+    def text(self) -> str:
+        """The location in words."""
+        return f"{self.path} in commit {self.commit}" if self.commit else f"{self.path}, staged for the next commit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitHistory:
+    """What git holds, by keyed fingerprint: no value is kept. `obstacle` says what was not read, "" for nothing."""
+
+    key: bytes = field(repr=False)
+    locations: dict[str, Location] = field(repr=False)
+    obstacle: str = ""
+
+    def find(self, value: Masked) -> Location | None:
+        """Where a value stands, or the password of a URL."""
+        if value.length < SHORTEST:
+            return None
+        login = login_fingerprint(value, self.key)
+        return self.locations.get(fingerprint(value, self.key)) or (self.locations.get(login) if login else None)
+
+
+def read_history(root: Path, names: Collection[str], without: Collection[str] = ()) -> GitHistory:
+    """Read every version of some files, by their paths within a checkout, and of tracked files that hold values.
+
+    `without` are paths to leave out, such as the template's.
+    """
+    key, locations = new_key(), dict[str, Location]()
+    versions = git.find_versions(root, names, lambda path: bool(_HOLDS_VALUES.search(path)) and path not in without)
+    blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
+    known: dict[str, str] = {}
+    for blob, raw in blobs:
+        for text in _texts(raw):
+            print_ = known.get(text) or known.setdefault(text, text_fingerprint(text, key))
+            locations.setdefault(print_, Location(blob.path, blob.commit))
+    left_out = len(versions.blobs) - MOST_BLOBS
+    many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
+    return GitHistory(
+        key=key, locations=locations, obstacle=" ".join(filter(None, (versions.obstacle, obstacle, many)))
+    )
+
+
+def _texts(raw: bytes) -> set[str]:
+    """All that may be a value in a file: .env, HCL, JSON, a saved plan or the text of an output."""
+    texts: set[str] = set()
+    for part in _parts(raw):
+        plain = part.decode("utf-8", "replace")
+        texts.update(binding.value for binding in parse_stream(io.StringIO(plain)) if binding.value)
+        for double, single in _QUOTED.findall(plain):
+            texts.update((double, double.replace('\\"', '"').replace("\\\\", "\\"), single))
+        texts.update(text.strip("\"',") for text in _ASSIGNED.findall(plain))
+        texts.update(_words(plain))
+    texts |= {login for text in [*texts] for login in _LOGIN.findall(text)}
+    return {text for text in texts if len(text) >= SHORTEST}
+
+
+def _words(text: str) -> Iterator[str]:
+    for word in _WORD.findall(text):
+        # In a saved plan the length of a text stands before it, and may be a letter.
+        yield from (word, word[1:], word.strip("\"',;"))
+
+
+def _parts(raw: bytes) -> Iterable[bytes]:
+    """The file, or what is in it: a saved plan is a ZIP archive."""
+    if not raw.startswith(b"PK\x03\x04"):
+        return (raw,)
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            small = [each for each in archive.infolist() if each.file_size <= LARGEST_BLOB]
+            return [archive.read(each) for each in small]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
+        return (raw,)

@@ -1,0 +1,193 @@
+"""A rotation under every deployment strategy, with good and bad values, pauses, kills and others at work."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from support import forked_command
+from support.administrator import BAD, Place
+from support.paths import SUPPORT
+from support.runs import deny
+
+from omc_runbook.changes.deploy import watch
+from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.report import fix as report
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
+from omc_runbook.sandbox import faults
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import deployments
+from omc_runbook.sandbox.worlds.staging import CLUSTER
+
+Strategy = Literal["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"]
+STRATEGIES: tuple[Strategy, ...] = ("BLUE_GREEN", "LINEAR", "CANARY")
+ALL: tuple[Strategy, ...] = ("ROLLING", *STRATEGIES)
+ROTATOR = SUPPORT / "rotate_process.py"
+
+
+@pytest.fixture
+def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    made = Place(sandbox)
+    monkeypatch.setattr(
+        runbooks_run, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+    )
+    yield made
+    deployments.configure(made.world, "backend")
+    faults.mend(sandbox.endpoint, None)
+
+
+def configure(place: Place, strategy: Strategy, **options: Any) -> None:
+    """Let backend be deployed so, with a short bake, and worker as ever."""
+    step = {"LINEAR": (50.0, 1), "CANARY": (20.0, 1)}.get(strategy)
+    deployments.configure(place.world, "backend", strategy=strategy, step=step, **{"bake_minutes": 1, **options})
+
+
+def rollout(done: SecretResult | None, name: str = "backend") -> Rollout:
+    assert done
+    return next(each for each in done.rollouts if each.service == name)
+
+
+def newest(place: Place) -> Any:
+    """Backend's newest service deployment."""
+    return place.ecs.list_service_deployments(cluster=CLUSTER, service="backend")["serviceDeployments"][0]
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_a_good_value_is_proved(place: Place, strategy: Strategy) -> None:
+    """When the deployment is SUCCESSFUL and no old task is left, with its stages told on the way."""
+    configure(place, strategy)
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and not done.rollbacks
+    assert newest(place)["status"] == "SUCCESSFUL"
+    assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]} and not place.labels()
+    lines = " ".join(line for _, line in place.told)
+    assert ("BAKE_TIME" in lines) is (strategy != "ROLLING")
+    assert not [
+        each for each in root_causes.diagnose(runbooks_run.begin("verify", "staging").look()) if each.is_problem
+    ]
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_a_bad_value_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch, strategy: Strategy) -> None:
+    """By stopping the deployment, so that the tasks before it go on; a rolling update gets new ones."""
+    configure(place, strategy)
+    monkeypatch.setenv("NEW", BAD)
+    version, old = place.current, place.members["SENTRY_DSN"]
+    tasks = set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
+    done = place.rotate("SENTRY_DSN", "env:NEW")
+    assert done and not done.is_proved and done.restored_version == version == place.current
+    assert {each.state for each in done.rollbacks} == {"done"}, done.rollback_note
+    assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
+    actions = [change.action for change in done.changes if change.service == "backend"]
+    if strategy == "ROLLING":
+        assert actions == ["redeployed", "redeployed"]
+    else:
+        assert actions == ["redeployed", "stopped"] and "its former tasks serve" in done.rollback_note
+        assert tasks == set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_pause_is_told_and_a_second_run_proves_what_somebody_continued(
+    place: Place, monkeypatch: pytest.MonkeyPatch, strategy: Strategy
+) -> None:
+    """Nothing is taken back, verify names it, and no second deployment is started beside it."""
+    monkeypatch.setattr(watch, "PAUSE_PATIENCE", 2.0)
+    configure(place, strategy, hooks=[deployments.pause("POST_SCALE_UP")])
+    done = place.rotate("SECRET_KEY")
+    paused = rollout(done)
+    assert done and not done.is_proved and not done.rollbacks and done.is_in_force
+    assert paused.state == "paused" and "continue-service-deployment" in paused.reason
+    assert [(each.check, each.status) for each in done.findings] == [("deployment-paused", "unknown")]
+    problems = root_causes.diagnose(runbooks_run.begin("verify", "staging").look())
+    assert [each.check for each in problems if each.is_root_cause] == ["deployment-paused"]
+    again = place.rotate("", "keep")
+    assert rollout(again).state == "paused" and rollout(again).deployment_id == paused.deployment_id
+    arn = newest(place)["serviceDeploymentArn"]
+    [full] = place.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+    hook = full["lifecycleHookDetails"][0]["hookId"]
+    place.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=hook, action="CONTINUE")
+    proved = place.rotate("", "keep")
+    assert proved and proved.is_proved and rollout(proved).deployment_id == paused.deployment_id
+    assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
+
+
+def test_a_hook_that_refuses_takes_the_value_back(place: Place) -> None:
+    """ECS rolls back by itself, with the hook as its reason."""
+    configure(place, "BLUE_GREEN", hooks=[deployments.refuse("POST_TEST_TRAFFIC_SHIFT")])
+    version = place.current
+    done = place.rotate("SECRET_KEY")
+    assert rollout(done).state == "rolled-back" and "hook" in rollout(done).reason
+    assert done and done.restored_version == version and {each.state for each in done.rollbacks} == {"done"}
+
+
+def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
+    """Ours is stopped in favour of it, and nothing is taken back."""
+    configure(place, "BLUE_GREEN")
+
+    def step(name: str) -> None:
+        if name == "watch":
+            place.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert rollout(done).state == "overtaken" and done and not done.restored_version
+
+
+@pytest.mark.parametrize("last", ["redeploy", "watch"])
+def test_a_killed_run_is_finished_by_a_second_one(place: Place, last: str) -> None:
+    """One that was killed while it watched finds its deployment under way, and follows it."""
+    configure(place, "BLUE_GREEN", bake_minutes=20)
+    assert rotator("SECRET_KEY", "renew", last) == (-9, "")
+    before = newest(place)["serviceDeploymentArn"]
+    configure(place, "BLUE_GREEN")
+    assert rotator("SECRET_KEY", "renew", "")[1] == "proved"
+    assert (newest(place)["serviceDeploymentArn"] == before) is (last == "watch")
+    assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_without_the_permission_the_end_is_unknown(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is claimed and nothing is taken back; the rolling worker is proved by its rolloutState."""
+    configure(place, "CANARY")
+    deny(place.sandbox, monkeypatch, "ecs:ListServiceDeployments")
+    done = place.rotate("SECRET_KEY")
+    assert rollout(done).state == "unknown" and "ecs:ListServiceDeployments is missing" in rollout(done).reason
+    assert rollout(done, "worker").state == "done"
+    assert done and not done.rollbacks and [each.check for each in done.findings] == ["deployment-unread"]
+
+
+def test_troubleshoot_proves_what_it_redeploys(place: Place) -> None:
+    """Tasks with an old value get new ones, and the fix waits for the end of their bake."""
+    configure(place, "BLUE_GREEN")
+    faults.break_(place.sandbox.endpoint, "not-forced")
+    run = troubleshoot.begin("staging")
+    snapshot = run.look()
+    plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+    assert "BLUE_GREEN: tasks of the old revision serve" in report.plan(plan).to_text()
+    done = troubleshoot.apply(run, plan, True)
+    assert done and done.is_proved and newest(place)["status"] == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])
+def test_early_success_is_proved_when_the_old_tasks_are_gone(
+    place: Place, cleanup: Literal["BLOCKING", "DEFERRED"]
+) -> None:
+    """COMPLETED with half of the tasks is no proof yet."""
+    configure(place, "ROLLING", early_success=deployments.succeed_early(50, cleanup))
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved
+    assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
+
+
+def rotator(*arguments: str) -> tuple[int, str]:
+    ended = forked_command.run([sys.executable, str(ROTATOR), *arguments], os.environ, Path.cwd(), seconds=90)
+    assert ended.returncode in (0, -9), ended.stderr
+    return ended.returncode, ended.stdout

@@ -1,0 +1,27 @@
+variable "environment" {
+  default = "staging"
+}
+
+provider "aws" {
+  region = "eu-north-1"
+}
+
+resource "aws_ecs_cluster" "main" {
+  name = "atlas-staging-apps"
+}
+
+resource "aws_secretsmanager_secret" "runtime" {
+  name = "atlas-staging-runtime"
+}
+
+resource "aws_secretsmanager_secret" "database" {
+  name_prefix = "atlas-staging-database-"
+}
+
+output "cluster_arn" {
+  value = aws_ecs_cluster.main.arn
+}
+
+output "runtime_secret_arn" {
+  value = aws_secretsmanager_secret.runtime.arn
+}

@@ -1,0 +1,93 @@
+"""Answers of Secrets Manager as the package reads them."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import Replica
+
+AWS, EMULATOR = "https://secretsmanager.ap-southeast-2.amazonaws.com", "http://127.0.0.1:5000"
+ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
+
+
+class Client:
+    """A client with policies beside the default one, or with an error for the call that lists them."""
+
+    def __init__(
+        self, endpoint: str, policies: dict[str, str], error: str = "", described: dict[str, Any] | None = None
+    ):
+        self.meta = SimpleNamespace(endpoint_url=endpoint)
+        self.policies, self.error, self.described = policies, error, described or {}
+
+    def list_resource_policies(self, **parameters: str) -> dict[str, Any]:
+        if self.error:
+            raise ClientError({"Error": {"Code": self.error}}, "ListResourcePolicies")
+        names = ["default", *self.policies]
+        start = int(parameters.get("NextToken", 0))
+        page, rest = names[start : start + 2], start + 2
+        more = {"NextToken": str(rest)} if rest < len(names) else {}
+        return {"ResourcePolicies": [{"PolicyName": name} for name in page], **more}
+
+    def get_resource_policy(self, **parameters: str) -> dict[str, Any]:
+        text = self.policies[parameters["PolicyName"]]
+        return {"ResourcePolicy": text} if text else {}
+
+    def describe_secret(self, **_: str) -> dict[str, Any]:
+        return {"ARN": ARN, "Name": "app", **self.described}
+
+
+def test_every_page_of_policies_is_read() -> None:
+    """Without the default one, which is read by itself, and without one that is gone meanwhile."""
+    policies = {name: json.dumps({"Statement": {"Sid": name}}) for name in ("a", "b", "c")} | {"gone": ""}
+    found = secretsmanager.get_other_resource_policies(Client(AWS, policies), "app")
+    assert [policy.name for policy in found] == [f"the secret's resource policy {name}" for name in "abc"]
+    assert found[2].document == {"Statement": {"Sid": "c"}}
+
+
+@pytest.mark.parametrize("code", ["500", "InternalFailure", "UnknownOperationException"])
+def test_an_emulator_without_the_call_has_no_other_policy(code: str) -> None:
+    """At AWS the same answer means that there may be one."""
+    assert secretsmanager.get_other_resource_policies(Client(EMULATOR, {}, code), "app") == ()
+    with pytest.raises(ClientError):
+        secretsmanager.get_other_resource_policies(Client(AWS, {}, code), "app")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_refusal_is_one_at_any_endpoint(code: str) -> None:
+    """Nobody knows the policies then."""
+    with pytest.raises(ClientError):
+        secretsmanager.get_other_resource_policies(Client(EMULATOR, {}, code), "app")
+
+
+def described(**members: Any) -> secretsmanager.Secret:
+    secret = secretsmanager.describe(Client(AWS, {}, described=members), "app")  # type: ignore[arg-type]
+    assert secret
+    return secret
+
+
+def test_owners_and_replicas_are_read() -> None:
+    """In other regions and in another account; the primary's own region is no replica."""
+    region = {"Region": "us-east-1", "Status": "Failed", "StatusMessage": "No."}
+    account = {"ReplicaSecretARN": ARN, "ReplicationRoleARN": "role", "ReplicationStatus": "Detached"}
+    secret = described(
+        OwningService="rds",
+        Type="SalesforceClientSecret",
+        PrimaryRegion="ap-southeast-2",
+        ReplicationStatus=[region],
+        CrossAccountReplicas=[account],
+    )
+    assert (secret.owning_service, secret.partner, secret.primary) == ("rds", "SalesforceClientSecret", None)
+    assert secret.replicas == (Replica("us-east-1", "Failed", "No."), Replica(ARN, "Detached"))
+
+
+def test_a_replica_knows_its_primary() -> None:
+    """By its region, or by its ARN in another account, with the state of replication."""
+    assert described(PrimaryRegion="us-east-1").primary == Replica("us-east-1", "")
+    primary = {"PrimarySecretARN": ARN, "ReplicationStatus": "Pending", "StatusMessage": "Soon."}
+    assert described(CrossAccountPrimary=primary).primary == Replica(ARN, "Pending", "Soon.")

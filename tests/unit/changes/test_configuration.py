@@ -1,0 +1,111 @@
+"""runbook.toml made from names: what it says, and what of an existing file stays, which is changed by consent only."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.moto_platform import CHECKOUTS
+
+from omc_runbook.changes.configuration import file
+from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.declared import read_environments
+
+TODAY = date(2026, 7, 1)
+
+pytestmark = pytest.mark.usefixtures("bare_names")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, EnvironmentNames]:
+    """The names of the platform's environments, from its files alone."""
+    read = read_environments(CHECKOUTS / "folders")
+    return {
+        each.environment: combine(each.environment, each, AwsAnswer(why_not="It was off."), "", TODAY) for each in read
+    }
+
+
+def test_a_new_file_has_every_name_with_where_it_comes_from(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """It is valid, is read as written, and production has a prefix of its own."""
+    path = tmp_path / "runbook.toml"
+    planned = file.plan(path, [*found.values()])
+    assert planned.is_new and not planned.is_empty
+    file.write(planned, has_consent=False)
+    text = path.read_text()
+    assert 'cluster = "ohmycoins-prod-cluster"  # modules/ecs/main.tf:14, environments/production/main.tf:20' in text
+    production, staging = load("production", str(path)), load("staging", str(path))
+    assert production.names.prefix == "ohmycoins-prod" and production.names.secret == "ohmycoins-prod-app-secrets"
+    assert production.project == "ohmycoins" and production.names.rotation_days == 90
+    assert staging.names.service == "ohmycoins-staging-backend"
+    assert staging.keys["omc-CryptoPanic-testkey"].variable == "CRYPTOPANIC_API_KEY"
+    assert {entry.subject for entry in staging.accepted if entry.check == "desired-zero"} == {
+        "ohmycoins-staging-backend"
+    }
+    assert not [entry for entry in production.accepted if entry.check == "desired-zero"]
+
+
+def test_a_second_plan_is_empty(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """Running it twice changes nothing more."""
+    path = tmp_path / "runbook.toml"
+    file.write(file.plan(path, [*found.values()]), has_consent=False)
+    assert file.plan(path, [*found.values()]).is_empty
+
+
+FORMER = """\
+# by hand
+project = "coins"
+rotation_days = 30
+
+[environments.staging]
+cluster = "old"
+secret_tags = { Team = "a \\"b\\"" }
+
+[keys.SECRET_KEY]
+weak_below = 64
+
+[[accepted]]
+check = "desired-zero"
+subject = "ohmycoins-staging-backend"
+reason = "By hand"
+"""
+
+
+def test_an_existing_file_is_changed_by_consent_only(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """Without it the file stays; with it everything else in it stays, and the former text is kept."""
+    path = tmp_path / "runbook.toml"
+    path.write_text(FORMER)
+    planned = file.plan(path, [found["staging"]])
+    assert '-cluster = "old"' in planned.diff and "+cluster = " in planned.diff
+    with pytest.raises(UsageError, match="was not changed: add --yes"):
+        file.write(planned, has_consent=False)
+    assert path.read_text() == FORMER
+    file.write(planned, has_consent=True)
+    after = tomllib.loads(path.read_text())
+    assert (after["project"], after["rotation_days"]) == ("coins", 30)
+    assert after["environments"]["staging"]["cluster"] == "ohmycoins-staging-cluster"
+    assert after["environments"]["staging"]["secret_tags"] == {"Team": 'a "b"'}
+    assert after["keys"]["SECRET_KEY"] == {"weak_below": 64}
+    assert [entry["reason"] for entry in after["accepted"] if entry["check"] == "desired-zero"] == ["By hand"]
+    assert (tmp_path / "runbook.toml.former").read_text() == FORMER
+    assert load("staging", str(path)).names.rotation_days == 30
+
+
+def test_an_invalid_file_is_not_touched(tmp_path: Path) -> None:
+    """A sentence says what to do."""
+    path = tmp_path / "runbook.toml"
+    path.write_text("[[[")
+    with pytest.raises(UsageError, match="is not valid TOML"):
+        file.plan(path, ())
+
+
+def test_a_key_that_stands_for_a_known_one_takes_over_what_is_known_of_it() -> None:
+    """A database password under another name is still one that the database has too."""
+    (read,) = read_environments(CHECKOUTS / "tfvars", "production")
+    names = combine("production", read, AwsAnswer(), "eu-central-1", TODAY)
+    password = names.keys["db_password"]
+    assert (password.variable, password.effect, password.required) == ("POSTGRES_PASSWORD", "database-too", True)
+    assert names.prefix == "ledger-prod" or names.prefix == ""

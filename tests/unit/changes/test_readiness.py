@@ -1,0 +1,121 @@
+"""Whether services can be redeployed at all, told before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.snapshot_faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
+from support.snapshots import definition_arn, healthy, stuck, with_container, with_service
+
+from omc_runbook.aws.deployments import PLAIN
+from omc_runbook.aws.ecs import Service, TaskContainer
+from omc_runbook.changes.deploy import readiness
+from omc_runbook.checks import startup
+from omc_runbook.checks.stopped_tasks import of_kind
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CURL = ("CMD-SHELL", "curl -f http://localhost:8000/health || exit 1")
+SLIM = "python:3.12-slim"
+
+
+def named(snapshot: Snapshot, *names: str) -> tuple[Service, ...]:
+    return tuple(service for service in snapshot.consumers if service.name in (names or ("backend", "worker")))
+
+
+def notes(snapshot: Snapshot) -> str:
+    return " ".join(readiness.notes(snapshot, named(snapshot)))
+
+
+def blockers(snapshot: Snapshot) -> tuple[str, ...]:
+    return readiness.blockers(snapshot, named(snapshot))
+
+
+def exited(code: int) -> Snapshot:
+    """The worker's new tasks exit with this code."""
+    containers = (TaskContainer("worker", code, ""),)
+    return stuck(healthy(), "worker", EXIT, stop_code="EssentialContainerExited", containers=containers, **RUNNING)
+
+
+def unhealthy(image: str) -> Snapshot:
+    """The worker's new tasks fail a health check that runs curl in this image."""
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, image=image, health_check=CURL))
+    return stuck(snapshot, "worker", HEALTH, **RUNNING)
+
+
+def test_a_healthy_environment_has_nothing_against_it() -> None:
+    """No note, no blocker."""
+    assert (notes(healthy()), blockers(healthy())) == ("", ())
+
+
+@pytest.mark.parametrize("reason", [IMAGE, START, LOG, VOLUME])
+def test_what_stops_every_task_is_a_blocker(reason: str) -> None:
+    """No value is the reason: a rotation would be rolled back for nothing."""
+    (blocker,) = blockers(stuck(healthy(), "worker", reason))
+    assert "New tasks of worker would fail whatever their values are" in blocker and reason[:20] in blocker
+
+
+def test_a_registry_that_is_not_reached_may_be_reached_next_time() -> None:
+    """That is no certainty."""
+    assert not blockers(stuck(healthy(), "worker", f"{IMAGE} dial tcp 10.0.0.1:443: i/o timeout"))
+
+
+@pytest.mark.parametrize(("code", "is_certain"), [(126, True), (127, True), (1, False), (137, False)])
+def test_a_command_that_is_not_in_the_image_is_a_blocker(code: int, is_certain: bool) -> None:
+    """Another exit may come from a value, which the change is to mend."""
+    assert bool(blockers(exited(code))) is is_certain
+
+
+@pytest.mark.parametrize(("image", "is_certain"), [(SLIM, True), ("backend:7", False)])
+def test_a_health_check_without_its_program_is_a_blocker(image: str, is_certain: bool) -> None:
+    """curl is not in a slim image; elsewhere a value may be the reason, and the finding names the program."""
+    snapshot = unhealthy(image)
+    assert bool(blockers(snapshot)) is is_certain
+    ((_, stops),) = of_kind(snapshot, ("health-check",))
+    [answer] = startup.health_check.run(snapshot)
+    assert "runs curl: in an image without it" in " ".join(answer.facts) and len(stops) == 3
+
+
+def test_what_failed_with_another_revision_is_no_blocker() -> None:
+    """The one in force is what new tasks run."""
+    snapshot = stuck(healthy(), "worker", IMAGE)
+    assert not blockers(with_service(snapshot, "worker", task_definition_arn=definition_arn("worker", 6)))
+
+
+def test_the_plan_says_what_could_make_tasks_fail() -> None:
+    """The breaker, the tag that moves, the last deployment and a single task that stops first."""
+    bare = with_service(with_service(healthy(), "backend", configuration=PLAIN), "worker", configuration=PLAIN)
+    assert "backend, worker: without a deployment circuit breaker" in notes(bare)
+    moving = with_container(healthy(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
+    assert "Image tags that move: backend (backend:latest)" in notes(moving)
+    assert "backend: its last deployment failed" in notes(rolled_back(healthy()))
+    lone = with_service(healthy(), "worker", minimum_healthy_percent=0)
+    assert "stop its only task before the new one runs" in notes(lone)
+    taken_back = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL")
+    assert "backend: its last deployment failed" in notes(taken_back) and "BLUE_GREEN" in notes(taken_back)
+
+
+@pytest.mark.parametrize(
+    ("image", "moves"),
+    [
+        ("backend", True),
+        ("registry.example.com:5000/team/backend", True),
+        ("backend:latest", True),
+        ("backend:staging", True),
+        ("backend:1.4.2", False),
+        ("backend:3f9c2ab", False),
+        (f"backend:latest@sha256:{'0' * 64}", False),
+        ("", False),
+    ],
+)
+def test_a_tag_without_a_version_moves(image: str, moves: bool) -> None:
+    """A digest never does."""
+    assert readiness.moves(image) is moves
+
+
+def test_services_that_get_no_tasks_are_not_warned_of() -> None:
+    """Their plan says that they get none."""
+    snapshot = with_service(healthy(), "backend", desired=0)
+    assert "backend" not in notes(snapshot)

@@ -1,0 +1,97 @@
+"""What EventBridge starts with the secret, named before a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from support.snapshots import ACCOUNT, REGION, definition_arn, healthy
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.changes.deploy import schedules
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+
+CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/ohmycoins-staging"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/events"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield
+
+
+def client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+
+
+def add_rule(name: str, definition: str, cluster: str = CLUSTER) -> None:
+    events = client("events")
+    events.put_rule(Name=name, ScheduleExpression="rate(1 day)")
+    parameters = {"TaskDefinitionArn": definition}
+    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": cluster, "RoleArn": ROLE, "EcsParameters": parameters}])
+
+
+def add_schedule(name: str, definition: str, cluster: str = CLUSTER) -> None:
+    client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": cluster, "RoleArn": ROLE, "EcsParameters": {"TaskDefinitionArn": definition}},
+    )
+
+
+def notes(*removed: str, snapshot: Snapshot | None = None) -> list[str]:
+    found = snapshot or healthy()
+    return [*schedules.notes(Clients(REGION), found.caller, found, removed)]
+
+
+@pytest.mark.usefixtures("aws")
+def test_nothing_is_said_where_nothing_is_started() -> None:
+    """Nor of other clusters, of tasks without the secret, and of targets that are no cluster."""
+    assert notes() == []
+    add_rule("frontend", definition_arn("frontend"))
+    add_schedule("elsewhere", definition_arn("worker"), CLUSTER + "-other")
+    client("events").put_rule(Name="queue", EventPattern=json.dumps({"source": ["x"]}))
+    assert notes() == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_rules_and_schedules_that_start_tasks_with_the_secret_are_named() -> None:
+    """With what they would lose."""
+    add_rule("nightly", definition_arn("worker"))
+    add_schedule("hourly", definition_arn("backend"))
+    rule, schedule = notes()
+    assert rule.startswith("rule nightly starts ohmycoins-staging-worker:7, whose next task reads the new values")
+    assert schedule.startswith("schedule hourly starts ohmycoins-staging-backend:7")
+    rule, schedule = notes("OPENAI_API_KEY")
+    assert "refers to OPENAI_API_KEY: its next task would not start" in rule and "OPENAI_API_KEY" in schedule
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_definition_that_cannot_be_read_is_not_taken_for_one_without_the_secret() -> None:
+    """A family that is gone."""
+    add_rule("nightly", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gone")
+    (note,) = notes()
+    assert "Whether what rule nightly starts has the secret is not known" in note
+
+
+@pytest.mark.usefixtures("aws")
+def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private network has no way to EventBridge: nobody waits for long, and nothing breaks."""
+
+    def unreachable(*arguments: object) -> None:
+        raise CouldNotLook("AWS cannot be reached: timeout.")
+
+    monkeypatch.setattr(schedules.schedules, "find_rule_tasks", unreachable)
+    (note,) = notes()
+    assert note == "Not looked at: EventBridge's rules. AWS cannot be reached: timeout."

@@ -1,0 +1,420 @@
+"""Roll-outs under every deployment strategy, as service deployments show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from support.snapshots import DEPLOYED, NOW, REGION, healthy, rotated, service, task, with_service, with_tasks
+
+from omc_runbook.aws import deployments
+from omc_runbook.aws import ecs as aws_ecs
+from omc_runbook.aws.deployments import DeploymentConfiguration
+from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.session import Clients
+from omc_runbook.changes.database.rotation import PasswordRotation
+from omc_runbook.changes.deploy import failure, readiness
+from omc_runbook.changes.deploy.rollout import Rollout, begin
+from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, TIMEOUT, watch
+from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CLUSTER = "ohmycoins-staging"
+STRATEGIES = ("BLUE_GREEN", "LINEAR", "CANARY")
+BASE = f"arn:aws:ecs:{REGION}:123456789012"
+ARN = f"{BASE}:service-deployment/{CLUSTER}/backend/abc"
+DEFINITION = f"{BASE}:task-definition/{CLUSTER}-backend:7"
+BEGAN = NOW - timedelta(minutes=1)
+
+Answer = dict[str, Any]
+
+
+class Ecs:
+    """An ECS with one service whose deployment 2 replaces 1, in states that `script` gives one look after another."""
+
+    def __init__(self, strategy: str, script: Sequence[Answer], denied: frozenset[str] = frozenset()) -> None:
+        self.configuration: Answer = {"strategy": strategy}
+        self.script, self.denied, self.looks = script, denied, 0
+        self.calls: list[str] = []
+
+    @property
+    def state(self) -> Answer:
+        return self.script[min(self.looks, len(self.script)) - 1]
+
+    def describe_services(self, **_: Any) -> Answer:
+        self.looks += 1
+        state = self.state
+        deployments = [
+            {"id": f"ecs-svc/{number}", "status": status, "taskDefinition": DEFINITION, "runningCount": count}
+            | {"createdAt": {1: DEPLOYED, 2: BEGAN, 3: NOW}[number], "desiredCount": 2, **state.get("rollout", {})}
+            for number, status, count in state.get("deployments", [(2, "PRIMARY", 2), (1, "ACTIVE", 2)])
+        ]
+        raw = {"serviceArn": f"{BASE}:service/{CLUSTER}/backend", "serviceName": "backend", "status": "ACTIVE"}
+        counts = {"desiredCount": 2, "runningCount": sum(each["runningCount"] for each in deployments)}
+        settings = {"deploymentConfiguration": self.configuration, "taskDefinition": DEFINITION}
+        return {"services": [{**raw, **counts, **settings, "deployments": deployments}]}
+
+    def list_service_deployments(self, **_: Any) -> Answer:
+        self._refuse("ListServiceDeployments")
+        return {"serviceDeployments": [self._own()] if self.looks else []}
+
+    def describe_service_deployments(self, **_: Any) -> Answer:
+        self._refuse("DescribeServiceDeployments")
+        return {"serviceDeployments": [self._own()]}
+
+    def stop_service_deployment(self, **request: Any) -> Answer:
+        self._refuse("StopServiceDeployment")
+        return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
+
+    def update_service(self, **request: Any) -> Answer:
+        self.calls.append("UpdateService")
+        new = {"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": DEFINITION, "createdAt": BEGAN}
+        return {"service": {"deployments": [new]}}
+
+    def get_paginator(self, name: str) -> Ecs:
+        return self
+
+    def paginate(self, **request: Any) -> list[Answer]:
+        tasks = self.state.get("tasks" if request["desiredStatus"] == "RUNNING" else "stopped", [])
+        return [{"taskArns": [each["taskArn"] for each in tasks]}]
+
+    def describe_tasks(self, tasks: Sequence[str], **_: Any) -> Answer:
+        known = [*self.state.get("tasks", []), *self.state.get("stopped", [])]
+        return {"tasks": [each for each in known if each["taskArn"] in tasks]}
+
+    def _own(self) -> Answer:
+        return {
+            "serviceDeploymentArn": ARN,
+            "createdAt": BEGAN,
+            "targetServiceRevision": {"arn": f"{BASE}:service-revision/{CLUSTER}/backend/2"},
+            "targetServiceRevisionArn": f"{BASE}:service-revision/{CLUSTER}/backend/2",
+            **self.state["own"],
+        }
+
+    def _refuse(self, operation: str) -> None:
+        self.calls.append(operation)
+        if operation in self.denied:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
+
+
+class Still:
+    """A clock by which nobody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
+def running(*deployments: int, created: datetime = BEGAN) -> list[Answer]:
+    """Tasks that run, by the number of their deployments."""
+    return [
+        {
+            "taskArn": f"{BASE}:task/{CLUSTER}/{index}{number}",
+            "group": "service:backend",
+            "startedBy": f"ecs-svc/{number}",
+            "lastStatus": "RUNNING",
+            "createdAt": created,
+            "taskDefinitionArn": DEFINITION,
+        }
+        for index, number in enumerate(deployments)
+    ]
+
+
+def own(status: str = "IN_PROGRESS", stage: str = "BAKE_TIME", tasks: int = 2, **more: Any) -> Answer:
+    """What ECS says of our service deployment."""
+    counts = {"requestedTaskCount": 2, "runningTaskCount": tasks, "requestedProductionTrafficWeight": 100.0}
+    target = {"arn": f"{BASE}:service-revision/{CLUSTER}/backend/2", **counts}
+    return {"status": status, "lifecycleStage": stage, "targetServiceRevision": target, **more}
+
+
+BAKING: Answer = {"own": own(), "tasks": running(1, 1, 2, 2)}
+DONE: Answer = {
+    "own": own("SUCCESSFUL", "CLEAN_UP"),
+    "deployments": [(2, "PRIMARY", 2)],
+    "tasks": running(2, 2),
+}
+ROLLING = Rollout("backend", "ecs-svc/2", f"{CLUSTER}-backend:7", "rolling", desired=2, began=BEGAN)
+PAUSED: Answer = {
+    "own": own(
+        stage="POST_TEST_TRAFFIC_SHIFT",
+        lifecycleHookDetails=[
+            {"hookId": "hook-1", "targetType": "PAUSE", "status": "AWAITING_ACTION", "timeoutAction": "ROLLBACK"}
+        ],
+    ),
+    "tasks": running(1, 1, 2, 2),
+}
+
+
+def follow(ecs: Ecs, rollout: Rollout = ROLLING, clock: Still | None = None) -> tuple[Rollout, list[str]]:
+    """Watch one roll-out to its end; with the lines that were shown."""
+    lines: list[str] = []
+    (ended,) = watch(clients_of(ecs), CLUSTER, [rollout], lambda _, new: lines.extend(new), clock or Still())
+    return ended, lines
+
+
+def clients_of(ecs: Ecs) -> Clients:
+    return cast("Clients", lambda service: ecs)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_healthy_deployment_is_proved_when_it_is_successful(strategy: str) -> None:
+    """rolloutState never comes; the stages are shown while it goes on."""
+    shifting = {"own": own(stage="PRODUCTION_TRAFFIC_SHIFT"), "tasks": running(1, 1, 2, 2)}
+    ended, lines = follow(Ecs(strategy, [shifting, shifting, *[BAKING] * 50, DONE]))
+    assert (ended.state, ended.reason) == ("done", "")
+    assert any("PRODUCTION_TRAFFIC_SHIFT, 100 % of the traffic" in line for line in lines)
+    assert sum("BAKE_TIME" in line for line in lines) == 1
+
+
+def test_patience_follows_the_bake_time() -> None:
+    """A bake of three hours is waited for, by fewer calls than two a second."""
+    clock, hours = Still(), timedelta(hours=3)
+    ecs = Ecs("BLUE_GREEN", [BAKING])
+    ended, _ = follow(ecs, replace(ROLLING, bake=hours), clock)
+    assert clock.now > hours.total_seconds() + TIMEOUT
+    assert ended.state == "unknown" and "nothing was taken back" in ended.reason
+    assert ecs.looks < hours.total_seconds()
+
+
+def test_what_goes_well_is_never_taken_back() -> None:
+    """Patience that runs out is a failure only where something is wrong."""
+    ended, _ = follow(Ecs("BLUE_GREEN", [BAKING]))
+    assert (ended.state, ended.has_failed) == ("unknown", False)
+    (finding,) = failure.find_unproved([ended])
+    assert (finding.check, finding.status) == ("deployment-unread", "unknown")
+    starving = {"own": own(stage="SCALE_UP", tasks=0), "deployments": [(2, "PRIMARY", 0), (1, "ACTIVE", 2)]}
+    ended, _ = follow(Ecs("BLUE_GREEN", [starving]))
+    assert ended.state == "failed"
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", *STRATEGIES])
+def test_a_pause_waits_for_a_person_and_is_told_with_the_command(strategy: str) -> None:
+    """Nothing is taken back, and the watch ends after a while."""
+    clock = Still()
+    ecs = Ecs(strategy, [PAUSED])
+    ecs.configuration["lifecycleHooks"] = [{"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}]
+    ended, lines = follow(ecs, clock=clock)
+    assert (ended.state, ended.has_failed) == ("paused", False)
+    command = f"aws ecs continue-service-deployment --service-deployment-arn {ARN} --hook-id hook-1 --action CONTINUE"
+    assert command in ended.reason and command in lines[0]
+    assert PAUSE_PATIENCE < clock.now < 2 * PAUSE_PATIENCE
+    (finding,) = failure.find_unproved([ended])
+    assert (finding.check, finding.status) == ("deployment-paused", "unknown")
+
+
+def test_a_pause_that_somebody_ends_goes_on_to_the_proof() -> None:
+    """The watch sees it."""
+    ended, _ = follow(Ecs("BLUE_GREEN", [PAUSED, PAUSED, BAKING, DONE]))
+    assert (ended.state, ended.reason) == ("done", "")
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"])
+def test_a_rollback_by_ecs_is_a_failure_with_its_reason(status: str) -> None:
+    """By an alarm, a hook or a person."""
+    taken_back = {"own": own(status, statusReason="Alarm errors is in ALARM."), "deployments": [(1, "PRIMARY", 2)]}
+    ended, _ = follow(Ecs("CANARY", [BAKING, taken_back]))
+    assert (ended.state, ended.reason) == ("rolled-back", "Alarm errors is in ALARM.")
+
+
+def test_a_stopped_deployment_without_a_successor_has_failed() -> None:
+    """The breaker without rollback leaves it so."""
+    ended, _ = follow(Ecs("LINEAR", [{"own": own("STOPPED", statusReason="Tasks failed to start.")}]))
+    assert (ended.state, ended.reason) == ("failed", "Tasks failed to start.")
+
+
+def test_another_deployment_overtakes_ours() -> None:
+    """It is stopped in favour of a newer one, which is no failure of the value."""
+    ended, _ = follow(Ecs("BLUE_GREEN", [BAKING, {"own": own("STOPPED"), "deployments": [(3, "PRIMARY", 2)]}]))
+    assert ended.state == "overtaken" and "ecs-svc/3" in ended.reason
+
+
+def test_a_failed_task_ends_the_watch_at_once() -> None:
+    """Before the breaker counts to its threshold."""
+    stopped = {
+        **running(2)[0],
+        "lastStatus": "STOPPED",
+        "stoppedAt": NOW,
+        "stopCode": "EssentialContainerExited",
+        "stoppedReason": "Essential container in task exited",
+    }
+    ecs = Ecs("BLUE_GREEN", [{"own": own(stage="SCALE_UP", tasks=0), "stopped": [stopped]}])
+    ended, _ = follow(ecs)
+    assert (ended.state, ecs.looks) == ("failed", 1)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_without_the_permission_nothing_is_claimed(strategy: str) -> None:
+    """The end is unknown, with the permission named, and nothing is taken back."""
+    ended, _ = follow(Ecs(strategy, [BAKING], frozenset({"ListServiceDeployments"})))
+    assert (ended.state, ended.has_failed) == ("unknown", False)
+    assert "ecs:ListServiceDeployments is missing" in ended.reason and strategy in ended.reason
+
+
+def test_a_rolling_update_falls_back_to_its_rollout_state() -> None:
+    """It has one, so that the missing permission costs nothing; ECS is asked once."""
+    states = [
+        {**BAKING, "rollout": {"rolloutState": "IN_PROGRESS"}},
+        {**DONE, "rollout": {"rolloutState": "COMPLETED"}},
+    ]
+    ecs = Ecs("ROLLING", states, frozenset({"ListServiceDeployments"}))
+    ended, _ = follow(ecs)
+    assert ended.state == "done" and ecs.calls == ["ListServiceDeployments"]
+
+
+def test_early_success_is_no_proof_while_old_tasks_run() -> None:
+    """ECS calls it COMPLETED with half of its tasks."""
+    early = {
+        "own": own("SUCCESSFUL", "CLEAN_UP"),
+        "deployments": [(2, "PRIMARY", 1), (1, "ACTIVE", 1)],
+        "tasks": running(1, 2),
+        "rollout": {"rolloutState": "COMPLETED"},
+    }
+    ecs = Ecs("ROLLING", [early, early, {**DONE, "rollout": {"rolloutState": "COMPLETED"}}])
+    ecs.configuration["earlySuccessCriteria"] = {"enable": True, "healthyPercent": 50}
+    ended, _ = follow(ecs)
+    assert (ended.state, ecs.looks) == ("done", 3)
+
+
+# Taking back
+
+
+def back_service() -> Service:
+    return replace(service("backend"), desired=2, configuration=DeploymentConfiguration(strategy="BLUE_GREEN"))
+
+
+FAILED = replace(ROLLING, state="failed", reason="A task failed.", arn=ARN)
+
+
+def take_back(ecs: Ecs, forward: Rollout = FAILED) -> Rollout:
+    (rollout,) = begin(clients_of(ecs), CLUSTER, [back_service()], undo=[forward])
+    return follow(ecs, rollout)[0]
+
+
+RETURNED: Answer = {
+    "own": own("ROLLBACK_SUCCESSFUL", "CLEAN_UP", rollback={"startedAt": NOW}),
+    "deployments": [(1, "PRIMARY", 2)],
+    "tasks": running(1, 1, created=DEPLOYED),
+}
+RETURNING: Answer = {**BAKING, "own": own("ROLLBACK_IN_PROGRESS")}
+
+
+def test_a_deployment_is_taken_back_by_stopping_it() -> None:
+    """The former tasks still serve, and no bake time is waited for a second time."""
+    ecs = Ecs("BLUE_GREEN", [RETURNING, RETURNED])
+    ended = take_back(ecs)
+    assert (ended.state, ended.reason) == ("done", "")
+    assert "StopServiceDeployment" in ecs.calls and "UpdateService" not in ecs.calls
+
+
+def test_what_ecs_takes_back_itself_is_only_watched() -> None:
+    """It needs no stop."""
+    ecs = Ecs("BLUE_GREEN", [RETURNING, RETURNED])
+    assert take_back(ecs, replace(FAILED, state="rolled-back")).state == "done"
+    assert "StopServiceDeployment" not in ecs.calls
+
+
+def test_a_task_that_started_meanwhile_is_not_taken_for_a_former_one() -> None:
+    """It may have the value that was withdrawn."""
+    tasks = [*running(1, created=DEPLOYED), *running(1, 1, created=BEGAN + timedelta(seconds=5))[1:]]
+    ended = take_back(Ecs("BLUE_GREEN", [{**RETURNED, "tasks": tasks}]))
+    assert ended.state == "failed" and "1 task started while" in ended.reason
+
+
+def test_tasks_that_ecs_started_after_the_stop_have_the_former_value() -> None:
+    """The version was withdrawn before it."""
+    tasks = running(1, 1, created=NOW + timedelta(seconds=5))
+    assert take_back(Ecs("BLUE_GREEN", [{**RETURNED, "tasks": tasks}])).state == "done"
+    # Where it is not this run that stopped it, the rollback may have begun before the version was withdrawn.
+    ended = take_back(Ecs("BLUE_GREEN", [{**RETURNED, "tasks": tasks}]), replace(FAILED, state="rolled-back"))
+    assert ended.state == "failed"
+
+
+def test_a_stop_that_is_denied_becomes_a_forced_deployment() -> None:
+    """That takes longer and needs nothing new."""
+    ecs = Ecs("BLUE_GREEN", [BAKING, DONE], frozenset({"StopServiceDeployment"}))
+    assert take_back(ecs).state == "done" and "UpdateService" in ecs.calls
+
+
+def test_a_failed_rollback_is_told() -> None:
+    """With ECS's own reason."""
+    ended = take_back(Ecs("BLUE_GREEN", [{**RETURNED, "own": own("ROLLBACK_FAILED", statusReason="No capacity.")}]))
+    assert (ended.state, ended.reason) == ("failed", "No capacity.")
+
+
+# Before anything is written
+
+
+def overlapping(strategy: str = "BLUE_GREEN", **changes: Any) -> Service:
+    configuration = DeploymentConfiguration(strategy=strategy, bake=timedelta(minutes=10), **changes)
+    return replace(service("backend"), configuration=configuration)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_role_is_refused_where_old_tasks_outlive_their_password(strategy: str) -> None:
+    """With the way out."""
+    with pytest.raises(UsageError, match=f"{strategy}.* bakes for 10 min.*two roles.*POSTGRES_USER.*Nothing was"):
+        readiness.refuse_one_password([overlapping(strategy)], "POSTGRES_PASSWORD", "POSTGRES_USER")
+    readiness.refuse_one_password([service("backend")], "POSTGRES_PASSWORD", "POSTGRES_USER")
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
+def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+    """The services that read the password are looked at as soon as the database has shown one role."""
+    one = PasswordRotation(
+        url=Masked("postgresql://ohmycoins@db.example.com/app", "URL"),
+        role="ohmycoins",
+        former_role="ohmycoins",
+        owner="ohmycoins",
+        exists=True,
+        address="db.example.com:5432/app",
+        server="db.example.com:5432",
+        reason="the secret does not have the login's name",
+    )
+    monkeypatch.setattr(new_values.rotation, "plan_rotation", lambda *arguments: one)
+    snapshot = with_service(rotated(healthy(), NOW), "worker", configuration=DeploymentConfiguration(strategy=strategy))
+    clients = cast("Clients", lambda name: None)
+
+    def renew() -> NewValues:
+        return new_values.renew(clients, snapshot, ["POSTGRES_PASSWORD"], "generate", one.url)
+
+    if strategy == "ROLLING":
+        assert renew().rotation == one
+    else:
+        with pytest.raises(UsageError, match=r"worker deploys BLUE_GREEN.*Nothing was written"):
+            renew()
+
+
+def test_the_plan_says_who_needs_the_old_value_for_how_long() -> None:
+    """And nothing of a plain rolling update."""
+    services = [overlapping(pauses=("POST_SCALE_UP",)), service("worker")]
+    (note,) = readiness.notes(healthy(), services)
+    assert "backend deploys BLUE_GREEN" in note and "bakes for 10 min" in note and "POST_SCALE_UP" in note
+
+
+@pytest.mark.parametrize(("status", "is_followed"), [("IN_PROGRESS", True), ("SUCCESSFUL", False)])
+def test_a_deployment_that_began_with_the_values_is_followed(status: str, is_followed: bool) -> None:
+    """A run that was killed, or that met a pause, does not start another one beside it."""
+    ecs = Ecs("BLUE_GREEN", [{"own": own(status)}])
+    client = cast("Any", ecs)
+    (found,) = aws_ecs.describe_services(client, CLUSTER, ["backend"])
+    listed = deployments.list_service_deployments(client, CLUSTER, "backend", BEGAN)
+    backend = found.with_service_deployments(listed)
+    snapshot = replace(rotated(healthy(), BEGAN - timedelta(minutes=2)), services=(backend,))
+    snapshot = with_tasks(snapshot, task("backend", BEGAN, deployment_id="ecs-svc/2"))
+    assert readiness.is_underway(snapshot, backend) is is_followed
+    assert not readiness.is_underway(rotated(snapshot, NOW), backend), "it began with other values"
+    (rollout,) = begin(clients_of(ecs), CLUSTER, [backend], underway=frozenset({"backend"}))
+    assert (rollout.deployment_id, rollout.state, ecs.calls) == ("ecs-svc/2", "rolling", ["ListServiceDeployments"])

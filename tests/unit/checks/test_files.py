@@ -1,0 +1,159 @@
+"""Files that no task reads: code that asks for what nothing provides, Terraform's initial value, lists in workflows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import snapshots
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks.check import Check, run_check
+from omc_runbook.checks.drift import initial_lacks, list_lacks, settings_lacks, unprovided
+from omc_runbook.model.findings import Finding
+from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.snapshot.state import Snapshot
+
+CRYPTO = 'import os\n\nkey = os.getenv("ENCRYPTION_KEY")\n'
+WORKFLOW = """\
+on: push
+jobs:
+  test:
+    env:
+      SECRET_KEY: ${{ secrets.SECRET_KEY }}
+      POSTGRES_PASSWORD: ${{ secrets.POSTGRES_PASSWORD }}
+      FIRST_SUPERUSER_PASSWORD: ${{ secrets.FIRST_SUPERUSER_PASSWORD }}
+      OPENAI_API_KEY: ${{ secrets.OPENAI_API_KEY }}
+    steps:
+      - run: pytest
+"""
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return make_platform(tmp_path / "ohmycoins", git=False)
+
+
+def with_checkout(platform: Platform, snapshot: Snapshot | None = None) -> Snapshot:
+    return replace(snapshot or snapshots.healthy(), checkout=read_checkout(platform.root))
+
+
+def found(check: Check, snapshot: Snapshot) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in run_check(check, snapshot) if finding.status == "found"}
+
+
+def crypto(platform: Platform, text: str = CRYPTO) -> None:
+    (platform.root / "backend/app/crypto.py").write_text(text)
+
+
+@pytest.mark.parametrize("check", [unprovided, initial_lacks, list_lacks], ids=lambda check: check.id)
+def test_the_platform_s_own_files_lack_nothing(check: Check, platform: Platform) -> None:
+    """Every check is clear on a healthy environment and the guide's checkout."""
+    assert [finding.status for finding in run_check(check, with_checkout(platform))] == ["clear"]
+
+
+def test_code_that_asks_for_a_secret_which_nothing_provides(platform: Platform) -> None:
+    """It is told with file and line, with add_key as the way; a default in the code makes it a remark."""
+    crypto(platform)
+    finding = found(unprovided, with_checkout(platform))["ENCRYPTION_KEY"]
+    assert finding.severity == "warning"
+    assert finding.evidence[0] == "backend/app/crypto.py, line 3 asks the environment for ENCRYPTION_KEY."
+    assert (finding.remedy.runbook, finding.remedy.parameters["key"]) == ("add_key", "ENCRYPTION_KEY")
+    crypto(platform, CRYPTO.replace('")', '", "only-for-tests")'))
+    assert found(unprovided, with_checkout(platform))["ENCRYPTION_KEY"].severity == "info"
+
+
+def in_the_template(platform: Platform) -> None:
+    platform.template.write_text(f"{platform.template.read_text()}ENCRYPTION_KEY=\n")
+
+
+def in_terraform(platform: Platform) -> None:
+    first = '        {\n          name  = "ENVIRONMENT"\n'
+    other = '        {\n          name  = "ENCRYPTION_KEY"\n          value = "x"\n        },\n'
+    platform.edit(platform.main_tf, first, other + first)
+
+
+def in_a_workflow(platform: Platform) -> None:
+    workflow(platform, WORKFLOW.replace("      SECRET_KEY:", "      ENCRYPTION_KEY: x\n      SECRET_KEY:"))
+
+
+def in_a_compose_file(platform: Platform) -> None:
+    (platform.root / "compose.prod.yml").write_text("services:\n  a:\n    environment: [ENCRYPTION_KEY]\n")
+
+
+def set_by_the_code(platform: Platform) -> None:
+    crypto(platform, f'{CRYPTO}os.environ["ENCRYPTION_KEY"] = key or "made"\n')
+
+
+def workflow(platform: Platform, text: str) -> None:
+    folder = platform.root / ".github/workflows"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "test.yml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    "provide",
+    [in_the_template, in_terraform, in_a_workflow, in_a_compose_file, set_by_the_code],
+    ids=lambda provide: provide.__name__,
+)
+def test_any_location_provides_it(provide: object, platform: Platform) -> None:
+    """One is enough."""
+    crypto(platform)
+    assert callable(provide)
+    provide(platform)
+    assert not found(unprovided, with_checkout(platform))
+
+
+def test_tasks_and_secrets_provide_it_and_what_was_not_read_is_unknown(platform: Platform) -> None:
+    """A key of the secret is a location too; without the task definitions nobody knows."""
+    crypto(platform)
+    assert not found(unprovided, with_checkout(platform, snapshots.with_keys(snapshots.healthy(), ENCRYPTION_KEY="x")))
+    denied = ReadFailure("task definitions", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
+    blind = replace(with_checkout(platform), gaps={"task_definitions": (denied,)})
+    assert [finding.status for finding in run_check(unprovided, blind)] == ["unknown"]
+
+
+def test_what_is_not_the_application_s_own_is_left_out(platform: Platform) -> None:
+    """AWS's variables come from the role, a frontend's from its build, and a name must be a secret's."""
+    names = ("AWS_SECRET_ACCESS_KEY", "VITE_API_KEY", "LOG_PATH")
+    crypto(platform, "import os\n" + "".join(f'os.environ["{name}"]\n' for name in names))
+    assert not found(unprovided, with_checkout(platform))
+
+
+def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
+    """A remark where later applies leave the secret alone; else a warning, since the next one removes the key."""
+    line = '    "SENTRY_DSN"               = "temporary-sentry-dsn-please-update"\n'
+    platform.edit(platform.secrets_tf, line, "")
+    finding = found(initial_lacks, with_checkout(platform))["SENTRY_DSN"]
+    assert (
+        finding.severity == "info" and "infrastructure/terraform/modules/secrets/main.tf, line " in finding.evidence[0]
+    )
+    platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
+    finding = found(initial_lacks, with_checkout(platform))["SENTRY_DSN"]
+    assert finding.severity == "warning" and "removes SENTRY_DSN" in finding.evidence[0]
+
+
+def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
+    """In a workflow and in another Compose file, as a remark with the line to add; a database's list is none."""
+    workflow(platform, WORKFLOW.replace("      OPENAI_API_KEY: ${{ secrets.OPENAI_API_KEY }}\n", ""))
+    compose = "services:\n  backend:\n    environment:\n      - SECRET_KEY\n      - POSTGRES_PASSWORD\n"
+    compose += "  db:\n    environment:\n      - POSTGRES_PASSWORD\n"
+    (platform.root / "docker-compose.prod.yml").write_text(compose)
+    findings = found(list_lacks, with_checkout(platform))
+    assert {finding.severity for finding in findings.values()} == {"info"}
+    assert {*findings} == {
+        "OPENAI_API_KEY .github/workflows/test.yml",
+        "OPENAI_API_KEY docker-compose.prod.yml",
+        "FIRST_SUPERUSER_PASSWORD docker-compose.prod.yml",
+    }
+    assert "docker-compose.prod.yml, line 4: backend" in findings["OPENAI_API_KEY docker-compose.prod.yml"].evidence[0]
+
+
+def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: Platform) -> None:
+    """Nobody is told to add it there."""
+    snapshot = snapshots.with_container(
+        snapshots.with_keys(snapshots.healthy(), VITE_API_KEY="x" * 20),
+        "backend",
+        lambda old: replace(old, secrets=(*old.secrets, replace(old.secrets[0], variable="VITE_API_KEY"))),
+    )
+    assert not found(settings_lacks, with_checkout(platform, snapshot))

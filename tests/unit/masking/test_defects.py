@@ -1,0 +1,326 @@
+"""The judge of values: what it finds in a bad one, and that it finds nothing in good ones, however unusual."""
+
+import base64
+import html
+import json
+import secrets
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omc_runbook.masking.defects import Defect, find_defect
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Key, default_keys
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+KEYS = {
+    **default_keys(),
+    "DATABASE_URL": Key(form="url"),
+    "POSTGRES_PORT": Key(form="number"),
+}
+TOKEN = secrets.token_hex(24)
+PASSWORD = secrets.token_urlsafe(24)
+
+
+def judge(name: str, text: str) -> Defect | None:
+    """What is wrong with a value of a key."""
+    return find_defect(Masked(text, name), name, KEYS.get(name))
+
+
+BAD = {
+    "quotes": ("SECRET_KEY", f'"{TOKEN}"', "bad-copy", "quotes"),
+    "single quotes": ("SMTP_PASSWORD", f"'{PASSWORD}'", "bad-copy", "quotes"),
+    "typographic quotes": ("SMTP_PASSWORD", f"“{PASSWORD}”", "bad-copy", "quotes"),
+    "JSON's quotes": ("SMTP_PASSWORD", f'\\"{PASSWORD}\\"', "bad-copy", "quotes"),
+    "a quoted e-mail address": ("FIRST_SUPERUSER", '"admin@ohmycoins.com"', "bad-copy", "quotes"),
+    "a name in front": ("SECRET_KEY", f"SECRET_KEY={TOKEN}", "bad-copy", "name in front"),
+    "export": ("SECRET_KEY", f"export SECRET_KEY={TOKEN}", "bad-copy", "name in front"),
+    "a line of YAML": ("SECRET_KEY", f"SECRET_KEY: {TOKEN}", "bad-copy", "name in front"),
+    "a member of JSON": ("SECRET_KEY", f'"SECRET_KEY": "{TOKEN}",', "bad-copy", "name in front"),
+    "another name in front": ("SMTP_PASSWORD", f"MAIL_PASSWORD={PASSWORD}", "bad-copy", "name in front"),
+    "Bearer": ("OPENAI_API_KEY", f"Bearer sk-{TOKEN}", "bad-copy", "Bearer"),
+    "a header": ("GITHUB_TOKEN", f"Authorization: Bearer ghp_{TOKEN}", "bad-copy", "Bearer"),
+    "a zero-width space": ("OPENAI_API_KEY", f"sk-\u200b{TOKEN}", "bad-copy", "U+200B"),
+    "a soft hyphen": ("SMTP_PASSWORD", f"{PASSWORD[:8]}\xad{PASSWORD[8:]}", "bad-copy", "U+00AD"),
+    "a byte order mark": ("SECRET_KEY", f"\ufeff{TOKEN}", "bad-copy", "U+FEFF"),
+    "a non-breaking space": ("SMTP_PASSWORD", f"{PASSWORD[:8]}\xa0{PASSWORD[8:]}", "bad-copy", "U+00A0"),
+    "a control character": ("SMTP_PASSWORD", f"{PASSWORD}\x1b[0m", "bad-copy", "U+001B"),
+    "a dash of a word processor": ("OPENAI_API_KEY", f"sk-proj\u2013{TOKEN}", "bad-copy", "outside ASCII"),
+    "a Cyrillic letter": ("STRIPE_API_KEY", f"\u0455k_live_{TOKEN}", "bad-copy", "outside ASCII"),
+    "a wrapped key": ("OPENAI_API_KEY", f"sk-{TOKEN[:20]}\n{TOKEN[20:]}", "bad-copy", "white space within"),
+    "HTML": ("SMTP_PASSWORD", html.escape(f"{PASSWORD}&<>"), "bad-copy", "HTML"),
+    "HTML in an address": ("DATABASE_URL", "postgresql://a@db/x?a=1&amp;b=2", "bad-copy", "HTML"),
+    "HTML twice": ("SMTP_PASSWORD", html.escape(html.escape(f"{PASSWORD}&")), "bad-copy", "HTML"),
+    "URL-escaped": ("SMTP_PASSWORD", quote(f"{PASSWORD}/@=", safe=""), "bad-copy", "URL-escaped"),
+    "an escaped e-mail address": ("FIRST_SUPERUSER", "admin%40ohmycoins.com", "bad-copy", "URL-escaped"),
+    "URL-escaped twice": (
+        "DATABASE_URL",
+        f"postgresql://app:{quote(quote('p/ss@word' + TOKEN, safe=''), safe='')}@db:5432/app",
+        "bad-copy",
+        "escaped twice",
+    ),
+    "asterisks": ("SMTP_PASSWORD", f"{PASSWORD[:4]}********", "bad-copy", "masked or shortened"),
+    "an ellipsis": ("OPENAI_API_KEY", f"sk-proj-{TOKEN[:4]}…{TOKEN[-4:]}", "bad-copy", ""),
+    "three full stops": ("SMTP_PASSWORD", f"{PASSWORD[:6]}...{PASSWORD[-4:]}", "bad-copy", "masked or shortened"),
+    "bullets": ("SMTP_PASSWORD", "•" * 12, "bad-copy", "masked or shortened"),
+    "our own label": ("SECRET_KEY", "‹SECRET_KEY›", "bad-copy", "masked or shortened"),
+    "a hidden password": ("DATABASE_URL", "postgresql://app:***@db:5432/app", "bad-copy", "hidden"),
+    "the secret's ARN": (
+        "SECRET_KEY",
+        "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123:SECRET_KEY::",
+        "bad-copy",
+        "a reference",
+    ),
+    "a parameter's ARN": ("DB_PASSWORD", "arn:aws:ssm:eu-west-1:123456789012:parameter/db", "bad-copy", "a reference"),
+    "a vault's reference": ("OPENAI_API_KEY", "op://Private/OpenAI/credential", "bad-copy", "a reference"),
+    "a path": ("SECRET_KEY", "/run/secrets/secret_key", "bad-copy", "path"),
+    "a home's path": ("POSTGRES_PASSWORD", "~/.config/db/password.txt", "bad-copy", "path"),
+    "a quoted address": ("CACHE_URL", f'"redis://:{TOKEN}@cache:6379/0?x=1&y=%20"', "bad-copy", "quotes"),
+    "HTML in any address": ("CACHE_URL", f"redis://:{TOKEN}@cache:6379/0?x=1&amp;y=2", "bad-copy", "HTML"),
+    "a quote left over": ("OPENAI_API_KEY", f'sk-{TOKEN}"', "bad-copy", "at an end"),
+    "a comma left over": ("STRIPE_API_KEY", f"rk-{TOKEN},", "bad-copy", "at an end"),
+    "a wrapped signing key": ("SECRET_KEY", f"{TOKEN[:32]}\n{TOKEN[32:]}{TOKEN}", "bad-copy", "line break"),
+    "base64 of a key": ("OPENAI_API_KEY", base64.b64encode(f"sk-{TOKEN}".encode()).decode(), "bad-copy", "base64"),
+    "base64 of an address": (
+        "FIRST_SUPERUSER",
+        base64.b64encode(b"admin@ohmycoins.com").decode(),
+        "bad-copy",
+        "base64",
+    ),
+    "mailto": ("FIRST_SUPERUSER", "mailto:admin@ohmycoins.com", "wrong-form", "e-mail"),
+    "NUL": ("SECRET_KEY", f"{TOKEN}\0", "bad-copy", "NUL"),
+    "half a pair": ("SECRET_KEY", f"{TOKEN}\ud800", "bad-copy", "damaged"),
+    "white space": ("SECRET_KEY", f"{TOKEN}\n", "white-space", "white space"),
+    "no e-mail address": ("FIRST_SUPERUSER", "admin.ohmycoins.com", "wrong-form", "e-mail"),
+    "two e-mail addresses": ("FIRST_SUPERUSER", "a@ohmycoins.com,b@ohmycoins.com", "wrong-form", "e-mail"),
+    "a display name": ("FIRST_SUPERUSER", "Admin <admin@ohmycoins.com>", "wrong-form", "e-mail"),
+    "two full stops": ("FIRST_SUPERUSER", "admin@ohmycoins..com", "wrong-form", "e-mail"),
+    "two at signs": ("FIRST_SUPERUSER", "admin@@ohmycoins.com", "wrong-form", "e-mail"),
+    "no domain": ("FIRST_SUPERUSER", "admin@localhost", "wrong-form", "e-mail"),
+    "no scheme": ("SENTRY_DSN", f"{TOKEN}@o1.ingest.sentry.io/4", "wrong-form", "not a URL"),
+    "a DSN without its key": ("SENTRY_DSN", "https://o1.ingest.sentry.io/4", "wrong-form", "public key"),
+    "a DSN without its project": ("SENTRY_DSN", f"https://{TOKEN}@o1.ingest.sentry.io", "wrong-form", "project"),
+    "a host with a scheme": ("SMTP_HOST", "smtp://smtp.gmail.com", "wrong-form", "host name"),
+    "a host with a port": ("SMTP_HOST", "smtp.gmail.com:587", "wrong-form", "host name"),
+    "a wrong prefix": ("OPENAI_API_KEY", f"pk-{TOKEN}", "wrong-form", "begin with sk-"),
+    "no number": ("POSTGRES_PORT", "postgres", "wrong-form", "not a number"),
+    "a bare @ in an address": ("DATABASE_URL", f"postgresql://app:p@{TOKEN}@db:5432/app", "wrong-form", "@"),
+    "a bare / in an address": ("DATABASE_URL", f"postgresql://app:p/{TOKEN}@db:5432/app", "wrong-form", "unescaped"),
+    "a bare # in an address": ("REDIS_URL", f"redis://:p#{TOKEN}@cache:6379/0", "wrong-form", "unescaped"),
+    "a bare % in an address": ("DATABASE_URL", f"postgresql://app:100%{TOKEN[:2]}x%y@db/app", "wrong-form", "%25"),
+    "a bracket in an address": ("DATABASE_URL", f"postgresql://app:p[{TOKEN}@db/app", "wrong-form", "bracket"),
+    "a port that is none": ("DATABASE_URL", f"postgresql://app:{TOKEN}@db:port/app", "wrong-form", "port"),
+    "a port too high": (
+        "DATABASE_URL",
+        f"postgresql://app:{TOKEN}@db:54320/app".replace("54320", "99999"),
+        "wrong-form",
+        "",
+    ),
+    "a scheme twice": ("DATABASE_URL", "https://https://api.ohmycoins.com", "wrong-form", "no host"),
+    "an unfilled address": ("DATABASE_URL", "postgresql://app:${POSTGRES_PASSWORD}@db/app", "placeholder", ""),
+    "a placeholder in an address": ("DATABASE_URL", "postgresql://app:password@db/app", "placeholder", "password"),
+    "empty": ("SECRET_KEY", "", "empty", "empty"),
+    "the template's default": ("SECRET_KEY", "changethis", "changethis", "default"),
+    "short": ("SECRET_KEY", secrets.token_hex(8), "weak", "shorter than 32"),
+    "a repetition": ("SECRET_KEY", "ab" * 20, "weak", "easy to guess"),
+    "a sequence": ("SECRET_KEY", "0123456789" * 4, "weak", "easy to guess"),
+    "a slash in a URL": ("POSTGRES_PASSWORD", f"{TOKEN}/x", "url-chars", "breaks a URL"),
+}
+"""Key, value, the check that finds it, and what it says."""
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_value_is_found_and_not_shown(case: str) -> None:
+    """Each defect has its check, and a sentence that has no piece of the value."""
+    name, text, check, words = BAD[case]
+    defect = judge(name, text)
+    assert defect and (defect.check, words in defect.sentence) == (check, True), defect
+    assert not any(piece in defect.sentence for piece in (TOKEN[:6], PASSWORD[:6]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("changeme", "CHANGE_ME", "change-me-in-production", "changeMeNow!", "ReplaceMe", "replace_with_real_value"),
+        *("your_api_key", "YOUR-API-KEY-HERE", "<your api key>", "[your-secret-key]", "my-super-secret-key"),
+        *("insert key here", "INSERT_TOKEN_HERE", "put-your-key-here", "to be provided", "will be set by terraform"),
+        *("super-secret-key", "supersecretkey", "mysecretpassword", "dummy-token", "fake_key_123", "test-secret"),
+        *("dev-secret-key", "insecure-default", "not-a-real-key", "do not use", "secret_key_here", "example-key"),
+        *("{{ api_key }}", "${API_KEY}", "%API_KEY%", "__API_KEY__", "(your key)", "TODO: set", "sk-your-key", "xxx"),
+        *("set-me-before-deploy", "generate-with-openssl-rand-hex-32", "a-very-long-random-string", "update_me_please"),
+        *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
+    ],
+)
+def test_a_placeholder_of_any_spelling_is_known(text: str) -> None:
+    """Words that stand for a value, whatever stands between them."""
+    defect = judge("STRIPE_API_KEY", text)
+    assert defect and defect.check in ("placeholder", "bad-copy"), defect
+
+
+def test_the_shape_of_a_mail_password_is_no_defect() -> None:
+    """Gmail shows app passwords in four groups with spaces, and takes them so."""
+    assert judge("SMTP_PASSWORD", "abcd efgh ijkl mnop") is None
+
+
+HEALTHY = {
+    "SECRET_KEY": [
+        secrets.token_hex(32),
+        base64.b64encode(secrets.token_bytes(48)).decode(),
+        secrets.token_urlsafe(64),
+    ],
+    "SMTP_PASSWORD": [
+        *(
+            "correct horse battery staple",
+            "Ünïcödé-Påsswörd-42-Łódź",
+            "пароль-для-почты-73",
+            "日本語のパスワード長い",
+            "wait... what? 73 yaks",
+        ),
+        *(
+            "👩‍👩‍👧-family-4-ever-91",
+            "p'q\"r`s-91kd!",
+            "100%sure-it-is-91",
+            "a=b=c==-9123kd",
+            "x&y<z>-9123kd",
+            "K7-*-&#-k2.,;91",
+        ),
+        *(
+            "--flag-like-9123k",
+            "/aB3+kd91mQ0/zz==",
+            "#9123kd-hash",
+            "\\back\\slash-9123",
+            "vK~9_.-3kd91",
+            "'tis-a-9123-kd",
+        ),
+    ],
+    "SMTP_USER": [
+        "apikey",
+        "ses-smtp-user.20240101-120000",
+        "noreply@ohmycoins.com",
+        "postmaster@mg.ohmycoins.com",
+        "O'Brien",
+    ],
+    "SMTP_HOST": [
+        "localhost",
+        "smtp.gmail.com",
+        "mail_server",
+        "10.0.0.5",
+        "::1",
+        "fd00::25",
+        "smtp.example.com.",
+        "bücher.example",
+    ],
+    "FIRST_SUPERUSER": [
+        *(
+            "admin@ohmycoins.com",
+            "o'brien+omc@sub.ohmycoins.co.uk",
+            "a@b.io",
+            "müller@bücher.example",
+            "x_y.z-1@1und1.de",
+        ),
+        *("admin@xn--bcher-kva.example", "first.last@ohmycoins.technology", "admin@ohmycoins.test"),
+    ],
+    "SENTRY_DSN": [
+        f"https://{secrets.token_hex(16)}@o123.ingest.us.sentry.io/4507",
+        f"https://{secrets.token_hex(16)}:{secrets.token_hex(16)}@sentry.ohmycoins.com/prefix/42",
+        f"http://{secrets.token_hex(16)}@localhost:9000/1",
+        "",
+    ],
+    "OPENAI_API_KEY": [f"sk-{TOKEN}", f"sk-proj-{PASSWORD}", f"sk-or-v1-{TOKEN}", f"sk-svcacct-{PASSWORD}_{TOKEN}"],
+    "POSTGRES_PORT": ["5432", "+5", "-1", "1.5"],
+    "DATABASE_URL": [
+        f"postgresql://app:{TOKEN}@db:5432/app",
+        f"postgresql+psycopg://app:{quote('p/@:#?%[] ' + TOKEN, safe='')}@db.internal:5432/app?sslmode=require",
+        f"postgres://app:{quote('a%40b' + TOKEN + '/!', safe='!')}@db/app",
+        "postgresql://app@db/app",
+        "postgresql:///app?host=/cloudsql/project:region:instance",
+        f"postgresql+psycopg2://app:{TOKEN}@/app?host=/cloudsql/p:r:i",
+        f"postgresql://app:{TOKEN}@[fd00::1]:5432/app",
+        f"postgresql://app:{TOKEN}@h1:5432,h2:5433/app?target_session_attrs=any",
+        f"mysql://app:{TOKEN}@tcp(db:3306)/app",
+        f"jdbc:postgresql://db:5432/app?user=app&password={TOKEN}",
+        f"mongodb+srv://app:{TOKEN}@cluster0.abcde.mongodb.net/?retryWrites=true&w=majority",
+        "sqlite:///./app.db",
+        "https://ohmycoins.com/@team/page?mail=a@b.io",
+        "https://api.ohmycoins.com:8443/v1?x=%40&y=%2540",
+    ],
+    "REDIS_URL": [
+        f"redis://:{TOKEN}@cache:6379/0",
+        f"rediss://default:{PASSWORD}@cache:6380",
+        "redis://cache",
+        "unix:///run/redis.sock",
+    ],
+    "BROKER_URL": [f"amqps://u:{TOKEN}@mq:5671//", "sqs://", "memory://"],
+    "API_URL": ["/api/v1", "api.ohmycoins.com", "http://localhost:8000", ""],
+    "TWITTER_BEARER_TOKEN": ["A" * 20 + "BdefgAAA%2B" + TOKEN + "%3D" + TOKEN[:8]],
+    "JWT_PRIVATE_KEY": [
+        "-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBgkq\nhkiG9w0B\n-----END PRIVATE KEY-----\n",
+        "/etc/keys/jwt.pem",
+    ],
+    "GOOGLE_CREDENTIALS": [json.dumps({"type": "service_account", "private_key_id": TOKEN})],
+    "KMS_KEY": ["arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+    "DB_SECRET": ["arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:rds!db-1-AbC123"],
+    "OTEL_EXPORTER_OTLP_HEADERS": [f"Authorization=Bearer {TOKEN}"],
+    "BACKEND_CORS_ORIGINS": [
+        '["http://localhost","https://ohmycoins.com"]',
+        '"https://a.io"',
+        "http://a.io,http://b.io",
+    ],
+    "PROJECT_NAME": ["My Test App", '"Oh My Coins"', "Oh My Coins… beta", "Oh\xa0My\xa0Coins", "none of it"],
+    "ENVIRONMENT": ["staging", "production", "local"],
+    "SLACK_BOT_TOKEN": ["-".join(("xoxb", "1234567890", "1234567890123", TOKEN))],
+    "GOOGLE_TOKEN": [json.dumps({"access_token": TOKEN, "expires": 3600}), json.dumps(["a", "b"])],
+    "AZURE_STORAGE_KEY": [base64.b64encode(secrets.token_bytes(64)).decode()],
+}
+"""Values that are right, though many look odd."""
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_value_is_no_defect(name: str) -> None:
+    """However unusual it looks, nothing is wrong with it."""
+    assert {text: judge(name, text) for text in HEALTHY[name]} == dict.fromkeys(HEALTHY[name])
+
+
+def generated(data: bytes) -> list[str]:
+    """What openssl, Python's secrets and password managers make of some bytes."""
+    encoded = base64.b64encode(data).decode()
+    return [
+        data.hex(),
+        data.hex().upper(),
+        encoded,
+        base64.urlsafe_b64encode(data).decode().rstrip("="),
+        base64.b32encode(data).decode(),
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(min_size=32, max_size=64).filter(lambda data: len(set(data)) > 20))
+def test_a_generated_value_is_no_defect(data: bytes) -> None:
+    """No value of a generator is taken for a bad one, whichever key has it."""
+    for text in generated(data):
+        found = {
+            name: judge(name, text)
+            for name in ("SECRET_KEY", "SMTP_PASSWORD", "STRIPE_API_KEY", "FIRST_SUPERUSER_PASSWORD")
+        }
+        assert set(found.values()) == {None}, found
+        assert judge("OPENAI_API_KEY", f"sk-proj-{text}") is None
+
+
+def test_a_random_password_with_punctuation_is_no_defect() -> None:
+    """Passwords of all printable characters, as GetRandomPassword makes them, but for rare accidents."""
+    alphabet = string.ascii_letters + string.digits + string.punctuation
+    texts = ["".join(secrets.choice(alphabet) for _ in range(32)) for _ in range(1000)]
+    assert sum(judge("SMTP_PASSWORD", text) is not None for text in texts) <= 1
+
+
+def test_the_password_of_any_address_may_be_anything() -> None:
+    """A password with any characters is right in an address once it is escaped."""
+    alphabet = string.ascii_letters + string.digits + string.punctuation
+    for _ in range(500):
+        password = "".join(secrets.choice(alphabet) for _ in range(24))
+        for scheme in ("postgresql", "redis", "amqp", "https"):
+            assert judge("DATABASE_URL", f"{scheme}://app:{quote(password, safe='')}@db.internal:5432/app") is None

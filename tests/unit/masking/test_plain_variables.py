@@ -1,0 +1,63 @@
+"""Which plain variables of a task definition are secrets."""
+
+import pytest
+
+from omc_runbook.masking.plain_variables import has_secret
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+TOKEN = "f3a91c7e52d84b06a1e9c4770b6d2f58ae31c09d"
+"""The same in each worker of a test run, which have to call a case alike."""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("STRIPE_API_KEY", f"rk-{TOKEN}"),
+        ("POSTGRES_PASSWORD", "hunter2hunter2"),
+        ("DB_PASS", "Summer2024"),
+        ("SECRET_KEY", TOKEN),
+        ("GITHUB_TOKEN", f"gh-{TOKEN}"),
+        ("JWT_SECRET_2", TOKEN),
+        ("DATABASE_URL", f"postgresql://app:{TOKEN}@db:5432/app"),
+        ("REDIS_URL", f"redis://:{TOKEN}@cache:6379/0"),
+        ("AWS_SECRET_ACCESS_KEY", f"{TOKEN[:20]}/{TOKEN[20:]}+X"),
+    ],
+)
+def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
+    """By its name and its form."""
+    assert has_secret(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("PROJECT_NAME", "Oh My Coins"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "11520"),
+        ("SECRET_NAME", "ohmycoins-staging-app-secrets"),
+        ("SECRET_ID", "ohmycoins-staging-app-secrets-v2"),
+        ("APP_SECRET", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbC123"),
+        ("KMS_KEY", "arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+        ("KMS_KEY_ID", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        ("S3_KEY", "releases/2024-11-05/build-1234567.tar.gz"),
+        ("CACHE_KEY", "user-session-v2"),
+        ("TOKEN_AUDIENCE", "ohmycoins-api-2024-production"),
+        ("STRIPE_PUBLISHABLE_KEY", f"pk_live_{TOKEN}"),
+        ("VITE_SENTRY_TOKEN", TOKEN),
+        ("SSH_PUBLIC_KEY", f"ssh-ed25519 {TOKEN}"),
+        ("TLS_KEY", "/etc/ssl/private/server-2024.key"),
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "changethis"),
+        ("SMTP_PASSWORD", "your-app-password"),
+        ("PASSWORD_HASHER", "argon2id-v19-m65536"),
+        ("DATABASE_URL", "postgresql://app@db/app"),
+        ("DATABASE_URL", "postgresql://app:password@db/app"),
+        ("API_URL", "https://api.ohmycoins.com/v1?user=a@b.io"),
+        ("SENTRY_DSN", f"https://{TOKEN}@o1.ingest.sentry.io/4"),
+        ("REQUIRE_PASSWORD", "true"),
+    ],
+)
+def test_an_ordinary_plain_variable_is_no_secret(name: str, text: str) -> None:
+    """Settings, references, public keys and placeholders may stand in plain sight."""
+    assert not has_secret(name, text)

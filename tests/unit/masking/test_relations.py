@@ -1,0 +1,130 @@
+"""How values fit together: exchanged ones and addresses of another password, and healthy documents that look odd."""
+
+import json
+import secrets
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from omc_runbook.masking.document import Document, parse
+from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import default_keys
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+PASSWORD, OTHER = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+API_KEY, SIGNING = f"sk-{secrets.token_hex(16)}", secrets.token_hex(32)
+MAIL = "admin@ohmycoins.com"
+
+
+def made(**members: Any) -> Document:
+    """A document with these members."""
+    return parse(Masked(json.dumps(members), "the secret"))
+
+
+def postgres(password: str, user: str = "app", host: str = "db") -> str:
+    """The address of a database."""
+    return f"postgresql+psycopg://{user}:{quote(password, safe='')}@{host}:5432/app"
+
+
+@pytest.mark.parametrize(
+    ("members", "pair"),
+    [
+        (
+            {"FIRST_SUPERUSER": PASSWORD, "FIRST_SUPERUSER_PASSWORD": MAIL},
+            {"FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"},
+        ),
+        ({"OPENAI_API_KEY": SIGNING, "SECRET_KEY": API_KEY}, {"OPENAI_API_KEY", "SECRET_KEY"}),
+        ({"OPENAI_API_KEY": PASSWORD, "SMTP_PASSWORD": API_KEY}, {"OPENAI_API_KEY", "SMTP_PASSWORD"}),
+        ({"FIRST_SUPERUSER": API_KEY, "OPENAI_API_KEY": MAIL}, {"FIRST_SUPERUSER", "OPENAI_API_KEY"}),
+        ({"SMTP_USER": PASSWORD, "SMTP_PASSWORD": MAIL}, {"SMTP_USER", "SMTP_PASSWORD"}),
+    ],
+)
+def test_exchanged_values_are_told_by_their_forms(members: dict[str, str], pair: set[str]) -> None:
+    """Each has the form of the other and lacks its own."""
+    [found] = exchanged(made(**members), default_keys())
+    assert set(found) == pair
+
+
+def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> None:
+    """Two random texts have changed places."""
+    before, after = made(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER), made(SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
+    assert exchanged(after, default_keys()) == ()
+    assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {
+            "FIRST_SUPERUSER": MAIL,
+            "FIRST_SUPERUSER_PASSWORD": PASSWORD,
+            "OPENAI_API_KEY": API_KEY,
+            "SECRET_KEY": SIGNING,
+        },
+        {"SMTP_USER": "apikey", "SMTP_PASSWORD": PASSWORD},
+        {"SMTP_USER": MAIL, "FIRST_SUPERUSER": MAIL},
+        {"OPENAI_API_KEY": SIGNING, "ANTHROPIC_API_KEY": f"sk-ant-{PASSWORD}"},
+        {"FIRST_SUPERUSER": "no address", "SMTP_PASSWORD": PASSWORD},
+        {"DB_PASSWORD": PASSWORD, "POSTGRES_PASSWORD": PASSWORD},
+    ],
+)
+def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> None:
+    """One malformed value is no exchange, and neither are two that look alike."""
+    assert exchanged(made(**members), default_keys(), made(**members)) == ()
+
+
+@pytest.mark.parametrize(
+    ("members", "plain", "mismatch"),
+    [
+        (
+            {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)},
+            {},
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
+        ),
+        (
+            {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)},
+            {"POSTGRES_USER": "app", "POSTGRES_SERVER": "db"},
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", True),
+        ),
+        (
+            {"DB_USER": "app", "DB_PASSWORD": PASSWORD, "SQLALCHEMY_DATABASE_URI": postgres(OTHER)},
+            {},
+            AddressMismatch("SQLALCHEMY_DATABASE_URI", "DB_PASSWORD", True),
+        ),
+        (
+            {"REDIS_PASSWORD": PASSWORD, "REDIS_URL": f"redis://:{OTHER}@cache:6379"},
+            {},
+            AddressMismatch("REDIS_URL", "REDIS_PASSWORD", False),
+        ),
+    ],
+)
+def test_an_address_with_another_password_is_found(
+    members: dict[str, str], plain: dict[str, str], mismatch: AddressMismatch
+) -> None:
+    """The key of the same name, or the only one of the database, has another value."""
+    assert find_mismatches(made(**members), default_keys(), plain) == (mismatch,)
+
+
+@pytest.mark.parametrize(
+    ("members", "plain"),
+    [
+        ({"POSTGRES_PASSWORD": "p/@:#?% +" + OTHER, "DATABASE_URL": postgres("p/@:#?% +" + OTHER)}, {}),
+        ({"POSTGRES_PASSWORD": quote("p/@ +" + OTHER, safe=""), "DATABASE_URL": postgres("p/@ +" + OTHER)}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER, "reader")}, {"POSTGRES_USER": "app"}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER, host="b")}, {"POSTGRES_SERVER": "a"}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "READONLY_DATABASE_URL": postgres(OTHER)}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "ANALYTICS_URL": postgres(OTHER)}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": "postgresql://app@db/app"}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "REDIS_URL": f"redis://:{OTHER}@cache:6379"}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DB_PASSWORD": OTHER, "DATABASE_URL": postgres(secrets.token_hex(8))}, {}),
+        ({"POSTGRES_PASSWORD": "changethis", "DATABASE_URL": postgres(OTHER)}, {}),
+        ({"SMTP_PASSWORD": PASSWORD, "SENTRY_DSN": f"https://{OTHER}@o1.ingest.sentry.io/4"}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": 5}, {}),
+    ],
+)
+def test_an_address_of_another_login_or_none_is_right(members: dict[str, Any], plain: dict[str, str]) -> None:
+    """Escaped passwords, other roles, other servers, and passwords of several databases."""
+    assert find_mismatches(made(**members), default_keys(), plain) == ()

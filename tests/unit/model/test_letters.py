@@ -1,0 +1,35 @@
+"""Names that look alike and are not the same."""
+
+import pytest
+
+from omc_runbook.model import letters
+from omc_runbook.model.suggestions import nearest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SECRET_\u041aEY",
+        "SECRET\u200b_KEY",
+        "SECRET_KEY ",
+        "\ufeffSECRET_KEY",
+        "\uff33ECRET_KEY",
+        "S\u0395CRET_K\u0395Y",
+    ],
+)
+def test_a_name_that_only_looks_like_another_is_told(name: str) -> None:
+    """Another alphabet, an invisible character, white space at an end, a wide letter."""
+    assert letters.look_alike(name, "SECRET_KEY") and letters.describe(name)
+    assert letters.spell(name) != name and letters.skeleton(name) == "SECRET_KEY"
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "omc-key", "schlüssel", "密钥", "", "a b"])
+def test_an_honest_name_is_left_as_it_is(name: str) -> None:
+    """Names of other alphabets deceive nobody."""
+    assert (letters.describe(name), letters.spell(name)) == ("", name)
+
+
+def test_the_nearest_name_says_which_letter_differs() -> None:
+    """Otherwise the suggestion would look like the mistake."""
+    said = nearest("backe\u200bnd", ["backend", "worker"])
+    assert said == ": did you mean backend? The name has U+200B (ZERO WIDTH SPACE)."

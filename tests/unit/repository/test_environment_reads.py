@@ -1,0 +1,47 @@
+"""Where the application's code asks the environment for a variable, by file and line."""
+
+from pathlib import Path
+
+from omc_runbook.repository.readers import EnvironmentRead, find_environment_reads
+
+CODE = """\
+import os
+from os import environ, getenv
+
+NAME = "FROM_A_CONSTANT"
+a = os.getenv("PLAIN_KEY")
+b = os.environ["INDEXED_KEY"]
+c = environ.get("DEFAULT_KEY", "x")
+d = getenv(NAME, default=None)
+os.environ["SET_KEY"] = "x"
+environ.setdefault("ALSO_SET_KEY", "x")
+e = {"no": 1}.get("NO_KEY")
+# os.getenv("IN_A_COMMENT")
+"""
+
+
+def test_each_way_to_ask(tmp_path: Path) -> None:
+    """Calls and indexes with a literal name or a constant; what the code sets itself is told apart."""
+    files = {
+        "backend/app/crypto.py": CODE,
+        "backend/app/broken.py": "os.environ[",
+        "backend/tests/test_a.py": CODE,
+        "scripts/tool.py": CODE,
+        "backend/start.sh": "export SHELL_KEY=1\n",
+        "backend/Dockerfile": "FROM python\nENV IMAGE_KEY=1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    reads, sets = find_environment_reads(tmp_path)
+
+    def read(variable: str, line: int, has_default: bool = False) -> EnvironmentRead:
+        return EnvironmentRead(variable=variable, file="backend/app/crypto.py", line=line, has_default=has_default)
+
+    assert sorted(reads, key=lambda each: each.line) == [
+        read("PLAIN_KEY", 5),
+        read("INDEXED_KEY", 6),
+        read("DEFAULT_KEY", 7, True),
+        read("FROM_A_CONSTANT", 8),
+    ]
+    assert sets == {"SET_KEY", "ALSO_SET_KEY", "SHELL_KEY", "IMAGE_KEY"}

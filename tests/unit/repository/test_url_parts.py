@@ -1,0 +1,67 @@
+"""Variables that files put into the login of a URL as they are."""
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.repository.compose import read_compose
+from omc_runbook.repository.settings import CONFIG, read_settings
+from omc_runbook.repository.template import find_template, parse_template
+from omc_runbook.repository.url_parts import find_raw_parts
+
+SETTINGS = """\
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+class Settings(BaseSettings):
+    DB_USER: str = "app"
+    password: str = Field("", alias="DB_PASSWORD")
+    HOST: str = "db"
+"""
+
+
+def raw(folder: Path, **files: str) -> dict[str, str]:
+    """What is found in a checkout with these files."""
+    names = {"code": "backend/app/db.py", "compose": "docker-compose.yml", "template": ".env.example"}
+    for name, text in {CONFIG: SETTINGS, **{names[each]: text for each, text in files.items()}}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    template = find_template(folder)
+    parsed = parse_template(template) if template else None
+    return find_raw_parts(folder, read_settings(folder), parsed, read_compose(folder))
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ('f"redis://:{settings.password}@{settings.HOST}/0"', {"DB_PASSWORD"}),
+        ('f"pg://{settings.DB_USER}:{settings.password.get_secret_value()}@db"', {"DB_USER", "DB_PASSWORD"}),
+        ("f\"pg://x:{os.environ['DB_PASSWORD']}@db\"", {"DB_PASSWORD"}),
+        ("f\"pg://x:{os.getenv('DB_PASSWORD', 1)}@db\"", {"DB_PASSWORD"}),
+        ('f"pg://x:{quote(settings.password)}@db"', set()),
+        ('f"pg://x:{urllib.parse.quote_plus(settings.password)}@db"', set()),
+        ('f"https://{settings.HOST}/{settings.password}"', set()),
+        ('f"mailto {settings.password}@db"', set()),
+        ('f"pg://x:{other}@db', set()),
+    ],
+)
+def test_f_strings(tmp_path: Path, code: str, names: set[str]) -> None:
+    """A value that a call may escape, or that stands elsewhere in the URL, is none; nor is a file that is not valid."""
+    found = raw(tmp_path, code=f"import os\nURL = {code}\n")
+    assert set(found) == names
+    assert set(found.values()) <= {"backend/app/db.py, line 2"}
+
+
+def test_compose_and_template(tmp_path: Path) -> None:
+    """What a ${…} is replaced with is not escaped; a comment is nobody's."""
+    compose = (
+        "services:\n  backend:\n    environment:\n"
+        "      - DATABASE_URL=postgresql://${DB_USER:-app}:${DB_PASSWORD?}@db:5432/${DB_NAME}\n"
+        "      # - X=redis://:${REDIS_PASSWORD}@redis\n"
+    )
+    template = "BROKER=amqp://mq:$MQ_PASSWORD@mq:5672\nSITE=https://$HOST/\n"
+    assert raw(tmp_path, compose=compose, template=template) == {
+        "DB_USER": "docker-compose.yml, line 4",
+        "DB_PASSWORD": "docker-compose.yml, line 4",
+        "MQ_PASSWORD": ".env.example, line 1",
+    }

@@ -1,0 +1,161 @@
+"""Workflows: what a merge applies or deploys, by file and line, and the variables that they set."""
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.repository.variable_lists import read_compose_lists
+from omc_runbook.repository.workflows import Workflows, read_workflows
+
+MAIN = "infrastructure/terraform/modules/ecs/main.tf"
+CONFIG = "backend/app/core/config.py"
+TERRAFORM = """\
+name: Terraform
+on:
+  push:
+    branches: [main]
+    paths:
+      - "infrastructure/terraform/**"
+      - "!infrastructure/terraform/docs/**"
+jobs:
+  apply:
+    runs-on: ubuntu-latest
+    defaults:
+      run:
+        working-directory: infrastructure/terraform/environments/staging
+    steps:
+      - uses: actions/checkout@v4
+      - run: |
+          # terraform apply comes later
+          terraform init
+          terraform plan -out=plan
+          terraform apply \\
+            -auto-approve plan
+"""
+
+
+def write(root: Path, name: str, text: str) -> Workflows:
+    path = root / name if "/" in name else root / ".github/workflows" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return read_workflows(root)
+
+
+def on_merge(workflows: Workflows, *files: str) -> list[tuple[str, str, str, str]]:
+    return [(step.location, step.verb, step.folder, trigger) for step, trigger in workflows.on_merge(files)]
+
+
+def test_terraform_that_a_push_applies(tmp_path: Path) -> None:
+    """The line of the command, where it runs and what starts it; comments and plans apply nothing."""
+    workflows = write(tmp_path, "terraform.yml", TERRAFORM)
+    step = (
+        ".github/workflows/terraform.yml, line 20",
+        "terraform apply -auto-approve",
+        "infrastructure/terraform/environments/staging",
+        "a push to main that touches infrastructure/terraform/**, !infrastructure/terraform/docs/**",
+    )
+    assert on_merge(workflows, CONFIG, MAIN) == [step]
+    assert on_merge(workflows, CONFIG, "infrastructure/terraform/docs/a.md") == []
+
+
+DEPLOY = """\
+on:
+  push:
+jobs:
+  deploy:
+    steps:
+      - run: ./scripts/deploy.sh
+      - run: make ship
+      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2
+      - if: github.event_name == 'pull_request'
+        run: terraform apply
+  later:
+    uses: ./.github/workflows/called.yml
+"""
+
+
+def test_scripts_targets_actions_and_called_workflows(tmp_path: Path) -> None:
+    """What a step runs elsewhere is named there, with the step; what is for other events is left out."""
+    write(tmp_path, "scripts/deploy.sh", "set -e\naws ecs update-service --cluster c --service s\n")
+    (tmp_path / "Makefile").write_text("ship: build\n\tcd infra && tofu apply\n\nbuild:\n\tssh host\n")
+    write(tmp_path, "called.yml", "on: [workflow_call]\njobs:\n  a:\n    steps:\n      - run: cdk deploy --all\n")
+    workflows = write(tmp_path, "deploy.yml", DEPLOY)
+    here = ".github/workflows/deploy.yml, line"
+    assert on_merge(workflows, CONFIG) == [
+        (f"scripts/deploy.sh, line 2 (run by {here} 6)", "aws ecs update-service", "", "a push"),
+        (f"Makefile, line 2 (run by {here} 7)", "tofu apply", "infra", "a push"),
+        (f"{here} 8", "aws-actions/amazon-ecs-deploy-task-definition", "", "a push"),
+        (".github/workflows/called.yml, line 5", "cdk deploy", "", "a push"),
+    ]
+
+
+def test_actions_of_the_checkout_and_of_terraform(tmp_path: Path) -> None:
+    """A step of a composite action counts as the workflow's own; a Terraform action counts where it applies."""
+    action = "runs:\n  using: composite\n  steps:\n    - run: cd tf && terraform apply\n      shell: bash\n"
+    write(tmp_path, ".github/actions/apply/action.yml", action)
+    uses = "acme/terragrunt-action@v2\n        with:\n          command: {}\n"
+    steps = "on: push\njobs:\n  a:\n    steps:\n      - uses: ./.github/actions/apply\n      - uses: "
+    workflows = write(tmp_path, "a.yml", steps + uses.format("apply"))
+    local = (".github/actions/apply/action.yml, line 4", "terraform apply", "tf", "a push")
+    foreign = (".github/workflows/a.yml, line 6", "acme/terragrunt-action", "", "a push")
+    assert on_merge(workflows, CONFIG) == [local, foreign]
+    assert on_merge(write(tmp_path, "a.yml", steps + uses.format("plan")), CONFIG) == [local]
+
+
+STEPS = "jobs:\n  a:\n    steps:\n      - run: terraform apply\n"
+TRIGGERS = {
+    "on: push\n": True,
+    "on: [pull_request, push]\n": True,
+    "on:\n  push:\n    tags: ['v*']\n": False,
+    "on:\n  push:\n    paths-ignore: ['**.md']\n": True,
+    "on:\n  push:\n    paths-ignore: ['backend/**']\n": False,
+    "on:\n  push:\n    paths: ['frontend/**']\n": False,
+    "on:\n  push:\n    paths: ['backend/*/core/*.py']\n": True,
+    "on:\n  pull_request:\n    types: [closed]\n": True,
+    "on: pull_request\n": False,
+    "on:\n  workflow_dispatch:\n  schedule:\n    - cron: '0 0 * * *'\n": False,
+}
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_what_starts_on_a_merge(trigger: str, tmp_path: Path) -> None:
+    """By the events and their filters."""
+    assert bool(on_merge(write(tmp_path, "a.yml", trigger + STEPS), CONFIG)) is TRIGGERS[trigger]
+
+
+def test_a_workflow_that_follows_another(tmp_path: Path) -> None:
+    """It starts on a merge if the other one does."""
+    after = f"on:\n  workflow_run:\n    workflows: [Tests]\n{STEPS}"
+    write(tmp_path, "b.yml", after)
+    tests = "name: Tests\non: {}\njobs: {{}}\n"
+    assert on_merge(write(tmp_path, "a.yml", tests.format("pull_request")), CONFIG) == []
+    ((*_, trigger),) = on_merge(write(tmp_path, "a.yml", tests.format("push")), CONFIG)
+    assert trigger == "after the workflow Tests"
+
+
+def test_other_systems_are_searched_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    """GitLab's commands count for any push; what is not YAML is told without its text."""
+    (tmp_path / ".gitlab-ci.yml").write_text("deploy:\n  script:\n    - terraform -chdir=infra apply -auto-approve\n")
+    workflows = write(tmp_path, "a.yml", "on: push\n  s3cr3t: [\n")
+    assert on_merge(workflows, CONFIG) == [
+        (".gitlab-ci.yml, line 3", "terraform apply -auto-approve", "infra", "a push")
+    ]
+    (sentence,) = workflows.unreadable
+    assert sentence.startswith(".github/workflows/a.yml, line 2 is not valid YAML") and "s3cr3t" not in sentence
+
+
+def test_lists_of_variables(tmp_path: Path) -> None:
+    """Every env of a workflow, and environment of services in any Compose file that have no env_file."""
+    text = "on: push\nenv:\n  A: 1\njobs:\n  a:\n    steps:\n      - env: {SECRET_KEY: x, B: y}\n        run: true\n"
+    workflows = write(tmp_path, "a.yml", text)
+    assert [(each.line, each.variables) for each in workflows.files[0].variable_lists] == [
+        (2, ("A",)),
+        (7, ("SECRET_KEY", "B")),
+    ]
+    compose = "services:\n  backend:\n    environment:\n      - A=1\n      - B\n  web:\n    environment: {C: 1}\n"
+    compose += "  db:\n    env_file: .env\n    environment: [D=1]\n"
+    (tmp_path / "docker-compose.prod.yml").write_text(compose)
+    assert [(each.owner, each.line, each.variables) for each in read_compose_lists(tmp_path)] == [
+        ("backend", 4, ("A", "B")),
+        ("web", 7, ("C",)),
+    ]

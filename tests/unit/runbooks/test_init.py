@@ -1,0 +1,262 @@
+"""`omc-runbook init`: names from Terraform's files and from AWS, and runs that find nothing under the guide's names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from moto import mock_aws
+from support import moto_platform
+from support.moto_environment import ACCOUNT, Wire, between, client
+from support.moto_platform import PLATFORM, PREFIX, SECRET
+
+from omc_runbook.cli import cli
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding, status_of
+from omc_runbook.runbooks import create, init, update
+from omc_runbook.runbooks.run import diagnose, reach
+
+NAMES = {
+    "region": "ap-southeast-2",
+    "account_id": ACCOUNT,
+    "secret": SECRET,
+    "cluster": f"{PREFIX}-cluster",
+    "service": f"{PREFIX}-backend",
+    "task_family": f"{PREFIX}-backend",
+    "execution_role": f"{PREFIX}-ecs-task-execution-role",
+    "task_role": f"{PREFIX}-ecs-task-role",
+    "execution_policy": f"{PREFIX}-ecs-task-execution-secrets-policy",
+}
+
+
+@pytest.fixture(autouse=True)
+def wire(bare_names: None, own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """An empty account, and an empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    wire = Wire()
+    with mock_aws(), between(wire):
+        yield wire
+
+
+def problems() -> dict[str, Finding]:
+    """What verify finds wrong with staging, by check."""
+    return {each.check: each for each in diagnose(reach("verify", "staging").look()) if each.is_problem}
+
+
+def test_with_what_it_writes_the_platform_is_healthy(tmp_path: Path) -> None:
+    """Under its own names, with 23 keys: seven reach nobody and eight are plain, and no task runs on purpose."""
+    moto_platform.build()
+    assert "wrong-names" in problems()
+    found = init.find("staging", str(PLATFORM))
+    plan = init.plan(found)
+    init.write(plan, has_consent=False)
+    (names,) = found
+    assert {name.field: name.value for name in names.names} == NAMES
+    assert {name.state for name in names.names} == {"exists"} and names.missing == ()
+    findings = diagnose(reach("verify", "staging").look())
+    assert [each for each in findings if each.is_problem] == [] and status_of(findings) == "ok"
+    assert not [each for each in findings if each.check == "accepted-unused"]
+    remarks = {each.subject for each in findings if each.check == "key-unreferenced" and each.severity == "info"}
+    assert remarks == {*moto_platform.PLAIN}
+    assert {each.subject for each in findings if each.accepted} == {*moto_platform.UNREACHED, f"{PREFIX}-backend"}
+
+
+@pytest.mark.parametrize("tags", [True, False])
+def test_aws_alone_shows_every_name(tags: bool) -> None:
+    """By references to the secret, with tags or by names."""
+    moto_platform.build(desired=1, tags=tags)
+    staging, production = init.find()
+    assert {name.field: name.value for name in staging.names} == NAMES
+    assert set(staging.keys) == {"omc-CryptoPanic-testkey", "omc-NewsCatcher-testkey", "omc-Nansen-testkey"}
+    assert production.is_empty
+    assert "Nothing was found of production" in init.text((staging, production), init.plan((staging, production)))
+
+
+def test_what_runs_in_aws_counts_where_terraform_says_otherwise(tmp_path: Path) -> None:
+    """A secret that Terraform's files name and no service refers to gives way, and both are told."""
+    moto_platform.build(desired=1)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "main.tf").write_text(
+        'locals { environment = "staging" }\n'
+        'resource "aws_secretsmanager_secret" "s" { name = "former-secret" }\n'
+        'resource "aws_ecs_cluster" "c" { name = "former-cluster" }\n'
+    )
+    (names,) = init.find("staging", str(checkout))
+    assert (names.find("secret"), names.find("cluster")) == (SECRET, f"{PREFIX}-cluster")
+    sources = {name.field: " ".join(name.sources) for name in names.names}
+    assert f"AWS: {PREFIX}-backend refers to it" in sources["secret"]
+    assert "Terraform's files have former-secret (main.tf:2)" in sources["secret"]
+
+
+def test_names_of_terraform_alone_are_not_said_to_exist() -> None:
+    """An account without the platform: the names are written, the account is not, and the exit code says so."""
+    ended = CliRunner().invoke(cli, ["init", "--repository", str(PLATFORM), "-p", "environment", "production"])
+    assert ended.exit_code == 1
+    assert "cluster: ohmycoins-prod-cluster does not exist in AWS." in ended.stderr
+    production = load("production")
+    assert (production.names.cluster, production.names.account_id) == ("ohmycoins-prod-cluster", "")
+
+
+def test_a_denied_list_leaves_names_unchecked_and_is_named(wire: Wire) -> None:
+    """Nothing passes for confirmed that was not seen."""
+    moto_platform.build()
+    wire.refused |= {"ListClusters": "AccessDeniedException", "ListSecrets": "AccessDeniedException"}
+    (names,) = init.find("staging", str(PLATFORM))
+    assert {name.state for name in names.names} == {"not checked"}
+    assert any("ecs:ListClusters is missing" in remark for remark in names.remarks)
+    assert any("secretsmanager:ListSecrets is missing" in remark for remark in names.remarks)
+
+
+def test_another_account_than_terraforms_is_not_asked() -> None:
+    """Its clusters are not the environment's, whatever they are called."""
+    moto_platform.build()
+    (names,) = init.find("production", str(moto_platform.CHECKOUTS / "tfvars"))
+    assert names.find("account_id") == "444455556666"
+    assert any(f"these credentials are for account {ACCOUNT}, not 444455556666" in each for each in names.remarks)
+
+
+def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
+    """Its names are not known, and why."""
+    moto_platform.build(desired=1)
+    (tmp_path / "main.tf").write_text('resource "aws_ecs_cluster" {{{\n')
+    (names,) = init.find("staging", str(tmp_path))
+    assert "main.tf, line 1 is not valid HCL: fix it first." in names.remarks
+    assert names.find("cluster") == f"{PREFIX}-cluster"
+
+
+def test_an_account_with_nothing_says_what_was_searched() -> None:
+    """Without files nothing is written."""
+    with pytest.raises(CouldNotLook, match="has staging in its name or tags"):
+        init.find("staging")
+    ended = CliRunner().invoke(cli, ["init", "-p", "environment", "staging"])
+    assert not Path("runbook.toml").exists() and ended.exit_code != 0
+
+
+def test_the_command_asks_before_it_changes_a_file(tmp_path: Path) -> None:
+    """Without a terminal it refuses; with --yes it changes the file and keeps the former one."""
+    moto_platform.build()
+    Path("runbook.toml").write_text('[environments.staging]\ncluster = "old"\n')
+    words = ["init", "-p", "environment", "staging"]
+    refused = CliRunner().invoke(cli, words)
+    assert isinstance(refused.exception, UsageError) and "add --yes" in str(refused.exception)
+    assert "+cluster" in refused.stdout and 'cluster = "old"' in Path("runbook.toml").read_text()
+    ended = CliRunner().invoke(cli, [*words, "--yes"])
+    assert ended.exit_code == 0, ended.output
+    assert load("staging").names.cluster == f"{PREFIX}-cluster"
+    again = CliRunner().invoke(cli, words)
+    assert again.exit_code == 0 and "has these names already" in again.stdout
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest() -> None:
+    """As run does."""
+    ended = CliRunner().invoke(cli, ["init", "-p", "enviroment", "staging"])
+    assert "did you mean environment?" in str(ended.exception)
+
+
+def test_a_run_that_finds_nothing_says_what_there_is_instead_and_the_command(wire: Wire) -> None:
+    """The guide's names are wrong here: the run names the right ones."""
+    moto_platform.build(desired=1)
+    found = problems()["wrong-names"]
+    assert "did you mean ohmycoins-staging-cluster?" in found.evidence[0]
+    assert found.evidence[1] == (
+        f"Found instead: cluster {PREFIX}-cluster with the services {PREFIX}-backend, {PREFIX}-frontend."
+    )
+    assert found.remedy.command == "omc-runbook init -p environment staging"
+    wire.refused |= {"ListClusters": "AccessDeniedException"}
+    assert "ecs:ListClusters is missing" in " ".join(problems()["wrong-names"].evidence)
+
+
+def test_a_healthy_run_searches_for_nothing(wire: Wire) -> None:
+    """No call more than before."""
+    moto_platform.build(desired=1)
+    init.write(init.plan(init.find("staging")), has_consent=False)
+    wire.calls.clear()
+    snapshot = reach("verify", "staging").look()
+    assert snapshot.discovery is None and not wire.operations & {"ListSecrets", "ListClusters", "DescribeClusters"}
+
+
+def test_no_change_is_planned_that_services_of_another_cluster_would_not_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret has the guide's name here, and the cluster has not: a new value would reach nobody."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    new = update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST")
+    with pytest.raises(UsageError, match=f"{PREFIX}-backend of cluster {PREFIX}-cluster would keep the old value"):
+        update.plan(run, snapshot, new)
+    init.write(init.plan(init.find("staging")), has_consent=False)
+    run = update.begin("staging")
+    snapshot = run.look()
+    plan = update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert [service.name for service in plan.consumers] == [f"{PREFIX}-backend"]
+
+
+def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names it, and how to go on."""
+    monkeypatch.setattr(moto_platform, "SECRET", "staging/coins")
+    moto_platform.build(desired=1)
+    run = create.begin("staging")
+    snapshot = run.look()
+    with pytest.raises(UsageError, match=f"{PREFIX}-backend refers to staging/coins, which exists") as refused:
+        create.plan(run, snapshot)
+    assert "omc-runbook init -p environment staging" in str(refused.value)
+    assert problems()["secret-missing"].remedy.command == "omc-runbook init -p environment staging"
+
+
+def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """update, rotate and restore stop with what there is instead, and the command."""
+    monkeypatch.setattr(moto_platform, "SECRET", "staging/coins")
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    with pytest.raises(CouldNotLook, match="Found instead: secret staging/coins") as refused:
+        update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert str(refused.value).endswith("To take these names over: omc-runbook init -p environment staging")
+
+
+def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a new secret means it: the plan says which one services refer to."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("OMC_SECRET", "next-secrets")
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.intent == "create"
+    assert f"{PREFIX}-backend refers to {SECRET}, and not to this one." in create.steps(run, plan).to_text()
+
+
+@pytest.mark.parametrize("others", ["rds!db-1", "none"])
+def test_create_goes_on_where_no_other_secret_is_the_applications(others: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RDS's own secret is not, and services may wait for the one that is to be created."""
+    monkeypatch.setattr(moto_platform, "SECRET", others)
+    arn = moto_platform.build(desired=1)
+    if others == "none":
+        client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    run = create.begin("staging")
+    assert create.plan(run, run.look()).intent == "create"
+
+
+def test_create_says_where_services_could_not_be_read(wire: Wire) -> None:
+    """Whether they refer to another secret is then unknown."""
+    wire.refused |= {"ListClusters": "AccessDeniedException"}
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.doubts and "Whether services refer to another secret is unknown" in create.steps(run, plan).to_text()
+
+
+def test_no_value_is_shown_or_written() -> None:
+    """Names alone."""
+    moto_platform.build()
+    found = init.find("staging", str(PLATFORM))
+    plan = init.plan(found)
+    text = init.text(found, plan)
+    sm = client("secretsmanager")
+    for value in json.loads(sm.get_secret_value(SecretId=SECRET)["SecretString"]).values():
+        assert len(str(value)) < 6 or str(value) not in text

@@ -1,0 +1,148 @@
+"""add_key on checkouts of other shapes: each edit is the right one, or a person is told how to go on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from support import terraform_shapes
+from support.moto_environment import Wire, between, build
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.errors import CannotFollow, UsageError
+from omc_runbook.report import add_key as report
+from omc_runbook.runbooks import add_key
+
+pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+
+KEY = "OAUTH2_CLIENT_SECRET"
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Staging in moto; production has no secret."""
+    with mock_aws(), between(Wire()):
+        build(("backend",))
+        yield
+
+
+def plan(platform: Platform, key: str = KEY, **parameters: Any) -> AddKeyPlan:
+    run = add_key.begin("staging", "", "", str(platform.root))
+    made = add_key.plan(run, add_key.look(run), key, **{"description": "Sign in", **parameters})
+    assert made
+    return made
+
+
+def lines_added(made: AddKeyPlan) -> dict[str, list[str]]:
+    """By Terraform file the lines that are added."""
+    return {
+        edit.file.name: [line[1:].strip() for line in edit.diff.split("\n")[2:] if line.startswith("+")]
+        for edit in made.edits
+        if edit.file.name not in ("backend/app/core/config.py", ".env.template")
+    }
+
+
+def shown(made: AddKeyPlan) -> str:
+    """The plan as a person reads it, with each blank as one."""
+    listings = (report.diffs(made), report.steps(made), report.commit(made))
+    return " ".join(" ".join(each.to_text() for each in listings).split())
+
+
+def test_live_folders(tmp_path: Path) -> None:
+    """Staging's own call gets the reference; the module's initial value, a Compose file and CI are told."""
+    made = plan(terraform_shapes.live_folders(tmp_path))
+    assert lines_added(made) == {
+        "terraform/live/staging/main.tf": [f'{KEY}     = "${{module.secrets.arn}}:{KEY}::"'],
+    }
+    assert [edit.file.name for edit in made.edits][:2] == ["backend/app/core/config.py", ".env.template"]
+    assert made.surroundings.shared == ()
+    text = shown(made)
+    assert ".github/workflows/infrastructure.yml, line 11: a push to main that touches terraform/** runs" in text
+    assert "terraform apply -auto-approve in terraform/live/staging." in text
+    assert [(each.file, each.addition) for each in made.surroundings.locations] == [
+        ("terraform/modules/secrets/main.tf", f'"{KEY}" = ""'),
+        ("docker-compose.deploy.yml", f"- {KEY}=${{{KEY}}}"),
+    ]
+    assert f"Add - {KEY}=${{{KEY}}}" in text and "…" not in text.partition("Planned steps")[2]
+
+
+def test_one_root(tmp_path: Path) -> None:
+    """The environment's .tfvars gets the key, and GitLab's pipeline is told."""
+    made = plan(terraform_shapes.one_root(tmp_path))
+    assert lines_added(made) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
+    assert made.surroundings.shared == ()
+    assert ".gitlab-ci.yml, line 3: a push runs terraform apply in infra." in shown(made)
+
+
+def test_a_module_of_the_registry(tmp_path: Path) -> None:
+    """Its container's own list gets the reference; workspaces share the file, and the workflow's env is told."""
+    made = plan(terraform_shapes.community_module(tmp_path))
+    arn = "${data.aws_secretsmanager_secret.app.arn}"
+    assert lines_added(made) == {
+        "infrastructure/main.tf": [f'{{ name = "{KEY}", valueFrom = "{arn}:{KEY}::" }},'],
+    }
+    (shared,) = made.surroundings.shared
+    assert (shared.environment, shared.folders, shared.has_key) == ("production", ("infrastructure",), False)
+    assert "Makefile, line 3 (run by .github/workflows/release.yml, line 12)" in shown(made)
+    assert [(each.file, each.line) for each in made.surroundings.locations] == [(".github/workflows/release.yml", 5)]
+
+
+def test_a_definition_in_json_is_refused_with_a_way_on(tmp_path: Path) -> None:
+    """File and line, and what to write; once that is there, the rest is done and it is left as it is."""
+    platform = terraform_shapes.json_definition(tmp_path)
+    with pytest.raises(CannotFollow) as raised:
+        plan(platform)
+    assert ".aws/task-definition.json, line 3 has containers" in str(raised.value)
+    assert f'valueFrom = "ARN:{KEY}::", run again' in str(raised.value)
+    path = platform.root / ".aws/task-definition.json"
+    entry = f'"secrets": [\n        {{"name": "{KEY}", "valueFrom": "arn:aws:secretsmanager:::secret:app:{KEY}::"}},'
+    path.write_text(path.read_text().replace('"secrets": [', entry))
+    made = plan(platform)
+    assert lines_added(made) == {}
+    assert any(note.startswith(f".aws/task-definition.json, line 8 has {KEY} already.") for note in made.notes)
+    assert ".github/workflows/deploy.yml, line 8: a push to main runs aws-actions/" in shown(made)
+
+
+def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
+    """Who was not asked for is told, with the secret, what the next apply would do, and the command for it."""
+    made = plan(make_platform(tmp_path), required=True, obtain_from="https://id.example.com")
+    (shared,) = made.surroundings.shared
+    assert shared.environment == "production"
+    assert shared.folders == ("infrastructure/terraform/environments/production",)
+    assert shared.files == ("infrastructure/terraform/modules/ecs/main.tf",)
+    assert "ohmycoins-production-app-secrets does not have the key: no new task would start" in shared.consequence
+    command = shared.remedy.invocation
+    assert command.startswith("omc-runbook run add_key -p environment production -p repository ")
+    assert f"-p key {KEY}" in command and "-p required true" in command and "-p obtain_from https://" in command
+    assert any(line.startswith("production is not changed, and shares infrastructure/") for line in made.sentences)
+    text = shown(made)
+    assert "production, not asked for" in text and "-p environment production" in text
+    assert [(each.file, each.addition) for each in made.surroundings.locations] == [
+        (
+            "infrastructure/terraform/modules/secrets/main.tf",
+            f'"{KEY}" = "temporary-oauth2-client-secret-please-update"',
+        )
+    ]
+
+
+def test_an_initial_value_that_an_apply_writes_again(tmp_path: Path) -> None:
+    """Without ignore_changes the key is taken away by the next apply, and the plan says so."""
+    platform = make_platform(tmp_path)
+    platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
+    assert f"the next apply removes {KEY} from the secret." in shown(plan(platform))
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("VITE_STRIPE_SECRET_KEY", "so a secret in it is public. Add STRIPE_SECRET_KEY to the backend"),
+        ("NEXT_PUBLIC_API_URL", "and no field of the backend. Set it where the frontend is built"),
+    ],
+)
+def test_a_variable_of_the_frontend_is_refused(key: str, reason: str, tmp_path: Path) -> None:
+    """With the reason, and what to do instead."""
+    with pytest.raises(UsageError) as raised:
+        plan(make_platform(tmp_path), key)
+    assert reason in str(raised.value)

@@ -1,0 +1,140 @@
+"""What an account has for an environment: told from names, tags and references, and never another environment's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.snapshots import ACCOUNT, REGION, service, task_definition
+
+from omc_runbook.aws.definitions import Container, Injection
+from omc_runbook.aws.ecs import Cluster
+from omc_runbook.aws.secretsmanager import ListedSecret
+from omc_runbook.model import value_from
+from omc_runbook.model.environment_names import canonical, common_prefix, environment_in, without_environment
+from omc_runbook.snapshot.discovery import Discovery, FoundService
+
+
+def arn(secret: str) -> str:
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}-AbC123"
+
+
+def found(name: str, cluster: str, **variables: str) -> FoundService:
+    """A service; `variables` has by its variables "SECRET:KEY"."""
+    injections = tuple(
+        Injection(variable, value_from.parse(f"{arn(text.partition('|')[0])}:{text.partition('|')[2]}::"))
+        for variable, text in variables.items()
+    )
+    container = Container(name=name, secrets=injections, environment=())
+    definition = replace(task_definition("backend", ()), family=name, containers=(container,))
+    return FoundService(cluster, replace(service("backend"), name=name), definition)
+
+
+def account(environment: str, *services: FoundService, tags: dict[str, dict[str, str]] | None = None) -> Discovery:
+    """An account with these services, their clusters and secrets."""
+    labels = tags or {}
+    clusters = dict.fromkeys(each.cluster for each in services)
+    secrets = dict.fromkeys(name for each in services for name in each.keys_by_secret)
+    return Discovery(
+        environment=environment,
+        clusters=tuple(Cluster(name, labels.get(name, {})) for name in clusters),
+        services=services,
+        secrets=tuple(ListedSecret(name, arn(name), labels.get(name, {})) for name in secrets),
+    )
+
+
+TWO = (
+    found("api", "coins-stg", A="coins-stg/app|A", B="coins-stg/app|B", C="coins-stg/mail|C"),
+    found("worker", "coins-stg", A="coins-stg/app|A"),
+    found("api", "coins-prod", A="coins-prod/app|A"),
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "cluster", "secret", "consumers"),
+    [
+        ("staging", "coins-stg", "coins-stg/app", ["api", "worker"]),
+        ("production", "coins-prod", "coins-prod/app", ["api"]),
+    ],
+)
+def test_environments_are_told_apart_by_names(
+    environment: str, cluster: str, secret: str, consumers: list[str]
+) -> None:
+    """Aliases count: stg is staging, and prod production."""
+    seen = account(environment, *TWO)
+    assert (seen.cluster, seen.secret) == (cluster, secret)
+    assert [each.name for each in seen.consumers] == consumers
+
+
+def test_an_environment_that_is_not_there_gets_nothing() -> None:
+    """Not the next best."""
+    seen = account("qa", *TWO)
+    assert (seen.cluster, seen.secret, seen.main, seen.own_services) == ("", "", None, ())
+    only = account("staging", found("api", "coins-prod", A="coins-prod/app|A"))
+    assert (only.cluster, only.secret) == ("", "")
+
+
+def test_tags_count_before_names() -> None:
+    """A cluster whose name tells nothing, or something else."""
+    seen = account(
+        "production",
+        found("api", "blue", A="app|A"),
+        found("api", "green", A="app2|A"),
+        tags={"green": {"Env": "prod"}},
+    )
+    assert (seen.cluster, seen.secret) == ("green", "app2")
+
+
+def test_a_single_cluster_without_an_environment_in_its_name_is_whichever_is_asked_for() -> None:
+    """An account for each environment."""
+    seen = account("production", found("api", "apps", A="app|A"))
+    assert (seen.cluster, seen.secret) == ("apps", "app")
+
+
+def test_what_terraform_names_counts_where_it_is_in_use() -> None:
+    """Among several clusters and secrets of an environment; a name that nothing uses does not."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/a|A", B="coins-staging/a|B"),
+        found("api", "coins-staging-new", A="coins-staging/b|A"),
+    )
+    names = {"secret": "coins-staging/b", "cluster": "coins-staging-new", "service": "api"}
+    seen = replace(account("staging", *services), expected=names)
+    assert (seen.secret, seen.cluster) == ("coins-staging/b", "coins-staging-new")
+    gone = replace(seen, expected=dict.fromkeys(names, "gone"))
+    assert (gone.secret, gone.cluster) == ("coins-staging/a", "coins-staging")
+
+
+def test_a_service_called_test_is_no_environment() -> None:
+    """Words that may mean something else do not take it away from its cluster."""
+    seen = account("staging", found("load-test-api", "coins-staging", A="coins-staging/app|A"))
+    assert [each.name for each in seen.consumers] == ["load-test-api"]
+
+
+def test_a_secret_that_a_service_of_aws_manages_is_not_the_applications() -> None:
+    """RDS's master password, though most variables came from it."""
+    seen = account("staging", found("api", "staging", A="rds!db-1|A", B="rds!db-1|B", C="staging/app|C"))
+    assert seen.secret == "staging/app"
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ("ohmycoins-prod-backend", "production"),
+        ("live/staging/app", "staging"),
+        ("prices-live", "production"),
+        ("live-prices", ""),
+        ("product-api", ""),
+        ("environments/dev", "dev"),
+    ],
+)
+def test_words_of_names_and_paths(text: str, environment: str) -> None:
+    """Whole words alone."""
+    assert environment_in(text) == environment
+
+
+def test_prefixes() -> None:
+    """Whole words that all names begin with, and a project without its environment."""
+    assert common_prefix(["coins-prod-cluster", "coins-prod-app-secrets"]) == "coins-prod"
+    assert common_prefix(["coins-prod", "coinsprod-x"]) == "" and common_prefix(["coins"]) == ""
+    assert without_environment("coins-prod") == "coins" and without_environment("my-coins") == "my-coins"
+    assert canonical("PRD") == "production" and canonical("qa") == "qa"

@@ -1,0 +1,339 @@
+"""The names that Terraform's files give: of the example checkout, and of seven others of different shape."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support.moto_platform import CHECKOUTS
+
+from omc_runbook.sandbox.worlds import example
+from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+
+PLATFORM = {
+    "region": "ap-southeast-2",
+    "secret": "{}-app-secrets",
+    "cluster": "{}-cluster",
+    "service": "{}-backend",
+    "task_family": "{}-backend",
+    "execution_role": "{}-ecs-task-execution-role",
+    "task_role": "{}-ecs-task-role",
+    "execution_policy": "{}-ecs-task-execution-secrets-policy",
+    "project": "{}",
+}
+EXPECTED = {
+    ("folders", "staging"): {key: value.format("ohmycoins-staging") for key, value in PLATFORM.items()},
+    ("folders", "production"): {key: value.format("ohmycoins-prod") for key, value in PLATFORM.items()},
+    ("tfvars", "staging"): {
+        "region": "eu-west-1",
+        "account_id": "111122223333",
+        "secret": "ledger/staging/config",
+        "cluster": "ledger-staging",
+        "service": "ledger-staging-api-svc",
+        "task_family": "ledger-staging-api",
+        "execution_role": "LedgerExecution-staging",
+        "task_role": "ledger-staging-task",
+        "execution_policy": "ledger-staging-read-config",
+        "project": "ledger",
+    },
+    ("tfvars", "production"): {
+        "region": "eu-central-1",
+        "account_id": "444455556666",
+        "secret": "ledger/prod/config",
+        "cluster": "ledger-prod",
+        "service": "ledger-prod-api-svc",
+        "task_family": "ledger-prod-api",
+        "execution_role": "LedgerExecution-prod",
+        "task_role": "ledger-prod-task",
+        "execution_policy": "ledger-prod-read-config",
+        "project": "ledger",
+    },
+    ("workspaces", "production"): {
+        "region": "us-east-2",
+        "secret": "shop-prod/application",
+        "cluster": "Shop-Prod",
+        "service": "api",
+        "task_family": "shop-prod-api",
+        "execution_role": "shop-prod-execution",
+        "task_role": "shop-prod-task",
+        "execution_policy": "read-application-secret",
+    },
+    ("registry", "staging"): {
+        "region": "ca-central-1",
+        "secret": "bookings-stage-api",
+        "cluster": "bookings-stage-ecs",
+        "service": "api",
+        "task_family": "api",
+    },
+    ("units", "production"): {
+        "region": "eu-west-2",
+        "secret": "tides/prod",
+        "cluster": "tides-prod",
+        "service": "web",
+        "task_family": "tides-prod-web",
+        "execution_role": "ecsTaskExecutionRole",
+        "project": "tides",
+    },
+    ("labels", "staging"): {
+        "secret": "river-staging",
+        "cluster": "river-staging-apps",
+        "service": "api",
+        "task_family": "river-staging-apps",
+    },
+    ("states", "dev"): {
+        "region": "eu-north-1",
+        "secret": "atlas-dev-runtime",
+        "cluster": "atlas-dev-apps",
+        "service": "backend-dev",
+        "task_family": "atlas-dev-backend",
+    },
+}
+
+
+@cache
+def read(checkout: str) -> dict[str, DeclaredEnvironment]:
+    """The environments of one of the checkouts, by name."""
+    return {each.environment: each for each in read_environments(CHECKOUTS / checkout)}
+
+
+@pytest.mark.parametrize(("checkout", "environment"), EXPECTED)
+def test_every_name_is_found_in_the_files(checkout: str, environment: str) -> None:
+    """By folders, files of values, workspaces, the registry's modules, several states, Terragrunt, labels."""
+    found = read(checkout)[environment]
+    assert {field: name.value for field, name in found.names.items()} == EXPECTED[checkout, environment]
+
+
+@pytest.mark.parametrize(
+    ("checkout", "environments"),
+    [
+        ("folders", {"staging", "production"}),
+        ("tfvars", {"staging", "production"}),
+        ("workspaces", {"staging", "production"}),
+        ("registry", {"staging", "production"}),
+        ("states", {"dev", "staging"}),
+        ("units", {"staging", "production"}),
+    ],
+)
+def test_every_environment_is_found(checkout: str, environments: set[str]) -> None:
+    """One that is called prod or stage is known as production or staging."""
+    assert set(read(checkout)) == environments
+
+
+def test_the_sandboxs_checkout_has_the_guides_names(tmp_path: Path) -> None:
+    """Its names are the guide's, in both environments."""
+    for name, content in example.files().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for found in read_environments(tmp_path):
+        names = {field: name.value for field, name in found.names.items()}
+        start = f"ohmycoins-{found.environment}"
+        expected = {key: value.format(start) for key, value in PLATFORM.items()}
+        assert names == expected | {"project": "ohmycoins", "cluster": start, "service": "backend"}
+        assert found.reasons == {}
+
+
+def test_a_name_comes_with_where_it_stands() -> None:
+    """Where it is put together, and where the values of its variables are."""
+    folders, files = read("folders")["production"], read("tfvars")["production"]
+    assert folders.names["cluster"].sources == ("modules/ecs/main.tf:14", "environments/production/main.tf:20")
+    assert files.names["region"].sources == ("main.tf:2", "env/prod.tfvars:3")
+
+
+@pytest.mark.parametrize(
+    ("checkout", "environment", "field", "reason"),
+    [
+        ("states", "dev", "execution_role", "Terraform adds a suffix of its own to the name of this role"),
+        ("states", "dev", "task_role", "has no task_role_arn"),
+        ("states", "dev", "execution_policy", "The execution role is not known"),
+        (
+            "labels",
+            "staging",
+            "execution_role",
+            "module.roles.arn comes from a module whose files are not in the checkout",
+        ),
+        ("labels", "staging", "region", "No provider names it"),
+        ("registry", "production", "execution_role", "in a module from elsewhere (prod/main.tf:23)"),
+    ],
+)
+def test_what_is_not_found_has_a_reason(checkout: str, environment: str, field: str, reason: str) -> None:
+    """With the position in the files."""
+    found = read(checkout)[environment]
+    assert field not in found.names and reason in found.reasons[field]
+
+
+@pytest.mark.parametrize(
+    ("checkout", "environment", "renamed"),
+    [
+        ("folders", "staging", {"omc-CryptoPanic-testkey", "omc-NewsCatcher-testkey", "omc-Nansen-testkey"}),
+        ("tfvars", "production", {"secret_key", "db_password"}),
+        ("workspaces", "staging", {"secret-key", "postgres-password", "stripe-api-key"}),
+        ("registry", "staging", set()),
+        ("states", "staging", {"signing_key", "openai"}),
+        ("units", "staging", {"password"}),
+        ("labels", "staging", {"jwt"}),
+    ],
+)
+def test_keys_with_another_name_than_their_variable_are_found(
+    checkout: str, environment: str, renamed: set[str]
+) -> None:
+    """Also in templates, for expressions and joined texts."""
+    assert set(read(checkout)[environment].renamed) == renamed
+
+
+def test_services_of_modules_from_elsewhere_count_too() -> None:
+    """By the arguments of the call, with the cluster that they refer to."""
+    worker = read("labels")["staging"].find("river-staging-apps-worker")
+    assert worker and worker.cluster and worker.cluster.value == "river-staging-apps"
+    assert [each.key for each in worker.variables] == ["jwt"]
+
+
+def test_counts_are_read_where_terraform_decides_them() -> None:
+    """Zero on purpose is known, and a count that Terraform ignores is not."""
+    staging = read("folders")["staging"].find("ohmycoins-staging-backend")
+    assert staging and (staging.desired, staging.desired_source) == (0, "environments/staging/main.tf:46")
+    worker, ignored = read("workspaces")["staging"].find("worker"), read("tfvars")["production"].services[0]
+    assert worker and worker.desired == 0 and ignored.desired is None
+
+
+def write(root: Path, **files: str) -> Path:
+    """A checkout with these Terraform files."""
+    for name, text in files.items():
+        (root / f"{name}.tf").write_text(text)
+    return root
+
+
+def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    """The value that a pipeline passes is assumed, and said."""
+    root = write(
+        tmp_path,
+        main='variable "environment" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.environment}" }\n',
+    )
+    (found,) = read_environments(root, "production")
+    assert found.names["cluster"].value == "tool-production"
+    assert found.assumptions == ("Variable environment has no value in the checkout: production is assumed.",)
+
+
+def test_values_as_json_count_too(tmp_path: Path) -> None:
+    """A file of values for each environment may be JSON."""
+    root = write(tmp_path, main='variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n')
+    (root / "prod.tfvars.json").write_text('{"env": "prod"}')
+    (found,) = read_environments(root)
+    assert found.environment == "production"
+    assert (found.names["cluster"].value, found.names["cluster"].sources[-1]) == ("tool-prod", "prod.tfvars.json:1")
+
+
+SHARED = """
+module "staging" {
+  source      = "./app"
+  environment = "staging"
+}
+module "prod" {
+  source      = "./app"
+  environment = "prod"
+}
+"""
+APP = """
+variable "environment" {}
+resource "aws_ecs_cluster" "this" { name = "tool-${var.environment}" }
+resource "aws_secretsmanager_secret" "this" { name = "tool/${var.environment}" }
+"""
+
+
+def test_one_folder_may_have_several_environments(tmp_path: Path) -> None:
+    """Each gets its own resources, by the module's variable."""
+    (tmp_path / "app").mkdir()
+    write(tmp_path / "app", main=APP)
+    names = {each.environment: each.names for each in read_environments(write(tmp_path, main=SHARED))}
+    assert {name: found["cluster"].value for name, found in names.items()} == {
+        "staging": "tool-staging",
+        "production": "tool-prod",
+    }
+    assert names["production"]["secret"].value == "tool/prod"
+
+
+def test_a_default_that_a_pipeline_overrides_is_replaced_by_what_is_asked_for(tmp_path: Path) -> None:
+    """The folder says dev, and is run for staging with -var."""
+    root = write(
+        tmp_path,
+        main='variable "env" { default = "dev" }\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n',
+    )
+    (found,) = read_environments(root, "staging")
+    assert found.names["cluster"].value == "tool-staging" and len(found.assumptions) == 1
+    assert [each.environment for each in read_environments(root)] == ["dev"]
+
+
+def test_what_cannot_be_followed_is_told_and_not_guessed(tmp_path: Path) -> None:
+    """A value that only a pipeline knows, a cycle, and a module that is not here."""
+    root = write(
+        tmp_path,
+        main="""
+locals {
+  environment = "staging"
+  round       = local.trip
+  trip        = local.round
+}
+variable "suffix" {}
+module "names" { source = "git::https://example.com/names.git" }
+resource "aws_ecs_cluster" "c" { name = "tool-${var.suffix}" }
+resource "aws_ecs_service" "s" {
+  name            = local.round
+  cluster         = aws_ecs_cluster.c.id
+  task_definition = module.names.definition
+}
+""",
+    )
+    (found,) = read_environments(root)
+    assert not {"cluster", "service", "secret"} & set(found.names)
+    assert "variable suffix has no value in the checkout" in found.reasons["cluster"]
+    assert "refers to itself" in found.reasons["service"]
+
+
+def test_nothing_outside_the_checkout_is_read(tmp_path: Path) -> None:
+    """Neither a module nor a file."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    write(outside, main='output "name" { value = "stolen" }\n')
+    (outside / "name.txt").write_text("stolen")
+    root = tmp_path / "checkout"
+    root.mkdir()
+    write(
+        root,
+        main="""
+locals { environment = "staging" }
+module "m" { source = "../outside" }
+resource "aws_ecs_cluster" "a" { name = module.m.name }
+resource "aws_secretsmanager_secret" "b" { name = file("../outside/name.txt") }
+""",
+    )
+    (found,) = read_environments(root)
+    assert not {"cluster", "secret"} & set(found.names)
+
+
+def test_a_secret_of_its_own_for_each_variable_is_no_secret_of_keys(tmp_path: Path) -> None:
+    """It is said that the runbooks' one secret is not there."""
+    root = write(
+        tmp_path,
+        main="""
+locals { environment = "staging" }
+resource "aws_secretsmanager_secret" "a" { name = "tool-a" }
+resource "aws_secretsmanager_secret" "b" { name = "tool-b" }
+resource "aws_ecs_task_definition" "t" {
+  family                = "tool"
+  container_definitions = jsonencode([{
+    name    = "tool"
+    secrets = [
+      { name = "A", valueFrom = aws_secretsmanager_secret.a.arn },
+      { name = "B", valueFrom = aws_secretsmanager_secret.b.arn },
+    ]
+  }])
+}
+resource "aws_ecs_service" "s" {
+  name            = "tool"
+  task_definition = aws_ecs_task_definition.t.arn
+}
+""",
+    )
+    (found,) = read_environments(root)
+    assert found.reasons["secret"] == "Each variable has a secret of its own, without a JSON key."

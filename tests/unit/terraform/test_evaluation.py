@@ -1,0 +1,118 @@
+"""Expressions of Terraform: what each evaluates to, and what is left open with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omc_runbook.terraform.evaluation import Module, Stack, TerraformFiles, computed, is_known, reasons
+
+FILES = """
+variable "name" { default = "shop" }
+variable "unset" {}
+locals {
+  table = { a = { b = "deep" }, list = ["x", "y", "z"] }
+  count = 2
+}
+resource "aws_ecs_cluster" "main" { name = "${var.name}-cluster" }
+resource "aws_ecs_service" "many" {
+  for_each = { api = "A", worker = "W" }
+  name     = "${var.name}-${each.key}-${each.value}"
+}
+resource "aws_ecs_service" "counted" {
+  count = local.count
+  name  = "svc-${count.index}"
+}
+resource "aws_ecs_service" "none" {
+  count = 0
+  name  = "none"
+}
+"""
+
+
+def evaluate(expression: str, root: Path) -> Any:
+    """The value of an expression in a module with `FILES`."""
+    (root / "main.tf").write_text(f"{FILES}\nlocals {{\n  it = {expression}\n}}\n")
+    files = TerraformFiles(root)
+    result = Module(Stack(files, root.resolve(), "prod"), root.resolve(), files.folder(root), {}).local("it")
+    assert result is not None
+    return result.value
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('"${var.name}-x"', "shop-x"),
+        ('"$${literal} \\"quoted\\" %%{x}"', '${literal} "quoted" %{x}'),
+        ("local.table.a.b", "deep"),
+        ('local.table["list"][1]', "y"),
+        ('lookup(local.table.a, "c", "other")', "other"),
+        ('var.name == "shop" && !false ? "yes" : "no"', "yes"),
+        ("1 + 2 * 3 - 1", 6),
+        ("-local.count", -2),
+        ('[for each in local.table.list : upper(each) if each != "y"]', ["X", "Z"]),
+        ("{ for at, each in local.table.list : each => at }", {"x": 0, "y": 1, "z": 2}),
+        ('{ (var.name) = 1, "${var.name}-2" = 2 }', {"shop": 1, "shop-2": 2}),
+        ("merge({ a = 1 }, { a = 2, b = 3 })", {"a": 2, "b": 3}),
+        ('concat(["a"], [], ["b"])', ["a", "b"]),
+        ('format("%s-%03d", var.name, 7)', "shop-007"),
+        ('format("%q", var.name)', None),
+        ('format("%s-%v", var.name, 7)', "shop-7"),
+        ('join("-", ["a", 1, true])', "a-1-true"),
+        ('replace(lower("A_B"), "_", "-")', "a-b"),
+        ('coalesce("", null, "c")', "c"),
+        ('try(local.table.missing.deeper, "fallback")', "fallback"),
+        ('jsondecode("{\\"a\\": [1]}").a[0]', 1),
+        ("terraform.workspace", "prod"),
+        ("aws_ecs_cluster.main.name", "shop-cluster"),
+        ('aws_ecs_service.many["api"].name', "shop-api-A"),
+        ("values(aws_ecs_service.many)[*].name", None),
+        ("[for each in aws_ecs_service.counted : each.name]", ["svc-0", "svc-1"]),
+        ("aws_ecs_service.counted[*].name", ["svc-0", "svc-1"]),
+        ("aws_ecs_service.counted.1.name", "svc-1"),
+        ("one(aws_ecs_service.none[*].name)", None),
+        ('join("", aws_ecs_service.none.*.name)', ""),
+        ("<<-EOT\n    name: ${var.name}\n      deeper\n  EOT\n", "name: shop\n  deeper\n"),
+    ],
+)
+def test_what_is_known_is_evaluated(expression: str, value: Any, tmp_path: Path) -> None:
+    """As Terraform would; None stands for null, and for what this reading leaves open."""
+    result = evaluate(expression, tmp_path)
+    assert (result if is_known(result) else None) == value
+
+
+def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> None:
+    """A valueFrom keeps its key, and says which resource's ARN it begins with."""
+    mark = computed("aws_ecs_cluster.main", "arn")
+    assert evaluate('"${aws_ecs_cluster.main.arn}:KEY::"', tmp_path) == f"{mark}:KEY::"
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ('"x-${var.unset}"', "variable unset has no value in the checkout"),
+        ("upper(var.unset)", "variable unset has no value in the checkout"),
+        ("local.it", "local.it refers to itself"),
+        ("local.nowhere", "local.nowhere is not declared"),
+        ('var.unset == "a" ? "x" : "y"', "depends on what is not known: variable unset has no value"),
+        ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
+        ('sha256("x")', "sha256() in main.tf"),
+        ('"%{ if true }x%{ endif }"', "a template has directives"),
+    ],
+)
+def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path) -> None:
+    """A clause that names the cause."""
+    (clause, *_) = reasons(evaluate(expression, tmp_path))
+    assert reason in clause
+
+
+def test_a_module_that_calls_itself_comes_to_an_end(tmp_path: Path) -> None:
+    """Terraform refuses it; here it is left open."""
+    (tmp_path / "main.tf").write_text('module "again" { source = "./" }\noutput "o" { value = module.again.o }\n')
+    files = TerraformFiles(tmp_path)
+    module = Module(Stack(files, tmp_path.resolve(), ""), tmp_path.resolve(), files.folder(tmp_path.resolve()), {})
+    assert len(list(module.walk())) < 20
+    output = module.output("o")
+    assert output and not is_known(output.value)

@@ -1,0 +1,509 @@
+"""Secrets that reach a container through modules, maps, loops and other repositories: edited, or refused."""
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.model.errors import CannotEdit, CannotFollow
+from omc_runbook.terraform.initial_value import find_own, read_initial_values
+from omc_runbook.terraform.roots import find_roots
+from omc_runbook.terraform.task_definitions import (
+    TaskDefinitions,
+    files_of,
+    read_task_definitions,
+    task_definitions_of,
+)
+from omc_runbook.terraform.task_definitions_edit import add_reference
+
+KEY = "OAUTH2_CLIENT_SECRET"
+SERVICE = """\
+variable "name" {{ type = string }}
+variable "secrets" {{
+  default = []
+}}
+
+resource "aws_ecs_task_definition" "this" {{
+  family = var.name
+  container_definitions = jsonencode([{{
+    name    = var.name
+    secrets = {secrets}
+  }}])
+}}
+"""
+CALL = """\
+module "api" {{
+  source = "../../modules/service"
+  name   = "backend"
+{arguments}
+}}
+"""
+ARN = "${module.secrets.arn}"
+PAIRS = "[for k, v in var.secrets : { name = k, valueFrom = v }]"
+KEYS = '[for k in var.secrets : { name = k, valueFrom = "${var.arn}:${k}::" }]'
+FORMS: dict[str, tuple[str, str, str]] = {
+    "a list": (
+        "var.secrets",
+        f'  secrets = [\n    {{ name = "SECRET_KEY", valueFrom = "{ARN}:SECRET_KEY::" }},\n  ]',
+        f'    {{ name = "{KEY}", valueFrom = "{ARN}:{KEY}::" }},\n',
+    ),
+    "a map of references": (
+        PAIRS,
+        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+        f'    {KEY} = "{ARN}:{KEY}::"\n',
+    ),
+    "a map of keys": (
+        '[for k, v in var.secrets : { name = k, valueFrom = "${var.arn}:${v}::" }]',
+        '  secrets = {\n    "SECRET_KEY" = "SECRET_KEY"\n    "SMTP_USER"  = "SMTP_USERNAME"\n  }',
+        f'    "{KEY}" = "{KEY}"\n',
+    ),
+    "a merged map": (
+        PAIRS,
+        f'  secrets = merge(local.common, {{\n    SMTP_USER = "{ARN}:SMTP_USERNAME::"\n  }})\n}}\n'
+        f'locals {{\n  common = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+        f'    {KEY} = "{ARN}:{KEY}::"\n',
+    ),
+    "names": (KEYS, '  secrets = ["SECRET_KEY", "SMTP_HOST"]', f', "{KEY}"'),
+    "names of two lists": (
+        KEYS.replace("var.secrets", 'toset(concat(["SENTRY_DSN"], var.secrets))'),
+        '  secrets = [\n    "SECRET_KEY",\n  ]',
+        f'    "{KEY}",\n',
+    ),
+    "a map made of names": (
+        PAIRS,
+        '  secrets = { for key in local.keys : key => "${local.arn}:${key}::" }\n}\nlocals {\n  keys = ["SECRET_KEY"]',
+        f', "{KEY}"',
+    ),
+    "a map of names merged with another": (
+        PAIRS,
+        '  secrets = merge({ B = "${local.arn}:B::" }, { for key in ["SECRET_KEY"] : key => "${local.arn}:${key}::" })',
+        f', "{KEY}"',
+    ),
+    "keys and values of a map": (
+        "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
+        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+        f'    {KEY} = "{ARN}:{KEY}::"\n',
+    ),
+    "keys of a map": (
+        KEYS.replace("var.secrets", "keys(var.secrets)"),
+        '  secrets = {\n    SECRET_KEY = "docs:SECRET_KEY"\n  }',
+        f'    {KEY} = "docs:{KEY}"\n',
+    ),
+    "objects of another form": (
+        '[for s in var.secrets : { name = s.name, valueFrom = "${var.arn}:${s.key}::" }]',
+        '  secrets = [\n    { name = "SECRET_KEY", key = "SECRET_KEY" },\n  ]',
+        f'    {{ name = "{KEY}", key = "{KEY}" }},\n',
+    ),
+    "value_from": (
+        "[for s in var.secrets : { name = s.name, valueFrom = s.value_from }]",
+        f'  secrets = [\n    {{\n      name       = "A_KEY"\n      value_from = "{ARN}:A_KEY::"\n    }},\n  ]',
+        f'    {{\n      name       = "{KEY}"\n      value_from = "{ARN}:{KEY}::"\n    }},\n',
+    ),
+}
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def service(root: Path, secrets: str, **calls: str) -> TaskDefinitions:
+    """A checkout with a module for a service, and a folder for each environment that calls it."""
+    files = {f"terraform/environments/{name}/main.tf": CALL.format(arguments=text) for name, text in calls.items()}
+    module = {"terraform/modules/service/main.tf": SERVICE.format(secrets=secrets)}
+    return read_task_definitions(write(root, module | files))
+
+
+def added(declared: TaskDefinitions, container: str = "backend") -> tuple[str, str]:
+    """The file that is edited and the text that is added, which is all that the edit does; it is not made twice."""
+    edit = add_reference(declared, container, KEY, KEY)
+    assert edit
+    before, after = edit.file.raw.decode(), edit.after.decode()
+    size = len(after) - len(before)
+    at = [n for n in range(len(before) + 1) if after[:n] + after[n + size :] == before]
+    files = tuple(type(edit.file)(f.path, f.name, edit.after) if f == edit.file else f for f in declared.files)
+    assert add_reference(task_definitions_of(files), container, KEY, KEY) is None
+    # Of several positions of the same text, the last that begins a line, else one that begins with the comma.
+    start = max((n for n in at if after[n - 1] == "\n"), default=next((n for n in at if after[n] == ","), at[0]))
+    return edit.file.name, after[start : start + size]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form: str, tmp_path: Path) -> None:
+    """The caller's file gets one more entry of its own form, and its references are read like any other's."""
+    secrets, arguments, entry = FORMS[form]
+    declared = service(tmp_path, secrets, staging=arguments)
+    (container,) = declared.containers
+    assert container.name == "backend" and container.references and not declared.unreadable
+    assert added(declared) == ("terraform/environments/staging/main.tf", entry)
+
+
+REFUSED = {
+    "another module's output": ("var.secrets", "  secrets = module.settings.list", "their containers: ${var.name}"),
+    "a function": (
+        '[for k in var.secrets : { name = k, valueFrom = join(":", [var.arn, k, "", ""]) }]',
+        '  secrets = ["SECRET_KEY"]',
+        "the secret's ARN in its references cannot be read",
+    ),
+    "values of no form": (
+        KEYS.replace("var.secrets", "keys(var.secrets)"),
+        '  secrets = {\n    SECRET_KEY = "signs tokens"\n  }',
+        "the value of SECRET_KEY on line 5 shows no form",
+    ),
+    "an empty map": (PAIRS, "  secrets = {}", "no reference nearby names the secret"),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_a_form_that_is_not_followed_is_refused_and_may_be_added_by_hand(form: str, tmp_path: Path) -> None:
+    """The refusal is of the kind that a person can answer, and what they add is seen, in no comment."""
+    secrets, arguments, reason = REFUSED[form]
+    declared = service(tmp_path, secrets, staging=arguments)
+    with pytest.raises(CannotFollow) as raised:
+        add_reference(declared, "backend", KEY, KEY)
+    assert reason in str(raised.value)
+    assert declared.mention(KEY) == ""
+    main = tmp_path / "terraform/environments/staging/main.tf"
+    main.write_text(f"{main.read_text()}# {KEY}\n")
+    assert read_task_definitions(tmp_path).mention(KEY) == ""
+    main.write_text(f'{main.read_text()}locals {{\n  mine = ["{KEY}"]\n}}\n')
+    line = main.read_text().split("\n").index(f'  mine = ["{KEY}"]') + 1
+    assert read_task_definitions(tmp_path).mention(KEY) == f"terraform/environments/staging/main.tf, line {line}"
+
+
+def test_each_environment_gets_the_key_in_its_own_call(tmp_path: Path) -> None:
+    """A folder beside those of known environments is another environment; production may be called prod."""
+    declared = service(tmp_path, KEYS, **dict.fromkeys(("staging", "prod", "sandbox"), '  secrets = ["SECRET_KEY"]'))
+    assert len(declared.containers) == 3
+    known = ("staging", "production")
+    for environment, folder in (("staging", "staging"), ("production", "prod"), ("sandbox", "sandbox")):
+        here = task_definitions_of(files_of(declared.files, environment, known))
+        assert added(here)[0] == f"terraform/environments/{folder}/main.tf"
+    assert [each.root for each in declared.containers] == [
+        f"terraform/environments/{folder}/main.tf" for folder in ("prod", "sandbox", "staging")
+    ]
+    with pytest.raises(CannotFollow, match="Several task definitions have a container backend"):
+        add_reference(declared, "backend", KEY, KEY)
+
+
+def test_a_list_in_the_module_is_the_module_s_own(tmp_path: Path) -> None:
+    """What its folder shows is read there, and no caller is."""
+    arn = "${var.secrets_arn}"
+    text = SERVICE.replace("var.name\n    secrets", '"backend"\n    secrets')
+    module = text.format(secrets=f'[{{ name = "A", valueFrom = "{arn}:A::" }}]')
+    call = CALL.format(arguments="")
+    write(tmp_path, {"terraform/modules/service/main.tf": module, "terraform/environments/staging/main.tf": call})
+    declared = read_task_definitions(tmp_path)
+    assert [file.name for file in declared.files] == ["terraform/modules/service/main.tf"]
+    assert added(declared)[0] == "terraform/modules/service/main.tf"
+
+
+def test_modules_of_modules_may_name_the_secret_otherwise(tmp_path: Path) -> None:
+    """Of merged maps the last one gets the reference, with the expression that it uses itself."""
+    app = """\
+variable "secrets" {}
+
+locals {
+  extra = tomap({
+    B = "${local.arn}:B::"
+  })
+}
+
+module "ecs" {
+  source  = "../service"
+  name    = "backend"
+  secrets = merge(var.secrets, local.extra)
+}
+"""
+    call = 'module "app" {\n  source  = "../../modules/app"\n  secrets = { A = "${module.s.arn}:A::" }\n}\n'
+    write(
+        tmp_path,
+        {
+            "terraform/modules/service/main.tf": SERVICE.format(secrets=PAIRS),
+            "terraform/modules/app/main.tf": app,
+            "terraform/environments/staging/main.tf": call,
+        },
+    )
+    declared = read_task_definitions(tmp_path)
+    entry = f'    {KEY} = "${{local.arn}}:{KEY}::"\n'
+    assert added(declared) == ("terraform/modules/app/main.tf", entry)
+    edit = add_reference(declared, "backend", KEY, KEY, ("A", "B"))
+    assert edit and entry in edit.after.decode()
+
+
+FOR_EACH = """\
+locals {
+  services = {
+    backend = { cpu = 256, secrets = ["SECRET_KEY"] }
+    worker  = { cpu = 256, secrets = ["SECRET_KEY", "SENTRY_DSN"] }
+  }
+}
+
+resource "aws_ecs_task_definition" "this" {
+  for_each = local.services
+  container_definitions = jsonencode([{
+    name    = each.key
+    secrets = [for k in each.value.secrets : { name = k, valueFrom = "${var.arn}:${k}::" }]
+  }])
+}
+"""
+
+
+OF_A_LIST = FOR_EACH.replace("local.services", "{ for s in local.services : s.name => s }")
+OF_A_LIST = OF_A_LIST.replace("services = {\n", "services = [\n").replace("\n  }\n}\n\nres", "\n  ]\n}\n\nres")
+OF_A_LIST = OF_A_LIST.replace("backend = { ", '{ name = "backend", ').replace("worker  = { ", '{ name = "worker", ')
+OF_A_LIST = OF_A_LIST.replace("] }\n", "] },\n")
+
+
+@pytest.mark.parametrize("text", [FOR_EACH, OF_A_LIST], ids=["a map", "a list by its names"])
+def test_for_each_over_known_services_is_followed(text: str, tmp_path: Path) -> None:
+    """Each service has its own container, and the one that is asked for gets the key."""
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": text}))
+    assert {each.name: [ref.key for ref in each.references] for each in declared.containers} == {
+        "backend": ["SECRET_KEY"],
+        "worker": ["SECRET_KEY", "SENTRY_DSN"],
+    }
+    edit = add_reference(declared, "worker", KEY, KEY)
+    assert edit and f'["SECRET_KEY", "SENTRY_DSN", "{KEY}"]' in edit.after.decode()
+
+
+ROOT = """\
+provider "aws" {}
+
+variable "secret_keys" {
+  type    = list(string)
+  default = ["SECRET_KEY"]
+}
+
+resource "aws_ecs_task_definition" "this" {
+  container_definitions = jsonencode([{
+    name    = "backend"
+    secrets = [for k in var.secret_keys : { name = k, valueFrom = "${var.arn}:${k}::" }]
+  }])
+}
+"""
+
+
+def test_a_root_s_variable_is_its_tfvars_and_else_its_default(tmp_path: Path) -> None:
+    """Where several .tfvars set it, only those of the environment count."""
+    assert added(read_task_definitions(write(tmp_path, {"infra/main.tf": ROOT})))[0] == "infra/main.tf"
+    values = 'cpu = 256\nsecret_keys = [\n  "SECRET_KEY",\n]\n'
+    write(tmp_path, {"infra/env/staging.tfvars": values, "infra/env/prod.tfvars": values})
+    declared = read_task_definitions(tmp_path)
+    with pytest.raises(CannotFollow, match="its secrets are a for expression"):
+        add_reference(declared, "backend", KEY, KEY)
+    (container,) = declared.of_environment("staging", ("staging", "production")).containers
+    assert [ref.key for ref in container.references] == ["SECRET_KEY"]
+    here = task_definitions_of(files_of(declared.files, "production", ("staging",)))
+    assert added(here) == ("infra/env/prod.tfvars", f'  "{KEY}",\n')
+
+
+FOREIGN = {
+    "terraform-aws-modules": """\
+module "ecs" {
+  source = "terraform-aws-modules/ecs/aws"
+  services = {
+    api = {
+      container_definitions = {
+        backend = {
+          secrets = [
+            { name = "SECRET_KEY", valueFrom = "${local.arn}:SECRET_KEY::" },
+          ]
+        }
+      }
+    }
+  }
+}
+""",
+    "cloudposse": """\
+module "container" {
+  source         = "cloudposse/ecs-container-definition/aws"
+  container_name = "backend"
+  map_secrets = {
+    SECRET_KEY = "${local.arn}:SECRET_KEY::"
+  }
+}
+""",
+    "secret_vars": """\
+module "backend" {
+  source = "git::https://git.example.com/modules.git//service?ref=v3"
+  secret_vars = {
+    SECRET_KEY = "${local.arn}:SECRET_KEY::"
+  }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("form", FOREIGN)
+def test_the_arguments_of_a_module_of_another_repository(form: str, tmp_path: Path) -> None:
+    """References in them show the form of one more."""
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": FOREIGN[form]}))
+    assert [each.name for each in declared.containers] == ["backend"]
+    assert f'"${{local.arn}}:{KEY}::"' in added(declared)[1]
+
+
+WRAPPER = """\
+variable "name" {}
+variable "secrets" {}
+
+module "this" {
+  source      = "terraform-aws-modules/ecs/aws//modules/service"
+  secrets_arn = var.name
+
+  container_definitions = {
+    (var.name) = {
+      secrets = var.secrets
+    }
+  }
+}
+"""
+
+
+def test_a_module_around_one_of_another_repository(tmp_path: Path) -> None:
+    """Its variables are followed to the call, the container's name among them."""
+    call = CALL.format(arguments=FORMS["a list"][1])
+    files = {"terraform/modules/service/main.tf": WRAPPER, "terraform/environments/staging/main.tf": call}
+    declared = read_task_definitions(write(tmp_path, files))
+    assert [each.name for each in declared.containers] == ["backend"]
+    assert added(declared) == ("terraform/environments/staging/main.tf", FORMS["a list"][2])
+
+
+def test_a_module_of_another_repository_that_shows_no_form_is_refused(tmp_path: Path) -> None:
+    """It says which argument; a module that has to do with secrets alone is no container."""
+    keys = FOREIGN["secret_vars"].replace(
+        ' = {\n    SECRET_KEY = "${local.arn}:SECRET_KEY::"\n  }', ' = ["SECRET_KEY"]'
+    )
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": keys}))
+    with pytest.raises(CannotFollow, match="takes in secret_vars on line 3"):
+        add_reference(declared, "backend", KEY, KEY)
+    store = 'module "secrets" {\n  source  = "terraform-aws-modules/secrets-manager/aws"\n  secrets = ["A"]\n}\n'
+    assert read_task_definitions(write(tmp_path, {"infra/main.tf": store})).containers == ()
+
+
+def test_the_default_of_a_module_s_variable_is_no_place_for_a_reference(tmp_path: Path) -> None:
+    """Nobody in the checkout calls the module: Terragrunt does, and its file is where the reference is seen."""
+    inputs = "live/staging/backend/terragrunt.hcl"
+    module = SERVICE.format(secrets="var.secrets") + 'variable "secrets_arn" {}\n'
+    write(tmp_path, {"modules/service/main.tf": module, inputs: "inputs = {\n  secrets = [\n  ]\n}\n"})
+    declared = read_task_definitions(tmp_path)
+    with pytest.raises(CannotFollow):
+        add_reference(declared, "backend", KEY, KEY)
+    write(tmp_path, {inputs: f'inputs = {{\n  secrets = [\n    {{ name = "{KEY}" }}\n  ]\n}}\n'})
+    assert read_task_definitions(tmp_path).mention(KEY) == f"{inputs}, line 3"
+
+
+def test_a_variable_s_value_gets_no_expression(tmp_path: Path) -> None:
+    """A default cannot refer to anything, so the reference is refused there."""
+    default = 'default = [\n    { name = "A", valueFrom = "arn:aws:secretsmanager:r:1:secret:app:A::" }\n  ]'
+    text = f'provider "aws" {{}}\n{SERVICE.format(secrets="concat(var.secrets, [])")}'.replace("default = []", default)
+    declared = read_task_definitions(
+        write(tmp_path, {"infra/main.tf": text.replace("var.name\n    s", '"backend"\n    s')})
+    )
+    edit = add_reference(declared, "backend", KEY, KEY)
+    assert edit and f'valueFrom = "arn:aws:secretsmanager:r:1:secret:app:{KEY}::"' in edit.after.decode()
+    empty = (
+        text.replace(default, "default = []").replace("concat(var.secrets, [])", "var.secrets")
+        + 'variable "secrets_arn" {}\n'
+    )
+    declared = read_task_definitions(
+        write(tmp_path, {"infra/main.tf": empty.replace("var.name\n    s", '"backend"\n    s')})
+    )
+    with pytest.raises(CannotFollow, match="is a variable's value, which has no expressions"):
+        add_reference(declared, "backend", KEY, KEY)
+
+
+def test_a_reference_under_a_condition_is_left_to_a_person(tmp_path: Path) -> None:
+    """It is refused, and seen as theirs once it is in a branch."""
+    condition = 'var.on ? [{ name = "A", valueFrom = "${var.s}:A::" }] : []'
+    text = SERVICE.format(secrets=condition).replace("var.name\n    s", '"backend"\n    s')
+    assert read_task_definitions(write(tmp_path, {"infra/main.tf": text})).mention("A") == "infra/main.tf, line 10"
+    declared = read_task_definitions(tmp_path)
+    for variable in ("A", KEY):
+        with pytest.raises(CannotFollow):
+            add_reference(declared, "backend", variable, variable)
+
+
+OTHERS = {
+    "a template": {
+        "infra/task.json.tftpl": '[{"name": "backend", "secrets": [{"name": "A", "valueFrom": "${arn}:A::"}]}]'
+    },
+    "a file of a deployment": {".aws/task-definition.json": '{\n  "containerDefinitions": []\n}\n'},
+    "a module for ECS": {"infra/main.tf": 'module "api" {\n  source = "acme/ecs-service/aws"\n}\n'},
+}
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_containers_in_a_form_that_is_not_read_are_never_passed_over(form: str, tmp_path: Path) -> None:
+    """They are named with file and line, and no reference is added as if there were none."""
+    declared = read_task_definitions(write(tmp_path, OTHERS[form]))
+    (file,) = OTHERS[form]
+    assert [sentence for sentence in declared.unreadable if sentence.startswith(f"{file}, line ")] == [
+        *declared.unreadable
+    ]
+    with pytest.raises(CannotFollow, match="in a form that is not followed"):
+        add_reference(declared, "backend", KEY, KEY)
+    path = tmp_path / file
+    path.write_text(f"{path.read_text()}\n{KEY}\n")
+    assert read_task_definitions(tmp_path).mention(KEY).startswith(file)
+
+
+def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
+    """Then there is no place where a reference could be added by hand, and nothing is refused."""
+    cluster = 'module "ecs" {\n  source       = "terraform-aws-modules/ecs/aws"\n  cluster_name = "staging"\n'
+    cluster += "  secrets_days = 7\n}\n"
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": cluster}))
+    assert (declared.containers, declared.unreadable) == ((), ())
+
+
+def test_a_container_that_no_file_has_is_no_matter_of_form(tmp_path: Path) -> None:
+    """Where everything is read, a mention elsewhere proves nothing."""
+    declared = service(tmp_path, KEYS, staging='  secrets = ["SECRET_KEY"]')
+    with pytest.raises(CannotEdit) as raised:
+        add_reference(declared, "worker", KEY, KEY)
+    assert not isinstance(raised.value, CannotFollow)
+
+
+def test_the_roots_that_use_a_file(tmp_path: Path) -> None:
+    """Through modules of modules, and for a .tfvars the folder above; nobody's folder is a root of its own."""
+    write(
+        tmp_path,
+        {
+            "tf/modules/ecs/main.tf": "",
+            "tf/modules/app/main.tf": 'module "ecs" {\n  source = "../ecs"\n}\n',
+            "tf/staging/main.tf": 'module "app" {\n  source = "../modules/app"\n}\n',
+            "tf/prod/main.tf": 'module "ecs" {\n  source = "../modules/ecs"\n}\n',
+            "tf/other/main.tf": "",
+            "tf/prod/env/blue.tfvars": "",
+        },
+    )
+    assert find_roots(tmp_path, "tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
+    assert find_roots(tmp_path, "tf/modules/app/main.tf") == ("tf/staging",)
+    assert find_roots(tmp_path, "tf/other/main.tf") == ("tf/other",)
+    assert find_roots(tmp_path, "tf/prod/env/blue.tfvars") == ("tf/prod",)
+
+
+VERSION = """\
+resource "aws_secretsmanager_secret_version" "{name}" {{
+  secret_id = aws_secretsmanager_secret.{name}.id
+  secret_string = jsonencode({value})
+{lifecycle}}}
+"""
+KEEP = "  lifecycle {\n    ignore_changes = [secret_string]\n  }\n"
+
+
+def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
+    """Its keys, through local values and merge(), and whether an apply leaves it alone."""
+    app = VERSION.format(name="app", value='merge(local.common, { "B" = "x" })', lifecycle=KEEP)
+    database = VERSION.format(name="db", value='{ username = "u", password = "p" }', lifecycle="")
+    other = VERSION.format(name="other", value="var.all", lifecycle="")
+    write(tmp_path, {"tf/main.tf": f'locals {{\n  common = {{ A = "x" }}\n}}\n{app}{database}{other}'})
+    values = {value.address.rpartition(".")[2]: value for value in read_initial_values(tmp_path)}
+    assert {name: (value.keys, value.is_protected) for name, value in values.items()} == {
+        "app": (("A", "B"), True),
+        "db": (("username", "password"), False),
+        "other": ((), False),
+    }
+    assert find_own(tuple(values.values()), {"A", "B", "C"}) == (values["app"],)
+    assert find_own(tuple(values.values()), {"C"}) == ()

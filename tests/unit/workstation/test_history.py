@@ -1,0 +1,146 @@
+"""Values that git's history holds: real repositories, made by the git program."""
+
+import io
+import json
+import secrets
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.masking.value import Masked
+from omc_runbook.workstation import history
+from omc_runbook.workstation.git import read_committed
+from omc_runbook.workstation.history import read_history
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "omc"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    write(folder, "README.md", "x")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=Ada", "-c", "user.email=ada@example.org", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def write(root: Path, name: str, text: str | bytes, commit: bool = True) -> str:
+    """Write a file and commit it; the commit's id."""
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    git(root, "add", "--force", name)
+    if commit:
+        git(root, "commit", "--quiet", "--message", name)
+    return git(root, "rev-parse", "HEAD")
+
+
+def where(root: Path, value: str) -> tuple[str, bool]:
+    """The path of the version that holds a value, "" for none, and whether it is one of a commit."""
+    location = read_history(root, [".env"], [".env.example"]).find(Masked(value, "X"))
+    return (location.path, bool(location.commit)) if location else ("", False)
+
+
+def test_every_version_on_every_branch_counts(root: Path) -> None:
+    """One that was replaced, deleted, merged away or only staged; a value that never stood there does not."""
+    old, side, staged, new = (secrets.token_hex(12) for _ in range(4))
+    first = write(root, ".env", f"SECRET_KEY='{old}'\n")
+    git(root, "checkout", "--quiet", "-b", "side")
+    write(root, ".env", f"SECRET_KEY={side}  # mine\n")
+    git(root, "checkout", "--quiet", "main")
+    git(root, "rm", "--quiet", "--cached", ".env")
+    git(root, "commit", "--quiet", "--message", "gone")
+    write(root, ".env", f"SECRET_KEY={staged}\n", commit=False)
+    assert where(root, old) == where(root, side) == (".env", True)
+    assert where(root, staged) == (".env", False)
+    assert where(root, new) == ("", False)
+    location = read_history(root, [".env"]).find(Masked(old, "X"))
+    assert location and first.startswith(location.commit) and "in commit" in location.text
+
+
+def test_a_merge_that_wrote_the_value_itself_counts(root: Path) -> None:
+    """It is in neither parent."""
+    value = secrets.token_hex(12)
+    write(root, ".env", "A=1\n")
+    git(root, "checkout", "--quiet", "-b", "side")
+    write(root, "b", "b")
+    git(root, "checkout", "--quiet", "main")
+    write(root, "c", "c")
+    git(root, "merge", "--quiet", "--no-commit", "--no-ff", "side")
+    write(root, ".env", f"A={value}\n", commit=False)
+    git(root, "commit", "--quiet", "--message", "merge")
+    write(root, ".env", "A=2\n")
+    assert where(root, value) == (".env", True)
+
+
+VALUE = 'p"w/' + secrets.token_urlsafe(24)
+HELD = {
+    "infra/staging.tfvars": f"region = 1\ndb_password = {json.dumps(VALUE)}\n",
+    "infra/x.auto.tfvars.json": json.dumps({"a": {"b": VALUE}}),
+    "infra/plan.json": json.dumps({"planned_values": {"x": [{"sensitive": VALUE}]}}),
+    "infra/terraform.tfstate.backup": json.dumps({"resources": [VALUE]}),
+    "outputs.txt": f"secret = {json.dumps(VALUE)}\n",
+    "terraform-output.json": json.dumps({"secret": {"value": VALUE}}),
+    "backend/.env.production": f"X='{VALUE}'\n",
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_tracked_files_that_hold_values(root: Path, name: str) -> None:
+    """tfvars, saved plans, states and outputs, under any name of a value."""
+    write(root, name, HELD[name])
+    assert where(root, VALUE) == (name, True)
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_a_saved_plan_is_looked_into(root: Path, length: int) -> None:
+    """It is an archive, in which the length of a text stands before it."""
+    value = secrets.token_hex(length // 2)
+    packed = bytes([0xD9, length]) + value.encode() + b"\xa3end"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("tfplan", b"\x08\x02" + packed)
+    write(root, "infra/staging.tfplan", buffer.getvalue())
+    assert where(root, value) == ("infra/staging.tfplan", True)
+
+
+def test_a_password_in_a_url_is_the_password(root: Path) -> None:
+    """In git as in the .env, percent-encoded in the latter."""
+    value = secrets.token_hex(12)
+    write(root, ".env", f"DATABASE_URL=postgresql://app:{value}@db/app\n")
+    assert where(root, value) == (".env", True)
+    assert where(root, f"redis://:{value}@redis") == (".env", True)
+
+
+def test_other_files_and_short_values_are_not_compared(root: Path) -> None:
+    """Source code, the template, and what stands in many a file by chance."""
+    value = secrets.token_hex(12)
+    for name in ("backend/app/plan.py", ".env.example"):
+        write(root, name, f"A={value}\n")
+    write(root, ".env", "A=local\n")
+    assert where(root, value) == where(root, "local") == ("", False)
+
+
+def test_what_was_not_read_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More versions than are read, and one that is too large."""
+    monkeypatch.setattr(history, "MOST_BLOBS", 2)
+    monkeypatch.setattr(history, "LARGEST_BLOB", 100)
+    for text in ("A=1\n", "A=2\n", f"A={'x' * 200}\n"):
+        write(root, ".env", text)
+    obstacle = read_history(root, [".env"]).obstacle
+    assert "1 older versions" in obstacle and "1 versions of files that hold values could not be read" in obstacle
+
+
+def test_nothing_to_read(tmp_path: Path, root: Path) -> None:
+    """A folder without git and a repository without such a file have no obstacle."""
+    assert read_history(tmp_path, [".env"]).obstacle == read_history(root, [".env"]).obstacle == ""
+    assert read_committed(root, ".env") is None
+    write(root, "sub/.env", "A=1\n")
+    (root / "sub/.env").write_text("A=2\n")
+    assert read_committed(root / "sub", ".env") == b"A=1\n"
