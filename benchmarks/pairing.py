@@ -42,6 +42,12 @@ STARTING = (
 )
 """Faults of the content with which tasks still start."""
 
+OTHER_SOURCES = (
+    *("other-secret-missing", "other-secret-denied", "other-secret-key"),
+    *("parameter-missing", "parameter-denied"),
+)
+"""Faults of other secrets and parameters with which tasks do not start."""
+
 FAMILIES: dict[str, Reach] = {
     # Without a secret there is nothing that a role could read, nor keys to compare.
     "secret": Reach(ALL - {NETWORK, EXEC}, BOTH),
@@ -60,6 +66,11 @@ EXCEPTIONS: dict[str, Reach] = {
     "wrong-region": reach("worker role"),
     "wrong-account": reach("worker role", _ONE),
     "kms-cross-account": reach("worker role", _ONE),
+    # They grant what they need, and what denies the role everything denies them too.
+    **dict.fromkeys(OTHER_SOURCES, reach("worker role", _ONE)),
+    "other-secret-rotated": reach("worker role", seen_in=WORKER),
+    "parameter-changed": reach("worker role", seen_in=WORKER),
+    "rotation-pending": reach("secret content"),
     "suffix-stale": reach("secret role worker backend", BOTH),
     "partial-arn": reach(WORKER),
     **dict.fromkeys(STARTING, reach(CONTENT)),
@@ -89,6 +100,7 @@ EXCEPTIONS: dict[str, Reach] = {
     "image-pull": reach(WORKER, _ONE, WORKER),
     "log-group": reach(WORKER, _ONE, WORKER),
     "breaker-rollback": reach(BACKEND, seen_in=BACKEND),
+    "command-fails": reach(BACKEND, seen_in=BACKEND),
     "desired-zero": reach(BACKEND, frozenset({BACKEND})),
     # Without tasks that start these never come to rest.
     "external-controller": reach(BACKEND, seen_in=BACKEND),

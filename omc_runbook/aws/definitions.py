@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class Container:
     """Whether its root file system is read-only."""
     essential: bool = True
     image: str = ""
+    references: tuple[Injection, ...] = ()
+    """Secrets that ECS reads for it and that become no variable: of its log driver, and of its image's registry."""
     health_check: tuple[str, ...] = ()
     """The command of its health check."""
 
@@ -190,5 +192,17 @@ def _container(raw: Any) -> Container:
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
+        references=(*_log_secrets(log), *_registry_secret(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
+
+
+def _log_secrets(log: Any) -> Iterator[Injection]:
+    for entry in log.get("secretOptions") or ():
+        yield Injection(f"logConfiguration {entry['name']}", reference.parse(entry["valueFrom"]))
+
+
+def _registry_secret(raw: Any) -> Iterator[Injection]:
+    parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
+    if parameter:
+        yield Injection("repositoryCredentials", reference.parse(parameter))

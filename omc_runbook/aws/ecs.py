@@ -85,6 +85,10 @@ class Service:
     execute: bool = False
     """Whether ECS Exec is enabled for new tasks (enableExecuteCommand)."""
     launch_type: str = ""
+    platform_version: str = ""
+    """The Fargate platform version of new tasks, such as 1.4.0 or LATEST; "" outside Fargate."""
+    is_family: bool = False
+    """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
     configuration: DeploymentConfiguration = PLAIN
     service_deployments: tuple[ServiceDeployment, ...] = ()
     """Those that were read, newest first."""
@@ -187,6 +191,11 @@ class Task:
         return self.arn.rpartition("/")[2]
 
     @property
+    def owner(self) -> str:
+        """Its service; of a task outside a service, its family, marked as such."""
+        return self.service or f"{self.task_definition_arn.rpartition('/')[2].partition(':')[0]} (run alone)"
+
+    @property
     def is_running(self) -> bool:
         """Whether its lastStatus is RUNNING."""
         return self.status == "RUNNING"
@@ -196,6 +205,9 @@ class Task:
         """Whether it stopped, or is stopping, and neither a person nor a lack of capacity stopped it."""
         if self.stopped is None or self.stop_code in ON_PURPOSE:
             return False
+        # A task outside a service may come to its end.
+        if not self.service and self.started and self.containers and not any(e.exit_code for e in self.containers):
+            return False
         return not self.stopped_reason.startswith("Scaling activity")
 
 
@@ -203,6 +215,16 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
     """Names of the region's clusters."""
     pages = client.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": 100})
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
+
+
+def session_key(client: ECSClient, cluster: str) -> str:
+    """The id, ARN or alias of the KMS key that encrypts a cluster's ECS Exec sessions; "" where none does.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommandConfiguration.html
+    """
+    answer = client.describe_clusters(clusters=[cluster], include=["CONFIGURATIONS"])
+    configurations = [entry.get("configuration") or {} for entry in answer["clusters"]]
+    return next((str(each.get("executeCommandConfiguration", {}).get("kmsKeyId", "")) for each in configurations), "")
 
 
 @dataclass(frozen=True)
@@ -299,6 +321,7 @@ def _service(raw: Any) -> Service:
         ),
         execute=bool(raw.get("enableExecuteCommand")),
         launch_type=raw.get("launchType", ""),
+        platform_version=raw.get("platformVersion") or "",
         configuration=deployments.configuration_from(raw.get("deploymentConfiguration") or {}),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class Role:
     """A role: who may assume it, its tags and, where it has one, the ARN of its permissions boundary.
 
+    `id` is its RoleId, which the user id of its sessions begins with.
+
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
     """
 
@@ -30,6 +32,7 @@ class Role:
     trust: PolicyDocument
     boundary_arn: str
     tags: dict[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,14 @@ def get_role(client: IAMClient, name: str) -> Role | None:
     trust = PolicyDocument(f"trust policy of {name}", "trust", _document(answer.get("AssumeRolePolicyDocument", {})))
     boundary = answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
-    return Role(arn=answer["Arn"], name=answer["RoleName"], trust=trust, boundary_arn=boundary, tags=tags)
+    return Role(
+        arn=answer["Arn"],
+        name=answer["RoleName"],
+        trust=trust,
+        boundary_arn=boundary,
+        tags=tags,
+        id=answer.get("RoleId", ""),
+    )
 
 
 def simulate(
@@ -91,18 +101,29 @@ def simulate(
         if code_of(error) == "NoSuchEntity":
             return ()
         raise
-    return tuple(
-        Simulated(
+    return tuple(simulated for result in answer["EvaluationResults"] for simulated in _simulated(result))
+
+
+def _simulated(result: Any) -> Iterator[Simulated]:
+    """The results of one action: of each resource, where the simulation was told any."""
+    resources = [
+        {
+            **entry,
+            "EvalDecision": entry["EvalResourceDecision"],
+            "OrganizationsDecisionDetail": result.get("OrganizationsDecisionDetail", {}),
+        }
+        for entry in result.get("ResourceSpecificResults", ())
+    ]
+    for entry in resources or [result]:
+        yield Simulated(
             action=result["EvalActionName"],
-            resource=result.get("EvalResourceName", "*"),
-            decision=result["EvalDecision"],
-            statements=tuple(entry.get("SourcePolicyId", "") for entry in result.get("MatchedStatements", ())),
-            allowed_by_organization=result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations"),
-            allowed_by_boundary=result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
-            missing_context=tuple(result.get("MissingContextValues", ())),
+            resource=entry.get("EvalResourceName", "*"),
+            decision=entry["EvalDecision"],
+            statements=tuple(match.get("SourcePolicyId", "") for match in entry.get("MatchedStatements", ())),
+            allowed_by_organization=entry.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations"),
+            allowed_by_boundary=entry.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
+            missing_context=tuple(entry.get("MissingContextValues", ())),
         )
-        for result in answer["EvaluationResults"]
-    )
 
 
 def list_inline_names(client: IAMClient, role: str) -> tuple[str, ...]:

@@ -1,19 +1,32 @@
-"""KMS: the state of the key that encrypts the secret."""
+"""KMS: the key that encrypts the secret, and who may use it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import ReadFailure, code_of
 from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient
+
+
+@dataclass(frozen=True)
+class KmsGrant:
+    """A grant: the ARN of its grantee, the operations that it allows, and the encryption context that they must have.
+
+    See https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html
+    """
+
+    grantee: str
+    operations: frozenset[str]
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +41,13 @@ class KmsKey:
     manager: str
     deletion: datetime | None
     policy: PolicyDocument | None = None
+    tags: Mapping[str, str] | None = None
+    """None where they were not read: no policy depends on them, or the call was refused."""
+    aliases: tuple[str, ...] | None = None
+    """None as for `tags`."""
+    grants: tuple[KmsGrant, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
+    """Why tags, aliases or grants that were needed could not be read."""
 
 
 def describe_key(client: KMSClient, key_id: str) -> KmsKey | None:
@@ -58,3 +78,36 @@ def get_key_policy(client: KMSClient, key_id: str) -> PolicyDocument | None:
             return None
         raise
     return PolicyDocument("the key's policy", "resource", json.loads(text))
+
+
+def list_tags(client: KMSClient, key_id: str) -> dict[str, str]:
+    """Read a key's tags.
+
+    See https://docs.aws.amazon.com/kms/latest/APIReference/API_ListResourceTags.html
+    """
+    pages = client.get_paginator("list_resource_tags").paginate(KeyId=key_id)
+    return {tag["TagKey"]: tag["TagValue"] for page in pages for tag in page["Tags"]}
+
+
+def list_aliases(client: KMSClient, key_id: str) -> tuple[str, ...]:
+    """Read the names of a key's aliases.
+
+    See https://docs.aws.amazon.com/kms/latest/APIReference/API_ListAliases.html
+    """
+    pages = client.get_paginator("list_aliases").paginate(KeyId=key_id)
+    return tuple(alias["AliasName"] for page in pages for alias in page["Aliases"])
+
+
+def list_grants(client: KMSClient, key_id: str) -> tuple[KmsGrant, ...]:
+    """Read a key's grants.
+
+    See https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
+    """
+    pages = client.get_paginator("list_grants").paginate(KeyId=key_id)
+    return tuple(_grant(raw) for page in pages for raw in page["Grants"])
+
+
+def _grant(raw: Any) -> KmsGrant:
+    constraints = raw.get("Constraints", {})
+    context = {**constraints.get("EncryptionContextSubset", {}), **constraints.get("EncryptionContextEquals", {})}
+    return KmsGrant(raw.get("GranteePrincipal", ""), frozenset(raw.get("Operations", ())), context)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+PENDING = "AWSPENDING"
 
 DEFAULT_POLICY = "default"
 """The name of the resource policy that people attach; AWS services attach others."""
@@ -59,6 +60,12 @@ class Secret:
     stages: dict[str, tuple[str, ...]]
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    rotates: bool = False
+    """Whether Secrets Manager rotates it by itself (RotationEnabled)."""
+    rotated: datetime | None = None
+    next_rotation: datetime | None = None
+    rotation_days: int = 0
+    """How often it is to be rotated; 0 where no rule says so in days."""
     owning_service: str = ""
     """The AWS service that manages the secret, such as rds."""
     partner: str = ""
@@ -120,6 +127,10 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
         description=answer.get("Description", ""),
+        rotates=bool(answer.get("RotationEnabled")),
+        rotated=answer.get("LastRotatedDate"),
+        next_rotation=answer.get("NextRotationDate"),
+        rotation_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
         owning_service=answer.get("OwningService", ""),
         partner=answer.get("Type", ""),
         replicas=_replicas(answer),

@@ -12,7 +12,8 @@ from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
-from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
+from omc_runbook.checks.startup import again
+from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
@@ -92,6 +93,14 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                     )
                     remedy = remedies.trust(name, document)
                 yield Evidence(name, facts, remedy, services)
+            elif refused and permissions.role.arn != arn:
+                fact = (
+                    f"GetRole: the ARN of {name} is {permissions.role.arn}, not {arn}, which the task definition names."
+                )
+                register = remedies.advise(
+                    f"Set executionRoleArn to {permissions.role.arn} and register a new revision."
+                )
+                yield Evidence(name, (fact, refused[0].sentence), register, services)
 
 
 @check(
@@ -272,7 +281,7 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
-        remedy = remedies.start_tasks(snapshot.environment.names, stops[0].service)
+        remedy = again(snapshot, stops[0])
         services = frozenset(stop.service.name for stop in stops)
         yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
 
@@ -284,7 +293,7 @@ def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
             arn,
             frozenset(
                 service.name
-                for service in snapshot.consumers
+                for service in snapshot.readers
                 if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
             ),
         )
@@ -299,7 +308,7 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
     """Whether a running task read the present version as the role, so that no policy denies it."""
     fresh = (
         snapshot.definition(task.task_definition_arn)
-        for service in snapshot.consumers
+        for service in snapshot.readers
         for task in snapshot.running(service)
         if freshness.by_times(snapshot, task) == "fresh"
     )
@@ -335,7 +344,8 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
-    facts = (access.sentence, *(stop.sentence for stop in stops[:1]))
+    own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
+    facts = (access.sentence, *own[:1])
     return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, access), services)
 
 
@@ -372,8 +382,17 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
         if not snapshot.permissions[arn].exists:
             continue
         access = judge_key(snapshot, arn, key)
-        if access.cause == "unknown" and not useless:
-            yield Uncertain(iam.role_name(arn), (access.sentence,))
+        gaps = tuple(gap.sentence for gap in key.unread)
+        if not access.cause:
+            continue
+        if access.cause == "unknown" or (gaps and _has_read(snapshot, arn)):
+            # A grant that could not be read may be what lets the tasks decrypt.
+            if not useless:
+                yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
+            continue
+        if access.cause == "identity-deny" and not useless:
+            advice = remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
+            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
         if access.cause == "key-policy" and not useless:
             advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
             yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from omc_runbook.aws.ecs import Service, Task
@@ -62,6 +62,39 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
             (f"ListServices: {fact}", *found_instead(snapshot)),
             find_names(snapshot) or remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
+
+
+@check(
+    "other-definition",
+    needs=("services", "task_definitions", "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value", "refuses-to-start", "variable-not-read"),
+    ruled_out_by="DescribeServices: each service runs a task definition of its own",
+    hinders="value",
+)
+def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A service runs another service's task definition."""
+    main, own = snapshot.environment.names.service, snapshot.environment.names.task_family
+    names = {service.name for service in snapshot.services}
+    for service in snapshot.services:
+        label = service.task_definition_arn.rpartition("/")[2]
+        family = label.partition(":")[0]
+        owner = _owner(family, names)
+        # Variants of one service, such as worker and worker-slow, may share a family.
+        if not owner or owner in service.name or service.name in owner:
+            continue
+        mine = own if service.name == main else f"{family.removesuffix(owner)}{service.name}"
+        tasks = [task.task_definition_arn.rpartition("/")[2] for task in snapshot.tasks if task.service == service.name]
+        former = next((name for name in tasks if name.partition(":")[0] == mine), "")
+        facts = (
+            f"DescribeServices: {service.name} has taskDefinition {label}, the family of {owner}.",
+            *((f"DescribeTasks: it ran {former} before.",) if former else ()),
+        )
+        remedy = remedies.deploy(snapshot.environment.names, service.name, former or mine)
+        fails = any(stop.service.name == service.name for stop in fresh_stops(snapshot))
+        severity: Severity | None = "error" if fails else None
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity)
 
 
 @check(
@@ -295,6 +328,12 @@ def _failed_rollout(
         severity,
         causes if stops and all(known) else None,
     )
+
+
+def _owner(family: str, services: Collection[str]) -> str:
+    """The service that a family is named after, the longest name of those that fit; "" for none."""
+    fitting = [name for name in services if family == name or family.endswith(f"-{name}")]
+    return max(fitting, key=len, default="")
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:

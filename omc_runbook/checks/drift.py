@@ -244,7 +244,7 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         for key in sorted(referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
             yield Evidence(
-                key,
+                f"{key} {value.address}",
                 (
                     f"{fact}, so that tasks of a new environment do not start."
                     if value.is_protected

@@ -6,20 +6,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.iam.policy import evaluate
+from omc_runbook.checks.role_access import keys_of
+from omc_runbook.iam.policy import evaluate, evaluate_resource
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
-from omc_runbook.snapshot.roles import CHANNELS, Permissions
+from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("exec", symptom="exec-fails")
 
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 MESSAGES = "ssmmessages"
+STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""Variables that AWS's SDKs prefer to a task role.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+"""
 STARTING = timedelta(minutes=2)
 """How long the agent of a new task may take to connect."""
 PLUGIN_PAGE = (
@@ -78,7 +86,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"GetRole: there is no role {subject}."
             yield Evidence(subject, (fact,), remedies.let_execute(subject), services)
         elif permissions:
-            yield from _judge(subject, permissions, services)
+            yield from _judge(subject, permissions, services, keys_of(snapshot, arn, permissions))
 
 
 @check(
@@ -144,12 +152,76 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
+    "exec-static-keys",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTaskDefinition: no container has AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY",
+)
+def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
+    """AWS keys in the container's environment take the place of the task role, which ECS Exec needs."""
+    works = {look.task_id for look in snapshot.inside or () if not look.refused}
+    for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id not in works):
+        for definition in _definitions(snapshot, tasks):
+            for container in definition.containers:
+                variables = {*container.environment, *(injection.variable for injection in container.secrets)}
+                keys = [name for name in STATIC_KEYS if name in variables]
+                if keys:
+                    facts = (
+                        f"DescribeTaskDefinition: {definition.label} gives container {container.name}"
+                        f" {' and '.join(keys)}, and the agent of ECS Exec uses them instead of the task role.",
+                    )
+                    remedy = remedies.advise(
+                        f"Take {' and '.join(keys)} out of the container, grant the task role what they are for, and"
+                        " deploy the revision."
+                    )
+                    subject = f"{definition.label} {container.name}"
+                    yield Evidence(subject, facts, remedy, frozenset({service.name}))
+
+
+@check(
+    "exec-kms",
+    needs=(*NEEDS, "session_key"),
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role may decrypt with it",
+)
+def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The task role may not use the KMS key that encrypts ECS Exec's sessions."""
+    key = snapshot.session_key
+    for arn, permissions in snapshot.session_roles.items() if key else ():
+        assert key
+        name, keys = iam.role_name(arn), keys_of(snapshot, arn, permissions)
+        services = frozenset(
+            service.name
+            for service, tasks in _tasks(snapshot, lambda task: task.execute)
+            if any(definition.task_role_arn == arn for definition in _definitions(snapshot, tasks))
+        )
+        simulated = permissions.simulation_of(DECRYPT, key.arn)
+        direct = evaluate_resource(key.policy, {arn}, DECRYPT, key.arn, keys).decision if key.policy else ""
+        if direct == "allowed" or (simulated and simulated.decision == "allowed" and direct != "explicit-deny"):
+            continue
+        verdict = evaluate(permissions.policies or (), DECRYPT, key.arn, keys, permissions.boundary)
+        if verdict.decision == "allowed" and direct != "explicit-deny":
+            continue
+        if permissions.policies is None or "unknown" in (direct, verdict.decision):
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (verdict.reason,))
+            continue
+        facts = (
+            f"DescribeClusters: executeCommandConfiguration of {snapshot.environment.names.cluster} has kmsKeyId"
+            f" {key.arn}.",
+            f"{name} may not call {DECRYPT} on it, so that no session can begin.",
+        )
+        yield Evidence(name, facts, remedies.let_decrypt(name, key.arn), services)
+
+
+@check(
     "exec-agent",
     needs=NEEDS,
     severity="warning",
     looks_like=("exec-refused",),
     ruled_out_by="DescribeTasks: no managed agent ExecuteCommandAgent has stopped",
-    because_of=("exec-iam", "exec-endpoint", "exec-readonly"),
+    because_of=("exec-iam", "exec-endpoint", "exec-readonly", "exec-static-keys"),
 )
 def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
     """The agent of ECS Exec is not running."""
@@ -193,7 +265,8 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """session-manager-plugin is not installed here."""
-    if snapshot.inside and not snapshot.plugin:
+    # Where no session works at all, something else is in its way, and the plugin would hide that.
+    if not snapshot.plugin and any(not look.refused for look in snapshot.inside or ()):
         fact = (
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."
@@ -201,8 +274,9 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 
 
-def _judge(role: str, permissions: Permissions, services: frozenset[str]) -> Iterator[Evidence | Uncertain]:
-    if permissions.simulated:
+def _judge(role: str, permissions: Permissions, services: frozenset[str], keys: Keys) -> Iterator[Evidence | Uncertain]:
+    lacks_context = any(result.missing_context for result in permissions.simulated)
+    if permissions.simulated and not (lacks_context and permissions.policies is not None):
         refused = [result.action for result in permissions.simulated if result.decision != "allowed"]
         unsure = [
             result.action for result in permissions.simulated if result.decision != "allowed" and result.missing_context
@@ -210,7 +284,7 @@ def _judge(role: str, permissions: Permissions, services: frozenset[str]) -> Ite
         source = "SimulatePrincipalPolicy"
     elif permissions.policies is not None:
         verdicts = {
-            action: evaluate(permissions.policies, action, "*", None, permissions.boundary) for action in CHANNELS
+            action: evaluate(permissions.policies, action, "*", keys, permissions.boundary) for action in CHANNELS
         }
         refused = [action for action, verdict in verdicts.items() if verdict.decision != "allowed"]
         unsure = [action for action, verdict in verdicts.items() if verdict.decision == "unknown"]
@@ -233,6 +307,14 @@ def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tu
         tasks = [task for task in snapshot.running(service) if predicate(task)]
         if tasks:
             yield service, tasks
+
+
+def _definitions(snapshot: Snapshot, tasks: Iterable[Task]) -> Iterator[TaskDefinition]:
+    """The revisions that tasks run, each once."""
+    for arn in dict.fromkeys(task.task_definition_arn for task in tasks):
+        definition = snapshot.definition(arn)
+        if definition:
+            yield definition
 
 
 def _has_no_agent(snapshot: Snapshot, task: Task) -> bool:

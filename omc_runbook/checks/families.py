@@ -12,6 +12,7 @@ from omc_runbook.checks import (
     execute,
     local,
     network,
+    other_sources,
     reference,
     registry,
     running,
@@ -23,7 +24,19 @@ from omc_runbook.checks import (
 from omc_runbook.checks.check import Check
 from omc_runbook.model.environment import LOCAL
 
-ENVIRONMENT = (secret, reference, content, upstream, access, network, startup, deployment, running, execute)
+ENVIRONMENT = (
+    secret,
+    reference,
+    other_sources,
+    content,
+    upstream,
+    access,
+    network,
+    startup,
+    deployment,
+    running,
+    execute,
+)
 """Checks of what AWS has."""
 REPOSITORY = (drift,)
 """Checks of the application's files, run only where a checkout was read."""

@@ -64,7 +64,7 @@ def secret_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
 
 def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
-    for service in snapshot.consumers:
+    for service in snapshot.readers:
         for definition in snapshot.revisions(service):
             for container, injection in definition.injections:
                 yield KeyDemand(service, definition, container, injection)

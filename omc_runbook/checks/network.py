@@ -9,6 +9,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
+from omc_runbook.checks.role_access import keys_of_read
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.findings import Remedy
@@ -156,7 +157,9 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath
     subnets = [*placement.subnets, *(stop.task.subnet for stop in _stops(snapshot, service) if stop.task.subnet)]
     roles = dict.fromkeys(revision.execution_role_arn for revision in snapshot.revisions(service))
     secret = snapshot.secret.arn if snapshot.secret else ""
-    requests = [Request(role, GET_SECRET_VALUE, secret) for role in roles if role and secret]
+    requests = [
+        Request(role, GET_SECRET_VALUE, secret, keys_of_read(snapshot, role)) for role in roles if role and secret
+    ]
     for subnet in dict.fromkeys(subnets):
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
         yield subnet, trace(snapshot.network, task_network, SERVICE, snapshot.environment.names.region, requests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
@@ -14,12 +15,18 @@ from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions")
+FIRST_WITH_KEYS = (1, 4, 0)
+"""The first platform version of Fargate for Linux that reads one key of a secret, or a certain version of it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+"""
 
 
 @check(
@@ -242,6 +249,64 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
+    "platform-version",
+    needs=NEEDS,
+    looks_like=("invalid-reference", "not-found"),
+    ruled_out_by="DescribeServices: platformVersion is LATEST, or 1.4.0 or later",
+)
+def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The service's platform version cannot inject a single key or version of a secret."""
+    for service in snapshot.consumers:
+        numbers = tuple(int(number) for number in service.platform_version.split(".") if number.isdecimal())
+        revisions = [each for each in snapshot.revisions(service) if not each.os_family.startswith("WINDOWS")]
+        refs = [
+            (revision, injection.variable)
+            for revision in revisions
+            for _, injection in revision.injections
+            if injection.reference.key or injection.reference.names_version
+        ]
+        if refs and numbers and numbers < FIRST_WITH_KEYS:
+            variables = ", ".join(dict.fromkeys(variable for _, variable in refs))
+            facts = (
+                f"DescribeServices: {service.name} runs on Fargate's platform version {service.platform_version}, which"
+                " reads whole secrets only; 1.4.0 is the first that reads one key, or a certain version.",
+                f"DescribeTaskDefinition: {refs[0][0].label} names a key or a version for {variables}.",
+            )
+            remedy = remedies.move_platform(snapshot.environment.names, service.name)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+
+
+@check(
+    "sidecar-only",
+    needs=NEEDS,
+    looks_like=("key-not-found", "refuses-to-start", "variable-not-read"),
+    ruled_out_by="DescribeTaskDefinition: each key's variable is in the application's own container",
+    hinders="value",
+)
+def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key is injected into another container than the application's."""
+    keys = snapshot.environment.keys
+    read = snapshot.checkout.reads if snapshot.checkout else None
+    known = frozenset(variable_of(key, keys) for key in keys) if read is None else frozenset(read)
+    for demand, ref in _arns(snapshot):
+        application = _application(demand)
+        if application is None or application is demand.container or demand.injection.variable not in known:
+            continue
+        own = {*application.environment, *(injection.variable for injection in application.secrets)}
+        if demand.injection.variable not in own:
+            fact = (
+                f"The application's container is {application.name}; its secrets and environment lack"
+                f" {demand.injection.variable}, which {demand.container.name} gets."
+            )
+            move = remedies.advise(
+                f"Move the entry {command(demand.injection.variable)} from container {demand.container.name} to"
+                f" {application.name}, register a new revision and deploy it."
+            )
+            is_required = ref.key not in keys or keys[ref.key].required
+            yield replace(_about(snapshot, demand, fact, move), severity="error" if is_required else "warning")
+
+
+@check(
     "duplicate-name",
     needs=NEEDS,
     symptom="not-updating",
@@ -337,6 +402,15 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
             reader = "The application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
             yield _about(snapshot, demand, fact, remedies.rename(names, variable, due))
+
+
+def _application(demand: KeyDemand) -> Container | None:
+    """The container of a task definition that runs the service's application; None where nothing tells which."""
+    containers, service = demand.definition.containers, demand.service.name
+    named = [each for each in containers if service == each.name or service.endswith(f"-{each.name}")]
+    images = [each for each in containers if each.image.partition(":")[0].endswith(service)]
+    essential = [container for container in containers if container.essential]
+    return next((found[0] for found in (named, images, essential) if len(found) == 1), None)
 
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:

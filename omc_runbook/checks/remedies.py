@@ -138,6 +138,17 @@ def deploy(names: Names, service: str, revision: str) -> Remedy:
     return _update_service(names, service, "--task-definition", revision, "--force-new-deployment")
 
 
+def run_alone(names: Names, revision: str) -> Remedy:
+    """Run a task outside a service again, once the cause is gone."""
+    words = ("ecs", "run-task", "--cluster", names.cluster, "--task-definition", revision, "--cli-input-json")
+    return Remedy(f"{_aws(names, *words, 'file://task.json').command}, as it was run before, with its network.")
+
+
+def move_platform(names: Names, service: str) -> Remedy:
+    """Start new tasks on Fargate's newest platform version."""
+    return _update_service(names, service, "--platform-version", "LATEST", "--force-new-deployment")
+
+
 def scale(names: Names, service: str) -> Remedy:
     """Set desiredCount to 1."""
     return _update_service(names, service, "--desired-count", "1")
@@ -185,6 +196,11 @@ def let_execute(role: str) -> Remedy:
     """Let a task role open the channels of ECS Exec, which have no resource-level permissions."""
     statement = {"Effect": "Allow", "Action": list(CHANNELS), "Resource": "*"}
     return _put_policy(role, "ecs-exec", _document(statement))
+
+
+def let_decrypt(role: str, key: str) -> Remedy:
+    """Let a task role decrypt ECS Exec's sessions."""
+    return _put_policy(role, "ecs-exec-key", _document({"Effect": "Allow", "Action": DECRYPT, "Resource": key}))
 
 
 def logs(names: Names, service: str) -> Remedy:

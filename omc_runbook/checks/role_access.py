@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.stopped_tasks import stops_saying
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.conditions import Truth
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -29,11 +33,8 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
-_EVERYBODY = PolicyDocument(
-    "a policy that allows all",
-    "resource",
-    {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}},
-)
+_ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+_EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
 REFUSALS: dict[Cause, str] = {
     "organization": "scp",
     "resource-deny": "resource-deny",
@@ -57,7 +58,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret."""
     assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
-    context = {**_context(snapshot, role_arn), **_tags(snapshot)}
+    context = keys_of_read(snapshot, role_arn)
     granted = _grants_directly(snapshot, role_arn, context)
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
     if simulated and not simulated.missing_context:
@@ -87,48 +88,78 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
         _principals(role_arn),
         GET_SECRET_VALUE,
         snapshot.secret.arn,
-        {**_context(snapshot, role_arn), **_tags(snapshot)},
+        keys_of_read(snapshot, role_arn),
         snapshot.resource_policies,
     )
 
 
 def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
-    permissions, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
-    if key.policy:
-        direct = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
-        if direct.decision in ("allowed", "unknown"):
-            return RoleAccess("" if direct.decision == "allowed" else "unknown", direct.reason)
-        # A role's own policies count for a key only where the key's policy lets the account's do so.
-        delegated = evaluate_resource(key.policy, _principals(role_arn), DECRYPT, key.arn, context)
-        if delegated.decision != "allowed":
-            cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
-            return RoleAccess(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
-    simulated = permissions.simulation_of(DECRYPT, key.arn)
+    by_role = _judge_decrypt(snapshot, role_arn, key)
+    if by_role.cause == "identity-deny" or key.policy is None:
+        return by_role
+    context, names = _key_context(snapshot, role_arn, key), _principals(role_arn)
+    account = {role_arn.split(":")[4], _root(role_arn)}
+    direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, context)
+    if direct.decision == "explicit-deny":
+        return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements)
+    if direct.decision == "allowed":
+        doubt = _doubt_of_deny(snapshot.permissions[role_arn], DECRYPT, key.arn, context) if by_role.cause else ""
+        return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
+    # A role's own policies count for a key only where the key's policy lets the account's do so.
+    delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, context)
+    if delegated.decision == "allowed" and by_role.cause == "":
+        return by_role
+    if _has_grant(key, role_arn, snapshot.secret.arn if snapshot.secret else ""):
+        return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {iam.role_name(role_arn)} decrypt.")
+    if "unknown" in (direct.decision, delegated.decision):
+        return RoleAccess("unknown", direct.reason if direct.decision == "unknown" else delegated.reason)
+    if delegated.decision != "allowed":
+        return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
+    return by_role
+
+
+def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
+    """Judge whether a role's own policies let it decrypt with a key."""
+    permissions, context = snapshot.permissions[role_arn], _key_context(snapshot, role_arn, key)
+    simulated, name = permissions.simulation_of(DECRYPT, key.arn), iam.role_name(role_arn)
     if simulated and not simulated.missing_context:
-        allowed, source = simulated.decision == "allowed", BY_SIMULATION
+        allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
+        source, statements = BY_SIMULATION, simulated.statements
     elif permissions.policies is not None:
         verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
         if verdict.decision == "unknown":
             return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
-        allowed, source = verdict.decision == "allowed", BY_POLICIES
+        allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
+        source, statements = BY_POLICIES, verdict.statements
     else:
         return RoleAccess("unknown", " ".join(gap.sentence for gap in permissions.unread))
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
-    name = iam.role_name(role_arn)
+    if denied:
+        return RoleAccess("identity-deny", f"{source}: {name} is denied {DECRYPT} by {_list(statements)}.", statements)
     if (
         snapshot.secret
         and permissions.policies
-        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn).decision == "allowed"
+        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn, context).decision == "allowed"
     ):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
         return RoleAccess("useless-grant", sentence)
     return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
 
 
+def _has_grant(key: KmsKey, role_arn: str, secret_arn: str) -> bool:
+    """Whether a grant of the key lets a role decrypt the secret."""
+    return any(
+        grant.grantee == role_arn
+        and "Decrypt" in grant.operations
+        and grant.context.get("SecretARN") in (None, secret_arn)
+        for grant in key.grants
+    )
+
+
 def _by_simulation(
-    permissions: Permissions, simulated: Simulated, resource: str, context: Mapping[str, str], granted: bool
+    permissions: Permissions, simulated: Simulated, resource: str, context: Keys, granted: Truth
 ) -> RoleAccess:
     what = f"{BY_SIMULATION}: {simulated.decision} for {GET_SECRET_VALUE} on {resource}"
     if simulated.decision == "allowed":
@@ -147,8 +178,8 @@ def _by_simulation(
         permissions.policies is None or _allows(permissions.policies, resource, context)
     ):
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
-    if granted:
-        return RoleAccess("", f"{what}, but the secret's own policy allows it.")
+    if granted is not False:
+        return _by_secret(what, granted)
     base = permissions.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
     # A policy that allows any other name as well is not a missing suffix.
     if base and base.decision == "allowed" and not _allows(permissions.policies, f"{resource}x", context):
@@ -156,21 +187,24 @@ def _by_simulation(
     return RoleAccess("nothing-allows", f"{what}.")
 
 
-def _by_policies(permissions: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> RoleAccess:
+def _by_policies(permissions: Permissions, resource: str, context: Keys, granted: Truth) -> RoleAccess:
     assert permissions.policies is not None
     verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
     what = f"{BY_POLICIES}: {verdict.reason}"
-    if verdict.decision == "unknown":
+    doubt = _doubt_of_deny(permissions, GET_SECRET_VALUE, resource, context)
+    if verdict.decision == "unknown" and (granted is not True or doubt):
         return RoleAccess("unknown", what)
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
         by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
         return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
-    if _allows(permissions.policies, resource, context):
+    if verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
-    if granted:
-        return RoleAccess("", f"{what}, but the secret's own policy allows it.")
+    if granted and doubt:
+        return RoleAccess("unknown", doubt)
+    if granted is not False:
+        return _by_secret(what, granted)
     if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
         permissions.policies, f"{resource}x", context
     ):
@@ -178,7 +212,22 @@ def _by_policies(permissions: Permissions, resource: str, context: Mapping[str, 
     return RoleAccess("nothing-allows", what)
 
 
-def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, str]) -> bool:
+def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:
+    """Why a Deny of the role's policies may apply, whatever else allows; "" where none may, or they were not read."""
+    everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
+    policies = [*(permissions.policies or ()), *((permissions.boundary,) if permissions.boundary else ())]
+    verdict = evaluate([*policies, everything], action, resource, context)
+    return f"{BY_POLICIES}: {verdict.reason}" if verdict.decision == "unknown" else ""
+
+
+def _by_secret(what: str, granted: Truth) -> RoleAccess:
+    """The access by the secret's own policy, where the role's policies do not allow it."""
+    if granted:
+        return RoleAccess("", f"{what}, but the secret's own policy allows it.")
+    return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
+
+
+def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
     if not snapshot.resource_policies or not snapshot.secret:
         return False
@@ -187,14 +236,14 @@ def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, st
         snapshot.resource_policies,
     )
     verdict = evaluate_resource(first, direct, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
-    return verdict.decision == "allowed"
+    return None if verdict.decision == "unknown" else verdict.decision == "allowed"
 
 
-def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Mapping[str, str]) -> bool:
+def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Keys) -> bool:
     return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
 
 
-def _denies(permissions: Permissions, resource: str, context: Mapping[str, str]) -> bool:
+def _denies(permissions: Permissions, resource: str, context: Keys) -> bool:
     """Whether the role's own policies alone deny it; true where they could not be read."""
     return permissions.policies is None or (
         evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
@@ -210,7 +259,7 @@ def _principals(role_arn: str) -> frozenset[str]:
             role_arn,
             account,
             _root(role_arn),
-            f"arn:{partition}:sts::{account}:assumed-role/{name}/task",
+            f"arn:{partition}:sts::{account}:assumed-role/{name}/{request_keys.SESSION}",
         }
     )
 
@@ -220,32 +269,37 @@ def _root(role_arn: str) -> str:
     return f"arn:{partition}:iam::{account}:root"
 
 
-def _context(snapshot: Snapshot, role_arn: str) -> dict[str, str]:
-    """The condition keys whose values are known of a task's call."""
-    secret = snapshot.secret
-    return {
-        "aws:PrincipalArn": role_arn,
-        "aws:PrincipalAccount": role_arn.split(":")[4],
-        "aws:PrincipalType": "AssumedRole",
-        "aws:PrincipalIsAWSService": "false",
-        "aws:ViaAWSService": "false",
-        "aws:SecureTransport": "true",
-        "aws:RequestedRegion": snapshot.environment.names.region,
-        "aws:ResourceAccount": secret.arn.split(":")[4] if secret else "",
-        "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}",
-        "secretsmanager:SecretId": secret.arn if secret else "",
-        "secretsmanager:VersionStage": "AWSCURRENT",
-        "kms:CallerAccount": role_arn.split(":")[4],
-        "kms:EncryptionContext:SecretARN": secret.arn if secret else "",
-        "kms:ViaService": f"secretsmanager.{snapshot.environment.names.region}.amazonaws.com",
-    }
+def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) -> Keys:
+    """The condition keys of a session of a role, at the time of the snapshot."""
+    role = permissions.role if permissions else None
+    keys = request_keys.of_role(role_arn, role.id, role.tags) if role else request_keys.of_role(role_arn)
+    if snapshot.organization is not None:
+        keys["aws:PrincipalOrgID"] = snapshot.organization or ()
+    return {**keys, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _tags(snapshot: Snapshot) -> dict[str, str]:
-    """The secret's own tags as condition keys."""
-    tags = snapshot.secret.tags if snapshot.secret else {}
-    kinds = ("aws:ResourceTag", "secretsmanager:ResourceTag")
-    return {f"{kind}/{name}": value for kind in kinds for name, value in tags.items()}
+def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
+    """The condition keys whose values are known of a task's call to Secrets Manager."""
+    assert snapshot.secret
+    role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
+    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))
+    return {**role, **secret, **_organization_of(snapshot, snapshot.secret.arn)}
+
+
+def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
+    """The same of Secrets Manager's call to KMS for it."""
+    assert snapshot.secret
+    secret, account = snapshot.secret, role_arn.split(":")[4]
+    role = keys_of(snapshot, role_arn, snapshot.permissions[role_arn])
+    version = secret.version_at(CURRENT)
+    keys = request_keys.of_key(key.arn, account, secret.arn, version, key.tags, key.aliases)
+    return {**role, **keys, **_organization_of(snapshot, key.arn)}
+
+
+def _organization_of(snapshot: Snapshot, resource: str) -> Keys:
+    """The organization of a resource, where it is the caller's account that has it."""
+    is_known = snapshot.organization is not None and resource.split(":")[4] == snapshot.caller.account
+    return {"aws:ResourceOrgID": snapshot.organization or ()} if is_known else {}
 
 
 def _list(names: Sequence[str]) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from omc_runbook.aws.secretsmanager import CURRENT, Replica, Secret
+from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Replica, Secret
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.other_names import found_instead, secret_in_use
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("secret", hinders="secret")
 
+ROTATING = timedelta(hours=1)
+"""How long a rotation may take."""
+WINDOW = timedelta(days=1)
+"""How long after NextRotationDate a rotation may begin."""
 REPLICATION = timedelta(minutes=15)
 """How long replication of a change may take."""
 
@@ -72,6 +77,86 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
             remedies.update(snapshot.environment),
             snapshot.consumer_names,
         )
+
+
+@check(
+    "rotation-pending",
+    needs=("secret", "versions", "other_sources"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="DescribeSecret: no version has AWSPENDING, or the current one has it",
+    hinders="",
+)
+def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A rotation has not ended: AWSPENDING is on another version than AWSCURRENT."""
+    created = {version.id: version.created for version in snapshot.versions}
+    for secret, services in _secrets(snapshot):
+        pending = secret.version_at(PENDING)
+        since = created.get(pending) or secret.changed
+        if not pending or secret.deleted or pending == secret.version_at(CURRENT):
+            continue
+        is_running = secret.rotates and since is not None and since > snapshot.taken - ROTATING
+        facts = (
+            f"DescribeSecret: version {pending} of {secret.name} has {PENDING}, and AWSCURRENT is on another one.",
+            *((f"It was created at {since:%Y-%m-%d %H:%M:%S} UTC.",) if since and pending in created else ()),
+            "The rotation may still be running."
+            if is_running
+            else "Secrets Manager takes that rotation for one in progress, and begins no other.",
+        )
+        region = secret.arn.split(":")[3]
+        words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
+        drop = command("aws", "secretsmanager", *words, "--remove-from-version-id", pending, "--region", region)
+        remedy = remedies.advise(
+            f"Look in the log of the rotation's Lambda function for why it failed; then {drop}, and rotate again."
+        )
+        yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
+
+
+@check(
+    "rotation-overdue",
+    needs=("secret", "other_sources"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeSecret: RotationEnabled is false, or NextRotationDate is ahead",
+    hinders="",
+    because_of=("rotation-pending",),
+    not_in_sandbox="NextRotationDate must be past, and the sandbox cannot set dates back",
+)
+def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Automatic rotation is on and does not happen."""
+    for secret, services in _secrets(snapshot):
+        due, last = secret.next_rotation, secret.rotated or secret.created
+        if due is None and last and secret.rotation_days:
+            due = last + timedelta(days=secret.rotation_days)
+        if secret.rotates and not secret.deleted and due and due < snapshot.taken - WINDOW:
+            moved = f"LastRotatedDate is {secret.rotated:%Y-%m-%d}" if secret.rotated else "it has no LastRotatedDate"
+            facts = (
+                f"DescribeSecret: RotationEnabled is true for {secret.name}, its rotation was due on {due:%Y-%m-%d},"
+                f" and {moved}.",
+            )
+            words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.arn.split(":")[3])
+            remedy = remedies.advise(
+                "Look in the log of the rotation's Lambda function, and whether Secrets Manager may invoke it; then"
+                f" {command('aws', 'secretsmanager', *words)}."
+            )
+            yield Evidence(secret.name, facts, remedy, services)
+
+
+def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
+    """The environment's secret and the others that tasks read, each with the services that do."""
+    if snapshot.secret:
+        yield snapshot.secret, snapshot.consumer_names
+    for name, source in snapshot.other_sources.items():
+        services = frozenset(
+            service.name
+            for service in snapshot.consumers
+            for revision in snapshot.revisions(service)
+            if any(injection.reference.source == name for _, injection in snapshot.other_injections(revision))
+        )
+        if source.secret:
+            yield source.secret, services
 
 
 @check(

@@ -27,8 +27,6 @@ EXIT_CODES = {
     143: "Exit code 143 is SIGTERM: something stopped the program.",
 }
 """What an exit code says by itself: 128 and more is a signal."""
-NO_COMMAND = frozenset({126, 127})
-"""Exit codes of a command that never ran."""
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
 
@@ -45,7 +43,7 @@ ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<
 )
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start: ECS cannot get their secrets."""
-    return _stopping(snapshot, "secrets", "never started", _again)
+    return _stopping(snapshot, "secrets", "never started", again)
 
 
 @check(
@@ -98,6 +96,18 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container cannot start from its image: not a secrets problem."""
     return _stopping(snapshot, "start", "never started: a container cannot start", _program)
+
+
+@check(
+    "command-fails",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no container exited with 126 or 127, and no log line says that a program is missing",
+    hinders="tasks",
+)
+def command_fails(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A container's command or entry point fails on start: not a secrets problem."""
+    return _stopping(snapshot, "command", "got their secrets, and their command failed on start", _program)
 
 
 @check(
@@ -181,7 +191,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         newest = stops[0]
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
         log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
-        codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
+        codes = {container.exit_code for container in newest.task.containers} if kind in ("exit", "command") else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
@@ -209,9 +219,11 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
     return remedies.log_group(names, groups[0])
 
 
-def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
+def again(snapshot: Snapshot, stop: Stop) -> Remedy:
     """Deploy the failed revision again: such a task wrote no log, and a known cause has a remedy of its own."""
     names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
+    if stop.service.is_family:
+        return remedies.run_alone(names, revision)
     if stop.service.controller != "ECS" or stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
         return remedies.start_tasks(names, stop.service)
     return remedies.deploy(names, stop.service.name, revision)

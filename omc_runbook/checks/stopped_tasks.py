@@ -9,11 +9,15 @@ from datetime import datetime, timedelta
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
+from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.other_references import permission_of
 from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)
 """How long a task has to run to count as stable."""
+NO_PROGRAM = frozenset({126, 127})
+"""Exit codes of a shell that may not run a program, or does not find it."""
 MANY = 3
 """With so many failures a service that has all its tasks does not count as healthy: it may be between two."""
 
@@ -46,7 +50,11 @@ class Stop:
             return kind
         if any(reasons.says(line, "start-failed") for line in self.log_lines):
             return "start"
-        return "exit" if self.task.stop_code == "EssentialContainerExited" else "other"
+        if self.task.stop_code != "EssentialContainerExited":
+            return "other"
+        codes = {container.exit_code for container in self.task.containers}
+        lacks_program = any(reasons.says(line, "command-fails") for line in self.log_lines)
+        return "command" if lacks_program or codes & NO_PROGRAM else "exit"
 
     @property
     def lacks_secrets(self) -> bool:
@@ -64,10 +72,13 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
     Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or recovered,
     or when its deployment has ended; one that the breaker has just ended still counts. One or two tasks are no
-    evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
+    evidence either where the service has replaced them, or a deployment makes progress: tasks do die. Of tasks outside
+    a service those count that never got their secrets, or whose value was refused.
     """
-    for service in snapshot.consumers:
-        starts = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
+    for service in snapshot.readers:
+        starts = [
+            moment for moment in (_current_since(snapshot), service.created, _well_since(snapshot, service)) if moment
+        ]
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
@@ -76,19 +87,22 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
             for stop in _stops(snapshot, service)
             if not any(_is_before(stop, moment) for moment in starts)
             and (not in_force or stop.task.deployment_id in in_force)
+            and (not service.is_family or _is_of_secrets(stop))
         ]
         if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
             yield from stops
+
+
+def _is_of_secrets(stop: Stop) -> bool:
+    """Whether a task never got its secrets, or a value was refused: how else a job ends is its own business."""
+    return stop.never_started or any(is_refusal(line) for line in stop.log_lines)
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     """Failed tasks of the consumers that stopped before AWSCURRENT moved: their cause may be fixed."""
     since = _current_since(snapshot)
     return tuple(
-        stop
-        for service in snapshot.consumers
-        for stop in _stops(snapshot, service)
-        if since and _is_before(stop, since)
+        stop for service in snapshot.readers for stop in _stops(snapshot, service) if since and _is_before(stop, since)
     )
 
 
@@ -106,14 +120,21 @@ def stale_evidence(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 
 def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
-    """Fresh stops whose reason is that of a check."""
-    return tuple(stop for stop in fresh_stops(snapshot) if reasons.says(stop.reason, check))
+    """Fresh stops whose reason is that of a check, and not about another secret or a parameter."""
+    stops = (stop for stop in fresh_stops(snapshot) if reasons.says(stop.reason, check))
+    return tuple(stop for stop in stops if not is_about_other(snapshot, stop))
+
+
+def is_about_other(snapshot: Snapshot, stop: Stop) -> bool:
+    """Whether a stop's reason names another secret, or a parameter, that the task definition refers to."""
+    pairs = snapshot.other_injections(snapshot.definition(stop.task.task_definition_arn))
+    return any(permission_of(injection.reference, snapshot)[1] in stop.reason for _, injection in pairs)
 
 
 def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service, tuple[Stop, ...]]]:
     """The consumers that have fresh stops of some kinds, each with these, newest first."""
     stops = tuple(stop for stop in fresh_stops(snapshot) if stop.kind in kinds)
-    for service in snapshot.consumers:
+    for service in snapshot.readers:
         mine = tuple(stop for stop in stops if stop.service is service)
         if mine:
             yield service, mine
@@ -170,7 +191,11 @@ def _is_whole(service: Service) -> bool:
     return done and service.running >= service.desired > 0 and not service.rolled_back
 
 
-def _well_since(service: Service) -> datetime | None:
+def _well_since(snapshot: Snapshot, service: Service) -> datetime | None:
+    """When a service became whole, or the newest of tasks outside a service started that has not failed."""
+    if service.is_family:
+        well = (task for task in snapshot.tasks if task.owner == service.name and not task.has_failed)
+        return max((task.started for task in well if task.started), default=None)
     return service.primary.updated if service.primary and _is_whole(service) else None
 
 

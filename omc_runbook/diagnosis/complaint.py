@@ -67,6 +67,11 @@ class Complaint:
             )
         return matching[0] if len(matching) == 1 else None
 
+    def about(self, snapshot: Snapshot) -> Complaint:
+        """The same, about the service of its task where it names none; raises as `task` does."""
+        task = None if self.service else self.task(snapshot)
+        return replace(self, service=task.owner) if task else self
+
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """The faults of ECS Exec as errors; the missing plugin only where it is the only one."""
         others = any(f.family == "exec" and f.is_problem and f.check != _PLUGIN for f in findings)

@@ -15,6 +15,9 @@ from typing import Any
 Truth = bool | None
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_LITERALS = ("*", "?", "$")
+# "aws:PrincipalTag/" of a tag's name, "kms:EncryptionContext:" of a member's.
+_KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
 
@@ -37,7 +40,10 @@ def invert(truth: Truth) -> Truth:
 
 @dataclass(frozen=True)
 class ConditionKeys:
-    """The condition keys of one request, by lower-case name: a missing key is unknown, an empty tuple is absent."""
+    """The condition keys of one request, by lower-case name: a missing key is unknown, an empty tuple is absent.
+
+    "aws:ResourceTag/*" stands for every key of its kind that is not named itself.
+    """
 
     values: Mapping[str, tuple[str, ...]]
     variables: bool = True
@@ -51,11 +57,17 @@ class ConditionKeys:
 
     def get(self, name: str) -> tuple[str, ...] | None:
         """The key's values: `()` if the request does not have the key, None if that is unknown."""
-        return self.values.get(name.lower())
+        lower = name.lower()
+        return self.values.get(lower, self.values.get(_KIND.sub(r"\1*", lower)))
+
+    def lacks(self, variable: str) -> bool:
+        """Whether the request does not have the key of `${variable}`, for which there is no default either."""
+        name, comma, _ = variable.partition(",")
+        return variable not in _LITERALS and not comma and self.get(name.strip()) == ()
 
     def substitute(self, variable: str) -> str | None:
         """The value that IAM puts in the place of `${variable}`; None if it is unknown."""
-        if variable in ("*", "?", "$"):
+        if variable in _LITERALS:
             return variable
         name, comma, default = variable.partition(",")
         values = self.get(name.strip())
@@ -80,6 +92,8 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
     chunks, certain = [""], True
     for position, piece in enumerate(_VARIABLE.split(pattern) if keys.variables else [pattern]):
         if position % 2:
+            if keys.lacks(piece):
+                return False
             value = keys.substitute(piece)
             certain = certain and value is not None
             parts = ["", ""] if value is None else [re.escape(value)]

@@ -141,6 +141,13 @@ def compare(before: Document | None, after: Document) -> dict[str, Action]:
     return actions
 
 
+def differ(before: Member | None, now: Member | None) -> bool:
+    """Whether ECS injects another value from one member than from the other, or only one of them is there."""
+    if before is None or now is None:
+        return before is not now
+    return not before.injected.same_as(now.injected)
+
+
 def parse(value: Masked) -> Document:
     """Parse a SecretString as strictly as ECS does; from then on each member's text is masked as its key.
 

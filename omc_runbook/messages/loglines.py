@@ -35,6 +35,14 @@ CHANGETHIS = (
 
 APPLICATION: tuple[Phrase, ...] = (
     program_message(
+        "command-fails",
+        f"The container's command or entry point names a program or a module that its image lacks. {NOT_SECRETS}",
+        "Compare command and entryPoint in the task definition with what the image has.",
+        *("ModuleNotFoundError: No module named", "ImportError: cannot import name", "Could not import module"),
+        *("can't open file * [Errno 2] No such file", "No such option:", "error: unrecognized arguments:"),
+        *("sh: 1: * not found", "sh: line 1: * command not found", "Error loading ASGI app"),
+    ),
+    program_message(
         "changethis terraform-overwrote placeholder",
         "The application refuses to start with the template's default, which is public.",
         "GetSecretValue: whether the key still has the default, or a terraform apply put it back.",

@@ -10,7 +10,19 @@ from omc_runbook.messages.startline import LinePattern
 Speaker = Literal["aws", "program"]
 Group = Literal["pull", "exit", ""]
 Kind = Literal[
-    "", "secrets", "replaced", "memory", "image", "log", "volume", "capacity", "start", "health-check", "exit", "other"
+    "",
+    "secrets",
+    "replaced",
+    "memory",
+    "image",
+    "log",
+    "volume",
+    "capacity",
+    "start",
+    "command",
+    "health-check",
+    "exit",
+    "other",
 ]
 """What ECS could not do for a task, or what ended it; "" where the words do not tell."""
 

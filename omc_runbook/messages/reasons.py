@@ -12,6 +12,9 @@ from omc_runbook.messages.starts import UNREACHED
 NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
 """Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
 
+CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncated", "not-an-object"})
+"""The likeliest faults of what a secret contains."""
+
 NO_CONNECTION = "no-egress"
 """The likeliest fault where AWS was not reached; each message that may mean it has it among its checks."""
 
@@ -29,9 +32,19 @@ def says(reason: str, check: str) -> bool:
     return any(phrase.checks[:1] == (check,) and len(phrase.checks) <= 2 for phrase in phrases_in(reason))
 
 
+def points_at(reason: str, check: str) -> bool:
+    """Whether this fault is the likeliest that it means."""
+    return any(phrase.checks[:1] == (check,) for phrase in phrases_in(reason))
+
+
 def is_refusal(reason: str) -> bool:
     """Whether AWS refused the role that reads the secret."""
     return any(DENIED.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
+
+
+def is_of_content(reason: str) -> bool:
+    """Whether ECS read a secret and could not use what it contains."""
+    return any(CONTENT.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
 
 
 def is_of_network(reason: str) -> bool:

@@ -50,6 +50,11 @@ class Reference:
         return f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{self.secret_name}"
 
     @property
+    def source(self) -> str:
+        """What holds the value, whatever key or version of it: the secret's ARN, or the parameter's name or ARN."""
+        return self.secret_arn or self.text
+
+    @property
     def names_version(self) -> bool:
         """Whether it names a version id or a staging label other than AWSCURRENT."""
         return bool(self.version_id) or self.stage not in ("", "AWSCURRENT")

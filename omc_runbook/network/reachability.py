@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-servic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource, extend
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.shell import command
 from omc_runbook.network import acls, routes
 from omc_runbook.network import rules as network_rules
@@ -33,11 +35,12 @@ class TaskNetwork:
 
 @dataclass(frozen=True)
 class Request:
-    """A request to the service, for an endpoint's policy to evaluate: role ARN, action and resource ARN."""
+    """A request for an endpoint's policy to evaluate: role ARN, action, resource ARN and condition keys."""
 
     role: str
     action: str
     resource: str
+    keys: Keys = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -276,12 +279,10 @@ class _Call:
         for request in requests if endpoint.policy else ():
             account = request.role.split(":")[4]
             context = {
-                "aws:PrincipalArn": request.role,
-                "aws:PrincipalAccount": account,
+                **request_keys.of_role(request.role),
+                **request.keys,
                 "aws:SourceVpc": endpoint.vpc,
                 "aws:SourceVpce": endpoint.id,
-                "aws:PrincipalIsAWSService": "false",
-                "aws:SecureTransport": "true",
             }
             assert endpoint.policy
             verdict = evaluate_resource(

@@ -9,6 +9,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
+from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
@@ -262,7 +263,7 @@ def _service(snapshot: Snapshot, service: Service) -> Entry:
 
 
 def _task(snapshot: Snapshot, task: Task) -> Entry:
-    return Entry(f"task {task.id[:8]}", task.service, lines=tuple(_of_task(snapshot, task)))
+    return Entry(f"task {task.id[:8]}", task.owner, lines=tuple(_of_task(snapshot, task)))
 
 
 def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
@@ -274,6 +275,7 @@ def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
     if task.stopped:
         reason = " ".join(task.stopped_reason.split()) or "no reason given"
         yield f"It stopped at {task.stopped:%H:%M:%S} UTC: {reason}."
+        yield from (f"That means: {message.meaning}" for message in recognise(task.stopped_reason))
         if since and task.stopped < since[0]:
             yield "That was before the current version was created: the cause may be fixed already."
     read = freshness.read_at(snapshot, task)

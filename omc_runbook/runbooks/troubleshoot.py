@@ -56,7 +56,7 @@ def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
 
 def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:
     """Run every check on the snapshot; the findings that the complaint is about come first."""
-    return complaint.focus(runbooks_run.diagnose(snapshot))
+    return complaint.about(snapshot).focus(runbooks_run.diagnose(snapshot))
 
 
 def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:

@@ -6,7 +6,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
 Context = Mapping[str, str | Sequence[str]]
@@ -19,30 +21,40 @@ _ABSENT = (
     "aws:SourceVpce",
     "aws:VpcSourceIp",
     "aws:MultiFactorAuthPresent",
-    "aws:PrincipalOrgID",
+    "aws:MultiFactorAuthAge",
+    "aws:SourceIdentity",
     "aws:CalledVia",
+    "aws:RequestTag/*",
     "aws:SourceAccount",
     "aws:SourceArn",
 )
 
 
-def context_of(principal: Principal, region: str, **more: str) -> dict[str, str | Sequence[str]]:
-    """The condition keys of a request; `more` has service-specific ones, with "__" for ":"."""
-    context: dict[str, str | Sequence[str]] = dict.fromkeys(_ABSENT, ())
-    context |= {
+def context_of(principal: Principal, region: str, keys: Context | None = None) -> Keys:
+    """The condition keys of a request; `keys` has those of its resource."""
+    context: Keys = {
+        **dict.fromkeys(_ABSENT, ()),
         "aws:PrincipalArn": principal.identity_arn,
         "aws:PrincipalAccount": principal.account,
-        "aws:PrincipalType": "AssumedRole" if principal.kind == "role" else "User",
-        "aws:username": () if principal.kind == "role" else principal.name,
-        "aws:userid": f"AROASANDBOX:{principal.session}" if principal.session else "AIDASANDBOX",
+        "aws:PrincipalType": "User",
+        "aws:username": principal.name,
+        "aws:userid": principal.id,
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "false",
-        "aws:RequestedRegion": region,
         "aws:SecureTransport": "true",
+        "aws:PrincipalTag/*": (),
+        **{f"aws:PrincipalTag/{name}": value for name, value in principal.tags.items()},
+    }
+    if principal.kind == "role":
+        context |= request_keys.of_role(principal.identity_arn, principal.id, principal.tags, principal.session)
+    return {
+        **context,
+        **dict.fromkeys(("aws:PrincipalOrgID", "aws:ResourceOrgID"), principal.organization or ()),
+        "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
         "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **(keys or {}),
     }
-    return context | {key.replace("__", ":"): value for key, value in more.items()}
 
 
 def refusal(

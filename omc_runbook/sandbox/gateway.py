@@ -13,14 +13,14 @@ from moto.core.exceptions import JsonRESTError
 from moto.secretsmanager.models import FakeSecret
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.sandbox import folders
+from omc_runbook.sandbox import folders, resources
 from omc_runbook.sandbox.admission import rejection
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.secretsmanager import keys_of as keys_of_secret
 from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.principals import Principal, caller
-from omc_runbook.sandbox.resources import resources_of
 from omc_runbook.sandbox.signature import verify
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
@@ -84,10 +84,10 @@ class Gateway:
     def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request_id = str(uuid.uuid4())
         principal = caller(call.access_key)
-        resources = resources_of(call, principal.account)
-        error = WIRE.apply(call.permission, principal.arn) or _denial(call, principal, resources)
+        arns = resources.resources_of(call, principal.account)
+        error = WIRE.apply(call.permission, principal.arn) or _denial(call, principal, arns)
         if error is not None:
-            EVENT_HISTORY.record(call, principal, request_id, resources, error)
+            EVENT_HISTORY.record(call, principal, request_id, arns, error)
             status, kind, answer = format_error(call, *error, request_id)
             return _respond(start_response, status, kind, answer, ("x-amzn-RequestId", request_id))
         statuses: list[str] = []
@@ -103,14 +103,14 @@ class Gateway:
                 parts.close()
         except NotImplementedError:
             message = f"The sandbox does not offer {call.permission}."
-            EVENT_HISTORY.record(call, principal, request_id, resources, ("NotImplemented", message))
+            EVENT_HISTORY.record(call, principal, request_id, arns, ("NotImplemented", message))
             _, kind, answer = format_error(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.forget_after(call)
         if not call.action.startswith(_READS):
             self._notify()
         failed = statuses and not statuses[-1].startswith(("2", "3"))
-        EVENT_HISTORY.record(call, principal, request_id, resources, parse_error(answer) if failed else None)
+        EVENT_HISTORY.record(call, principal, request_id, arns, parse_error(answer) if failed else None)
         if call.permission == _BATCH and not failed:
             for part, arn, error in _parts(call, answer):
                 EVENT_HISTORY.record(part, principal, request_id, [arn], error)
@@ -140,7 +140,7 @@ def _parts(call: Call, answer: bytes) -> Iterator[tuple[Call, str, tuple[str, st
         yield replace(call, action="GetSecretValue", params={"SecretId": value["ARN"]}), value["ARN"], None
     for failure in members["Errors"]:
         part = replace(call, action="GetSecretValue", params={"SecretId": failure["SecretId"]})
-        arn = resources_of(part, caller(call.access_key).account)[0]
+        arn = resources.resources_of(part, caller(call.access_key).account)[0]
         yield part, arn, (failure["ErrorCode"], failure["Message"])
 
 
@@ -158,15 +158,17 @@ def _read(environ: Environ) -> bytes:
     return body
 
 
-def _denial(call: Call, principal: Principal, resources: list[str]) -> tuple[str, str] | None:
+def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str] | None:
     if call.permission == "sts:GetCallerIdentity" or call.permission in _AUTHORIZED_LATER:
         return None
     if principal.kind == "administrator" and not principal.scps:
         return None
-    for resource in resources:
+    for resource in arns:
         secret = _secret(call, principal, resource)
         policy, owner = (secret.policy, secret.account_id) if secret else (None, "")
-        context = context_of(principal, call.region)
+        account = principal.account
+        keys = keys_of_secret(secret.arn, secret) if secret else resources.keys_of(call, account, resource)
+        context = context_of(principal, call.region, keys)
         if call.service == "ecs" and call.text("cluster"):
             cluster = call.text("cluster")
             if not cluster.startswith("arn:"):

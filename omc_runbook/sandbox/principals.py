@@ -1,7 +1,8 @@
 """The principal of a call, with the policies that AWS would evaluate, from moto's state."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from moto.iam.models import IAMBackend, User, iam_backends
@@ -30,9 +31,21 @@ class Principal:
     kind: Literal["administrator", "user", "role"]
     name: str
     session: str = ""
+    id: str = "AIDASANDBOX"
+    tags: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[PolicyDocument, ...] = ()
     boundary: PolicyDocument | None = None
     scps: tuple[PolicyDocument, ...] = ()
+
+    @property
+    def organization(self) -> str:
+        """The id of its account's organization; "" outside one."""
+        accounts = (
+            a
+            for management in list(organizations_backends)
+            for a in organizations_backends[management][PARTITION].accounts
+        )
+        return next((account.organization_id for account in accounts if account.id == self.account), "")
 
     @property
     def names(self) -> frozenset[str]:
@@ -88,6 +101,8 @@ def role_session(role_arn: str, session: str) -> Principal:
         kind="role",
         name=name,
         session=session,
+        id=role.id if role is not None else "",
+        tags=_tags(role.tags or ()) if role is not None else {},
         policies=tuple(_documents(role)) if role is not None else (),
         boundary=_managed(iam, role.permissions_boundary_arn) if role is not None else None,
         scps=scps(account),
@@ -143,9 +158,15 @@ def _user(iam: IAMBackend, user: User) -> Principal:
         account=iam.account_id,
         kind="user",
         name=user.name,
+        id=user.id,
+        tags=_tags(iam.list_user_tags(user.name)),
         policies=tuple(document for owner in owners for document in _documents(owner)),
         scps=scps(iam.account_id),
     )
+
+
+def _tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _documents(owner: Any) -> list[PolicyDocument]:

@@ -1,7 +1,9 @@
-"""The resources of a call, by the ARNs that a policy must name."""
+"""The resources of a call, by the ARNs that a policy must name, and their tags."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.calls import Call
 
 _CLUSTER_ACTIONS = {"DescribeClusters", "DeleteCluster", "UpdateCluster", "PutClusterCapacityProviders"}
@@ -34,6 +36,50 @@ def resources_of(call: Call, account: str) -> list[str]:
     """
     find = _FINDERS.get(call.service)
     return (find(call, account) if find else []) or ["*"]
+
+
+def keys_of(call: Call, account: str, resource: str) -> Keys:
+    """The condition keys of a resource: its account and its tags; none of a resource that does not exist.
+
+    A service that is looked for by another name than its own ARN, and a task, have no tags here.
+    """
+    find = _TAGS.get(call.service)
+    tags = find(call, account, resource) if find else {}
+    return {
+        "aws:ResourceAccount": account,
+        "aws:ResourceTag/*": (),
+        **{f"aws:ResourceTag/{name}": value for name, value in tags.items()},
+    }
+
+
+def _tags_of_role(call: Call, account: str, resource: str) -> Mapping[str, str]:
+    role = _find_role(resource.rpartition("/")[2], account)
+    return _named(role.tags or (), "Key", "Value") if role is not None else {}
+
+
+def _tags_of_key(call: Call, account: str, resource: str) -> Mapping[str, str]:
+    from moto.kms.models import kms_backends
+
+    backend, key_id = kms_backends[account][call.region], resource.rpartition("/")[2]
+    return _named(backend.list_resource_tags(key_id)["Tags"], "TagKey", "TagValue") if key_id in backend.keys else {}
+
+
+def _tags_of_service(call: Call, account: str, resource: str) -> Mapping[str, str]:
+    from moto.ecs.models import ecs_backends
+
+    services = list(ecs_backends[account][call.region].services.values())
+    service = next((service for service in services if service.arn == resource), None)
+    return _named(service.tags or (), "key", "value") if service is not None else {}
+
+
+def _named(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str, str]:
+    return {tag[name]: tag[value] for tag in tags}
+
+
+def _find_role(name: str, account: str) -> Any:
+    from moto.iam.models import iam_backends
+
+    return next((role for role in list(iam_backends[account]["aws"].get_roles()) if role.name == name), None)
 
 
 def _ecs(call: Call, account: str) -> list[str]:
@@ -76,8 +122,9 @@ def _iam(call: Call, account: str) -> list[str]:
     policy = call.text("PolicyArn", "PolicySourceArn")
     if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not policy:
         for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
-            if call.text(parameter):
-                return [f"arn:aws:iam::{account}:{kind}/{call.text(parameter)}"]
+            if name := call.text(parameter):
+                role = _find_role(name, account) if kind == "role" else None
+                return [role.arn if role is not None else f"arn:aws:iam::{account}:{kind}/{name}"]
     return [policy] if policy else []
 
 
@@ -128,4 +175,9 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
     "sts": _sts,
+}
+_TAGS: dict[str, Callable[[Call, str, str], Mapping[str, str]]] = {
+    "ecs": _tags_of_service,
+    "iam": _tags_of_role,
+    "kms": _tags_of_key,
 }

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+from omc_runbook.aws import ecs, kms
 from omc_runbook.snapshot import exec_read, failure_logs, follow_ups, networking, roles
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.roles import DECRYPT
 from omc_runbook.snapshot.state import Snapshot
 
 PLUGIN = "session-manager-plugin"
+SESSION_FAILURES = frozenset({"agent", "session", "timeout"})
+"""Kinds of `ExecFailure` for which the encryption of sessions may be the reason."""
 
 
 def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
@@ -19,7 +23,38 @@ def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
     }
     snapshot = replace(snapshot, inside=exec_read.read(gatherer, snapshot))
+    if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.inside or ()):
+        snapshot = _with_session_key(gatherer, snapshot)
     return replace(snapshot, task_roles={arn: answer.result() for arn, answer in task_roles.items()})
+
+
+def _with_session_key(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Add the key that encrypts ECS Exec's sessions, and whether the task roles may use it."""
+    ecs_client, kms_client, cluster = gatherer.clients("ecs"), gatherer.clients("kms"), gatherer.names.cluster
+    configuration = gatherer.ask(
+        f"the configuration of cluster {cluster}",
+        "ecs:DescribeClusters",
+        lambda: ecs.session_key(ecs_client, cluster),
+    )
+    key_id = gatherer.keep("session_key", configuration, "")
+    if not key_id:
+        return snapshot
+    described = gatherer.ask(f"key {key_id}", "kms:DescribeKey", lambda: kms.describe_key(kms_client, key_id))
+    key = gatherer.keep("session_key", described, None)
+    if key is None:
+        return snapshot
+    document = gatherer.ask(
+        f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(kms_client, key.arn)
+    )
+    needed = [(DECRYPT, key.arn)]
+    answers = {
+        arn: gatherer.pool.submit(roles.read, gatherer.clients, arn, "", "", needed) for arn in _task_roles(snapshot)
+    }
+    return replace(
+        snapshot,
+        session_key=replace(key, policy=gatherer.keep("session_key", document, None)),
+        session_roles={arn: answer.result() for arn, answer in answers.items()},
+    )
 
 
 def look_deeper(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:

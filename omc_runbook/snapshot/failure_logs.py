@@ -31,7 +31,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     """Sentences with log lines by task id, of each consumer's newest failed tasks that had started."""
     answers = [
         (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
-        for service in snapshot.consumers
+        for service in snapshot.readers
         for task in _started(snapshot, service)[:TASKS_A_SERVICE]
         for container, call in _logs(gatherer.clients, snapshot, task)
     ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
-from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import ReadFailure, or_none
+from omc_runbook.iam.policy import evaluate
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_LIMIT = 100
@@ -24,8 +28,7 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
-    tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-    tasks += snapshot.lone_tasks
+    tasks = [task for service in snapshot.readers for task in snapshot.running(service)]
     is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if is_unclear:
         snapshot = read_trail(gatherer, snapshot)
@@ -69,6 +72,57 @@ def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
     needed = {previous} - {*snapshot.contents, ""}
     return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
+
+
+def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
+    """Read which organization the account belongs to, where a policy depends on it; None where none does."""
+    policies = [*snapshot.resource_policies, snapshot.kms_key.policy if snapshot.kms_key else None]
+    policies += [each for role in snapshot.permissions.values() for each in (*(role.policies or ()), role.boundary)]
+    if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
+        return None
+    client = gatherer.clients("organizations")
+    answer = gatherer.ask(
+        "the account's organization",
+        "organizations:DescribeOrganization",
+        lambda: organizations.organization_id(client),
+    )
+    return gatherer.keep("organization", answer, None)
+
+
+def read_key_use(gatherer: Gatherer, key: KmsKey, roles: Iterable[Permissions]) -> KmsKey:
+    """Add a customer key's tags and aliases, where a policy depends on them, and its grants, where nothing else allows.
+
+    A call that is refused there is in the key's `unread`.
+    """
+    client, known = gatherer.clients("kms"), [role for role in roles if role.exists]
+    policies = [key.policy, *(policy for role in known for policy in (*(role.policies or ()), role.boundary))]
+    text = json.dumps([policy.document for policy in policies if policy]).casefold()
+    is_allowed = ":root" in text and all(_may_decrypt(role, key.arn) for role in known)
+    tags = "aws:resourcetag/" in text and gatherer.ask(
+        f"the tags of key {key.arn}", "kms:ListResourceTags", lambda: kms.list_tags(client, key.arn)
+    )
+    aliases = "kms:resourcealiases" in text and gatherer.ask(
+        f"the aliases of key {key.arn}", "kms:ListAliases", lambda: kms.list_aliases(client, key.arn)
+    )
+    grants = not is_allowed and gatherer.ask(
+        f"the grants of key {key.arn}", "kms:ListGrants", lambda: kms.list_grants(client, key.arn)
+    )
+    answers = [answer.result() for answer in (tags, aliases, grants) if answer]
+    return replace(
+        key,
+        tags=or_none(tags.result()) if tags else None,
+        aliases=or_none(aliases.result()) if aliases else None,
+        grants=(or_none(grants.result()) or ()) if grants else (),
+        unread=tuple(answer for answer in answers if isinstance(answer, ReadFailure)),
+    )
+
+
+def _may_decrypt(role: Permissions, key_arn: str) -> bool:
+    """Whether a role's own policies allow using a key, whatever the request."""
+    simulated = role.simulation_of(DECRYPT, key_arn)
+    if simulated and simulated.decision == "allowed":
+        return True
+    return evaluate(role.policies or (), DECRYPT, key_arn, None, role.boundary).decision == "allowed"
 
 
 def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:

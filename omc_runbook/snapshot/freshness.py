@@ -10,7 +10,7 @@ from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.masking.document import Member
+from omc_runbook.masking.document import differ
 from omc_runbook.snapshot.held_values import HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
@@ -137,13 +137,7 @@ def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
         return None
     # A reference without a key gets the whole document.
     keys = {key} if key else {*former.document.keys, *current.document.keys}
-    return any(_differs(former.document.get(each), current.document.get(each)) for each in keys)
-
-
-def _differs(before: Member | None, now: Member | None) -> bool:
-    if before is None or now is None:
-        return before is not now
-    return not before.injected.same_as(now.injected)
+    return any(differ(former.document.get(each), current.document.get(each)) for each in keys)
 
 
 def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:

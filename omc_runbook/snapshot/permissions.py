@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot import other_references
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -36,6 +37,9 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
 
 _ANYWHERE = (
     "ec2:",
+    "kms:ListAliases",
+    "ssm:DescribeParameters",
+    "organizations:",
     "cloudtrail:",
     "ecs:ListServices",
     "ecs:ListTasks",
@@ -80,6 +84,7 @@ def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
         yield from gaps
     for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
         yield from known.unread
+    yield from snapshot.kms_key.unread if snapshot.kms_key else ()
     for values in snapshot.inside or ():
         if values.refused and values.refused.kind == "denied":
             yield ReadFailure(values.container, values.refused.permission, "AccessDeniedException", "denied")
@@ -93,7 +98,9 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     service = permission.partition(":")[0]
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
     if service == "secretsmanager":
-        return (snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????",)
+        own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
+        others = other_references.references_of(snapshot) if other_references.FIELD in snapshot.gaps else ()
+        return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
     if service == "ecs":
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
     if service == "iam":
@@ -109,6 +116,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
 
 
 _KINDS = {
+    "ecs:DescribeClusters": ("cluster",),
     "ecs:DescribeServiceDeployments": ("service-deployment",),
     "ecs:DescribeServices": ("service",),
     "ecs:DescribeTasks": ("task",),

@@ -21,6 +21,7 @@ from omc_runbook.snapshot import (
     follow_ups,
     networking,
     other_environments,
+    other_references,
     roles,
     service_deployments,
 )
@@ -178,21 +179,26 @@ class _Reading(Gatherer):
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
-        in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
+        in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
+        others = other_references.Reading(self, snapshot)
         permissions = {
-            arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
+            arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
+            for arn in self._roles(snapshot)
         }
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
-        return replace(
+        known = {arn: answer.result() for arn, answer in permissions.items()}
+        snapshot = replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
             other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
-            kms_key=key,
-            permissions={arn: answer.result() for arn, answer in permissions.items()},
+            kms_key=follow_ups.read_key_use(self, key, known.values()) if key and key_arn else key,
+            other_sources=others.finish(known.values()),
+            permissions=known,
         )
+        return replace(snapshot, organization=follow_ups.read_organization(self, snapshot))
 
     def _key(self, key_id: str) -> KmsKey | None:
         client = self.clients("kms")
@@ -267,7 +273,7 @@ class _Reading(Gatherer):
 
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
         """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
-        definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
+        definitions = [revision for service in snapshot.readers for revision in snapshot.revisions(service)]
         arns = {definition.execution_role_arn for definition in definitions} - {""}
         if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}

@@ -12,6 +12,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
+GET_PARAMETERS = "ssm:GetParameters"
 DECRYPT = "kms:Decrypt"
 CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
 """The permissions that ECS Exec needs of a task role, on any resource."""
@@ -38,14 +39,20 @@ class Permissions:
         return next((each for each in self.simulated if (each.action, each.resource) == (action, resource)), None)
 
 
-def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissions:
-    """Read as much of a role as is needed to decide whether it may read the secret.
+def read(
+    clients: Clients, arn: str, secret_arn: str, key_arn: str, others: Sequence[tuple[str, str]] = ()
+) -> Permissions:
+    """Read as much of a role as is needed to decide whether it may read the secret, and do these `others`.
 
-    `secret_arn` is "" where the secret does not exist, `key_arn` where no customer managed key is used.
+    `secret_arn` is "" where the secret does not exist, `key_arn` where no customer managed key is used. `others` are
+    actions with the resource of each.
     """
     client, name = clients("iam"), iam.role_name(arn)
+    needed = [(GET_SECRET_VALUE, secret_arn)] if secret_arn else []
+    needed += [(DECRYPT, key_arn)] if secret_arn and key_arn else []
+    needed += others
     with ThreadPoolExecutor(1, "simulate") as pool:
-        simulation = pool.submit(_simulate, clients, arn, secret_arn, key_arn) if secret_arn else None
+        simulation = pool.submit(_simulate, clients, arn, secret_arn, needed) if needed else None
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
@@ -53,7 +60,6 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
     if simulation is None:
         return Permissions(role=known, unread=unread)
     simulated = simulation.result()
-    needed = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
     results = or_none(simulated) or ()
     allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
     if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
@@ -75,7 +81,8 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
-    if simulated and not isinstance(simulated, ReadFailure):
+    is_decided = not any(result.missing_context for result in or_none(simulated) or ())
+    if simulated and not isinstance(simulated, ReadFailure) and is_decided:
         unread = (role,) if isinstance(role, ReadFailure) else ()
         return Permissions(role=or_none(role), simulated=simulated, unread=unread)
     return _with_policies(clients, name, role, simulated)
@@ -98,14 +105,17 @@ def _with_policies(
     )
 
 
-def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | ReadFailure:
+def _simulate(
+    clients: Clients, arn: str, secret_arn: str, needed: Sequence[tuple[str, str]]
+) -> tuple[Simulated, ...] | ReadFailure:
     """Also simulates the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
-    actions = [GET_SECRET_VALUE] + ([DECRYPT] if key_arn else [])
-    resources = [secret_arn, secret_arn.rpartition("-")[0]] + ([key_arn] if key_arn else [])
+    actions = list(dict.fromkeys(action for action, _ in needed))
+    base = secret_arn.rpartition("-")[0]
+    resources = [*filter(None, (secret_arn, base)), *(resource for _, resource in needed if resource != secret_arn)]
     return look(
         f"what role {iam.role_name(arn)} may do",
         "iam:SimulatePrincipalPolicy",
-        lambda: iam.simulate(clients("iam"), arn, actions, resources),
+        lambda: iam.simulate(clients("iam"), arn, actions, list(dict.fromkeys(resources))),
     )
 
 

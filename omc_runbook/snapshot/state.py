@@ -23,6 +23,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
+from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
@@ -69,6 +70,8 @@ class Snapshot:
     tasks: tuple[Task, ...] = ()
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
+    organization: str | None = None
+    """The id of the account's organization, "" outside one; None where no policy depends on it or it was not read."""
     writes: tuple[Event, ...] | None = None
     """Calls that gave the secret a version or moved a stage, newest first of each name; None where CloudTrail was not
     read. troubleshoot adds calls that deleted it or set its policy."""
@@ -76,6 +79,8 @@ class Snapshot:
     """Calls by which tasks read the secret; None where CloudTrail was not read."""
     foreign_secrets: Mapping[str, Secret | None] = field(default_factory=dict)
     """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
+    other_sources: Mapping[str, OtherSource] = field(default_factory=dict)
+    """The other secrets and the parameters that consumers' references name, by `Reference.source`."""
     checkout: Checkout | None = None
     """The application's own files, where a repository was given."""
     other_keys: Mapping[str, OtherKeys] = field(default_factory=dict)
@@ -88,6 +93,10 @@ class Snapshot:
     """Values inside running tasks; None where they were not read."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
+    session_key: KmsKey | None = None
+    """The key that encrypts the cluster's ECS Exec sessions; read only where a look inside failed."""
+    session_roles: Mapping[str, Permissions] = field(default_factory=dict)
+    """By the role's ARN, for the roles of running tasks, as far as that key needs them."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
     discovery: Discovery | None = None
@@ -117,6 +126,32 @@ class Snapshot:
             for service in self.services
             if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
+
+    @cached_property
+    def readers(self) -> tuple[Service, ...]:
+        """The consumers, and the families that read the secret in tasks outside a service, each as if it were one."""
+        families: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            if not task.service and self.own_injections(self.definition(task.task_definition_arn)):
+                families.setdefault(task.owner, []).append(task)
+        alone = []
+        for name, tasks in families.items():
+            newest = max(tasks, key=lambda task: task.created or self.taken)
+            alone.append(
+                Service(
+                    arn="",
+                    name=name,
+                    desired=0,
+                    running=sum(task.is_running for task in tasks),
+                    task_definition_arn=newest.task_definition_arn,
+                    controller="",
+                    created=None,
+                    deployments=(),
+                    events=(),
+                    is_family=True,
+                )
+            )
+        return (*self.consumers, *alone)
 
     @property
     def resource_policies(self) -> tuple[PolicyDocument, ...]:
@@ -156,9 +191,15 @@ class Snapshot:
         name, keys = self.secret_name, self.environment.keys
         return tuple(pair for pair in injections if means_secret(pair[1].reference, name, keys))
 
+    def other_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+        """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""
+        own, containers = self.own_injections(revision), revision.containers if revision else ()
+        pairs = [(container, each) for container in containers for each in (*container.secrets, *container.references)]
+        return tuple(pair for pair in pairs if pair not in own)
+
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
-        return tuple(task for task in self.tasks if task.service == service.name and task.is_running)
+        return tuple(task for task in self.tasks if task.owner == service.name and task.is_running)
 
     @cached_property
     def lone_tasks(self) -> tuple[Task, ...]:
@@ -171,5 +212,5 @@ class Snapshot:
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
-        failed = [task for task in self.tasks if task.service == service.name and task.has_failed]
+        failed = [task for task in self.tasks if task.owner == service.name and task.has_failed]
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))

@@ -15,7 +15,7 @@ from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
-from omc_runbook.terraform.hcl import Block, read_attributes, read_blocks
+from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.task_definitions import SKIPPED
 from omc_runbook.textfile.file import SourceFile
@@ -157,27 +157,25 @@ def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Call
             return {}
         pairs = table.items() if isinstance(table, dict) else ()
         return {str(name): partial(Result, value, (f"{file.name}:1",)) for name, value in pairs}
-    block = _as_block(file)
-    return {member.name: partial(module.result, member.value) for member in block.attributes} if block else {}
+    return {member.name: partial(module.result, member.value) for member in _attributes(file)}
 
 
-def _as_block(file: SourceFile) -> Block | None:
-    """A file that has attributes at its top, as one block; None for one that is not valid."""
+def _attributes(file: SourceFile) -> tuple[Node, ...]:
+    """The attributes at the top of a file; () for one that is not valid."""
     try:
-        return Block("values", (), read_attributes(file), read_blocks(file))
+        return read_attributes(file)
     except UsageError:
-        return None
+        return ()
 
 
 def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
     """The folder of the checkout that a terragrunt.hcl names as its source; None for none."""
     file = files.file(unit / TERRAGRUNT)
-    block = _as_block(file) if file else None
-    for inner in block.blocks if block else ():
-        source = inner.find("source") if inner.type == "terraform" else None
-        if source and file:
-            module = Module(Stack(files, unit, ""), unit, Folder((file,)), {})
-            text = module.value(source.value)
+    folder = Folder((file,) if file else ())
+    for block in folder.blocks:
+        source = block.find("source") if block.type == "terraform" else None
+        if source:
+            text = Module(Stack(files, unit, ""), unit, folder, {}).value(source.value)
             target = (unit / str(text).replace("//", "/")).resolve()
             return target if is_known(text) and files.contains(target) and target.is_dir() else None
     return None
@@ -191,8 +189,7 @@ def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
     found = [file for folder in chain for name in (TERRAGRUNT, "root.hcl") if (file := files.file(folder / name))]
     for file in reversed(found[:2]):
         module = Module(stack, unit, Folder((file,)), {})
-        block = _as_block(file)
-        member = block.find("inputs") if block else None
+        member = next((each for each in _attributes(file) if each.name == "inputs"), None)
         parts = member.value.parts if member and member.value.kind == "object" else ()
         inputs |= {part.name: partial(module.result, part.value) for part in parts}
     return Root(

@@ -68,6 +68,11 @@ class Scene:
         """The state of the customer key that the secret is under."""
         return str(self.world.kms.describe_key(KeyId=self.secret()["KmsKeyId"])["KeyMetadata"]["KeyState"])
 
+    def other(self) -> str:
+        """The ARN of the secret to which the worker refers beside its own."""
+        [arn] = [value for name, value in self.references("worker").items() if name == "SMS_CREDENTIAL"]
+        return ":".join(arn.split(":")[:7])
+
     def service(self, name: str, cluster: str = CLUSTER) -> Any:
         """DescribeServices' answer for one service."""
         return self.world.ecs.describe_services(cluster=cluster, services=[name])["services"][0]
@@ -116,6 +121,11 @@ class Scene:
         """A task of a service that runs."""
         arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
         return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+
+    def session_key(self) -> str:
+        """The key that encrypts ECS Exec's sessions."""
+        found: Any = self.world.ecs.describe_clusters(clusters=[CLUSTER], include=["CONFIGURATIONS"])["clusters"][0]
+        return str(found["configuration"]["executeCommandConfiguration"].get("kmsKeyId", ""))
 
     def command(self, name: str) -> Any:
         """The command of a service's container."""
@@ -205,6 +215,23 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "rotation-pending": lambda s: ["AWSPENDING"] in s.secret()["VersionIdsToStages"].values() and s.whole(),
+    "other-secret-missing": lambda s: "find the specified secret" in s.reasons() and bool(s.text()),
+    "other-secret-denied": lambda s: f"resource: {s.other()}" in s.reasons() and "no identity-based" in s.reasons(),
+    "other-secret-key": lambda s: "json key SMS_PASSWORD" in s.reasons() and "SMS_PASSWORD" not in s.text(),
+    "other-secret-rotated": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=s.other())["LastChangedDate"] > s.running("worker")["startedAt"]
+        and s.whole()
+    ),
+    "parameter-missing": lambda s: "ParameterNotFound" in s.reasons(),
+    "parameter-denied": lambda s: "not authorized to perform: ssm:GetParameters" in s.reasons(),
+    "parameter-changed": lambda s: "SMS_CREDENTIAL" in s.references("worker") and s.whole(),
+    "platform-version": lambda s: (
+        s.service("worker")["platformVersion"] == "1.3.0" and "unexpected ARN format" in s.reasons()
+    ),
+    "sidecar-only": lambda s: (
+        "OPENAI_API_KEY" not in s.references("worker") and "OPENAI_API_KEY: field required" in s.log("worker")
+    ),
     "replica-stale": lambda s: (
         [(each["Region"], each["Status"]) for each in s.secret()["ReplicationStatus"]] == [("us-east-1", "Failed")]
         and s.whole()
@@ -346,6 +373,11 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and all("startedAt" in task for task in s.stopped("worker"))
     ),
     "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "command-fails": lambda s: (
+        127 in {container["exitCode"] for task in s.stopped("backend") for container in task["containers"]}
+        and "circuit breaker" in s.rollout("backend")[1]
+    ),
+    "other-definition": lambda s: s.definition("worker")["family"] == f"{STAGING}-backend" and s.whole(),
     "deployment-paused": lambda s: s.pauses("backend") == ["AWAITING_ACTION"],
     "lone-task": lambda s: s.alone() == ["RUNNING"] and s.whole(),
     "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
@@ -391,6 +423,8 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and s.has_no_agent("worker")
         and s.whole()
     ),
+    "exec-kms": lambda s: bool(s.session_key()) and not s.has_no_agent("worker") and s.whole(),
+    "exec-static-keys": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),

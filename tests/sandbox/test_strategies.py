@@ -21,10 +21,10 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import troubleshoot
+from omc_runbook.runbooks import secret_change, troubleshoot
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds import deployments
+from omc_runbook.sandbox.worlds import consumers, deployments
 from omc_runbook.sandbox.worlds.staging import CLUSTER
 
 Strategy = Literal["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"]
@@ -191,3 +191,22 @@ def rotator(*arguments: str) -> tuple[int, str]:
     ended = forked_command.run([sys.executable, str(ROTATOR), *arguments], os.environ, Path.cwd(), seconds=90)
     assert ended.returncode in (0, -9), ended.stderr
     return ended.returncode, ended.stdout
+
+
+def test_what_a_schedule_and_a_hand_started_is_named(place: Place) -> None:
+    """Before the change, and afterwards what still has the old value."""
+    arn = place.service("worker")["taskDefinition"]
+    consumers.add_rule(place.world, arn)
+    consumers.add_schedule(place.world, arn.rpartition(":")[0])
+    task = consumers.run_alone(place.world, "worker")
+    place.world.wait(lambda: place.state_of(task) == "RUNNING", "the task ran")
+    run = runbooks_run.begin("rotate", "staging")
+    snapshot = run.look()
+    new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
+    notes = " ".join(secret_change.plan(run, snapshot, new).notes)
+    assert f"rule {consumers.NAME} starts" in notes and f"schedule {consumers.NAME} starts" in notes
+    assert f"until they end: {task[-32:][:8]}" in notes
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved
+    problems = root_causes.diagnose(run.look())
+    assert [each.check for each in problems if each.is_root_cause and each.is_problem] == ["lone-task"]

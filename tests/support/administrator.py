@@ -67,6 +67,9 @@ class Place:
     def service(self, name: str) -> Any:
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
+    def state_of(self, task: str) -> str:
+        return str(self.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"])
+
     def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> SecretResult | None:
         run = runbooks_run.begin("rotate", "staging")
         snapshot = run.look()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
-from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_unreached
@@ -15,7 +14,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-CERTAIN: frozenset[Kind] = frozenset({"image", "start", "log", "volume"})
+CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volume"})
 """What stops every new task before any value matters."""
 
 _LACKING = re.compile(r"slim|alpine|distroless|chainguard")
@@ -62,7 +61,7 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
     """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now."""
     reasons = (
         (service.name, _certainty(snapshot, stops[0]))
-        for service, stops in of_kind(snapshot, (*CERTAIN, "exit", "health-check"))
+        for service, stops in of_kind(snapshot, (*CERTAIN, "health-check"))
         if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
     )
     return tuple(
@@ -102,8 +101,7 @@ def _certainty(snapshot: Snapshot, stop: Stop) -> str:
     """Why a task stopped, where no value can be the reason; "" where one can."""
     if is_unreached(stop.reason):
         return ""
-    codes = {container.exit_code for container in stop.task.containers}
-    if stop.kind in CERTAIN or (stop.kind == "exit" and codes & startup.NO_COMMAND):
+    if stop.kind in CERTAIN:
         return stop.sentence
     for container in _containers(snapshot, stop.service) if stop.kind == "health-check" else ():
         program = container.health_program

@@ -77,6 +77,8 @@ def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
         )
     if snapshot.secret is None:
         return f"Secret {snapshot.secret_name} does not exist."
+    if demand.service.is_family:
+        return f"Whoever runs {demand.definition.family} outside a service must name a corrected revision of it."
     if demand.service.controller != "ECS":
         return f"{demand.service.name} is deployed by {demand.service.controller}, which needs the new revision."
     foreign = (

@@ -3,14 +3,17 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
 
+from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.daemons import DaemonCalls
 from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
 from omc_runbook.sandbox.aws.express import ExpressCalls
+from omc_runbook.sandbox.aws.kms import find_key
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
@@ -18,7 +21,7 @@ from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.deployment_settings import find_error
 from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
 from omc_runbook.sandbox.ecs.tasks import EcsTask
-from omc_runbook.sandbox.principals import caller
+from omc_runbook.sandbox.principals import caller, role_arn, role_session
 
 _REDEPLOYING = {
     "networkConfiguration": "network_configuration",
@@ -233,7 +236,8 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             )
         if agents.get("ExecuteCommandAgent") != "RUNNING" or container.running is None:
             raise TargetNotConnected("The execute command failed because the target container's agent isn't connected.")
-        session = CHANNELS.open(container.running, self._get_param("command"))
+        running = replace(container.running, refusal=self._session_refusal(task))
+        session = CHANNELS.open(running, self._get_param("command"))
         return ActionResult(
             {
                 "clusterArn": task.cluster_arn,
@@ -261,6 +265,19 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         if message := find_error(changes, service.deployment_configuration | changes, controller):
             raise InvalidParameter(message)
         service.configure(changes)
+
+    def _session_refusal(self, task: EcsTask) -> str:
+        """What the agent says where the cluster encrypts sessions with a key that the task role may not use."""
+        configuration = self.ecs_backend.clusters[self._cluster()].configuration or {}
+        key_id = configuration.get("executeCommandConfiguration", {}).get("kmsKeyId", "")
+        key = find_key(key_id, self.current_account, self.region) if key_id else None
+        definition = self.ecs_backend.describe_task_definition(task.task_definition_arn)
+        role = role_session(role_arn(definition.task_role_arn or "", self.current_account), task.id)
+        if key is None:
+            return ""
+        context = context_of(role, self.region)
+        message = refusal(role, "kms:Decrypt", key.arn, context, key.policy, key.account_id)
+        return f"Fetching data key failed: Unable to retrieve data key: {message}" if message else ""
 
     def _tasks(self) -> list[EcsTask]:
         cluster = self._cluster()

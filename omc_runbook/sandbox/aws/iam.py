@@ -18,6 +18,7 @@ _DECISIONS = {
     "implicit-deny": "implicitDeny",
     "unknown": "implicitDeny",
 }
+_OF_THE_ACTION = ("EvalActionName", "OrganizationsDecisionDetail")
 _SOURCES = {"inline": "IAM Policy", "managed": "IAM Policy", "boundary": "Permissions Boundary", "scp": "SCP"}
 
 
@@ -46,10 +47,12 @@ class SandboxIam(IamResponse):
             entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues", ()))
             for entry in self._get_param("ContextEntries", [])
         } | {"aws:PrincipalArn": arn, "aws:PrincipalAccount": principal.account}
+        arns = [arn for arn in self._get_param("ResourceArns", []) if arn != "*"]
         results = [
-            _result(principal, extra, resource_policy, action, resource, context)
+            _by_resource([_result(principal, extra, resource_policy, action, arn, context) for arn in arns])
+            if arns
+            else _result(principal, extra, resource_policy, action, "*", context)
             for action in self._get_param("ActionNames", [])
-            for resource in self._get_param("ResourceArns", []) or ["*"]
         ]
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
@@ -92,6 +95,25 @@ def _result(
         allowed = evaluate(principal.scps, action, resource, context).decision == "allowed"
         result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": allowed}
     return result
+
+
+def _by_resource(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """One action's results for several resources, as AWS answers: the strictest decision, and each one's own."""
+    order = ("explicitDeny", "implicitDeny", "allowed")
+    strictest = min(results, key=lambda result: order.index(result["EvalDecision"]))
+    matched = [statement for result in results for statement in result["MatchedStatements"]]
+    moved = {"EvalDecision": "EvalResourceDecision"}
+    own = [
+        {moved.get(name, name): value for name, value in result.items() if name not in _OF_THE_ACTION}
+        for result in results
+    ]
+    return {
+        **strictest,
+        "EvalResourceName": "*",
+        "MatchedStatements": [entry for number, entry in enumerate(matched) if entry not in matched[:number]],
+        "MissingContextValues": [],
+        "ResourceSpecificResults": own,
+    }
 
 
 def _missing(policies: list[PolicyDocument], context: dict[str, Any]) -> list[str]:

@@ -6,8 +6,9 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
 
-from omc_runbook.iam.policy import PolicyDocument, evaluate_resource
-from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.sandbox.authorization import context_of
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
 _MANAGED = ("", "alias/aws/secretsmanager")
@@ -29,32 +30,46 @@ def find_key(key_id: str, account: str, region: str) -> Key | None:
     return backend.keys.get(name)
 
 
-def use_key(key_id: str | None, principal: Principal, account: str, region: str, action: str) -> None:
-    """Raise Secrets Manager's error if a key is not enabled or the principal may not use it."""
+def use_key(
+    key_id: str | None, principal: Principal, account: str, action: str, secret_arn: str, version_id: str = ""
+) -> None:
+    """Raise Secrets Manager's error if the key of a secret is not enabled or the principal may not use it."""
     if key_id is None or is_managed(key_id):
         return
-    key = find_key(key_id, account, region)
+    key = find_key(key_id, account, secret_arn.split(":")[3])
     verb = "decrypt" if action == "kms:Decrypt" else "encrypt"
     code = "DecryptionFailure" if action == "kms:Decrypt" else "EncryptionFailure"
     if key is None or key.key_state != "Enabled":
         state = key.key_state if key is not None else "gone"
         message = f"Secrets Manager can't {verb} the protected secret text using the provided KMS key: it is {state}."
         raise JsonRESTError(code, message)
-    if not _may_use(key, principal, region, action):
+    if not _may_use(key, principal, action, secret_arn, version_id):
         raise JsonRESTError("AccessDeniedException", "Access to KMS is not allowed")
 
 
-def _may_use(key: Key, principal: Principal, region: str, action: str) -> bool:
-    context = context_of(principal, region, kms__ViaService=f"secretsmanager.{region}.amazonaws.com")
+def _may_use(key: Key, principal: Principal, action: str, secret_arn: str, version_id: str) -> bool:
+    backend = kms_backends[key.account_id][key.region]
+    tags = {tag["TagKey"]: tag["TagValue"] for tag in backend.list_resource_tags(key.id)["Tags"]}
+    aliases = [alias.alias_name for alias in backend.list_aliases(key.id)]
+    keys = request_keys.of_key(key.arn, principal.account, secret_arn, version_id, tags, aliases)
+    context = context_of(principal, secret_arn.split(":")[3], keys)
     key_policy = PolicyDocument("the key's policy", "resource", parse_policy(key.policy))
     direct = evaluate_resource(key_policy, principal.names, action, key.arn, context).decision
-    if direct == "explicit-deny":
+    names = principal.names | {principal.account}
+    delegated = evaluate_resource(key_policy, names, action, key.arn, context).decision == "allowed"
+    by_identity = evaluate(principal.policies, action, key.arn, context, principal.boundary, principal.scps).decision
+    if "explicit-deny" in (direct, by_identity):
         return False
     if direct == "allowed" and principal.account == key.account_id:
         return True
-    grantees = [grant.grantee_principal for grant in list(key.grants.values()) if "Decrypt" in grant.operations]
-    if principal.identity_arn in grantees:
-        return True
-    names = principal.names | {principal.account}
-    delegated = evaluate_resource(key_policy, names, action, key.arn, context).decision == "allowed"
-    return delegated and refusal(principal, action, key.arn, context) is None
+    return _has_grant(key, principal, action, secret_arn) or (delegated and by_identity == "allowed")
+
+
+def _has_grant(key: Key, principal: Principal, action: str, secret_arn: str) -> bool:
+    mine = (grant for grant in list(key.grants.values()) if grant.grantee_principal == principal.identity_arn)
+    return any(
+        action in {f"kms:{operation}" for operation in grant.operations}
+        and required.get("SecretARN") in (None, secret_arn)
+        for grant in mine
+        for required in (grant.constraints or {"": {}}).values()
+    )

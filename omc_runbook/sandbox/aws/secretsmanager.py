@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.ht
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -12,6 +13,8 @@ from moto.secretsmanager.exceptions import OperationNotPermittedOnReplica, Secre
 from moto.secretsmanager.models import FakeSecret, ReplicaSecret, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import is_managed, use_key
 from omc_runbook.sandbox.aws.lock import STATE
@@ -60,7 +63,8 @@ def read_value(
         except JsonRESTError:
             require(principal, "secretsmanager:GetSecretValue", _unknown_arn(secret_id, principal, region), region)
             raise
-        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret)
+        labels = secret.versions.get(version_id, {}).get("version_stages", ()) if version_id else (stage or CURRENT,)
+        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret, labels)
         if secret.is_deleted():
             raise JsonRESTError("InvalidRequestException", _DELETED)
         version = _version(secret, version_id or None, stage or None)
@@ -70,7 +74,8 @@ def read_value(
                 "You can't access a secret from a different AWS account if you encrypt the secret with "
                 "the default KMS service key.",
             )
-        use_key(secret.kms_key_id, principal, secret.account_id, region, "kms:Decrypt")
+        holder = str(version["version_id"])
+        use_key(secret.kms_key_id, principal, secret.account_id, "kms:Decrypt", secret.arn, holder)
         _LAST_ACCESSED[secret.arn] = time.time() // _DAY * _DAY
         answer = {
             "ARN": secret.arn,
@@ -85,15 +90,26 @@ def read_value(
         return answer
 
 
-def require(principal: Principal, action: str, arn: str, region: str, secret: FakeSecret | None = None) -> None:
+def require(
+    principal: Principal,
+    action: str,
+    arn: str,
+    region: str,
+    secret: FakeSecret | None = None,
+    stages: Sequence[str] = (),
+) -> None:
     """Raise AccessDeniedException for a call that the principal's or the secret's policies do not allow."""
-    context = context_of(principal, region, secretsmanager__SecretId=arn)
-    if secret is not None:
-        context |= {f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in secret.tags or []}
+    context = context_of(principal, region, keys_of(arn, secret, stages))
     policy, owner = (secret.policy, secret.account_id) if secret is not None else (None, "")
     message = refusal(principal, action, arn, context, policy, owner)
     if message is not None:
         raise JsonRESTError("AccessDeniedException", message)
+
+
+def keys_of(arn: str, secret: FakeSecret | None, stages: Sequence[str] = ()) -> Keys:
+    """The condition keys of a call on a secret; on one that does not exist it has no tags."""
+    tags = {tag["Key"]: tag["Value"] for tag in (secret.tags if secret is not None else None) or ()}
+    return request_keys.of_secret(arn, tags, stages)
 
 
 class SandboxSecretsManager(SecretsManagerResponse):
@@ -150,7 +166,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
             raise JsonRESTError("InvalidRequestException", message)
         answer = json.loads(super().create_secret())
         secret = locate(answer["ARN"], self.current_account, self.region)
-        self._use_key(secret.kms_key_id)
+        self._use_key(secret.kms_key_id, secret)
         for version in secret.versions.values():
             version["createdate"] = now()
         return json.dumps(answer)
@@ -163,7 +179,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
             message = "You must provide either SecretString or SecretBinary."
             raise JsonRESTError("InvalidRequestException", message)
         labels = self._get_param("VersionStages") or [CURRENT]
-        self._use_key(secret.kms_key_id)
+        self._use_key(secret.kms_key_id, secret)
         version_id = add_version(secret, self._get_param("ClientRequestToken"), text, binary, labels)
         stages = list(secret.versions[version_id]["version_stages"])
         return json.dumps({"ARN": secret.arn, "Name": secret.name, "VersionId": version_id, "VersionStages": stages})
@@ -174,7 +190,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
         text, binary = self._get_param("SecretString"), self._get_param("SecretBinary")
         check_value(text, binary)
         key_id = self._get_param("KmsKeyId")
-        self._use_key(key_id or secret.kms_key_id)
+        self._use_key(key_id or secret.kms_key_id, secret)
         description = self._get_param("Description")
         secret.update(
             description=secret.description if description is None else description,
@@ -265,9 +281,8 @@ class SandboxSecretsManager(SecretsManagerResponse):
             raise JsonRESTError("InvalidRequestException", _DELETED)
         return secret
 
-    def _use_key(self, key_id: str | None) -> None:
-        principal = caller(self.access_key)
-        use_key(key_id, principal, self.current_account, self.region, "kms:GenerateDataKey")
+    def _use_key(self, key_id: str | None, secret: FakeSecret) -> None:
+        use_key(key_id, caller(self.access_key), secret.account_id, "kms:GenerateDataKey", secret.arn)
 
 
 def _version(secret: FakeSecret, version_id: str | None, stage: str | None) -> dict[str, Any]:

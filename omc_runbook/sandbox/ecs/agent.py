@@ -158,7 +158,9 @@ class Agent(threading.Thread):
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock, so that a wire rule delays only the agent.
-            variables = environments(definition, task.id, backend.region_name, backend.account_id, network)
+            variables = environments(
+                definition, task.id, backend.region_name, backend.account_id, network, task.platform_version or ""
+            )
             for container in containers:
                 if message := pull_error(container):
                     raise PullFailed(message)

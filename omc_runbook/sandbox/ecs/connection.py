@@ -11,7 +11,7 @@ from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.process import AGENT_STOPS
-from omc_runbook.sandbox.principals import role_arn, role_session
+from omc_runbook.sandbox.principals import Principal, caller, role_arn, role_session
 from omc_runbook.snapshot.roles import CHANNELS
 
 
@@ -26,13 +26,22 @@ def connects(
     """Whether the agent has a writable root file system, a role that may open channels, and network access."""
     if container.get("readonlyRootFilesystem") or AGENT_STOPS in (container.get("command") or []):
         return False
-    name = getattr(definition, "task_role_arn", None)
-    if not name:
+    role = _principal(definition, container, task_id, account)
+    if role is None:
         return False
-    role = role_session(role_arn(name, account), task_id)
     context = context_of(role, region)
     if task_network is not None:
         path = network.trace_call(task_network, account, region, Request(role.identity_arn, CHANNELS[0], "*"))
         if path is not None and path.is_reachable is False:
             return False
     return all(refusal(role, action, "*", context) is None for action in CHANNELS)
+
+
+def _principal(definition: TaskDefinition, container: dict[str, Any], task_id: str, account: str) -> Principal | None:
+    """Who the agent calls as: the owner of the keys in the container's environment, else the task role."""
+    plain = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
+    injected = {entry["name"] for entry in container.get("secrets") or []}
+    if {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {*plain, *injected}:
+        return caller(plain.get("AWS_ACCESS_KEY_ID", ""))
+    name = getattr(definition, "task_role_arn", None)
+    return role_session(role_arn(name, account), task_id) if name else None

@@ -33,6 +33,8 @@ class RunningContainer:
     environment: Mapping[str, str] = field(repr=False)
     pid: int | None
     has_programs: bool = True
+    refusal: str = ""
+    """What the agent says instead of running a command; "" where it runs one."""
 
     @contextmanager
     def run(self, command: str, directory: Path) -> Iterator["TerminalProcess"]:
@@ -44,6 +46,8 @@ class RunningContainer:
 
         Raises NotStarted.
         """
+        if self.refusal:
+            raise NotStarted(self.refusal)
         with tempfile.TemporaryDirectory(prefix="proc-", dir=directory) as table:
             self._link_processes(Path(table))
             words = [word.replace("/proc/", f"{table}/") for word in split(command)]

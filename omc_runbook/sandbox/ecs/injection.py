@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -36,23 +36,45 @@ class PullFailed(Exception):
 
 
 def environments(
-    definition: TaskDefinition, task_id: str, region: str, account: str, task_network: TaskNetwork | None = None
+    definition: TaskDefinition,
+    task_id: str,
+    region: str,
+    account: str,
+    task_network: TaskNetwork | None = None,
+    platform_version: str = "",
 ) -> dict[str, dict[str, str]]:
     """The environment of each container by name: its own variables, then its secrets, which win.
 
-    `task_network` is None for a task without a network interface.
+    `task_network` is None for a task without a network interface, and `platform_version` "" for Fargate's latest.
     """
     containers: list[dict[str, Any]] = definition.container_definitions
-    has_secrets = any(container.get("secrets") for container in containers)
+    has_secrets = any(container.get("secrets") or [*_other_references(container)] for container in containers)
     role = _execution_role(definition, task_id, region, account, has_secrets)
+    if any(_is_beyond(platform_version, entry) for container in containers for entry in container.get("secrets") or []):
+        raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     variables: dict[str, dict[str, str]] = {}
     for container in containers:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
         if role is not None:
             for entry in container.get("secrets") or []:
                 own[entry["name"]] = _resolve(role, entry["valueFrom"], region, task_network)
+            for value_from in _other_references(container):
+                _resolve(role, value_from, region, task_network)
         variables[container["name"]] = own
     return variables
+
+
+def _is_beyond(platform_version: str, entry: dict[str, str]) -> bool:
+    """Whether a platform version of Fargate reads whole secrets only, and a reference names a part of one."""
+    numbers = [int(number) for number in platform_version.split(".") if number.isdecimal()]
+    return bool(numbers) and numbers < [1, 4] and len(entry["valueFrom"].split(":")) > 7
+
+
+def _other_references(container: dict[str, Any]) -> Iterator[str]:
+    """What ECS reads for a container's log driver and for its image's registry."""
+    yield from (entry["valueFrom"] for entry in (container.get("logConfiguration") or {}).get("secretOptions") or [])
+    if parameter := (container.get("repositoryCredentials") or {}).get("credentialsParameter"):
+        yield parameter
 
 
 def _execution_role(
@@ -103,7 +125,8 @@ def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNe
 
 def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> None:
     """Raise PullFailed if the network blocks the call; ECS would retry for minutes."""
-    path = network.trace_call(task_network, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
+    request = Request(role.identity_arn, GET_SECRET_VALUE, arn, context_of(role, region))
+    path = network.trace_call(task_network, role.account, region, request)
     obstacles = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
     failed = f"failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: GetSecretValue"
     if any(obstacle.check != "endpoint-policy" for obstacle in obstacles):
@@ -176,7 +199,7 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     parameters = ssm_backends[account][region].get_parameters([name])
     if name not in parameters:
         raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {name}")
-    return str(parameters[name].value)
+    return str(parameters[name].response_object(True, region)["Value"])
 
 
 def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[str, str] | None:

@@ -109,7 +109,7 @@ def accept(
         launch_type="FARGATE",
         started_by=started_by,
         networking_configuration=add_security_groups(network),
-        platform_version=platform_version or "1.4.0",
+        platform_version="1.4.0" if platform_version in (None, "LATEST") else platform_version,
         execute=execute,
     )
     backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task

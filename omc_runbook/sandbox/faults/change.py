@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.sandbox.worlds.build import current_text, good_document
@@ -59,15 +59,21 @@ def service(world: World, name: str) -> ServiceTypeDef:
     return world.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
 
-def revise(world: World, name: str, edit: ContainerEdit, execution_role: bool = True) -> None:
-    """Register a revision of a service's task definition with an edited container, and deploy it."""
+def revise(
+    world: World,
+    name: str,
+    edit: ContainerEdit,
+    execution_role: bool = True,
+    sidecars: Sequence[ContainerDefinitionOutputTypeDef] = (),
+) -> None:
+    """Register a revision of a service's task definition with an edited container and these others; deploy it."""
     arn = service(world, name)["taskDefinition"]
     current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     container = copy.deepcopy(current["containerDefinitions"][0])
     edit(container)
     request: RegisterTaskDefinitionRequestTypeDef = {
         "family": current["family"],
-        "containerDefinitions": [container],
+        "containerDefinitions": [container, *sidecars],
         "taskRoleArn": current["taskRoleArn"],
         "networkMode": current["networkMode"],
         "requiresCompatibilities": current["requiresCompatibilities"],

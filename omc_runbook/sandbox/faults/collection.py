@@ -6,7 +6,17 @@ import difflib
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle, postgres
-from omc_runbook.sandbox.faults import access, content, deployment, execute, network, reference, running, secret
+from omc_runbook.sandbox.faults import (
+    access,
+    content,
+    deployment,
+    execute,
+    network,
+    other_sources,
+    reference,
+    running,
+    secret,
+)
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
 from omc_runbook.sandbox.worlds.build import good_document, keep_good_document, restore
@@ -15,7 +25,7 @@ from omc_runbook.sandbox.worlds.staging import World
 
 def catalogue() -> tuple[Fault, ...]:
     """All faults, family by family."""
-    families = (secret, reference, content, access, network, deployment, running, execute)
+    families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
     return tuple(fault for family in families for fault in family.faults())
 
 

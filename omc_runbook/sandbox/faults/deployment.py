@@ -42,6 +42,7 @@ def faults() -> tuple[Fault, ...]:
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
             command("backend", "--sandbox-exit=1"),
         ),
+        _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
         _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
         _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
@@ -66,6 +67,11 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _lose_image),
         ),
         _fault(
+            "command-fails",
+            "The backend's command is not in its image, and the circuit breaker rolled the deployment back.",
+            command("backend", "--sandbox-exit=127"),
+        ),
+        _fault(
             "out-of-memory",
             "The worker's new tasks are killed because they run out of memory.",
             command("worker", OUT_OF_MEMORY),
@@ -81,6 +87,11 @@ def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
 def _delete_log_group(world: World) -> None:
     world.logs.delete_log_group(logGroupName=f"/ecs/{STAGING}/worker")
     redeploy(world)
+
+
+def _run_other(world: World) -> None:
+    definition = service(world, "backend")["taskDefinition"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=definition)
 
 
 def _pause(world: World) -> None:

@@ -14,7 +14,7 @@ from omc_runbook.sandbox.worlds.roles import TASK_POLICY, secrets_policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, TASK_ROLE, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
+    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ExecuteCommandConfigurationTypeDef
 
 _fault = partial(Fault, "exec")
 
@@ -35,8 +35,28 @@ def faults() -> tuple[Fault, ...]:
             "The worker's root file system is read-only.",
             lambda world: revise(world, "worker", _make_readonly),
         ),
+        _fault(
+            "exec-static-keys",
+            "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
+            lambda world: revise(world, "worker", _give_keys),
+        ),
+        _fault("exec-kms", "A KMS key that the task role may not use encrypts ECS Exec's sessions.", _encrypt_sessions),
         _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
     )
+
+
+def _encrypt_sessions(world: World) -> None:
+    key = world.kms.create_key(Description="ECS Exec")["KeyMetadata"]["Arn"]
+    configure_sessions(world, key)
+
+
+def configure_sessions(world: World, key: str = "") -> None:
+    """Encrypt the cluster's ECS Exec sessions with a key, or with none."""
+    if world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]:
+        configuration: ExecuteCommandConfigurationTypeDef = {"logging": "DEFAULT"}
+        if key:
+            configuration["kmsKeyId"] = key
+        world.ecs.update_cluster(cluster=CLUSTER, configuration={"executeCommandConfiguration": configuration})
 
 
 def _disable(world: World) -> None:
@@ -51,3 +71,8 @@ def _revoke_channels(world: World) -> None:
 
 def _make_readonly(container: ContainerDefinitionOutputTypeDef) -> None:
     container["readonlyRootFilesystem"] = True
+
+
+def _give_keys(container: ContainerDefinitionOutputTypeDef) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    container["environment"] += [{"name": name, "value": value} for name, value in keys.items()]

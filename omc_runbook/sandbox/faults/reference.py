@@ -10,15 +10,15 @@ import json
 import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate
+from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import delete
 from omc_runbook.sandbox.worlds.roles import secrets_policy
-from omc_runbook.sandbox.worlds.staging import SECRET, SECRET_PATTERN, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, SECRET_PATTERN, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
@@ -55,6 +55,16 @@ def faults() -> tuple[Fault, ...]:
             lambda arn: f"{arn}:SECRET_KEY",
         ),
         _reference("whole-json", "The worker's OPENAI_API_KEY gets the whole JSON.", str, "OPENAI_API_KEY"),
+        _fault(
+            "platform-version",
+            "The worker runs on a platform version of Fargate that cannot read one key of a secret.",
+            lambda world: world.ecs.update_service(cluster=CLUSTER, service="worker", platformVersion="1.3.0"),
+        ),
+        _fault(
+            "sidecar-only",
+            "The worker's OPENAI_API_KEY is given to a sidecar, and not to the worker.",
+            _give_to_sidecar,
+        ),
         _fault(
             "key-unreferenced",
             "The secret has a key NEWS_API_KEY that no task definition refers to.",
@@ -138,6 +148,18 @@ def _pin_version(world: World) -> None:
 
 def _duplicate(container: ContainerDefinitionOutputTypeDef) -> None:
     container["environment"].append({"name": "SECRET_KEY", "value": ""})
+
+
+def _give_to_sidecar(world: World) -> None:
+    arn = service(world, "worker")["taskDefinition"]
+    current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"][0]
+    moved = [entry for entry in current["secrets"] if entry["name"] == "OPENAI_API_KEY"]
+    sidecar = {**current, "name": "metrics", "essential": False, "secrets": moved, "environment": []}
+
+    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
+        container["secrets"] = [entry for entry in container["secrets"] if entry not in moved]
+
+    revise(world, "worker", edit, sidecars=[cast("ContainerDefinitionOutputTypeDef", sidecar)])
 
 
 def _expose(container: ContainerDefinitionOutputTypeDef) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from functools import partial
 
-from omc_runbook.sandbox.faults.change import redeploy
+from omc_runbook.aws.secretsmanager import PENDING
+from omc_runbook.sandbox.faults.change import document, redeploy
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import restore_service, restore_task_definition
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
@@ -24,6 +27,7 @@ def faults() -> tuple[Fault, ...]:
             "The secret exists without a value, and the services were deployed.",
             _create_without_value,
         ),
+        _fault("rotation-pending", "A rotation staged a new version as AWSPENDING and never ended.", _begin_rotation),
         _fault(
             "replica-stale",
             f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
@@ -45,6 +49,11 @@ def _delete_for_good(world: World) -> None:
 def _schedule_deletion(world: World) -> None:
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
     redeploy(world)
+
+
+def _begin_rotation(world: World) -> None:
+    text = json.dumps(document(world) | {"SECRET_KEY": secrets.token_hex(32)})
+    world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text, VersionStages=[PENDING])
 
 
 def _create_without_value(world: World) -> None:

@@ -8,8 +8,10 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
+from omc_runbook.sandbox.faults import other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
+from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
@@ -32,6 +34,8 @@ def remove_traces(world: World) -> None:
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
+    configure_sessions(world)
+    other_sources.remove(world)
     _enable_keys(world)
     _remove_boundary(world)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.aws.secretsmanager import PENDING
 from omc_runbook.masking.common import is_common
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
@@ -153,6 +154,9 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     api.delete_resource_policy(SecretId=SECRET)
     if "KmsKeyId" in secret:
         api.update_secret(SecretId=SECRET, KmsKeyId=AWS_MANAGED_KEY)
+    for version, stages in secret.get("VersionIdsToStages", {}).items():
+        if PENDING in stages:
+            api.update_secret_version_stage(SecretId=SECRET, VersionStage=PENDING, RemoveFromVersionId=version)
     if current_text(world) != text:
         api.put_secret_value(SecretId=SECRET, SecretString=text)
     return secret["ARN"]
@@ -246,6 +250,7 @@ def restore_service(
         desiredCount=service.desired,
         networkConfiguration={"awsvpcConfiguration": network},
         deploymentConfiguration=deployment_configuration(service),
+        platformVersion="LATEST",
         enableExecuteCommand=True,
         forceNewDeployment=bool(service.keys) or len(current["deployments"]) > 1,
     )
@@ -266,6 +271,7 @@ def create_service(
         taskDefinition=task_definition,
         desiredCount=service.desired,
         launchType="FARGATE",
+        platformVersion="LATEST",
         networkConfiguration={"awsvpcConfiguration": network},
         deploymentConfiguration=deployment_configuration(service),
         enableExecuteCommand=True,

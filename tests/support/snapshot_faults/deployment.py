@@ -12,6 +12,7 @@ from support.snapshots import (
     DEPLOYED,
     NOW,
     REGION,
+    definition_arn,
     deployment,
     rotated,
     stuck,
@@ -175,6 +176,15 @@ FAULTS = {
     "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
     "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
     "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
+    "command-fails": Fault(
+        failing(EXIT, **{**EXITED, "containers": (TaskContainer("worker", 127, ""),)}),
+        "worker",
+        "Exit code 127: the shell cannot find the command",
+        WORKER,
+    ),
+    "other-definition": Fault(
+        service("worker", task_definition_arn=definition_arn("backend")), "worker", "the family of backend", WORKER
+    ),
     "image-pull": Fault(failing(IMAGE), "worker", "never started: no image", WORKER),
     "log-group": Fault(failing(LOG), "worker", "no log to write to", WORKER),
     "volume": Fault(failing(VOLUME), "worker", "a volume is not mounted", WORKER),

@@ -7,9 +7,11 @@ from typing import Any
 
 from support.check_assertions import Fault
 from support.networks import PRIVATE, TASKS, by_endpoint
+from support.snapshot_faults.access import DELEGATES, KEY
 from support.snapshots import (
     ACCOUNT,
     NAMES,
+    by_policies,
     looked,
     with_channels,
     with_container,
@@ -19,6 +21,9 @@ from support.snapshots import (
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.checks.execute import STATIC_KEYS
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -50,6 +55,15 @@ def placed(snapshot: Snapshot, network: Network) -> Snapshot:
     return replace(with_service(snapshot, "worker", placement=Placement((PRIVATE,), (TASKS,))), network=network)
 
 
+def encrypted(snapshot: Snapshot, *policies: PolicyDocument) -> Snapshot:
+    """Let a key encrypt sessions, all of which fail, and the task role have these policies."""
+    key = KmsKey(arn=KEY, state="Enabled", manager="CUSTOMER", deletion=None, policy=DELEGATES)
+    failing = looked(snapshot)
+    for name in ("backend", "worker"):
+        failing = with_refusal(failing, name, "session", "Fetching data key failed")
+    return replace(failing, session_key=key, session_roles={ROLE: by_policies(*policies)})
+
+
 FAULTS = {
     "exec-off": Fault(
         lambda s: with_refusal(with_worker(looked(s), execute=False), "worker", "off"),
@@ -71,6 +85,15 @@ FAULTS = {
         lambda s: with_container(without_agent(s), "worker", lambda old: replace(old, readonly=True)),
         "ohmycoins-staging-worker:7 worker",
         "readonlyRootFilesystem is true",
+        WORKER,
+    ),
+    "exec-kms": Fault(encrypted, NAMES.task_role, "may not call kms:Decrypt on it"),
+    "exec-static-keys": Fault(
+        lambda s: with_container(
+            without_agent(s), "worker", lambda old: replace(old, environment=(*old.environment, *STATIC_KEYS))
+        ),
+        "ohmycoins-staging-worker:7 worker",
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the agent of ECS Exec uses them",
         WORKER,
     ),
     "exec-no-shell": Fault(

@@ -12,11 +12,13 @@ from support.snapshots import (
     NOW,
     REGION,
     with_container,
+    with_definition,
     with_reference,
     with_secret,
+    with_service,
 )
 
-from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
@@ -72,12 +74,34 @@ def doubled(snapshot: Snapshot) -> Snapshot:
     return with_container(snapshot, "worker", lambda old: replace(old, environment=("SECRET_KEY",)))
 
 
+def beside(snapshot: Snapshot) -> Snapshot:
+    """Give the worker's OPENAI_API_KEY to a sidecar, and not to the worker."""
+
+    def move(old: TaskDefinition) -> TaskDefinition:
+        [worker] = old.containers
+        moved = tuple(entry for entry in worker.secrets if entry.variable == "OPENAI_API_KEY")
+        kept = tuple(entry for entry in worker.secrets if entry not in moved)
+        side = Container(name="metrics", secrets=moved, environment=(), essential=False)
+        return replace(old, containers=(side, replace(worker, secrets=kept)))
+
+    return with_definition(snapshot, "worker", move)
+
+
 def exposed(snapshot: Snapshot) -> Snapshot:
     """Let the worker have a secret of its own as a plain variable."""
     return with_container(snapshot, "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
 
 
 FAULTS = {
+    "platform-version": Fault(
+        lambda s: with_service(s, "worker", platform_version="1.3.0"), "worker", "platform version 1.3.0", WORKER
+    ),
+    "sidecar-only": Fault(
+        beside,
+        "ohmycoins-staging-worker:7 metrics OPENAI_API_KEY",
+        "The application's container is worker; its secrets and environment lack OPENAI_API_KEY",
+        WORKER,
+    ),
     "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", WORKER),
     "bare-name": Fault(refers(NAME), SUBJECT, "ECS looks that name up in SSM", WORKER),
     "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", WORKER),

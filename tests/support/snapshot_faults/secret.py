@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from support.check_assertions import Fault
-from support.snapshots import NAME, NOW, PREVIOUS, with_secret
+from support.snapshots import CURRENT, NAME, NOW, PREVIOUS, with_secret
 
 from omc_runbook.aws.secretsmanager import Replica
 
@@ -19,6 +19,14 @@ FAULTS = {
         lambda s: replace(with_secret(s, stages={PREVIOUS: ("AWSPREVIOUS",)}), contents={}),
         NAME,
         "stages in use: AWSPREVIOUS",
+    ),
+    "rotation-pending": Fault(
+        lambda s: with_secret(s, stages={CURRENT: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)}), NAME, "9" * 32
+    ),
+    "rotation-overdue": Fault(
+        lambda s: with_secret(s, rotates=True, rotated=NOW - timedelta(days=40), next_rotation=NOW - timedelta(days=9)),
+        NAME,
+        "its rotation was due on 2026-02-20, and LastRotatedDate is 2026-01-20",
     ),
     "replica-stale": Fault(
         lambda s: with_secret(s, replicas=(Replica("us-east-1", "Failed", "A secret of this name exists."),)),

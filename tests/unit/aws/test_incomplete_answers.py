@@ -29,7 +29,10 @@ from omc_runbook.snapshot.reading import identify, take
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
-SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2", "events", "scheduler")
+SERVICES = (
+    *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),
+    *("events", "scheduler", "ssm", "organizations"),
+)
 WRITES = ("Stop", "Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
 
 

@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
@@ -25,7 +26,9 @@ from support.snapshots import (
     ACCOUNT,
     ARN,
     CONSUMERS,
+    CURRENT,
     NOW,
+    REGION,
     ROLE,
     ROLE_NAME,
     by_policies,
@@ -40,14 +43,14 @@ from support.snapshots import (
     with_tasks,
 )
 
-from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import is_sentence
-from omc_runbook.snapshot.roles import DECRYPT, Permissions
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -263,6 +266,179 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
 def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
     """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+STAGING = {"Environment": "staging"}
+TAGGED = {"StringEquals": {"aws:ResourceTag/Environment": "${aws:PrincipalTag/Environment}"}}
+
+
+def tagged(permissions: Permissions, tags: dict[str, str]) -> Permissions:
+    """A role with these tags."""
+    assert permissions.role
+    return replace(permissions, role=replace(permissions.role, tags=tags, id="AROAEXECUTION"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "decided"),
+    [
+        (TAGGED, "allowed"),
+        ({"StringEquals": {"secretsmanager:ResourceTag/Environment": "staging"}}, "allowed"),
+        ({"StringEquals": {"aws:ResourceTag/Team": "payments"}}, "denied"),
+        ({"StringEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}, "denied"),
+        ({"Null": {"aws:ResourceTag/Team": "true"}}, "allowed"),
+        ({"StringLike": {"aws:userid": "AROAEXECUTION:*"}}, "allowed"),
+        ({"StringLike": {"aws:userid": "AROAANOTHER:*"}}, "denied"),
+        ({"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}, "allowed"),
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}, "unknown"),
+    ],
+)
+def test_tags_and_the_like_decide(condition: dict[str, Any], decided: str) -> None:
+    """A condition on what the role or the secret has is decided by it, in the role's policies and in the secret's."""
+    environment = with_secret(healthy(), tags=STAGING)
+    by_role = with_permissions(environment, tagged(by_policies(policy(Condition=condition)), STAGING))
+    granted = own_policy(statement("Allow", "*") | {"Condition": condition})(environment)
+    by_secret = with_permissions(granted, tagged(simulated("implicitDeny"), STAGING))
+    for snapshot in (by_role, replace(by_secret, resource_policy=replace_version(by_secret))):
+        assert found_in(snapshot) == ({"no-permission"} if decided == "denied" else set())
+        assert ("no-permission" in unknown_in(snapshot)) == (decided == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("organization", "decided"), [("o-1", "clear"), ("o-2", "found"), ("", "found"), (None, "unknown")]
+)
+def test_the_accounts_organization_decides(organization: str | None, decided: str) -> None:
+    """A condition on the organization is decided where that was read: another one, or none, is refused."""
+    depends = policy(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})
+    snapshot = replace(with_permissions(healthy(), by_policies(depends)), organization=organization)
+    [answer] = run_check(CHECKS["no-permission"], snapshot)
+    assert answer.status == decided
+
+
+def replace_version(snapshot: Snapshot) -> PolicyDocument:
+    """The secret's policy in the version of the language that has variables."""
+    assert snapshot.resource_policy
+    document = {"Version": "2012-10-17", **snapshot.resource_policy.document}
+    return replace(snapshot.resource_policy, document=document)
+
+
+@pytest.mark.parametrize(
+    ("spared", "found"),
+    [
+        ([ROLE, f"arn:aws:iam::{ACCOUNT}:root"], False),
+        ([f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}", ACCOUNT], False),
+        ([f"arn:aws:iam::{ACCOUNT}:role/another"], True),
+    ],
+)
+def test_a_deny_spares_whom_it_excepts(spared: list[str], found: bool) -> None:
+    """NotPrincipal leaves a role alone that stands there with its account."""
+    denial = {"Effect": "Deny", "NotPrincipal": {"AWS": spared}, "Action": GET_SECRET_VALUE, "Resource": "*"}
+    snapshot = own_policy(denial)(healthy())
+    assert found_in(snapshot) == ({"resource-deny"} if found else set())
+    assert unknown_in(snapshot) == set()
+
+
+THROUGH_SECRETS_MANAGER = {
+    "StringEquals": {
+        "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
+        "kms:CallerAccount": ACCOUNT,
+        "kms:EncryptionContext:SecretARN": ARN,
+    },
+    "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"]},
+    "Bool": {"aws:ViaAWSService": "true"},
+}
+
+
+def to_everybody(condition: dict[str, Any]) -> PolicyDocument:
+    """A key's policy that lets everybody decrypt on a condition."""
+    return policy(action=DECRYPT, kind="resource", Principal="*", Condition=condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (THROUGH_SECRETS_MANAGER, ""),
+        ({"StringEquals": {"kms:EncryptionContext:SecretVersionId": CURRENT}}, ""),
+        ({"StringEquals": {"kms:EncryptionContext:SecretARN": f"{ARN}x"}}, "kms-no-permission"),
+        ({"StringEquals": {"kms:EncryptionContext:Stage": "x"}}, "kms-no-permission"),
+    ],
+)
+def test_a_keys_own_policy_is_enough(condition: dict[str, Any], expected: str) -> None:
+    """A key's policy that allows Secrets Manager's call for the task needs no policy of the role's."""
+    snapshot = keyed(by_policies(policy()), to_everybody(condition))(healthy())
+    assert found_in(snapshot) == ({expected} if expected else set())
+    assert not unknown_in(snapshot) & {"kms-no-permission", "kms-useless-grant"}
+
+
+def test_a_deny_of_the_role_counts_more_than_the_keys_policy() -> None:
+    """What the key's policy allows, a Deny among the role's policies takes away."""
+    denied = by_policies(policy(), policy("Deny", DECRYPT))
+    snapshot = keyed(denied, policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE}))(healthy())
+    assert found_in(snapshot) == {"kms-no-permission"}
+    [found] = run_check(CHECKS["kms-no-permission"], snapshot)
+    assert "is denied kms:Decrypt" in found.evidence[0] and "Remove the deny" in found.remedy.command
+
+
+UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
+
+
+@pytest.mark.parametrize(("effect", "status"), [("Allow", "clear"), ("Deny", "unknown")])
+def test_a_doubt_in_the_roles_policies_counts_where_it_may_deny(effect: str, status: str) -> None:
+    """What the secret's and the key's own policies allow, an Allow in doubt does not change; a Deny in doubt may."""
+    granted = own_policy(statement("Allow", ROLE))(healthy())
+    doubtful = by_policies(policy(effect, action="*", Condition=UNKNOWN))
+    [answer] = run_check(CHECKS["no-permission"], with_permissions(granted, doubtful))
+    assert answer.status == status
+    key_policy = policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE})
+    [answer] = run_check(CHECKS["kms-no-permission"], keyed(doubtful, key_policy)(granted))
+    assert answer.status == status
+
+
+def test_a_keys_tags_decide() -> None:
+    """A role that may use keys of its tag may use this one, if it is read to have the tag, and is unknown if not."""
+    snapshot = keyed(tagged(by_policies(policy(), policy(action=DECRYPT, Condition=TAGGED)), STAGING))(healthy())
+    assert "kms-no-permission" in unknown_in(snapshot)
+    assert snapshot.kms_key
+    has_tag = replace(snapshot, kms_key=replace(snapshot.kms_key, tags=STAGING))
+    assert found_in(has_tag) == set() and "kms-no-permission" not in unknown_in(has_tag)
+    lacks_tag = replace(snapshot, kms_key=replace(snapshot.kms_key, tags={}))
+    assert found_in(lacks_tag) == {"kms-no-permission"}
+
+
+def test_a_grant_of_the_key_is_enough() -> None:
+    """A grant counts for its grantee, its operations and its context; one that could not be read leaves a doubt."""
+    snapshot = keyed(by_policies(policy()))(healthy())
+    key = snapshot.kms_key
+    assert key
+
+    def granting(*grants: KmsGrant, **changes: Any) -> Snapshot:
+        return replace(snapshot, kms_key=replace(key, grants=grants, **changes))
+
+    decrypt = frozenset({"Decrypt"})
+    assert found_in(granting(KmsGrant(ROLE, decrypt))) == set()
+    assert found_in(granting(KmsGrant(ROLE, decrypt, {"SecretARN": ARN}))) == set()
+    for other in (
+        KmsGrant(f"{ROLE}2", decrypt),
+        KmsGrant(ROLE, frozenset({"Encrypt"})),
+        KmsGrant(ROLE, decrypt, {"SecretARN": "x"}),
+    ):
+        assert found_in(granting(other)) == {"kms-no-permission"}
+    refused = ReadFailure("the grants of the key", "kms:ListGrants", "AccessDeniedException", "denied")
+    doubtful = granting(unread=(refused,))
+    assert found_in(doubtful) == set() and "kms-no-permission" in unknown_in(doubtful)
+    assert found_in(replace(doubtful, tasks=())) == {"kms-no-permission"}
+
+
+def test_a_role_at_another_path_is_named() -> None:
+    """Where ECS could not assume the role, the ARN that it really has is told."""
+    at_path = f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}"
+    allowed = simulated("allowed")
+    assert allowed.role
+    moved = replace(allowed, role=replace(allowed.role, arn=at_path))
+    assert found_in(with_permissions(healthy(), moved)) == set()
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: ECS was unable to assume the role"
+    snapshot = stuck(with_permissions(healthy(), moved), "worker", f"{reason} '{ROLE}'")
+    [found] = run_check(CHECKS["role-untrusted"], snapshot)
+    assert at_path in found.evidence[0] and at_path in found.remedy.command
 
 
 def test_the_managed_key_wants_no_grant() -> None:

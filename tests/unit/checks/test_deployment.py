@@ -25,10 +25,12 @@ from support.snapshots import (
     NOW,
     PREVIOUS,
     ROLE_NAME,
+    definition_arn,
     deployment,
     event,
     healthy,
     rotated,
+    service,
     stopped,
     stuck,
     task,
@@ -45,6 +47,7 @@ from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
@@ -358,6 +361,41 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
     assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing
+
+
+def running_family(name: str, family: str) -> Snapshot:
+    """A snapshot in which a service, under a name, runs another family."""
+    arn = definition_arn("backend").replace("ohmycoins-staging-backend", family)
+    services = tuple(
+        replace(old, name=name, task_definition_arn=arn) if old.name == "worker" else old for old in healthy().services
+    )
+    return replace(healthy(), services=services)
+
+
+def test_services_may_share_a_family() -> None:
+    """A variant of a service may run its family, and a family that is named after none tells nothing."""
+    for name, family in (("backend-slow", "ohmycoins-staging-backend"), ("worker", "ohmycoins-staging-tasks")):
+        assert_clear(CHECKS["other-definition"], running_family(name, family))
+    # The longest name counts: this family is the report-worker's own.
+    named = replace(
+        running_family("report-worker", "x-report-worker"), services=(service("worker"), service("report-worker"))
+    )
+    assert_clear(CHECKS["other-definition"], named)
+
+
+def test_another_services_family_is_an_error_where_tasks_fail() -> None:
+    """While tasks run it is a warning; what to go back to is told by tasks of before, else by names."""
+    [found] = run_check(CHECKS["other-definition"], FAULTS["other-definition"].make(healthy()))
+    assert found.severity == "warning" and "it ran ohmycoins-staging-worker:7 before" in found.evidence[1]
+    assert "--task-definition ohmycoins-staging-worker:7" in found.remedy.command
+    failing_tasks = stuck(FAULTS["other-definition"].make(healthy()), "worker", EXIT, **EXITED)
+    failing_tasks = with_service(failing_tasks, "worker", task_definition_arn=definition_arn("backend"))
+    [found] = run_check(CHECKS["other-definition"], failing_tasks)
+    assert found.severity == "error"
+    assert [each.check for each in diagnose(failing_tasks) if each.is_root_cause] == ["other-definition"]
+    main = replace(with_service(healthy(), "backend", task_definition_arn=definition_arn("worker")), tasks=())
+    [found] = run_check(CHECKS["other-definition"], main)
+    assert "--task-definition ohmycoins-staging-backend " in found.remedy.command
 
 
 @pytest.mark.parametrize("status", ["SUCCESSFUL", "IN_PROGRESS"])

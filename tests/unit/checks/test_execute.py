@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.networks import by_nat, with_routes
-from support.snapshot_faults.execute import FAULTS, placed, with_role, with_worker, without_agent
+from support.snapshot_faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.snapshots import (
     NOW,
     by_policies,
@@ -25,7 +25,9 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.checks import execute
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.complaint import hear
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 
@@ -118,8 +120,12 @@ ROLES = {
     "not allowed by its policies": (by_policies(policy(action="s3:*")), "found"),
     "half of it denied": (by_policies(policy(action="*"), policy("Deny", action="ssmmessages:Open*")), "found"),
     "on a condition": (
-        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:PrincipalTag/exec": "yes"}})),
+        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})),
         "unknown",
+    ),
+    "on a tag that it lacks": (
+        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:PrincipalTag/exec": "yes"}})),
+        "found",
     ),
     "unreadable": (replace(by_policies(), policies=None), "unknown"),
     "gone": (Permissions(role=None, exists=False), "found"),
@@ -136,8 +142,47 @@ def test_roles(case: str) -> None:
         assert "ssmmessages:OpenDataChannel" in answers[0].remedy.command
 
 
+def test_the_plugin_does_not_stand_for_a_session_that_fails() -> None:
+    """Where sessions fail for a reason that no check knows, the missing plugin is not called the cause."""
+    snapshot = looked(healthy())
+    for name in ("backend", "worker"):
+        snapshot = with_refusal(snapshot, name, "session", "it ended")
+    findings = hear("exec-fails").focus(diagnose(replace(snapshot, plugin="")))
+    assert not [finding for finding in findings if finding.check == "exec-plugin" and finding.status == "found"]
+    assert any(finding.status == "unknown" and "session failed" in finding.evidence[0] for finding in findings)
+
+
 def test_no_tool_is_told_as_such() -> None:
     """A shell without a program for digests is the same fault, in other words."""
     snapshot = with_refusal(looked(healthy()), "worker", "no-tool", "no program that makes a digest")
     [found] = run_check(CHECKS["exec-no-shell"], snapshot)
     assert "no program that makes a digest" in found.evidence[0]
+
+
+def test_keys_that_may_open_channels_are_no_fault() -> None:
+    """Where a look worked all the same, AWS keys in the container are no matter of ECS Exec."""
+    snapshot = with_container(looked(healthy()), "worker", lambda old: replace(old, environment=STATIC_KEYS))
+    assert_clear(CHECKS["exec-static-keys"], snapshot)
+
+
+@pytest.mark.parametrize("plugin", ["", "session-manager-plugin"])
+@pytest.mark.parametrize("id", sorted(set(FAULTS) - {"exec-plugin"}))
+def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) -> None:
+    """Whether the AWS CLI's plugin is here or not, the cause comes first, as an error, and the plugin is none."""
+    snapshot = replace(FAULTS[id].make(healthy()), plugin=plugin)
+    findings = hear("exec-fails").focus(diagnose(snapshot))
+    errors = [finding.check for finding in findings if finding.is_root_cause and finding.severity == "error"]
+    assert errors == [id]
+
+
+def test_a_task_role_that_may_use_the_sessions_key() -> None:
+    """A role that may decrypt, by its policies or the key's, is no fault; one that cannot be judged is unknown."""
+    allowed = encrypted(healthy(), policy(action="kms:Decrypt"))
+    assert_clear(CHECKS["exec-kms"], allowed)
+    direct = policy(action="kms:Decrypt", kind="resource", Principal={"AWS": next(iter(allowed.session_roles))})
+    by_key = encrypted(healthy())
+    assert by_key.session_key
+    assert_clear(CHECKS["exec-kms"], replace(by_key, session_key=replace(by_key.session_key, policy=direct)))
+    on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    [answer] = run_check(CHECKS["exec-kms"], encrypted(healthy(), on_condition))
+    assert answer.status == "unknown"

@@ -29,6 +29,9 @@ jobs:
 """
 
 
+VERSION = "aws_secretsmanager_secret_version.app"
+
+
 @pytest.fixture
 def platform(tmp_path: Path) -> Platform:
     return make_platform(tmp_path / "ohmycoins", git=False)
@@ -124,12 +127,12 @@ def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
     """A remark where later applies leave the secret alone; else a warning, since the next one removes the key."""
     line = '    "SENTRY_DSN"               = "temporary-sentry-dsn-please-update"\n'
     platform.edit(platform.secrets_tf, line, "")
-    finding = found(initial_lacks, with_checkout(platform))["SENTRY_DSN"]
+    finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
     assert (
         finding.severity == "info" and "infrastructure/terraform/modules/secrets/main.tf, line " in finding.evidence[0]
     )
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
-    finding = found(initial_lacks, with_checkout(platform))["SENTRY_DSN"]
+    finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
     assert finding.severity == "warning" and "removes SENTRY_DSN" in finding.evidence[0]
 
 

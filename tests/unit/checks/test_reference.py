@@ -8,6 +8,7 @@ from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.reference import (
     FAULTS,
     OTHER,
+    beside,
     named,
     refers,
     shared,
@@ -18,12 +19,14 @@ from support.snapshots import (
     checkout_reading,
     healthy,
     with_container,
+    with_definition,
     with_reference,
     with_secret,
+    with_service,
     with_text,
 )
 
-from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -148,3 +151,30 @@ def test_a_consumers_other_secrets_are_not_judged() -> None:
     )
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, *others)))
     assert found_in(snapshot) == set()
+
+
+@pytest.mark.parametrize("version", ["", "LATEST", "1.4.0", "1.10.0"])
+def test_a_platform_that_reads_keys(version: str) -> None:
+    """The newest platform version and those from 1.4.0 on read one key of a secret."""
+    assert_clear(CHECKS["platform-version"], with_service(healthy(), "worker", platform_version=version))
+
+
+def test_a_sidecar_may_have_keys_of_its_own() -> None:
+    """A key that the application has too, or none that it reads, is no fault in a sidecar."""
+    key = Injection("OPENAI_API_KEY", parse(f"{ARN}:OPENAI_API_KEY::"))
+    agent = Injection("DD_API_KEY", parse(f"{ARN}:DD_API_KEY::"))
+    side = Container(name="metrics", secrets=(key, agent), environment=(), essential=False)
+    both = with_definition(healthy(), "worker", lambda old: replace(old, containers=(side, *old.containers)))
+    assert_clear(CHECKS["sidecar-only"], both)
+
+
+def test_an_application_that_nothing_names() -> None:
+    """Of two essential containers neither of which has the service's name, none counts as the application's."""
+    unnamed = with_definition(
+        beside(healthy()),
+        "worker",
+        lambda old: replace(
+            old, containers=tuple(replace(e, name=f"a{e.name}", essential=True) for e in old.containers)
+        ),
+    )
+    assert_clear(CHECKS["sidecar-only"], unnamed)

@@ -5,11 +5,14 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.other_sources import refer
+from support.snapshot_faults.other_sources import secret as secret_of_others
 from support.snapshot_faults.secret import FAULTS
-from support.snapshots import NOW, healthy, with_secret
+from support.snapshots import CURRENT, NOW, healthy, with_secret
 
-from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.aws.secretsmanager import Replica, Version
 from omc_runbook.checks import secret
+from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -46,6 +49,34 @@ def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
     leaving = with_secret(healthy(), deleted=NOW, stages={})
     assert_clear(CHECKS["no-current-version"], leaving)
     assert_clear(CHECKS["secret-missing"], leaving)
+
+
+def test_a_rotation_that_may_still_run_is_a_remark() -> None:
+    """Where Secrets Manager rotates the secret, AWSPENDING stands for some minutes in any case."""
+    begun = Version("9" * 32, NOW - timedelta(minutes=3), ("AWSPENDING",))
+    stages = {CURRENT: ("AWSCURRENT",), begun.id: ("AWSPENDING",)}
+    snapshot = replace(with_secret(healthy(), stages=stages), versions=(*healthy().versions, begun))
+    for rotates, severity in ((True, "info"), (False, "warning")):
+        [found] = run_check(CHECKS["rotation-pending"], with_secret(snapshot, rotates=rotates))
+        assert found.severity == severity
+    ended = with_secret(snapshot, stages={CURRENT: ("AWSCURRENT", "AWSPENDING")})
+    assert_clear(CHECKS["rotation-pending"], ended)
+
+
+def test_a_rotation_without_a_date_is_due_by_its_rule() -> None:
+    """LastRotatedDate that does not move shows too: by AutomaticallyAfterDays, counted from the last rotation."""
+    for rotated, is_due in ((NOW - timedelta(days=40), True), (NOW - timedelta(days=20), False)):
+        snapshot = with_secret(healthy(), rotates=True, rotation_days=30, rotated=rotated)
+        statuses = {answer.status for answer in run_check(CHECKS["rotation-overdue"], snapshot)}
+        assert statuses == {"found" if is_due else "clear"}
+    assert_clear(CHECKS["rotation-overdue"], with_secret(healthy(), rotation_days=30, rotated=NOW - timedelta(days=40)))
+
+
+def test_the_rotation_of_another_secret_counts_too() -> None:
+    """A secret that only the worker reads is told with the worker."""
+    other = secret_of_others(stages={"0" * 32: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)})
+    [found] = run_check(CHECKS["rotation-pending"], refer(healthy(), secret=other))
+    assert (found.subject, found.services) == ("payments", {"worker"})
 
 
 def test_a_change_that_is_being_replicated_is_no_fault_until_it_takes_too_long() -> None:

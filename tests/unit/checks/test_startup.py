@@ -273,3 +273,23 @@ def test_a_sidecars_end_is_not_the_tasks() -> None:
     snapshot = stuck(healthy(), "worker", EXIT, **{**ended(1), "containers": containers})
     assert "migrate" not in " ".join(found("task-exits", snapshot).evidence)
     assert definition_arn("worker") in snapshot.task_definitions
+
+
+MODULE = "The log of worker says: ModuleNotFoundError: No module named 'app.worker'"
+
+
+@pytest.mark.parametrize(("code", "line"), [(126, ""), (127, ""), (1, MODULE), (2, "sh: 1: uvicron: not found")])
+def test_a_command_that_fails_is_the_cause_of_what_follows(code: int, line: str) -> None:
+    """A program that the image lacks is told as no secrets problem, and the stuck deployment as its consequence."""
+    snapshot = stuck(healthy(), "worker", EXIT, **ended(code))
+    failed = [task.id for task in snapshot.tasks if task.stopped]
+    snapshot = replace(snapshot, log_lines={id: (line,) for id in failed if line})
+    assert root_causes(snapshot) == ["command-fails"] and "command-fails" in NOT_SECRETS
+    [stuck_rollout] = [finding for finding in diagnose(snapshot) if finding.check == "rollout-stuck"]
+    assert stuck_rollout.because_of == ("command-fails",)
+
+
+def test_an_application_that_refuses_a_value_is_no_failing_command() -> None:
+    """An exit with another code, and a log of something else, is not taken for it."""
+    snapshot = stuck(healthy(), "worker", EXIT, **ended(3))
+    assert "command-fails" not in root_causes(snapshot)

@@ -12,6 +12,7 @@ from support.snapshot_faults import content as content_faults
 from support.snapshot_faults import deployment as deployment_faults
 from support.snapshot_faults import execute as execute_faults
 from support.snapshot_faults import network as network_faults
+from support.snapshot_faults import other_sources as other_sources_faults
 from support.snapshot_faults import reference as reference_faults
 from support.snapshot_faults import running as running_faults
 from support.snapshot_faults import secret as secret_faults
@@ -45,6 +46,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 FAULTS: dict[str, Fault] = {
     **secret_faults.FAULTS,
     **reference_faults.FAULTS,
+    **other_sources_faults.FAULTS,
     **content_faults.FAULTS,
     **access_faults.FAULTS,
 }
@@ -56,6 +58,7 @@ SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "
     "placeholder",
     "url-chars",
     "terraform-overwrote",
+    "sidecar-only",
     "wrong-form",
     "bad-copy",
     "values-exchanged",

@@ -1,0 +1,40 @@
+"""SSM Parameter Store: the metadata of parameters; no value is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+MOST_NAMES = 50
+"""How many names one filter of DescribeParameters takes."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter: its name, and when its present version was written.
+
+    See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterMetadata.html
+    """
+
+    name: str
+    changed: datetime | None
+
+
+def describe(client: Any, names: Sequence[str]) -> tuple[Parameter, ...]:
+    """Read those of the parameters that exist in the client's account and region.
+
+    See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
+    """
+    paginator = client.get_paginator("describe_parameters")
+    return tuple(
+        Parameter(entry["Name"], entry.get("LastModifiedDate"))
+        for batch in _batches(names)
+        for page in paginator.paginate(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": batch}])
+        for entry in page["Parameters"]
+    )
+
+
+def _batches(names: Sequence[str]) -> Iterable[list[str]]:
+    return (list(names[start : start + MOST_NAMES]) for start in range(0, len(names), MOST_NAMES))

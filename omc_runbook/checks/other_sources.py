@@ -1,0 +1,332 @@
+"""Faults of other secrets, and of SSM parameters, that the same task definitions refer to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.key_demand import KeyDemand
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.role_access import BY_POLICIES, BY_SIMULATION, keys_of
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.policy import evaluate, evaluate_resource
+from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
+from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
+from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
+from omc_runbook.snapshot.other_sources import OtherSource
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("reference", hinders="secret")
+
+NEEDS = ("services", "task_definitions", FIELD)
+
+
+@check(
+    "other-secret-missing",
+    needs=NEEDS,
+    looks_like=("not-found",),
+    ruled_out_by="DescribeSecret: each other secret of the task definitions exists and has the version that they name",
+)
+def other_secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Another secret that tasks need does not exist, or has no such version."""
+    for source, demands in _sources(snapshot, is_secret=True):
+        problem = _problem(snapshot, source, demands)
+        if problem:
+            facts = (problem, _users(demands), *_citations(snapshot, source))
+            yield Evidence(source.name, facts, _way_back(snapshot, source, demands), _services(demands))
+
+
+@check(
+    "other-secret-denied",
+    needs=(*NEEDS, "permissions"),
+    looks_like=("access-denied",),
+    ruled_out_by="the execution role may read each other secret of the task definitions",
+    because_of=("role-untrusted",),
+)
+def other_secret_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The execution role may not read another secret that tasks need."""
+    return _denied(snapshot, is_secret=True)
+
+
+@check(
+    "other-secret-key",
+    needs=(*NEEDS, "tasks"),
+    looks_like=("key-not-found", "unparsed"),
+    ruled_out_by="DescribeTasks: no task stopped because another secret lacks a key",
+)
+def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Another secret lacks a key that tasks need."""
+    for source, demands in _sources(snapshot, is_secret=True):
+        stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
+        for demand in demands:
+            key = demand.injection.reference.key
+            citations = [stop for stop in stops if stop.service.name == demand.service.name and _means(stop, key)]
+            if not key or not citations or (source.keys is not None and key in source.keys):
+                continue
+            if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
+                continue
+            lacking = "is no JSON object" if source.keys == frozenset() else f"has no key {key}"
+            read = f"GetSecretValue: {source.name} {lacking}." if source.keys is not None else ""
+            facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
+            remedy = remedies.advise(
+                f"Add {key} to {source.name}, or correct the reference to {demand.injection.variable}, and redeploy."
+            )
+            yield Evidence(f"{source.name} {key}", facts, remedy, frozenset({demand.service.name}))
+
+
+@check(
+    "other-secret-rotated",
+    needs=(*NEEDS, "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="no other secret of the task definitions has a version that is newer than running tasks",
+    hinders="",
+)
+def other_secret_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Running tasks have an old value of another secret."""
+    return _changed(snapshot, is_secret=True)
+
+
+@check(
+    "parameter-missing",
+    needs=NEEDS,
+    looks_like=("not-found",),
+    ruled_out_by="DescribeParameters: each SSM parameter of the task definitions exists",
+)
+def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """An SSM parameter that tasks need does not exist."""
+    yield from _elsewhere(snapshot)
+    for source, demands in _sources(snapshot, is_secret=False):
+        if source.parameter is None:
+            region = snapshot.environment.names.region
+            fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
+            put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
+            remedy = remedies.advise(
+                f"Create it with {put} --value file://PATH --region {region}, or correct the reference to"
+                f" {demands[0].injection.variable}, and redeploy."
+            )
+            yield Evidence(
+                source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
+            )
+
+
+@check(
+    "parameter-denied",
+    needs=(*NEEDS, "permissions"),
+    looks_like=("access-denied",),
+    ruled_out_by="the execution role may read each SSM parameter of the task definitions",
+    because_of=("role-untrusted",),
+)
+def parameter_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The execution role may not read an SSM parameter that tasks need."""
+    return _denied(snapshot, is_secret=False)
+
+
+@check(
+    "parameter-changed",
+    needs=(*NEEDS, "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="DescribeParameters: no SSM parameter of the task definitions is newer than running tasks",
+    hinders="",
+)
+def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Running tasks have an old value of an SSM parameter."""
+    return _changed(snapshot, is_secret=False)
+
+
+def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
+    """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
+    if snapshot.gaps.get(FIELD):
+        return
+    for ref in references_of(snapshot):
+        if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
+            source = OtherSource(reference=ref, arn="")
+            running = (task for reader in snapshot.readers for task in snapshot.running(reader))
+            if not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
+                where = f"DescribeParameters of this account and region does not show {ref.text}"
+                yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
+
+
+def _sources(snapshot: Snapshot, is_secret: bool) -> Iterator[tuple[OtherSource, list[KeyDemand]]]:
+    """The other sources of one kind, each with the references to it."""
+    demands: dict[str, list[KeyDemand]] = {}
+    for service in snapshot.readers:
+        for revision in snapshot.revisions(service):
+            for container, injection in snapshot.other_injections(revision):
+                demand = KeyDemand(service, revision, container, injection)
+                demands.setdefault(injection.reference.source, []).append(demand)
+    for name, source in snapshot.other_sources.items():
+        if source.is_secret == is_secret and name in demands:
+            yield source, demands[name]
+
+
+def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> str:
+    """Why a secret cannot be read by anybody; "" where it can."""
+    secret, ref = source.secret, source.reference
+    if secret is None:
+        near = difflib.get_close_matches(ref.secret_name, [snapshot.secret_name], cutoff=0.8)
+        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {near[0]}?' if near else '.'}"
+    if secret.deleted:
+        return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
+    for demand in demands:
+        stage = demand.injection.reference.stage or CURRENT
+        if not demand.injection.reference.version_id and not secret.version_at(stage):
+            return f"DescribeSecret: no version of {secret.name} has the label {stage}."
+    return ""
+
+
+def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> Remedy:
+    secret, region = source.secret, source.reference.region
+    if secret and secret.deleted:
+        words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
+        return remedies.advise(f"{command(*words)}, then redeploy.")
+    if secret:
+        return remedies.advise(f"Give {secret.name} a version with that label, then redeploy.")
+    return remedies.advise(
+        f"Create the secret, or correct the reference to {demands[0].injection.variable}, and redeploy."
+    )
+
+
+def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:
+    for source, demands in _sources(snapshot, is_secret):
+        stops = [stop for stop in _stops_about(snapshot, source) if is_refusal(stop.reason) or _is_of_key(stop)]
+        for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
+            known = snapshot.permissions.get(arn)
+            if known is None or not known.exists:
+                continue
+            services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
+            cited = [stop for stop in stops if stop.service.name in services]
+            verdict, sentence = _may_read(snapshot, arn, source)
+            if verdict is False or cited:
+                facts = (*((sentence,) if verdict is False else ()), *(stop.sentence for stop in cited[:1]))
+                grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), source.action, source.arn)
+                remedy = grant if verdict is False else remedies.advise("The task's message names the policy at fault.")
+                yield Evidence(source.name, (*facts, _users(demands)), remedy, services)
+            elif verdict is None:
+                yield Uncertain(source.name, (sentence,))
+
+
+def _is_of_key(stop: Stop) -> bool:
+    """Whether KMS refused the role."""
+    return points_at(stop.reason, "kms-no-permission")
+
+
+def _may_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> tuple[bool | None, str]:
+    """Whether a role may read a source, None for unknown, and by what."""
+    known, name = snapshot.permissions[role_arn], iam.role_name(role_arn)
+    tags = source.secret.tags if source.secret else None
+    keys = keys_of(snapshot, role_arn, known)
+    keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
+    simulated = known.simulation_of(source.action, source.arn)
+    is_denied = False
+    if simulated and not simulated.missing_context:
+        if simulated.decision == "allowed":
+            return _by_policy(source, role_arn, keys, f"{BY_SIMULATION}: allowed", True)
+        is_denied = simulated.decision == "explicitDeny"
+        sentence = f"{BY_SIMULATION}: {simulated.decision} for {source.action} on {source.arn}, for {name}."
+    elif known.policies is not None:
+        verdict = evaluate(known.policies, source.action, source.arn, keys, known.boundary)
+        sentence, is_denied = f"{BY_POLICIES}: {verdict.reason}", verdict.decision == "explicit-deny"
+        if verdict.decision == "allowed":
+            return _by_policy(source, role_arn, keys, sentence, True)
+        if verdict.decision == "unknown":
+            return None, sentence
+    else:
+        return None, " ".join(gap.sentence for gap in known.unread) or f"What {name} may do could not be read."
+    return (False, sentence) if is_denied else _by_policy(source, role_arn, keys, sentence, False)
+
+
+def _by_policy(
+    source: OtherSource, role_arn: str, keys: request_keys.Keys, sentence: str, is_allowed: bool
+) -> tuple[bool | None, str]:
+    """The answer where the secret's own policy has a say: it may deny what the role's allow, and allow more."""
+    if source.policy is None:
+        return is_allowed, sentence
+    verdict = evaluate_resource(source.policy, {role_arn}, source.action, source.arn, keys)
+    if verdict.decision == "explicit-deny":
+        return False, f"GetResourcePolicy: {verdict.reason}."
+    if verdict.decision == "unknown":
+        return None, f"{sentence}; {verdict.reason}"
+    return is_allowed or verdict.decision == "allowed", sentence
+
+
+def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:
+    for source, _ in _sources(snapshot, is_secret):
+        changed = source.changed
+        if changed is None:
+            continue
+        for service in snapshot.consumers:
+            older = [task for task in snapshot.running(service) if task.started and task.started < changed]
+            stale = [
+                task for task in older if _has_changed(source, keys_read(snapshot, task.task_definition_arn, source))
+            ]
+            if stale:
+                what = "its current version came" if is_secret else "it was last written"
+                fact = (
+                    f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} started before"
+                    f" {what}, at {changed:%Y-%m-%d %H:%M:%S} UTC."
+                )
+                keys = {key for task in stale for key in keys_read(snapshot, task.task_definition_arn, source)}
+                facts = (fact, *((_comparison(source, keys),) if is_secret else ()))
+                remedy = remedies.redeploy(snapshot.environment.names, service.name)
+                yield Evidence(source.name, facts, remedy, frozenset({service.name}))
+
+
+def _comparison(source: OtherSource, keys: Collection[str]) -> str:
+    """What tasks read of a secret, and whether that is known to differ."""
+    if source.changed_keys is None:
+        read = f"They read {', '.join(sorted(keys))}" if "" not in keys else "They read the whole of it"
+        return f"{read}; whether that differs was not compared."
+    differing = source.changed_keys if "" in keys else source.changed_keys.intersection(keys)
+    return f"Keys whose value differs: {', '.join(sorted(differing))}."
+
+
+def _has_changed(source: OtherSource, keys: frozenset[str]) -> bool:
+    """Whether a source's present value is another one for what is read of it, as far as that was compared."""
+    return bool(keys) and (source.changed_keys is None or "" in keys or bool(keys & source.changed_keys))
+
+
+def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
+    """Fresh stops whose reason names a source."""
+    names = [source.reference.source] if source.is_secret else [source.arn, source.name]
+    return [stop for stop in fresh_stops(snapshot) if any(name in stop.reason for name in names)]
+
+
+def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:
+    return tuple(stop.sentence for stop in _stops_about(snapshot, source)[:1])
+
+
+def _is_used(stop: Stop, demands: list[KeyDemand]) -> bool:
+    return any(demand.definition.arn == stop.task.task_definition_arn for demand in demands)
+
+
+def _means(stop: Stop, key: str) -> bool:
+    """Whether a stop's reason is that a secret lacks a key, or has no keys at all."""
+    return not points_at(stop.reason, "key-missing") or f"json key {key}" in stop.reason
+
+
+def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> bool:
+    """Whether the environment's own secret may be what the reason is about."""
+    document = snapshot.current.document if snapshot.current else None
+    if document is None:
+        return True
+    mine = {injection.reference.key for _, injection in snapshot.own_injections(demand.definition)}
+    return key in mine and document.get(key) is None and points_at(stop.reason, "key-missing")
+
+
+def _users(demands: list[KeyDemand]) -> str:
+    names = dict.fromkeys(f"{demand.injection.variable} of {demand.subject.rpartition(' ')[0]}" for demand in demands)
+    return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].injection.reference.text}."
+
+
+def _services(demands: list[KeyDemand]) -> frozenset[str]:
+    return frozenset(demand.service.name for demand in demands)

@@ -1,0 +1,85 @@
+"""The condition keys of the calls that a role's session makes to Secrets Manager and, through it, to KMS.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+Keys = dict[str, str | Sequence[str]]
+
+SESSION = "0" * 32
+"""A session's name as ECS makes it of a task's id, where no certain task is meant."""
+
+_NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
+_NOT_OF_A_READ = ("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
+
+
+def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, session: str = SESSION) -> Keys:
+    """The keys of a session of a role; `id` is its RoleId, "" where it is unknown, as None is for tags."""
+    keys: Keys = {
+        "aws:PrincipalArn": arn,
+        "aws:PrincipalAccount": arn.split(":")[4],
+        "aws:PrincipalType": "AssumedRole",
+        "aws:PrincipalIsAWSService": "false",
+        "aws:ViaAWSService": "false",
+        "aws:SecureTransport": "true",
+        **dict.fromkeys((*_NOT_OF_A_ROLE, *_NOT_OF_A_READ), ()),
+        **_tags(("aws:PrincipalTag",), tags),
+    }
+    return {**keys, "aws:userid": f"{id}:{session}"} if id else keys
+
+
+def of_secret(arn: str, tags: Mapping[str, str] | None = None, stages: Iterable[str] = ()) -> Keys:
+    """The keys of a call on a secret; `stages` are those of the version that is read, none where it is unknown."""
+    keys: Keys = {
+        "aws:RequestedRegion": arn.split(":")[3],
+        "aws:ResourceAccount": arn.split(":")[4],
+        "secretsmanager:SecretId": arn,
+        **_tags(("aws:ResourceTag", "secretsmanager:ResourceTag"), tags),
+    }
+    labels = tuple(stages)
+    return {**keys, "secretsmanager:VersionStage": labels} if labels else keys
+
+
+def of_key(
+    arn: str,
+    account: str,
+    secret_arn: str,
+    version_id: str = "",
+    tags: Mapping[str, str] | None = None,
+    aliases: Iterable[str] | None = None,
+) -> Keys:
+    """The keys of Secrets Manager's call to KMS on behalf of a caller of an account.
+
+    None stands for tags or aliases of the key that are unknown, and "" for the id of the secret's version. See
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+    """
+    region = secret_arn.split(":")[3]
+    keys: Keys = {
+        "aws:RequestedRegion": region,
+        "aws:ResourceAccount": arn.split(":")[4],
+        "aws:ViaAWSService": "true",
+        "kms:CallerAccount": account,
+        "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+        "kms:EncryptionContext:SecretARN": secret_arn,
+        "kms:EncryptionContextKeys": ("SecretARN", "SecretVersionId"),
+        "kms:GrantIsForAWSResource": (),
+        "kms:KeySpec": "SYMMETRIC_DEFAULT",
+        "kms:KeyUsage": "ENCRYPT_DECRYPT",
+        "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
+        **_tags(("aws:ResourceTag",), tags),
+    }
+    if aliases is not None:
+        keys["kms:ResourceAliases"] = tuple(aliases)
+    if version_id:
+        keys |= {"kms:EncryptionContext:*": (), "kms:EncryptionContext:SecretVersionId": version_id}
+    return keys
+
+
+def _tags(kinds: Iterable[str], tags: Mapping[str, str] | None) -> Keys:
+    """Tags as condition keys; tags that are known leave no other tag."""
+    if tags is None:
+        return {}
+    return {f"{kind}/{name}": value for kind in kinds for name, value in [("*", ()), *tags.items()]}

@@ -1,0 +1,202 @@
+"""What task definitions refer to beside the secret: which other secrets and SSM parameters, and their reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+
+from omc_runbook.aws import secretsmanager, ssm
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.ssm import Parameter
+from omc_runbook.masking.document import Document, DocumentError, differ, parse
+from omc_runbook.messages.reasons import is_of_content
+from omc_runbook.model.value_from import Reference
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
+from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE, Permissions
+from omc_runbook.snapshot.state import Snapshot
+
+FIELD = "other_sources"
+"""The snapshot's field, in which what could not be read is a gap."""
+
+
+def references_of(snapshot: Snapshot) -> Iterator[Reference]:
+    """The references of consumers to other secrets and to parameters, each source once."""
+    known = set()
+    for service in snapshot.readers:
+        for revision in snapshot.revisions(service):
+            for _, injection in snapshot.other_injections(revision):
+                ref = injection.reference
+                if ref.source not in known and not ref.problem:
+                    known.add(ref.source)
+                    yield ref
+
+
+def permission_of(reference: Reference, snapshot: Snapshot) -> tuple[str, str]:
+    """The action and the resource that an execution role needs for a reference."""
+    if reference.kind == "secretsmanager":
+        return GET_SECRET_VALUE, reference.secret_arn
+    if reference.text.startswith("arn:"):
+        return GET_PARAMETERS, reference.text
+    caller, region = snapshot.caller, snapshot.environment.names.region
+    base = f"arn:{caller.partition}:ssm:{region}:{caller.account}:parameter"
+    return GET_PARAMETERS, f"{base}/{parameter_name(reference).removeprefix('/')}"
+
+
+class Reading:
+    """The calls for the other sources of one snapshot, begun at once and joined when their answers are needed."""
+
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._gatherer, self._snapshot = gatherer, snapshot
+        self.references = tuple(references_of(snapshot))
+        home = (gatherer.names.region, gatherer.caller.account)
+        self._secrets = {ref.source: self._describe(ref) for ref in self.references if ref.kind == "secretsmanager"}
+        names = sorted({name for ref in self.references if self._is_here(ref, home) for name in _spellings(ref)})
+        self._parameters: Future[tuple[Parameter, ...] | ReadFailure] | None = None
+        if names:
+            client = gatherer.clients("ssm")
+            self._parameters = gatherer.ask(
+                "SSM parameters", "ssm:DescribeParameters", lambda: ssm.describe(client, names)
+            )
+
+    @property
+    def permissions(self) -> tuple[tuple[str, str], ...]:
+        """What the execution roles need for them."""
+        return tuple(permission_of(ref, self._snapshot) for ref in self.references)
+
+    def finish(self, roles: Iterable[Permissions]) -> dict[str, OtherSource]:
+        """The sources by what their references name; those that could not be read are left out, and gaps."""
+        gatherer, sources = self._gatherer, {}
+        for ref, answer in ((ref, self._secrets[ref.source]) for ref in self.references if ref.source in self._secrets):
+            if isinstance(answer.result(), ReadFailure):
+                gatherer.keep(FIELD, answer, None)
+                continue
+            secret = gatherer.keep(FIELD, answer, None)
+            changed = secret.changed or secret.created if secret else None
+            sources[ref.source] = OtherSource(reference=ref, arn=ref.secret_arn, secret=secret, changed=changed)
+        sources |= self._found_parameters()
+        sources = {name: self._with_date(source) for name, source in sources.items()}
+        sources = {name: self._with_keys(source) for name, source in sources.items()}
+        known = tuple(roles)
+        return {name: self._with_policy(source, known) for name, source in sources.items()}
+
+    def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
+        clients, arn = self._gatherer.clients, ref.secret_arn
+        return self._gatherer.ask(
+            f"secret {arn}",
+            "secretsmanager:DescribeSecret",
+            lambda: secretsmanager.describe(clients("secretsmanager", ref.region), arn),
+        )
+
+    def _is_here(self, ref: Reference, home: tuple[str, str]) -> bool:
+        """Whether a reference names a parameter of this region and account."""
+        fields = ref.text.split(":")
+        is_own = fields[0] != "arn" or tuple(fields[3:5]) == home
+        # Names that begin so are AWS's own, or stand for secrets: DescribeParameters does not have them.
+        return ref.kind == "ssm" and is_own and not parameter_name(ref).removeprefix("/").startswith("aws/")
+
+    def _found_parameters(self) -> dict[str, OtherSource]:
+        if self._parameters is None:
+            return {}
+        found = self._gatherer.keep(FIELD, self._parameters, None)
+        if found is None:
+            return {}
+        by_name = {parameter.name: parameter for parameter in found}
+        home = (self._gatherer.names.region, self._gatherer.caller.account)
+        sources = {}
+        for ref in self.references:
+            if self._is_here(ref, home):
+                parameter = next((by_name[name] for name in _spellings(ref) if name in by_name), None)
+                _, arn = permission_of(ref, self._snapshot)
+                changed = parameter.changed if parameter else None
+                sources[ref.source] = OtherSource(reference=ref, arn=arn, parameter=parameter, changed=changed)
+        return sources
+
+    def _with_date(self, source: OtherSource) -> OtherSource:
+        """Add when the current version was created, and what it changed, where tasks are older than the last change."""
+        secret, tasks = source.secret, tasks_with(self._snapshot, source)
+        if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
+            return source
+        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        answer = self._gatherer.ask(
+            f"the versions of {secret.name}",
+            "secretsmanager:ListSecretVersionIds",
+            lambda: secretsmanager.list_versions(client, secret.arn),
+        )
+        versions: tuple[Version, ...] = self._gatherer.keep(FIELD, answer, ())
+        created = {stage: version.created for version in versions for stage in version.stages}
+        changed = created.get(CURRENT)
+        stale = [task for task in tasks if changed and task < changed]
+        source = replace(source, changed=changed)
+        # Of a task that is older than AWSPREVIOUS it is unknown what it was given.
+        if not stale or PREVIOUS not in created or min(stale) < created[PREVIOUS]:
+            return source
+        try:
+            former, current = self._document(secret, PREVIOUS), self._document(secret, CURRENT)
+        except DocumentError:
+            return source
+        if former is None or current is None:
+            return source
+        keys = (key for key in {*former.keys, *current.keys} if differ(former.get(key), current.get(key)))
+        return replace(source, changed_keys=frozenset(keys))
+
+    def _with_keys(self, source: OtherSource) -> OtherSource:
+        """Add a secret's keys, where a task stopped for what a secret contains; a denied call is no gap."""
+        snapshot, secret = self._snapshot, source.secret
+        if secret is None or not any(is_of_content(task.stopped_reason) for task in snapshot.tasks):
+            return source
+        try:
+            document = self._document(secret, CURRENT)
+        except DocumentError:
+            return replace(source, keys=frozenset())
+        return replace(source, keys=frozenset(document.keys)) if document else source
+
+    def _document(self, secret: Secret, stage: str) -> Document | None:
+        """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
+        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        answer = self._gatherer.ask(
+            f"the value of {secret.name}",
+            GET_SECRET_VALUE,
+            lambda: secretsmanager.get_value(client, secret.arn, stage),
+        ).result()
+        return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
+
+    def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
+        """Add a secret's own policy, where a role's policies do not allow reading it."""
+        secret = source.secret
+        results = [role.simulation_of(source.action, source.arn) for role in roles]
+        if secret is None or all(result and result.decision == "allowed" for result in results):
+            return source
+        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        answer = self._gatherer.ask(
+            f"the resource policy of {secret.name}",
+            "secretsmanager:GetResourcePolicy",
+            lambda: secretsmanager.get_resource_policy(client, secret.arn),
+        )
+        return replace(source, policy=self._gatherer.keep(FIELD, answer, None))
+
+
+def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
+    """When the running tasks that were given a source's value were created."""
+    return tuple(
+        task.created
+        for reader in snapshot.readers
+        for task in snapshot.running(reader)
+        if task.created and keys_read(snapshot, task.task_definition_arn, source)
+    )
+
+
+def keys_read(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> frozenset[str]:
+    """The keys of a source that a revision reads, "" for the whole of it; none where it names a certain version."""
+    pairs = snapshot.other_injections(snapshot.definition(definition_arn))
+    references = (injection.reference for _, injection in pairs)
+    return frozenset(ref.key for ref in references if ref.source == source.reference.source and not ref.names_version)
+
+
+def _spellings(reference: Reference) -> tuple[str, ...]:
+    """The names that a reference to a parameter may mean: an ARN does not tell whether one begins with a slash."""
+    name = parameter_name(reference)
+    return (name, f"/{name}") if reference.text.startswith("arn:") and not name.startswith("/") else (name,)

@@ -1,0 +1,56 @@
+"""Another secret or an SSM parameter that task definitions refer to: whether ECS finds it, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from omc_runbook.aws.secretsmanager import Secret
+from omc_runbook.aws.ssm import Parameter
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.value_from import Reference
+from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherSource:
+    """Another secret, or an SSM parameter, that references name.
+
+    `secret` and `parameter` are both None where it does not exist. `changed` is when the value that ECS injects was
+    written, None where nothing tells; `keys` are the JSON keys of a secret, None where they were not read, and empty
+    where it is no JSON object.
+    """
+
+    reference: Reference
+    arn: str
+    secret: Secret | None = None
+    parameter: Parameter | None = None
+    changed: datetime | None = None
+    keys: frozenset[str] | None = None
+    policy: PolicyDocument | None = None
+    changed_keys: frozenset[str] | None = None
+    """The keys whose value the current version changed, None where that was not read."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is a secret, and no parameter."""
+        return self.reference.kind == "secretsmanager"
+
+    @property
+    def name(self) -> str:
+        """Its name, as a person would know it."""
+        return (self.secret.name if self.secret else self.reference.secret_name) or parameter_name(self.reference)
+
+    @property
+    def action(self) -> str:
+        """The permission that ECS needs to read it."""
+        return GET_SECRET_VALUE if self.is_secret else GET_PARAMETERS
+
+
+def parameter_name(reference: Reference) -> str:
+    """The name of a parameter, from its name or its ARN, without a version or label."""
+    text = reference.text
+    if not text.startswith("arn:"):
+        return text.partition(":")[0]
+    path = text.split(":", 5)[-1].removeprefix("parameter").partition(":")[0]
+    return path if path.count("/") > 1 else path.removeprefix("/")

@@ -1,0 +1,132 @@
+"""What task definitions refer to beside the secret, in a sandbox that runs their tasks."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.faults import mend
+from omc_runbook.sandbox.faults.change import grant, revise, service
+from omc_runbook.sandbox.faults.other_sources import OTHER_SECRET
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.roles import policy
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
+
+READ = "secretsmanager:GetSecretValue"
+ABSENT = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:absent-AbC123"
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> Iterator[World]:
+    """A healthy sandbox, and healthy again afterwards."""
+    yield World(sandbox.endpoint)
+    mend(sandbox.endpoint)
+
+
+def create(world: World, **members: str) -> str:
+    """Create another secret that the execution role may read; returns its ARN."""
+    arn = world.secretsmanager.create_secret(Name=OTHER_SECRET, SecretString=json.dumps(members))["ARN"]
+    grant(world, policy(READ, Resource=arn), "other")
+    return str(arn)
+
+
+def deploy(world: World, edit: Callable[[Any], None]) -> None:
+    """Deploy an edited revision of the worker."""
+    revise(world, "worker", edit)
+    world.settle()
+
+
+def problems(world: World) -> list[Finding]:
+    """The root causes, and what is unknown."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(world.endpoint).variables.items():
+            patch.setenv(name, value)
+        findings = runbooks_run.diagnose(runbooks_run.begin("verify", "staging").look(deeply=True))
+    return [finding for finding in findings if finding.is_root_cause or finding.status == "unknown"]
+
+
+def test_a_key_that_was_not_rotated(world: World) -> None:
+    """Tasks that read a secret's user are fine after its password was rotated, and those that read that are not."""
+    arn = create(world, user="app", password=secrets.token_hex(16))
+    reference = {"name": "DB_USER", "valueFrom": f"{arn}:user::"}
+    deploy(world, lambda container: container["secrets"].append(reference))
+    rotated = json.dumps({"user": "app", "password": secrets.token_hex(16)})
+    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=rotated)
+    assert problems(world) == []
+    deploy(
+        world, lambda container: container["secrets"].append({"name": "DB_PASSWORD", "valueFrom": f"{arn}:password::"})
+    )
+    again = json.dumps({"user": "app", "password": secrets.token_hex(16)})
+    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=again)
+    [found] = problems(world)
+    assert (found.check, found.severity) == ("other-secret-rotated", "warning")
+    assert found.evidence[1] == "Keys whose value differs: password."
+
+
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [
+        (
+            {"logConfiguration": {"logDriver": "awslogs", "secretOptions": [{"name": "token", "valueFrom": ABSENT}]}},
+            "log",
+        ),
+        ({"repositoryCredentials": {"credentialsParameter": ABSENT}}, "repositoryCredentials"),
+    ],
+)
+def test_what_a_log_or_a_registry_needs(member: dict[str, Any], what: str, world: World) -> None:
+    """A secret that is no variable keeps a task from starting all the same, and is named with what needs it."""
+
+    def edit(container: Any) -> None:
+        log = {**container["logConfiguration"], **member.get("logConfiguration", {})}
+        container.update({**member, "logConfiguration": {**log, "options": container["logConfiguration"]["options"]}})
+
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    deploy(world, edit)
+    [found] = problems(world)
+    assert found.check == "other-secret-missing" and what in found.evidence[1]
+    assert set(found.cause_of) == {"pull-failed", "rollout-stuck"}
+
+
+def test_a_task_that_runs_alone(world: World) -> None:
+    """A job whose own definition is at fault is found by its task's id, with the cause, and no service is blamed."""
+    current: Any = world.ecs.describe_task_definition(taskDefinition=f"{STAGING}-worker")["taskDefinition"]
+    container = {**current["containerDefinitions"][0], "secrets": [{"name": "TOKEN", "valueFrom": f"{ABSENT}:x::"}]}
+    own = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    container["secrets"].append({"name": "OPENAI_API_KEY", "valueFrom": f"{own}:OPENAI_API_KEY::"})
+    kept = ("executionRoleArn", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    family = f"{STAGING}-job"
+    members = {name: current[name] for name in kept}
+    world.ecs.register_task_definition(family=family, containerDefinitions=[container], **members)
+    network: Any = service(world, "worker")["networkConfiguration"]
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    ran = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
+    arn = str(ran["tasks"][0]["taskArn"])
+    world.wait(lambda: _status(world, arn) == "STOPPED", "the job stopped")
+    complaint = hear(task=arn)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(world.endpoint).variables.items():
+            patch.setenv(name, value)
+        run = troubleshoot.begin("staging")
+        snapshot = troubleshoot.look(run, complaint)
+        findings = troubleshoot.diagnose(snapshot, complaint)
+        shown = troubleshoot.state(snapshot, complaint).to_text()
+        plan = troubleshoot.plan(run, snapshot, findings)
+    roots = [finding for finding in findings if finding.is_root_cause]
+    assert [finding.check for finding in roots] == ["other-secret-missing"]
+    assert roots[0].services == {f"{family} (run alone)"} and roots[0].cause_of == ("pull-failed",)
+    assert f"{family} (run alone)" in shown and "That means:" in " ".join(shown.split())
+    assert plan.is_empty
+
+
+def _status(world: World, arn: str) -> str:
+    return str(world.ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]["lastStatus"])

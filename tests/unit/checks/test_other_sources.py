@@ -1,0 +1,169 @@
+"""Checks of other secrets and of SSM parameters in the same task definitions."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.other_sources import (
+    ARN,
+    DENIED_STOP,
+    FAULTS,
+    KEY_REFERENCE,
+    LACKING_STOP,
+    PARAMETER,
+    failing,
+    refer,
+    secret,
+)
+from support.snapshots import NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import access, other_sources, startup
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(other_sources))
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the checks that find something, among these, of access and of starts."""
+    checks = checks_of(other_sources, access, startup)
+    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def unknown_in(snapshot: Snapshot) -> set[str]:
+    """Ids of this family's checks that could not tell."""
+    checks = checks_of(other_sources)
+    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.status == "unknown"}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+@pytest.mark.parametrize("value_from", [KEY_REFERENCE, ARN, PARAMETER])
+def test_a_healthy_snapshot_is_clear(id: str, value_from: str) -> None:
+    """With or without another source, where nothing is wrong the check says so."""
+    assert_clear(CHECKS[id], healthy())
+    assert_clear(CHECKS[id], refer(healthy(), value_from))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it, and no other does."""
+    assert_found(CHECKS[id], FAULTS[id])
+    assert found_in(FAULTS[id].make(healthy())) - {"pull-failed"} == {id}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"deleted": NOW}, "has DeletedDate"),
+        ({"stages": {"0" * 32: ("AWSPENDING",)}}, "no version of payments has the label AWSCURRENT"),
+    ],
+)
+def test_a_secret_that_nobody_can_read(changes: dict[str, Any], sentence: str) -> None:
+    """One that is scheduled for deletion, or has no current version, is as good as missing."""
+    snapshot = refer(healthy(), secret=secret(**changes))
+    [found] = run_check(CHECKS["other-secret-missing"], snapshot)
+    assert found.subject == "payments" and sentence in found.evidence[0]
+
+
+def test_a_name_that_is_nearly_the_secrets_own() -> None:
+    """A reference with a letter wrong shows which secret was probably meant."""
+    misspelt = ARN.replace("payments", "ohmycoins-stagign-app-secrets")
+    [found] = run_check(CHECKS["other-secret-missing"], refer(healthy(), f"{misspelt}:KEY::", secret=None))
+    assert "did you mean ohmycoins-staging-app-secrets?" in found.evidence[0]
+
+
+def test_a_refusal_is_of_the_secret_that_it_names() -> None:
+    """A task's message about another secret is no evidence against the environment's own, whose policy is in doubt."""
+    doubtful = {"Effect": "Deny", "Action": "*", "Resource": "*", "Principal": "*", "Condition": {"Bool": {"a:b": "x"}}}
+    own = PolicyDocument("the secret's resource policy", "resource", {"Statement": [doubtful]})
+    snapshot = failing(refer(replace(healthy(), resource_policy=own)), DENIED_STOP)
+    assert found_in(snapshot) == {"other-secret-denied", "pull-failed"}
+    [found] = [finding for finding in diagnose(snapshot) if finding.is_root_cause and finding.status == "found"]
+    assert found.check == "other-secret-denied" and found.cause_of == ("pull-failed", "rollout-stuck")
+
+
+def test_a_missing_key_is_of_the_secret_that_lacks_it() -> None:
+    """Where the other secret was not read, the key counts as missing there if no reference to the own one names it."""
+    assert found_in(failing(refer(healthy()), LACKING_STOP)) == {"other-secret-key", "pull-failed"}
+    own = LACKING_STOP.replace("token", "OPENAI_API_KEY")
+    assert found_in(failing(refer(healthy()), own)) == {"pull-failed"}
+    has_it = refer(healthy(), keys=frozenset({"token"}))
+    assert found_in(failing(has_it, LACKING_STOP)) == {"pull-failed"}
+    no_object = failing(refer(healthy(), keys=frozenset()), LACKING_STOP.replace("did not contain json key token", "x"))
+    assert found_in(no_object) == {"pull-failed"}
+
+
+def test_the_roles_policies_decide_where_nobody_simulates() -> None:
+    """By its policies a role may read one secret and not another; one that could not be read is unknown."""
+    base = with_permissions(healthy(), by_policies(policy(resource=ARN)))
+    allowed = refer(base)
+    known = allowed.permissions[ROLE]
+    allowed = with_permissions(allowed, replace(known, simulated=()))
+    assert "other-secret-denied" not in found_in(allowed)
+    other = with_permissions(allowed, replace(known, simulated=(), policies=(policy(resource=f"{ARN}x"),)))
+    assert "other-secret-denied" in found_in(other)
+    refused = ReadFailure(f"role {ROLE_NAME}", "iam:ListRolePolicies", "AccessDenied", "denied")
+    blind = with_permissions(allowed, replace(known, simulated=(), policies=None, unread=(refused,)))
+    assert "other-secret-denied" in unknown_in(blind)
+
+
+@pytest.mark.parametrize(("effect", "decision"), [("Allow", "implicitDeny"), ("Deny", "allowed")])
+def test_a_secrets_own_policy_has_a_say(effect: str, decision: str) -> None:
+    """The other secret's policy allows what the role's policies do not, and denies what they allow."""
+    own = policy(effect, kind="resource", Principal={"AWS": ROLE})
+    snapshot = refer(healthy(), decision=decision, policy=own)
+    assert found_in(snapshot) == ({"other-secret-denied"} if effect == "Deny" else set())
+
+
+def test_what_could_not_be_read_is_unknown() -> None:
+    """A denied DescribeSecret leaves every check of other sources without an answer, and none with a false one."""
+    refused = ReadFailure(f"secret {ARN}", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    snapshot = replace(refer(healthy()), other_sources={}, gaps={"other_sources": (refused,)})
+    assert unknown_in(snapshot) == set(CHECKS) and found_in(snapshot) == set()
+
+
+def test_a_pinned_version_does_not_follow() -> None:
+    """A reference to a certain version keeps its value, whatever is rotated."""
+    pinned = refer(healthy(), f"{ARN}:token::{'0' * 32}", changed=NOW)
+    assert_clear(CHECKS["other-secret-rotated"], pinned)
+
+
+@pytest.mark.parametrize(
+    ("value_from", "changed_keys", "status"),
+    [
+        (KEY_REFERENCE, None, "found"),
+        (KEY_REFERENCE, frozenset({"token"}), "found"),
+        (KEY_REFERENCE, frozenset({"password"}), "clear"),
+        (ARN, frozenset({"password"}), "found"),
+    ],
+)
+def test_only_what_is_read_of_it_counts(value_from: str, changed_keys: frozenset[str] | None, status: str) -> None:
+    """A rotation of another key than the tasks read leaves them as they should be."""
+    snapshot = refer(healthy(), value_from, changed=NOW - timedelta(hours=2), changed_keys=changed_keys)
+    [answer] = run_check(CHECKS["other-secret-rotated"], snapshot)
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    ["/aws/reference/secretsmanager/payments", f"arn:aws:ssm:{REGION}:210987654321:parameter/payments/sender"],
+)
+def test_a_parameter_that_nobody_here_lists(value_from: str) -> None:
+    """AWS's own names and another account's are unknown, unless a running task was given their value."""
+    snapshot = replace(refer(healthy(), value_from), other_sources={})
+    assert_clear(CHECKS["parameter-missing"], snapshot)
+    [answer] = run_check(CHECKS["parameter-missing"], replace(snapshot, tasks=()))
+    assert answer.status == "unknown" and value_from in answer.evidence[0]

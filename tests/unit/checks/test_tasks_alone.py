@@ -1,0 +1,127 @@
+"""Tasks that run outside a service: what they read, why they stop, and what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.snapshot_faults.deployment import EXIT, PULL
+from support.snapshots import (
+    ACCOUNT,
+    NOW,
+    ROLE,
+    definition_arn,
+    healthy,
+    simulated,
+    stopped,
+    task,
+    task_definition,
+    with_tasks,
+    without_key,
+)
+
+from omc_runbook.aws.ecs import Task, TaskContainer
+from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+JOB = "ohmycoins-staging-job (run alone)"
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/job-execution"
+
+
+def world(*tasks: Task, key: str = "OPENAI_API_KEY", role: str = ROLE) -> Snapshot:
+    """A healthy environment in which tasks of a family of their own read the secret."""
+    definition = replace(task_definition("job", (key,)), execution_role_arn=role)
+    snapshot = with_tasks(healthy(), *tasks)
+    return replace(snapshot, task_definitions={**snapshot.task_definitions, definition.arn: definition})
+
+
+def alone(made: Task) -> Task:
+    """The same task outside a service."""
+    return replace(made, service="", deployment_id="")
+
+
+def failed(reason: str, minutes: int = 5, **changes: Any) -> Task:
+    """A task of the family that failed some minutes ago."""
+    return alone(stopped("job", reason, NOW - timedelta(minutes=minutes), **changes))
+
+
+def ended(code: int, minutes: int = 5) -> Task:
+    """A task of the family that ran and came to its end with a code."""
+    at = NOW - timedelta(minutes=minutes)
+    containers = (TaskContainer("job", code, ""),)
+    return failed(
+        EXIT, minutes, started=at - timedelta(minutes=1), stop_code="EssentialContainerExited", containers=containers
+    )
+
+
+def problems(snapshot: Snapshot) -> dict[str, Finding]:
+    """What is wrong, by check."""
+    return {finding.check: finding for finding in diagnose(snapshot) if finding.is_problem}
+
+
+def test_healthy_tasks() -> None:
+    """Tasks that run with the current value, came to their end, or failed before others succeeded are no finding."""
+    for tasks in (
+        [alone(task("job", NOW - timedelta(hours=1)))],
+        [ended(0)],
+        [ended(1)],
+        [failed(PULL, minutes=30), alone(task("job", NOW - timedelta(minutes=10)))],
+        [ended(1, minutes=30), ended(0, minutes=10)],
+    ):
+        assert problems(world(*tasks)) == {}
+
+
+def test_a_task_that_could_not_start_is_found_with_its_cause() -> None:
+    """A key that only the job's definition names is missing for the job, and explains why its task stopped."""
+    found = problems(world(failed(PULL), key="JOB_TOKEN"))
+    assert set(found) == {"key-missing", "pull-failed"}
+    assert found["key-missing"].services == found["pull-failed"].services == {JOB}
+    assert found["pull-failed"].because_of == ("key-missing",)
+    assert "aws ecs run-task" in found["pull-failed"].remedy.command
+
+
+def test_a_missing_key_names_the_job_beside_the_services() -> None:
+    """Whoever reads a key is named with it, in a service or not."""
+    found = problems(without_key(world(alone(task("job"))), "OPENAI_API_KEY"))
+    assert found["key-missing"].services == {"backend", "worker", JOB}
+
+
+def test_a_refused_password_counts_for_a_job_too() -> None:
+    """A job that ran is told of where its log says that a value was refused."""
+    job = ended(1)
+    line = 'The log of job says: FATAL: password authentication failed for user "app"'
+    snapshot = replace(world(job, key="POSTGRES_PASSWORD"), log_lines={job.id: (line,)})
+    found = problems(snapshot)
+    assert found["store-only"].services == {JOB} and found["task-exits"].because_of == ("store-only",)
+
+
+def test_a_role_of_its_own_is_judged() -> None:
+    """The execution role of a job counts as those of services do."""
+    snapshot = world(failed("ResourceInitializationError: x"), role=OTHER_ROLE)
+    denied = replace(snapshot, permissions={**snapshot.permissions, OTHER_ROLE: simulated("implicitDeny")})
+    found = problems(denied)
+    assert found["no-permission"].subject == "job-execution" and found["no-permission"].services == {JOB}
+
+
+def test_an_old_value_is_found() -> None:
+    """A task older than the current version has the former value, and no deployment will replace it."""
+    job = alone(task("job", NOW - timedelta(days=20)))
+    found = problems(world(job))
+    assert set(found) == {"lone-task"} and found["lone-task"].subject == job.id[:8]
+
+
+def test_a_complaint_about_a_task_is_about_its_owner() -> None:
+    """Naming a task brings the findings of its service, or of its family, to the top."""
+    snapshot = world(failed(PULL), key="JOB_TOKEN")
+    [job] = [each for each in snapshot.tasks if not each.service]
+    assert hear(task=job.id).about(snapshot).service == JOB
+    of_service = next(each for each in snapshot.tasks if each.service == "worker")
+    assert hear(task=of_service.id).about(snapshot).service == "worker"
+    assert hear(service="backend", task=job.id).about(snapshot).service == "backend"
+    assert definition_arn("job") in snapshot.task_definitions
