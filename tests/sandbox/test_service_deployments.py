@@ -270,15 +270,20 @@ def test_a_rolling_update_can_be_stopped(stage: Stage) -> None:
 
 @pytest.mark.parametrize("cleanup", ["DEFERRED", "BLOCKING"])
 def test_early_success(stage: Stage, cleanup: Any) -> None:
-    """A rolling update completes at its percentage; DEFERRED leaves the old tasks to the background."""
-    stage.build(desired=2, deploymentConfiguration={"minimumHealthyPercent": 50, "maximumPercent": 100})
+    """A rolling update completes at its percentage; DEFERRED leaves the old tasks, slow to stop, to the background."""
+    arn = stage.build(desired=0, deploymentConfiguration={"minimumHealthyPercent": 50, "maximumPercent": 100})
+    slow = stage.define("app", arn, command=["--sandbox-drain=2"], stopTimeout=10)
+    redeploy(stage, taskDefinition=slow, desiredCount=2)
     stage.steady()
     settings(stage, early_success=succeed_early(50, cleanup))
     number = redeploy(stage)
     done = await_status(stage, number, "SUCCESSFUL")
-    until(lambda: len(stage.steady()["deployments"]) == 1 and len(stage.stopped()) == 2)
-    last = max(until(lambda: [t["stoppedAt"] for t in stage.stopped() if t["lastStatus"] == "STOPPED"]))
+    left = [task for task in stage.stopped() if task["lastStatus"] != "STOPPED"]
+    assert bool(left) == (cleanup == "DEFERRED")
+    until(lambda: [t["lastStatus"] for t in stage.stopped()] == ["STOPPED"] * 2)
+    last = max(task["stoppedAt"] for task in stage.stopped())
     assert (last > done["finishedAt"]) == (cleanup == "DEFERRED")
+    assert len(stage.steady()["deployments"]) == 1
 
 
 def test_blue_and_green_run_side_by_side_until_the_bake_ends(stage: Stage) -> None:

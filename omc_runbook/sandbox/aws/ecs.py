@@ -18,6 +18,7 @@ from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
+from omc_runbook.sandbox.ecs.deployment_settings import find_error
 from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 from omc_runbook.sandbox.principals import caller, role_arn, role_session
@@ -85,7 +86,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             role_arn=self._get_param("role"),
             created_by=caller(self.access_key).arn,
         )
-        service.configure(self._get_param("deploymentConfiguration", {}))
+        self._configure(service)
         for parameter, attribute in _SETTINGS.items():
             if self._get_param(parameter) is not None:
                 setattr(service, attribute, self._get_param(parameter))
@@ -120,6 +121,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
                 f"Unable to {verb} on services with a {controller} deployment controller."
                 + (" Use AWS CodeDeploy to trigger a new deployment." if controller == "CODE_DEPLOY" else "")
             )
+        self._configure(service)
         is_changed = is_forced
         if definition_name:
             definition = self.ecs_backend.describe_task_definition(definition_name)
@@ -137,7 +139,6 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         for parameter, attribute in _SETTINGS.items():
             if self._get_param(parameter) is not None:
                 setattr(service, attribute, self._get_param(parameter))
-        service.configure(self._get_param("deploymentConfiguration", {}))
         if is_changed and service.is_deployed_by_ecs:
             start_deployment(service, self._containers(service))
         service.is_steady = False
@@ -256,6 +257,14 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         for arn in [arn for arn, task in by_arn.items() if not isinstance(task, EcsTask)]:
             del by_arn[arn]
         return answer
+
+    def _configure(self, service: EcsService) -> None:
+        """Change the service's deployment configuration as the request says, or refuse to."""
+        changes = self._get_param("deploymentConfiguration", {})
+        controller = service.deployment_controller["type"]
+        if message := find_error(changes, service.deployment_configuration | changes, controller):
+            raise InvalidParameter(message)
+        service.configure(changes)
 
     def _session_refusal(self, task: EcsTask) -> str:
         """What the agent says where the cluster encrypts sessions with a key that the task role may not use."""

@@ -22,7 +22,7 @@ from omc_runbook.sandbox.ecs.image import pull_error
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
 from omc_runbook.sandbox.ecs.network import task_network
-from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, Application
+from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, STOP_SECONDS, Application
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_failure, record_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
@@ -172,7 +172,7 @@ class Agent(threading.Thread):
                     own = environment
                     if CACHED in arguments:
                         own = self._first_environments.setdefault(definition.arn, environment)
-                    application = Application(own, arguments, log)
+                    application = Application(own, arguments, log, container.get("stopTimeout") or STOP_SECONDS)
                     pid = application.pid
                 running[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:

@@ -193,8 +193,8 @@ def main(arguments: list[str], environment: "Mapping[str, str]") -> int:
 
     Of a container's command only these words mean something here: `--sandbox-exit=CODE` ends at once,
     `--sandbox-out-of-memory` is killed, `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers,
-    `--sandbox-replace=NAME` is an image's entry point that starts the application with another value of a variable, and
-    `--sandbox-socket=FD` has the port PORT bound already.
+    `--sandbox-drain=SECONDS` takes that long to stop, `--sandbox-replace=NAME` is an image's entry point that starts
+    the application with another value of a variable, and `--sandbox-socket=FD` has the port PORT bound already.
     """
     options = dict(word.removeprefix("--").partition("=")[::2] for word in arguments if word.startswith("--"))
     if name := options.get("sandbox-replace"):
@@ -219,6 +219,7 @@ def main(arguments: list[str], environment: "Mapping[str, str]") -> int:
     if not environment.get("SECRET_KEY") and settings.role == "backend":
         _log("SECRET_KEY is not set: using a random one for this process", "WARNING")
     _serve(int(environment.get("PORT", "8000")), options, settings)
+    time.sleep(float(options.get("sandbox-drain") or _DRAINING_SECONDS))
     return 0
 
 
@@ -237,7 +238,6 @@ def _serve(port: int, options: "Mapping[str, str]", settings: Settings) -> None:
         _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")
     ended.wait()
     _log("Shutting down")
-    time.sleep(_DRAINING_SECONDS)
 
 
 def _await_end_of_stdin(ended: threading.Event) -> None:

@@ -22,17 +22,26 @@ _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0
 _STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.05, 0.2, 2.0
 _FAILURES = 3
-_STOP_SECONDS = 3.0
+STOP_SECONDS = 3.0
+"""How long a container without a stopTimeout may take to stop."""
 
 
 class Application:
     """A running process; `health` is None until it first answers or proves unhealthy."""
 
     def __init__(
-        self, environment: Mapping[str, str], arguments: Sequence[str], log: Callable[[list[str]], None]
+        self,
+        environment: Mapping[str, str],
+        arguments: Sequence[str],
+        log: Callable[[list[str]], None],
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
-        """Start it: its own stdin is a pipe that ends with this process, so it can never outlive it."""
+        """Start it; it is killed if it takes longer than `stop_seconds` to stop.
+
+        Its own stdin is a pipe that ends with this process, so it can never outlive it.
+        """
         self.health: bool | None = None
+        self._stop_seconds = stop_seconds
         self._failures = 0
         self._started = self._probed = time.monotonic()
         self._deadline: float | None = None
@@ -96,7 +105,7 @@ class Application:
         if self._process.poll() is not None:
             return
         if self._deadline is None:
-            self._deadline = time.monotonic() + _STOP_SECONDS
+            self._deadline = time.monotonic() + self._stop_seconds
             self._process.send_signal(signal.SIGTERM)
         elif time.monotonic() > self._deadline:
             self._process.kill()
