@@ -259,8 +259,8 @@ def test_wire_faults_hit_whom_they_are_meant_for(stage: Stage) -> None:
 
 def test_what_moto_lacks_is_said(stage: Stage) -> None:
     """A call that neither moto nor the sandbox knows is an error that says so."""
-    with pytest.raises(ClientError, match="The sandbox does not offer ecs:ListServiceDeployments"):
-        stage.ecs.list_service_deployments(cluster=CLUSTER, service="app")
+    with pytest.raises(ClientError, match="The sandbox does not offer ecs:GetTaskProtection"):
+        stage.ecs.get_task_protection(cluster=CLUSTER)
 
 
 def test_calls_are_counted(stage: Stage) -> None:
