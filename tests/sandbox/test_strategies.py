@@ -181,7 +181,7 @@ def test_early_success_is_proved_when_the_old_tasks_are_gone(
     place: Place, cleanup: Literal["BLOCKING", "DEFERRED"]
 ) -> None:
     """COMPLETED with half of the tasks is no proof yet."""
-    configure(place, "ROLLING", early_success=deployments.succeed_early(50, cleanup))
+    configure(place, "ROLLING", percents=(50, 100), early_success=deployments.succeed_early(50, cleanup))
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved
     assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
@@ -205,7 +205,7 @@ def test_what_a_schedule_and_a_hand_started_is_named(place: Place) -> None:
     new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
     notes = " ".join(secret_change.plan(run, snapshot, new).notes)
     assert f"rule {consumers.NAME} starts" in notes and f"schedule {consumers.NAME} starts" in notes
-    assert f"until they end: {task[-32:][:8]}" in notes
+    assert f"until they end: {task.rpartition('/')[2][:8]}" in notes
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved
     problems = root_causes.diagnose(run.look())
