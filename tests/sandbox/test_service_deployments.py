@@ -275,7 +275,7 @@ def test_early_success(stage: Stage, cleanup: Any) -> None:
     slow = stage.define("app", arn, command=["--sandbox-drain=2"], stopTimeout=10)
     redeploy(stage, taskDefinition=slow, desiredCount=2)
     stage.steady()
-    settings(stage, early_success=succeed_early(50, cleanup))
+    settings(stage, percents=(50, 100), early_success=succeed_early(50, cleanup))
     number = redeploy(stage)
     done = await_status(stage, number, "SUCCESSFUL")
     left = [task for task in stage.stopped() if task["lastStatus"] != "STOPPED"]

@@ -181,7 +181,7 @@ def test_early_success_is_proved_when_the_old_tasks_are_gone(
     place: Place, cleanup: Literal["BLOCKING", "DEFERRED"]
 ) -> None:
     """COMPLETED with half of the tasks is no proof yet."""
-    configure(place, "ROLLING", early_success=deployments.succeed_early(50, cleanup))
+    configure(place, "ROLLING", percents=(50, 100), early_success=deployments.succeed_early(50, cleanup))
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved
     assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}

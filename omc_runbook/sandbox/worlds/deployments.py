@@ -35,15 +35,19 @@ def configure(
     hooks: Sequence[DeploymentLifecycleHookTypeDef] = (),
     breaker: DeploymentCircuitBreakerTypeDef | None = None,
     early_success: DeploymentEarlySuccessCriteriaTypeDef | None = None,
+    percents: tuple[int, int] = (100, 200),
     cluster: str = CLUSTER,
 ) -> None:
     """Set how a service is deployed from its next deployment on.
 
-    `step` is a percentage and how many minutes it bakes: LINEAR's steps, or CANARY's first one. The circuit breaker
-    stays as it is unless it is passed; everything else that is not passed is off.
+    `step` is a percentage and how many minutes it bakes: LINEAR's steps, or CANARY's first one. `percents` are
+    minimumHealthyPercent, which no early success may undercut, and maximumPercent. The circuit breaker stays as it is
+    unless it is passed; everything else that is not passed is off.
     """
     configuration: DeploymentConfigurationTypeDef = {
         "strategy": strategy,
+        "minimumHealthyPercent": percents[0],
+        "maximumPercent": percents[1],
         "bakeTimeInMinutes": bake_minutes,
         "lifecycleHooks": list(hooks),
         "earlySuccessCriteria": early_success or {"enable": False},
