@@ -18,7 +18,6 @@ from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.readers import EnvironmentRead
-from omc_runbook.repository.settings import CONFIG
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
@@ -66,8 +65,9 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if row.is_misnamed or (row.is_injected and not row.reaches):
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
-        hand = f"Add a field {row.variable} to Settings in {CONFIG}, or take the variable out where it is."
-        fact = f"No class in {CONFIG} reads {row.variable}; {where}."
+        config = _checkout(snapshot).settings.file.name
+        hand = f"Add a field {row.variable} to Settings in {config}, or take the variable out where it is."
+        fact = f"No class in {config} reads {row.variable}; {where}."
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
     doubtful = [row.variable for row in variable_drifts(snapshot) if SETTINGS in row.unsure]
     if doubtful:

@@ -88,7 +88,7 @@ def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
     file, task_definitions = find_template(root), read_task_definitions(root)
     template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
-    environment_reads, environment_sets = find_environment_reads(root)
+    environment_reads, environment_sets = find_environment_reads(root, settings.file.name)
     return Checkout(
         root=root,
         settings=settings,

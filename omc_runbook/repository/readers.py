@@ -55,14 +55,17 @@ class EnvironmentRead:
     """Whether the line gives another value than None for a variable that is not set."""
 
 
-def find_environment_reads(repository: Path) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
+def find_environment_reads(
+    repository: Path, settings: str = f"{ROOTS[0]}/"
+) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
-    Names that are constants of the module are resolved; files that are not valid Python are skipped, and tests.
+    `settings` is the path of Settings within the checkout, of which the first folder is the application's. Names that
+    are constants of the module are resolved; files that are not valid Python are skipped, and tests.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
-    for path in _files(repository, ROOTS[:1], CODE):
+    for path in _files(repository, (settings.partition("/")[0],), CODE):
         text = _text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))

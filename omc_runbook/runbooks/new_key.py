@@ -30,7 +30,6 @@ from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings import CONFIG
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import plan_json
@@ -192,7 +191,7 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
     for edit in edits:
         if why := add_key_plan.why_no_patch(root, edit):
             notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
-    if any(edit.file.name == CONFIG for edit in edits):
+    if any(edit.file.name == checkout.settings.file.name for edit in edits):
         notes += (
             f"{why[0].upper()}{why[1:]}: check that {new.name} is read accordingly."
             for why in checkout.settings.ambiguities
