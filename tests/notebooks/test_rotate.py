@@ -102,7 +102,7 @@ def test_a_bad_value_ends_with_1_and_everything_as_it_was(desk: Rotator) -> None
     place, before = Place(desk.sandbox), values(desk.sandbox)
     path = desk.work / "new.json"
     path.touch(0o600)
-    bad = f"{BAD}-{secrets.token_hex(12)}"
+    bad = BAD.replace("0@", f"{secrets.token_hex(12)}@")
     path.write_text(json.dumps({"SENTRY_DSN": bad}))
     ended = desk.rotate("SENTRY_DSN", values_from="file:new.json")
     body = desk.outcome()

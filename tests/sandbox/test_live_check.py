@@ -220,7 +220,7 @@ def test_only_what_changes_and_has_a_check_is_tried() -> None:
 
 def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     """The library's own message would have it."""
-    value = f"sk-{token_urlsafe(20)}\n{token_urlsafe(20)}"
+    value = f"sk-{token_urlsafe(20)}\u20ac{token_urlsafe(20)}"
     with pytest.raises(CouldNotLook) as error:
         live_check.check(planned("a.test", OPENAI_API_KEY=value), keys(OPENAI_API_KEY="http://127.0.0.1:9/"))
     told = str(error.value)
