@@ -222,7 +222,8 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     """The library's own message would have it."""
     value = f"sk-{token_urlsafe(20)}\u20ac{token_urlsafe(20)}"
     with pytest.raises(CouldNotLook) as error:
-        live_check.check(planned("a.test", OPENAI_API_KEY=value), keys(OPENAI_API_KEY="http://127.0.0.1:9/"))
+        plan = planned("a.test", FIRST_SUPERUSER_PASSWORD=value)
+        live_check.check(plan, keys(FIRST_SUPERUSER_PASSWORD="http://127.0.0.1:9/"))
     told = str(error.value)
     assert "not allowed in a header" in told and value[:12] not in told
 
