@@ -308,7 +308,8 @@ def _bind(
     compose: EnvFile | None,
     variables: Mapping[str, str],
 ) -> Iterator[Binding]:
-    python = {each.name: each for each in statements if each.name and _may_be_shown(each)}
+    last = {each.name: each for each in statements if each.name}
+    python = {name: each for name, each in last.items() if _may_be_shown(each)}
     lines = {assignment[1]: at for at, assignment in compose_only.items()}
     lines |= {name: each.line for name, each in python.items()}
     compose_values = compose.values if compose else {}

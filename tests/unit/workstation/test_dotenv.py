@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.masking import registry
@@ -280,6 +280,7 @@ pieces = st.one_of(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, max_size=14).map("".join))
+@example("x=\nx")
 def test_python_agrees(tmp_path: Path, text: str) -> None:
     """Whatever is in a file, the values for Python are those that python-dotenv gives to this process."""
     with pytest.MonkeyPatch.context() as patch:
