@@ -25,6 +25,9 @@ _JSON_CODES = {
 _EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
 
 
+_READS = ("Describe", "Get", "List", "Lookup", "BatchGet", "Simulate", "Filter", "Search")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A signed API request; `params` are the parsed JSON members or the query's form fields."""
@@ -36,6 +39,11 @@ class Call:
     user_agent: str
     protocol: str
     params: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, by its action's name."""
+        return self.action.startswith(_READS)
 
     @property
     def permission(self) -> str:

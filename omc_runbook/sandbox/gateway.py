@@ -40,7 +40,6 @@ _FORBIDDEN = "403 Forbidden"
 _AUTHORIZED_LATER = {"secretsmanager:GetSecretValue"}
 _BATCH = "secretsmanager:BatchGetSecretValue"
 _JSON = "application/json"
-_READS = ("Describe", "Get", "List", "Lookup", "Simulate")
 
 
 class Gateway:
@@ -107,7 +106,7 @@ class Gateway:
             _, kind, answer = format_error(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.forget_after(call)
-        if not call.action.startswith(_READS):
+        if not call.is_read:
             self._notify()
         failed = statuses and not statuses[-1].startswith(("2", "3"))
         EVENT_HISTORY.record(call, principal, request_id, arns, parse_error(answer) if failed else None)

@@ -38,7 +38,6 @@ _RESOURCE_TYPES = {
     "taskDefinition": "AWS::ECS::TaskDefinition",
     "logGroupName": "AWS::Logs::LogGroup",
 }
-_READS = ("Describe", "Get", "List", "Lookup", "BatchGet", "Simulate", "Filter", "Search")
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _event(
 ) -> RecordedEvent:
     now = datetime.now(UTC)
     event_id = str(uuid.uuid4())
-    read_only = call.action.startswith(_READS)
+    read_only = call.is_read
     parameters = _parameters(call)
     record: dict[str, Any] = {
         "eventVersion": "1.11",

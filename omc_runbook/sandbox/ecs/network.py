@@ -27,14 +27,13 @@ from omc_runbook.snapshot.networking import read_vpcs
 T = TypeVar("T")
 D = TypeVar("D")
 
-_READS = ("Describe", "Get", "Search")
 _NETWORKS: dict[str, Network] = {}
 _LOCK = threading.Lock()
 
 
 def forget_after(call: Call) -> None:
     """Forget the network that was read if a call may have changed it."""
-    if call.service == "ec2" and not call.action.startswith(_READS):
+    if call.service == "ec2" and not call.is_read:
         forget()
 
 
