@@ -8,8 +8,8 @@ from typing import Literal
 from urllib.parse import unquote
 
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
-from omc_runbook.model.placeholders import is_made_of_placeholder_words
+from omc_runbook.model.catalogue import Key
+from omc_runbook.model.placeholders import is_placeholder
 
 _NAME = re.compile(r"(?:\A|_)(?:URL|URI|DSN|ADDRESS|BROKER|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?s)\A(?:jdbc:)?(?P<scheme>[A-Za-z][\w+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)\Z")
@@ -110,6 +110,5 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
 
 
 def _is_placeholder(password: str) -> bool:
-    words = password.casefold() in ("password", "passwd", "pass", "pwd", "secret")
-    known = PLACEHOLDER.search(password) or TEMPLATE_DEFAULT.search(password)
-    return words or bool(known) or is_made_of_placeholder_words(password, "")
+    is_word = password.casefold() in ("password", "passwd", "pass", "pwd", "secret")
+    return is_word or is_placeholder(password, "")

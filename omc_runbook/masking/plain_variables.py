@@ -6,8 +6,7 @@ import re
 
 from omc_runbook.masking.addresses import is_address, login_of
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
-from omc_runbook.model.placeholders import is_made_of_placeholder_words
+from omc_runbook.model.placeholders import is_placeholder
 from omc_runbook.model.secretive import is_issued, is_secret
 
 _OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPHRASE|CREDENTIALS?)S?_?\d?\Z")
@@ -32,7 +31,7 @@ def has_secret(name: str, text: str) -> bool:
     if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text):
         return False
     Masked(text, name)
-    if PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text) or is_made_of_placeholder_words(text, name):
+    if is_placeholder(text, name):
         return False
     is_password = is_issued(name) and not name.upper().endswith(("KEY", "TOKEN"))
     return is_password or (_RANDOM.search(text) is not None and not _WORDS.search(text))

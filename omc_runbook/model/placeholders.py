@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+
 _VOCABULARY = """
     change changed changeme changethis replace replaced replaceme update updated updateme set fill filled insert enter
     put add edit provide provided override overwrite overridden me this that it in out here there
@@ -30,6 +32,12 @@ _SEPARATOR = re.compile(r"[\W_]+")
 _LONGEST = 80
 _MANY = 2
 """So many of the words make a placeholder; one may be a bad password."""
+
+
+def is_placeholder(text: str, name: str) -> bool:
+    """Whether a secret's text stands for a value that is still missing, in any spelling."""
+    known = PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text)
+    return known is not None or is_made_of_placeholder_words(text, name)
 
 
 def is_made_of_placeholder_words(text: str, name: str) -> bool:
