@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from omc_runbook.aws import definitions, ecs, iam, secretsmanager
+from omc_runbook.aws import ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
 from omc_runbook.aws.secretsmanager import ListedSecret
@@ -235,13 +235,5 @@ class _Discovering(Gatherer):
             for batch in ecs.batches(names or (), ecs.SERVICES_A_CALL)
         ]
         services = [(cluster, service) for cluster, answer in described for service in self.keep(FIELD, answer, ())]
-        revisions = {
-            arn: self.ask(
-                f"task definition {arn.rpartition('/')[2]}",
-                "ecs:DescribeTaskDefinition",
-                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
-            )
-            for arn in sorted({service.task_definition_arn for _, service in services} - {""})
-        }
-        found = {arn: self.keep(FIELD, answer, None) for arn, answer in revisions.items()}
+        found = self.task_definitions(FIELD, (service.task_definition_arn for _, service in services))
         return tuple(FoundService(cluster, each, found.get(each.task_definition_arn)) for cluster, each in services)

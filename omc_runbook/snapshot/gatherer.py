@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from omc_runbook.aws import definitions
+from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
@@ -38,3 +40,17 @@ class Gatherer:
                 self.gaps[field] += (result,)
             return default
         return result
+
+    def task_definitions(self, field: str, arns: Iterable[str]) -> dict[str, TaskDefinition]:
+        """Read these revisions, each once, by their ARNs; one that could not be read is a gap of the field."""
+        client = self.clients("ecs")
+        answers = {
+            arn: self.ask(
+                f"task definition {arn.rpartition('/')[2]}",
+                "ecs:DescribeTaskDefinition",
+                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
+            )
+            for arn in sorted({*arns} - {""})
+        }
+        revisions = {arn: self.keep(field, answer, None) for arn, answer in answers.items()}
+        return {arn: revision for arn, revision in revisions.items() if revision}

@@ -152,7 +152,7 @@ class _Reading(Gatherer):
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         services = [service for answer in batches for service in self.keep("services", answer, ())]
-        definitions = self._definitions(service.task_definition_arn for service in services)
+        revisions = self.task_definitions("task_definitions", (service.task_definition_arn for service in services))
         return Snapshot(
             environment=self.environment,
             taken=now(),
@@ -165,7 +165,7 @@ class _Reading(Gatherer):
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
-            task_definitions=definitions,
+            task_definitions=revisions,
             tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
 
@@ -180,7 +180,7 @@ class _Reading(Gatherer):
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
         in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
-        older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
+        older = self.task_definitions("task_definitions", in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
         others = other_references.Reading(self, snapshot)
@@ -244,19 +244,6 @@ class _Reading(Gatherer):
             "ecs:DescribeTasks",
             lambda: ecs.describe_tasks(client, cluster, tuple(arns)),
         )
-
-    def _definitions(self, arns: Iterable[str]) -> dict[str, definitions.TaskDefinition]:
-        client = self.clients("ecs")
-        answers = {
-            arn: self.ask(
-                f"task definition {arn.rpartition('/')[2]}",
-                "ecs:DescribeTaskDefinition",
-                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
-            )
-            for arn in sorted(set(arns) - {""})
-        }
-        revisions = {arn: self.keep("task_definitions", answer, None) for arn, answer in answers.items()}
-        return {arn: definition for arn, definition in revisions.items() if definition}
 
     def _newest(self, families: Iterable[str]) -> tuple[definitions.TaskDefinition, ...]:
         """The newest active revision of each family that has one."""
