@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -142,10 +142,7 @@ def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[Sour
     folders = {Path(os.path.normpath(file.path.parent)) for file in files}
     calling = read_folders(repository, _CALLED)
     others = {Path(os.path.normpath(each.files[0].path.parent)): each.files for each in calling}
-    reached, callers = {*folders}, {*folders}
-    while callers:
-        callers = {path for path, sources in others.items() if called_folders(sources) & reached} - reached
-        reached |= callers
+    reached = with_callers({path: called_folders(sources) for path, sources in others.items()}, folders)
     added = [file for path, sources in others.items() if path in reached - folders for file in sources]
     values = [
         file
@@ -154,6 +151,15 @@ def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[Sour
         for file in _read_all(repository, folder, f"*{VALUES}")
     ]
     return (*files, *added, *values)
+
+
+def with_callers(calls: Mapping[Path, set[Path]], folders: Collection[Path]) -> set[Path]:
+    """The folders, and all that call them, directly or through others; `calls` has what each folder calls."""
+    reached, callers = {*folders}, {*folders}
+    while callers:
+        callers = {path for path, targets in calls.items() if targets & reached} - reached
+        reached |= callers
+    return reached
 
 
 def called_folders(files: Collection[SourceFile]) -> set[Path]:

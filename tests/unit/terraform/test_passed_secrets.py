@@ -6,7 +6,7 @@ import pytest
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.initial_value import find_own, read_initial_values
-from omc_runbook.terraform.roots import find_roots
+from omc_runbook.terraform.roots import find_roots, read_calls
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
@@ -478,10 +478,11 @@ def test_the_roots_that_use_a_file(tmp_path: Path) -> None:
             "tf/prod/env/blue.tfvars": "",
         },
     )
-    assert find_roots(tmp_path, "tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
-    assert find_roots(tmp_path, "tf/modules/app/main.tf") == ("tf/staging",)
-    assert find_roots(tmp_path, "tf/other/main.tf") == ("tf/other",)
-    assert find_roots(tmp_path, "tf/prod/env/blue.tfvars") == ("tf/prod",)
+    calls = read_calls(tmp_path)
+    assert find_roots(tmp_path, calls, "tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
+    assert find_roots(tmp_path, calls, "tf/modules/app/main.tf") == ("tf/staging",)
+    assert find_roots(tmp_path, calls, "tf/other/main.tf") == ("tf/other",)
+    assert find_roots(tmp_path, calls, "tf/prod/env/blue.tfvars") == ("tf/prod",)
 
 
 VERSION = """\
