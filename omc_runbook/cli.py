@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from omc_runbook import __name__ as package
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox.cli import sandbox
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
 
@@ -27,16 +30,14 @@ def cli() -> None:
 cli.add_command(sandbox)
 
 
+def _parameters_option(text: str) -> Callable[[F], F]:
+    """The option -p NAME VALUE with its help."""
+    return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
+
+
 @cli.command()
 @click.argument("name")
-@click.option(
-    "-p",
-    "parameters",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter of the notebook; may be repeated.",
-)
+@_parameters_option("A parameter of the notebook; may be repeated.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
@@ -78,14 +79,7 @@ def run(
 
 @cli.command()
 @click.option("--repository", default="", metavar="PATH", help="A checkout of the platform, with its Terraform files.")
-@click.option(
-    "-p",
-    "parameters",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="environment, repository or runbook_toml; by default all environments that are found.",
-)
+@_parameters_option("environment, repository or runbook_toml; by default all environments that are found.")
 @click.option("--yes", "has_consent", is_flag=True, help="Change an existing runbook.toml; the former one is kept.")
 @click.pass_context
 def init(context: click.Context, repository: str, parameters: tuple[tuple[str, str], ...], has_consent: bool) -> None:
