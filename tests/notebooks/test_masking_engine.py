@@ -31,6 +31,11 @@ def shows(text: str, value: str) -> bool:
     return any(value[at : at + 5] in text for at in range(len(value) - 4))
 
 
+def printed(cell: Any) -> str:
+    """What a cell printed, which a busy kernel sends in several pieces."""
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """A fresh value, which a kernel finds in its environment; its history is the test's own."""
@@ -84,8 +89,8 @@ def test_the_engine_masks_what_the_kernel_cannot(tmp_path: Path, canary: str) ->
     assert notebook.metadata.papermill.parameters == {"secret": "‹CANARY›"}
     assert "widgets" not in notebook.metadata
     assert notebook.cells[3].source == "copy = '‹CANARY›'"
-    assert notebook.cells[4].outputs[0].text == "‹CANARY›\n"
-    assert notebook.cells[-1].outputs[0].text == f"{len(canary)}\n"
+    assert printed(notebook.cells[4]) == "‹CANARY›\n"
+    assert printed(notebook.cells[-1]) == f"{len(canary)}\n"
     assert leaks(saved) == ()
 
 
@@ -191,5 +196,5 @@ def test_a_value_that_reads_like_code_breaks_no_cell(tmp_path: Path, canary: str
     assert 'word = "‹WORD›"' in notebook.cells[1].source and notebook.metadata.papermill.parameters == {
         "word": "‹WORD›"
     }
-    assert notebook.cells[2].outputs[0].text == "‹WORD›\n"
+    assert printed(notebook.cells[2]) == "‹WORD›\n"
     assert notebook.cells[-1].outputs[0].data["text/plain"] == "2031"
