@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cases
 import click
 import pairing
 import worlds
@@ -38,6 +39,7 @@ from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build as sandbox_worlds
+from omc_runbook.sandbox.worlds.staging import World
 
 PAGE = Path(__file__).parents[1] / "docs" / "diagnosis.md"
 SCRIPT = Path(sys.executable).with_name("omc-runbook")
@@ -47,6 +49,7 @@ HEADS = {
     "faults": ("fault", "family", "root causes named", "verdict", "false alarms", "seconds"),
     "pairs": ("pair", "root causes named", "verdict", "other alarms", "seconds"),
     "healthy": ("healthy world", "errors", "warnings", "unknown", "seconds"),
+    "cases": ("case", "expected", "root causes named", "verdict", "other alarms", "seconds"),
     "headless": ("world", "exit code", "root causes named", "seconds, median of 5", "range"),
 }
 T = TypeVar("T")
@@ -138,6 +141,26 @@ def try_healthy(number: int) -> Row:
         not diagnosis.errors,
         diagnosis,
     )
+
+
+def try_case(title: str) -> Row:
+    """Make a world of `cases`, and compare what is named there with what its author expected."""
+    case = next(case for case in cases.CASES if case.title == title)
+    if case.starts_healthy:
+        _renew()
+    else:
+        lifecycle.ask(_sandbox(), "POST", "reset", {})
+    toml = case.make(World(_sandbox().endpoint)) or ""
+    diagnosis = look(case.symptom, toml)
+    causes = diagnosis.root_causes
+    missed = [check for check in case.expected if check not in {*causes, *diagnosis.errors}]
+    beside = [check for check in dict.fromkeys([*causes, *diagnosis.errors]) if check not in case.expected]
+    beside = [check for check in beside if check not in case.consequences]
+    first = not case.expected or causes[:1] == [*case.expected][:1] or len(case.expected) > 1
+    verdict = f"missed {' and '.join(missed)}" if missed else "right" if first else "not first"
+    expected, named = (", ".join(checks) or "none" for checks in (case.expected, causes))
+    cells = (title, expected, named, verdict, ", ".join(beside), f"{diagnosis.seconds:.2f}")
+    return _row(cells, verdict == "right" and not beside, diagnosis)
 
 
 def time_headless(fault: str) -> Row:
@@ -264,8 +287,13 @@ def _enter_sandbox(sandboxes: Any) -> None:
 @click.option("--faults", is_flag=True, help="Every fault by itself.")
 @click.option("--pairs", type=int, default=0, help="The number of pairs of independent faults.")
 @click.option("--healthy", is_flag=True, help="The healthy worlds.")
+@click.option("--cases", "documented", is_flag=True, help="Worlds made from AWS's documentation alone.")
 @click.option("--headless", is_flag=True, help="Timed whole runs of the runbook.")
-@click.option("--only", default="", help="Only these faults, or healthy worlds by number, separated by commas.")
+@click.option(
+    "--only",
+    default="",
+    help="Only these, separated by commas: faults, healthy worlds by number, cases by a word.",
+)
 @click.option("--seed", default=SEED, show_default=True, help="The seed of the random pairs.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--write", "keep", is_flag=True, help=f"Keep the tables in docs/{PAGE.name}.")
@@ -275,6 +303,7 @@ def main(
     faults: bool,
     pairs: int,
     healthy: bool,
+    documented: bool,
     headless: bool,
     only: str,
     seed: int,
@@ -283,8 +312,8 @@ def main(
 ) -> None:
     """Measure the chosen parts, and print the tables."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    if not (faults or pairs or healthy or headless):
-        faults, pairs, healthy, headless = True, PAIRS, not only, not only
+    if not (faults or pairs or healthy or documented or headless):
+        faults, pairs, healthy, documented, headless = True, PAIRS, not only, not only, not only
     chosen = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
     parts: list[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]] = []
     if faults:
@@ -294,6 +323,9 @@ def main(
     if healthy:
         numbers = [number for number in range(len(worlds.PLANS)) if not only or str(number) in only.split(",")]
         parts.append(("healthy", try_healthy, [(number,) for number in numbers]))
+    if documented:
+        named = [case.title for case in cases.CASES if not only or any(word in case.title for word in only.split(","))]
+        parts.append(("cases", try_case, [(title,) for title in named]))
     tables = measure(parts, jobs)
     if headless:
         # One after another: a second run would slow this one.
