@@ -7,7 +7,6 @@ resource and its attribute; what cannot be followed is a mark with the reason.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from typing import Any
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import functions
+from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node, read_expression
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.hcl_template import interpolations
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
@@ -37,7 +37,6 @@ _ESCAPE = re.compile(r'\\["nt\\]')
 _MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
 _LABEL = re.compile(r"cloudposse/label/null|terraform-null-label")
 _LABEL_PARTS = ("namespace", "tenant", "environment", "stage", "name")
-_LOCAL_SOURCE = ("./", "../")
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
 
@@ -94,38 +93,6 @@ class Result:
 
     value: Any
     sources: tuple[Source, ...] = ()
-
-
-class TerraformFiles:
-    """The Terraform files of a checkout, each folder read once; nothing outside of it is read."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self.base = ""
-        """The folder that the names of files are relative to, within the checkout."""
-        self._folders: dict[Path, Folder] = {}
-
-    def folder(self, directory: Path) -> Folder:
-        """The *.tf files of a folder, those that can be read."""
-        if directory not in self._folders:
-            names = (path.name for path in sorted(directory.glob("*.tf")))
-            files = (self.file(directory / name) for name in names)
-            self._folders[directory] = Folder(tuple(file for file in files if file))
-        return self._folders[directory]
-
-    def contains(self, path: Path) -> bool:
-        """Whether a path is in the checkout."""
-        return path.resolve().is_relative_to(self.root)
-
-    def file(self, path: Path) -> SourceFile | None:
-        """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""
-        if not self.contains(path):
-            return None
-        base = self.root / self.base
-        try:
-            return read_source(base, Path(os.path.relpath(path.resolve(), base)).as_posix())
-        except UsageError:
-            return None
 
 
 @dataclass(eq=False)
@@ -616,11 +583,10 @@ class Module:
             yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.")
 
     def _folder(self, source: str) -> tuple[Path, Folder] | None:
-        if not source.startswith(_LOCAL_SOURCE):
+        directory = target(self.directory, source) if source.startswith(LOCAL) else None
+        if directory is None or not directory.is_dir() or not self.stack.files.contains(directory):
             return None
-        directory = (self.directory / source.replace("//", "/")).resolve()
-        is_here = directory.is_dir() and self.stack.files.contains(directory)
-        return (directory, self.stack.files.folder(directory)) if is_here else None
+        return directory, self.stack.files.folder(directory)
 
     def _repetitions(self, block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The instances of a block with count or for_each, as suffixes of its address with each and count."""

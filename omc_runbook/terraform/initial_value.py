@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.terraform.configuration import VALUES, VERSION
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.task_definitions import read_folders
 
 _VERSION = re.compile(rf'^\s*resource\s+"?{VERSION}\b', re.MULTILINE)
 
@@ -30,7 +30,7 @@ class InitialValue:
 
 def read_initial_values(repository: Path) -> tuple[InitialValue, ...]:
     """Read the initial values of all secrets in a checkout's Terraform; files that are not valid are skipped."""
-    return tuple(value for folder in read_folders(repository, _VERSION) for value in _values(folder))
+    return tuple(value for folder in TerraformFiles(repository).having(_VERSION) for value in _values(folder))
 
 
 def find_own(values: Collection[InitialValue], keys: Collection[str]) -> tuple[InitialValue, ...]:

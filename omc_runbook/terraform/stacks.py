@@ -14,10 +14,10 @@ from typing import Any
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
+from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, is_known
+from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.task_definitions import SKIPPED
 from omc_runbook.textfile.file import SourceFile
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
@@ -56,32 +56,19 @@ def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
     is asked for, or for staging and production.
     """
     files = TerraformFiles(repository)
-    folders = [folder for folder in _walk(files.root) if any(folder.glob("*.tf"))]
-    described = [folder for folder in _walk(files.root) if (folder / TERRAGRUNT).is_file()]
+    everywhere = [*files.walk()]
+    folders = files.folders
+    described = [folder for folder in everywhere if (folder / TERRAGRUNT).is_file()]
     # Positions are shorter below the folder that has all of Terraform's files.
     if folders:
         files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
     units = [(unit, target) for unit in described if (target := _unit_source(files, unit))]
-    called = {target for folder in folders for target in _calls(files, folder)} | {target for _, target in units}
+    called = files.called | {target for _, target in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
-    values = [path for folder in _walk(files.root) for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
+    values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, unit, target) for unit, target in units if _concerns(files, target, set()))
     return tuple(root for root in roots if environment in ("", root.environment))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, inner, _ in os.walk(root):
-        inner[:] = sorted(set(inner) - SKIPPED)
-        yield Path(folder)
-
-
-def _calls(files: TerraformFiles, folder: Path) -> Iterator[Path]:
-    """The folders of the local modules that a folder calls."""
-    for block in files.folder(folder).blocks:
-        source = block.find("source") if block.type == "module" else None
-        if source and source.value.kind == "string" and source.value.name.startswith(("./", "../")):
-            yield (folder / source.value.name.replace("//", "/")).resolve()
 
 
 def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
@@ -94,7 +81,7 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
     texts += [source.value.source for block in blocks if block.type == "module" and (source := block.find("source"))]
     if any(_INTERESTING.search(text) for text in texts):
         return True
-    return any(_concerns(files, target, visited) for target in _calls(files, folder))
+    return any(_concerns(files, target, visited) for target in called_folders(files.folder(folder).files))
 
 
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
@@ -285,7 +272,7 @@ def _spelling(folder: Folder, environment: str) -> str:
 def unreadable_files(repository: Path) -> tuple[str, ...]:
     """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
     files = TerraformFiles(repository)
-    errors = {str(error) for folder in _walk(files.root) for error in files.folder(folder).broken.values()}
+    errors = {str(error) for folder in files.folders for error in files.folder(folder).broken.values()}
     return tuple(sorted(errors))
 
 

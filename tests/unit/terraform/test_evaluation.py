@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from omc_runbook.terraform.evaluation import Module, Stack, TerraformFiles, computed, is_known, reasons
+from omc_runbook.terraform.evaluation import Module, Stack, computed, is_known, reasons
+from omc_runbook.terraform.files import TerraformFiles
 
 FILES = """
 variable "name" { default = "shop" }

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.initial_value import find_own, read_initial_values
-from omc_runbook.terraform.roots import find_roots, read_calls
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
@@ -478,11 +478,11 @@ def test_the_roots_that_use_a_file(tmp_path: Path) -> None:
             "tf/prod/env/blue.tfvars": "",
         },
     )
-    calls = read_calls(tmp_path)
-    assert find_roots(tmp_path, calls, "tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
-    assert find_roots(tmp_path, calls, "tf/modules/app/main.tf") == ("tf/staging",)
-    assert find_roots(tmp_path, calls, "tf/other/main.tf") == ("tf/other",)
-    assert find_roots(tmp_path, calls, "tf/prod/env/blue.tfvars") == ("tf/prod",)
+    files = TerraformFiles(tmp_path)
+    assert files.roots_of("tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
+    assert files.roots_of("tf/modules/app/main.tf") == ("tf/staging",)
+    assert files.roots_of("tf/other/main.tf") == ("tf/other",)
+    assert files.roots_of("tf/prod/env/blue.tfvars") == ("tf/prod",)
 
 
 VERSION = """\
