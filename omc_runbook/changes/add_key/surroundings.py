@@ -16,7 +16,7 @@ from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.initial_value import InitialValue, find_own
+from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import named_after
 from omc_runbook.textfile.file import Edit
 
@@ -179,7 +179,7 @@ def _initial_values(main: Snapshot, checkout: Checkout, key: NewKey) -> Iterator
             )
 
 
-def _why_initial(value: InitialValue, key: str) -> str:
+def _why_initial(value: SecretVersion, key: str) -> str:
     if not value.keys:
         return f"{value.address} takes the initial value of the secret from elsewhere: see that {key} is in it."
     if value.is_protected:

@@ -6,7 +6,7 @@ import pytest
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.initial_value import find_own, read_initial_values
+from omc_runbook.terraform.secret_versions import find_own, read_secret_versions
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
@@ -500,7 +500,7 @@ def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
     database = VERSION.format(name="db", value='{ username = "u", password = "p" }', lifecycle="")
     other = VERSION.format(name="other", value="var.all", lifecycle="")
     write(tmp_path, {"tf/main.tf": f'locals {{\n  common = {{ A = "x" }}\n}}\n{app}{database}{other}'})
-    values = {value.address.rpartition(".")[2]: value for value in read_initial_values(tmp_path)}
+    values = {value.address.rpartition(".")[2]: value for value in read_secret_versions(tmp_path)}
     assert {name: (value.keys, value.is_protected) for name, value in values.items()} == {
         "app": (("A", "B"), True),
         "db": (("username", "password"), False),
