@@ -17,6 +17,9 @@ ALIASES: Mapping[str, str] = {
 OTHERS = frozenset({"dev", "development", "test", "testing", "qa", "uat", "preprod", "sandbox", "demo", "preview"})
 """More names of environments, which stay as they are."""
 
+_SHORT = {"development": "dev"}
+"""A short form of names that stay as they are."""
+
 TAGS = ("environment", "env", "stage")
 """Tags that hold an environment's name, in lower case."""
 
@@ -37,7 +40,7 @@ def canonical(name: str) -> str:
 def aliases(environment: str) -> frozenset[str]:
     """The words that an environment may have in a resource's name."""
     words = {alias for alias, name in ALIASES.items() if name == environment and alias != _VAGUE}
-    return frozenset({environment.casefold(), *words})
+    return frozenset({environment.casefold(), _SHORT.get(environment, environment.casefold()), *words})
 
 
 def environment_in(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+from omc_runbook.model.environment_names import aliases
 from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, depends_on_callers, find_containers
 from omc_runbook.terraform.files import TerraformFiles, called_folders, with_callers
 from omc_runbook.terraform.hcl_folder import VALUES
@@ -20,9 +21,6 @@ ROOTS = ("infrastructure", ".")
 
 TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
 """The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
-
-ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "development": {"dev"}}
-"""What folders and .tfvars of an environment are called too."""
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
 _FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
@@ -155,7 +153,7 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     """The environments that a folder of a file, or a .tfvars file, is named after, in full or in short."""
     path = Path(file)
     words = {*path.parent.parts, *(re.split(r"[._-]", path.name) if path.name.endswith(VALUES) else ())}
-    return {name for name in environments if words & {name, *ALIASES.get(name, ())}}
+    return {name for name in environments if words & {name, *aliases(name)}}
 
 
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
