@@ -12,17 +12,8 @@ from typing import Any
 from omc_runbook.model.environment_names import main_rank
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform import stacks
-from omc_runbook.terraform.evaluation import (
-    Instance,
-    Result,
-    Source,
-    decode,
-    is_known,
-    marks,
-    reasons,
-    source_of,
-    without_marks,
-)
+from omc_runbook.terraform.evaluation import Instance, Result, Source, source_of
+from omc_runbook.terraform.marks import decode, is_known, marks, reasons, split_mark, without_marks
 from omc_runbook.terraform.stacks import Root
 
 PROJECT_VARIABLES = (
@@ -37,7 +28,6 @@ PROJECT_VARIABLES = (
 )
 
 _SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
-_FIRST_MARK = re.compile("\\A\ue000[^\ue002]*\ue002")
 _READS = re.compile(r"secretsmanager:(\*|GetSecretValue|Get\*|G\*)\Z|\A\*\Z", re.IGNORECASE)
 _ECS_MODULE = re.compile(r"terraform-aws-modules/ecs/aws(?://modules/(?P<part>[\w-]+))?")
 _CONTAINER_MODULE = re.compile(r"ecs-container-definition")
@@ -365,13 +355,13 @@ class _Reader:
         arn = _SECRET_ARN.match(text)
         if arn:
             return SecretVariable(variable=variable, secret=split_suffix(without_marks(arn[1]))[0], key=_key(arn[2]))
-        mark = _FIRST_MARK.match(text)
-        if mark is None or ":ssm:" in text:
+        mark, rest = split_mark(text)
+        if not mark or ":ssm:" in text:
             return SecretVariable(variable=variable, secret="", key="")
-        secret = self._target(mark[0], *_SECRETS)
-        key = _key(text[mark.end() :])
+        secret = self._target(mark, *_SECRETS)
+        key = _key(rest)
         if secret is None:
-            why = "; ".join(reasons(mark[0]))
+            why = "; ".join(reasons(mark))
             return SecretVariable(variable=variable, secret="", key=key, why_unknown=why if key else "")
         return SecretVariable(variable=variable, secret=self._secret_name(secret), key=key)
 

@@ -6,7 +6,6 @@ resource and its attribute; what cannot be followed is a mark with the reason.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node, read_expression
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.hcl_template import interpolations
+from omc_runbook.terraform.marks import computed, is_failure, is_known, reasons, unknown, without_folder, without_marks
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
@@ -28,63 +28,17 @@ DEEPEST_MODULE = 12
 MOST_INSTANCES = 100
 """How many instances of a count are looked at."""
 
-_OPEN, _BETWEEN, _CLOSE = "\ue000", "\ue001", "\ue002"
-_MARK = re.compile(f"{_OPEN}([^{_BETWEEN}]*){_BETWEEN}([^{_CLOSE}]*){_CLOSE}")
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_*][\w-]*)*")
 _HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
 _ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _ESCAPE = re.compile(r'\\["nt\\]')
-_MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
 _LABEL = re.compile(r"cloudposse/label/null|terraform-null-label")
 _LABEL_PARTS = ("namespace", "tenant", "environment", "stage", "name")
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
 
-IN = "#"
-"""What an address has between its folder and the resource: states of several folders may have resources of one name."""
-
 Source = str
 """A position in the checkout: the file's name and the line."""
-
-
-def unknown(reason: str) -> str:
-    """The mark for a value that cannot be followed, with the reason as a clause."""
-    return f"{_OPEN}?{_BETWEEN}{_MARK.sub('…', reason)}{_CLOSE}"
-
-
-def computed(address: str, attribute: str) -> str:
-    """The mark for an attribute of a resource that is known only after an apply."""
-    return f"{_OPEN}{address}{_BETWEEN}{attribute}{_CLOSE}"
-
-
-def is_known(value: Any) -> bool:
-    """Whether a value has no mark in it."""
-    if isinstance(value, str):
-        return _OPEN not in value
-    if isinstance(value, Mapping):
-        return all(map(is_known, value.values()))
-    return not isinstance(value, list) or all(map(is_known, value))
-
-
-def marks(value: Any) -> tuple[tuple[str, str], ...]:
-    """The resources and attributes that a text is made from: pairs of address and attribute."""
-    return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
-
-
-def reasons(value: Any) -> tuple[str, ...]:
-    """Why parts of a value cannot be followed, as clauses."""
-    if isinstance(value, Mapping):
-        return tuple(dict.fromkeys(reason for each in value.values() for reason in reasons(each)))
-    if isinstance(value, list):
-        return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
-    pairs = _MARK.findall(value) if isinstance(value, str) else ()
-    clauses = (text if address == "?" else _clause(_without_folder(address), text) for address, text in pairs)
-    return tuple(dict.fromkeys(clauses))
-
-
-def without_marks(text: str, filler: str = "*") -> str:
-    """A text with a filler in place of each mark."""
-    return _MARK.sub(filler, text)
 
 
 @dataclass(frozen=True)
@@ -110,7 +64,7 @@ class Instance:
     @property
     def label(self) -> str:
         """Its address within its folder."""
-        return _without_folder(self.address)
+        return without_folder(self.address)
 
     def get(self, attribute: str) -> Result | None:
         """The value of an attribute that its block has; None for another."""
@@ -415,7 +369,7 @@ class Module:
             case Module():
                 result = value.output(name)
                 if result is None:
-                    return unknown(f"{_without_folder(value.address).rstrip('.')} has no output {name}")
+                    return unknown(f"{without_folder(value.address).rstrip('.')} has no output {name}")
                 self._sources += result.sources
                 return result.value
             case RemoteState():
@@ -466,7 +420,7 @@ class Module:
         for value in (left, right):
             if not is_known(value):
                 return value
-        return _OPERATORS[operator](left, right)
+        return functions.operate(operator, left, right)
 
     def _for(self, node: Node, names: Mapping[str, Any]) -> Any:
         collection, *others = node.parts
@@ -514,7 +468,7 @@ class Module:
         for part in node.parts:
             # An expression that fails ends as a mark with a reason, and one after an apply as a mark without.
             value = self.value(part, names)
-            if not (isinstance(value, str) and value.startswith(f"{_OPEN}?")):
+            if not is_failure(value):
                 return value
         return value
 
@@ -622,29 +576,6 @@ class _Calls:
         raise IndexError(key)
 
 
-def decode(value: Any) -> Any:
-    """A list or object that is JSON's text, or the value itself; a text with marks keeps them."""
-    if not isinstance(value, str):
-        return value
-    # A mark outside quotes, where a number is expected.
-    quoted = re.sub(rf"(?<=[:\[,])\s*({_MARK.pattern})\s*(?=[,\]}}])", lambda match: json.dumps(match[1]), value)
-    try:
-        return json.loads(quoted)
-    except ValueError:
-        return value
-
-
-def _clause(address: str, attribute: str) -> str:
-    """Why an attribute is not known."""
-    if _MODULE_CALL.search(address):
-        return f"{address}.{attribute} comes from a module whose files are not in the checkout"
-    return f"{address}.{attribute} is known after an apply"
-
-
-def _without_folder(address: str) -> str:
-    return address.rpartition(IN)[2]
-
-
 def source_of(node: Node) -> Source:
     """Where a node stands: the file's name and the line."""
     return f"{node.file.name}:{node.line}"
@@ -672,20 +603,3 @@ def _unescape(text: str) -> str:
 
 def _text_file(text: str, name: str = "a template") -> SourceFile:
     return SourceFile(Path(name), name, text.encode())
-
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "&&": lambda a, b: bool(a and b),
-    "||": lambda a, b: bool(a or b),
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "%": lambda a, b: a % b,
-}

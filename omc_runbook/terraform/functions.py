@@ -19,6 +19,11 @@ def call(name: str, arguments: Sequence[Any]) -> Any:
     return _FUNCTIONS[name](*arguments)
 
 
+def operate(operator: str, left: Any, right: Any) -> Any:
+    """The result of an operator; raises as the function does."""
+    return _OPERATORS[operator](left, right)
+
+
 def as_text(value: Any) -> str:
     """A value as Terraform writes it into a text; raises TypeError for a list, an object or null."""
     if isinstance(value, bool):
@@ -128,4 +133,20 @@ _FUNCTIONS: Mapping[str, Function] = {
     "upper": str.upper,
     "values": lambda table: [table[key] for key in sorted(table)],
     "zipmap": _zipmap,
+}
+
+_OPERATORS: Mapping[str, Function] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "&&": lambda a, b: bool(a and b),
+    "||": lambda a, b: bool(a or b),
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "%": lambda a, b: a % b,
 }

@@ -14,10 +14,11 @@ from typing import Any
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, is_known
+from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack
 from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.marks import IN, is_known
 from omc_runbook.textfile.file import SourceFile
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")

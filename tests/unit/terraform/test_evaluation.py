@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from omc_runbook.terraform.evaluation import Module, Stack, computed, is_known, reasons
+from omc_runbook.terraform.evaluation import Module, Stack
 from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.marks import computed, is_known, reasons
 
 FILES = """
 variable "name" { default = "shop" }
