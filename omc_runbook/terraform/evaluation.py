@@ -108,12 +108,17 @@ class Stack:
     """By address."""
     region: str = ""
 
+    def output_of_another(self, name: str) -> Any:
+        """An output of another folder of the environment, by its name."""
+        value = self.outputs(name)
+        return unknown(f"output {name} of another state is not in the checkout") if value is None else value
+
     def data(self, instance: Instance, attribute: str) -> Any:
         """An attribute that is known without the block: of the region, of another folder's state, of a template."""
         if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
             return self.region or unknown("the provider's region is not in the checkout")
         if instance.type == "data.terraform_remote_state" and attribute == "outputs":
-            return RemoteState(self)
+            return Lookup(self.output_of_another)
         if instance.type == "data.template_file" and attribute == "rendered":
             template, given = instance.get("template"), instance.get("vars")
             if template and isinstance(template.value, str):
@@ -123,15 +128,10 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class RemoteState:
-    """The outputs of another folder's state."""
+class Lookup:
+    """An object whose members are found when they are asked for, such as another state's outputs."""
 
-    stack: Stack
-
-    def get(self, name: str) -> Any:
-        """An output of another folder of the environment, by its name."""
-        value = self.stack.outputs(name)
-        return unknown(f"output {name} of another state is not in the checkout") if value is None else value
+    get: Callable[[str], Any]
 
 
 class Module:
@@ -146,6 +146,10 @@ class Module:
         address: str = "",
     ) -> None:
         self.stack, self.directory, self.folder, self.address = stack, directory, folder, address
+        self.objects: Mapping[str, Callable[[str], Any]] = {}
+        """The objects that its files have beyond Terraform's, such as Terragrunt's include, by name."""
+        self.functions: Mapping[str, Callable[..., Any]] = {}
+        """The functions that its files have beyond Terraform's."""
         self._inputs = inputs
         self._modules: dict[str, list[Module | Instance]] = {}
         self._found: dict[tuple[str, str], tuple[Instance, ...]] = {}
@@ -241,6 +245,16 @@ class Module:
     def _interpolate(
         self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
     ) -> str:
+        value, expression = self._interpolated(text, start, end, file, position, bindings)
+        try:
+            return functions.as_text(value)
+        except TypeError:
+            return unknown(f"{expression} in {file.name} is no text")
+
+    def _interpolated(
+        self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
+    ) -> tuple[Any, str]:
+        """The value of an interpolation, and its expression."""
         inner = text[start + 2 : end - 1]
         stripped = inner.strip("~ \t\r\n")
         offset = position + start + 2 + inner.find(stripped)
@@ -250,18 +264,18 @@ class Module:
             try:
                 node = read_expression(stripped, file, offset)
             except UsageError:
-                return unknown(f"an interpolation in {file.name} is not valid")
-        value = self.value(node, bindings)
-        try:
-            return functions.as_text(value)
-        except TypeError:
-            return unknown(f"{stripped} in {file.name} is no text")
+                return unknown(f"an interpolation in {file.name} is not valid"), stripped
+        return self.value(node, bindings), stripped
 
     def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
         match node.kind:
             case "string":
                 self._sources.append(source_of(node))
-                return self.render(node.name, node.file, node.start + 1, names)
+                if [*interpolations(node.name)] != [(0, len(node.name))]:
+                    return self.render(node.name, node.file, node.start + 1, names)
+                # A list or an object that stands alone in a template stays one.
+                value, _ = self._interpolated(node.name, 0, len(node.name), node.file, node.start + 1, names)
+                return functions.as_text(value) if isinstance(value, bool | int | float) else value
             case "heredoc":
                 return self._heredoc(node, names)
             case "number":
@@ -321,6 +335,8 @@ class Module:
             return {"true": True, "false": False, "null": None}[name]
         if first in names:
             return self._attributes(names[first], rest)
+        if first in self.objects:
+            return self._attributes(Lookup(self.objects[first]), rest)
         match first, rest:
             case "var" | "local", [key, *others]:
                 result = self.variable(key) if first == "var" else self.local(key)
@@ -336,9 +352,6 @@ class Module:
                 blocks = [b for b in self.folder.blocks if b.type == "module" and b.labels == (key,)]
                 calls = self._calls(blocks[0]) if blocks else []
                 return self._attributes(_Calls(tuple(calls)), others) if blocks else unknown(f"there is no {name}")
-            case "dependency", [_, "outputs", *others]:
-                # Terragrunt's word for another folder's state.
-                return self._attributes(RemoteState(self.stack), others)
             case "data", [type_, key, *others]:
                 return self._resource(f"data.{type_}", key, others)
             case _, [key, *others]:
@@ -372,7 +385,7 @@ class Module:
                     return unknown(f"{without_folder(value.address).rstrip('.')} has no output {name}")
                 self._sources += result.sources
                 return result.value
-            case RemoteState():
+            case Lookup():
                 return value.get(name)
             case str():
                 return value if not is_known(value) else unknown(f"{name} of a text")
@@ -385,7 +398,7 @@ class Module:
                 return value.at(key)
             case str():
                 return value if not is_known(value) else unknown("an index of a text")
-            case RemoteState():
+            case Lookup():
                 return value.get(key)
             case _:
                 if not is_known(key):
@@ -459,7 +472,7 @@ class Module:
                 if isinstance(argument, str) and not is_known(argument):
                     return unknown("; ".join(reasons(argument)))
         try:
-            return functions.call(name, arguments)
+            return self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
         except _FAILURES:
             why = [reason for argument in arguments for reason in reasons(argument)]
             return unknown(why[0] if why else f"{name}() in {source_of(node)} is not followed")

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl_folder import VALUES, Folder
+from omc_runbook.terraform.hcl_json import JSON
 from omc_runbook.textfile.file import SourceFile, read_source
 
-SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
+SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
 
 LOCAL = ("./", "../")
 """How the source of a module of the same checkout begins."""
 
-_CALLED = re.compile(r'^\s*source\s*=\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+_FILES = ("*.tf", f"*{JSON}")
+_CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
 class TerraformFiles:
@@ -33,8 +35,8 @@ class TerraformFiles:
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
-        """The folders with *.tf files, in order."""
-        return tuple(folder for folder in self.walk() if any(folder.glob("*.tf")))
+        """The folders with Terraform's files, in order."""
+        return tuple(folder for folder in self.walk() if any(any(folder.glob(end)) for end in _FILES))
 
     @cached_property
     def calls(self) -> Mapping[Path, set[Path]]:
@@ -53,10 +55,14 @@ class TerraformFiles:
             yield Path(folder)
 
     def folder(self, directory: Path) -> Folder:
-        """The *.tf files of a folder, those that can be read."""
+        """The files of a folder that Terraform reads as one module, those that can be read."""
         if directory not in self._folders:
-            self._folders[directory] = Folder(self.matching(directory, "*.tf"))
+            self._folders[directory] = Folder(tuple(file for end in _FILES for file in self.matching(directory, end)))
         return self._folders[directory]
+
+    def native(self, directory: Path) -> tuple[SourceFile, ...]:
+        """The files of a folder in Terraform's own syntax, which can be edited."""
+        return tuple(file for file in self.folder(directory).files if not file.name.endswith(JSON))
 
     def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
@@ -64,8 +70,8 @@ class TerraformFiles:
         return tuple(file for file in files if file)
 
     def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
-        """The folders that have a *.tf file in which a pattern is found."""
-        folders = map(self.folder, self.folders)
+        """The folders that have a file in Terraform's own syntax in which a pattern is found, with these files."""
+        folders = (Folder(files) for directory in self.folders if (files := self.native(directory)))
         return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
 
     def contains(self, path: Path) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
+
+_WORD = re.compile(r"\b[^\W_]")
+"""The first letter of a word."""
 
 Function = Callable[..., Any]
 
@@ -89,6 +93,9 @@ TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitiv
 
 _FUNCTIONS: Mapping[str, Function] = {
     "abs": abs,
+    "abspath": _identity,
+    "basename": lambda path: path.rstrip("/").rpartition("/")[2],
+    "dirname": lambda path: path.rpartition("/")[0],
     "coalesce": _coalesce,
     "coalescelist": lambda *lists: next(each for each in lists if each),
     "compact": lambda entries: [each for each in entries if each not in (None, "")],
@@ -119,7 +126,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "split": lambda separator, text: text.split(separator),
     "startswith": lambda text, start: text.startswith(start),
     "substr": _substr,
-    "title": str.title,
+    "title": lambda text: _WORD.sub(lambda match: match[0].upper(), text),
     "tobool": _identity,
     "tolist": list,
     "tomap": dict,

@@ -131,7 +131,7 @@ def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> t
     """The files, those of all folders that call theirs, directly or through others, and the .tfvars beside or below."""
     folders = {file.path.parent for file in files}
     reached = with_callers(terraform.calls, folders)
-    added = [file for path in terraform.folders if path in reached - folders for file in terraform.folder(path).files]
+    added = [file for path in terraform.folders if path in reached - folders for file in terraform.native(path)]
     below = (folder for folder in terraform.walk() if any(path in (folder, *folder.parents) for path in reached))
     values = [file for folder in below for file in terraform.matching(folder, f"*{VALUES}")]
     return (*files, *added, *values)
@@ -172,7 +172,7 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:
     """The *.tf files of a folder; none if they have no task definition."""
-    own = files.folder(folder).files
+    own = files.native(folder)
     is_definition = any(_RESOURCE.search(file.text) for file in own)
     takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in own)
     return own if is_definition or takes_secrets else ()
