@@ -81,6 +81,23 @@ class Instance:
         members = [member for member in self.block.attributes if member.name == attribute] or self.block.attributes
         return source_of(members[0]) if members else self.label
 
+    @property
+    def provider(self) -> tuple[Module, Block] | None:
+        """Its provider's block, and the module that this is in; of a module from elsewhere the one that it gets."""
+        own = self.block.find("provider")
+        passed = self.block.find("providers") if self.type == "module" else None
+        member = passed.value.member("aws") if passed and passed.value.kind == "object" else None
+        node = own or member
+        return self.module.provider(_provider_name(node.value) if node else "aws")
+
+    @property
+    def region(self) -> str:
+        """The region of its provider; "" where it is not known."""
+        module, block = self.provider or (self.module, None)
+        member = block.find("region") if block else None
+        value = module.value(member.value) if member else ""
+        return value if isinstance(value, str) and is_known(value) else ""
+
     def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
         known = self.module.stack.data(self, attribute)
@@ -106,7 +123,6 @@ class Stack:
     """Another folder's output by its name, for terraform_remote_state; None where no folder has it."""
     instances: dict[str, Instance] = field(default_factory=dict)
     """By address."""
-    region: str = ""
 
     def output_of_another(self, name: str) -> Any:
         """An output of another folder of the environment, by its name."""
@@ -116,7 +132,7 @@ class Stack:
     def data(self, instance: Instance, attribute: str) -> Any:
         """An attribute that is known without the block: of the region, of another folder's state, of a template."""
         if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
-            return self.region or unknown("the provider's region is not in the checkout")
+            return instance.region or unknown("the provider's region is not in the checkout")
         if instance.type == "data.terraform_remote_state" and attribute == "outputs":
             return Lookup(self.output_of_another)
         if instance.type == "data.template_file" and attribute == "rendered":
@@ -144,6 +160,8 @@ class Module:
         folder: Folder,
         inputs: Mapping[str, Callable[[], Result]],
         address: str = "",
+        caller: Module | None = None,
+        call: Block | None = None,
     ) -> None:
         self.stack, self.directory, self.folder, self.address = stack, directory, folder, address
         self.objects: Mapping[str, Callable[[str], Any]] = {}
@@ -156,11 +174,20 @@ class Module:
         self._known: dict[str, Result] = {}
         self._sources: list[Source] = []
         self._depth = 0
-        for block in folder.blocks:
-            if block.type == "provider" and block.labels == ("aws",) and not stack.region and not block.find("alias"):
-                region = block.find("region")
-                value = self.value(region.value) if region else ""
-                stack.region = value if isinstance(value, str) and is_known(value) else ""
+        self._caller, self._call_block = caller, call
+
+    def provider(self, name: str) -> tuple[Module, Block] | None:
+        """The provider of a name such as aws or aws.sydney: its block, and the module that it is in."""
+        type_, _, alias = name.partition(".")
+        for block in self.folder.blocks:
+            own = block.find("alias")
+            if block.type == "provider" and block.labels == (type_,) and (own.value.name if own else "") == alias:
+                return self, block
+        if self._caller is None or self._call_block is None:
+            return None
+        passed = self._call_block.find("providers")
+        member = passed.value.member(name) if passed and passed.value.kind == "object" else None
+        return self._caller.provider(_provider_name(member.value) if member else name)
 
     @property
     def resources(self) -> tuple[Instance, ...]:
@@ -547,7 +574,7 @@ class Module:
                 yield instance
                 continue
             inputs = {member.name: partial(self.result, member.value, bindings) for member in block.attributes}
-            yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.")
+            yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.", self, block)
 
     def _folder(self, source: str) -> tuple[Path, Folder] | None:
         directory = target(self.directory, source) if source.startswith(LOCAL) else None
@@ -587,6 +614,11 @@ class _Calls:
             if each.address.rstrip(".").endswith(suffixes):
                 return each
         raise IndexError(key)
+
+
+def _provider_name(node: Node) -> str:
+    """A reference to a provider, which JSON has as a text."""
+    return node.name.removeprefix("${").removesuffix("}")
 
 
 def source_of(node: Node) -> Source:

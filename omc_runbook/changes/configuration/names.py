@@ -14,7 +14,8 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.snapshot.discovery import Discovery
-from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredName
+from omc_runbook.terraform.declared import DeclaredEnvironment
+from omc_runbook.terraform.resources import DeclaredName
 
 FIELDS = (
     *("region", "account_id", "secret", "cluster", "service"),

@@ -50,7 +50,8 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
+from omc_runbook.terraform.declared import DeclaredEnvironment
+from omc_runbook.terraform.services import DeclaredService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

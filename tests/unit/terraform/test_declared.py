@@ -58,6 +58,7 @@ EXPECTED = {
         "execution_role": "shop-prod-execution",
         "task_role": "shop-prod-task",
         "execution_policy": "read-application-secret",
+        "prefix": "shop-prod",
     },
     ("registry", "staging"): {
         "region": "ca-central-1",
