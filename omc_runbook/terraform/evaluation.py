@@ -6,6 +6,7 @@ resource and its attribute; what cannot be followed is a mark with the reason.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -274,7 +275,9 @@ class Module:
     ) -> str:
         value, expression = self._interpolated(text, start, end, file, position, bindings)
         try:
-            return functions.as_text(value)
+            # What jsonencode() returns is a text here alone; see `_call`.
+            is_encoded = expression.startswith("jsonencode(") and not isinstance(value, str)
+            return json.dumps(value, ensure_ascii=False) if is_encoded else functions.as_text(value)
         except TypeError:
             return unknown(f"{expression} in {file.name} is no text")
 

@@ -14,18 +14,19 @@ from typing import Any
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform import terragrunt
 from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack
 from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.marks import IN, is_known
+from omc_runbook.terraform.terragrunt import Configuration
 from omc_runbook.textfile.file import SourceFile
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
 """Variables and local values that hold an environment's name."""
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
-TERRAGRUNT = "terragrunt.hcl"
 _VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
 
@@ -59,16 +60,16 @@ def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
     files = TerraformFiles(repository)
     everywhere = [*files.walk()]
     folders = files.folders
-    described = [folder for folder in everywhere if (folder / TERRAGRUNT).is_file()]
+    described = [folder for folder in everywhere if (folder / terragrunt.FILE_NAME).is_file()]
     # Positions are shorter below the folder that has all of Terraform's files.
     if folders:
         files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
-    units = [(unit, target) for unit in described if (target := _unit_source(files, unit))]
-    called = files.called | {target for _, target in units}
+    units = terragrunt.read_units(files, described)
+    called = files.called | {module.directory for _, module in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
     values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
-    roots += tuple(_unit(files, unit, target) for unit, target in units if _concerns(files, target, set()))
+    roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
     return tuple(root for root in roots if environment in ("", root.environment))
 
 
@@ -156,35 +157,15 @@ def _attributes(file: SourceFile) -> tuple[Node, ...]:
         return ()
 
 
-def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
-    """The folder of the checkout that a terragrunt.hcl names as its source; None for none."""
-    file = files.file(unit / TERRAGRUNT)
-    folder = Folder((file,) if file else ())
-    for block in folder.blocks:
-        source = block.find("source") if block.type == "terraform" else None
-        if source:
-            text = Module(Stack(files, unit, ""), unit, folder, {}).value(source.value)
-            target = (unit / str(text).replace("//", "/")).resolve()
-            return target if is_known(text) and files.contains(target) and target.is_dir() else None
-    return None
-
-
-def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
-    """A folder of Terragrunt: its source, with the inputs of its terragrunt.hcl and of the nearest one above."""
-    stack = Stack(files, target, "")
-    inputs: dict[str, Callable[[], Result]] = {}
-    chain = [unit, *(parent for parent in unit.parents if files.contains(parent))]
-    found = [file for folder in chain for name in (TERRAGRUNT, "root.hcl") if (file := files.file(folder / name))]
-    for file in reversed(found[:2]):
-        module = Module(stack, unit, Folder((file,)), {})
-        member = next((each for each in _attributes(file) if each.name == "inputs"), None)
-        parts = member.value.parts if member and member.value.kind == "object" else ()
-        inputs |= {part.name: partial(module.result, part.value) for part in parts}
+def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -> Root:
+    """A folder of Terragrunt."""
+    unit = configuration.directory
+    declared = _declared_environment(configuration) or _declared_environment(module)
     return Root(
-        environment=environment_in(unit.relative_to(files.root).as_posix()),
+        environment=environment_in(unit.relative_to(files.root).as_posix()) or canonical(declared),
         directory=_relative(unit, files),
         variable_files=(),
-        module=Module(stack, target, files.folder(target), inputs, f"{_relative(unit, files)}{IN}"),
+        module=module,
     )
 
 
