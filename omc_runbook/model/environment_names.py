@@ -70,8 +70,8 @@ def main_rank(service: str, variables: int) -> tuple[int, int, str]:
 
 
 def common_prefix(names: list[str]) -> str:
-    """What several names begin with, in whole words joined by hyphens; "" for fewer than two names."""
-    words = [name.split("-") for name in names if name]
+    """What several names begin with, in whole words, as in a-b of a-b-c and a-b/d; "" for fewer than two names."""
+    words = [re.findall(r"[A-Za-z0-9]+|.", name) for name in names if name]
     if len(words) < 2:
         return ""
     shared = []
@@ -79,4 +79,4 @@ def common_prefix(names: list[str]) -> str:
         if len(set(column)) > 1:
             break
         shared.append(column[0])
-    return "-".join(shared)
+    return "".join(shared).strip("-_/.")

@@ -1252,7 +1252,7 @@ LAYERS = Stack(
         )
     },
     unknown={
-        environment: {"execution_role": "name_prefix", "secret": "security"}
+        environment: {"account_id": "AWS", "execution_role": "name_prefix", "secret": "app_secret_arn of another state"}
         for environment in ("staging", "production")
     },
     keys={"SECRET_KEY": "app_secret_key"},

@@ -113,6 +113,9 @@ def combine(
     prefix = common_prefix(
         [values.get(field, "") for field in ("cluster", "secret", "task_family", "execution_role") if values.get(field)]
     )
+    if declared and "prefix" in declared.names:
+        own = declared.names["prefix"].value
+        prefix = own if any(value.startswith(own) for value in values.values()) else prefix
     project = declared.names["project"].value if declared and "project" in declared.names else prefix
     return EnvironmentNames(
         environment=environment,
