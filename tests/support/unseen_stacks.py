@@ -24,9 +24,11 @@ class Stack:
     keys: Mapping[str, str] = field(default_factory=dict)
     """Members of the secret's JSON by the variable that they fill, where the two differ."""
 
-    def write(self, root: Path) -> Path:
-        """Write the files below `root`, and return it."""
+    def write(self, root: Path, replacements: Mapping[str, str] | None = None) -> Path:
+        """Write the files below `root`, with some texts replaced, and return it."""
         for name, text in self.files.items():
+            for old, new in (replacements or {}).items():
+                text = text.replace(old, new)
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
