@@ -120,14 +120,14 @@ class Stack:
     files: TerraformFiles
     root: Path
     workspace: str
-    outputs: Callable[[str], Any] = lambda name: None
-    """Another folder's output by its name, for terraform_remote_state; None where no folder has it."""
+    outputs: Callable[[Mapping[str, Any], str], Any] = lambda config, name: None
+    """Another folder's output, by the config of a terraform_remote_state and its name; None where no folder has it."""
     instances: dict[str, Instance] = field(default_factory=dict)
     """By address."""
 
-    def output_of_another(self, name: str) -> Any:
-        """An output of another folder of the environment, by its name."""
-        value = self.outputs(name)
+    def output_of_another(self, config: Mapping[str, Any], name: str) -> Any:
+        """An output of another folder of the environment, by where its state is and its name."""
+        value = self.outputs(config, name)
         return unknown(f"output {name} of another state is not in the checkout") if value is None else value
 
     def data(self, instance: Instance, attribute: str) -> Any:
@@ -135,7 +135,9 @@ class Stack:
         if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
             return instance.region or unknown("the provider's region is not in the checkout")
         if instance.type == "data.terraform_remote_state" and attribute == "outputs":
-            return Lookup(self.output_of_another)
+            config = instance.get("config")
+            table = config.value if config and isinstance(config.value, Mapping) else {}
+            return Lookup(partial(self.output_of_another, table))
         if instance.type == "data.template_file" and attribute == "rendered":
             template, given = instance.get("template"), instance.get("vars")
             if template and isinstance(template.value, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,9 @@ ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "
 """Variables and local values that hold an environment's name."""
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
+_PLACES = ("bucket", "key", "container_name", "storage_account_name")
+"""What a backend and a terraform_remote_state say of where a state is."""
+
 _VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
 
@@ -263,11 +266,26 @@ def connect(roots: tuple[Root, ...]) -> None:
     for root in roots:
         others = [other.module for other in roots if other is not root and other.environment == root.environment]
 
-        def output(name: str, others: list[Module] = others) -> Any:
-            found = [result.value for module in others if (result := module.output(name))]
+        def output(config: Mapping[str, Any], name: str, others: list[Module] = others) -> Any:
+            places = {key: value for key, value in config.items() if key in _PLACES and is_known(value)}
+            found = [
+                result.value
+                for module in others
+                if not _is_elsewhere(module, places) and (result := module.output(name))
+            ]
             return found[0] if len(found) == 1 else None
 
         root.module.stack.outputs = output
+
+
+def _is_elsewhere(module: Module, places: Mapping[str, Any]) -> bool:
+    """Whether a folder's backend says that its state is not in this place."""
+    for block in (inner for outer in module.folder.blocks if outer.type == "terraform" for inner in outer.blocks):
+        members = block.attributes if block.type == "backend" else ()
+        own = {member.name: module.value(member.value) for member in members if member.name in places}
+        if any(is_known(value) and value != places[name] for name, value in own.items()):
+            return True
+    return False
 
 
 def instances(root: Root) -> tuple[Instance, ...]:

@@ -138,7 +138,7 @@ class Configuration(Module):
     def _output(self, unit: Path, name: str) -> Any:
         module = self._units.get(unit)
         result = module.output(name) if module else None
-        return result.value if result else self.stack.output_of_another(name)
+        return result.value if result else self.stack.output_of_another({}, name)
 
     def _above(self, above: Path, include: str = "") -> Path:
         """The folder of the file that includes, or is included by, this one."""

@@ -338,3 +338,94 @@ resource "aws_ecs_service" "s" {
     )
     (found,) = read_environments(root)
     assert found.reasons["secret"] == "Each variable has a secret of its own, without a JSON key."
+
+
+SERVICE = """
+resource "aws_ecs_cluster" "c" { name = "river-staging" }
+resource "aws_ecs_service" "s" {
+  name            = "api"
+  cluster         = aws_ecs_cluster.c.id
+  task_definition = aws_ecs_task_definition.t.arn
+}
+resource "aws_ecs_task_definition" "t" {
+  family             = "river-staging-api"
+  execution_role_arn = ROLE
+  container_definitions = jsonencode([
+    { name = "api", secrets = [{ name = "SECRET_KEY", valueFrom = "${ARN}:SECRET_KEY::" }] }
+  ])
+}
+"""
+
+
+def service_of(arn: str, role: str = "null") -> str:
+    """A service whose variable refers to a secret by this expression."""
+    return SERVICE.replace("ARN}", f"{arn}}}").replace("ROLE", role)
+
+
+def declare(root: Path, files: dict[str, str]) -> DeclaredEnvironment:
+    """What files of staging declare."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (found,) = read_environments(root, "staging")
+    return found
+
+
+def test_a_state_in_another_place_gives_no_output(tmp_path: Path) -> None:
+    """Another folder has an output of the same name; the bucket says that it is not meant."""
+    base = (
+        'terraform {\n  backend "s3" {\n    bucket = "ours"\n    key = "base"\n  }\n}\n'
+        'resource "aws_secretsmanager_secret" "s" { name = "ours" }\n'
+        'output "secret_arn" { value = aws_secretsmanager_secret.s.arn }\n'
+    )
+    state = (
+        'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = { bucket = "BUCKET", key = "base" }\n}\n'
+        "locals {\n  arn = data.terraform_remote_state.x.outputs.secret_arn\n}\n"
+    )
+    service = service_of("local.arn")
+    theirs = {"staging/base/main.tf": base, "staging/app/main.tf": state.replace("BUCKET", "theirs") + service}
+    found = declare(tmp_path / "theirs", theirs)
+    assert "secret" not in found.names
+    assert found.reasons["secret"] == (
+        "Task definitions refer to it, but output secret_arn of another state is not in the checkout."
+    )
+    ours = {"staging/base/main.tf": base, "staging/app/main.tf": state.replace("BUCKET", "ours") + service}
+    assert declare(tmp_path / "ours", ours).names["secret"].value == "ours"
+
+
+def test_region_and_account_are_those_of_the_services_provider(tmp_path: Path) -> None:
+    """A folder has several; the module gets one of them under another name."""
+    roles = "\n".join(
+        f'provider "aws" {{\n  {alias}region = "{region}"\n'
+        f'  assume_role {{\n    role_arn = "arn:aws:iam::{account}:role/ci"\n  }}\n}}'
+        for alias, region, account in (
+            ("", "us-east-1", "111111111111"),
+            ('alias  = "sydney"\n  ', "ap-southeast-2", "222222222222"),
+        )
+    )
+    call = 'module "app" {\n  source    = "../modules/app"\n  providers = { aws = aws.sydney }\n}\n'
+    service = service_of("aws_secretsmanager_secret.s.arn")
+    secret = (
+        'data "aws_region" "r" {}\nresource "aws_secretsmanager_secret" "s" { name = "s-${data.aws_region.r.name}" }\n'
+    )
+    found = declare(tmp_path, {"staging/main.tf": roles + "\n" + call, "modules/app/main.tf": service + secret})
+    names = {field: found.names[field].value for field in ("region", "account_id", "secret")}
+    assert names == {"region": "ap-southeast-2", "account_id": "222222222222", "secret": "s-ap-southeast-2"}
+
+
+@pytest.mark.parametrize("role", ['"arn:aws:iam::123456789012:role/${var.who}-exec"', '"${file("../a/b")}"'])
+def test_a_role_whose_name_is_known_in_part_is_no_name(tmp_path: Path, role: str) -> None:
+    """The reason may have slashes, as ARNs have."""
+    service = service_of("path.module", role)
+    found = declare(tmp_path, {"staging/main.tf": 'variable "who" {}\n' + service})
+    assert "execution_role" not in found.names
+    assert found.reasons["execution_role"].startswith("Its ARN is not in the checkout: ")
+
+
+def test_the_only_secret_is_not_taken_for_one_that_is_not_known(tmp_path: Path) -> None:
+    """Task definitions refer to another one."""
+    service = service_of("var.arn")
+    text = 'variable "arn" {}\nresource "aws_secretsmanager_secret" "s" { name = "certificates" }\n' + service
+    found = declare(tmp_path, {"staging/main.tf": text})
+    assert "secret" not in found.names and "variable arn has no value" in found.reasons["secret"]
