@@ -422,7 +422,7 @@ class Module:
             case str():
                 return value if not is_known(value) else unknown(f"{name} of a text")
             case _:
-                return value[name]
+                return functions.member(value, name) if isinstance(value, Mapping) else value[name]
 
     def _index(self, value: Any, key: Any) -> Any:
         match value:
@@ -435,7 +435,7 @@ class Module:
             case _:
                 if not is_known(key):
                     return key
-                return value[key] if isinstance(value, Mapping) else value[int(key)]
+                return functions.member(value, key) if isinstance(value, Mapping) else value[int(key)]
 
     def _splat(self, value: Any, attribute: str) -> Any:
         if isinstance(value, str) and not is_known(value):
