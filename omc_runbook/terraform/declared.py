@@ -150,7 +150,9 @@ class _Reader:
             reasons={key: text for key, text in self.reasons.items() if key not in names},
             services=services,
             keys=self._keys(secret.value if secret else ""),
-            assumptions=tuple(dict.fromkeys(text for root in roots for text in root.assumptions)),
+            assumptions=tuple(
+                dict.fromkeys((*(text for root in roots for text in root.assumptions), *self._regions(main)))
+            ),
         )
 
     def _secret(self, services: Sequence[DeclaredService]) -> DeclaredName | None:
@@ -158,11 +160,12 @@ class _Reader:
         counts = Counter(each.secret for each in variables if each.secret and each.key)
         secrets = {secret_name(each): each for each in self._secrets()}
         if counts:
-            (name, _), *others = counts.most_common()
+            # The main service's secret, of those the one that fills most variables.
+            name, *others = sorted(counts, key=lambda secret: (_rank(services, secret), -counts[secret]))
             instance = secrets.get(name)
             sources = sources_of(instance, "name") if instance else ()
             users = ", ".join(dict.fromkeys(s.name for s in services if any(v.secret == name for v in s.variables)))
-            also = f"; also to {', '.join(other for other, _ in others)}" if others else ""
+            also = f"; also to {', '.join(others)}" if others else ""
             return DeclaredName(name, sources, f"{users} refer{'s' if ',' not in users else ''} to it{also}")
         known = [name for name in secrets if name]
         whole = [each for each in variables if each.secret and not each.key]
@@ -181,6 +184,13 @@ class _Reader:
         else:
             self.reasons["secret"] = "No aws_secretsmanager_secret is in the checkout's Terraform files."
         return None
+
+    def _regions(self, main: DeclaredService | None) -> Iterator[str]:
+        """Say that the environment's services are in several regions, of which the names are one's."""
+        regions = {address: each.region for address, each in self.services.instances.items() if each.region}
+        own = regions.get(main.address, "") if main else ""
+        if others := sorted({*regions.values()} - {own} if own else ()):
+            yield f"Its services are in several regions: the names are those of {own}, not of {', '.join(others)}."
 
     def _secrets(self) -> list[Instance]:
         modules = [each for each in self.resources.of("module") if _SECRET_MODULE.search(each.text("source"))]
@@ -214,7 +224,7 @@ class _Reader:
 
     def _policy(self, main: DeclaredService | None, secret: DeclaredName | None) -> DeclaredName | None:
         """The policy that lets the main service's execution role read the secret."""
-        role = self.services.roles.get(main.name, "") if main else ""
+        role = main.role_identity if main else ""
         policy = reading_policy(self.resources, role, secret.value if secret else "") if role else None
         name = main.execution_role.value if main and main.execution_role else ""
         self.reasons["execution_policy"] = (
@@ -226,7 +236,7 @@ class _Reader:
 
     def _providers(self, main: DeclaredService | None) -> Iterator[tuple[Module, Block]]:
         """The provider of the main service, then those of the environment's folders."""
-        instance = self.services.instances.get(main.name) if main else None
+        instance = self.services.instances.get(main.address) if main else None
         if instance and instance.provider:
             yield instance.provider
         yield from (found for root in self.resources.roots if (found := root.module.provider("aws")))
@@ -282,7 +292,10 @@ class _Reader:
         """The service that gets most of the secret's variables, by its name where several do."""
         consumers = [each for each in services if any(v.key and v.secret == secret for v in each.variables)]
         candidates = consumers or [each for each in services if each.variables] or list(services)
-        if not candidates:
-            return None
+        return min(candidates, key=lambda each: main_rank(each.name, len(each.variables)), default=None)
 
-        return min(candidates, key=lambda service: main_rank(service.name, len(service.variables)))
+
+def _rank(services: Sequence[DeclaredService], secret: str) -> int:
+    """How good the name is of the best service that gets variables from a secret."""
+    users = (each for each in services if any(v.key and v.secret == secret for v in each.variables))
+    return min(main_rank(each.name, 0)[0] for each in users)

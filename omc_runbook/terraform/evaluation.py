@@ -72,6 +72,19 @@ class Instance:
         member = self.block.find(attribute)
         return self.module.result(member.value, self.bindings) if member else None
 
+    def blocks(self, type_: str) -> Iterator[tuple[Block, Mapping[str, Any]]]:
+        """The blocks of a type in its block, also those of a dynamic block, each with the names that it may use."""
+        for block in self.block.blocks:
+            if block.type == type_:
+                yield block, self.bindings
+            loop = block.find("for_each") if block.type == "dynamic" and block.labels == (type_,) else None
+            iterator = block.find("iterator") if loop else None
+            name = iterator.value.name if iterator else type_
+            value = self.module.value(loop.value, self.bindings) if loop else ()
+            for key, entry in _entries(value) if not isinstance(value, str) else ():
+                pair = {"key": entry if isinstance(value, list) else key, "value": entry}
+                yield from ((inner, {**self.bindings, name: pair}) for inner in block.blocks if inner.type == "content")
+
     def text(self, attribute: str) -> str:
         """A text attribute, with marks; "" where the block has none."""
         result = self.get(attribute)

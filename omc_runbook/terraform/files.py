@@ -18,7 +18,7 @@ SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
 LOCAL = ("./", "../")
 """How the source of a module of the same checkout begins."""
 
-_FILES = ("*.tf", f"*{JSON}")
+_FILES = ("*.tf", "*.tofu", *(f"*{ending}" for ending in JSON))
 _CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 

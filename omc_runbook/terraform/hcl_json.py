@@ -11,8 +11,8 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Kind, Node
 from omc_runbook.textfile.file import SourceFile
 
-JSON = ".tf.json"
-"""The ending of files in this syntax."""
+JSON = (".tf.json", ".tofu.json")
+"""The endings of files in this syntax."""
 
 _LABELS: Mapping[str, int] = {"resource": 2, "data": 2, "provider": 1, "module": 1, "variable": 1, "output": 1}
 """How many labels a block of each type has; one of another type has none."""

@@ -60,23 +60,22 @@ def _policies(resources: Resources, role: str) -> Iterator[tuple[DeclaredName | 
 
 
 def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Result | None]]:
-    for block in role.block.blocks:
+    for block, bindings in role.blocks("inline_policy"):
         document, name = block.find("policy"), block.find("name")
-        if block.type == "inline_policy" and document and name:
-            text = role.module.result(name.value, role.bindings)
+        if document and name:
+            text = role.module.result(name.value, bindings)
             is_text = isinstance(text.value, str) and is_known(text.value)
             own = named(text.value, (source_of(name), *text.sources)) if is_text else None
-            yield own, role.module.result(document.value, role.bindings)
+            yield own, role.module.result(document.value, bindings)
 
 
 def _statements(resources: Resources, policy: Result | None) -> Iterator[Mapping[str, Any]]:
     """The statements of a policy that allow something: as JSON, or as a data source's blocks."""
     document = resources.target(policy.value, "data.aws_iam_policy_document") if policy else None
     if document:
-        for block in document.block.blocks:
-            members = block.attributes if block.type == "statement" else ()
-            table = {each.name: document.module.value(each.value, document.bindings) for each in members}
-            if table and table.get("effect", "Allow") == "Allow":
+        for block, bindings in document.blocks("statement"):
+            table = {each.name: document.module.value(each.value, bindings) for each in block.attributes}
+            if table.get("effect", "Allow") == "Allow":
                 yield {"Action": table.get("actions"), "Resource": table.get("resources")}
         return
     decoded = decode(policy.value) if policy else None

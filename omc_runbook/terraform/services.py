@@ -52,9 +52,13 @@ class DeclaredService:
     name: str
     source: Source
     sources: tuple[Source, ...]
+    address: str = ""
+    """The address of what creates it, unique among all folders."""
     cluster: DeclaredName | None = None
     family: DeclaredName | None = None
     execution_role: DeclaredName | None = None
+    role_identity: str = ""
+    """What tells its execution role from others, also where its name is not known."""
     task_role: DeclaredName | None = None
     variables: tuple[SecretVariable, ...] = ()
     plain: frozenset[str] = frozenset()
@@ -90,9 +94,7 @@ class ServiceReader:
         self.resources = resources
         self.reasons: dict[str, str] = {}
         self.instances: dict[str, Instance] = {}
-        """What makes a service, by its name."""
-        self.roles: dict[str, str] = {}
-        """The `identity` of a service's execution role, by its name."""
+        """What creates a service, by its address."""
 
     def read(self) -> Iterator[DeclaredService]:
         for instance in self.resources.of("aws_ecs_service", "module"):
@@ -102,7 +104,8 @@ class ServiceReader:
             # The main service's reasons count, where there are services.
             reasons_here, self.reasons = self.reasons, before
             self.reasons |= {} if found else reasons_here
-            yield from (replace(each, reasons=reasons_here) for each in found)
+            self.instances |= {instance.address: instance} if found else {}
+            yield from (replace(each, address=instance.address, reasons=reasons_here) for each in found)
         if not self.resources.of("aws_ecs_service", "module"):
             self.reasons["service"] = "No aws_ecs_service is in the checkout's Terraform files."
 
@@ -111,7 +114,6 @@ class ServiceReader:
         if name is None:
             self.reasons["service"] = why_unknown(instance, "name", "service")
             return
-        self.instances[name.value] = instance
         definition = self._definition(instance)
         desired = instance.get("desired_count")
         is_left = any("desired_count" in words for words in _ignored(instance))
@@ -126,13 +128,13 @@ class ServiceReader:
         yield self._with_definition(service, definition) if definition else service
 
     def _with_definition(self, service: DeclaredService, definition: Instance) -> DeclaredService:
-        self.roles[service.name] = identity(self.resources, definition.text("execution_role_arn"))
         containers = definition.get("container_definitions")
         variables, plain, is_whole = self._variables(containers.value if containers else None)
         return replace(
             service,
             family=name_of(definition, "family"),
             execution_role=self._role(definition, "execution_role_arn", "execution_role"),
+            role_identity=identity(self.resources, definition.text("execution_role_arn")),
             task_role=self._role(definition, "task_role_arn", "task_role"),
             variables=variables,
             plain=plain,
@@ -190,8 +192,6 @@ class ServiceReader:
         desired = table.get("desired_count")
         execution = table.get("task_exec_iam_role_name") or table.get("task_exec_iam_role_arn")
         task = table.get("tasks_iam_role_name") or table.get("tasks_iam_role_arn")
-        self.instances[name] = instance
-        self.roles[name] = identity(self.resources, execution) if isinstance(execution, str) else ""
         family = table.get("family", name)
         for field_name, role in (("execution_role", execution), ("task_role", task)):
             if role is None:
@@ -205,6 +205,7 @@ class ServiceReader:
             cluster=cluster,
             family=named(str(family), sources) if is_known(family) else None,
             execution_role=self._role_of(execution, sources, "execution_role"),
+            role_identity=identity(self.resources, execution) if isinstance(execution, str) else "",
             task_role=self._role_of(task, sources, "task_role"),
             variables=variables,
             plain=plain,

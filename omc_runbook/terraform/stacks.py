@@ -30,6 +30,7 @@ _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
 _PLACES = ("bucket", "key", "container_name", "storage_account_name")
 """What a backend and a terraform_remote_state say of where a state is."""
 
+_SOURCE = re.compile(r"^\s*source\s*=", re.MULTILINE)
 _VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
 
@@ -74,6 +75,18 @@ def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
     return tuple(root for root in roots if environment in ("", root.environment))
+
+
+def units_from_elsewhere(repository: Path) -> tuple[str, ...]:
+    """A sentence on each unit of Terragrunt whose module is not in the checkout, so that its names are not known."""
+    files = TerraformFiles(repository)
+    folders = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
+    known = {configuration.directory for configuration, _ in terragrunt.read_units(files, folders)}
+    return tuple(
+        f"{_relative(folder, files)}/{terragrunt.FILE_NAME} takes no module of the checkout: its names are not known."
+        for folder in folders
+        if folder not in known and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
+    )
 
 
 def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:

@@ -10,6 +10,7 @@ from support.moto_platform import CHECKOUTS
 
 from omc_runbook.sandbox.worlds import example
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.stacks import units_from_elsewhere
 
 PLATFORM = {
     "region": "ap-southeast-2",
@@ -429,3 +430,93 @@ def test_the_only_secret_is_not_taken_for_one_that_is_not_known(tmp_path: Path) 
     text = 'variable "arn" {}\nresource "aws_secretsmanager_secret" "s" { name = "certificates" }\n' + service
     found = declare(tmp_path, {"staging/main.tf": text})
     assert "secret" not in found.names and "variable arn has no value" in found.reasons["secret"]
+
+
+def test_the_secret_is_the_main_services(tmp_path: Path) -> None:
+    """Another service gets as many variables of its own secret, and comes first."""
+    text = """
+locals { names = ["frontend", "backend"] }
+resource "aws_ecs_cluster" "c" { name = "river-staging" }
+resource "aws_secretsmanager_secret" "s" {
+  count = length(local.names)
+  name  = "river-${local.names[count.index]}"
+}
+resource "aws_ecs_task_definition" "t" {
+  count  = length(local.names)
+  family = format("river-%s", element(local.names, count.index))
+  container_definitions = jsonencode([{
+    name = "x", secrets = [{ name = "A", valueFrom = "${aws_secretsmanager_secret.s[count.index].arn}:A::" }]
+  }])
+}
+resource "aws_ecs_service" "s" {
+  count           = length(local.names)
+  name            = "river-${local.names[count.index]}"
+  cluster         = aws_ecs_cluster.c.id
+  task_definition = aws_ecs_task_definition.t[count.index].arn
+}
+"""
+    found = declare(tmp_path, {"staging/main.tofu": text})
+    assert {found.names[field].value for field in ("secret", "service", "task_family")} == {"river-backend"}
+    assert found.names["secret"].note == "river-backend refers to it; also to river-frontend"
+
+
+def test_services_in_several_regions_are_told(tmp_path: Path) -> None:
+    """The names are those of one of them."""
+    files = {
+        f"staging/{region}/main.tf": f'provider "aws" {{ region = "{region}" }}\n{service_of("path.module")}'
+        for region in ("us-east-1", "eu-west-1")
+    }
+    found = declare(tmp_path, files)
+    assert found.names["region"].value == "eu-west-1"
+    assert found.assumptions == (
+        "Its services are in several regions: the names are those of eu-west-1, not of us-east-1.",
+    )
+
+
+def test_a_policys_statements_may_be_dynamic(tmp_path: Path) -> None:
+    """One for each secret; another policy of the role reads none."""
+    policies = """
+resource "aws_secretsmanager_secret" "s" { name = "river" }
+resource "aws_iam_role" "r" { name_prefix = "river-" }
+data "aws_iam_policy_document" "logs" {
+  statement {
+    actions   = ["logs:*"]
+    resources = ["*"]
+  }
+  statement {
+    effect    = "Deny"
+    actions   = ["secretsmanager:*"]
+    resources = ["*"]
+  }
+}
+data "aws_iam_policy_document" "read" {
+  dynamic "statement" {
+    for_each = [aws_secretsmanager_secret.s.arn]
+    iterator = secret
+    content {
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [secret.value]
+    }
+  }
+}
+resource "aws_iam_role_policy" "p" {
+  for_each = { logs = data.aws_iam_policy_document.logs.json, read = data.aws_iam_policy_document.read.json }
+  name     = "river-${each.key}"
+  role     = aws_iam_role.r.id
+  policy   = each.value
+}
+"""
+    text = policies + service_of("aws_secretsmanager_secret.s.arn", "aws_iam_role.r.arn")
+    found = declare(tmp_path, {"staging/main.tf": text})
+    assert found.names["execution_policy"].value == "river-read" and "execution_role" not in found.names
+
+
+def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
+    """Its inputs show no name for certain."""
+    unit = tmp_path / "live" / "staging" / "app" / "terragrunt.hcl"
+    unit.parent.mkdir(parents=True)
+    unit.write_text('terraform {\n  source = "git::https://example.com/modules.git//app?ref=v1"\n}\n')
+    assert read_environments(tmp_path) == ()
+    assert units_from_elsewhere(tmp_path) == (
+        "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
+    )
