@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform import functions
+from omc_runbook.terraform import functions, templates
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node, read_expression
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.hcl_template import interpolations
 from omc_runbook.terraform.marks import computed, is_failure, is_known, reasons, unknown, without_folder, without_marks
+from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
@@ -274,43 +275,49 @@ class Module:
             self._depth -= 1
 
     def render(self, text: str, file: SourceFile, position: int, bindings: Mapping[str, Any]) -> str:
-        """Fill the interpolations of a template that begins at a position of a file."""
-        if "%{" in text.replace("%%{", ""):
-            return unknown("a template has directives")
-        pieces, at = [], 0
-        for start, end in interpolations(text):
-            pieces.append(_unescape(text[at:start]))
-            pieces.append(self._interpolate(text, start, end, file, position, bindings))
-            at = end
-        pieces.append(_unescape(text[at:]))
+        """Fill the interpolations and directives of a template that begins at a position of a file."""
+        try:
+            return self._fill(templates.parse(text), file, position, bindings)
+        except ValueError:
+            return unknown(f"a template in {file.name} has directives that are not followed")
+
+    def _fill(self, parts: Sequence[Part], file: SourceFile, position: int, names: Mapping[str, Any]) -> str:
+        pieces: list[str] = []
+        for part in parts:
+            if part.kind == "text":
+                pieces.append(_unescape(part.text))
+                continue
+            value = self._of_part(part, file, position, names)
+            if part.kind == "value":
+                pieces.append(self._as_text(value, part, file))
+            elif isinstance(value, str) and value not in ("true", "false"):
+                pieces.append(value if not is_known(value) else unknown(f"{part.text} in {file.name} is a text"))
+            elif part.kind == "if":
+                pieces.append(
+                    self._fill(part.otherwise if value in (False, "false") else part.body, file, position, names)
+                )
+            else:
+                rounds = (_bind(part.names, *entry) for entry in _entries(value))
+                pieces += [self._fill(part.body, file, position, {**names, **bound}) for bound in rounds]
         return "".join(pieces)
 
-    def _interpolate(
-        self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
-    ) -> str:
-        value, expression = self._interpolated(text, start, end, file, position, bindings)
+    def _of_part(self, part: Part, file: SourceFile, position: int, names: Mapping[str, Any]) -> Any:
+        """The value of an expression in a template."""
+        at = position + part.at
+        if _PATH.fullmatch(part.text) and "*" not in part.text:
+            return self.value(Node(kind="path", file=file, start=at, end=at + len(part.text), name=part.text), names)
+        try:
+            return self.value(read_expression(part.text, file, at), names)
+        except UsageError:
+            return unknown(f"an interpolation in {file.name} is not valid")
+
+    def _as_text(self, value: Any, part: Part, file: SourceFile) -> str:
         try:
             # What jsonencode() returns is a text here alone; see `_call`.
-            is_encoded = expression.startswith("jsonencode(") and not isinstance(value, str)
+            is_encoded = part.text.startswith("jsonencode(") and not isinstance(value, str)
             return json.dumps(value, ensure_ascii=False) if is_encoded else functions.as_text(value)
         except TypeError:
-            return unknown(f"{expression} in {file.name} is no text")
-
-    def _interpolated(
-        self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
-    ) -> tuple[Any, str]:
-        """The value of an interpolation, and its expression."""
-        inner = text[start + 2 : end - 1]
-        stripped = inner.strip("~ \t\r\n")
-        offset = position + start + 2 + inner.find(stripped)
-        if _PATH.fullmatch(stripped) and "*" not in stripped:
-            node = Node(kind="path", file=file, start=offset, end=offset + len(stripped), name=stripped)
-        else:
-            try:
-                node = read_expression(stripped, file, offset)
-            except UsageError:
-                return unknown(f"an interpolation in {file.name} is not valid"), stripped
-        return self.value(node, bindings), stripped
+            return unknown(f"{part.text} in {file.name} is no text")
 
     def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
         match node.kind:
@@ -319,7 +326,7 @@ class Module:
                 if [*interpolations(node.name)] != [(0, len(node.name))]:
                     return self.render(node.name, node.file, node.start + 1, names)
                 # A list or an object that stands alone in a template stays one.
-                value, _ = self._interpolated(node.name, 0, len(node.name), node.file, node.start + 1, names)
+                value = self._of_part(templates.parse(node.name)[0], node.file, node.start + 1, names)
                 return functions.as_text(value) if isinstance(value, bool | int | float) else value
             case "heredoc":
                 return self._heredoc(node, names)
@@ -489,9 +496,7 @@ class Module:
         results: list[tuple[Any, Any]] = []
         count = 2 if node.kind == "object-for" else 1
         for key, entry in _entries(value):
-            bound = {**names, variables[-1]: entry}
-            if len(variables) > 1:
-                bound[variables[0]] = key
+            bound = {**names, **_bind(variables, key, entry)}
             conditions = [self.value(part, bound) for part in others[count:]]
             if all(condition not in (False, "false") for condition in conditions):
                 found = [self.value(part, bound) for part in others[:count]]
@@ -651,6 +656,11 @@ def _entries(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value.entries)
     else:
         yield from enumerate(value)
+
+
+def _bind(variables: Sequence[str], key: Any, entry: Any) -> dict[str, Any]:
+    """The variables of a for expression in one round: the key, where there are two, and the entry."""
+    return {variables[0]: key, variables[-1]: entry}
 
 
 def _type_of(block: Block) -> str:

@@ -23,7 +23,7 @@ _CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
 class TerraformFiles:
-    """The Terraform files of a checkout; nothing outside of it is read."""
+    """The Terraform files of a checkout; outside of it nothing is read but what links of its own lead to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -66,7 +66,7 @@ class TerraformFiles:
 
     def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
-        files = (self.file(path) for path in sorted(directory.glob(pattern)))
+        files = (self._read(path) for path in sorted(directory.glob(pattern)))
         return tuple(file for file in files if file)
 
     def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
@@ -80,8 +80,9 @@ class TerraformFiles:
 
     def file(self, path: Path) -> SourceFile | None:
         """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""
-        if not self.contains(path):
-            return None
+        return self._read(path) if self.contains(path) else None
+
+    def _read(self, path: Path) -> SourceFile | None:
         base = self.root / self.base
         try:
             return read_source(base, Path(os.path.relpath(path, base)).as_posix())

@@ -70,10 +70,17 @@ def decode(value: Any) -> Any:
     """A list or object that is JSON's text, or the value itself; a text with marks keeps them."""
     if not isinstance(value, str):
         return value
-    # A mark outside quotes, where a number is expected.
-    quoted = re.sub(rf"(?<=[:\[,])\s*({_MARK.pattern})\s*(?=[,\]}}])", lambda match: json.dumps(match[1]), value)
+
+    def quote(mark: re.Match[str]) -> str:
+        text = json.dumps(mark[0], ensure_ascii=False)
+        # One outside quotes stands where a number is expected.
+        is_whole = value[: mark.start()].rstrip()[-1:] in tuple(":[,") and value[mark.end() :].lstrip()[:1] in tuple(
+            ",]}"
+        )
+        return text if is_whole else text[1:-1]
+
     try:
-        return json.loads(quoted)
+        return json.loads(_MARK.sub(quote, value))
     except ValueError:
         return value
 

@@ -129,7 +129,8 @@ class ServiceReader:
 
     def _with_definition(self, service: DeclaredService, definition: Instance) -> DeclaredService:
         containers = definition.get("container_definitions")
-        variables, plain, is_whole = self._variables(containers.value if containers else None)
+        value, where = containers.value if containers else None, definition.source_of("container_definitions")
+        variables, plain, is_whole = self._variables(value, service.name, where)
         return replace(
             service,
             family=name_of(definition, "family"),
@@ -188,7 +189,7 @@ class ServiceReader:
         containers = table.get("container_definitions")
         if isinstance(containers, Mapping):
             containers = [{"name": key, **value} for key, value in containers.items() if isinstance(value, Mapping)]
-        variables, plain, is_whole = self._variables(containers)
+        variables, plain, is_whole = self._variables(containers, name, sources[0])
         desired = table.get("desired_count")
         execution = table.get("task_exec_iam_role_name") or table.get("task_exec_iam_role_arn")
         task = table.get("tasks_iam_role_name") or table.get("tasks_iam_role_arn")
@@ -215,15 +216,14 @@ class ServiceReader:
             is_whole=is_whole,
         )
 
-    def _variables(self, value: Any) -> tuple[tuple[SecretVariable, ...], frozenset[str], bool]:
+    def _variables(
+        self, value: Any, service: str, where: Source
+    ) -> tuple[tuple[SecretVariable, ...], frozenset[str], bool]:
         """The variables of containers from secrets, the plain ones, and whether all could be read."""
         containers, is_whole = self._containers(value), True
         variables: list[SecretVariable] = []
         plain: set[str] = set()
-        if not isinstance(containers, list):
-            return (), frozenset(), False
-        for container in containers:
-            table = decode(container)
+        for table in map(decode, containers if isinstance(containers, list) else [None]):
             if not isinstance(table, Mapping):
                 is_whole = False
                 continue
@@ -232,11 +232,10 @@ class ServiceReader:
             is_whole = is_whole and all(map(is_known, table)) and None not in (*secrets, *environment)
             variables += [self._variable_from(*pair) for pair in secrets if pair]
             plain |= {pair[0] for pair in environment if pair}
-        return (
-            tuple(each for each in variables if each.secret or each.key or each.why_unknown),
-            frozenset(plain),
-            is_whole,
-        )
+        if not is_whole:
+            self.reasons["keys"] = f"The variables of {service} were not all read{because(value)} ({where})."
+        found = tuple(each for each in variables if each.secret or each.key or each.why_unknown)
+        return found, frozenset(plain), is_whole
 
     def _containers(self, value: Any) -> Any:
         """A task definition's containers; of cloudposse's container definitions their arguments."""

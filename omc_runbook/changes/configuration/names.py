@@ -277,6 +277,7 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         below = f" below {declared.base}" if declared.base not in ("", ".") else ""
         yield f"Terraform's files{below}: {', '.join(declared.folders)}."
         yield from declared.assumptions
+        yield from (declared.reasons[field] for field in ("keys",) if field in declared.reasons)
     if aws.why_not:
         yield aws.why_not
     elif aws.discovery:

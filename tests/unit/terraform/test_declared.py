@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -520,3 +521,23 @@ def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
     assert units_from_elsewhere(tmp_path) == (
         "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
     )
+
+
+def test_variables_of_a_template_with_loops_in_a_module_for_each_environment(tmp_path: Path) -> None:
+    """The address of its secret has quotes, which JSON has too."""
+    template = (
+        '[{"name": "api", "secrets": [%{ for at, key in keys ~}\n'
+        '{"name": "${key}", "valueFrom": "${arn}:${lower(key)}::"}%{ if at == 0 },%{ endif }\n%{ endfor ~}]}]\n'
+    )
+    containers = 'templatefile("${path.module}/api.json", { arn = aws_secretsmanager_secret.s.arn, keys = ["A", "B"] })'
+    service = re.sub(r"jsonencode\(.*?\n  \]\)", lambda _: containers, service_of("x"), flags=re.DOTALL)
+    files = {
+        "main.tf": 'module "app" {\n  source = "./app"\n  for_each = toset(["staging"])\n  environment = each.key\n}\n',
+        "app/main.tf": 'variable "environment" {}\nresource "aws_secretsmanager_secret" "s" { name = "river" }\n'
+        + service,
+        "app/api.json": template,
+    }
+    found = declare(tmp_path, files)
+    assert found.renamed == {"a": "A", "b": "B"} and "keys" not in found.reasons
+    unread = {**files, "app/api.json": template.replace("keys ~}", "missing ~}")}
+    assert declare(tmp_path, unread).reasons["keys"].startswith("The variables of api were not all read: missing")

@@ -75,6 +75,9 @@ def evaluate(expression: str, root: Path) -> Any:
         ('"${local.table.list}"', ["x", "y", "z"]),
         ('"${local.count}"', "2"),
         ('"${jsonencode({ a = local.count })} "', '{"a": 2} '),
+        ('"%{ if local.count > 1 }x%{ else }y%{ endif }"', "x"),
+        ('"%{ if false }x%{ else }%{ if true }y%{ endif }%{ endif }%%{ x }"', "y%{ x }"),
+        ('"[%{ for i, x in local.table.list ~}  ${x}${i}, %{~ endfor }]"', "[x0,y1,z2,]"),
         ("merge(var.unset, { a = 1 }).a", 1),
         ('coalesce("", null, "c")', "c"),
         ('try(local.table.missing.deeper, "fallback")', "fallback"),
@@ -115,7 +118,9 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('lookup(merge({ a = 1 }, var.unset), "b", 2)', "variable unset has no value in the checkout"),
         ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
         ('sha256("x")', "sha256() in main.tf"),
-        ('"%{ if true }x%{ endif }"', "a template has directives"),
+        ('"%{ if true }x"', "a template in main.tf has directives that are not followed"),
+        ('"%{ if var.unset == 1 }x%{ endif }"', "variable unset has no value in the checkout"),
+        ('"%{ for x in var.unset }x%{ endfor }"', "variable unset has no value in the checkout"),
     ],
 )
 def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path) -> None:
