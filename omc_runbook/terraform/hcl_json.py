@@ -23,7 +23,7 @@ _BLANK = re.compile(r"[\s,:]*")
 _WORD = re.compile(r"[^\s,:\]}]+")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def read_json_blocks(file: SourceFile) -> tuple[Block, ...]:
     """Parse the blocks of a file; raises UsageError, with the line, if it is not valid JSON.
 

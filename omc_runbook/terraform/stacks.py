@@ -144,10 +144,15 @@ def _environment_of(path: Path, root: Path) -> str:
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near."""
-    names = {*_values(files, path, Module(Stack(files, top, ""), top, folder, {}))}
+    names = {*_values(files, path, _nothing(files, top))}
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near
+
+
+def _nothing(files: TerraformFiles, directory: Path) -> Module:
+    """A module without files, in which constants are evaluated."""
+    return Module(Stack(files, directory, ""), directory, Folder(()), {})
 
 
 def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Callable[[], Result]]:
@@ -188,10 +193,10 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
     spelling = _spelling(files.folder(top), environment)
     stack = Stack(files, top, spelling)
-    empty = Module(Stack(files, top, spelling), top, Folder(()), {})
+    constants = _nothing(files, top)
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
-        inputs |= _values(files, path, empty)
+        inputs |= _values(files, path, constants)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:
@@ -218,9 +223,7 @@ def _relative(path: Path, files: TerraformFiles) -> str:
 def _takes_another(files: TerraformFiles, top: Path, automatic: list[Path]) -> bool:
     """Whether a folder's environment is a variable's default, which a pipeline may override."""
     folder = files.folder(top)
-    values = {
-        name for path in automatic for name in _values(files, path, Module(Stack(files, top, ""), top, folder, {}))
-    }
+    values = {name for path in automatic for name in _values(files, path, _nothing(files, top))}
     return any(folder.declares(name) and name not in values for name in ENVIRONMENT_VARIABLES)
 
 
