@@ -126,7 +126,7 @@ class _Reader:
         main = self._main(services, secret.value if secret else "")
         found = {
             "secret": secret,
-            "service": named(main.name, main.sources) if main else None,
+            "service": DeclaredName(main.name, main.sources, self._others(services, main)) if main else None,
             "cluster": main.cluster if main else None,
             "task_family": main.family if main else None,
             "execution_role": main.execution_role if main else None,
@@ -293,6 +293,13 @@ class _Reader:
         consumers = [each for each in services if any(v.key and v.secret == secret for v in each.variables)]
         candidates = consumers or [each for each in services if each.variables] or list(services)
         return min(candidates, key=lambda each: main_rank(each.name, len(each.variables)), default=None)
+
+    def _others(self, services: Sequence[DeclaredService], main: DeclaredService) -> str:
+        """The services whose names are as good as the main one's, as a clause; "" for none."""
+        best = main_rank(main.name, 0)[0]
+        rivals = [each for each in services if each.name != main.name and (each.variables or not main.variables)]
+        names = dict.fromkeys(each.name for each in rivals if main_rank(each.name, 0)[0] == best)
+        return f"it may also be {' or '.join(names)}" if names else ""
 
 
 def _rank(services: Sequence[DeclaredService], secret: str) -> int:

@@ -461,6 +461,16 @@ resource "aws_ecs_service" "s" {
     assert found.names["secret"].note == "river-backend refers to it; also to river-frontend"
 
 
+def test_a_service_of_as_good_a_name_is_told(tmp_path: Path) -> None:
+    """The one that was taken says so; a worker has no such name."""
+    files = {
+        f"staging/{name}/main.tf": service_of("path.module").replace('= "api"\n', f'= "{name}"\n')
+        for name in ("old-api", "new-api", "worker")
+    }
+    found = declare(tmp_path, files)
+    assert found.names["service"].value == "new-api" and found.names["service"].note == "it may also be old-api"
+
+
 def test_services_in_several_regions_are_told(tmp_path: Path) -> None:
     """The names are those of one of them."""
     files = {
