@@ -274,8 +274,10 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
 
 def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[str]:
     if declared:
-        below = f" below {declared.base}" if declared.base not in ("", ".") else ""
-        yield f"Terraform's files{below}: {', '.join(declared.folders)}."
+        base = "" if declared.base == "." else declared.base
+        folders = [base or "the checkout itself"] if declared.folders == (".",) else declared.folders
+        below = f" below {base}" if base and folders is declared.folders else ""
+        yield f"Terraform's files{below}: {', '.join(folders)}."
         yield from declared.assumptions
         yield from (declared.reasons[field] for field in ("keys",) if field in declared.reasons)
     if aws.why_not:
