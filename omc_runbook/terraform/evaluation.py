@@ -338,7 +338,7 @@ class Module:
             case "tuple":
                 return [self.value(part, names) for part in node.parts]
             case "object":
-                return {self._key(part, names): self.value(part.value, names) for part in node.parts}
+                return self._object(node, names)
             case "path":
                 return self._path(node.name, names)
             case "attribute":
@@ -360,6 +360,20 @@ class Module:
                 return self._call(node, names)
             case _:
                 return unknown(f"an expression in {source_of(node)} is not followed")
+
+    def _object(self, node: Node, names: Mapping[str, Any]) -> functions.Table:
+        table = functions.Table()
+        for part in node.parts:
+            key = self._key(part, names)
+            before, self._sources = self._sources, []
+            table[key], table.sources[key] = self.value(part.value, names), tuple(self._sources)
+            self._sources = before
+        return table
+
+    def _member(self, table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
+        """A member of an object; what it is made from counts, and the other members do not."""
+        self._sources += table.sources.get(key, ()) if isinstance(table, functions.Table) else ()
+        return functions.member(table, key, *default)
 
     def _key(self, member: Node, names: Mapping[str, Any]) -> str:
         key = member.parts[0]
@@ -442,7 +456,7 @@ class Module:
             case str():
                 return value if not is_known(value) else unknown(f"{name} of a text")
             case _:
-                return functions.member(value, name) if isinstance(value, Mapping) else value[name]
+                return self._member(value, name) if isinstance(value, Mapping) else value[name]
 
     def _index(self, value: Any, key: Any) -> Any:
         match value:
@@ -455,7 +469,7 @@ class Module:
             case _:
                 if not is_known(key):
                     return key
-                return functions.member(value, key) if isinstance(value, Mapping) else value[int(key)]
+                return self._member(value, key) if isinstance(value, Mapping) else value[int(key)]
 
     def _splat(self, value: Any, attribute: str) -> Any:
         if isinstance(value, str) and not is_known(value):
@@ -517,6 +531,8 @@ class Module:
             return arguments[0]
         if name == "jsondecode" and not isinstance(arguments[0], str):
             return arguments[0]
+        if name == "lookup" and isinstance(arguments[0], Mapping) and is_known(arguments[1]):
+            return self._member(*arguments)
         if name not in functions.TAKES_UNKNOWN:
             for argument in arguments:
                 if isinstance(argument, str) and not is_known(argument):

@@ -18,6 +18,14 @@ _WORD = re.compile(r"\b[^\W_]")
 Function = Callable[..., Any]
 
 
+class Table(dict[str, Any]):
+    """An object of the files, with where the literals of each member stand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: dict[str, tuple[str, ...]] = {}
+
+
 def call(name: str, arguments: Sequence[Any]) -> Any:
     """The result of a function; raises KeyError for one that is not here, and as the function does.
 
@@ -55,8 +63,15 @@ def _concat(*lists: list[Any] | str) -> list[Any]:
 
 
 def _merge(*objects: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    tables = ({each: each} if isinstance(each, str) else each for each in objects if each is not None)
-    return {key: value for each in tables for key, value in each.items()}
+    merged = Table()
+    for each in objects:
+        table = {each: each} if isinstance(each, str) else each or {}
+        for key, value in table.items():
+            # A member that is merged again comes last.
+            merged.pop(key, None)
+            merged[key] = value
+        merged.sources |= table.sources if isinstance(table, Table) else {}
+    return merged
 
 
 def _flatten(entries: list[Any]) -> list[Any]:

@@ -60,3 +60,12 @@ def test_keys_of_another_name_are_found_with_their_variable(
     """The secret's JSON has the key, the container the variable."""
     keys = found[stack, environment].keys
     assert {key.variable: name for name, key in keys.items()} == STACKS[stack].keys
+
+
+def test_a_name_comes_from_the_members_that_it_is_made_of_alone(
+    found: dict[tuple[str, str], EnvironmentNames],
+) -> None:
+    """Of two objects that are merged and indexed by the workspace, the lines of the account and of the region."""
+    names = {name.field: name.sources for name in found["workspaces", "production"].names}
+    assert names["account_id"] == ("providers.tf:5, locals.tf:14",)
+    assert names["region"] == ("providers.tf:2, locals.tf:15",)
