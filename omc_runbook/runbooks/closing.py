@@ -52,7 +52,7 @@ class Closing:
             self._advance()
         display = self._displays[name]
         if isinstance(display, RichDisplay):
-            display.display_id = f"{self._id}-{name}"
+            display.display_id = self._id_of(name)
         return display
 
     def button(self) -> Button | Listing:
@@ -60,18 +60,32 @@ class Closing:
         return offer(self._run, self._label, self._press, self._is_applied, self._is_empty)
 
     def _press(self, word: str) -> Generator[object, None, str]:
-        displays, is_outdated = self._make(True, word), False
-        while True:
-            try:
-                name, display = next(displays)
-            except StopIteration as end:
-                if is_outdated:
-                    yield Banner("plain", OUTDATED)
-                return str(end.value)
-            if name not in self._displays or not update(f"{self._id}-{name}", display):
-                is_outdated = name in self._displays
-                yield display
-            self._displays[name] = display
+        displays, is_outdated, end = self._make(True, word), False, INTERRUPTED
+        stale = dict.fromkeys(self._displays)
+        try:
+            while True:
+                try:
+                    name, display = next(displays)
+                except StopIteration as last:
+                    if is_outdated:
+                        yield Banner("plain", OUTDATED)
+                    stale.clear()
+                    return str(last.value)
+                if name not in self._displays or not update(self._id_of(name), display):
+                    is_outdated = is_outdated or name in self._displays
+                    yield display
+                stale.pop(name, None)
+                self._displays[name] = display
+        except RunbookError as error:
+            end = str(error)
+            raise
+        finally:
+            # A change that broke off leaves no cell that says that nothing was changed.
+            for name in stale:
+                update(self._id_of(name), Banner("bad", end))
+
+    def _id_of(self, name: str) -> str:
+        return f"{self._id}-{name}"
 
     def _advance(self) -> None:
         if self._error:
