@@ -361,8 +361,8 @@ class Module:
             case _:
                 return unknown(f"an expression in {source_of(node)} is not followed")
 
-    def _object(self, node: Node, names: Mapping[str, Any]) -> functions.Table:
-        table = functions.Table()
+    def _object(self, node: Node, names: Mapping[str, Any]) -> functions.SourcedObject:
+        table = functions.SourcedObject()
         for part in node.parts:
             key = self._key(part, names)
             before, self._sources = self._sources, []
@@ -372,7 +372,7 @@ class Module:
 
     def _member(self, table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
         """A member of an object; what it is made from counts, and the other members do not."""
-        self._sources += table.sources.get(key, ()) if isinstance(table, functions.Table) else ()
+        self._sources += table.sources.get(key, ()) if isinstance(table, functions.SourcedObject) else ()
         return functions.member(table, key, *default)
 
     def _key(self, member: Node, names: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ _WORD = re.compile(r"\b[^\W_]")
 Function = Callable[..., Any]
 
 
-class Table(dict[str, Any]):
+class SourcedObject(dict[str, Any]):
     """An object of the files, with where the literals of each member stand."""
 
     def __init__(self) -> None:
@@ -63,14 +63,14 @@ def _concat(*lists: list[Any] | str) -> list[Any]:
 
 
 def _merge(*objects: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    merged = Table()
+    merged = SourcedObject()
     for each in objects:
         table = {each: each} if isinstance(each, str) else each or {}
         for key, value in table.items():
             # A member that is merged again comes last.
             merged.pop(key, None)
             merged[key] = value
-        merged.sources |= table.sources if isinstance(table, Table) else {}
+        merged.sources |= table.sources if isinstance(table, SourcedObject) else {}
     return merged
 
 
