@@ -65,6 +65,9 @@ class _SecretChange:
         self._context, self._plan, self._leave = context, plan, leave
         self._writer = SecretWriter(context.clients, plan, new_values)
         self._replaced_plan = _replaced_plan(plan, new_values)
+        self._keys = tuple(change.key for change in plan.changed) or (
+            tuple(new_values.unfinished.actions) if new_values.unfinished else ()
+        )
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -81,7 +84,10 @@ class _SecretChange:
         leave = self._leave or self._replaced_plan is None
         with self._writer.cleaning_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
-        execute([self._writer.release()], self._context.announce, journal)
+        # Until its end is seen, the label lets another run go on with this version, instead of writing one more.
+        stays_open = not self._is_withdrawn and failure.is_open(self._redeployment.rollouts)
+        if not stays_open:
+            execute([self._writer.release()], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
         rollouts, note = self._redeployment.rollouts, self._rollback_note()
         result = SecretResult(
@@ -92,16 +98,17 @@ class _SecretChange:
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
             rollback_note=note,
-            findings=self._failure.findings(self._keys, note) if self._failure else failure.find_unproved(rollouts),
+            findings=self._failure.findings(", ".join(self._keys), note)
+            if self._failure
+            else failure.find_unproved(rollouts),
             is_in_force=works or leave,
         )
         if restored_version or not (result.version_change or rollouts):
             return result
-        return self._check_current_version(result)
-
-    @property
-    def _keys(self) -> str:
-        return ", ".join(change.key for change in self._plan.changed)
+        result = self._check_current_version(result)
+        if stays_open and not result.is_in_force:
+            execute([self._writer.release()], self._context.announce, journal)
+        return result
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
@@ -128,14 +135,14 @@ class _SecretChange:
 
     def _explain(self) -> None:
         rollouts = self._redeployment.rollouts
-        self._failure = failure.explain(self._context, self._context.look(), rollouts, self._keys)
+        self._failure = failure.explain(self._context, self._redeployment.look(), rollouts, ", ".join(self._keys))
         raise StepFailed
 
     def _withdraw(self) -> Iterator[Change]:
         assert self._replaced_plan, "undone only with a former version"
         self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).withdraw()
-        for change in self._plan.changed if self._is_withdrawn else ():
-            yield Change(key=change.key, action="put back", version=self._replaced_plan.base)
+        for key in self._keys if self._is_withdrawn else ():
+            yield Change(key=key, action="put back", version=self._replaced_plan.base)
 
     def _give_back(self) -> None:
         try:
@@ -157,7 +164,10 @@ class _SecretChange:
         if self._leave or self._replaced_plan is None:
             return NEW_VERSION_LEFT if self._leave else NOTHING_TO_RESTORE
         if not self._is_withdrawn:
-            return "The former version was not restored: somebody else has changed the secret meanwhile. Run verify."
+            return (
+                "The former version was not restored: somebody else has changed the secret meanwhile, and theirs may"
+                f" have the new {', '.join(self._keys)}. Run verify, then update with values that work."
+            )
         rollouts = self._rollback.rollouts
         done = [rollout for rollout in rollouts if rollout.state == "done"]
         services = ", ".join(rollout.service for rollout in done if not rollout.undoes)

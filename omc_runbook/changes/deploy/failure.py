@@ -8,16 +8,21 @@ from types import MappingProxyType
 
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.checks import remedies
+from omc_runbook.checks import families, remedies
+from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import FAILED as FAILED_MARK
+from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILY = "deployment"
 FAILED = "change-failed"
 """The check of the finding that a change failed."""
+
+PASSING = frozenset({"throttled"})
+"""Faults that keep secrets from tasks for a while."""
 
 _UNPROVED: Mapping[State, tuple[str, str]] = MappingProxyType(
     {
@@ -58,6 +63,23 @@ class Failure:
         return (*self.causes, finding)
 
 
+def look(context: ChangeContext) -> Snapshot:
+    """Read the environment, with the last log lines of failed tasks."""
+    return failure_logs.add(context.clients, context.look())
+
+
+def is_certain(snapshot: Snapshot, service: str) -> bool:
+    """Whether the next task of a service would fail as its last one did: its secret, or a value in it, is the cause.
+
+    Other causes may pass: a network that is not up yet, a database that starts, a health check that was too early.
+    """
+    lacks_secrets = any(stop.service.name == service and stop.lacks_secrets for stop in fresh_stops(snapshot))
+    return any(
+        cause.check in root_causes.NAMED_BY_LOGS or (lacks_secrets and _keeps_secrets(cause))
+        for cause in causes(snapshot, frozenset({service}))
+    )
+
+
 def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollout], keys: str = "") -> Failure:
     """Find why roll-outs failed, and show it at once; `keys` are the names of those with new values."""
     failed = tuple(rollout for rollout in rollouts if rollout.has_failed)
@@ -89,6 +111,16 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
     return others or tuple(finding for finding in problems if finding.check == "pull-failed")
 
 
+def _keeps_secrets(cause: Finding) -> bool:
+    check = families.find(cause.check, cause.family)
+    return check is not None and check.hinders == "secret" and check.id not in PASSING
+
+
+def is_open(rollouts: Sequence[Rollout]) -> bool:
+    """Whether a roll-out has not ended, or its end was not seen, so that another run should look at it."""
+    return any(rollout.state in _UNPROVED for rollout in rollouts)
+
+
 def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
     """A finding for each service that somebody else deployed, or whose deployment has not ended."""
     return tuple(
@@ -98,7 +130,7 @@ def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
             title=_UNPROVED[rollout.state][1],
             status="unknown",
             subject=rollout.service,
-            evidence=(rollout.reason,),
+            evidence=(f"{rollout.service}: {rollout.reason}",),
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts

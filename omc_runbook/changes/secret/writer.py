@@ -207,7 +207,7 @@ class SecretWriter:
         author = self._author(value.version_id)
         if moved:
             return (
-                f"{plan.secret_name} got version {plan.token}, and at once another from somebody else{author}:"
+                f"{plan.secret_name} got version {plan.token}, and then another from somebody else{author}:"
                 f" version {value.version_id} differs from it in {keys}. Run again to see the current state."
             )
         return (
