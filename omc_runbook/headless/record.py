@@ -256,7 +256,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> str:
     """
     lines = [f"{_title(outcome)}: {_end(outcome)}"]
     if outcome.failure:
-        lines.append(f"  {outcome.failure}")
+        lines += [f"  {line}" for line in outcome.failure.splitlines()]
     if outcome.is_plan:
         lines += [f"  plan     {sentence}" for sentence in outcome.plan or ()]
     lines += [f"  {change.action:<8} {change.subject}" for change in outcome.changes]

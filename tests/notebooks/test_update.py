@@ -334,7 +334,7 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: py
     done = secret_change.apply(run, plan, True)
     assert done and not done.is_proved and done.findings[-1].status == "unknown"
     (told,) = done.findings[-1].evidence
-    assert f"got version {plan.token}, and at once another" in told
+    assert f"got version {plan.token}, and then another" in told
     assert "differs from it in SMTP_PORT" in told and "administrator" in told
     assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
 
