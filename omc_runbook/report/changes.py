@@ -29,7 +29,7 @@ DONE = (
 """What the state of a deployment that has proved the change means."""
 
 NOT_LOOKED_AT = (
-    "Not looked at: services of other clusters, daemons, and what is started by neither a service nor EventBridge."
+    "Not looked at: services and daemons of other clusters, and what is started by neither of these nor EventBridge."
 )
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}

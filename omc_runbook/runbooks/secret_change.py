@@ -9,7 +9,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, schedules
+from omc_runbook.changes.deploy import executor, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
@@ -86,8 +86,10 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
     started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
+    others = tuple(managed.find(target.clients, target.caller, snapshot, removed)) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
-    return replace(update, notes=notes, readiness=(*update.readiness, *started))
+    readiness = (*update.readiness, *started, *(sentence for _, sentence in others))
+    return replace(update, notes=notes, readiness=readiness, left=tuple(each for each in others if each[0]))
 
 
 def apply(

@@ -17,6 +17,7 @@ from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unk
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
@@ -98,9 +99,7 @@ class _SecretChange:
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
             rollback_note=note,
-            findings=self._failure.findings(", ".join(self._keys), note)
-            if self._failure
-            else failure.find_unproved(rollouts),
+            findings=self._findings(note),
             is_in_force=works or leave,
         )
         if restored_version or not (result.version_change or rollouts):
@@ -109,6 +108,12 @@ class _SecretChange:
         if stays_open and not result.is_in_force:
             execute([self._writer.release()], self._context.announce, journal)
         return result
+
+    def _findings(self, note: str) -> tuple[Finding, ...]:
+        if self._failure:
+            return self._failure.findings(", ".join(self._keys), note)
+        left = failure.find_left(self._plan.left) if self._writer.version_change else ()
+        return (*failure.find_unproved(self._redeployment.rollouts), *left)
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
@@ -120,6 +125,7 @@ class _SecretChange:
             Step(name="", apply=self._update_consumers, is_done=lambda: not self._writer.version_change),
             *self._redeployment.steps("The new values are in force: run again to verify them."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
+            Step(name="", apply=self._finish, is_done=lambda: not self._finishes),
         )
 
     def _afterwards(self) -> tuple[Step, ...]:
@@ -132,6 +138,17 @@ class _SecretChange:
         """Read the consumers again: services may have changed since the plan was made."""
         snapshot = self._context.look()
         self._consumers = self._plan.consumers if why_consumers_unknown(snapshot) else users(snapshot)
+
+    @property
+    def _finishes(self) -> bool:
+        """Whether this run finishes what a killed one had written."""
+        is_left = self._plan.is_empty and self._replaced_plan is not None
+        return is_left and not failure.is_open(self._redeployment.rollouts)
+
+    def _finish(self) -> Iterator[Change]:
+        assert self._replaced_plan, "only with a version that a killed run wrote"
+        for key in self._keys:
+            yield Change(key=key, action="finished", version=self._replaced_plan.token)
 
     def _explain(self) -> None:
         rollouts = self._redeployment.rollouts

@@ -52,7 +52,7 @@ class Failure:
         finding = Finding(
             check=FAILED,
             family=FAMILY,
-            title=f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
+            title=_title(failed, keys),
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
@@ -61,6 +61,12 @@ class Failure:
             because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
         )
         return (*self.causes, finding)
+
+
+def _title(failed: Sequence[Rollout], keys: str) -> str:
+    if all(rollout.state == "rolled-back" and not rollout.failures for rollout in failed):
+        return f"The deployment of the new values of {keys} was taken back" if keys else "A deployment was taken back"
+    return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
 
 
 def look(context: ChangeContext) -> Snapshot:
@@ -95,7 +101,9 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     ]
     lines = (*(f"Root cause: {reason}" for reason in reasons), *log_lines)
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} {line}" for line in lines])
-    return Failure(snapshot, failed, findings, log_lines)
+    # What the log alone names is evidence of the failure, which has the log's lines.
+    others = tuple(finding for finding in findings if finding.check not in root_causes.NAMED_BY_LOGS)
+    return Failure(snapshot, failed, others, log_lines)
 
 
 def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
@@ -118,7 +126,7 @@ def _keeps_secrets(cause: Finding) -> bool:
 
 def is_open(rollouts: Sequence[Rollout]) -> bool:
     """Whether a roll-out has not ended, or its end was not seen, so that another run should look at it."""
-    return any(rollout.state in _UNPROVED for rollout in rollouts)
+    return any(rollout.state in ("paused", "unknown") for rollout in rollouts)
 
 
 def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
@@ -135,6 +143,21 @@ def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
         )
         for rollout in rollouts
         if rollout.state in _UNPROVED
+    )
+
+
+def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
+    """A finding for each consumer, by name with a sentence, that got no new tasks."""
+    return tuple(
+        Finding(
+            check="deployment-unread",
+            family=FAMILY,
+            title="It got no new tasks: the change is not verified there",
+            status="unknown",
+            subject=name,
+            evidence=(sentence,),
+        )
+        for name, sentence in others
     )
 
 

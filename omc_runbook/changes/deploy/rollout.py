@@ -186,7 +186,9 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
             return with_state("rolled-back", _with_task(reason, service, failed))
         other_deployment = service.primary.id if service.primary else "another"
         reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
-        return with_state("overtaken", f"{reason} Its tasks read the new values too: run again to follow it.")
+        return with_state(
+            "overtaken", f"{reason} Its tasks read the new values too: to watch it, run rotate with values_from keep."
+        )
     if deployment is None:
         return with_state("rolling")
     revision = deployment.task_definition_arn.rpartition("/")[2]
