@@ -168,6 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _end(number: int, frame: object) -> None:
+    click.echo("Interrupted.", err=True)
     raise SystemExit(CANNOT_FINISH)
 
 
