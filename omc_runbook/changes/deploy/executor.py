@@ -196,7 +196,7 @@ class _SecretChange:
             if returned
             else "",
             *(
-                f"{rollout.service} does not run with it yet: {rollout.reason}"
+                f"{rollout.service} does not run with it yet: {rollout.reason.rstrip('.')}."
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
