@@ -253,7 +253,7 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
 
     with monkeypatch.context() as patch:
         patch.setattr(secretsmanager, "move_current", interrupted)
-        with pytest.raises(Interrupted, match="unknown whether the new values are in force.*To go on:\n"):
+        with pytest.raises(Interrupted, match=r"unknown whether the new values are in force.*To go on:\n"):
             place.rotate("SECRET_KEY")
     version = place.current
     assert place.labels()

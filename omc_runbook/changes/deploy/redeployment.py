@@ -12,6 +12,7 @@ from omc_runbook.changes.deploy.watch import watch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
 from omc_runbook.model.change import Change
+from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -83,7 +84,11 @@ class Redeployment:
 
     def _is_certain(self, rollout: Rollout) -> bool:
         """Whether every other task would fail, too; keeps the snapshot that shows it."""
-        snapshot = failure.look(self._context)
+        try:
+            snapshot = failure.look(self._context)
+        except CouldNotLook:
+            # The watch itself survives a short failure, and says so of a long one.
+            return False
         is_certain = failure.is_certain(snapshot, rollout.service)
         self._evidence = snapshot if is_certain else None
         return is_certain
