@@ -248,10 +248,11 @@ class _Watch:
         return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
-        """The service events not shown yet, oldest first."""
-        for event in reversed(service.events if service and rollout.began else ()):
+        """The service events of a roll-out that were not shown yet, oldest first."""
+        since = _first_event(rollout, service) if service else None
+        for event in reversed(service.events if service and since else ()):
             event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
-            if rollout.began and event.time >= rollout.began and event_key not in self._shown_events:
+            if since and event.time >= since and event_key not in self._shown_events:
                 self._shown_events.add(event_key)
                 message = event.message.removeprefix(f"(service {rollout.service})").strip()
                 yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
@@ -299,3 +300,11 @@ class _Watch:
             return replace(rollout, state="unknown", reason=reason)
         reason = f"It neither completed nor failed within {patience}: see its events in the console."
         return replace(rollout, state="failed", reason=reason)
+
+
+def _first_event(rollout: Rollout, service: Service) -> datetime | None:
+    """When a roll-out began; one that undoes ours began with ECS's rollback, and what was before it has been shown."""
+    if not rollout.undoes:
+        return rollout.began
+    own = own_service_deployment(rollout, service)
+    return own.rollback_started if own else None
