@@ -86,11 +86,16 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
     started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
-    actions = {change.key: change.action for change in update.changed}
-    others = tuple(managed.find(target.clients, target.caller, snapshot, actions)) if actions else ()
     notes = (*new.notes, *update.notes, *notes)
-    readiness = (*update.readiness, *started, *(sentence for _, sentence in others))
-    return replace(update, notes=notes, readiness=readiness, left=tuple(each for each in others if each[0]))
+    return with_others(run, snapshot, replace(update, notes=notes, readiness=(*update.readiness, *started)))
+
+
+def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
+    """A plan with the daemons and Express services that keep the old values of what it changes."""
+    actions = {change.key: change.action for change in plan.changed}
+    others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
+    readiness = (*plan.readiness, *(sentence for _, sentence in others))
+    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]))
 
 
 def apply(
