@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -239,6 +240,19 @@ def test_a_version_that_somebody_puts_back_meanwhile_is_told(place: Place) -> No
     assert problem(done).check == "version-overtaken" and f"made version {version} current" in problem(done).evidence[0]
     healed = place.rotate("", "keep")
     assert healed and healed.is_proved
+
+
+def test_a_second_run_takes_back_what_a_killed_one_gave_another_service(place: Place, tmp_path: Path) -> None:
+    """Its tasks run with the new value, which is in force no more."""
+    old, new = place.members["SECRET_KEY"], secrets.token_hex(32)
+    path = tmp_path / "new.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"SENTRY_DSN": BAD, "SECRET_KEY": new}))
+    assert rotator("SENTRY_DSN,SECRET_KEY", f"file:{path}", "watch") == (-9, "")
+    assert place.held("SECRET_KEY")["worker"] == {new}
+    done = place.rotate("", "keep")
+    assert done and done.restored_version == place.current and {each.state for each in done.rollbacks} == {"done"}
+    assert place.held("SECRET_KEY") == {"backend": {old}, "worker": {old}, "frontend": {""}} and not place.labels()
 
 
 def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_second_run(

@@ -15,9 +15,12 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
+from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
@@ -168,11 +171,19 @@ class _SecretChange:
             self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 
     def _redeployed_services(self) -> tuple[Service, ...]:
-        """The services that this run redeployed, where they need the former version again."""
+        """The services with new tasks, of this run or the killed one that it continues, where they have to go back."""
         if not self._is_withdrawn or self._failure is None:
             return ()
-        started = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
-        return tuple(service for service in self._failure.snapshot.consumers if service.name in started)
+        snapshot = self._failure.snapshot
+        names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
+        if self._plan.is_empty:
+            readers = {name for key in self._keys for name in services_reading(snapshot, key)}
+            names |= {
+                service.name
+                for service in snapshot.consumers
+                if service.name in readers and _has_new(snapshot, service)
+            }
+        return tuple(service for service in snapshot.consumers if service.name in names)
 
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
@@ -221,6 +232,11 @@ class _SecretChange:
             return result
         finding = failure.version_overtaken(plan.secret_name, problem)
         return replace(result, findings=(*result.findings, finding), is_in_force=False)
+
+
+def _has_new(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a task of a service has the present values."""
+    return any(freshness.of(snapshot, task) == "fresh" for task in snapshot.running(service))
 
 
 def _replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
