@@ -23,7 +23,21 @@ CANNOT_FINISH, WRONG_USAGE = 2, 3
 PROGRAM = package.replace("_", "-")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; a runbook's name among them is a common slip."""
+
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names; raises UsageError for the name of a runbook."""
+        from omc_runbook.headless import notebooks
+
+        if words[0] not in self.commands and words[0] in notebooks.paths():
+            raise UsageError(f"{words[0]} is a runbook, not a command: {PROGRAM} run {words[0]}.")
+        return super().resolve_command(context, words)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omc-runbook")
 def cli() -> None:
     """Executable runbooks for the secrets of the Oh My Coins platform."""
@@ -50,12 +64,20 @@ def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list
     return complete
 
 
-def _split(assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """NAME=VALUE words as pairs; raises UsageError for another word, without repeating it: it may be a value."""
+def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    """The pairs of -p, and NAME=VALUE words as pairs; raises UsageError for others, without repeating a word.
+
+    It may be a value.
+    """
+    for number, (name, _) in enumerate(parameters, 1):
+        if not re.fullmatch(r"\w+", name):
+            raise UsageError(f"-p number {number} is not two words, NAME and VALUE, as in -p environment staging.")
     for number, word in enumerate(assignments, 1):
         if not re.match(r"\w+=", word):
-            raise UsageError(f"Word {number} after the runbook's name is not NAME=VALUE.")
-    return tuple((name, value) for name, _, value in (word.partition("=") for word in assignments))
+            raise UsageError(
+                f"Word {number} after the runbook's name is not NAME=VALUE, as in environment=staging, with no space."
+            )
+    return (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
 
 
 @cli.command(name="list")
@@ -119,7 +141,7 @@ def run(
             click.echo(line, err=True)
 
     temporary = _temporary_sandbox() if in_sandbox else None
-    result = headless_run.run(name, (*parameters, *_split(assignments)), record, is_watched, print_line, temporary)
+    result = headless_run.run(name, _pairs(parameters, assignments), record, is_watched, print_line, temporary)
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         terminal.print_lines(result.summary)
@@ -140,9 +162,11 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     from omc_runbook.runbooks import init as runbook
 
     values = {"environment": "", "repository": repository, "runbook_toml": ""}
-    for name, value in parameters:
+    for name, value in _pairs(parameters):
         if name not in values:
             raise UsageError(f"init has no parameter {name}{nearest(name, values)}")
+        if values[name]:
+            raise UsageError(f"{name} is set twice: set it once.")
         values[name] = value
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
@@ -244,8 +268,9 @@ def main(arguments: list[str] | None = None) -> None:
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(arguments, PROGRAM, standalone_mode=False)
+        code = cli.main(words, PROGRAM, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(2)
@@ -254,16 +279,28 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(WRONG_USAGE)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        _print_error(error.format_message(), f"{context.command_path} --help shows its usage." if context else "")
+        hint = f"{context.command_path} --help shows its usage." if context else ""
+        _print_error(_without_secrets(" ".join(error.format_message().split()), words), hint)
         sys.exit(WRONG_USAGE)
     except RunbookError as error:
-        _print_error(str(error), error.hint)
+        _print_error(_without_secrets(str(error), words), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
         # Not 1, which means findings.
         _print_error(f"Operating system error: {error}.")
         sys.exit(CANNOT_FINISH)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _without_secrets(message: str, words: list[str]) -> str:
+    """A message that repeats no word of the command line which looks like a secret; a path does not."""
+    from omc_runbook.model.parameters import looks_secret
+
+    parts = {part for word in words for part in (word, *word.split("="))}
+    for word in sorted(parts, key=len, reverse=True):
+        if word in message and not word.startswith(("/", ".", "~")) and looks_secret(word):
+            message = message.replace(word, "‹what looks like a secret›")
+    return message
 
 
 def _print_error(message: str, hint: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
 from botocore.config import Config
 from botocore.exceptions import (
@@ -29,6 +30,7 @@ from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
+from omc_runbook.model.suggestions import nearest
 
 T = TypeVar("T")
 
@@ -59,6 +61,8 @@ INVALID = frozenset(
     }
 )
 
+_PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+"""In the order in which botocore takes them."""
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=20,
@@ -112,10 +116,8 @@ class Clients:
         self._clients: dict[tuple[str, str], Any] = {}
         try:
             self._session = boto3.Session(profile_name=profile or None, region_name=region)
-        except ProfileNotFound:
-            raise UsageError(
-                f'Profile "{profile}" is not in the AWS configuration: set another in runbook.toml.'
-            ) from None
+        except ProfileNotFound as error:
+            raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
 
     def __call__(self, service: str, region: str = "") -> Any:
@@ -123,7 +125,13 @@ class Clients:
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+                try:
+                    self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+                except ValueError as error:
+                    raise UsageError(
+                        f"{error}: set {ENDPOINT_VARIABLE}, or endpoint_url in the AWS configuration, to a URL, or"
+                        " unset it."
+                    ) from None
             return self._clients[key]
 
     @property
@@ -143,6 +151,15 @@ def configured_region(profile: str = "") -> str:
         return boto3.Session(profile_name=profile or None).region_name or ""
     except ProfileNotFound:
         return ""
+
+
+def _no_profile(error: ProfileNotFound, profile: str) -> str:
+    """Which profile does not exist, the nearest that does, and where to correct it."""
+    name = error.kwargs["profile"]
+    near = nearest(name, botocore.session.Session(profile="").available_profiles)
+    variable = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), _PROFILE_VARIABLES[-1])
+    place = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
+    return f'Profile "{name}" is not in the AWS configuration{near} Correct {place}.'
 
 
 def code_of(error: ClientError) -> str:

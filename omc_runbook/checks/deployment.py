@@ -9,7 +9,7 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Evidence, Hinders, Uncertain
-from omc_runbook.checks.other_names import find_names, found_instead
+from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
@@ -53,14 +53,18 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
         near = "." if unread else nearest(names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
-        remedy = find_names(snapshot) or remedies.advise("Set cluster in runbook.toml.")
-        yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy)
+        remedy = correct(snapshot, "cluster") or remedies.advise(
+            f"Correct cluster in {snapshot.environment.source_of('cluster')}."
+        )
+        hindered_by: tuple[Hinders, ...] | None = ("secret",) if is_elsewhere(snapshot) else None
+        yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy, hindered_by=hindered_by)
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
+        source = snapshot.environment.source_of("service")
         yield Evidence(
             names.service,
             (f"ListServices: {fact}", *found_instead(snapshot)),
-            find_names(snapshot) or remedies.advise("Correct the parameter service, or service in runbook.toml."),
+            correct(snapshot, "service") or remedies.advise(f"Correct the parameter service, or service in {source}."),
         )
 
 

@@ -18,6 +18,8 @@ def found_instead(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
+    if found.other_regions:
+        yield f"Found instead: a secret of that name in {', '.join(found.other_regions)}."
     services = [service.name for service in found.own_services if service.cluster == found.cluster]
     if found.cluster and (found.cluster != names.cluster or names.service not in services):
         yield f"Found instead: cluster {found.cluster} with the services {', '.join(services) or 'none'}."
@@ -31,6 +33,24 @@ def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
     yield from (failure.sentence for failure in found.unread)
 
 
+def correct(snapshot: Snapshot, field: str) -> Remedy | None:
+    """How to correct a name that does not exist; None where nothing was found instead.
+
+    A region in which the secret is not, a variable, which overrides runbook.toml, or the names in that file.
+    """
+    environment = snapshot.environment
+    if is_elsewhere(snapshot):
+        return remedies.advise(f"Correct region in {environment.source_of('region')}.")
+    if variable := environment.variable_of(field):
+        return remedies.advise(f"Correct {field} in {variable}, or unset it.")
+    return find_names(snapshot)
+
+
+def is_elsewhere(snapshot: Snapshot) -> bool:
+    """Whether the secret is missing because another region has it."""
+    return snapshot.secret is None and bool(snapshot.discovery and snapshot.discovery.other_regions)
+
+
 def find_names(snapshot: Snapshot) -> Remedy | None:
     """The command that writes the names that were found to runbook.toml; None where nothing was found."""
     found = snapshot.discovery
@@ -40,10 +60,10 @@ def find_names(snapshot: Snapshot) -> Remedy | None:
 def secret_in_use(snapshot: Snapshot) -> str:
     """Another secret to which the environment's services refer instead of the guide's; "" for none.
 
-    Where a service refers to the configured one, or somebody chose its name, that is what is missing.
+    Where a service refers to the configured one, or runbook.toml chose its name, that is what is missing.
     """
-    found = snapshot.discovery
-    if "secret" in snapshot.environment.chosen:
+    found, environment = snapshot.discovery, snapshot.environment
+    if "secret" in environment.chosen and not environment.variable_of("secret"):
         return ""
     if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
         return ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ class Names(BaseModel):
 
     prefix: str = Field(default="{project}-{environment}", exclude=True)
     """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
-    region: str = "ap-southeast-2"
+    region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
     profile: str = ""
     secret: str = "{prefix}-app-secrets"
@@ -63,6 +65,7 @@ _OptionalNames = create_model(
 )
 _PATTERNS = {
     "account_id": "an account id of 12 digits",
+    "region": "an AWS region, such as ap-southeast-2",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",
 }
@@ -137,6 +140,14 @@ class Environment:
         """Where the names come from, in words."""
         return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"
 
+    def source_of(self, field: str) -> str:
+        """Where one of the names is set, or can be: a variable, or else the source of all."""
+        return self.variable_of(field) or (FILE_NAME if self.source == GUIDE else self.source)
+
+    def variable_of(self, field: str) -> str:
+        """The OMC_ variable that sets one of the names; "" where none does."""
+        return _variable_of((field,)) or _variable_of(("environments", self.name, field))
+
 
 def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> Environment:
     """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
@@ -148,7 +159,6 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
     path = find_file(runbook_toml)
     table = _read(path) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
-    source = str(path) if path else "the OMC_ variables"
     try:
         settings = _Settings(**table)
         variables = _AllVariables().model_dump(exclude_none=True)
@@ -161,9 +171,11 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         }
         keys = catalogue(settings.keys)
     except ValidationError as error:
-        raise UsageError(f"{source} is invalid: {_explain(error)}") from None
+        location, sentence = _explain(error)
+        raise UsageError(f"{_variable_of(location) or path} is invalid: {sentence}") from None
     except SettingsError as error:
-        raise UsageError(f"The OMC_ variables are invalid: {error}.") from None
+        field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
+        raise UsageError(f"{_variable_of((field_name,), is_parent=True)} is invalid: it is not JSON.") from None
     return Environment(
         name=environment,
         project=settings.project,
@@ -228,14 +240,32 @@ def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
     return names.model_copy(update=texts)
 
 
-def _explain(error: ValidationError) -> str:
-    """A validation error in one sentence, without the input, which may be a misplaced secret."""
+def _variable_of(location: Sequence[str], is_parent: bool = False) -> str:
+    """The OMC_ variable that sets a name, or a table with it, whatever the environment; "" where none does.
+
+    With `is_parent` also one that sets something in it.
+    """
+    tables = ["__".join(location[:length]) for length in range(len(location), 0, -1)]
+    patterns = (rf"OMC_(ENVIRONMENTS__.+__)?{re.escape(table)}{'(__.+)?' if is_parent else ''}" for table in tables)
+    found = (name for pattern in patterns for name in os.environ if re.fullmatch(pattern, name, re.IGNORECASE))
+    return next(found, "")
+
+
+def _explain(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """Where a validation error is, and a sentence on it without the input, which may be a misplaced secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    location = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    parts = tuple(str(part) for part in first["loc"])
+    return parts, _sentence(first["type"], parts, first["msg"])
+
+
+def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
+    location = ".".join(parts)
+    if kind == "extra_forbidden":
         tables: dict[str, Iterable[str]] = {"keys": Key.model_fields, "accepted": Accepted.model_fields}
-        known = tables.get(str(first["loc"][0]), [*_Settings.model_fields, *Names.model_fields])
-        return f"{location} is not a known name{nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "string_pattern_mismatch":
-        return f"{location} must be {_PATTERNS[str(first['loc'][-1])]}."
-    return f"{location}: {first['msg']}."
+        known = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
+        return f"{location} is not a known name{nearest(parts[-1], known)}"
+    if kind == "string_pattern_mismatch":
+        return f"{location} must be {_PATTERNS[parts[-1]]}."
+    if kind in ("dict_type", "model_type"):
+        return f"{location} must be a table."
+    return f"{location}: {message}."

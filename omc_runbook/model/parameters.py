@@ -27,8 +27,8 @@ _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
 def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Convert (name, text) pairs to a notebook's parameters, with the types that it declares.
 
-    Raises UsageError for an unknown name, a value that is not UTF-8 or has the wrong type, and one that looks like a
-    secret, because parameters are saved in the record. No message contains the text.
+    Raises UsageError for an unknown name, one that comes twice, a value that is not UTF-8 or has the wrong type, and
+    one that looks like a secret, because parameters are saved in the record. No message contains the text.
     """
     from papermill import inspect_notebook
 
@@ -40,6 +40,8 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
                 f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}',
                 f"omc-runbook show {notebook.stem} lists its parameters.",
             )
+        if name in parameters:
+            raise UsageError(f"{name} is set twice: set it once.")
         if _UNDECODED.search(text):
             raise UsageError(f'The value of "{name}" is not valid UTF-8: pass plain text.')
         if looks_secret(text) and not (name == "task" and _TASK.match(text)):

@@ -54,8 +54,11 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     all_names = [_find(each, declared.get(each), toml, asked) for each in wanted]
     found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
-        reasons = dict.fromkeys(problem for each in found for problem in (*each.problems, *each.remarks))
-        raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join(reasons)}")
+        problems = dict.fromkeys(problem for each in found for problem in each.problems)
+        remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
+        # AWS's answer is among the reasons why a name is not known.
+        others = (remark for remark in remarks if not any(remark in problem for problem in problems))
+        raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join((*problems, *others))}")
     return found
 
 

@@ -13,10 +13,10 @@ from omc_runbook.aws import ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
 from omc_runbook.aws.secretsmanager import ListedSecret
-from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, configured_region, look, or_none
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.model.environment import PRODUCTION, Environment
+from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -60,6 +60,8 @@ class Discovery:
     clusters: tuple[Cluster, ...] = ()
     services: tuple[FoundService, ...] = ()
     secrets: tuple[ListedSecret, ...] = ()
+    other_regions: tuple[str, ...] = ()
+    """Other regions that the configuration names and that have a secret of the configured name, where this has none."""
     unread: tuple[ReadFailure, ...] = ()
     not_searched: tuple[str, ...] = ()
     """Clusters that were left out, because there are too many."""
@@ -202,14 +204,33 @@ class _Discovering(Gatherer):
             chosen = tuple(each for each in clusters if environment_of(each.name, each.tags) in ("", environment))
             chosen = chosen[:MOST_CLUSTERS]
         services = self._services([cluster.name for cluster in chosen])
+        known: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
         return Discovery(
             environment=environment,
             clusters=clusters,
             services=services,
-            secrets=self.keep(FIELD, secrets, ()),
+            secrets=known,
+            other_regions=self._other_regions(known),
             unread=self.gaps.get(FIELD, ()),
             not_searched=tuple(each.name for each in clusters if each not in chosen),
         )
+
+    def _other_regions(self, secrets: Iterable[ListedSecret]) -> tuple[str, ...]:
+        """The regions with a secret of the configured name; without the permission to look there, none is known."""
+        name = self.names.secret
+        if ":" in name or name in {secret.name for secret in secrets}:
+            return ()
+        others = {names.region for names in self.environment.others.values()}
+        configured = {configured_region(self.names.profile), Names().region, *others} - {self.names.region, ""}
+        answers = {
+            region: self.ask(
+                f"secret {name} in {region}",
+                "secretsmanager:DescribeSecret",
+                lambda region=region: secretsmanager.describe(self.clients("secretsmanager", region), name),  # type: ignore[misc]
+            )
+            for region in sorted(configured)
+        }
+        return tuple(region for region, answer in answers.items() if or_none(answer.result()))
 
     def _services(self, clusters: Iterable[str]) -> tuple[FoundService, ...]:
         client = self.clients("ecs")

@@ -42,9 +42,10 @@ def identify(clients: Clients, environment: Environment) -> Caller:
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     expected = environment.names.account_id
     if expected and caller.account != expected:
+        source = environment.source_of("account_id")
         raise UsageError(
             f"These credentials are for account {caller.account}, but {environment.name} is account {expected}: "
-            "sign in to that account, or correct account_id in runbook.toml. Nothing was read."
+            f"sign in to that account, or correct account_id in {source}. Nothing was read."
         )
     return caller
 
@@ -222,7 +223,7 @@ class _Reading(Gatherer):
             hint = f". {unread}" if unread else nearest(name, clusters)
             raise UsageError(
                 f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}{hint}"
-                f" Correct cluster in {self.environment.source}. Nothing was written."
+                f" Correct cluster in {self.environment.source_of('cluster')}. Nothing was written."
             )
         return clusters
 

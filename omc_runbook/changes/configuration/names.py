@@ -78,9 +78,13 @@ class EnvironmentNames:
     @property
     def problems(self) -> tuple[str, ...]:
         """What a runbook would stumble over: a name that it needs and that is not known, or that AWS does not have."""
-        unknown = tuple(f"{each.field}: {each.why}" for each in self.missing if each.field in NEEDED)
+        unknown: dict[str, list[str]] = {}
+        for each in self.missing:
+            if each.field in NEEDED:
+                unknown.setdefault(each.why, []).append(each.field)
         absent = (each for each in self.names if each.field in NEEDED and each.state == "does not exist")
-        return (*unknown, *(f"{each.field}: {each.value} does not exist in AWS." for each in absent))
+        reasons = (f"{', '.join(fields)}: {why}" for why, fields in unknown.items())
+        return (*reasons, *(f"{each.field}: {each.value} does not exist in AWS." for each in absent))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,10 +94,13 @@ def intent_of(snapshot: Snapshot) -> Intent:
         other, name = secret_in_use(snapshot), snapshot.secret_name
         if other and snapshot.discovery:
             users = ", ".join(service.name for service in snapshot.discovery.consumers)
+            variable = snapshot.environment.variable_of("secret")
+            init = remedies.find_names(snapshot.environment).command
+            way = f'set secret = "{other}" in runbook.toml, by {init}'
+            way = f"correct {variable}, or unset it" if variable else way
             raise UsageError(
                 f"Secret {name} does not exist, but {users} refer{'s' if ', ' not in users else ''} to {other}, which"
-                f' exists: set secret = "{other}" in runbook.toml, by'
-                f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
+                f" exists: {way}. Nothing was written."
             )
         return "create"
     return "restore" if snapshot.secret.deleted else "nothing"
@@ -123,7 +126,7 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
     if ":" in names.secret:
         raise UsageError(
             f"Secret {names.secret} does not exist, and an ARN cannot be created: set secret to a name in"
-            f" {snapshot.environment.source}."
+            f" {snapshot.environment.source_of('secret')}."
         )
     keys = tuple((name, placeholder(name, key)) for name, key in snapshot.environment.keys.items())
     account = snapshot.caller.account

@@ -19,13 +19,13 @@ from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import plain_logins, services_reading
-from omc_runbook.checks.other_names import consumers_elsewhere, find_names, found_instead
+from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -135,16 +135,11 @@ def document_of(snapshot: Snapshot) -> Document:
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
-        command = find_names(snapshot)
-        raise CouldNotLook(
-            " ".join(
-                (
-                    f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason.",
-                    *found_instead(snapshot),
-                    *([f"To take these names over: {command.command}"] if command else ()),
-                )
-            )
-        )
+        remedy = correct(snapshot, "secret")
+        way = remedy.command if remedy else ""
+        lead = "" if not way or is_sentence(way) else "To take these names over: "
+        fact = f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason."
+        raise CouldNotLook(" ".join(filter(None, (fact, *found_instead(snapshot), lead + way))))
     return current.document
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import click
 import nbformat
 import pytest
 from click.testing import CliRunner
+from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
 from omc_runbook.headless import completion, kept_records, notebooks, summary, terminal
@@ -47,22 +47,6 @@ OUTCOME = Outcome(
     finished=NOW,
     findings=(CAUSE, EFFECT, replace(EFFECT, subject="worker"), replace(EFFECT, check="rollout-stuck")),
 )
-
-
-class Terminal(io.StringIO):
-    """A standard output that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def ended_with(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """The exit code of a command line, and what it printed on both streams."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([*words])
-    printed = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, printed.out, printed.err
 
 
 def test_a_consequence_is_a_line_below_its_cause() -> None:
@@ -139,7 +123,7 @@ def test_each_runbook_says_what_it_is_for(name: str) -> None:
         (("run", "verfy"), 'There is no runbook "verfy": did you mean verify?', "omc-runbook list"),
         (("show", "verfy"), 'There is no runbook "verfy": did you mean verify?', "omc-runbook list"),
         (("run", "verify", "enviroment=staging"), "did you mean environment?", "omc-runbook show verify"),
-        (("run", "verify", "staging"), "Word 1 after the runbook's name is not NAME=VALUE.", ""),
+        (("run", "verify", "staging"), "Word 1 after the runbook's name is not NAME=VALUE, as in", ""),
         (("run", "verify", "--recrod", "x"), "--recrod", "omc-runbook run --help"),
         (("shwo",), "shwo", "omc-runbook --help"),
         (("records", "--record", "no-such-folder"), "no record in no-such-folder", ""),

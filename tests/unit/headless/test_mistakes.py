@@ -1,0 +1,171 @@
+"""Mistakes at the command line that need no AWS: one line that says what is wrong, exit code 3, and nothing written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from support.terminal import Terminal, ended_with
+
+from omc_runbook.model import environment, parameters
+from omc_runbook.model.errors import UsageError
+
+VALUE = "sk-proj-" + "4fGh7JkL9" * 4
+"""What looks like a secret's value, typed where it does not belong."""
+SLIP = "h5nter-typed-here"
+"""What does not, and may be one all the same."""
+
+MISTAKES = [
+    ("run", "Missing argument"),
+    ("run verfy", "did you mean verify?"),
+    ("run Verify", "did you mean verify?"),
+    ("run notebooks/verify.ipynb", "did you mean verify?"),
+    ("run ''", 'There is no runbook ""'),
+    (f"run {VALUE}", "There is no runbook"),
+    (f"show {VALUE}", "There is no runbook"),
+    ("run verify enviroment=staging", "did you mean environment?"),
+    ("run verify ENVIRONMENT=staging", "did you mean environment?"),
+    ("run verify staging", "Word 1 after the runbook's name is not NAME=VALUE, as in environment=staging"),
+    ("run verify environment = staging", "Word 1 after the runbook's name is not NAME=VALUE"),
+    ("run verify environment= staging", "Word 2 after the runbook's name is not NAME=VALUE"),
+    ("run verify environment =staging", "with no space"),
+    ("run verify =staging", "is not NAME=VALUE"),
+    (f"run update {SLIP}", "is not NAME=VALUE"),
+    ("run update apply", "is not NAME=VALUE"),
+    ("run update --apply", "No such option '--apply'"),
+    ("run verify --environment staging", "No such option '--environment'"),
+    ("run verify -p environment", "'-p' requires 2 arguments"),
+    ("run verify -p environment=staging", "'-p' requires 2 arguments"),
+    ("run verify -p environment=staging --summary", "-p number 1 is not two words, NAME and VALUE"),
+    (f"run update -p SMTP_PASSWORD={SLIP} x", "-p number 1 is not two words"),
+    (f"run update -p {VALUE} x", "-p number 1 is not two words"),
+    (f"run update -p keys SMTP_PASSWORD -p values_from {VALUE}", '"values_from" looks like a secret'),
+    (f"run update values_from=postgresql://me:{SLIP}@host/db", '"values_from" looks like a secret'),
+    (f"run rotate keys={VALUE}", '"keys" looks like a secret'),
+    (f"run rotate SECRET_KEY={VALUE}", 'rotate has no parameter "SECRET_KEY"'),
+    (f"run update --values-from={VALUE}", "No such option '--values-from'"),
+    (f"run update --{VALUE}", "No such option"),
+    ("run verify environment=staging environment=production", "environment is set twice"),
+    ("run verify environment=staging -p environment production", "environment is set twice"),
+    ("run verify look_inside=maybe", '"look_inside" must be true or false'),
+    ("run verify look_inside=", '"look_inside" must be true or false'),
+    ("run update -p apply maybe", '"apply" must be true or false'),
+    ("run verify --record", "'--record' requires an argument"),
+    ("run verify --recrod x", "Did you mean '--record'?"),
+    ("run verify --record a-file", "a-file is a file: name a folder for the record."),
+    ("run verify --record a-file/below", "a-file/below cannot hold the record: Not a directory."),
+    ("run verify --quiet=x", "'--quiet' does not take a value"),
+    ("verify environment=staging", "verify is a runbook, not a command: omc-runbook run verify."),
+    ("shwo", "Did you mean 'show'?"),
+    ("show", "Missing argument"),
+    ("show verfy", "did you mean verify?"),
+    ("show verify rotate", "unexpected extra argument"),
+    ("list --json", "No such option '--json'"),
+    (f"list {VALUE}", "unexpected extra argument"),
+    ("records --record nowhere", "no record in nowhere"),
+    ("records nowhere", "unexpected extra argument"),
+    ("completion", "Choose from: bash, zsh, fish"),
+    ("completion powershell", "'powershell' is not one of"),
+    ("lab --foldr x", "Did you mean '--folder'?"),
+    ("init -p enviroment staging", "did you mean environment?"),
+    ("init -p environment", "'-p' requires 2 arguments"),
+    ("init -p environment staging -p environment production", "environment is set twice"),
+    ("init --repository . -p repository .", "repository is set twice"),
+    ("init -p environment local", "local has no names in AWS"),
+    ("init environment=staging", "unexpected extra argument"),
+    ("init --repository nowhere", "repository nowhere is not a folder"),
+    ("init --repository a-file", "repository a-file is not a folder"),
+    ("sandbox upp", "Did you mean 'up'?"),
+    ("sandbox up --world helthy", "'helthy' is not one of"),
+    ("sandbox up --port x", "'x' is not a valid integer"),
+    ("sandbox up --port 99999", "is not in the range"),
+    ("sandbox break", "Missing argument"),
+    ("sandbox break no-permission", "No sandbox of yours runs at AWS_ENDPOINT_URL (http://127.0.0.1:9)"),
+    ("sandbox mend", "No sandbox of yours runs at AWS_ENDPOINT_URL"),
+    ("sandbox status", "No sandbox of yours runs at AWS_ENDPOINT_URL"),
+    ("sandbox down", "No sandbox of yours runs at AWS_ENDPOINT_URL"),
+    ("sandbox drill --count 0", "is not in the range"),
+    ("sandbox answer", "Missing argument"),
+    ("sandbox faults no-permission", "unexpected extra argument"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(bare_names: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with one file, and the variables of a sandbox that has ended."""
+    (tmp_path / "a-file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("line", "message"), MISTAKES)
+def test_a_mistake_is_one_line(
+    line: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what is wrong, and repeats nothing that may be a value; at a terminal, a hint may follow."""
+    words = [word.strip("'") for word in line.split()]
+    code, out, err = ended_with(capsys, *words)
+    assert (code, out) == (3, "") and err.startswith("error: ") and err.count("\n") == 1
+    assert message in err and VALUE not in err and SLIP not in err
+    assert [path.name for path in folder.iterdir()] == ["a-file"]
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    ended_with(capsys, *words)
+    lines = click.unstyle(screen.getvalue()).splitlines()
+    assert lines[0] == err.strip() and [each.startswith("hint: ") for each in lines[1:]] in ([], [True])
+
+
+def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """However random it looks: a wrong path is found only by reading it."""
+    path = "/no-such/9fQx27LmZp4Rt8Wv1Kc6YbHs3"
+    assert parameters.looks_secret(path)
+    assert path in ended_with(capsys, "records", "--record", path)[2]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"OMC_ROTATION_DAYS": "soon"}, "OMC_ROTATION_DAYS is invalid: rotation_days: "),
+        ({"OMC_ACCOUNT_ID": "12"}, "OMC_ACCOUNT_ID is invalid: account_id must be an account id of 12 digits."),
+        ({"OMC_REGION": ""}, "OMC_REGION is invalid: region must be an AWS region, such as ap-southeast-2."),
+        ({"omc_region": "Sydney"}, "omc_region is invalid: region must be an AWS region"),
+        ({"OMC_ENVIRONMENTS": SLIP}, "OMC_ENVIRONMENTS is invalid: it is not JSON."),
+        ({"OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID": "1"}, "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID is invalid: "),
+        ({"OMC_KEYS": '{"NEW_KEY": 3}'}, "OMC_KEYS is invalid: keys.NEW_KEY must be a table."),
+    ],
+)
+@pytest.mark.parametrize("with_file", [False, True])
+def test_a_wrong_variable_is_named(
+    variables: dict[str, str], message: str, with_file: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the file, which is right."""
+    if with_file:
+        (folder / "runbook.toml").write_text('project = "demo"\n')
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as caught:
+        environment.load("staging")
+    assert str(caught.value).startswith(message) and SLIP not in str(caught.value)
+
+
+def test_a_table_that_is_none(folder: Path) -> None:
+    """The file is named, and what has to be there."""
+    (folder / "runbook.toml").write_text("[environments]\nstaging = 3\n")
+    with pytest.raises(UsageError, match=r"runbook\.toml is invalid: environments\.staging must be a table\."):
+        environment.load("staging")
+
+
+def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the variable that sets it, else in the file, which may have to be written first."""
+    assert environment.load("staging").source_of("cluster") == "runbook.toml"
+    (folder / "runbook.toml").write_text('cluster = "demo"\n')
+    assert environment.load("staging").source_of("cluster") == str(folder / "runbook.toml")
+    monkeypatch.setenv("OMC_ENVIRONMENTS__PRODUCTION__CLUSTER", "other")
+    assert environment.load("staging").source_of("cluster") == str(folder / "runbook.toml")
+    monkeypatch.setenv("OMC_ENVIRONMENTS__STAGING__CLUSTER", "other")
+    assert environment.load("staging").source_of("cluster") == "OMC_ENVIRONMENTS__STAGING__CLUSTER"
+    monkeypatch.setenv("OMC_CLUSTER", "another")
+    assert environment.load("staging").source_of("cluster") == "OMC_CLUSTER"
