@@ -280,10 +280,10 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help shows its usage." if context else ""
-        _print_error(_without_secrets(" ".join(error.format_message().split()), words), hint)
+        _print_error(_without_secrets(error.format_message(), words), hint)
         sys.exit(WRONG_USAGE)
     except RunbookError as error:
-        _print_error(_without_secrets(str(error), words), error.hint)
+        _print_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
         # Not 1, which means findings.
@@ -293,14 +293,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _without_secrets(message: str, words: list[str]) -> str:
-    """A message that repeats no word of the command line which looks like a secret; a path does not."""
-    from omc_runbook.model.parameters import looks_secret
+    """click's message in one line, which repeats no word of the command line that looks like a secret."""
+    from omc_runbook.model.parameters import looks_secret, quoted
 
     parts = {part for word in words for part in (word, *word.split("="))}
     for word in sorted(parts, key=len, reverse=True):
-        if word in message and not word.startswith(("/", ".", "~")) and looks_secret(word):
-            message = message.replace(word, "‹what looks like a secret›")
-    return message
+        if word in message and looks_secret(word):
+            message = message.replace(word, quoted(word))
+    return " ".join(message.split())
 
 
 def _print_error(message: str, hint: str = "") -> None:

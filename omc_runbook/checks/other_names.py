@@ -41,7 +41,7 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
     environment = snapshot.environment
     if is_elsewhere(snapshot):
         return remedies.advise(f"Correct region in {environment.source_of('region')}.")
-    if variable := environment.variable_of(field):
+    if variable := environment.variables.get(field, ""):
         return remedies.advise(f"Correct {field} in {variable}, or unset it.")
     return find_names(snapshot)
 
@@ -63,7 +63,7 @@ def secret_in_use(snapshot: Snapshot) -> str:
     Where a service refers to the configured one, or runbook.toml chose its name, that is what is missing.
     """
     found, environment = snapshot.discovery, snapshot.environment
-    if "secret" in environment.chosen and not environment.variable_of("secret"):
+    if "secret" in environment.chosen and not environment.variables.get("secret", ""):
         return ""
     if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
         return ""

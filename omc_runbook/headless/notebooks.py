@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
 
 _PARAMETER = re.compile(r"^(?P<name>\w+): (?P<kind>\w+) = (?P<default>.*?)  # (?P<meaning>.*)$", re.MULTILINE)
@@ -69,7 +70,7 @@ def find(name: str) -> Path:
     known = paths()
     if name not in known:
         raise UsageError(
-            f'There is no runbook "{name}"{nearest(name, known)}', "omc-runbook list shows what each is for."
+            f"There is no runbook {quoted(name)}{nearest(name, known)}", "omc-runbook list shows what each is for."
         )
     return known[name]
 

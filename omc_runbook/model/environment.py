@@ -123,6 +123,8 @@ class Environment:
     """Where the names come from: the path of runbook.toml, or "the guide"."""
     chosen: frozenset[str] = frozenset()
     """Names of the fields that runbook.toml or a variable sets."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The OMC_ variables that set names of fields, by field."""
     others: Mapping[str, Names] = field(default_factory=dict)
     """The names of the other environments in AWS, by environment."""
     repository: str = ""
@@ -142,11 +144,7 @@ class Environment:
 
     def source_of(self, field: str) -> str:
         """Where one of the names is set, or can be: a variable, or else the source of all."""
-        return self.variable_of(field) or (FILE_NAME if self.source == GUIDE else self.source)
-
-    def variable_of(self, field: str) -> str:
-        """The OMC_ variable that sets one of the names; "" where none does."""
-        return _variable_of((field,)) or _variable_of(("environments", self.name, field))
+        return self.variables.get(field) or (FILE_NAME if self.source == GUIDE else self.source)
 
 
 def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> Environment:
@@ -183,6 +181,7 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         keys=keys,
         source=str(path) if path else GUIDE,
         chosen=frozenset(chosen[environment]),
+        variables=_variables_of(environment),
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
@@ -238,6 +237,15 @@ def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
     texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
     texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
     return names.model_copy(update=texts)
+
+
+def _variables_of(environment: str) -> dict[str, str]:
+    """The variables that set names of an environment, by field."""
+    by_text = {name.upper(): name for name in os.environ}
+    # The variable for all environments overrides that for one.
+    beginnings = (f"OMC_ENVIRONMENTS__{environment}__", "OMC_")
+    texts = [(field, f"{each}{field}".upper()) for each in beginnings for field in Names.model_fields]
+    return {field: by_text[text] for field, text in texts if text in by_text}
 
 
 def _variable_of(location: Sequence[str], is_parent: bool = False) -> str:

@@ -37,7 +37,7 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, text in pairs:
         if name not in declared:
             raise UsageError(
-                f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}',
+                f"{notebook.stem} has no parameter {quoted(name)}{nearest(name, declared)}",
                 f"omc-runbook show {notebook.stem} lists its parameters.",
             )
         if name in parameters:
@@ -51,6 +51,11 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             )
         parameters[name] = _convert(name, text, declared[name])
     return parameters
+
+
+def quoted(word: str) -> str:
+    """A word of the command line for a message, in quotes; not the word itself where that looks like a secret."""
+    return "‹what looks like a secret›" if looks_secret(word) else f'"{word}"'
 
 
 def looks_secret(text: str) -> bool:

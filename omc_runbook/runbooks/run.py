@@ -272,7 +272,8 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
         )
     if service:
         names = settings.names.model_copy(update={"service": service})
-        settings = replace(settings, names=names, chosen=settings.chosen | {"service"})
+        variables = {field: variable for field, variable in settings.variables.items() if field != "service"}
+        settings = replace(settings, names=names, chosen=settings.chosen | {"service"}, variables=variables)
     registry.exempt(public_words(settings))
     clients = Clients(settings.names.region, settings.names.profile)
     caller = identify(clients, settings)

@@ -94,7 +94,7 @@ def intent_of(snapshot: Snapshot) -> Intent:
         other, name = secret_in_use(snapshot), snapshot.secret_name
         if other and snapshot.discovery:
             users = ", ".join(service.name for service in snapshot.discovery.consumers)
-            variable = snapshot.environment.variable_of("secret")
+            variable = snapshot.environment.variables.get("secret", "")
             init = remedies.find_names(snapshot.environment).command
             way = f'set secret = "{other}" in runbook.toml, by {init}'
             way = f"correct {variable}, or unset it" if variable else way

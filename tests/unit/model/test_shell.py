@@ -70,7 +70,8 @@ def run(line: str, stubs: Path) -> list[list[str]]:
 
 def names_of(text: str) -> Names:
     """Names of which each that is text is this one."""
-    return Names(**{name: text for name, value in Names() if isinstance(value, str) and name != "account_id"})
+    # A copy is not validated: quoting must not depend on what a region or an account's id may look like.
+    return Names().model_copy(update={name: text for name, value in Names() if isinstance(value, str)})
 
 
 def environment_of(text: str) -> Environment:
