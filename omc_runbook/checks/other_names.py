@@ -51,6 +51,16 @@ def is_elsewhere(snapshot: Snapshot) -> bool:
     return snapshot.secret is None and bool(snapshot.discovery and snapshot.discovery.other_regions)
 
 
+def is_misnamed(snapshot: Snapshot) -> bool:
+    """Whether the secret is missing under a name that is probably wrong: services refer to another that exists.
+
+    Or another region has it. A name in runbook.toml is one that somebody decided on; a variable may be left over.
+    """
+    found = snapshot.discovery
+    is_left_over = "secret" in snapshot.environment.variables and bool(found and found.is_referred_to)
+    return is_elsewhere(snapshot) or is_left_over or secret_in_use(snapshot) != ""
+
+
 def find_names(snapshot: Snapshot) -> Remedy | None:
     """The command that writes the names that were found to runbook.toml; None where nothing was found."""
     found = snapshot.discovery
@@ -60,10 +70,10 @@ def find_names(snapshot: Snapshot) -> Remedy | None:
 def secret_in_use(snapshot: Snapshot) -> str:
     """Another secret to which the environment's services refer instead of the guide's; "" for none.
 
-    Where a service refers to the configured one, or runbook.toml chose its name, that is what is missing.
+    Where a service refers to the configured one, or somebody chose its name, that is what is missing.
     """
-    found, environment = snapshot.discovery, snapshot.environment
-    if "secret" in environment.chosen and not environment.variables.get("secret", ""):
+    found = snapshot.discovery
+    if "secret" in snapshot.environment.chosen:
         return ""
     if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
         return ""

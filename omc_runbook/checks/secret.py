@@ -9,7 +9,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Replica, Secret
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere, secret_in_use
+from omc_runbook.checks.other_names import correct, found_instead, is_misnamed
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
@@ -29,11 +29,10 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret does not exist."""
     names = snapshot.environment.names
     if snapshot.secret is None:
-        is_misnamed = is_elsewhere(snapshot) or secret_in_use(snapshot)
         yield Evidence(
             names.secret,
             (f"DescribeSecret: there is no secret {names.secret} in {names.region}.", *found_instead(snapshot)),
-            (correct(snapshot, "secret") if is_misnamed else None) or remedies.create(snapshot.environment),
+            (correct(snapshot, "secret") if is_misnamed(snapshot) else None) or remedies.create(snapshot.environment),
             snapshot.consumer_names,
         )
 

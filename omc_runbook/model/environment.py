@@ -173,7 +173,9 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         raise UsageError(f"{_variable_of(location) or path} is invalid: {sentence}") from None
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
-        raise UsageError(f"{_variable_of((field_name,), is_parent=True)} is invalid: it is not JSON.") from None
+        raise UsageError(
+            f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON."
+        ) from None
     return Environment(
         name=environment,
         project=settings.project,

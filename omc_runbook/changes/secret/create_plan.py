@@ -94,13 +94,10 @@ def intent_of(snapshot: Snapshot) -> Intent:
         other, name = secret_in_use(snapshot), snapshot.secret_name
         if other and snapshot.discovery:
             users = ", ".join(service.name for service in snapshot.discovery.consumers)
-            variable = snapshot.environment.variables.get("secret", "")
-            init = remedies.find_names(snapshot.environment).command
-            way = f'set secret = "{other}" in runbook.toml, by {init}'
-            way = f"correct {variable}, or unset it" if variable else way
             raise UsageError(
                 f"Secret {name} does not exist, but {users} refer{'s' if ', ' not in users else ''} to {other}, which"
-                f" exists: {way}. Nothing was written."
+                f' exists: set secret = "{other}" in runbook.toml, by'
+                f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
             )
         return "create"
     return "restore" if snapshot.secret.deleted else "nothing"

@@ -42,3 +42,28 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_an_unknown_profile_of_a_variable_is_named(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the nearest that exists, and the variable to correct."""
+    (tmp_path / "config").write_text("[profile nightly]\nregion = ap-southeast-2\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "nothing"))
+    monkeypatch.setenv(variable, "nightli")
+    with pytest.raises(UsageError) as caught:
+        Clients(REGION)
+    assert str(caught.value) == (
+        f'Profile "nightli" is not in the AWS configuration: did you mean nightly? Correct {variable}.'
+    )
+    with pytest.raises(UsageError, match=r"Correct profile in runbook\.toml, or OMC_PROFILE\."):
+        Clients(REGION, "night")
+
+
+def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is named."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    with pytest.raises(UsageError, match=r"Invalid endpoint: nonsense: set AWS_ENDPOINT_URL"):
+        identify(Clients(REGION), load("staging"))

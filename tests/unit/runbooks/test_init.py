@@ -155,8 +155,9 @@ def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
 
 def test_an_account_with_nothing_says_what_was_searched() -> None:
     """Without files nothing is written."""
-    with pytest.raises(CouldNotLook, match="has staging in its name or tags"):
+    with pytest.raises(CouldNotLook, match="has staging in its name or tags") as caught:
         init.find("staging")
+    assert str(caught.value).count("has staging in its name or tags") == 1
     ended = CliRunner().invoke(cli, ["init", "-p", "environment", "staging"])
     assert not Path("runbook.toml").exists() and ended.exit_code != 0
 
@@ -193,6 +194,43 @@ def test_a_run_that_finds_nothing_says_what_there_is_instead_and_the_command(wir
     assert found.remedy.command == "omc-runbook init -p environment staging"
     wire.refused |= {"ListClusters": "AccessDeniedException"}
     assert "ecs:ListClusters is missing" in " ".join(problems()["wrong-names"].evidence)
+
+
+def test_a_wrong_region_is_one_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is advised to create there what another region has, and the variable to correct is named."""
+    monkeypatch.setenv("OMC_SECRET", SECRET)
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("OMC_REGION", "eu-west-1")
+    found = problems()
+    assert found["secret-missing"].evidence[1] == "Found instead: a secret of that name in ap-southeast-2."
+    assert found["secret-missing"].remedy.ways == ("Correct region in OMC_REGION.",)
+    assert not found["secret-missing"].because_of
+    assert found["wrong-names"].because_of == ("secret-missing",)
+    with pytest.raises(CouldNotLook, match=r"in ap-southeast-2\. Correct region in OMC_REGION\.$"):
+        plan_of_a_generated_key()
+
+
+def test_a_wrong_name_of_a_variable_is_corrected_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """runbook.toml, which the variable overrides, would not help, and nor would the guide."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("OMC_CLUSTER", f"{PREFIX}-cluster")
+    monkeypatch.setenv("OMC_SECRET", f"{SECRET}s")
+    assert problems()["secret-missing"].remedy.ways == ("Correct secret in OMC_SECRET, or unset it.",)
+    monkeypatch.setenv("OMC_SERVICE", "backnd")
+    assert problems()["wrong-names"].remedy.ways == ("Correct service in OMC_SERVICE, or unset it.",)
+    monkeypatch.setenv("OMC_CLUSTER", f"{PREFIX}-clusters")
+    with pytest.raises(UsageError, match=r"did you mean .*-cluster\? Correct cluster in OMC_CLUSTER\."):
+        problems()
+    monkeypatch.setenv("OMC_ACCOUNT_ID", "999999999999")
+    with pytest.raises(UsageError, match="correct account_id in OMC_ACCOUNT_ID"):
+        problems()
+
+
+def plan_of_a_generated_key() -> None:
+    """Plan an update of staging's SECRET_KEY."""
+    run = update.begin("staging")
+    snapshot = update.look(run)
+    update.plan(run, snapshot, update.gather(run, snapshot, "generate", "SECRET_KEY"))
 
 
 def test_a_healthy_run_searches_for_nothing(wire: Wire) -> None:
