@@ -102,23 +102,28 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
+    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, or without room for a task",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment is stuck: new tasks keep failing."""
+    """A deployment is stuck: new tasks keep failing, or none can start."""
     for service in snapshot.consumers:
         primary = service.primary
         if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not makes_progress(snapshot, service):
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
-                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
+                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
+                f" {primary.failed} failed task{'' if primary.failed == 1 else 's'};"
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
             yield _failed_rollout(snapshot, service, facts, severity)
+        elif primary and service.is_blocked:
+            facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
+            remedy = remedies.start_tasks(snapshot.environment.names, service)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
 
 
 @check(
@@ -213,10 +218,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *stale_evidence(snapshot, service),
             )
             if service.desired and not service.has_room:
-                facts += (
-                    f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
-                    f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced.",
-                )
+                facts += (_no_room(service),)
             remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
@@ -330,6 +332,14 @@ def _failed_rollout(
     )
 
 
+def _no_room(service: Service) -> str:
+    """Why a service's deployment can replace no task."""
+    return (
+        f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
+        f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced."
+    )
+
+
 def _owner(family: str, services: Collection[str]) -> str:
     """The service that a family is named after, the longest name of those that fit; "" for none."""
     fitting = [name for name in services if family == name or family.endswith(f"-{name}")]
@@ -361,7 +371,8 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.
     is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
-    if primary is None or since is None or primary.failed or not (primary.rollout == "IN_PROGRESS" or is_unread):
+    is_going_on = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread) and not service.is_blocked
+    if primary is None or since is None or primary.failed or not is_going_on:
         return False
     lately = max(since[1], snapshot.taken - PATIENCE - service.configuration.bake)
     return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)

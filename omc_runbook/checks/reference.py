@@ -212,8 +212,7 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to a stage other than AWSCURRENT."""
     for demand, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
-            exists = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
-            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}", exists)
+            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}")
 
 
 @check(
@@ -228,8 +227,7 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to one version."""
     for demand, ref in _arns(snapshot):
         if ref.version_id and not value_from.is_short_version(ref.version_id):
-            exists = any(version.id == ref.version_id for version in snapshot.versions)
-            yield _pinned(snapshot, demand, f"The version field is {ref.version_id}", exists)
+            yield _pinned(snapshot, demand, f"The version field is {ref.version_id}")
 
 
 @check(
@@ -491,8 +489,17 @@ def _about(
     )
 
 
-def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str, exists: bool) -> Evidence:
-    """A pin is a warning while its version exists, and keeps tasks from starting when it does not."""
-    known = exists or snapshot.secret is None or "versions" in snapshot.gaps
-    tail = "a new value never reaches this variable" if known else "the secret has no such version"
-    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="warning" if known else "error")
+def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
+    """A pin is a warning while its version can be read, and keeps tasks from starting when it cannot."""
+    ref, secret = demand.injection.reference, snapshot.secret
+    problem = ""
+    if secret and "versions" not in snapshot.gaps:
+        labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id
+        if not labelled or (ref.version_id and not any(version.id == ref.version_id for version in snapshot.versions)):
+            problem = "the secret has no such version"
+        elif ref.version_id not in ("", labelled):
+            problem = (
+                f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
+            )
+    tail = problem or "a new value never reaches this variable"
+    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="error" if problem else "warning")

@@ -107,7 +107,7 @@ def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def command_fails(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container's command or entry point fails on start: not a secrets problem."""
-    return _stopping(snapshot, "command", "got their secrets, and their command failed on start", _program)
+    return _stopping(snapshot, "command", "got every secret, and the command failed on start", _program)
 
 
 @check(
@@ -132,7 +132,7 @@ def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets but fail the health check: not a secrets problem, unless a value is wrong."""
-    return _stopping(snapshot, "health-check", "got their secrets, started and failed the health check", _logs)
+    return _stopping(snapshot, "health-check", "got every secret, started and failed the health check", _logs)
 
 
 @check(
@@ -146,7 +146,7 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
-    return _stopping(snapshot, "exit", "got their secrets, started and exited", _logs)
+    return _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
 
 
 @check(

@@ -129,6 +129,25 @@ def test_a_fault_is_not_taken_for_another(id: str, also: set[str]) -> None:
     assert found_in(FAULTS[id].make(healthy())) == {id} | also
 
 
+@pytest.mark.parametrize(
+    ("desired", "percents", "is_stuck"),
+    [(1, (50, 150), True), (1, (100, 200), False), (2, (51, 100), True), (2, (50, 100), False), (3, (100, 133), True)],
+)
+def test_a_deployment_without_room_for_a_task_is_stuck(desired: int, percents: tuple[int, int], is_stuck: bool) -> None:
+    """Percentages that round to the tasks that run let ECS neither start nor stop one: the deployment never ends."""
+    new = deployment("worker", NOW - timedelta(minutes=9), id="ecs-svc/2", rollout="IN_PROGRESS", running=0)
+    old = deployment("worker", status="ACTIVE", running=desired)
+    limits = {"minimum_healthy_percent": percents[0], "maximum_percent": percents[1]}
+    counts = {"desired": desired, "running": desired}
+    snapshot = with_service(changed()(healthy()), "worker", deployments=(new, old), **limits, **counts)
+    problems = {finding.check: finding for finding in diagnose(snapshot) if finding.services == {"worker"}}
+    assert ("rollout-stuck" in problems) == is_stuck
+    assert problems["not-forced"].severity == ("error" if is_stuck else "info")
+    if is_stuck:
+        assert problems["not-forced"].because_of == ("rollout-stuck",)
+        assert "minimumHealthyPercent=100,maximumPercent=200" in problems["rollout-stuck"].remedy.command
+
+
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
     """The guide redeploys backend only; the worker has a copy of its own."""
     found = run_check(CHECKS["not-forced"], changed()(healthy()))
