@@ -39,7 +39,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
-            if definition.injections and not definition.execution_role_arn:
+            if definition.references and not definition.execution_role_arn:
                 facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
                 remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
@@ -313,7 +313,7 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
         if freshness.by_times(snapshot, task) == "fresh"
     )
     return any(
-        revision and revision.execution_role_arn == arn and snapshot.own_injections(revision) for revision in fresh
+        revision and revision.execution_role_arn == arn and snapshot.own_references(revision) for revision in fresh
     )
 
 

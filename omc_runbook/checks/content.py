@@ -216,7 +216,7 @@ def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefiniti
     for service in snapshot.consumers:
         current = snapshot.definition(service.task_definition_arn)
         for newest in snapshot.newest_revisions if current else ():
-            keys = {injection.reference.key for _, injection in snapshot.own_injections(newest)}
+            keys = {injection.reference.key for _, injection in snapshot.own_references(newest)}
             if current and newest.family == current.family and newest.revision > current.revision and key in keys:
                 return service, newest
     return None
@@ -225,7 +225,7 @@ def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefiniti
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
     """Keys that a failing revision no longer refers to, and the one in service does."""
     for pair in successions(snapshot):
-        referenced = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
+        referenced = {injection.reference.key for _, injection in snapshot.own_references(pair.failing)}
         for _, injection in snapshot.own_injections(pair.serving):
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:

@@ -355,7 +355,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
 
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
-    return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
+    return bool(snapshot.own_references(snapshot.definition(service.task_definition_arn)))
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:

@@ -30,6 +30,11 @@ class KeyDemand:
         return self.definition.arn == self.service.task_definition_arn
 
     @property
+    def is_variable(self) -> bool:
+        """Whether the container gets it as a variable; else its log driver does."""
+        return self.injection in self.container.secrets
+
+    @property
     def subject(self) -> str:
         """The reference: family:revision, container, variable."""
         return f"{self.definition.label} {self.container.name} {self.injection.variable}"
@@ -66,8 +71,9 @@ def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.readers:
         for definition in snapshot.revisions(service):
-            for container, injection in definition.injections:
-                yield KeyDemand(service, definition, container, injection)
+            for container in definition.containers:
+                for injection in (*container.secrets, *container.log_secrets):
+                    yield KeyDemand(service, definition, container, injection)
 
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:

@@ -161,7 +161,7 @@ def _sources(snapshot: Snapshot, is_secret: bool) -> Iterator[tuple[OtherSource,
     demands: dict[str, list[KeyDemand]] = {}
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
-            for container, injection in snapshot.other_injections(revision):
+            for container, injection in snapshot.other_references(revision):
                 demand = KeyDemand(service, revision, container, injection)
                 demands.setdefault(injection.reference.source, []).append(demand)
     for name, source in snapshot.other_sources.items():
@@ -319,12 +319,14 @@ def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> boo
     document = snapshot.current.document if snapshot.current else None
     if document is None:
         return True
-    mine = {injection.reference.key for _, injection in snapshot.own_injections(demand.definition)}
+    mine = {injection.reference.key for _, injection in snapshot.own_references(demand.definition)}
     return key in mine and document.get(key) is None and points_at(stop.reason, "key-missing")
 
 
 def _users(demands: list[KeyDemand]) -> str:
-    names = dict.fromkeys(f"{demand.injection.variable} of {demand.subject.rpartition(' ')[0]}" for demand in demands)
+    names = dict.fromkeys(
+        f"{demand.injection.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
+    )
     return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].injection.reference.text}."
 
 

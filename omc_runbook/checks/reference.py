@@ -260,7 +260,7 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
         refs = [
             (revision, injection.variable)
             for revision in revisions
-            for _, injection in revision.injections
+            for _, injection in revision.references
             if injection.reference.key or injection.reference.names_version
         ]
         if refs and numbers and numbers < FIRST_WITH_KEYS:
@@ -384,6 +384,8 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         for _, injection in snapshot.own_injections(pair.serving)
     }
     for demand, ref in _arns(snapshot):
+        if not demand.is_variable:
+            continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         names, variable = snapshot.environment.names, demand.injection.variable
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"

@@ -153,7 +153,7 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
             service.name
             for service in snapshot.consumers
             for revision in snapshot.revisions(service)
-            if any(injection.reference.source == name for _, injection in snapshot.other_injections(revision))
+            if any(injection.reference.source == name for _, injection in snapshot.other_references(revision))
         )
         if source.secret:
             yield source.secret, services

@@ -132,7 +132,7 @@ def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, se
         ref.secret_arn: ref.region
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
-        for ref in (injection.reference for _, injection in snapshot.own_injections(revision))
+        for ref in (injection.reference for _, injection in snapshot.own_references(revision))
         if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
     }
     answers = {
@@ -221,7 +221,7 @@ def _pinned(snapshot: Snapshot) -> set[str]:
         injection.reference
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
-        for _, injection in snapshot.own_injections(revision)
+        for _, injection in snapshot.own_references(revision)
         if injection.reference.names_version
     ]
     listed = {version.id for version in snapshot.versions}

@@ -271,7 +271,7 @@ def _families(snapshot: Snapshot) -> set[str]:
     """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
     document = snapshot.current.document if snapshot.current else None
     definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
-    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_injections(each)}
+    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_references(each)}
     if document is None or not keys or "" in keys or keys.issuperset(document.keys):
         return set()
     return {definition.family for definition in definitions if definition}

@@ -124,7 +124,7 @@ class Snapshot:
         return tuple(
             service
             for service in self.services
-            if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
+            if service.name == main or any(self.own_references(revision) for revision in self.revisions(service))
         )
 
     @cached_property
@@ -132,7 +132,7 @@ class Snapshot:
         """The consumers, and the families that read the secret in tasks outside a service, each as if it were one."""
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
-            if not task.service and self.own_injections(self.definition(task.task_definition_arn)):
+            if not task.service and self.own_references(self.definition(task.task_definition_arn)):
                 families.setdefault(task.owner, []).append(task)
         alone = []
         for name, tasks in families.items():
@@ -187,15 +187,22 @@ class Snapshot:
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""
-        injections = revision.injections if revision else ()
-        name, keys = self.secret_name, self.environment.keys
-        return tuple(pair for pair in injections if means_secret(pair[1].reference, name, keys))
+        return tuple(pair for pair in self.own_references(revision) if pair[1] in pair[0].secrets)
 
-    def other_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+    def own_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+        """The same, with what its log drivers take from it; a registry's login has a secret of its own."""
+        name, keys = self.secret_name, self.environment.keys
+        return tuple(
+            (container, each)
+            for container in (revision.containers if revision else ())
+            for each in (*container.secrets, *container.log_secrets)
+            if means_secret(each.reference, name, keys)
+        )
+
+    def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""
-        own, containers = self.own_injections(revision), revision.containers if revision else ()
-        pairs = [(container, each) for container in containers for each in (*container.secrets, *container.references)]
-        return tuple(pair for pair in pairs if pair not in own)
+        own = self.own_references(revision)
+        return tuple(pair for pair in (revision.references if revision else ()) if pair not in own)
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
@@ -207,7 +214,7 @@ class Snapshot:
         return tuple(
             task
             for task in self.tasks
-            if task.is_running and not task.service and self.own_injections(self.definition(task.task_definition_arn))
+            if task.is_running and not task.service and self.own_references(self.definition(task.task_definition_arn))
         )
 
     def stopped(self, service: Service) -> tuple[Task, ...]:

@@ -73,7 +73,7 @@ def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Se
     if isinstance(definition, ReadFailure):
         yield f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
         return
-    keys = {injection.reference.key for _, injection in snapshot.own_injections(definition)}
+    keys = {injection.reference.key for _, injection in snapshot.own_references(definition)}
     lost = ", ".join(sorted(keys.intersection(removed)))
     if lost:
         yield f"{task.origin} starts {definition.label}, which refers to {lost}: its next task would not start."

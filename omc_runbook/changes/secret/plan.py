@@ -310,7 +310,7 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
     return tuple(
         service
         for service in snapshot.consumers
-        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+        if snapshot.own_references(snapshot.definition(service.task_definition_arn))
     )
 
 

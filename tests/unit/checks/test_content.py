@@ -7,10 +7,13 @@ import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.content import FAULTS, overwritten
 from support.snapshots import (
+    ARN,
     CURRENT,
+    NOW,
     PREVIOUS,
     document,
     healthy,
+    rotated,
     values,
     with_container,
     with_keys,
@@ -19,10 +22,13 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -33,6 +39,11 @@ CHECKS = by_id(checks_of(content))
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
     return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def root_causes(snapshot: Snapshot) -> list[str]:
+    """Ids of the causes that the whole diagnosis names."""
+    return [finding.check for finding in diagnose(snapshot) if finding.is_root_cause]
 
 
 def test_every_check_has_a_pair() -> None:
@@ -79,6 +90,18 @@ def test_case_spelling_and_absence_are_told_apart(present: str, id: str) -> None
     """A key in another case, in another spelling and no key at all are three faults."""
     answers = found_in(without_key(healthy(), "OPENAI_API_KEY", present))
     assert answers - {"key-unreferenced"} == {id}
+
+
+def test_a_key_of_a_log_driver_is_a_key_like_others() -> None:
+    """What a log driver reads from the secret is judged like a variable, and is one of the keys that tasks use."""
+    option = Injection("logConfiguration splunk-token", parse(f"{ARN}:SPLUNK_TOKEN::"))
+    wired = with_container(healthy(), "worker", lambda old: replace(old, log_secrets=(option,)))
+    token = secrets.token_hex(16)
+    assert root_causes(with_keys(wired, SPLUNK_TOKEN=token)) == []
+    assert root_causes(with_keys(wired, splunk_token=token)) == ["key-case"]
+    assert root_causes(wired) == ["key-missing"]
+    [changed] = [each for each in diagnose(rotated(wired, NOW, SPLUNK_TOKEN=token)) if each.check == "not-forced"]
+    assert (changed.subject, "SPLUNK_TOKEN" in changed.evidence[1]) == ("worker", True)
 
 
 def test_a_known_keys_namesake_is_not_taken_for_it() -> None:
