@@ -11,7 +11,15 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
+from omc_runbook.checks.role_access import (
+    ASK_ORGANIZATION,
+    RoleAccess,
+    judge,
+    judge_key,
+    judge_resource_policy,
+    refused_access,
+    remedy_of,
+)
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import extend, refusing_conditions, trusts
@@ -166,7 +174,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _refused(snapshot, arn, services, access)
         elif refused:
             affected = frozenset(stop.service.name for stop in refused)
-            yield Evidence(iam.role_name(arn), (refused[0].sentence,), _ask_organization(), affected)
+            yield Evidence(iam.role_name(arn), (refused[0].sentence,), ASK_ORGANIZATION, affected)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
@@ -351,19 +359,9 @@ def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: Rol
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     secret = snapshot.secret.arn if snapshot.secret else ""
-    if access.cause == "organization":
-        return _ask_organization()
-    if access.cause == "identity-deny":
-        return remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
-    if access.cause == "boundary":
-        return remedies.advise(f"Allow {GET_SECRET_VALUE} on {secret} in the role's permissions boundary.")
-    return remedies.grant(
-        snapshot.environment.names, iam.role_name(arn), GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????"
-    )
-
-
-def _ask_organization() -> Remedy:
-    return remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
+    names, role = snapshot.environment.names, iam.role_name(arn)
+    grant = remedies.grant(names, role, GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????")
+    return remedy_of(access, GET_SECRET_VALUE, secret, grant)
 
 
 def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
@@ -390,12 +388,10 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
             if not useless:
                 yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
             continue
-        if access.cause == "identity-deny" and not useless:
-            advice = remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
-            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
-        if access.cause == "key-policy" and not useless:
-            advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
-            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
-        if access.cause == ("useless-grant" if useless else "nothing-allows"):
-            grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
+        if useless != (access.cause == "useless-grant"):
+            continue
+        role = iam.role_name(arn)
+        remedy = remedy_of(access, DECRYPT, key.arn, remedies.grant(snapshot.environment.names, role, DECRYPT, key.arn))
+        if access.cause == "key-policy":
+            remedy = remedies.advise(f"Let {role}, or the account, use the key: aws kms put-key-policy.")
+        yield Evidence(role, (access.sentence,), remedy, services)

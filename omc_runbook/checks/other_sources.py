@@ -11,15 +11,16 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import BY_POLICIES, BY_SIMULATION, keys_of
+from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, remedy_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import evaluate, evaluate_resource
+from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
+from omc_runbook.snapshot.roles import DECRYPT
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")
@@ -205,14 +206,16 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
                 continue
             services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
             cited = [stop for stop in stops if stop.service.name in services]
-            verdict, sentence = _may_read(snapshot, arn, source)
-            if verdict is False or cited:
-                facts = (*((sentence,) if verdict is False else ()), *(stop.sentence for stop in cited[:1]))
-                grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), source.action, source.arn)
-                remedy = grant if verdict is False else remedies.advise("The task's message names the policy at fault.")
-                yield Evidence(source.name, (*facts, _users(demands)), remedy, services)
-            elif verdict is None:
-                yield Uncertain(source.name, (sentence,))
+            access = _judge(snapshot, arn, source)
+            is_refused = access.cause not in ("", "unknown")
+            if is_refused or cited:
+                facts = (*((access.sentence,) if is_refused else ()), *(stop.sentence for stop in cited[:1]))
+                way = (
+                    _remedy(snapshot, source, arn, access) if is_refused else _key_remedy(snapshot, source, arn, cited)
+                )
+                yield Evidence(source.name, (*facts, _users(demands)), way, services)
+            elif access.cause:
+                yield Uncertain(source.name, (access.sentence,))
 
 
 def _is_of_key(stop: Stop) -> bool:
@@ -220,43 +223,40 @@ def _is_of_key(stop: Stop) -> bool:
     return points_at(stop.reason, "kms-no-permission")
 
 
-def _may_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> tuple[bool | None, str]:
-    """Whether a role may read a source, None for unknown, and by what."""
-    known, name = snapshot.permissions[role_arn], iam.role_name(role_arn)
-    tags = source.secret.tags if source.secret else None
+def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: RoleAccess) -> Remedy:
+    names = snapshot.environment.names
+    if access.cause == "resource-deny":
+        words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
+        put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
+        return remedies.advise(f"Correct the statement with {put}")
+    grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
+    return remedy_of(access, source.action, source.arn, grant)
+
+
+def _key_remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, stops: list[Stop]) -> Remedy:
+    """What to do where only a task's message tells that the role was refused."""
+    key = source.secret.kms_key_id if source.secret else ""
+    if not any(map(_is_of_key, stops)) or not key.startswith("arn:"):
+        return remedies.advise("The task's message names the policy at fault.")
+    grant = remedies.grant(snapshot.environment.names, iam.role_name(role_arn), DECRYPT, key, source.name)
+    return remedies.advise(f"{grant.command}, unless the key's policy is what refuses the role; then redeploy.")
+
+
+def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess:
+    """Judge whether a role may read a source, by its own policies and, of a secret, the secret's."""
+    known = snapshot.permissions[role_arn]
     keys = keys_of(snapshot, role_arn, known)
+    tags = source.secret.tags if source.secret else None
     keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
-    simulated = known.simulation_of(source.action, source.arn)
-    is_denied = False
-    if simulated and not simulated.missing_context:
-        if simulated.decision == "allowed":
-            return _by_policy(source, role_arn, keys, f"{BY_SIMULATION}: allowed", True)
-        is_denied = simulated.decision == "explicitDeny"
-        sentence = f"{BY_SIMULATION}: {simulated.decision} for {source.action} on {source.arn}, for {name}."
-    elif known.policies is not None:
-        verdict = evaluate(known.policies, source.action, source.arn, keys, known.boundary)
-        sentence, is_denied = f"{BY_POLICIES}: {verdict.reason}", verdict.decision == "explicit-deny"
-        if verdict.decision == "allowed":
-            return _by_policy(source, role_arn, keys, sentence, True)
-        if verdict.decision == "unknown":
-            return None, sentence
-    else:
-        return None, " ".join(gap.sentence for gap in known.unread) or f"What {name} may do could not be read."
-    return (False, sentence) if is_denied else _by_policy(source, role_arn, keys, sentence, False)
-
-
-def _by_policy(
-    source: OtherSource, role_arn: str, keys: request_keys.Keys, sentence: str, is_allowed: bool
-) -> tuple[bool | None, str]:
-    """The answer where the secret's own policy has a say: it may deny what the role's allow, and allow more."""
-    if source.policy is None:
-        return is_allowed, sentence
+    access = judge_action(known, role_arn, source.action, source.arn, keys)
+    if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
+        return access
     verdict = evaluate_resource(source.policy, {role_arn}, source.action, source.arn, keys)
     if verdict.decision == "explicit-deny":
-        return False, f"GetResourcePolicy: {verdict.reason}."
+        return RoleAccess("resource-deny", f"GetResourcePolicy: {verdict.reason}.", verdict.statements)
     if verdict.decision == "unknown":
-        return None, f"{sentence}; {verdict.reason}"
-    return is_allowed or verdict.decision == "allowed", sentence
+        return RoleAccess("unknown", f"{access.sentence}; {verdict.reason}")
+    return RoleAccess("", access.sentence) if verdict.decision == "allowed" else access
 
 
 def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:

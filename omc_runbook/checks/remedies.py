@@ -154,15 +154,18 @@ def scale(names: Names, service: str) -> Remedy:
     return _update_service(names, service, "--desired-count", "1")
 
 
-def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
-    """Let a role do one thing on one resource, in a policy of its own that overwrites no other."""
-    return _put_policy(role, grant_name(names, action), grant_document(names, action, resource))
+def grant(names: Names, role: str, action: str, resource: str, of: str = "") -> Remedy:
+    """Let a role do one thing on one resource, in a policy of its own that overwrites no other.
+
+    `of` is the name of what it needs that for, where that is not the environment's secret.
+    """
+    return _put_policy(role, grant_name(names, action, of), grant_document(names, action, resource))
 
 
-def grant_name(names: Names, action: str) -> str:
+def grant_name(names: Names, action: str, of: str = "") -> str:
     """The name of the policy that `grant` writes, valid in IAM."""
     verb = "decrypt" if action == DECRYPT else "read"
-    return _NOT_IN_A_NAME.sub("-", f"{verb}-{names.secret.rpartition(':')[2]}")[:128]
+    return _NOT_IN_A_NAME.sub("-", f"{verb}-{(of or names.secret.rpartition(':')[2]).strip('/')}")[:128]
 
 
 def grant_document(names: Names, action: str, resource: str) -> str:

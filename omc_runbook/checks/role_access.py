@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -33,6 +35,7 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
+ASK_ORGANIZATION = remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
 REFUSALS: dict[Cause, str] = {
@@ -96,7 +99,7 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
 def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
     by_role = _judge_decrypt(snapshot, role_arn, key)
-    if by_role.cause == "identity-deny" or key.policy is None:
+    if by_role.cause in ("identity-deny", "organization") or key.policy is None:
         return by_role
     context, names = _key_context(snapshot, role_arn, key), _principals(role_arn)
     account = {role_arn.split(":")[4], _root(role_arn)}
@@ -122,30 +125,57 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
 def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role's own policies let it decrypt with a key."""
     permissions, context = snapshot.permissions[role_arn], _key_context(snapshot, role_arn, key)
-    simulated, name = permissions.simulation_of(DECRYPT, key.arn), iam.role_name(role_arn)
-    if simulated and not simulated.missing_context:
-        allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        source, statements = BY_SIMULATION, simulated.statements
-    elif permissions.policies is not None:
-        verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
-        if verdict.decision == "unknown":
-            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
-        allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
-        source, statements = BY_POLICIES, verdict.statements
-    else:
-        return RoleAccess("unknown", " ".join(gap.sentence for gap in permissions.unread))
-    if allowed:
-        return RoleAccess("", f"{source}: allowed.")
-    if denied:
-        return RoleAccess("identity-deny", f"{source}: {name} is denied {DECRYPT} by {_list(statements)}.", statements)
-    if (
-        snapshot.secret
-        and permissions.policies
-        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn, context).decision == "allowed"
-    ):
+    access = judge_action(permissions, role_arn, DECRYPT, key.arn, context)
+    source, name, secret = access.sentence.partition(":")[0], iam.role_name(role_arn), snapshot.secret
+    if access.cause == "identity-deny":
+        return replace(access, sentence=f"{source}: {name} is denied {DECRYPT} by {_list(access.statements)}.")
+    if access.cause != "nothing-allows":
+        return access
+    is_useless = secret and evaluate(permissions.policies or (), DECRYPT, secret.arn, context).decision == "allowed"
+    if is_useless:
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
         return RoleAccess("useless-grant", sentence)
-    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+    return replace(access, sentence=f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+
+
+def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
+    """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
+    simulated, policies, boundary = permissions.simulation_of(action, resource), permissions.policies, None
+    statements: tuple[str, ...]
+    if simulated and not simulated.missing_context:
+        said = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
+        is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
+        statements, boundary = simulated.statements, simulated.allowed_by_boundary
+        if not is_allowed and simulated.allowed_by_organization is False:
+            return RoleAccess("organization", f"{said}; AllowedByOrganizations is false.", statements)
+    elif policies is not None:
+        verdict = evaluate(policies, action, resource, context, permissions.boundary)
+        said, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements
+        if verdict.decision == "unknown":
+            return RoleAccess("unknown", said)
+        is_allowed, is_denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
+    else:
+        unread = " ".join(gap.sentence for gap in permissions.unread)
+        return RoleAccess("unknown", unread or f"What {iam.role_name(role_arn)} may do could not be read.")
+    own = evaluate(policies, action, resource, context).decision if policies is not None else ""
+    if is_allowed:
+        return RoleAccess("", f"{said}.")
+    if (own == "allowed" and boundary is not True) or (not own and not is_denied and boundary is False):
+        return RoleAccess("boundary", f"{said}: its permissions boundary does not allow it.", statements)
+    if is_denied:
+        return RoleAccess("identity-deny", f"{said}{f', by {_list(statements)}' if simulated else ''}.", statements)
+    return RoleAccess("nothing-allows", f"{said}.")
+
+
+def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
+    """What gives a role back what it lacks: a grant where nothing allows it, since no grant outdoes a Deny."""
+    if access.cause == "organization":
+        return ASK_ORGANIZATION
+    if access.cause == "identity-deny":
+        return remedies.advise(f"Remove the deny from {', '.join(filter(None, access.statements)) or 'its policies'}.")
+    if access.cause == "boundary":
+        return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
+    return grant
 
 
 def _has_grant(key: KmsKey, role_arn: str, secret_arn: str) -> bool:

@@ -1,5 +1,6 @@
 """Checks of other secrets and of SSM parameters in the same task definitions."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -167,3 +168,38 @@ def test_a_parameter_that_nobody_here_lists(value_from: str) -> None:
     assert_clear(CHECKS["parameter-missing"], snapshot)
     [answer] = run_check(CHECKS["parameter-missing"], replace(snapshot, tasks=()))
     assert answer.status == "unknown" and value_from in answer.evidence[0]
+
+
+DENYING = {
+    "identity": ({"decision": "explicitDeny"}, "Remove the deny from"),
+    "nothing": ({"decision": "implicitDeny"}, "aws iam put-role-policy"),
+    "the secret": (
+        {"policy": policy("Deny", kind="resource", Principal={"AWS": ROLE})},
+        "Correct the statement with aws secretsmanager put-resource-policy --secret-id payments",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DENYING)
+def test_a_remedy_is_for_what_denies(case: str) -> None:
+    """A grant helps only where nothing allows; a Deny has to go where it stands."""
+    source, way = DENYING[case]
+    [found] = run_check(CHECKS["other-secret-denied"], refer(healthy(), **source))
+    assert found.remedy.command.startswith(way)
+
+
+def test_each_grant_is_a_policy_of_its_own() -> None:
+    """The commands for two sources, one after the other, leave both permissions."""
+    first = run_check(CHECKS["other-secret-denied"], refer(healthy(), decision="implicitDeny"))
+    second = run_check(CHECKS["parameter-denied"], refer(healthy(), PARAMETER, decision="implicitDeny"))
+    names = {re.search(r"--policy-name (\S+)", found.remedy.command)[1] for [found] in (first, second)}  # type: ignore[index]
+    assert names == {"read-payments", "read-ohmycoins-staging-sender"}
+
+
+def test_a_key_that_kms_refuses_is_named() -> None:
+    """Where KMS refused the role, the remedy is for the key that encrypts the other secret."""
+    key = "arn:aws:kms:ap-southeast-2:123456789012:key/1"
+    stop = f"{DENIED_STOP.partition('AccessDenied')[0]}AccessDeniedException: Access to KMS is not allowed"
+    snapshot = failing(refer(healthy(), secret=secret(kms_key_id=key)), stop)
+    [found] = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert "kms:Decrypt" in found.remedy.command and key in found.remedy.command
