@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 
@@ -35,6 +36,8 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
 }
 """What can be wrong where tasks fail in one way."""
 
+HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
+"""What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
 
@@ -131,12 +134,12 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
+    ruled_out_by="DescribeServices: no deployment is FAILED, and no rolloutStateReason says that one was rolled back",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The circuit breaker stopped a deployment or rolled it back."""
+    """A deployment failed or was rolled back."""
     for service in snapshot.consumers:
         for deployment in service.deployments:
             if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
@@ -322,10 +325,12 @@ def _failed_rollout(
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
     known = [CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    hook = HOOK.search(service.withdrawn.why) if service.withdrawn and not stops else None
+    log = remedies.log_group(snapshot.environment.names, f"/aws/lambda/{hook[1]}") if hook else None
     return Evidence(
         service.name,
         facts,
-        log_of(snapshot, service),
+        log or log_of(snapshot, service),
         frozenset({service.name}),
         severity,
         causes if stops and all(known) else None,

@@ -470,3 +470,16 @@ def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, seve
     [found] = run_check(CHECKS["desired-zero"], snapshot)
     assert found.severity == severity
     assert ("Terraform sets desired_count = 0 (staging/main.tf:7)." in found.evidence) is (desired == 0)
+
+
+def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
+    """Where a lifecycle hook's function refused a deployment, its log says why, and the service's says nothing."""
+    target = "arn:aws:lambda:ap-southeast-2:123456789012:function:smoke-test"
+    reason = (
+        "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. "
+        f"Lifecycle hook target {target} returned FAILED status."
+    )
+    [found] = run_check(
+        CHECKS["breaker-rollback"], deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason=reason)
+    )
+    assert found.remedy.command.startswith("aws logs tail /aws/lambda/smoke-test ")
