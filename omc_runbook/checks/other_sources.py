@@ -15,7 +15,7 @@ from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, re
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import evaluate_resource
-from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
+from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
@@ -116,6 +116,15 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
             )
+        elif cited := _lacking(snapshot, source):
+            selector = source.reference.text.removeprefix(source.arn).removeprefix(source.name).removeprefix(":")
+            fact = (
+                f"DescribeParameters: {source.name} exists, and the tasks' message says that {selector} of it does not."
+            )
+            remedy = remedies.advise(
+                f"Correct the version or label {selector} in the reference to {demands[0].injection.variable}, and redeploy."
+            )
+            yield Evidence(source.name, (fact, _users(demands), cited[0].sentence), remedy, _services(demands))
 
 
 @check(
@@ -144,7 +153,7 @@ def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     return _changed(snapshot, is_secret=False)
 
 
-def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
+def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
     if snapshot.gaps.get(FIELD):
         return
@@ -152,8 +161,12 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
         if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
             source = OtherSource(reference=ref, arn="")
             running = (task for reader in snapshot.readers for task in snapshot.running(reader))
-            if not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
-                where = f"DescribeParameters of this account and region does not show {ref.text}"
+            where = f"DescribeParameters of this account and region does not show {ref.text}"
+            if cited := _lacking(snapshot, source):
+                remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
+                services = frozenset(stop.service.name for stop in cited)
+                yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
+            elif not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
                 yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
@@ -174,14 +187,20 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     """Why a secret cannot be read by anybody; "" where it can."""
     secret, ref = source.secret, source.reference
     if secret is None:
-        near = difflib.get_close_matches(ref.secret_name, [snapshot.secret_name], cutoff=0.8)
-        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {near[0]}?' if near else '.'}"
+        own = snapshot.secret_name
+        is_near = difflib.get_close_matches(ref.secret_name.casefold(), [own.casefold()], cutoff=0.8)
+        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {own}?' if is_near else '.'}"
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
     for demand in demands:
-        stage = demand.injection.reference.stage or CURRENT
-        if not demand.injection.reference.version_id and not secret.version_at(stage):
+        stage, version = demand.injection.reference.stage or CURRENT, demand.injection.reference.version_id
+        if not version and not secret.version_at(stage):
             return f"DescribeSecret: no version of {secret.name} has the label {stage}."
+        if version and demand.injection.reference.stage and secret.version_at(stage) != version:
+            return f"DescribeSecret: version {version} of {secret.name} does not have the label {stage}."
+        # DescribeSecret does not list versions without a label, which can still be read.
+        if version not in ("", *secret.stages) and any(version in stop.reason for stop in fresh_stops(snapshot)):
+            return f"{secret.name} has no version {version}, as the tasks' message says."
     return ""
 
 
@@ -190,6 +209,9 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     if secret and secret.deleted:
         words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
         return remedies.advise(f"{command(*words)}, then redeploy.")
+    pinned = next((demand.injection for demand in demands if demand.injection.reference.version_id), None)
+    if secret and pinned:
+        return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
     if secret:
         return remedies.advise(f"Give {secret.name} a version with that label, then redeploy.")
     return remedies.advise(
@@ -202,7 +224,8 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
         stops = [stop for stop in _stops_about(snapshot, source) if is_refusal(stop.reason) or _is_of_key(stop)]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
             known = snapshot.permissions.get(arn)
-            if known is None or not known.exists:
+            # That a role may not read what does not exist is no fault of its own.
+            if known is None or not known.exists or not source.is_there:
                 continue
             services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
             cited = [stop for stop in stops if stop.service.name in services]
@@ -299,6 +322,11 @@ def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
     """Fresh stops whose reason names a source."""
     names = [source.reference.source] if source.is_secret else [source.arn, source.name]
     return [stop for stop in fresh_stops(snapshot) if any(name in stop.reason for name in names)]
+
+
+def _lacking(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
+    """Fresh stops that say that there is no such parameter, or no such version of it."""
+    return [stop for stop in _stops_about(snapshot, source) if lacks_parameter(stop.reason)]
 
 
 def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:

@@ -485,7 +485,7 @@ def _about(
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
     return Evidence(
         demand.subject,
-        (f"{where} from {demand.injection.reference.text}.", fact),
+        (f"{where} from {letters.spell(demand.injection.reference.text)}.", fact),
         mend,
         frozenset({demand.service.name}),
     )

@@ -37,6 +37,11 @@ class OtherSource:
         return self.reference.kind == "secretsmanager"
 
     @property
+    def is_there(self) -> bool:
+        """Whether it exists."""
+        return self.secret is not None or self.parameter is not None
+
+    @property
     def name(self) -> str:
         """Its name, as a person would know it."""
         return (self.secret.name if self.secret else self.reference.secret_name) or parameter_name(self.reference)

@@ -10,6 +10,7 @@ from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.other_sources import (
     ARN,
     DENIED_STOP,
+    FAILED,
     FAULTS,
     KEY_REFERENCE,
     LACKING_STOP,
@@ -18,9 +19,10 @@ from support.snapshot_faults.other_sources import (
     refer,
     secret,
 )
-from support.snapshots import NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+from support.snapshots import ACCOUNT, NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -203,3 +205,45 @@ def test_a_key_that_kms_refuses_is_named() -> None:
     snapshot = failing(refer(healthy(), secret=secret(kms_key_id=key)), stop)
     [found] = run_check(CHECKS["other-secret-denied"], snapshot)
     assert "kms:Decrypt" in found.remedy.command and key in found.remedy.command
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "says"),
+    [
+        (f"AWSCURRENT:{'1' * 32}", "You provided a VersionStage that is not", "does not have the label AWSCURRENT"),
+        (f":{'1' * 32}", f"can't find the specified secret value for VersionId: {'1' * 32}", "has no version 1111"),
+    ],
+)
+def test_a_version_that_cannot_be_read(fields: str, reason: str, says: str) -> None:
+    """A reference that pins another secret keeps tasks from starting once the version, or its label, is gone."""
+    pinned = refer(healthy(), f"{ARN}:token:{fields}", secret=secret())
+    snapshot = failing(pinned, f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}")
+    [found] = run_check(CHECKS["other-secret-missing"], snapshot)
+    assert says in found.evidence[0] and "Take the version id out" in found.remedy.command
+
+
+@pytest.mark.parametrize("suffix", [":7", ":stable"])
+def test_a_parameters_version_that_does_not_exist(suffix: str) -> None:
+    """The parameter is there, and a task's message tells that its version or label is not."""
+    reason = f"{FAILED}ParameterNotFound: invalid ssm parameters: {PARAMETER}{suffix}"
+    snapshot = failing(refer(healthy(), f"{PARAMETER}{suffix}", parameter=Parameter(PARAMETER, None)), reason)
+    [found] = run_check(CHECKS["parameter-missing"], snapshot)
+    assert found.subject == PARAMETER and f"says that {suffix[1:]} of it does not" in found.evidence[0]
+
+
+def test_what_does_not_exist_is_not_denied_as_well() -> None:
+    """A role that may not read a secret of a misspelt name lacks nothing."""
+    misspelt = ARN.replace("payments", "OHMYCOINS-staging-app-secrets")
+    snapshot = refer(healthy(), f"{misspelt}:KEY::", secret=None, decision="implicitDeny")
+    assert found_in(snapshot) == {"other-secret-missing"}
+    [found] = run_check(CHECKS["other-secret-missing"], snapshot)
+    assert "did you mean ohmycoins-staging-app-secrets?" in found.evidence[0]
+
+
+def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
+    """DescribeParameters does not show it, and the tasks' message proves that it is not there."""
+    elsewhere = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/sender"
+    unseen = replace(refer(healthy(), elsewhere), other_sources={})
+    snapshot = failing(unseen, f"{FAILED}ParameterNotFound: invalid ssm parameters: /sender")
+    [found] = run_check(CHECKS["parameter-missing"], snapshot)
+    assert (found.status, found.services) == ("found", {"worker"})
