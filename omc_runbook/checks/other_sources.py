@@ -118,12 +118,9 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
         elif cited := _lacking(snapshot, source):
             selector = source.reference.text.removeprefix(source.arn).removeprefix(source.name).removeprefix(":")
-            fact = (
-                f"DescribeParameters: {source.name} exists, and the tasks' message says that {selector} of it does not."
-            )
-            remedy = remedies.advise(
-                f"Correct the version or label {selector} in the reference to {demands[0].injection.variable}, and redeploy."
-            )
+            fact = f"DescribeParameters: {source.name} exists; the tasks' message says that {selector} of it does not."
+            reference = f"the reference to {demands[0].injection.variable}"
+            remedy = remedies.advise(f"Correct the version or label {selector} in {reference}, and redeploy.")
             yield Evidence(source.name, (fact, _users(demands), cited[0].sentence), remedy, _services(demands))
 
 
@@ -233,9 +230,14 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             is_refused = access.cause not in ("", "unknown")
             if is_refused or cited:
                 facts = (*((access.sentence,) if is_refused else ()), *(stop.sentence for stop in cited[:1]))
-                way = (
-                    _remedy(snapshot, source, arn, access) if is_refused else _key_remedy(snapshot, source, arn, cited)
-                )
+                way = remedies.advise("The task's message names the policy at fault.")
+                if is_refused:
+                    way = _remedy(snapshot, source, arn, access)
+                elif key := _key_of(source, cited):
+                    facts += (
+                        f"DescribeSecret: KmsKeyId is {key}. If the role may use it, the key's policy refuses it.",
+                    )
+                    way = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key, source.name)
                 yield Evidence(source.name, (*facts, _users(demands)), way, services)
             elif access.cause:
                 yield Uncertain(source.name, (access.sentence,))
@@ -256,13 +258,10 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     return remedy_of(access, source.action, source.arn, grant)
 
 
-def _key_remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, stops: list[Stop]) -> Remedy:
-    """What to do where only a task's message tells that the role was refused."""
-    key = source.secret.kms_key_id if source.secret else ""
-    if not any(map(_is_of_key, stops)) or not key.startswith("arn:"):
-        return remedies.advise("The task's message names the policy at fault.")
-    grant = remedies.grant(snapshot.environment.names, iam.role_name(role_arn), DECRYPT, key, source.name)
-    return remedies.advise(f"{grant.command}, unless the key's policy is what refuses the role; then redeploy.")
+def _key_of(source: OtherSource, stops: list[Stop]) -> str:
+    """The ARN of the customer key that encrypts a secret, where KMS refused the role; "" otherwise."""
+    key = source.secret.kms_key_id if source.secret and any(map(_is_of_key, stops)) else ""
+    return key if key.startswith("arn:") else ""
 
 
 def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess:
