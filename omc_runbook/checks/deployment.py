@@ -239,7 +239,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "lone-task",
-    needs=("secret", "versions", "task_definitions", "tasks"),
+    needs=("secret", "versions", "task_definitions", "tasks", "scheduled"),
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),

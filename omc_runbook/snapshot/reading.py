@@ -23,6 +23,7 @@ from omc_runbook.snapshot import (
     other_environments,
     other_references,
     roles,
+    scheduled,
     service_deployments,
 )
 from omc_runbook.snapshot.discovery import discover
@@ -68,7 +69,10 @@ def take(
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
-        snapshot = reading.second(reading.first(now))
+        snapshot = reading.first(now)
+        if deeply:
+            snapshot = scheduled.read(reading, snapshot)
+        snapshot = reading.second(snapshot)
         if look_inside:
             snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:

@@ -12,6 +12,7 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
@@ -68,6 +69,8 @@ class Snapshot:
     newest_revisions: tuple[TaskDefinition, ...] = ()
     """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
     tasks: tuple[Task, ...] = ()
+    scheduled: tuple[ScheduledTask, ...] = ()
+    """What EventBridge runs on the cluster, by the ARNs of revisions; read only where it was looked deeply."""
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
     organization: str | None = None
@@ -129,7 +132,10 @@ class Snapshot:
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
-        """The consumers, and the families that read the secret in tasks outside a service, each as if it were one."""
+        """The consumers, and as if they were services what reads the secret outside one.
+
+        That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
+        """
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
             if not task.service and self.own_references(self.definition(task.task_definition_arn)):
@@ -137,20 +143,11 @@ class Snapshot:
         alone = []
         for name, tasks in families.items():
             newest = max(tasks, key=lambda task: task.created or self.taken)
-            alone.append(
-                Service(
-                    arn="",
-                    name=name,
-                    desired=0,
-                    running=sum(task.is_running for task in tasks),
-                    task_definition_arn=newest.task_definition_arn,
-                    controller="",
-                    created=None,
-                    deployments=(),
-                    events=(),
-                    is_family=True,
-                )
-            )
+            running = sum(task.is_running for task in tasks)
+            alone.append(_as_service(name, newest.task_definition_arn, running))
+        for each in self.scheduled:
+            if self.own_references(self.definition(each.task_definition_arn)):
+                alone.append(_as_service(each.origin, each.task_definition_arn))
         return (*self.consumers, *alone)
 
     @property
@@ -221,3 +218,18 @@ class Snapshot:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
         failed = [task for task in self.tasks if task.owner == service.name and task.has_failed]
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))
+
+
+def _as_service(name: str, task_definition_arn: str, running: int = 0) -> Service:
+    return Service(
+        arn="",
+        name=name,
+        desired=0,
+        running=running,
+        task_definition_arn=task_definition_arn,
+        controller="",
+        created=None,
+        deployments=(),
+        events=(),
+        is_family=True,
+    )
