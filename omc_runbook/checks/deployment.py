@@ -325,12 +325,17 @@ def _failed_rollout(
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
     known = [CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
-    hook = HOOK.search(service.withdrawn.why) if service.withdrawn and not stops else None
-    log = remedies.log_group(snapshot.environment.names, f"/aws/lambda/{hook[1]}") if hook else None
+    remedy, withdrawn = log_of(snapshot, service), service.withdrawn
+    if withdrawn and not stops and not withdrawn.failures:
+        # No task failed: a hook, an alarm or a person took the deployment back.
+        hook = HOOK.search(withdrawn.why)
+        names = snapshot.environment.names
+        log = remedies.log_group(names, f"/aws/lambda/{hook[1]}") if hook else None
+        remedy = log or remedies.start_tasks(names, service)
     return Evidence(
         service.name,
         facts,
-        log or log_of(snapshot, service),
+        remedy,
         frozenset({service.name}),
         severity,
         causes if stops and all(known) else None,

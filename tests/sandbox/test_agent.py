@@ -340,6 +340,22 @@ def test_a_container_that_others_wait_for_ends_before_them(stage: Stage) -> None
     assert [(each["lastStatus"], each.get("exitCode")) for each in found] == [("STOPPED", 0), ("RUNNING", None)]
 
 
+def test_a_log_router_is_not_the_application(stage: Stage) -> None:
+    """An essential container of a log router that comes first has no process, and the application runs."""
+    arn = stage.build(desired=0)
+    made = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
+    router = {"name": "router", "image": "fluent-bit", "memory": 64, "firelensConfiguration": {"type": "fluentbit"}}
+    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    both = stage.ecs.register_task_definition(
+        containerDefinitions=[router, *made["containerDefinitions"]],
+        **{name: made[name] for name in kept if made.get(name)},
+    )
+    revision = both["taskDefinition"]["taskDefinitionArn"]
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
+    stage.steady()
+    assert "POSTGRES_PASSWORD" in environment_of(only(stage.processes())["pid"])
+
+
 def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> None:
     """A password that the store has and the database has not ends the application with the database's words."""
     arn = stage.build(desired=0)

@@ -168,7 +168,9 @@ class Agent(threading.Thread):
             for container, log in zip(containers, logs, strict=True):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
                 environment, pid = variables[container["name"]], None
-                if application is None and container.get("essential", True):
+                # A log router stands beside the application, which cannot start without it.
+                is_router = "firelensConfiguration" in container
+                if application is None and container.get("essential", True) and not is_router:
                     own = environment
                     if CACHED in arguments:
                         own = self._first_environments.setdefault(definition.arn, environment)

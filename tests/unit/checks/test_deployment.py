@@ -440,6 +440,8 @@ def test_a_rolled_back_blue_green_deployment_is_found_with_its_reason() -> None:
     snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
     [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.is_problem]
     assert found.evidence[0] == "Deployment ecs-svc/2 of backend is ROLLBACK_SUCCESSFUL: Alarm errors is in ALARM."
+    # No task failed, so that the service's log says nothing.
+    assert "--service backend --force-new-deployment" in found.remedy.command
 
 
 def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
