@@ -822,7 +822,7 @@ FAULTS = (
     _fault(
         "ecs: the VPC has no DNS host names, so that private DNS does not work",
         _no_host_names,
-        "vpc-dns-off",  # The closest: its remedy is on the VPC, not on the endpoint.
+        "private-dns-off",  # The VPC resolves names; private DNS needs host names beside it.
         consequences=STARTS,
     ),
     _fault("ecs: the group lets HTTPS out to the VPC alone", _group_reaches_vpc_only, "sg-egress", consequences=STARTS),
@@ -880,7 +880,12 @@ HEALTHY = (
     Case(title="ecs healthy: a log router and a migration before the application", make=_many_containers),
     Case(title="ecs healthy: jobs, and a rule that is off", make=_jobs),
     Case(title="ecs healthy: two secrets rotated twice", make=_all_rotated),
-    Case(title="ecs healthy: own names, Spot, and a cluster of others", make=_neighbours, starts_healthy=False),
+    Case(
+        title="ecs healthy: own names, Spot, and a cluster of others",
+        make=_neighbours,
+        consequences=("exec-off",),  # Nobody switched ECS Exec on there: a warning.
+        starts_healthy=False,
+    ),
     Case(title="ecs healthy: own roles and a private registry", make=_own_roles),
     Case(title="ecs healthy: a deployment that bakes for hours", make=_baking),
     Case(title="ecs healthy: a deleted service, a daemon, an Express service", make=_deleted_service),
