@@ -27,7 +27,7 @@ def find(
     clients: Clients, caller: Caller, names: Names
 ) -> Iterator[tuple[str, tuple[ScheduledTask, ...] | ReadFailure]]:
     """What the rules and the schedules that are on run on the cluster, or why that could not be read, with its name."""
-    cluster = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
+    cluster = arn_of_cluster(caller, names)
     reads: tuple[tuple[str, str, _Read], ...] = (
         (
             "EventBridge's rules",
@@ -50,6 +50,11 @@ def find(
             yield what, ReadFailure(what, permission, f"There was no answer within {PATIENCE:.0f} s.", "no-answer")
         except CouldNotLook as error:
             yield what, ReadFailure(what, permission, str(error), "no-answer")
+
+
+def arn_of_cluster(caller: Caller, names: Names) -> str:
+    """The ARN of the environment's cluster, in the caller's account."""
+    return f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
 
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
