@@ -40,7 +40,8 @@ _BOTH = ("backend", "worker")
 
 
 def _caller(world: World) -> str:
-    return world.client("sts").get_caller_identity()["Arn"]
+    arn: str = world.client("sts").get_caller_identity()["Arn"]
+    return arn
 
 
 def _grant(world: World, document: Policy, name: str = SECRETS_POLICY, role: str = EXECUTION_ROLE) -> None:
