@@ -235,6 +235,12 @@ def put_resource_policy(names: Names) -> Remedy:
     return _aws(names, "secretsmanager", *words)
 
 
+def put_key_policy(names: Names, key: str) -> Remedy:
+    """Write a key's policy from a file."""
+    words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", "file://policy.json")
+    return _aws(names, "kms", *words)
+
+
 def capacity(names: Names) -> Remedy:
     """See the cluster's capacity."""
     return _aws(names, "ecs", "describe-clusters", "--clusters", names.cluster, "--include", "STATISTICS")

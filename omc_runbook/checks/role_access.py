@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws import iam
@@ -13,7 +13,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
-from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource, refusing_conditions
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -52,10 +52,21 @@ class RoleAccess:
     cause: Cause
     sentence: str
     statements: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    """Why statements that would allow it do not, a sentence each."""
 
 
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret."""
+    assert snapshot.secret
+    access = _judge_read(snapshot, role_arn)
+    permissions, context = snapshot.permissions[role_arn], keys_of_read(snapshot, role_arn)
+    allowing = {"nothing-allows": permissions.policies or (), "boundary": _listed(permissions.boundary)}
+    policies = allowing.get(access.cause, ())
+    return replace(access, conditions=_refusing(policies, GET_SECRET_VALUE, snapshot.secret.arn, context))
+
+
+def _judge_read(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = keys_of_read(snapshot, role_arn)
@@ -67,6 +78,16 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
         reason = " ".join(gap.sentence for gap in permissions.unread) or "Its policies could not be read."
         return RoleAccess("unknown", reason)
     return _by_policies(permissions, resource, context, granted)
+
+
+def _listed(policy: PolicyDocument | None) -> tuple[PolicyDocument, ...]:
+    return () if policy is None else (policy,)
+
+
+def _refusing(policies: Sequence[PolicyDocument], action: str, resource: str, context: Keys) -> tuple[str, ...]:
+    """The Conditions that keep identity policies from allowing a call, a sentence each."""
+    refusing = refusing_conditions(policies, lambda policy: evaluate([policy], action, resource, context), context)
+    return tuple(condition.sentence for condition in refusing)
 
 
 def refused_access(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
@@ -115,7 +136,11 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if "unknown" in (direct.decision, delegated.decision):
         return RoleAccess("unknown", direct.reason if direct.decision == "unknown" else delegated.reason)
     if delegated.decision != "allowed":
-        return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
+        refusing = refusing_conditions(
+            [key.policy], lambda policy: evaluate_resource(policy, names, DECRYPT, key.arn, context), context
+        )
+        conditions = tuple(condition.sentence for condition in refusing)
+        return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements, conditions)
     return by_role
 
 
@@ -138,14 +163,30 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
         return RoleAccess("", f"{source}: allowed.")
     if denied:
         return RoleAccess("identity-deny", f"{source}: {name} is denied {DECRYPT} by {_list(statements)}.", statements)
-    if (
-        snapshot.secret
-        and permissions.policies
-        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn, context).decision == "allowed"
+    policies = permissions.policies or ()
+    if simulated and simulated.allowed_by_organization is False:
+        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")
+    is_bounded = simulated.allowed_by_boundary is False if simulated else permissions.boundary is not None
+    if is_bounded and (
+        permissions.policies is None or evaluate(policies, DECRYPT, key.arn, context).decision == "allowed"
     ):
+        sentence = f"{source}: the permissions boundary of {name} does not allow {DECRYPT} on {key.arn}."
+        conditions = _refusing(_listed(permissions.boundary), DECRYPT, key.arn, context)
+        return RoleAccess("boundary", sentence, conditions=conditions)
+    if _names_secrets(policies, snapshot, context):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
         return RoleAccess("useless-grant", sentence)
-    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+    conditions = _refusing(policies, DECRYPT, key.arn, context)
+    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.", (), conditions)
+
+
+def _names_secrets(policies: Sequence[PolicyDocument], snapshot: Snapshot, context: Keys) -> bool:
+    """Whether policies allow kms:Decrypt on the secret's ARN, with or without its suffix."""
+    arn = snapshot.secret.arn if snapshot.secret else ""
+    return any(
+        evaluate(policies, DECRYPT, resource, context).decision == "allowed"
+        for resource in (arn, arn.rpartition("-")[0])
+    )
 
 
 def _has_grant(key: KmsKey, role_arn: str, secret_arn: str) -> bool:

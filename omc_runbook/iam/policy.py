@@ -8,7 +8,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, evaluate_condition, invert, matches, texts
+from omc_runbook.iam.conditions import (
+    ConditionKeys,
+    Truth,
+    all_of,
+    any_of,
+    evaluate_condition,
+    invert,
+    keys_in,
+    matches,
+    texts,
+)
 
 Context = Mapping[str, str | Sequence[str]]
 
@@ -32,6 +42,22 @@ class Verdict:
     decision: Literal["allowed", "explicit-deny", "implicit-deny", "unknown"]
     statements: tuple[str, ...]
     reason: str
+
+
+@dataclass(frozen=True)
+class RefusingCondition:
+    """A Condition that keeps its statement from allowing a call; `values` are the call's for the keys in it."""
+
+    statement: str
+    condition: object
+    values: Mapping[str, tuple[str, ...]]
+
+    @property
+    def sentence(self) -> str:
+        """The Condition, and what the call has instead."""
+        has = ", ".join(f"{name} {', '.join(values) or '(absent)'}" for name, values in self.values.items())
+        refuses = f"{self.statement} would allow it, but for its Condition {json.dumps(self.condition)}"
+        return f"{refuses}: the call has {has}." if has else f"{refuses}."
 
 
 @dataclass(frozen=True)
@@ -106,17 +132,27 @@ def trusts(policy: PolicyDocument, service: str, context: Context | None = None)
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
 
 
-def refusing_conditions(policy: PolicyDocument, service: str, context: Context | None = None) -> dict[str, object]:
-    """The Condition of each statement that would let a service assume the role without it, by the statement's label."""
-    body = policy.document.get("Statement")
-    conditions = {}
-    for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
-        if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
-            bare = {name: element for name, element in statement.items() if name != "Condition"}
-            alone = replace(policy, document={**policy.document, "Statement": [bare]})
-            if trusts(alone, service, context).decision == "allowed":
-                conditions[f"{policy.name} statement {number}"] = statement["Condition"]
-    return conditions
+def refusing_conditions(
+    policies: Sequence[PolicyDocument],
+    decide: Callable[[PolicyDocument], Verdict],
+    context: Context | None = None,
+) -> list[RefusingCondition]:
+    """What keeps each statement that would allow a call without its Condition from doing so.
+
+    `decide` evaluates the call by one policy.
+    """
+    keys, refusing = ConditionKeys.of(context), []
+    for policy in policies:
+        body = policy.document.get("Statement")
+        for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
+            if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
+                bare = {name: element for name, element in statement.items() if name != "Condition"}
+                if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
+                    known = {name: keys.get(name) for name in keys_in(statement["Condition"])}
+                    values = {name: actual for name, actual in known.items() if actual is not None}
+                    label = _label(policy, number, statement)
+                    refusing.append(RefusingCondition(label, statement["Condition"], values))
+    return refusing
 
 
 def extend(policy: PolicyDocument, **statement: object) -> str:
@@ -165,7 +201,7 @@ def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
     keys = ConditionKeys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
     body = policy.document.get("Statement")
     for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
-        label = f"{policy.name} statement {number}"
+        label = _label(policy, number, statement)
         if not isinstance(statement, Mapping):
             yield _Statement(label, None, None, ("its form",))
             continue
@@ -173,8 +209,12 @@ def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
         effect = effect if effect in ("Allow", "Deny") else None
         elements = list(_elements(policy.kind, statement, effect, request, keys))
         unknowns = tuple(name for name, truth in elements if truth is None)
-        sid = f" ({statement['Sid']})" if statement.get("Sid") else ""
-        yield _Statement(label + sid, effect, all_of(truth for _, truth in elements), unknowns)
+        yield _Statement(label, effect, all_of(truth for _, truth in elements), unknowns)
+
+
+def _label(policy: PolicyDocument, number: int, statement: object) -> str:
+    sid = statement.get("Sid") if isinstance(statement, Mapping) else None
+    return f"{policy.name} statement {number}" + (f" ({sid})" if sid else "")
 
 
 def _elements(

@@ -250,6 +250,8 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
             "",
         ),
         (by_policies(GUIDE), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy(), policy(action=DECRYPT, resource=BASE)), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy(action="*"), boundary=policy(kind="boundary")), DELEGATES, "kms-no-permission"),
         (by_policies(policy()), DELEGATES, "kms-no-permission"),
         (
             decrypting("allowed"),
@@ -266,6 +268,59 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
 def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
     """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+def test_a_boundary_without_the_key_is_named() -> None:
+    """Where the role's own policies allow kms:Decrypt and its boundary does not, no grant to the role is advised."""
+    bounded = by_policies(policy(action="*"), boundary=policy(kind="boundary"))
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(bounded)(healthy()))
+    assert "boundary" in found.evidence[0]
+    assert found.remedy
+    assert found.remedy.command == f"Allow {DECRYPT} on {KEY} in the role's permissions boundary."
+
+
+VIA_ANOTHER = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
+CONTEXT = {"StringEquals": {"kms:EncryptionContext:SecretARN": BASE}}
+BOUNDED = policy(kind="boundary", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
+
+
+@pytest.mark.parametrize(
+    ("id", "snapshot", "value"),
+    [
+        (
+            "no-permission",
+            with_permissions(
+                healthy(),
+                by_policies(policy(Condition={"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}})),
+            ),
+            "aws:ResourceTag/team (absent), aws:PrincipalTag/team (absent)",
+        ),
+        (
+            "boundary",
+            with_permissions(healthy(), by_policies(policy(), boundary=BOUNDED)),
+            f"aws:RequestedRegion {REGION}",
+        ),
+        (
+            "kms-no-permission",
+            keyed(by_policies(policy(), policy(action=DECRYPT, resource=KEY, Condition=CONTEXT)))(healthy()),
+            f"kms:EncryptionContext:SecretARN {ARN}",
+        ),
+        (
+            "kms-no-permission",
+            keyed(
+                by_policies(policy()),
+                policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE}, Condition=VIA_ANOTHER),
+            )(healthy()),
+            f"kms:ViaService secretsmanager.{REGION}.amazonaws.com",
+        ),
+    ],
+)
+def test_a_condition_in_the_way_is_named(id: str, snapshot: Snapshot, value: str) -> None:
+    """A statement that would allow the read is named with its Condition, and with what the call has instead."""
+    [found] = run_check(CHECKS[id], snapshot)
+    text = " ".join(found.evidence)
+    assert "secrets-policy statement 1 would allow it, but for its Condition" in text
+    assert f"the call has {value}." in text
 
 
 STAGING = {"Environment": "staging"}
