@@ -256,9 +256,12 @@ def _principal(statement: Mapping[str, Any], effect: str | None, principals: Col
     if "Principal" in statement:
         callers = frozenset(principals) if effect == "Allow" else accounts.union(principals)
         return any_of(_names(statement["Principal"], caller, principals) for caller in callers)
-    # NotPrincipal exempts a caller only if its account, role and session are all listed; which of them AWS
-    # requires depends on the session, so a partial list stays unknown.
-    listed = {_names(statement["NotPrincipal"], caller, principals) for caller in accounts.union(principals)}
+    # NotPrincipal exempts a caller only if its account, role and session are all listed: the account alone exempts
+    # nobody else in it. Which of role and session AWS requires depends on the session, so a partial list is unknown.
+    own = {caller: _names(statement["NotPrincipal"], caller, principals) for caller in accounts.union(principals)}
+    if {truth for caller, truth in own.items() if not _is_account(caller)} == {False}:
+        return True
+    listed = set(own.values())
     return False if listed == {True} else True if listed == {False} else None
 
 

@@ -382,6 +382,7 @@ def replace_version(snapshot: Snapshot) -> PolicyDocument:
         ([ROLE, f"arn:aws:iam::{ACCOUNT}:root"], False),
         ([f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}", ACCOUNT], False),
         ([f"arn:aws:iam::{ACCOUNT}:role/another"], True),
+        ([f"arn:aws:iam::{ACCOUNT}:role/another", f"arn:aws:iam::{ACCOUNT}:root"], True),
     ],
 )
 def test_a_deny_spares_whom_it_excepts(spared: list[str], found: bool) -> None:
