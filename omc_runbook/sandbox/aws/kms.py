@@ -1,10 +1,13 @@
-"""KMS keys as Secrets Manager uses them for a caller.
+"""KMS, and its keys as Secrets Manager uses them for a caller.
 
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 """
 
+from typing import Any
+
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
+from moto.kms.responses import KmsResponse
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
@@ -12,6 +15,17 @@ from omc_runbook.sandbox.authorization import context_of
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
 _MANAGED = ("", "alias/aws/secretsmanager")
+_STATE_ACTIONS = ("CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion")
+
+
+class SandboxKms(KmsResponse):
+    """moto's KMS, which changes a key's state by its ARN too."""
+
+    def _get_param(self, param_name: str, if_none: Any = None) -> Any:
+        value = super()._get_param(param_name, if_none)
+        if param_name == "KeyId" and self._get_action() in _STATE_ACTIONS:
+            return value.rpartition(":key/")[2]
+        return value
 
 
 def is_managed(key_id: str | None) -> bool:
