@@ -169,9 +169,24 @@ def grant_document(names: Names, action: str, resource: str) -> str:
     """A policy that allows one thing on one resource, and the use of a key through Secrets Manager alone."""
     statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
     if action == DECRYPT:
-        via = f"secretsmanager.{names.region}.amazonaws.com"
-        statement["Condition"] = {"StringEquals": {"kms:ViaService": via}}
+        statement["Condition"] = {"StringEquals": {"kms:ViaService": f"secretsmanager.{names.region}.amazonaws.com"}}
     return _document(statement)
+
+
+def let_read_with(role: str, key_id: str, base: str, service: str) -> Remedy:
+    """Let a role decrypt by a key, named by its id, ARN or alias, through one service in the key's region.
+
+    `base` is what the ARNs of KMS begin with in that region and account.
+    """
+    region, alias = base.split(":")[3], key_id if key_id.startswith("alias/") else ""
+    key = key_id if key_id.startswith("arn:") else f"{base}:key/{'*' if alias else key_id}"
+    if ":alias/" in key:
+        key, alias = f"{key.partition(':alias/')[0]}:key/*", f"alias/{key.partition(':alias/')[2]}"
+    condition: dict[str, object] = {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
+    condition |= {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
+    statement = {"Effect": "Allow", "Action": DECRYPT, "Resource": key, "Condition": condition}
+    name = _NOT_IN_A_NAME.sub("-", f"decrypt-{key_id.rpartition('/')[2]}")[:128]
+    return _put_policy(role, name, _document(statement))
 
 
 def revoke(role: str, policy: str) -> Remedy:

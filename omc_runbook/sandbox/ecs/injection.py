@@ -15,6 +15,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from omc_runbook.iam.policy import PolicyDocument, trusts
 from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.kms import use_parameter_key
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
@@ -199,7 +200,13 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     parameters = ssm_backends[account][region].get_parameters([name])
     if name not in parameters:
         raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {name}")
-    return str(parameters[name].response_object(True, region)["Value"])
+    parameter = parameters[name]
+    if parameter.parameter_type == "SecureString":
+        try:
+            use_parameter_key(parameter.keyid, role, arn)
+        except JsonRESTError as denial:
+            raise PullFailed(f"{_SSM}{_RETRIED}api error {denial.error_type}: {denial.message}") from None
+    return str(parameter.response_object(True, region)["Value"])
 
 
 def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[str, str] | None:
