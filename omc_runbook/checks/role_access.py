@@ -9,7 +9,7 @@ from typing import Literal
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
@@ -131,7 +131,8 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, context)
     if delegated.decision == "allowed" and by_role.cause == "":
         return by_role
-    if _has_grant(key, role_arn, snapshot.secret.arn if snapshot.secret else ""):
+    assert snapshot.secret
+    if _has_grant(key, role_arn, snapshot.secret):
         return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {iam.role_name(role_arn)} decrypt.")
     if "unknown" in (direct.decision, delegated.decision):
         return RoleAccess("unknown", direct.reason if direct.decision == "unknown" else delegated.reason)
@@ -189,12 +190,13 @@ def _names_secrets(policies: Sequence[PolicyDocument], snapshot: Snapshot, conte
     )
 
 
-def _has_grant(key: KmsKey, role_arn: str, secret_arn: str) -> bool:
-    """Whether a grant of the key lets a role decrypt the secret."""
+def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
+    """Whether a grant of the key lets a role decrypt the secret's current version."""
+    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
     return any(
         grant.grantee == role_arn
         and "Decrypt" in grant.operations
-        and grant.context.get("SecretARN") in (None, secret_arn)
+        and (grant.context == context if grant.is_whole else grant.context.items() <= context.items())
         for grant in key.grants
     )
 

@@ -472,7 +472,11 @@ def test_a_grant_of_the_key_is_enough() -> None:
     decrypt = frozenset({"Decrypt"})
     assert found_in(granting(KmsGrant(ROLE, decrypt))) == set()
     assert found_in(granting(KmsGrant(ROLE, decrypt, {"SecretARN": ARN}))) == set()
+    assert snapshot.secret
+    whole = {"SecretARN": ARN, "SecretVersionId": snapshot.secret.version_at("AWSCURRENT")}
+    assert found_in(granting(KmsGrant(ROLE, decrypt, whole, is_whole=True))) == set()
     for other in (
+        KmsGrant(ROLE, decrypt, {"SecretARN": ARN}, is_whole=True),
         KmsGrant(f"{ROLE}2", decrypt),
         KmsGrant(ROLE, frozenset({"Encrypt"})),
         KmsGrant(ROLE, decrypt, {"SecretARN": "x"}),
