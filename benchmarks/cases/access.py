@@ -301,11 +301,9 @@ def _worker_left_behind(world: World) -> None:
     _deploy(world, "worker")
 
 
-def _label_of_their_own(world: World) -> None:
-    """A secret created without a value, whose one version has a label of the team's own."""
-    arn = _recreate(world)
-    text = json.dumps(healthy_document())
-    world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text, VersionStages=["release-7"])
+def _created_empty(world: World) -> None:
+    """The secret was created again without a value, and both task definitions have its new ARN."""
+    arn = _recreate(world, Description="Filled by the pipeline", Tags=[{"Key": "owner", "Value": "platform"}])
     for service in _BOTH:
         _refer(world, service, arn, settle=False)
     world.settle()
@@ -611,7 +609,8 @@ CASES: tuple[Case, ...] = (
     _fault("the worker's role without its path", _path_left_out, "role-untrusted"),
     _fault("a role that may read AWSPENDING alone", _pending_alone, "no-permission"),
     # The policy has a suffix, of the secret before: no id says so, and no-permission is the closest.
-    _fault("a policy with the former secret's whole ARN", _former_arn, "no-permission", "not-forced"),
+    # The circuit breaker returns the backend to a revision with the former ARN.
+    _fault("a policy with the former secret's whole ARN", _former_arn, "no-permission", "not-forced", "suffix-stale"),
     _fault("a key policy for another region's Secrets Manager", _via_another_region, "kms-no-permission"),
     _fault("an encryption context without the suffix", _context_without_suffix, "kms-no-permission"),
     _fault("a disabled key by its alias", _alias_disabled, "kms-disabled"),
@@ -620,7 +619,7 @@ CASES: tuple[Case, ...] = (
     _fault("a secret's policy with NotPrincipal", _all_but_admins, "resource-deny"),
     _fault("a secret for an endpoint that tasks do not use", _from_endpoint_alone, "resource-deny"),
     _fault("a secret created again, without the worker", _worker_left_behind, "suffix-stale", "not-forced"),
-    _fault("a version with a label of their own", _label_of_their_own, "no-current-version", "not-forced"),
+    _fault("created again without a value", _created_empty, "no-current-version", "not-forced"),
     # The worker's other secret still exists; no id is closer.
     _fault("another secret scheduled for deletion", _other_deleted, "other-secret-missing"),
     _fault("AWSPENDING left on an old version", _abandoned_rotation, "rotation-pending"),
