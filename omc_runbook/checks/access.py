@@ -106,7 +106,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
     ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
-    because_of=("role-untrusted", "suffix-stale"),
+    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -119,7 +119,7 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
     ruled_out_by="no policy of the role names the secret without its suffix",
-    because_of=("role-untrusted", "suffix-stale"),
+    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -186,7 +186,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
             yield Uncertain(
-                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
+                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}.",)
             )
         elif verdict.decision in ("explicit-deny", "unknown"):
             foreign = [
@@ -227,7 +227,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
-    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion")
+    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion", "enable-key")
 
 
 @check(
@@ -364,11 +364,11 @@ def _ask_organization() -> Remedy:
     return remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 
 
-def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
+def _key_state(snapshot: Snapshot, state: str, *verbs: str) -> Iterator[Evidence]:
     key = snapshot.kms_key
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
-        remedy = remedies.use_key(snapshot.environment.names, verb, key.arn)
+        remedy = remedies.use_key(snapshot.environment.names, key.arn, *verbs)
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 

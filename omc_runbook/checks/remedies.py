@@ -233,9 +233,9 @@ def create_log_group(names: Names, group: str) -> Remedy:
     return _aws(names, "logs", "create-log-group", "--log-group-name", group)
 
 
-def use_key(names: Names, verb: str, key: str) -> Remedy:
-    """Let a KMS key be used again: enable-key, or cancel-key-deletion."""
-    return _aws(names, "kms", verb, "--key-id", key)
+def use_key(names: Names, key: str, *verbs: str) -> Remedy:
+    """Let a KMS key be used again: enable-key, after cancel-key-deletion, which leaves a key disabled."""
+    return Remedy(" && ".join(_aws(names, "kms", verb, "--key-id", key).command for verb in verbs))
 
 
 def trust(role: str, document: str) -> Remedy:

@@ -135,7 +135,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if _has_grant(key, role_arn, snapshot.secret):
         return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {iam.role_name(role_arn)} decrypt.")
     if "unknown" in (direct.decision, delegated.decision):
-        return RoleAccess("unknown", direct.reason if direct.decision == "unknown" else delegated.reason)
+        return RoleAccess("unknown", f"{(direct if direct.decision == 'unknown' else delegated).reason}.")
     if delegated.decision != "allowed":
         refusing = refusing_conditions(
             [key.policy], lambda policy: evaluate_resource(policy, names, DECRYPT, key.arn, context), context
@@ -155,7 +155,7 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     elif permissions.policies is not None:
         verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
         if verdict.decision == "unknown":
-            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
+            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}.")
         allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
         source, statements = BY_POLICIES, verdict.statements
     else:
@@ -233,7 +233,8 @@ def _by_simulation(
 def _by_policies(permissions: Permissions, resource: str, context: Keys, granted: Truth) -> RoleAccess:
     assert permissions.policies is not None
     verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
-    what = f"{BY_POLICIES}: {verdict.reason}"
+    reason = f"{BY_POLICIES}: {verdict.reason}"
+    what = f"{reason}."
     doubt = _doubt_of_deny(permissions, GET_SECRET_VALUE, resource, context)
     if verdict.decision == "unknown" and (granted is not True or doubt):
         return RoleAccess("unknown", what)
@@ -247,11 +248,11 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     if granted and doubt:
         return RoleAccess("unknown", doubt)
     if granted is not False:
-        return _by_secret(what, granted)
+        return _by_secret(reason, granted)
     if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
         permissions.policies, f"{resource}x", context
     ):
-        return RoleAccess("suffix", f"{what}, but the ARN without its last six characters is allowed.")
+        return RoleAccess("suffix", f"{reason}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
 
 
@@ -260,7 +261,7 @@ def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context
     everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
     policies = [*(permissions.policies or ()), *((permissions.boundary,) if permissions.boundary else ())]
     verdict = evaluate([*policies, everything], action, resource, context)
-    return f"{BY_POLICIES}: {verdict.reason}" if verdict.decision == "unknown" else ""
+    return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
 
 
 def _by_secret(what: str, granted: Truth) -> RoleAccess:

@@ -521,3 +521,12 @@ def test_the_refusal_of_a_task_is_cited() -> None:
     [found] = run_check(CHECKS["no-permission"], snapshot)
     assert any("AccessDeniedException" in fact for fact in found.evidence)
     assert found.services == CONSUMERS
+
+
+def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() -> None:
+    """CancelKeyDeletion leaves a key disabled."""
+    [found] = run_check(CHECKS["kms-pending"], FAULTS["kms-pending"].make(healthy()))
+    assert found.remedy
+    first, second = (shlex.split(line) for line in found.remedy.command.split(" && "))
+    assert (first[2], second[2]) == ("cancel-key-deletion", "enable-key")
+    assert first[3:] == second[3:] == ["--key-id", KEY, "--region", REGION]
