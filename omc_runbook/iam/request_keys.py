@@ -13,6 +13,7 @@ SESSION = "0" * 32
 """A session's name as ECS makes it of a task's id, where no certain task is meant."""
 
 _NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
+_NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
 _NOT_OF_A_READ = ("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
 
 
@@ -93,6 +94,8 @@ def _of_decryption(
         "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
         "kms:EncryptionContextKeys": tuple(context),
         **{f"kms:EncryptionContext:{name}": value for name, value in context.items() if value},
+        # The service calls KMS over its own network, not over the caller's endpoint.
+        **dict.fromkeys(_NOT_BY_A_SERVICE, ()),
         "kms:GrantIsForAWSResource": (),
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
         "kms:KeyUsage": "ENCRYPT_DECRYPT",

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -109,7 +110,7 @@ def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNe
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
     if task_network is not None:
-        _check_network(role, task_network, ":".join(fields[:7]), region)
+        role = _over_network(role, task_network, ":".join(fields[:7]), region)
     answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
     text = answer.get("SecretString", "")
     if not key:
@@ -124,8 +125,8 @@ def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNe
     return gotext.show(members[key])
 
 
-def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> None:
-    """Raise PullFailed if the network blocks the call; ECS would retry for minutes."""
+def _over_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> Principal:
+    """The role with what an endpoint adds to its call; raises PullFailed if the network blocks it, with no retries."""
     request = Request(role.identity_arn, GET_SECRET_VALUE, arn, context_of(role, region))
     path = network.trace_call(task_network, role.account, region, request)
     obstacles = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
@@ -142,6 +143,7 @@ def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region:
             f"AccessDeniedException: User: {role.arn} is not authorized to perform: {GET_SECRET_VALUE} on resource: "
             f"{arn} because no VPC endpoint policy allows the {GET_SECRET_VALUE} action"
         )
+    return replace(role, source=path.keys) if path else role
 
 
 def _check_region(account: str, arn: str, region: str) -> None:

@@ -263,6 +263,17 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
             policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"}),
             "kms-no-permission",
         ),
+        # Secrets Manager calls KMS over no endpoint of the tasks'.
+        (
+            by_policies(policy(action="*")),
+            policy(
+                action="kms:*",
+                kind="resource",
+                Principal={"AWS": ROLE},
+                Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+            ),
+            "kms-no-permission",
+        ),
     ],
 )
 def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
@@ -434,7 +445,7 @@ def test_a_deny_of_the_role_counts_more_than_the_keys_policy() -> None:
     assert "is denied kms:Decrypt" in found.evidence[0] and "Remove the deny" in found.remedy.command
 
 
-UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
+UNKNOWN = {"StringEquals": {"aws:PrincipalOrgPaths": "o-1/r-1/"}}
 
 
 @pytest.mark.parametrize(("effect", "status"), [("Allow", "clear"), ("Deny", "unknown")])
