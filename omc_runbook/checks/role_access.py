@@ -15,6 +15,7 @@ from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource, refusing_conditions
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -327,7 +328,28 @@ def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
     assert snapshot.secret
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))
-    return {**role, **secret, **_organization_of(snapshot, snapshot.secret.arn)}
+    organization = _organization_of(snapshot, snapshot.secret.arn)
+    return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
+
+
+def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
+    """What an endpoint adds to the reads of a role's tasks; nothing where they differ, or their way is unknown."""
+    if snapshot.network is None:
+        return {}
+    ways: list[Keys] = []
+    for service in snapshot.readers:
+        if any(revision.execution_role_arn == role_arn for revision in snapshot.revisions(service)):
+            place = service.placement
+            tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in place.subnets]
+            paths = [
+                trace(snapshot.network, task, "secretsmanager", snapshot.environment.names.region) for task in tasks
+            ]
+            if not paths or not all(path.is_reachable for path in paths):
+                return {}
+            ways += [path.keys for path in paths]
+    if not ways or any(way != ways[0] for way in ways):
+        return {}
+    return ways[0] or {"aws:SourceVpc": (), "aws:SourceVpce": ()}
 
 
 def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
