@@ -624,7 +624,7 @@ CASES: tuple[Case, ...] = (
     _fault("a secret's policy with NotPrincipal", _all_but_admins, "resource-deny"),
     _fault("a secret for an endpoint that tasks do not use", _from_endpoint_alone, "resource-deny"),
     _fault("a secret created again, without the worker", _worker_left_behind, "suffix-stale", "not-forced"),
-    _fault("created again without a value", _created_empty, "no-current-version", "not-forced"),
+    _fault("created again without a value", _created_empty, "no-current-version", "not-forced", "suffix-stale"),
     # The worker's other secret still exists; no id is closer.
     _fault("another secret scheduled for deletion", _other_deleted, "other-secret-missing"),
     _fault("AWSPENDING left on an old version", _abandoned_rotation, "rotation-pending"),
