@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.model.environment import GUIDE, Environment, Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -19,6 +20,8 @@ CONTROLLED = {
 }
 """How new tasks are started where ECS refuses to, by deployment controller."""
 FROM_FILE = "file://secrets.json"
+_IS_TAKEN = re.compile(r"already exists|of this name exists", re.IGNORECASE)
+"""A replica's StatusMessage where its region has another secret of that name."""
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
@@ -268,13 +271,19 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     return Remedy(command("aws", "ecr", *words))
 
 
-def replicate(names: Names, location: str) -> Remedy:
+def replicate(names: Names, replica: Replica) -> Remedy:
     """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
-    if location.startswith("arn:"):
+    if replica.location.startswith("arn:"):
         words = ("associate-cross-account-replica", "--secret-id", names.secret)
-        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", replica.location)
     words = ("replicate-secret-to-regions", "--secret-id", names.secret)
-    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
+    again = _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={replica.location}")
+    if not _IS_TAKEN.search(replica.message):
+        return again
+    return advise(
+        f"Delete or rename what else has that name in {replica.location}, then {again.command}; or, to lose it,"
+        f" {again.command} --force-overwrite-replica-secret."
+    )
 
 
 def list_versions(names: Names) -> Remedy:
