@@ -14,7 +14,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
-from omc_runbook.iam.policy import extend, refusing_conditions, trusts
+from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
@@ -202,6 +202,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
+                *conditions_of(snapshot.resource_policies, verdict.statements),
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),
             )

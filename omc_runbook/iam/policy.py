@@ -132,6 +132,17 @@ def trusts(policy: PolicyDocument, service: str, context: Context | None = None)
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
 
 
+def conditions_of(policies: Sequence[PolicyDocument], labels: Collection[str]) -> list[str]:
+    """The Conditions of the statements with these labels, a sentence each."""
+    sentences = []
+    for policy in policies:
+        for number, statement in enumerate(_statements(policy), start=1):
+            label = _label(policy, number, statement)
+            if label in labels and isinstance(statement, Mapping) and "Condition" in statement:
+                sentences.append(f"The Condition of {label} is {json.dumps(statement['Condition'])}.")
+    return sentences
+
+
 def refusing_conditions(
     policies: Sequence[PolicyDocument],
     decide: Callable[[PolicyDocument], Verdict],
@@ -143,8 +154,7 @@ def refusing_conditions(
     """
     keys, refusing = ConditionKeys.of(context), []
     for policy in policies:
-        body = policy.document.get("Statement")
-        for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
+        for number, statement in enumerate(_statements(policy), start=1):
             if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
                 if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
@@ -157,8 +167,7 @@ def refusing_conditions(
 
 def extend(policy: PolicyDocument, **statement: object) -> str:
     """A policy's JSON with one statement more, as a command takes it."""
-    body = policy.document.get("Statement", [])
-    statements = [*(body if isinstance(body, list) else [body]), statement]
+    statements = [*(_statements(policy) if "Statement" in policy.document else ()), statement]
     document = {**policy.document, "Statement": statements}
     return json.dumps(document, separators=(",", ":"))
 
@@ -199,8 +208,7 @@ def _join(names: Sequence[str]) -> str:
 def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
     # Only this version substitutes variables; an older one takes "${" literally.
     keys = ConditionKeys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
-    body = policy.document.get("Statement")
-    for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
+    for number, statement in enumerate(_statements(policy), start=1):
         label = _label(policy, number, statement)
         if not isinstance(statement, Mapping):
             yield _Statement(label, None, None, ("its form",))
@@ -210,6 +218,11 @@ def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
         elements = list(_elements(policy.kind, statement, effect, request, keys))
         unknowns = tuple(name for name, truth in elements if truth is None)
         yield _Statement(label, effect, all_of(truth for _, truth in elements), unknowns)
+
+
+def _statements(policy: PolicyDocument) -> list[Any]:
+    body = policy.document.get("Statement")
+    return body if isinstance(body, list) else [body]
 
 
 def _label(policy: PolicyDocument, number: int, statement: object) -> str:

@@ -334,6 +334,14 @@ def test_a_condition_in_the_way_is_named(id: str, snapshot: Snapshot, value: str
     assert f"the call has {value}." in text
 
 
+def test_the_condition_of_a_denial_is_named() -> None:
+    """A person sees whom the statement of the secret's policy is meant for."""
+    meant = {"BoolIfExists": {"aws:SecureTransport": "true"}}
+    denial = statement("Deny", "*") | {"Condition": meant}
+    [found] = run_check(CHECKS["resource-deny"], own_policy(denial)(healthy()))
+    assert f"statement 1 is {json.dumps(meant)}." in " ".join(found.evidence)
+
+
 STAGING = {"Environment": "staging"}
 TAGGED = {"StringEquals": {"aws:ResourceTag/Environment": "${aws:PrincipalTag/Environment}"}}
 
