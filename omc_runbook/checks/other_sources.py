@@ -223,6 +223,19 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
                 yield Evidence(source.name, (*facts, _users(demands)), remedy, services)
             elif verdict is None:
                 yield Uncertain(source.name, (sentence,))
+            elif source.key_id and not _was_read(snapshot, arn, source):
+                use = f"whether {iam.role_name(arn)} may use it is only seen when a task starts"
+                yield Uncertain(source.name, (f"{source.name} is encrypted with key {source.key_id}: {use}.",))
+
+
+def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
+    """Whether a running task was given a source by a role."""
+    return any(
+        revision.execution_role_arn == role_arn and keys_read(snapshot, revision.arn, source)
+        for service in snapshot.readers
+        for task in snapshot.running(service)
+        if (revision := snapshot.definition(task.task_definition_arn))
+    )
 
 
 def _points_at(stop: Stop, checks: Iterable[str]) -> bool:

@@ -156,6 +156,15 @@ def test_a_key_that_a_task_could_not_use_is_named(
     assert found.remedy and advice in found.remedy.command
 
 
+def test_a_key_that_no_task_has_used_is_a_doubt() -> None:
+    """What a customer key encrypts is clear where a running task was given it, and unknown where none was."""
+    sealed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, UNDER_KEY))
+    assert_clear(CHECKS["parameter-denied"], sealed)
+    [answer] = run_check(CHECKS["parameter-denied"], replace(sealed, tasks=()))
+    assert answer.status == "unknown" and UNDER_KEY in answer.evidence[0]
+    assert_clear(CHECKS["parameter-denied"], replace(refer(healthy(), PARAMETER), tasks=()))
+
+
 def test_a_parameter_under_the_key_of_aws_needs_no_other() -> None:
     """A message about a key is not about a parameter that the key of Parameter Store encrypts."""
     managed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, "alias/aws/ssm"))
