@@ -74,6 +74,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
                     *(condition.sentence for condition in conditions),
+                    *conditions_of([permissions.role.trust], verdict.statements),
                     *(stop.sentence for stop in refused[:1]),
                 )
                 if conditions and verdict.decision == "implicit-deny":

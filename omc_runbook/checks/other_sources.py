@@ -248,9 +248,7 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     head, partition, _, region, account, _ = source.arn.split(":", 5)
     if key and _points_at(stop, UNUSABLE_KEYS):
         verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
-        commands = [command("aws", "kms", verb, "--key-id", key, "--region", region) for verb in verbs]
-        of_alias = " The key of an alias is named by aws kms describe-key." if "alias/" in key else ""
-        return remedies.advise(f"{' and '.join(commands)}, then redeploy.{of_alias}")
+        return remedies.advise(f"{remedies.use_key_of(region, key, *verbs).command}, then redeploy.")
     if key and _points_at(stop, REFUSED_BY_KEY):
         service = "secretsmanager" if source.is_secret else "ssm"
         grant = remedies.let_read_with(name, key, f"{head}:{partition}:kms:{region}:{account}", service)

@@ -238,7 +238,17 @@ def create_log_group(names: Names, group: str) -> Remedy:
 
 def use_key(names: Names, key: str, *verbs: str) -> Remedy:
     """Let a KMS key be used again: enable-key, after cancel-key-deletion, which leaves a key disabled."""
-    return Remedy(" && ".join(_aws(names, "kms", verb, "--key-id", key).command for verb in verbs))
+    return use_key_of(names.region, key, *verbs)
+
+
+def use_key_of(region: str, key: str, *verbs: str) -> Remedy:
+    """The same of a key in a region, which may be named by an alias: these calls take its id alone."""
+    id = command(key)
+    if "alias/" in key:
+        options = ("--query", "KeyMetadata.KeyId", "--output", "text")
+        id = f'"$({command("aws", "kms", "describe-key", "--key-id", key, *options, "--region", region)})"'
+    ends = command("--region", region)
+    return Remedy(" && ".join(f"aws kms {verb} --key-id {id} {ends}" for verb in verbs))
 
 
 def trust(role: str, document: str) -> Remedy:

@@ -13,7 +13,14 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
-from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource, refusing_conditions
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    Verdict,
+    conditions_of,
+    evaluate,
+    evaluate_resource,
+    refusing_conditions,
+)
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
@@ -62,9 +69,11 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     assert snapshot.secret
     access = _judge_read(snapshot, role_arn)
     permissions, context = snapshot.permissions[role_arn], keys_of_read(snapshot, role_arn)
-    allowing = {"nothing-allows": permissions.policies or (), "boundary": _listed(permissions.boundary)}
-    policies = allowing.get(access.cause, ())
-    return replace(access, conditions=_refusing(policies, GET_SECRET_VALUE, snapshot.secret.arn, context))
+    policies, boundary = permissions.policies or (), _listed(permissions.boundary)
+    if access.statements:
+        return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
+    allowing = {"nothing-allows": policies, "boundary": boundary}.get(access.cause, ())
+    return replace(access, conditions=_refusing(allowing, GET_SECRET_VALUE, snapshot.secret.arn, context))
 
 
 def _judge_read(snapshot: Snapshot, role_arn: str) -> RoleAccess:
@@ -124,7 +133,8 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     account = {role_arn.split(":")[4], _root(role_arn)}
     direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, context)
     if direct.decision == "explicit-deny":
-        return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements)
+        conditions = tuple(conditions_of((key.policy,), direct.statements))
+        return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements, conditions)
     if direct.decision == "allowed":
         doubt = _doubt_of_deny(snapshot.permissions[role_arn], DECRYPT, key.arn, context) if by_role.cause else ""
         return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
@@ -164,7 +174,9 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
     if denied:
-        return RoleAccess("identity-deny", f"{source}: {name} is denied {DECRYPT} by {_list(statements)}.", statements)
+        sentence = f"{source}: {name} is denied {DECRYPT} by {_list(statements)}."
+        conditions = tuple(conditions_of(permissions.policies or (), statements))
+        return RoleAccess("identity-deny", sentence, statements, conditions)
     policies = permissions.policies or ()
     if simulated and simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")

@@ -339,7 +339,12 @@ def test_the_condition_of_a_denial_is_named() -> None:
     meant = {"BoolIfExists": {"aws:SecureTransport": "true"}}
     denial = statement("Deny", "*") | {"Condition": meant}
     [found] = run_check(CHECKS["resource-deny"], own_policy(denial)(healthy()))
-    assert f"statement 1 is {json.dumps(meant)}." in " ".join(found.evidence)
+    by_role = by_policies(policy(action="*"), replace(policy("Deny", Condition=meant), name="guard"))
+    [denied] = run_check(CHECKS["identity-deny"], with_permissions(healthy(), by_role))
+    by_key = policy("Deny", DECRYPT, kind="resource", Principal="*", Condition=meant)
+    [sealed] = run_check(CHECKS["kms-no-permission"], keyed(decrypting("allowed"), by_key)(healthy()))
+    for finding in (found, denied, sealed):
+        assert f"statement 1 is {json.dumps(meant)}." in " ".join(finding.evidence)
 
 
 STAGING = {"Environment": "staging"}

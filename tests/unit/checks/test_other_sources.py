@@ -144,6 +144,14 @@ DISABLED_STOP = f"{FROM_SSM}api error InvalidKeyId: {UNDER_KEY} is disabled. (Se
             DISABLED_STOP,
             f"aws kms enable-key --key-id {UNDER_KEY} --region {REGION}, then redeploy.",
         ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, "alias/sender")},
+            DISABLED_STOP,
+            'aws kms enable-key --key-id "$(aws kms describe-key --key-id alias/sender --query KeyMetadata.KeyId '
+            f'--output text --region {REGION})" --region {REGION}, then redeploy.',
+        ),
     ],
 )
 def test_a_key_that_a_task_could_not_use_is_named(
