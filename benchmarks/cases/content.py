@@ -20,8 +20,8 @@ from omc_runbook.sandbox.worlds.vpcs import restore_network
 Container = dict[str, Any]
 Document = dict[str, Any]
 
-FAILS = ("pull-failed", "rollout-stuck", "breaker-rollback", "task-exits", "start-failed")
-"""What follows when new tasks cannot start with what they get."""
+FAILS = ("pull-failed", "rollout-stuck", "breaker-rollback", "task-exits", "start-failed", "not-forced")
+"""What follows when new tasks cannot start with what they get: the old ones go on with the former value."""
 OPENTOFU = "APN/1.0 OpenTofu/1.8.3 (+https://opentofu.org) terraform-provider-aws/5.70.0 aws-sdk-go-v2/1.32.2"
 
 
@@ -359,8 +359,8 @@ def blank_and_plain(world: World) -> None:
 
 def base64_and_port(world: World) -> None:
     """A key as Kubernetes stores it; and an address whose port is no number."""
-    key = base64.b64encode(openai_key().encode()).decode()
-    provide(world, "worker", OPENAI_API_KEY=key, REDIS_URL=f"redis://:{password()}@cache.internal:637g/0")
+    change(world, OPENAI_API_KEY=base64.b64encode(openai_key().encode()).decode())
+    provide(world, "worker", REDIS_URL=f"redis://:{password()}@cache.internal:637g/0")
 
 
 def object_and_logins(world: World) -> None:
