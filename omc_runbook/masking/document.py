@@ -36,13 +36,15 @@ _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
 class DocumentError(RunbookError):
     """A secret's text from which ECS cannot read keys; the message shows nothing of the text.
 
-    `problem` is the fault's id, `position` the offset in characters where parsing stopped, or None.
+    `problem` is the fault's id, `position` the offset in characters where parsing stopped, or None, and `reason` the
+    end of a sentence about the text.
     """
 
-    def __init__(self, problem: Problem, position: int | None, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, problem: Problem, position: int | None, name: str, reason: str) -> None:
+        super().__init__(f"The text of {name} {reason}")
         self.problem = problem
         self.position = position
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -172,10 +174,10 @@ def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
         problem, position = _classify(error)
         line = text.count("\n", 0, position) + 1
         column = position - text.rfind("\n", 0, position)
-        where = f"Secret {value.name} at line {line}, column {column}"
-        return DocumentError(problem, position, f"{where} {_SENTENCES[problem]}.")
+        where = f"at line {line}, column {column}"
+        return DocumentError(problem, position, value.name, f"{where} {_SENTENCES[problem]}.")
     except RecursionError:
-        return DocumentError("too-deep", None, f"Secret {value.name} {_SENTENCES['too-deep']}.")
+        return DocumentError("too-deep", None, value.name, f"{_SENTENCES['too-deep']}.")
 
 
 def _scan(text: str) -> Iterator[_Occurrence]:

@@ -140,7 +140,7 @@ def test_errors_say_where() -> None:
     """The sentence names the secret, the line and the column."""
     with pytest.raises(DocumentError) as caught:
         read('{\n  "A": "x",\n  "B": oops\n}')
-    assert str(caught.value) == f"Secret {NAME} at line 3, column 8 is not JSON: put valid JSON."
+    assert str(caught.value) == f"The text of {NAME} at line 3, column 8 is not JSON: put valid JSON."
 
 
 @pytest.mark.parametrize(
