@@ -192,7 +192,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         "external-controller",
         "code-deploy",
     ),
-    hindered_by=("tasks",),
+    hindered_by=("tasks", "secret"),
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Running tasks still have an old value of the secret."""

@@ -11,7 +11,7 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import means_secret
+from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
 
 
@@ -72,14 +72,23 @@ def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
     """Names of the services that reference a key, or the whole secret."""
-    return frozenset(
-        demand.service.name for demand in secret_demands(snapshot) if key in (demand.injection.reference.key, "")
-    )
+    return frozenset(service.name for service, ref in _references(snapshot) if key in (ref.key, ""))
 
 
 def referring_services(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
-    return frozenset(demand.service.name for demand in secret_demands(snapshot))
+    return frozenset(service.name for service, _ in _references(snapshot))
+
+
+def _references(snapshot: Snapshot) -> Iterator[tuple[Service, Reference]]:
+    """Every reference to the secret: of variables, and of what becomes none, as a log driver's token."""
+    name, keys = snapshot.secret_name, snapshot.environment.keys
+    for service in snapshot.readers:
+        for definition in snapshot.revisions(service):
+            for container in definition.containers:
+                for injection in (*container.secrets, *container.references):
+                    if means_secret(injection.reference, name, keys):
+                        yield service, injection.reference
 
 
 def plain_logins(snapshot: Snapshot) -> dict[str, str]:
@@ -119,9 +128,9 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
-    names = set()
+    names = {ref.key for _, ref in _references(snapshot)}
     for demand in secret_demands(snapshot):
-        names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
+        names.add(variables.get(demand.injection.variable, demand.injection.variable))
     return frozenset(names - {""})
 
 

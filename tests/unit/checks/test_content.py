@@ -7,6 +7,7 @@ import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.content import FAULTS, overwritten
 from support.snapshots import (
+    ARN,
     CURRENT,
     PREVIOUS,
     document,
@@ -19,9 +20,11 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
 from omc_runbook.snapshot.state import Snapshot
 
@@ -181,6 +184,16 @@ def test_a_broken_document_says_where_and_shows_nothing() -> None:
     snapshot = with_values(healthy(), values(), PREVIOUS)
     [found] = run_check(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command
+
+
+def test_a_key_that_a_log_driver_reads_is_referenced() -> None:
+    """No variable has it; its value is judged like any other, and its readers are named."""
+    injection = Injection("logConfiguration Splunk_Token", value_from.parse(f"{ARN}:SPLUNK_TOKEN::"))
+    snapshot = with_container(healthy(), "worker", lambda container: replace(container, references=(injection,)))
+    assert found_in(with_keys(snapshot, SPLUNK_TOKEN=secrets.token_hex(16))) == set()
+    quoted = with_keys(snapshot, SPLUNK_TOKEN=f'"{secrets.token_hex(16)}"')
+    [found] = [answer for answer in run_check(CHECKS["bad-copy"], quoted) if answer.is_problem]
+    assert (found.subject, found.services) == ("SPLUNK_TOKEN", frozenset({"worker"}))
 
 
 def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
