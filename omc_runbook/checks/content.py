@@ -20,7 +20,7 @@ from omc_runbook.checks.key_demand import (
     successions,
 )
 from omc_runbook.checks.registry import Family
-from omc_runbook.masking.defects import CheckId, Defect, find_defect
+from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
@@ -287,8 +287,10 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
-    for member, _ in _defective(snapshot, "empty"):
-        yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
+    for member, defect in _defective(snapshot, "empty"):
+        is_empty = member.injected.is_empty
+        what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
+        yield _about(snapshot, member.key, f"{member.key} {what}.")
 
 
 @check(
@@ -489,7 +491,8 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
     """What is wrong with a member's text; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
-    return find_defect(member.injected, member.key, entry) if member.kind == "string" else None
+    known = snapshot.environment.words
+    return find_defect(member.injected, member.key, entry, known) if member.kind == "string" else None
 
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
@@ -512,8 +515,8 @@ def _refusal(defect: Defect) -> str:
 
 
 def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
-    defect = _defect(snapshot, member)
-    return defect is not None and defect.check in ("placeholder", "changethis")
+    entry = snapshot.environment.keys.get(member.key)
+    return member.kind == "string" and is_stand_in(member.injected, member.key, entry)
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:

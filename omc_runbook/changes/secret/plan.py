@@ -24,6 +24,7 @@ from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -172,7 +173,7 @@ def plan_update(
     _refuse_conflicts(snapshot, document.keys, new, remove)
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     _refuse_exchanged(document, parse(text), changing, catalogue)
-    _refuse_invalid(changing, catalogue)
+    _refuse_invalid(changing, snapshot.environment)
     _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
@@ -370,12 +371,13 @@ def _refuse_conflicts(
             )
 
 
-def _refuse_invalid(changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]) -> None:
+def _refuse_invalid(changing: Mapping[str, NewValue], environment: Environment) -> None:
     for key, entry in changing.items():
         problem = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
-        reason = problem or ("" if entry.is_placeholder else objection(entry.value, catalogue.get(key)))
-        if reason:
-            raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+        if not problem and not entry.is_placeholder:
+            problem = objection(entry.value, environment.keys.get(key), environment.words)
+        if problem:
+            raise UsageError(f"{key} from {entry.origin} {problem}. Nothing was written.")
 
 
 def _refuse_exchanged(
