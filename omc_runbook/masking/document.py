@@ -1,9 +1,11 @@
 """A secret's JSON document: its keys, each with the text that ECS injects for it."""
 
+import base64
 import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
@@ -174,10 +176,27 @@ def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
         problem, position = _classify(error)
         line = text.count("\n", 0, position) + 1
         column = position - text.rfind("\n", 0, position)
-        where = f"at line {line}, column {column}"
-        return DocumentError(problem, position, value.name, f"{where} {_SENTENCES[problem]}.")
+        sentence = (_shape(error) if problem == "not-json" else "") or _SENTENCES[problem]
+        return DocumentError(problem, position, value.name, f"at line {line}, column {column} {sentence}.")
     except RecursionError:
         return DocumentError("too-deep", None, value.name, f"{_SENTENCES['too-deep']}.")
+
+
+def _shape(error: json.JSONDecodeError) -> str:
+    """What a text is instead of JSON, or has that JSON lacks, as the end of a sentence; "" where that is unknown."""
+    whole, before, rest = error.doc.strip(), error.doc[: error.pos], error.doc[error.pos :]
+    if re.fullmatch(r"(?:fileb?://)?[\w./~\\:-]+\.json|fileb?://\S+", whole):
+        return "is the path of a file: put what is in it, since few tools read file:// themselves"
+    with suppress(ValueError):
+        if base64.b64decode(whole, validate=True).lstrip().startswith(b"{"):
+            return "is JSON in base64: put the JSON itself"
+    if all(re.match(r"\s*(?:#|(?:export\s+)?[A-Za-z_][\w.-]*\s*[=:]|\Z)", line) for line in whole.splitlines()):
+        return "is a list of names and values: put a JSON object"
+    if rest.startswith(("//", "/*", "#")):
+        return "has a comment, which JSON does not know: put valid JSON"
+    if rest.startswith(("}", "]")) and before.rstrip().endswith(","):
+        return "has a comma behind its last member: put valid JSON"
+    return "goes on behind the end of its JSON: put one object" if error.msg == "goes-on" else ""
 
 
 def _scan(text: str) -> Iterator[_Occurrence]:
@@ -218,7 +237,7 @@ def _expect(character: str, text: str, at: int) -> int:
 
 def _end(text: str, at: int) -> None:
     if (rest := _skip(text, at)) != len(text):
-        raise json.JSONDecodeError("not-json", text, rest)
+        raise json.JSONDecodeError("goes-on", text, rest)
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:
