@@ -170,6 +170,7 @@ def plan_update(
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
+    remove = tuple(_present_key(key, document.keys) for key in remove)
     _refuse_conflicts(snapshot, document.keys, new, remove)
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     _refuse_exchanged(document, parse(text), changing, catalogue)
@@ -350,6 +351,12 @@ def is_database_password(catalogue: Mapping[str, Key], key: str) -> bool:
 def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
     """Whether the secret has exactly this value already."""
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
+
+
+def _present_key(name: str, present_keys: Sequence[str]) -> str:
+    """The key of a name in a list, which loses blanks at its ends; the name itself where no key has only those more."""
+    padded = (key for key in present_keys if key.strip() == name.strip())
+    return name if name in present_keys else next(padded, name)
 
 
 def _refuse_conflicts(
