@@ -34,6 +34,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("content", hinders="secret")
 
+NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
+"""Names under which people write about a secret in the secret."""
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
@@ -182,6 +184,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             service, definition = newer
             fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
             yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
+        elif twin := next((key for key in sorted(referenced) if letters.is_same_but_for_case(key, member.key)), ""):
+            fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
+            yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         else:
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
             remark = _why_harmless(snapshot, member)
@@ -207,6 +212,8 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
     if containers:
         labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
         return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    if NOTE.search(member.key) and member.key not in keys:
+        return "Its name is that of a note."
     is_required = member.key in keys and keys[member.key].required
     return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
 
@@ -323,7 +330,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     for member, defect in _defective(snapshot, "placeholder"):
         entry = snapshot.environment.keys.get(member.key)
         fact = f"{member.key} {defect.sentence}: templates and Terraform's code that have it are no secrets."
-        grave = (entry and entry.required) or defect.is_refused
+        grave = (entry and entry.required) or defect.consequence
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
@@ -353,7 +360,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member, defect in _defective(snapshot, "white-space"):
         fact = f"{member.key} begins or ends with white space, often a pasted line break."
-        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
 @check(
@@ -369,8 +376,8 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key in misplaced:
             continue
-        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
-        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+        fact = f"{member.key} {_harm(defect)}."
+        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
 @check(
@@ -383,7 +390,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was not copied as it was issued."""
     for member, defect in _defective(snapshot, "bad-copy"):
-        yield _about(snapshot, member.key, f"{member.key} {defect.sentence}{_refusal(defect)}.")
+        yield _about(snapshot, member.key, f"{member.key} {_harm(defect)}.")
 
 
 @check(
@@ -489,10 +496,11 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 
 
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
-    """What is wrong with a member's text; other kinds of JSON have checks of their own."""
+    """What is wrong with a member's text, such as true; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
     known = snapshot.environment.words
-    return find_defect(member.injected, member.key, entry, known) if member.kind == "string" else None
+    is_text = member.kind in ("string", "boolean")
+    return find_defect(member.injected, member.key, entry, known) if is_text else None
 
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
@@ -510,8 +518,9 @@ def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in pairs if relevant.intersection(pair))
 
 
-def _refusal(defect: Defect) -> str:
-    return ": the application refuses to start with it" if defect.is_refused else ""
+def _harm(defect: Defect) -> str:
+    """What is wrong with a value, and what comes of it."""
+    return "; ".join(filter(None, (defect.sentence, defect.consequence)))
 
 
 def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:

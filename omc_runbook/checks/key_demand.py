@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -13,6 +13,9 @@ from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
+
+AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
+"""Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,9 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            alike = [other for other in content.document.keys if _looks(other) == _looks(key)]
-            similar[key] = alike[0] if alike else _similar(key, spare)
+            alike = [other for other in content.document.keys if letters.is_same_but_for_case(other, key)]
+            affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
+            similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
     return similar
 
 
@@ -134,8 +138,14 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-def _looks(key: str) -> str:
-    return letters.skeleton(key).casefold()
+def _is_affixed(key: str, other: str, words: Sequence[str]) -> bool:
+    """Whether a key is another with a word at an end that says no more than where it is used: SENTRY_DSN_STAGING."""
+    mine, theirs = (re.split(r"[-_. ]+", letters.skeleton(name).casefold()) for name in (key, other))
+    known = {*AFFIXES, *(word.casefold() for word in words)}
+    before, behind = theirs[: -len(mine)], theirs[len(mine) :]
+    return (theirs[-len(mine) :] == mine and len(before) == 1 and before[0] in known) or (
+        theirs[: len(mine)] == mine and len(behind) == 1 and behind[0] in known
+    )
 
 
 def _similar(key: str, spare: list[str]) -> str:

@@ -55,7 +55,10 @@ _ASSIGNED = re.compile(
     r"""(?x) \A (?:export\s+|set\s+)? ["']? [A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET|PASSWORD|DSN|URL) ["']?
     \s* (?: =(?!=) | :\s ) \s* \S"""
 )
-_SCHEME = re.compile(r"(?i)\A(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]+\S{12,}\Z")
+_SCHEME = re.compile(
+    r"(?i)\A(?:(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]|(?:[a-z]+-){1,3}(?:key|token):)"
+    r"\s*\S{12,}\Z"
+)
 _LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}["'`,;]+)\Z""", re.ASCII)
 _HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
 _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
@@ -84,8 +87,8 @@ class Defect:
 
     check: CheckId
     sentence: str
-    is_refused: bool = False
-    """Whether the application refuses to start with the value."""
+    consequence: str = ""
+    """What comes of the value, as a sentence without its end; "" where it may do no harm."""
 
 
 def find_defect(value: Masked, name: str, key: Key | None = None, known: Sequence[str] = ()) -> Defect | None:
@@ -96,7 +99,7 @@ def find_defect(value: Masked, name: str, key: Key | None = None, known: Sequenc
     """
     defect = next(_defects(value, name, key, known), None)
     if defect and key and not value.is_empty and key.form in _STRICT_FORMS and not has_form(value, key):
-        return Defect(defect.check, defect.sentence, is_refused=True)
+        return Defect(defect.check, defect.sentence, "the application refuses to start with it")
     return defect
 
 
@@ -142,7 +145,7 @@ def _defects(value: Masked, name: str, key: Key | None, known: Sequence[str]) ->
     if is_chosen:
         yield from (Defect("bad-copy", sentence) for sentence in _copy_problems(text, name, key))
     if address := addresses.problem_of(text, name, key):
-        yield Defect(address.check, address.sentence, is_refused=True)
+        yield Defect(address.check, address.sentence, "nothing can connect with it")
     if misplaced := _misplaced(text, name):
         yield Defect("wrong-form", misplaced)
     if key is None:
@@ -167,7 +170,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "has quotes of its own around it"
     is_value = is_secret(name, key) or (key is not None and bool(key.prefix))
     if is_value and _SCHEME.search(text):
-        yield "has the scheme of an HTTP header (Bearer and the like) in front of it"
+        yield "has an HTTP header or its scheme (Bearer and the like) in front of it"
     if _HTML.search(text):
         yield "is HTML-escaped (&amp; and the like)"
     has_reference_form = is_issued(name) or (key is not None and (bool(key.generate) or bool(key.prefix)))

@@ -186,6 +186,45 @@ def test_a_broken_document_says_where_and_shows_nothing() -> None:
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command
 
 
+def test_a_key_beside_the_one_that_tasks_read_is_its_twin() -> None:
+    """A new value under a name in lower case reaches nobody: it belongs to the key that tasks read."""
+    snapshot = with_keys(healthy(), openai_api_key=f"sk-{secrets.token_hex(20)}")
+    [found] = [answer for answer in run_check(CHECKS["key-unreferenced"], snapshot) if answer.is_problem]
+    assert "looks like OPENAI_API_KEY" in found.evidence[0]
+    assert found.remedy.parameters["keys"] == "OPENAI_API_KEY"
+    assert found.remedy.parameters["remove"] == "openai_api_key"
+
+
+@pytest.mark.parametrize("name", ["_comment", "$schema", "//", "# read me", "NOTES", "description"])
+def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
+    """Nobody means a task to have it."""
+    [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{name: "Ask Kim first."}))
+    assert (found.status, found.severity) == ("found", "info")
+
+
+@pytest.mark.parametrize(
+    ("present", "id"),
+    [
+        ("SENTRY_DSN_STAGING", "key-misspelt"),
+        ("STAGING_SENTRY_DSN", "key-misspelt"),
+        ("OHMYCOINS_SENTRY_DSN", "key-misspelt"),
+        ("VITE_SENTRY_DSN", "key-misspelt"),
+        ("SENTRY_DSN_READONLY", "key-missing"),
+        ("SENTRY_DSN_STAGING_OLD", "key-missing"),
+    ],
+)
+def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: str, id: str) -> None:
+    """A word that says where it is used makes no other key of it."""
+    found = found_in(without_key(healthy(), "SENTRY_DSN", present))
+    assert id in found
+    assert ("key-unreferenced" in found) == (id == "key-missing")
+
+
+def test_a_boolean_is_judged_as_the_text_that_tasks_get() -> None:
+    """The text true is no key of a provider, and a good flag."""
+    assert found_in(with_keys(healthy(), OPENAI_API_KEY=True)) == {"wrong-form"}
+
+
 def test_a_key_that_a_log_driver_reads_is_referenced() -> None:
     """No variable has it; its value is judged like any other, and its readers are named."""
     injection = Injection("logConfiguration Splunk_Token", value_from.parse(f"{ARN}:SPLUNK_TOKEN::"))

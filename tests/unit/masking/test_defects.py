@@ -45,6 +45,8 @@ BAD = {
     "another name in front": ("SMTP_PASSWORD", f"MAIL_PASSWORD={PASSWORD}", "bad-copy", "name in front"),
     "Bearer": ("OPENAI_API_KEY", f"Bearer sk-{TOKEN}", "bad-copy", "Bearer"),
     "a header": ("GITHUB_TOKEN", f"Authorization: Bearer ghp_{TOKEN}", "bad-copy", "Bearer"),
+    "a header of its own": ("ANTHROPIC_API_KEY", f"x-api-key: sk-ant-{TOKEN}", "bad-copy", "HTTP header"),
+    "GitLab's header": ("GITLAB_TOKEN", f"PRIVATE-TOKEN: glpat-{TOKEN}", "bad-copy", "HTTP header"),
     "a zero-width space": ("OPENAI_API_KEY", f"sk-\u200b{TOKEN}", "bad-copy", "U+200B"),
     "a soft hyphen": ("SMTP_PASSWORD", f"{PASSWORD[:8]}\xad{PASSWORD[8:]}", "bad-copy", "U+00AD"),
     "a byte order mark": ("SECRET_KEY", f"\ufeff{TOKEN}", "bad-copy", "U+FEFF"),
