@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import document, healthy, with_secret, with_values
+from support.snapshots import document, healthy, with_secret, with_values, without_key
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
