@@ -451,6 +451,9 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
         elif defect:
             yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
+        elif other := _reused(snapshot, member):
+            fact = f"{member.key} has the same value as {other}: whoever knows one need not guess the other."
+            yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -479,6 +482,14 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
+
+
+def _reused(snapshot: Snapshot, member: Member) -> str:
+    """The earlier key with a member's value, where each of the two has to be generated; "" for none."""
+    keys = snapshot.environment.keys
+    generated = [other for other in _members(snapshot) if other.key in keys and keys[other.key].generate]
+    earlier = generated[: generated.index(member)] if member in generated else ()
+    return next((other.key for other in earlier if other.injected.same_as(member.injected)), "")
 
 
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:

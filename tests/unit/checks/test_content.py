@@ -220,6 +220,15 @@ def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: 
     assert ("key-unreferenced" in found) == (id == "key-missing")
 
 
+def test_a_generated_value_is_one_keys_alone() -> None:
+    """The database's password is not the superuser's as well; what is not generated may be the same, as two logins."""
+    password, mail = secrets.token_urlsafe(24), "admin@ohmycoins.com"
+    snapshot = with_keys(healthy(), POSTGRES_PASSWORD=password, FIRST_SUPERUSER_PASSWORD=password)
+    [found] = [answer for answer in run_check(CHECKS["weak"], snapshot) if answer.is_problem]
+    assert found.subject == "FIRST_SUPERUSER_PASSWORD" and "as POSTGRES_PASSWORD" in found.evidence[0]
+    assert found_in(with_keys(healthy(), SMTP_USER=mail, FIRST_SUPERUSER=mail)) == set()
+
+
 def test_a_boolean_is_judged_as_the_text_that_tasks_get() -> None:
     """The text true is no key of a provider, and a good flag."""
     assert found_in(with_keys(healthy(), OPENAI_API_KEY=True)) == {"wrong-form"}
