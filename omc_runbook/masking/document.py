@@ -28,8 +28,9 @@ _SENTENCES: dict[Problem, str] = {
     "number-range": "has a number beyond a 64-bit float: put it as a string",
     "too-deep": "nests its JSON too deeply: put an object of strings",
 }
-# What Go prints for values that reveal nothing; masking these words would garble every report.
-_PUBLIC = frozenset({"true", "false", "<nil>", "map[]"})
+# What Go prints for values that reveal nothing, and what the guide's command leaves where a tool does not read the
+# file; masking these words would garble every report.
+_PUBLIC = frozenset({"true", "false", "<nil>", "map[]", "file://secrets.json"})
 # The end of a text that is cut inside a literal, a number or a \u escape.
 _CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")

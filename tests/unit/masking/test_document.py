@@ -166,6 +166,14 @@ def test_errors_say_what_a_text_is_instead(text: str, words: str) -> None:
     assert (caught.value.problem, words in caught.value.reason) == ("not-json", True), caught.value.reason
 
 
+def test_the_guides_own_path_is_no_value() -> None:
+    """A secret that holds the command's argument does not garble the command that mends it."""
+    with pytest.raises(DocumentError):
+        read("file://secrets.json")
+    command = "aws secretsmanager put-secret-value --secret-string file://secrets.json"
+    assert registry.mask(command) == command
+
+
 @pytest.mark.parametrize(
     "form",
     [
