@@ -22,7 +22,7 @@ from omc_runbook.model.catalogue import (
     Form,
     Key,
 )
-from omc_runbook.model.placeholders import is_made_of_placeholder_words, is_setting
+from omc_runbook.model.placeholders import SETTING, is_made_of_placeholder_words
 from omc_runbook.model.secretive import is_issued, is_secret
 
 CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]
@@ -137,7 +137,7 @@ def _defects(value: Masked, name: str, key: Key | None, known: Sequence[str]) ->
         yield Defect("bad-copy", f"has an invisible character (U+{ord(invisible.group()):04X})")
     if TEMPLATE_DEFAULT.search(text):
         yield Defect("changethis", "is a placeholder, not a value: the template's default")
-    is_known = PLACEHOLDER.search(text) and (is_chosen or not is_setting(text))
+    is_known = PLACEHOLDER.search(text) and (is_chosen or not SETTING.search(text))
     if is_known or (is_secret(name, key) and is_made_of_placeholder_words(text, name)):
         yield Defect("placeholder", "is a placeholder, not a value")
     if not text:

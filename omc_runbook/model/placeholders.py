@@ -36,7 +36,7 @@ _MANY = 2
 """So many of the words make a placeholder; one may be a bad password."""
 
 
-_SETTING = re.compile(
+SETTING = re.compile(
     r"""(?ix) \A \s* (?:
         none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted
         | < (?! (?:your|the|insert|enter|add|put|set|fill|replace|change|update|some|any|todo|to|value|name) \b )
@@ -45,11 +45,7 @@ _SETTING = re.compile(
         | (?! (?:your|insert|enter|add|put|paste) \b ) \w+ \s .* \s here
     ) \s* \Z"""
 )
-
-
-def is_setting(text: str) -> bool:
-    """Whether a plain setting may have this text, where a secret may not: SameSite=None, a title, <no subject>."""
-    return _SETTING.search(text) is not None
+"""What a plain setting may have, where a secret may not: SameSite=None, a title, <no subject>."""
 
 
 def is_placeholder(text: str, name: str) -> bool:
