@@ -94,6 +94,8 @@ class SecretPlan:
     """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
     readiness: tuple[str, ...] = ()
     """What to know of the services, and of others that have the secret, before they are redeployed; in sentences."""
+    left: tuple[tuple[str, str], ...] = ()
+    """Others with the secret that get no new tasks here, by name, each with how they get them."""
     blockers: tuple[str, ...] = ()
     """Why new tasks would fail for certain, whatever the values are."""
 
