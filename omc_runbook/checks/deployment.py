@@ -35,6 +35,9 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
 }
 """What can be wrong where tasks fail in one way."""
 
+UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
+"""Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
+
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
 
@@ -191,6 +194,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         "desired-zero",
         "external-controller",
         "code-deploy",
+        *UNREADABLE,
     ),
     hindered_by=("tasks",),
 )
