@@ -38,6 +38,9 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
 
 HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
 """What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
+UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
+"""Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
+
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
 
@@ -199,6 +202,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         "desired-zero",
         "external-controller",
         "code-deploy",
+        *UNREADABLE,
     ),
     hindered_by=("tasks",),
 )

@@ -324,6 +324,14 @@ def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
     assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
 
 
+def test_what_a_message_means_is_told_where_nothing_else_explains_it() -> None:
+    """Somebody who may not look at the key reads in the finding that it is disabled."""
+    disabled = "Secrets Manager can't decrypt the protected secret text using the provided KMS key: it is Disabled."
+    reason = f"{PULL.partition('retrieved secret')[0]}api error DecryptionFailure: {disabled}"
+    [found] = run_check(CHECKS["pull-failed"], failing(reason)(healthy()))
+    assert "The key that encrypts the secret is disabled, so nobody can read the secret." in found.evidence
+
+
 def test_what_never_started_is_deployed_again() -> None:
     """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
     [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
