@@ -53,6 +53,8 @@ class EnvironmentRead:
     line: int
     has_default: bool
     """Whether the line gives another value than None for a variable that is not set."""
+    is_required: bool = False
+    """Whether the line fails without the variable."""
 
 
 def find_environment_reads(
@@ -60,13 +62,13 @@ def find_environment_reads(
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
-    `settings` is the path of Settings within the checkout, of which the first folder is the application's. Names that
-    are constants of the module are resolved; files that are not valid Python are skipped, and tests.
+    `settings` is the path of Settings within the checkout, "" for none: `_application_roots`. Names that are constants
+    of the module are resolved; files that are not valid Python are skipped, and tests.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
-    for path in _files(repository, (settings.partition("/")[0],), CODE):
-        text = _text(path)
+    for path in _files(repository, _application_roots(repository, settings), CODE):
+        text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
             continue
@@ -85,7 +87,12 @@ def find_environment_reads(
                 sets.add(read[0])
             elif read:
                 line = getattr(node, "lineno", 0)
-                reads.append(EnvironmentRead(variable=read[0], file=file, line=line, has_default=read[1]))
+                is_required = isinstance(node, ast.Subscript)
+                reads.append(
+                    EnvironmentRead(
+                        variable=read[0], file=file, line=line, has_default=read[1], is_required=is_required
+                    )
+                )
     return tuple(reads), frozenset(sets)
 
 
@@ -142,8 +149,8 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, (settings.partition("/")[0], *ROOTS[1:]), CODE):
-        text = _text(path)
+    for path in _files(repository, (*_application_roots(repository, settings), *ROOTS[1:]), CODE):
+        text = read_text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
             continue
@@ -162,7 +169,7 @@ def find_other_reads(repository: Path) -> frozenset[str]:
     """
     variables: set[str] = set()
     for path in _files(repository, (".",), REST):
-        text = _text(path)
+        text = read_text(path)
         variables.update(
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )
@@ -171,8 +178,19 @@ def find_other_reads(repository: Path) -> frozenset[str]:
 
 def application_files(repository: Path, settings: str) -> Iterator[Path]:
     """Yield the Python files of the application with these Settings, without its tests."""
-    roots = (settings.partition("/")[0], *ROOTS[1:])
+    roots = (*_application_roots(repository, settings), *ROOTS[1:])
     return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
+
+
+def code_files(repository: Path) -> Iterator[Path]:
+    """Yield the Python files of a checkout, in order, without its tests and what is installed."""
+    return (path for path in _files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
+
+
+def _application_roots(repository: Path, settings: str) -> tuple[str, ...]:
+    """The folders of the application's code: the first one in the path of Settings, and without one all of them."""
+    folder, separator, _ = settings.partition("/")
+    return (folder,) if separator else (ROOTS[0], ".")
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
@@ -190,7 +208,8 @@ def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -
                     yield path
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")
