@@ -35,6 +35,7 @@ NAMING = (
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its line ending; a form feed is none."""
 
+_IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 _CLASS = re.compile(rf"^class {MAIN_CLASS}\b", re.MULTILINE)
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
@@ -144,6 +145,13 @@ def import_folder(repository: Path, name: str) -> str:
     folder = Path(name).parent
     while folder.name and (repository / folder / "__init__.py").is_file():
         folder = folder.parent
+    if folder == Path(name).parent and (file := read_source(repository, name)):
+        # A package may do without __init__.py: then its own imports say where it begins.
+        packages = _IMPORTED.findall(file.text)
+        above = (
+            each for each in Path(name).parents if any((repository / each / package).is_dir() for package in packages)
+        )
+        folder = next(above, folder)
     return "" if folder == Path() else folder.as_posix()
 
 

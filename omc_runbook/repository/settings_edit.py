@@ -36,6 +36,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_TYPE = 200
 NAME_OPTIONS = {"env_prefix", "env_prefix_target", "case_sensitive", "alias_generator"}
 """The options that decide the variable of a field."""
+NEXT_STEP = "use another key, or change it by hand."
 PartKind = Literal["field", "config", "text", "nothing", "function", "other"]
 
 MARGIN = re.compile(r"[ \t\f]*")
@@ -78,12 +79,11 @@ def add_field(file: SourceFile, new: NewField, main: str = MAIN_CLASS) -> Edit |
     """
     settings, classes = parse_settings(file, main), Classes(file, main)
     _check_compiles(file)
-    if _is_nested(settings, new):
+    # A field that is there may have a type that the file does not import, and a name that no new field would get.
+    if _is_nested(settings, new) or _has_field(settings, new):
         return None
-    name = _own_name(settings, new.key) or _name_of(settings, new.key)
-    annotation = _annotation(classes, new)
-    if _has_field(settings, new, name, annotation):
-        return None
+    _check_unread(settings, new.key)
+    name, annotation = _name_of(settings, new.key), _annotation(classes, new)
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
     comment_lines = [f"# {comment}"] if comment else []
@@ -110,18 +110,14 @@ def _is_correct(edit: Edit, settings: SettingsSource, new: NewField, name: str, 
     # A class derived from Settings gets the new field too, and a class with Settings nested in it another variable.
     old_fields, new_fields = _contents(settings), _contents(after)
     is_unchanged = [each for each in new_fields if each in old_fields] == old_fields
-    return is_unchanged and _has_field(after, new, name, annotation)
+    field = after.find(new.key)
+    is_there = field is not None and (field.owner, field.name, field.required) == (after.name, name, new.required)
+    return is_unchanged and is_there and field is not None and _same_type(field.annotation, annotation)
 
 
 def _contents(settings: SettingsSource) -> list[tuple[str, str, str, str, bool]]:
     """The fields without their lines, to compare."""
     return [(each.owner, each.name, each.variables[0], each.annotation, each.required) for each in settings.fields]
-
-
-def _own_name(settings: SettingsSource, key: str) -> str:
-    """The name of the main class's field that has the key's name, and reads it by an alias; "" for none."""
-    field = settings.find(key)
-    return field.name if field and _is_for_key(settings, field, key, key) else ""
 
 
 def _name_of(settings: SettingsSource, key: str) -> str:
@@ -217,19 +213,19 @@ def _is_nested(settings: SettingsSource, new: NewField) -> bool:
     return False
 
 
-def _has_field(settings: SettingsSource, new: NewField, name: str, annotation: str) -> bool:
+def _has_field(settings: SettingsSource, new: NewField) -> bool:
+    """Whether a field reads the variable before all others, and has the type and is required as it should be."""
     field = settings.find(new.key)
-    if field is None or field.required != new.required:
+    if field is None or field.required != new.required or not _is_first(settings, field, new.key):
         return False
     # Any default makes a field optional, as None does.
-    types = (annotation, new.type)
-    return _is_for_key(settings, field, new.key, name) and any(_same_type(field.annotation, each) for each in types)
+    types = (new.type,) if new.required else (new.type, f"{new.type} | None")
+    return any(_same_type(field.annotation, each) for each in types)
 
 
-def _is_for_key(settings: SettingsSource, field: Field, key: str, name: str) -> bool:
-    """Whether a field is the one that would be added for a key, apart from its type and default."""
-    same = _same_name(settings, field.name, name) and _same_name(settings, field.variables[0], key)
-    return same and field.owner == settings.name
+def _is_first(settings: SettingsSource, field: Field, key: str) -> bool:
+    """Whether a variable is the first that a field reads."""
+    return _same_name(settings, field.variables[0], key)
 
 
 def _advise_reuse(field: Field) -> str:
@@ -265,28 +261,37 @@ def _normal(node: ast.expr) -> str:
     return " | ".join(sorted(names))
 
 
+def _check_unread(settings: SettingsSource, key: str) -> None:
+    """Raise CannotEdit if a field reads the variable."""
+    if field := settings.find(key):
+        raise _taken(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
+
+
+def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:
+    description = _describe_field(settings, field, key)
+    return CannotEdit(f"{field.file}, line {field.line}: {key} is taken by {description}: {reuse}{NEXT_STEP}")
+
+
 def _check_free(settings: SettingsSource, classes: Classes, key: str, name: str) -> None:
-    """Raise CannotEdit if something else has the variable or the name."""
-    file, next_step = settings.path, "use another key, or change it by hand."
-    same_names = (each for each in settings.fields if each.owner == settings.name and each.name == name)
-    for field in filter(None, (settings.find(key), *same_names)):
-        reuse = _advise_reuse(field) if _is_for_key(settings, field, key, name) else ""
-        description = _describe_field(settings, field, key)
-        raise CannotEdit(f"{field.file}, line {field.line}: {key} is taken by {description}: {reuse}{next_step}")
+    """Raise CannotEdit if something else has the name."""
+    file = settings.path
+    for field in settings.fields:
+        if field.owner == settings.name and field.name == name:
+            raise _taken(field, key, settings)
     for node in classes.lineage(classes.main):
         for bound_name, binding in _bindings(node.body):
             if bound_name == name:
                 kind, where = _describe_binding(binding), classes.file_of(node).name
-                raise CannotEdit(f"{where}, line {binding.lineno}: {name} is {kind} of class {node.name}: {next_step}")
+                raise CannotEdit(f"{where}, line {binding.lineno}: {name} is {kind} of class {node.name}: {NEXT_STEP}")
     for each in _visible(classes.nodes[classes.main].body):
         if isinstance(each, ast.Name) and each.id == name:
             raise CannotEdit(
-                f"{file}, line {each.lineno}: class {classes.main} uses the name {name} for something else: {next_step}"
+                f"{file}, line {each.lineno}: class {classes.main} uses the name {name} for something else: {NEXT_STEP}"
             )
     from pydantic_settings import BaseSettings
 
     if name in dir(BaseSettings):
-        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can have this name: {next_step}")
+        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can have this name: {NEXT_STEP}")
 
 
 def _describe_field(settings: SettingsSource, field: Field, key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ MAIN_CLASS = "Settings"
 
 _CLASS = re.compile(r"^class[ \t]+(\w+)[ \t]*\(([^)]*)\)[ \t]*:(.*?)(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
 _RENAMED = re.compile(r"\b(\w+)[ \t]+as[ \t]+(\w+)")
+_WORD = re.compile(r"\w+")
 _ROOT = "BaseSettings"
 
 
@@ -23,8 +24,9 @@ class SettingsClass:
 
     file: str
     name: str
-    bases: tuple[str, ...] = ()
-    body: str = ""
+    bases: frozenset[str]
+    uses: frozenset[str]
+    """Its bases, and all names in its body."""
 
     @property
     def label(self) -> str:
@@ -39,32 +41,34 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     none. One of the name Settings comes before others, then one that some file instantiates.
     """
     texts = {file.relative_to(repository).as_posix(): read_text(file) for file in code_files(repository)}
-    new_names = {old: new for text in texts.values() for old, new in _RENAMED.findall(text)}
-    classes = [*_derived(texts, new_names)]
-    used = {base for each in classes for base in each.bases}
-    tops = [each for each in classes if {each.name, new_names.get(each.name)}.isdisjoint(used)]
-    outer = [each for each in tops if not any(_mentions(other.body, each.name) for other in tops if other != each)]
-    main = [each for each in outer if MAIN_CLASS in (each.name, new_names.get(each.name))]
+    renamed = [pair for text in texts.values() for pair in _RENAMED.findall(text)]
+    classes = [*_derived(texts, renamed)]
+    names = {each: _all_names({each.name}, renamed) for each in classes}
+
+    def is_used(each: SettingsClass, others: list[SettingsClass]) -> bool:
+        return any(names[each].intersection(other.uses) for other in others if other != each)
+
+    outer = [each for each in classes if not is_used(each, classes)]
+    main = [each for each in outer if MAIN_CLASS in names[each]]
     instantiated = [each for each in outer if any(f"{each.name}()" in text for text in texts.values())]
     return tuple(main or instantiated or outer)
 
 
-def _derived(texts: Mapping[str, str], new_names: Mapping[str, str]) -> Iterator[SettingsClass]:
+def _derived(texts: Mapping[str, str], renamed: Collection[tuple[str, str]]) -> Iterator[SettingsClass]:
     """Yield the classes that derive from BaseSettings."""
     classes = [
-        SettingsClass(file, name, tuple(re.findall(r"(\w+)(?:\[[^]]*\])?[ \t\n]*(?:,|$)", bases)), body)
+        SettingsClass(file, name, parents := frozenset(_WORD.findall(bases)), parents.union(_WORD.findall(body)))
         for file, text in texts.items()
         for name, bases, body in _CLASS.findall(text)
     ]
     known = {_ROOT}
-    while True:
-        names = {each.name for each in classes if known.intersection(each.bases)} | known
-        names |= {new for old, new in new_names.items() if old in names}
-        if names == known:
-            break
+    while (names := _all_names(known | {each.name for each in classes if known & each.bases}, renamed)) != known:
         known = names
-    yield from (each for each in classes if known.intersection(each.bases))
+    yield from (each for each in classes if known & each.bases)
 
 
-def _mentions(body: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", body) is not None
+def _all_names(names: set[str], renamed: Collection[tuple[str, str]]) -> set[str]:
+    """Some names, and those that imports give them, one after another."""
+    while new := {new for old, new in renamed if old in names} - names:
+        names = names | new
+    return names
