@@ -6,7 +6,7 @@ import ast
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,8 @@ REST = (
     ".npmrc",
 )
 """The endings of files that are searched in the rest of a checkout; in the application's folders only `CODE`."""
-LARGEST, MOST = 262_144, 1500
-"""How much of each file is read, in bytes, and how many files are."""
+LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
+"""How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
 
 _CALL = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
 _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
@@ -187,6 +187,12 @@ def code_files(repository: Path) -> Iterator[Path]:
     return (path for path in _files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
 
 
+def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield the files of a checkout that have one of some names, in order."""
+    for folder, _, files in _walk(repository):
+        yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
 def _application_roots(repository: Path, settings: str) -> tuple[str, ...]:
     """The folders of the application's code: the first one in the path of Settings, and without one all of them."""
     folder, separator, _ = settings.partition("/")
@@ -197,15 +203,25 @@ def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -
     """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
     count = 0
     for root in roots:
-        for folder, inner, names in os.walk(repository / root):
-            inner[:] = sorted(set(inner) - SKIPPED - ({*ROOTS} if Path(folder) == repository else set()))
+        for folder, inner, names in _walk(repository / root):
+            if folder == repository:
+                inner[:] = [each for each in inner if each not in ROOTS]
             for name in sorted(names):
-                path = Path(folder, name)
+                path = folder / name
                 if (name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))) and path.is_file():
                     count += 1
                     if count > MOST:
                         return
                     yield path
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, and not for ever."""
+    for count, (folder, inner, names) in enumerate(os.walk(root), 1):
+        inner[:] = sorted(set(inner) - SKIPPED)
+        yield Path(folder), inner, names
+        if count == MOST_FOLDERS:
+            return
 
 
 def read_text(path: Path) -> str:

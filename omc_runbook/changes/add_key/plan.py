@@ -18,7 +18,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_edit import NewField, add_field
-from omc_runbook.repository.template import NAMES
+from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
@@ -153,7 +153,7 @@ def plan_edits(
     if checkout.template is None:
         raise UsageError(
             f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])} will do"
-            " too), or set repository to a platform checkout. Nothing was written."
+            f" too), or set repository to a platform checkout.{advise_folder(checkout.root)} Nothing was written."
         )
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(
