@@ -79,6 +79,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closin
         remaining = create_plan.remaining(plan, diagnose(after, ("secret",)))
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
+        yield "answer", run.answer(remaining, after, result, plan)
         return "✓ Done and verified"
 
     return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")

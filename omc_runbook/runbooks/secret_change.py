@@ -155,8 +155,10 @@ def closing(
         )
         if source.retires:
             yield "former", changes.former(former)
-        yield "outcome", run.conclude((*former, *judge(before, after, result, plan)), result, plan)
+        judged = (*former, *judge(before, after, result, plan))
+        yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
+        yield "answer", run.answer(judged, after, result, plan)
         if any(finding.is_problem for finding in former):
             return "! Done, and a former value still works"
         if any(finding.status == "unknown" for finding in former):

@@ -95,6 +95,7 @@ def closing(
         yield "review", report.review(result, after, remaining)
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", fix.undo(plan, result)
+        yield "answer", run.answer(remaining, after, result, plan)
         if result is None or result.is_proved:
             return "✓ Fixed and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
