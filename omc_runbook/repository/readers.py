@@ -38,6 +38,7 @@ _CALL = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-
 _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
+_LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
@@ -72,28 +73,37 @@ def find_environment_reads(
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
             continue
-        if path.name.startswith(("test_", "conftest")) or not ("environ" in text or "getenv" in text):
+        by_library = _LIBRARY.search(text) is not None
+        if path.name.startswith(("test_", "conftest")) or not (by_library or "environ" in text or "getenv" in text):
             continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse_python(text)
+        if tree is None:
             continue
         file, constants = path.relative_to(repository).as_posix(), _constants(tree)
         for node in ast.walk(tree):
-            read = _read_in(node, constants)
+            direct = _read_in(node, constants)
+            read = direct or (_read_by_library(node) if by_library else None)
             if read and _is_set(node):
                 sets.add(read[0])
             elif read:
                 line = getattr(node, "lineno", 0)
-                is_required = isinstance(node, ast.Subscript)
+                is_required = isinstance(node, ast.Subscript) or (direct is None and not read[1])
                 reads.append(
                     EnvironmentRead(
                         variable=read[0], file=file, line=line, has_default=read[1], is_required=is_required
                     )
                 )
     return tuple(reads), frozenset(sets)
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """Parse a Python file's text; None if it is not valid."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _constants(tree: ast.Module) -> Mapping[str, str]:
@@ -124,6 +134,18 @@ def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | 
     name = _constant(node.args[0], constants)
     has_default = any(not (isinstance(each, ast.Constant) and each.value in (None, "")) for each in defaults)
     return (name, has_default) if name else None
+
+
+def _read_by_library(node: ast.AST) -> tuple[str, bool] | None:
+    """The same for config("NAME") and env.str("NAME"), which fail without a default."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    name = _constant(node.args[0], {})
+    # The second argument may be a type.
+    is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+    has_default = is_value or any(word.arg == "default" for word in node.keywords)
+    return (name, has_default) if _last(owner) in ("config", "env") and name.isupper() else None
 
 
 def _is_set(node: ast.AST) -> bool:

@@ -7,14 +7,14 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.readers import find_environment_reads
-from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes
+from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
@@ -36,7 +36,7 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its line ending; a form feed is none."""
 
 _IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
-_CLASS = re.compile(rf"^class {MAIN_CLASS}\b", re.MULTILINE)
+_CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
@@ -172,14 +172,16 @@ def read_settings(repository: Path) -> SettingsSource:
         if (file := read_source(repository, name)) and _CLASS.search(file.text):
             return parse_settings(file)
     found = find_settings_classes(repository)
-    if len(found) > 1:
+    if found and not is_main(found):
         raise UsageError(
             f"{repository} has several classes of settings: {'; '.join(each.label for each in found)}. Set repository"
             " to the folder of the application that is meant."
         )
-    if found and (file := read_source(repository, found[0].file)):
-        return parse_settings(file, found[0].name)
-    return _without_class(repository)
+    sources = [(read_source(repository, each.file), each.name) for each in found]
+    main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
+    known = {(each.file, each.line) for each in main.fields}
+    rest = {(each.file, each.line): each for other in others for each in other.fields}
+    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in known)))
 
 
 def _without_class(repository: Path) -> SettingsSource:
@@ -188,8 +190,8 @@ def _without_class(repository: Path) -> SettingsSource:
         return parse_settings(file)
     if not reads:
         raise UsageError(
-            f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ:"
-            " name a checkout of the platform."
+            f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
+            " also by starlette, decouple or environs: name a checkout of the platform."
         )
     fields: dict[str, Field] = {}
     for each in sorted(reads, key=lambda read: not read.is_required):

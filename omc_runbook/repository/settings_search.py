@@ -1,20 +1,17 @@
-"""Where the application's Settings are: the classes of a checkout that derive from BaseSettings, found as text."""
+"""Where the application's Settings are: the classes of a checkout that derive from BaseSettings."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+import ast
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from omc_runbook.repository.readers import code_files, read_text
+from omc_runbook.repository.readers import code_files, parse_python, read_text
 
 MAIN_CLASS = "Settings"
 """The usual name of the class that the application instantiates."""
 
-_CLASS = re.compile(r"^class[ \t]+(\w+)[ \t]*\(([^)]*)\)[ \t]*:(.*?)(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
-_RENAMED = re.compile(r"\b(\w+)[ \t]+as[ \t]+(\w+)")
-_WORD = re.compile(r"\w+")
 _ROOT = "BaseSettings"
 
 
@@ -33,38 +30,73 @@ class SettingsClass:
         """Both, for a message."""
         return f"class {self.name} in {self.file}"
 
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder of its file."""
+        return PurePosixPath(self.file).parent
+
 
 def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
-    """The classes that may be the application's Settings: one if that is certain, several, or none.
+    """The classes that are the application's Settings, the main one first; () for none.
 
-    Of all classes that derive from BaseSettings, through others too, one that another derives from or has a field of is
-    none. One of the name Settings comes before others, then one that some file instantiates.
+    It derives from BaseSettings, and no other class derives from it or holds it. Of several it has the name Settings,
+    else it is instantiated. Where several remain, the base of all of them stands for them, else the one nearest to the
+    top is the first: `is_main` says whether the others belong to it.
     """
-    texts = {file.relative_to(repository).as_posix(): read_text(file) for file in code_files(repository)}
-    renamed = [pair for text in texts.values() for pair in _RENAMED.findall(text)]
-    classes = [*_derived(texts, renamed)]
+    trees = [
+        (file.relative_to(repository).as_posix(), tree)
+        for file in code_files(repository)
+        if (tree := parse_python(read_text(file)))
+    ]
+    nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
+    renamed = [
+        (alias.name, alias.asname)
+        for _, node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    ]
+    called = {_last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
+    classes = [*_derived(trees, renamed)]
     names = {each: _all_names({each.name}, renamed) for each in classes}
 
-    def is_used(each: SettingsClass, others: list[SettingsClass]) -> bool:
-        return any(names[each].intersection(other.uses) for other in others if other != each)
+    def is_used(each: SettingsClass) -> bool:
+        return any(names[each].intersection(other.uses) for other in classes if other != each)
 
-    outer = [each for each in classes if not is_used(each, classes)]
-    main = [each for each in outer if MAIN_CLASS in names[each]]
-    instantiated = [each for each in outer if any(f"{each.name}()" in text for text in texts.values())]
-    return tuple(main or instantiated or outer)
+    outer = [each for each in classes if not is_used(each)]
+    found = [each for each in outer if MAIN_CLASS in names[each]] or [each for each in outer if names[each] & called]
+    found = found or outer
+    shared = [base for base in classes if len(found) > 1 and all(names[base] & each.bases for each in found)]
+    return tuple(shared[:1] or sorted(found, key=lambda each: (len(each.folder.parts), found.index(each))))
 
 
-def _derived(texts: Mapping[str, str], renamed: Collection[tuple[str, str]]) -> Iterator[SettingsClass]:
+def is_main(found: Collection[SettingsClass]) -> bool:
+    """Whether the first of some classes is the main one: all are in its folder or below."""
+    first, *others = found
+    return all(each.folder.is_relative_to(first.folder) for each in others)
+
+
+def _derived(trees: Iterable[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> Iterator[SettingsClass]:
     """Yield the classes that derive from BaseSettings."""
     classes = [
-        SettingsClass(file, name, parents := frozenset(_WORD.findall(bases)), parents.union(_WORD.findall(body)))
-        for file, text in texts.items()
-        for name, bases, body in _CLASS.findall(text)
+        SettingsClass(file, node.name, frozenset(_names(node.bases)), frozenset(_names([*node.bases, *node.body])))
+        for file, tree in trees
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
     ]
     known = {_ROOT}
     while (names := _all_names(known | {each.name for each in classes if known & each.bases}, renamed)) != known:
         known = names
     yield from (each for each in classes if known & each.bases)
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield all names in some expressions and statements, and the last parts of dotted ones."""
+    yield from (name for node in nodes for each in ast.walk(node) if (name := _last_name(each)))
+
+
+def _last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _all_names(names: set[str], renamed: Collection[tuple[str, str]]) -> set[str]:

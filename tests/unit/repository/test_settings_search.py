@@ -90,6 +90,38 @@ def test_several_applications_are_refused_with_the_way_on(tmp_path: Path) -> Non
     assert read_settings(tmp_path / "two").path == "conf.py"
 
 
+def test_several_classes_of_one_application(tmp_path: Path) -> None:
+    """The base of all stands for them, else the one nearest to the top; the fields of the others are read too."""
+    base = f"{BASE}class Base(BaseSettings):\n    A: str\n\n\n"
+    base += "class Dev(Base):\n    B: str\n\n\nclass Live(Base):\n    C: str\n"
+    found = read(tmp_path / "based", app__conf=base, app__use="KINDS = {'dev': Dev, 'live': Live}\n")
+    assert (found.name, [each.name for each in found.fields]) == ("Base", ["A", "B", "C"])
+    mail = f"{BASE}class Mail(BaseSettings):\n    KEY: dict[str, str]\n\n\nmail = Mail()\n"
+    main = f"{BASE}class Conf(BaseSettings):\n    A: str\n\n\nconf = Conf()\n"
+    found = read(tmp_path / "apart", app__conf=main, app__mail__conf=mail)
+    assert (found.path, found.name, variables(found)) == (
+        "app/conf.py",
+        "Conf",
+        {"A": "app/conf.py", "KEY": "app/mail/conf.py"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("from starlette.config import config\n\nA = config('A')\nB = config('B', bool, default=1)", "A"),
+        ("from decouple import config\n\nA = config('A', default='x')\nB = config('B', cast=int)\n", "B"),
+        ("from environs import Env\n\nenv = Env()\nA = env.str('A')\nB = env('B', 'x')\n", "A"),
+        ("import os\n\n\nclass Settings:\n    A = os.environ['A']\n    b: str = os.getenv('B', 'x')\n", "A"),
+    ],
+)  # fmt: skip
+def test_libraries_and_classes_that_read_the_environment(tmp_path: Path, text: str, required: str) -> None:
+    """A class that is no BaseSettings gets no fields."""
+    found = read(tmp_path, app__config=text)
+    assert found.file is None and {each.name for each in found.fields} == {"A", "B"}
+    assert [each.name for each in found.fields if each.required] == [required]
+
+
 def test_code_that_reads_the_environment_itself(tmp_path: Path) -> None:
     """Each variable is a field, required where the line fails without it; without any there is nothing to read."""
     with pytest.raises(
