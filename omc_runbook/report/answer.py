@@ -57,22 +57,27 @@ def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
     others = [check.id for check in look_alikes(cause.check, cause.family)]
     clear = [check for check in others if statuses.get((check, cause.family)) == "clear"]
     if clear:
-        yield f"Ruled out: {', '.join(clear)}."
+        yield f"{len(clear)} faults with the same symptoms are ruled out."
 
 
 def _services(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[str]:
-    """For each service that a problem affects: since when its tasks fail, and how many tasks run, with which values."""
+    """The services that a problem affects: since when new tasks fail, and how many tasks run, with which values."""
     names = frozenset[str]().union(*(finding.services for finding in findings if finding.is_problem))
-    for service in snapshot.consumers:
-        if service.name in names:
-            yield f"{service.name}: {_failing(snapshot, service)}{_serving(snapshot, service)}."
+    states = [
+        f"{service.name}: {_failing(snapshot, service)}{_serving(snapshot, service)}"
+        for service in snapshot.consumers
+        if service.name in names
+    ]
+    if states:
+        yield f"{'; '.join(states)}."
 
 
 def _failing(snapshot: Snapshot, service: Service) -> str:
-    stopped = [task.stopped for task in snapshot.stopped(service) if task.stopped]
-    if not stopped or not any(deployment.failed for deployment in service.deployments):
-        return ""
-    return f"new tasks fail since {min(stopped):%H:%M:%S} UTC; "
+    begun = [deployment.created for deployment in service.deployments if deployment.failed]
+    failed = [
+        task.stopped for task in snapshot.stopped(service) if task.stopped and begun and task.stopped >= min(begun)
+    ]
+    return f"new tasks fail since {min(failed):%H:%M:%S} UTC, " if failed else ""
 
 
 def _serving(snapshot: Snapshot, service: Service) -> str:

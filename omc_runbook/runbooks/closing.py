@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from uuid import uuid4
 
 from omc_runbook.changes.engine.result import Plan
@@ -19,6 +19,19 @@ Displays = Generator[tuple[str, object], None, str]
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
 OUTDATED = "The cells above still show the run before this."
+
+
+def button_label(act: str, services: Sequence[str], environment: str) -> str:
+    """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
+    redeploy = f"redeploy {shorten(services)}" if services else ""
+    doing = " and ".join(filter(None, (act, redeploy)))
+    return f"{doing[:1].upper()}{doing[1:]} in {environment}"
+
+
+def shorten(names: Sequence[str]) -> str:
+    """The names as a list, of which more than three are counted."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 class Closing:
@@ -54,6 +67,12 @@ class Closing:
         if isinstance(display, RichDisplay):
             display.display_id = self._id_of(name)
         return display
+
+    def answer(self) -> LastWord:
+        """The answer, and below it the button that applies the plan, where there is one."""
+        answer, button = self.show("answer"), self.button()
+        assert isinstance(answer, RichDisplay)
+        return LastWord(answer, button if isinstance(button, Button) else None)
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""
@@ -98,3 +117,25 @@ class Closing:
             self._error = error
             raise
         self._displays[name] = display
+
+
+class LastWord(RichDisplay):
+    """An answer with the button below it."""
+
+    def __init__(self, answer: RichDisplay, button: Button | None) -> None:
+        self._answer, self._button = answer, button
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._answer)
+        if self._button:
+            display(self._button)
+
+    def to_html(self) -> str:
+        """Render the answer as HTML."""
+        return self._answer.to_html()
+
+    def to_text(self) -> str:
+        """Render the answer as plain text."""
+        return self._answer.to_text()

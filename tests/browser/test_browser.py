@@ -200,7 +200,7 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
     with lab(desk, log, "update", keys="SECRET_KEY", values_from="generate") as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         run_all(page, address)
-        button = page.get_by_role("button", name="Write, redeploy and prove", exact=True)
+        button = page.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging", exact=True)
         button.wait_for()
         assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
         button.dblclick()
