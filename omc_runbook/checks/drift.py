@@ -21,7 +21,7 @@ from omc_runbook.repository.readers import EnvironmentRead
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
-from omc_runbook.terraform.initial_value import find_own
+from omc_runbook.terraform.secret_versions import find_own
 
 check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
 CHECKOUT = "checkout"

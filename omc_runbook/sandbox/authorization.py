@@ -53,6 +53,7 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
         "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
         "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **principal.source,
         **(keys or {}),
     }
 

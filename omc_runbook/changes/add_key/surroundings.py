@@ -15,8 +15,8 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.initial_value import InitialValue, find_own
-from omc_runbook.terraform.roots import find_roots, read_calls
+from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import applies_to, named_after
 from omc_runbook.textfile.file import Edit
 
@@ -120,9 +120,9 @@ def _shared(
     known = {*KNOWN, own.name, *own.others}
     users: dict[str, tuple[set[str], set[str]]] = {}
     terraform = [file.endswith((".tf", ".tofu", ".tfvars")) for file in files]
-    calls = read_calls(checkout.root) if any(terraform) else {}
+    folders_of_terraform = TerraformFiles(checkout.root)
     for file, is_terraform in zip(files, terraform, strict=True):
-        roots = find_roots(checkout.root, calls, file) if is_terraform else ()
+        roots = folders_of_terraform.roots_of(file) if is_terraform else ()
         names = {root: named_after(f"{root}/main.tf", known) for root in roots}
         for root in roots:
             # Folders beside one that is named after an environment are environments too.
@@ -182,7 +182,7 @@ def _initial_values(main: Snapshot, asked: Collection[str], checkout: Checkout, 
             )
 
 
-def _why_initial(value: InitialValue, key: str) -> str:
+def _why_initial(value: SecretVersion, key: str) -> str:
     if not value.keys:
         return f"{value.address} takes the initial value of the secret from elsewhere: see that {key} is in it."
     if value.is_protected:

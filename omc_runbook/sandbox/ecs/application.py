@@ -57,6 +57,7 @@ class Settings:
         self.role = variables.get("OMC_APP_ROLE", "backend")
         self.server = variables.get("POSTGRES_SERVER")
         self.port = variables.get("POSTGRES_PORT", "5432")
+        self.mail_port = variables.get("SMTP_PORT", "587")
         self.user = variables.get("POSTGRES_USER", "postgres")
         self.database = variables.get("POSTGRES_DB", "app")
         self.password = variables.get("POSTGRES_PASSWORD")
@@ -67,7 +68,7 @@ class Settings:
         is_plain = (
             self.environment in _ENVIRONMENTS
             and self.role in _REQUIRED
-            and re.fullmatch(r"\d{1,9}", self.port, re.ASCII)
+            and all(re.fullmatch(r"\d{1,9}", port, re.ASCII) for port in (self.port, self.mail_port))
             and (email is None or _EMAIL.fullmatch(email))
             and (url is None or _PLAIN_URL.fullmatch(url))
         )
@@ -98,6 +99,7 @@ class Settings:
             ENVIRONMENT: Literal["local", "staging", "production"] = "local"
             OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
             POSTGRES_PORT: int = 5432
+            SMTP_PORT: int = 587
             FIRST_SUPERUSER: Annotated[str, AfterValidator(check_email)] | None = None
             SENTRY_DSN: HttpUrl | None = None
 
