@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +20,7 @@ from omc_runbook.iam.policy import (
     conditions_of,
     evaluate,
     evaluate_resource,
+    is_limited_by_boundary,
     refusing_conditions,
 )
 from omc_runbook.iam.request_keys import Keys
@@ -83,8 +84,13 @@ def _judge_read(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = keys_of_read(snapshot, role_arn)
-    granted = _grants_directly(snapshot, role_arn, context)
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
+    granted = _grants_directly(snapshot, role_arn, context)
+    is_outside = _is_outside_boundary(permissions, simulated, resource, context)
+    if granted and is_outside and _is_limited_by_boundary(snapshot, role_arn, context):
+        source = BY_SIMULATION if simulated else BY_POLICIES
+        reason = "the secret's own policy names the role, but its permissions boundary does not allow"
+        return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
     if simulated and not simulated.missing_context:
         return _by_simulation(permissions, simulated, resource, context, granted)
     if permissions.policies is None:
@@ -273,9 +279,8 @@ def _by_simulation(
         return RoleAccess("boundary", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     if simulated.decision == "explicitDeny":
         return RoleAccess("identity-deny", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
-    if simulated.allowed_by_boundary is False and (
-        permissions.policies is None or _allows(permissions.policies, resource, context)
-    ):
+    is_useful = permissions.policies is None or _allows(permissions.policies, resource, context)
+    if granted is False and simulated.allowed_by_boundary is False and is_useful:
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted is not False:
         return _by_secret(what, granted)
@@ -299,7 +304,7 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     if verdict.decision == "explicit-deny":
         by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
         return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
-    if verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
+    if granted is False and verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
     if granted and doubt:
         return RoleAccess("unknown", doubt)
@@ -327,15 +332,32 @@ def _by_secret(what: str, granted: Truth) -> RoleAccess:
     return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
 
 
+def _is_outside_boundary(permissions: Permissions, simulated: Simulated | None, resource: str, context: Keys) -> bool:
+    """Whether the role's permissions boundary does not allow reading the secret."""
+    if simulated and simulated.allowed_by_boundary is not None:
+        return not simulated.allowed_by_boundary
+    return permissions.boundary is not None and not _allows([permissions.boundary], resource, context)
+
+
+def _is_limited_by_boundary(snapshot: Snapshot, role_arn: str, context: Keys) -> bool:
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    prefix = f"arn:{partition}:sts::{account}"
+    return is_limited_by_boundary(
+        lambda names: _grants_to(snapshot, names, context) is True, prefix, iam.role_name(role_arn)
+    )
+
+
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
+    return _grants_to(snapshot, _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}, context)
+
+
+def _grants_to(snapshot: Snapshot, principals: Collection[str], context: Keys) -> Truth:
+    """Whether the secret's own policies allow one of the principals to read it."""
     if not snapshot.resource_policies or not snapshot.secret:
         return False
-    direct, (first, *others) = (
-        _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)},
-        snapshot.resource_policies,
-    )
-    verdict = evaluate_resource(first, direct, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
+    first, *others = snapshot.resource_policies
+    verdict = evaluate_resource(first, principals, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
     return None if verdict.decision == "unknown" else verdict.decision == "allowed"
 
 

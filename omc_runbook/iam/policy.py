@@ -310,6 +310,18 @@ def _same(name: str, caller: str, principals: Collection[str]) -> Truth:
     return False if any(":assumed-role/" in principal for principal in principals) else None
 
 
+def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_prefix: str, role: str) -> bool:
+    """Whether resource policies allow a role's sessions only by the role's ARN, so that its boundary limits that.
+
+    `allows` tells whether they allow one of some principals; `account_prefix` is "arn:PARTITION:sts::ACCOUNT". What
+    names a session, or everybody, is not limited.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
+    sessions = (f"{account_prefix}:assumed-role/{name}/any-other-session" for name in (role, f"not-{role}"))
+    by_role, by_everybody = (allows({session}) for session in sessions)
+    return by_role and not by_everybody
+
+
 def _is_account(principal: str) -> bool:
     return principal.isdecimal() or principal.endswith(":root")
 

@@ -382,6 +382,22 @@ def test_tags_and_the_like_decide(condition: dict[str, Any], decided: str) -> No
         assert ("no-permission" in unknown_in(snapshot)) == (decided == "unknown")
 
 
+@pytest.mark.parametrize(("principal", "reads"), [(ROLE, False), ("*", True)])
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        simulated("implicitDeny", boundary=False),
+        by_policies(policy(action="ecs:ListTasks"), boundary=policy(action="ecs:*")),
+    ],
+)
+def test_a_boundary_limits_what_the_secret_s_policy_grants_to_the_role(
+    permissions: Permissions, principal: str, reads: bool
+) -> None:
+    """A grant to the role's ARN does not pass its boundary; one to everybody does, which includes the session."""
+    snapshot = own_policy(statement("Allow", principal))(with_permissions(healthy(), permissions))
+    assert found_in(snapshot) == (set() if reads else {"boundary"})
+
+
 @pytest.mark.parametrize(
     ("organization", "decided"), [("o-1", "clear"), ("o-2", "found"), ("", "found"), (None, "unknown")]
 )
