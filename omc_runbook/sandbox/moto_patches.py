@@ -5,13 +5,14 @@ from functools import cache
 
 from moto import backends
 from moto.core import responses
+from moto.core.serialize import ResponseSerializer
 from moto.moto_api import state_manager
 from moto.moto_server import werkzeug_app
 
 
 def install() -> None:
     """Install every corrected service, and stop moto from advancing tasks and from allowing CORS."""
-    from omc_runbook.sandbox.aws.attributes import AttributePicker
+    from omc_runbook.sandbox.aws.attributes import pick
     from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
@@ -41,7 +42,7 @@ def install() -> None:
         (werkzeug_app.DomainDispatcherApplication, "get_backend_for_host"),
     ):
         setattr(owner, name, cache(getattr(owner, name)))
-    vars(responses)["XFormedAttributePicker"] = AttributePicker
+    ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
     freeze_tasks()
 
 
