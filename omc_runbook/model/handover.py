@@ -10,3 +10,14 @@ CONFIRMED = "production"
 """The environment that is only changed where `confirm` names it."""
 FAILED = "✗"
 """Marks the event line with the reason why a change failed."""
+
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+SANDBOX_VARIABLES = (
+    ENDPOINT_VARIABLE,
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_DEFAULT_REGION",
+    "OMC_REPOSITORY",
+    "OMC_SANDBOX_DATABASE_URL",
+)
+"""The variables that `omc-runbook sandbox up` prints, which stay set in a shell when the sandbox has ended."""

@@ -19,7 +19,15 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import NO_OUTCOME, Finding, Outcome, TargetOutcome, as_before, status_of
+from omc_runbook.model.findings import (
+    NO_OUTCOME,
+    Finding,
+    Outcome,
+    TargetOutcome,
+    as_before,
+    status_of,
+    with_remedies_of_causes,
+)
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
@@ -212,7 +220,7 @@ class Run:
             endpoint=main.endpoint if main else "",
             started=self.started,
             finished=now(),
-            findings=findings,
+            findings=with_remedies_of_causes(findings),
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,

@@ -21,7 +21,7 @@ from support.snapshots import NOW
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking import kernel as masking_kernel
 from omc_runbook.model.environment import load
 from omc_runbook.report.display.listing import Listing
