@@ -160,19 +160,28 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("runbooks"),
+    show_default=True,
+    help="Where copies are kept.",
+)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def lab(in_sandbox: bool, options: tuple[str, ...]) -> None:
-    """Open the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
-    from omc_runbook.headless import notebooks
+def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
+    """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
+    from omc_runbook.headless.lab import copy_notebooks
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    for sentence in copy_notebooks(folder):
+        click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _temporary_sandbox() if in_sandbox else nullcontext():
-        LabApp.launch_instance([f"--ServerApp.root_dir={notebooks.folder()}", *options])
+        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *options])
 
 
 @cli.command()

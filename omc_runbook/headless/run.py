@@ -23,7 +23,7 @@ from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
@@ -125,7 +125,7 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
     try:
-        with _variable(OUTCOME_VARIABLE, str(draft.outcome)):
+        with _variable(OUTCOME_VARIABLE, str(draft.outcome)), _variable(COMMAND_VARIABLE, command):
             papermill.execute_notebook(
                 str(source),
                 str(draft.notebook),

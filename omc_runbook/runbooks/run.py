@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,9 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
+from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.report import answer
+from omc_runbook.report.answer import Answer
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
@@ -197,6 +201,17 @@ class Run:
         `by_target` has the findings of each environment by its name, where there are several.
         """
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
+
+    def answer(
+        self,
+        findings: Sequence[Finding],
+        snapshot: Snapshot | None = None,
+        result: ChangeResult | None = None,
+        plan: Plan | None = None,
+    ) -> Answer:
+        """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
+        outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
+        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""))
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
