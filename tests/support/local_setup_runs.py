@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
+from support import forked_command
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.changes.dotenv import executor
@@ -24,7 +26,7 @@ from omc_runbook.report import local_setup, verify
 from omc_runbook.runbooks import local_setup as runbook
 from omc_runbook.runbooks.run import diagnose, now
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import workstation
+from omc_runbook.workstation import settings_probe, workstation
 
 NOT_HERE = StartResult("", "Not here.")
 
@@ -99,6 +101,19 @@ def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
 def write_file(plan: DotenvPlan, backup: bool = False) -> DotenvResult:
     """Carry a plan out, and start nothing."""
     return executor.apply(plan, backup, now(), lambda: NOT_HERE)
+
+
+def fork_settings(patch: pytest.MonkeyPatch) -> None:
+    """Load Settings by the same script in a fork of a process that has pydantic imported, not in a new interpreter."""
+    one_at_a_time = Lock()
+
+    def run(command: list[str], folder: Path, variables: dict[str, str]) -> settings_probe._Output:
+        python, *script = (word for word in command if word not in ("-I", "-B"))
+        with one_at_a_time:
+            ended = forked_command.run([python, *script], variables, folder)
+        return settings_probe._Output(ended.stdout.encode(), ended.stderr.encode(), ended.returncode)
+
+    patch.setattr(settings_probe, "_run", run)
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, Case
-from support.local_setup_runs import quiet_machine, small_platform
+from support.local_setup_runs import fork_settings, quiet_machine, small_platform
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.diagnosis import root_causes
@@ -46,6 +46,9 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPat
     """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
     with pytest.MonkeyPatch.context() as patch:
         quiet_machine(patch, tmp_path_factory.mktemp("home"))
+        fork_settings(patch)
+        # The same for all cases, so it is asked once.
+        patch.setattr(docker, "find_compose", lambda: COMPOSE)
         yield patch
 
 
