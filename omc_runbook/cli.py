@@ -1,8 +1,9 @@
-"""The command line: find names, run a runbook, open JupyterLab, manage the sandbox."""
+"""The command line: find names, run a runbook, open JupyterLab, list records, manage the sandbox."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from omc_runbook.sandbox.cli import sandbox
 F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
+PROGRAM = package.replace("_", "-")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,9 +37,51 @@ def _parameters_option(text: str) -> Callable[[F], F]:
     return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
 
 
+def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What a shell completes for an argument of a kind, which is a function of `headless.completion`."""
+
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        from omc_runbook.headless import completion
+
+        if kind == "assignments":
+            return completion.assignments(context.params["name"], context.params["assignments"] or (), incomplete)
+        return completion.runbooks(incomplete)
+
+    return complete
+
+
+def _split(assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """NAME=VALUE words as pairs; raises UsageError for another word, without repeating it: it may be a value."""
+    for number, word in enumerate(assignments, 1):
+        if not re.match(r"\w+=", word):
+            raise UsageError(f"Word {number} after the runbook's name is not NAME=VALUE.")
+    return tuple((name, value) for name, _, value in (word.partition("=") for word in assignments))
+
+
+@cli.command(name="list")
+def list_() -> None:
+    """List the runbooks, and which of them can change something."""
+    from omc_runbook.headless import notebooks
+
+    for each in notebooks.overview():
+        click.echo(f"{each.name:<14} {'plans, applies' if each.can_change else 'only reads':<14}  {each.purpose}")
+
+
 @cli.command()
-@click.argument("name")
-@_parameters_option("A parameter of the notebook; may be repeated.")
+@click.argument("name", shell_complete=_complete("runbooks"))
+def show(name: str) -> None:
+    """Show what a runbook is for, what it changes, its permissions and parameters."""
+    from omc_runbook.headless import notebooks, terminal
+
+    terminal.print_markdown(notebooks.describe(name).markdown)
+
+
+@cli.command()
+@click.argument("name", shell_complete=_complete("runbooks"))
+@click.argument(
+    "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete("assignments"), type=click.UNPROCESSED
+)
+@_parameters_option("The same as NAME=VALUE; may be repeated.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
@@ -53,13 +97,18 @@ def _parameters_option(text: str) -> Callable[[F], F]:
 def run(
     context: click.Context,
     name: str,
+    assignments: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
     record: Path,
     in_sandbox: bool,
     summary: bool | None,
 ) -> None:
-    """Run a runbook: exit code 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage."""
+    """Run a runbook with parameters of its notebook, such as environment=staging.
+
+    Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
+    """
     from omc_runbook.headless import run as headless_run
+    from omc_runbook.headless import terminal
     from omc_runbook.model.handover import FAILED
 
     is_watched = sys.stderr.isatty()
@@ -70,10 +119,10 @@ def run(
             click.echo(line, err=True)
 
     temporary = _temporary_sandbox() if in_sandbox else None
-    result = headless_run.run(name, parameters, record, is_watched, print_line, temporary)
+    result = headless_run.run(name, (*parameters, *_split(assignments)), record, is_watched, print_line, temporary)
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        click.echo(result.text)
+        terminal.print_lines(result.summary)
     context.exit(result.exit_code)
 
 
@@ -111,19 +160,65 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("runbooks"),
+    show_default=True,
+    help="Where copies are kept.",
+)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def lab(in_sandbox: bool, options: tuple[str, ...]) -> None:
-    """Open the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
-    from omc_runbook.headless import run as headless_run
+def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
+    """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
+    from omc_runbook.headless.lab import copy_notebooks
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    for sentence in copy_notebooks(folder):
+        click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _temporary_sandbox() if in_sandbox else nullcontext():
-        LabApp.launch_instance([f"--ServerApp.root_dir={headless_run.notebooks()}", *options])
+        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *options])
+
+
+@cli.command()
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    default=Path("records"),
+    show_default=True,
+    help="Folder of the records.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+def records(record: Path, opens: bool) -> None:
+    """List the records of runs, the newest first, and how each run ended."""
+    from omc_runbook.headless import kept_records
+
+    kept = kept_records.read(record)
+    if not kept:
+        raise UsageError(f"There is no record in {record}: name its folder with --record.")
+    for each in kept:
+        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
+    click.echo(f"The newest: {kept[0].page}")
+    if opens:
+        click.launch(str(kept[0].page.resolve()))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete runbooks, parameters, environments and faults.
+
+    For bash, in ~/.bashrc: eval "$(omc-runbook completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, PROGRAM, f"_{package.upper()}_COMPLETE").source())
 
 
 @contextmanager
@@ -150,21 +245,32 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        code = cli.main(arguments, package.replace("_", "-"), standalone_mode=False)
+        code = cli.main(arguments, PROGRAM, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(WRONG_USAGE)
     except click.ClickException as error:
-        click.echo(f"{error.format_message()}", err=True)
+        context = getattr(error, "ctx", None)
+        _print_error(error.format_message(), f"{context.command_path} --help shows its usage." if context else "")
         sys.exit(WRONG_USAGE)
     except RunbookError as error:
-        click.echo(str(error), err=True)
+        _print_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
         # Not 1, which means findings.
-        click.echo(f"Operating system error: {error}.", err=True)
+        _print_error(f"Operating system error: {error}.")
         sys.exit(CANNOT_FINISH)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_error(message: str, hint: str = "") -> None:
+    """Print what is wrong in a line, and for a person at a terminal what helps."""
+    click.echo(f"{click.style('error:', 'red', bold=True)} {message}", err=True)
+    if hint and sys.stderr.isatty():
+        click.echo(f"{click.style('hint:', 'cyan')} {hint}", err=True)
 
 
 def _end(number: int, frame: object) -> None:

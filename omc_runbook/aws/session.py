@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
@@ -26,6 +28,7 @@ from botocore.exceptions import (
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 
 T = TypeVar("T")
 
@@ -178,7 +181,7 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
-        raise CouldNotLook(f"AWS cannot be reached: {_first_line(error)} Check the network, then run again.") from None
+        raise CouldNotLook(_unreachable(error)) from None
     except BotoCoreError as error:
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
@@ -213,6 +216,18 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     if code in DENIED:
         return ReadFailure(what, "kms:Decrypt" if "KMS" in message_of(error) else missing, code, "denied")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")
+
+
+def _unreachable(error: BotoCoreError) -> str:
+    """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell."""
+    endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
+    if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
+        names = [name for name in SANDBOX_VARIABLES if name in os.environ]
+        return (
+            f"AWS cannot be reached: nothing answers at {ENDPOINT_VARIABLE} ({endpoint}). If that was a sandbox, it no"
+            f" longer runs, and its variables are still set: run `unset {' '.join(names)}`, or start another."
+        )
+    return f"AWS cannot be reached: {_first_line(error)} Check the network, then run again."
 
 
 def _first_line(error: BotoCoreError) -> str:

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.headless import summary
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import NO_OUTCOME, Outcome, is_sentence, unknown_reasons
+from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
+from omc_runbook.report.display.banner import ENDINGS, Banner
 from omc_runbook.textfile import private_file
 
 PAGE = """<!doctype html>
@@ -191,24 +192,12 @@ def _head(outcome: Outcome) -> Banner:
     failure = [outcome.failure] if outcome.failure else []
     if outcome.is_plan:
         style = "plain" if outcome.status == "ok" else ENDINGS[outcome.status]
-        headline = f"{_title(outcome)}: {_end(outcome)}"
+        headline = f"{summary.title(outcome)}: {summary.end(outcome)}"
     else:
         style = ENDINGS[outcome.status]
-        headline = f"{_title(outcome)}: {', '.join(outcome.root_causes) or outcome.status}"
+        headline = f"{summary.title(outcome)}: {', '.join(outcome.root_causes) or outcome.status}"
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
     return Banner(style, headline, (*failure, *dict.fromkeys(lines), finished))
-
-
-def _title(outcome: Outcome) -> str:
-    """The runbook and its environment, or its checkout."""
-    return f"{outcome.runbook} on {outcome.where or outcome.environment}"
-
-
-def _end(outcome: Outcome) -> str:
-    """How the run ended, in a few words; PLAN for one that was not applied."""
-    if not outcome.is_plan:
-        return outcome.status
-    return PLAN if outcome.status == "ok" else f"{PLAN} ({', '.join(outcome.root_causes) or outcome.status})"
 
 
 def read_outcome(record: Record, failure: str) -> Outcome:
@@ -247,33 +236,3 @@ def close(record: Record) -> None:
         if leaks:
             names = ", ".join(sorted({leak.name for leak in leaks}))
             raise CouldNotLook(f"{path.name} would contain the value of {names}: no record was kept; report this.")
-
-
-def summarise(outcome: Outcome, record_path: str, command: str) -> str:
-    """The terminal's summary of an outcome: how it ended, each problem with its remedy, and the record's path.
-
-    For a plan that was not applied, also its steps and the `command` that applies it.
-    """
-    lines = [f"{_title(outcome)}: {_end(outcome)}"]
-    if outcome.failure:
-        lines.append(f"  {outcome.failure}")
-    if outcome.is_plan:
-        lines += [f"  plan     {sentence}" for sentence in outcome.plan or ()]
-    lines += [f"  {change.action:<8} {change.subject}" for change in outcome.changes]
-    for finding in outcome.findings:
-        if finding.status == "found":
-            because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
-            label = "accepted" if finding.accepted else finding.severity
-            lines.append(f"  {label:<8} {finding.check}: {finding.title} — {finding.subject}{because}")
-            lines += [f"             {line}" for line in (*filter(None, [finding.accepted]), *finding.evidence)]
-            ways = finding.remedy.ways
-            marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
-            lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]
-    for reason, checks in unknown_reasons(outcome.findings).items():
-        lines.append(f"  unknown  {', '.join(checks)}: {' '.join(reason.splitlines())}")
-    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
-    lines.append(f"  {clear} checks are clear.")
-    if outcome.is_plan:
-        lines.append(f"  Apply it: {command}")
-    lines.append(f"Record: {record_path}")
-    return "\n".join(lines)

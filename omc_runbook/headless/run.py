@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.headless import kept_records, notebooks, summary
 from omc_runbook.headless import record as records
 from omc_runbook.headless.record import Record
-from omc_runbook.masking import registry
+from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
@@ -39,17 +39,11 @@ DIED = "The notebook's kernel died: run the runbook again, which completes or un
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run's exit code, its summary for the terminal, and whether a record was kept."""
+    """A run's exit code, its summary, and whether a record was kept."""
 
     exit_code: int
-    text: str
+    summary: tuple[Line, ...]
     is_recorded: bool = True
-
-
-def notebooks() -> Path:
-    """The folder of the notebooks, in the installed package or in the checkout."""
-    package = Path(__file__).parents[1]
-    return next(folder for folder in (package / "notebooks", package.parent / "notebooks") if folder.is_dir())
 
 
 def run(
@@ -71,10 +65,8 @@ def run(
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
-    paths = {path.stem: path for path in notebooks().glob("*.ipynb")}
-    if name not in paths:
-        raise UsageError(f'There is no runbook "{name}"{nearest(name, paths)}')
-    typed = notebook_parameters.check(paths[name], pairs)
+    notebook = notebooks.find(name)
+    typed = notebook_parameters.check(notebook, pairs)
     started = datetime.now(UTC)
     command = _command(name, pairs, typed, folder, sandbox is not None)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
@@ -84,7 +76,7 @@ def run(
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
         _follow(Path(drafts) / "lines", on_line),
     ):
-        return _execute(paths[name], typed, Record(Path(drafts), record.stem), record, command, progress)
+        return _execute(notebook, typed, Record(Path(drafts), record.stem), record, command, progress)
 
 
 def _command(
@@ -133,7 +125,7 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
     try:
-        with _variable(OUTCOME_VARIABLE, str(draft.outcome)):
+        with _variable(OUTCOME_VARIABLE, str(draft.outcome)), _variable(COMMAND_VARIABLE, command):
             papermill.execute_notebook(
                 str(source),
                 str(draft.notebook),
@@ -178,13 +170,15 @@ def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResul
     outcome = records.mask(records.read_outcome(draft, failure))
     try:
         notebook = nbformat.read(draft.notebook, as_version=4)
+        kept_records.mark(notebook, outcome)
+        nbformat.write(notebook, draft.notebook)
         private_file.write(draft.outcome, outcome.to_json().encode())
         records.write_page(notebook, outcome, draft)
         records.close(draft)
         record = records.keep(draft, record)
     except (OSError, ValueError, CouldNotLook) as error:
         return _unrecorded(outcome, record, command, error)
-    return RunResult(outcome.exit_code, records.summarise(outcome, str(record.page), command))
+    return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command))
 
 
 def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
@@ -193,9 +187,8 @@ def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     path = f"none in {record.folder}, though the run took place: {reason}"
-    return RunResult(
-        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(outcome, path, command)), is_recorded=False
-    )
+    lines = summary.mask(summary.summarise(outcome, path, command))
+    return RunResult(RunbookError.exit_code, lines, is_recorded=False)
 
 
 @contextmanager

@@ -177,6 +177,13 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
     )
 
 
+def known_names() -> tuple[str, ...]:
+    """The environments that `load` knows without a parameter; raises UsageError for a file that cannot be read."""
+    path = find_file()
+    own = _read(path).get("environments", {}) if path else {}
+    return tuple(dict.fromkeys((*KNOWN, *(own if isinstance(own, dict) else ()))))
+
+
 def find_file(runbook_toml: str = "") -> Path | None:
     """The runbook.toml that `load` reads; None where there is none. Raises UsageError for a path that is no file."""
     if runbook_toml:

@@ -8,6 +8,11 @@ class RunbookError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """What else helps on a command line, such as which command lists what there is."""
+
     def _render_traceback_(self) -> list[str]:
         """IPython calls this: whoever used a runbook wrongly needs a sentence, not a traceback."""
         return [f"{type(self).__name__}: {self}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -219,6 +219,17 @@ def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
             checks = reasons.setdefault("\n".join(finding.evidence), [])
             checks += [finding.check] if finding.check not in checks else []
     return reasons
+
+
+def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, in which a consequence has no remedy of its own, but that of its first root cause."""
+    remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_root_cause}
+    return tuple(
+        replace(
+            finding, remedy=next((remedies[each] for each in finding.because_of if each in remedies), finding.remedy)
+        )
+        for finding in findings
+    )
 
 
 def as_before(finding: Finding) -> Finding:

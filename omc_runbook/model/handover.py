@@ -6,7 +6,20 @@ LINES_VARIABLE = "OMC_RUNBOOK_LINES"
 """The file to which a notebook appends event lines for `omc-runbook run` while it runs."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FOLDER"
 """The folder in which `omc-runbook lab` was started: JupyterLab starts kernels in the notebooks' folder."""
+COMMAND_VARIABLE = "OMC_RUNBOOK_COMMAND"
+"""The command line that applies the plan of a run by `omc-runbook run`."""
 CONFIRMED = "production"
 """The environment that is only changed where `confirm` names it."""
 FAILED = "✗"
 """Marks the event line with the reason why a change failed."""
+
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+SANDBOX_VARIABLES = (
+    ENDPOINT_VARIABLE,
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_DEFAULT_REGION",
+    "OMC_REPOSITORY",
+    "OMC_SANDBOX_DATABASE_URL",
+)
+"""The variables that `omc-runbook sandbox up` prints, which stay set in a shell when the sandbox has ended."""

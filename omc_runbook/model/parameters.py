@@ -36,7 +36,10 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for name, text in pairs:
         if name not in declared:
-            raise UsageError(f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}')
+            raise UsageError(
+                f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}',
+                f"omc-runbook show {notebook.stem} lists its parameters.",
+            )
         if _UNDECODED.search(text):
             raise UsageError(f'The value of "{name}" is not valid UTF-8: pass plain text.')
         if looks_secret(text) and not (name == "task" and _TASK.match(text)):

@@ -223,9 +223,8 @@ def _version(snapshot: Snapshot, name: str) -> str:
 def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     """A finding as an entry; a consequence does not repeat its causes' evidence."""
     is_consequence = bool(finding.because_of)
-    lines_of_causes = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
-    # A remedy is shown whole, or not at all where a cause shows it.
-    command, *others = ("",) if lines_of_causes.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
+    lines_of_causes = {line for cause in causes for line in cause.evidence}
+    command, *others = (not causes and finding.remedy.ways) or ("",)
     evidence = [line for line in finding.evidence if line not in lines_of_causes]
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
     effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)

@@ -135,11 +135,15 @@ def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: boo
         after = look(run) if result else before
         yield "variables", report.variables(after, plan)
         yield "commit", report.commit(plan)
-        yield "outcome", _conclude(run, judge(plan, before, after, result), result, plan)
+        judged = judge(plan, before, after, result)
+        yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment)
+        yield "answer", run.answer(merge(judged), next(iter(after.values())), result, plan)
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
-    return Closing(run, plan, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
+    environments = ", ".join(target.environment.name for target in run.targets)
+    label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"
+    return Closing(run, plan, label, displays, may_apply, confirm, plan is None or plan.is_empty)
 
 
 def by_hand(run: Run, key: str = "") -> Listing:

@@ -154,6 +154,9 @@ class _Area:
             self._outputs = [new if output.name == name else output for output in self._outputs]
         elif message["header"]["msg_type"] == "display_data":
             self._outputs.append(new)
+        else:
+            # It replaces what a cell shows.
+            return message
         self._handle.update(self)
         return None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from uuid import uuid4
 
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks.button import Button, offer
 from omc_runbook.runbooks.run import Run
 
@@ -16,14 +18,27 @@ Displays = Generator[tuple[str, object], None, str]
 
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
-OUTDATED = "The cells below still show the run before this."
+OUTDATED = "The cells above still show the run before this."
+
+
+def button_label(act: str, services: Sequence[str], environment: str) -> str:
+    """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
+    redeploy = f"redeploy {shorten(services)}" if services else ""
+    doing = " and ".join(filter(None, (act, redeploy)))
+    return f"{doing[:1].upper()}{doing[1:]} in {environment}"
+
+
+def shorten(names: Sequence[str]) -> str:
+    """The names as a list, of which more than three are counted."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 class Closing:
     """The displays that end a runbook, each made once and in order, by a generator that also applies the plan.
 
     The cells show them for the parameters `apply` and `confirm`. The button calls the same function with True and the
-    word that was typed.
+    word that was typed; in Jupyter what the cells show is then replaced, so that the page says what is.
     """
 
     def __init__(
@@ -40,6 +55,7 @@ class Closing:
         self._is_applied, self._is_empty = apply, is_empty
         self._generator = make(apply, confirm)
         self._displays: dict[str, object] = {}
+        self._id = uuid4().hex
         self._error: RunbookError | None = None
         run.announce(plan, apply)
 
@@ -47,21 +63,48 @@ class Closing:
         """The display of that name; raises what applying the plan raises, on every call."""
         while name not in self._displays:
             self._advance()
-        return self._displays[name]
+        display = self._displays[name]
+        if isinstance(display, RichDisplay):
+            display.display_id = self._id_of(name)
+        return display
+
+    def answer(self) -> LastWord:
+        """The answer, and below it the button that applies the plan, where there is one."""
+        answer, button = self.show("answer"), self.button()
+        assert isinstance(answer, RichDisplay)
+        return LastWord(answer, button if isinstance(button, Button) else None)
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""
         return offer(self._run, self._label, self._press, self._is_applied, self._is_empty)
 
     def _press(self, word: str) -> Generator[object, None, str]:
-        displays = self._make(True, word)
-        while True:
-            try:
-                _, display = next(displays)
-            except StopIteration as end:
-                yield Banner("plain", OUTDATED)
-                return str(end.value)
-            yield display
+        displays, is_outdated, end = self._make(True, word), False, INTERRUPTED
+        stale = dict.fromkeys(self._displays)
+        try:
+            while True:
+                try:
+                    name, display = next(displays)
+                except StopIteration as last:
+                    if is_outdated:
+                        yield Banner("plain", OUTDATED)
+                    stale.clear()
+                    return str(last.value)
+                if name not in self._displays or not update(self._id_of(name), display):
+                    is_outdated = is_outdated or name in self._displays
+                    yield display
+                stale.pop(name, None)
+                self._displays[name] = display
+        except RunbookError as error:
+            end = str(error)
+            raise
+        finally:
+            # A change that broke off leaves no cell that says that nothing was changed.
+            for name in stale:
+                update(self._id_of(name), Banner("bad", end))
+
+    def _id_of(self, name: str) -> str:
+        return f"{self._id}-{name}"
 
     def _advance(self) -> None:
         if self._error:
@@ -74,3 +117,25 @@ class Closing:
             self._error = error
             raise
         self._displays[name] = display
+
+
+class LastWord(RichDisplay):
+    """An answer with the button below it."""
+
+    def __init__(self, answer: RichDisplay, button: Button | None) -> None:
+        self._answer, self._button = answer, button
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._answer)
+        if self._button:
+            display(self._button)
+
+    def to_html(self) -> str:
+        """Render the answer as HTML."""
+        return self._answer.to_html()
+
+    def to_text(self) -> str:
+        """Render the answer as plain text."""
+        return self._answer.to_text()

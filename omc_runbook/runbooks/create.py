@@ -14,7 +14,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
@@ -79,9 +79,11 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closin
         remaining = create_plan.remaining(plan, diagnose(after, ("secret",)))
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
+        yield "answer", run.answer(remaining, after, result, plan)
         return "✓ Done and verified"
 
-    return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
+    label = button_label(f"{plan.intent} the secret", (), run.environment.name)
+    return Closing(run, plan, label, displays, may_apply, confirm, plan.intent == "nothing")
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:

@@ -125,8 +125,10 @@ def closing(
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)
-        yield "outcome", run.conclude(diagnose(after), result, plan)
+        found = diagnose(after)
+        yield "outcome", run.conclude(found, result, plan)
         yield "undo", report.undo(plan, result)
+        yield "answer", run.answer(found, None, result, plan)
         return "✓ Written"
 
     return Closing(run, plan, "Write the .env", displays, may_apply, confirm, plan.is_empty)

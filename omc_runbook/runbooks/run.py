@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,18 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import NO_OUTCOME, Finding, Outcome, TargetOutcome, as_before, status_of
+from omc_runbook.model.findings import (
+    NO_OUTCOME,
+    Finding,
+    Outcome,
+    TargetOutcome,
+    as_before,
+    status_of,
+    with_remedies_of_causes,
+)
+from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.report import answer
+from omc_runbook.report.answer import Answer
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
@@ -190,6 +202,17 @@ class Run:
         """
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
+    def answer(
+        self,
+        findings: Sequence[Finding],
+        snapshot: Snapshot | None = None,
+        result: ChangeResult | None = None,
+        plan: Plan | None = None,
+    ) -> Answer:
+        """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
+        outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
+        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""))
+
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
         outcome = self._outcome((), None, plan, {})
@@ -212,7 +235,7 @@ class Run:
             endpoint=main.endpoint if main else "",
             started=self.started,
             finished=now(),
-            findings=findings,
+            findings=with_remedies_of_causes(findings),
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,

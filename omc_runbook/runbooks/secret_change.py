@@ -19,7 +19,7 @@ from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
@@ -155,8 +155,10 @@ def closing(
         )
         if source.retires:
             yield "former", changes.former(former)
-        yield "outcome", run.conclude((*former, *judge(before, after, result, plan)), result, plan)
+        judged = (*former, *judge(before, after, result, plan))
+        yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
+        yield "answer", run.answer(judged, after, result, plan)
         if any(finding.is_problem for finding in former):
             return "! Done, and a former value still works"
         if any(finding.status == "unknown" for finding in former):
@@ -166,4 +168,7 @@ def closing(
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers
-    return Closing(run, plan, "Write, redeploy and prove", displays, may_apply, confirm, is_empty)
+    keys = shorten([change.key for change in plan.changed])
+    act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
+    label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty)

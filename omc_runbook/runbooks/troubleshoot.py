@@ -17,7 +17,7 @@ from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.run import Run, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
@@ -95,11 +95,15 @@ def closing(
         yield "review", report.review(result, after, remaining)
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", fix.undo(plan, result)
+        yield "answer", run.answer(remaining, after, result, plan)
         if result is None or result.is_proved:
             return "✓ Fixed and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
-    return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
+    count = f"{len(plan.steps)} steps" if len(plan.steps) > 1 else "the step"
+    services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
+    label = button_label(f"take {count}" if plan.steps else "", services, run.environment.name)
+    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty)
 
 
 def by_hand(run: Run) -> Listing:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import verify as report
+from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.drift import table as drift
@@ -28,6 +29,7 @@ __all__ = [
     "findings",
     "conclude",
     "by_hand",
+    "answer",
 ]
 """All that the notebook calls, in its order."""
 
@@ -50,6 +52,11 @@ def timeline(snapshot: Snapshot) -> Timeline:
 def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
     """How the run ended; raises as `conclude.end` does."""
     return run.conclude(findings)
+
+
+def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> Answer:
+    """How the run ended, since when, what still serves, and what to do."""
+    return run.answer(findings, snapshot)
 
 
 def by_hand(run: Run) -> Listing:

@@ -1,6 +1,7 @@
 """The commands of `omc-runbook sandbox`."""
 
 import json
+import os
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 
 if TYPE_CHECKING:
     from omc_runbook.sandbox.account import WorldName
@@ -48,7 +50,12 @@ def down() -> None:
     """Stop the sandbox with all its processes, and remove its files."""
     from omc_runbook.sandbox import lifecycle
 
-    lifecycle.down()
+    running = lifecycle.find()
+    lifecycle.down(running)
+    click.echo(f"Stopped the sandbox at {running.endpoint} with all its processes, and removed its files.")
+    if os.environ.get(ENDPOINT_VARIABLE) == running.endpoint:
+        names = [name for name in SANDBOX_VARIABLES if name in os.environ]
+        click.echo(f"Its variables are still set in this shell: unset {' '.join(names)}")
 
 
 @sandbox.command()
@@ -82,8 +89,14 @@ def faults(as_json: bool) -> None:
         click.echo(f"{fault.id:<20} {fault.family:<12} {fault.breaks}")
 
 
+def _complete_faults(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.sandbox import faults as catalogue
+
+    return [each.id for each in catalogue.catalogue() if each.id.startswith(incomplete)]
+
+
 @sandbox.command(name="break")
-@click.argument("fault")
+@click.argument("fault", shell_complete=_complete_faults)
 def break_(fault: str) -> None:
     """Inject one fault."""
     from omc_runbook.sandbox import drills, lifecycle
@@ -95,10 +108,12 @@ def break_(fault: str) -> None:
     catalogue.break_(running.endpoint, fault)
     broken = lifecycle.status(running)["broken"]
     lifecycle.ask(running, "POST", "note", {"broken": [*broken, fault]})
+    breaks = next(each.breaks for each in catalogue.catalogue() if each.id == fault)
+    click.echo(f"Broken: {breaks} Repair it with: omc-runbook sandbox mend {fault}")
 
 
 @sandbox.command()
-@click.argument("fault", required=False)
+@click.argument("fault", required=False, shell_complete=_complete_faults)
 def mend(fault: str | None) -> None:
     """Repair one fault, or everything; ends a drill."""
     from omc_runbook.sandbox import drills, lifecycle
@@ -111,6 +126,8 @@ def mend(fault: str | None) -> None:
     catalogue.mend(running.endpoint, fault)
     broken = [other for other in lifecycle.status(running)["broken"] if fault is not None and other != fault]
     lifecycle.ask(running, "POST", "note", {"world": "healthy", "broken": broken})
+    still = f"Still broken: {', '.join(broken)}." if broken else "The world is healthy."
+    click.echo(f"Repaired {fault or 'everything'}. {still}")
 
 
 @sandbox.command(name="drill")
@@ -133,7 +150,7 @@ def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool)
 
 
 @sandbox.command()
-@click.argument("fault", metavar="ID")
+@click.argument("fault", metavar="ID", shell_complete=_complete_faults)
 @click.option("--json", "as_json", is_flag=True)
 def answer(fault: str, as_json: bool) -> None:
     """Answer a drill with a fault's id: grades it, repairs, and continues."""

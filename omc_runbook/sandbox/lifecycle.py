@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.handover import SANDBOX_VARIABLES
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.account import REGION, WorldName
 from omc_runbook.sandbox.credentials import Credentials
@@ -104,7 +105,9 @@ def find() -> Sandbox:
             return at(endpoint)
         except UsageError:
             message = f"No sandbox of yours runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or {_UP}."
-            raise UsageError(message) from None
+            names = [name for name in SANDBOX_VARIABLES if name in os.environ]
+            hint = f"the variables of a sandbox that no longer runs are still set: unset {' '.join(names)}"
+            raise UsageError(message, hint) from None
     running = folders.running()
     if not running:
         raise UsageError(f"No sandbox is running: {_UP}.")

@@ -24,7 +24,7 @@ from dotenv import dotenv_values
 
 from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report

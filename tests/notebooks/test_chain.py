@@ -10,7 +10,7 @@ from pathlib import Path
 from support.runs import PAPERMILL, Desk, assert_nothing_leaked, values
 from support.administrator import Place
 
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build
 

@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 SANITIZE = Path(__file__).with_name("notebooks.cfg")

@@ -15,7 +15,7 @@ from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import create

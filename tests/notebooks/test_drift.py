@@ -22,7 +22,7 @@ from support.moto_environment import Wire, between, build
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding

@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from omc_runbook import cli
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.headless import run
+from omc_runbook.headless import notebooks, run
+from omc_runbook.headless.lab import copy_notebooks
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -108,3 +110,57 @@ def where(*environments: str) -> Banner:
     """The banner of a run on some environments."""
     targets = [Target(load(name), Clients("ap-southeast-2"), Caller("123456789012", "arn")) for name in environments]
     return banner.where("add_key", targets)
+
+
+def test_lab_works_on_copies_without_outputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed notebooks are left alone; what a person sees before a run shows no verdict."""
+    labapp = pytest.importorskip("jupyterlab.labapp", reason="needs JupyterLab")
+    started: list[str] = []
+    monkeypatch.setattr(labapp.LabApp, "launch_instance", started.extend)
+    cli.cli.main(["lab", "--folder", "desk"], standalone_mode=False)
+    assert started == [f"--ServerApp.root_dir={folder / 'desk'}"]
+    assert {path.stem for path in (folder / "desk").iterdir()} == set(notebooks.paths())
+    for path in (folder / "desk").iterdir():
+        cells = nbformat.read(path, as_version=4).cells
+        assert not any(cell.get("outputs") for cell in cells)
+
+
+def test_a_copy_is_renewed_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unedited copy is replaced by a newer notebook, with its outputs; an edited one stays, and a newer is beside."""
+    installed, desk = tmp_path / "installed", tmp_path / "desk"
+    installed.mkdir()
+    monkeypatch.setattr(notebooks, "folder", lambda: installed)
+
+    def install(text: str) -> None:
+        for name in ("plain", "edited", "run"):
+            cells = [nbformat.v4.new_code_cell(text, outputs=[nbformat.v4.new_output("stream", text="a sample")])]
+            nbformat.write(nbformat.v4.new_notebook(cells=cells), installed / f"{name}.ipynb")
+
+    def edit(name: str, **members: Any) -> None:
+        notebook = nbformat.read(desk / f"{name}.ipynb", as_version=4)
+        notebook.cells[0] |= members
+        nbformat.write(notebook, desk / f"{name}.ipynb")
+
+    def source(name: str) -> str:
+        return str(nbformat.read(desk / f"{name}.ipynb", as_version=4).cells[0].source)
+
+    install("first")
+    assert copy_notebooks(desk) == [] == copy_notebooks(desk)
+    edit("edited", source="mine")
+    edit("run", outputs=[nbformat.v4.new_output("stream", text="my own run")])
+    assert copy_notebooks(desk) == []
+    assert "my own run" in (desk / "run.ipynb").read_text() and source("edited") == "mine"
+    install("second")
+    told = copy_notebooks(desk)
+    assert len(told) == 3 and len([sentence for sentence in told if "was replaced" in sentence]) == 2
+    assert [source(name) for name in ("plain", "run", "edited", "edited.new")] == ["second", "second", "mine", "second"]
+    assert [sentence for sentence in copy_notebooks(desk) if "was edited" in sentence] == told[:1]
+    (desk / "plain.ipynb").write_text("{}")
+    assert len(copy_notebooks(desk)) == 2 and (desk / "plain.ipynb").read_text() == "{}"
+
+
+def test_a_folder_that_cannot_hold_the_notebooks_is_one_sentence(tmp_path: Path) -> None:
+    """A file in its place."""
+    (tmp_path / "desk").write_text("")
+    with pytest.raises(UsageError, match="desk cannot hold the notebooks: .*--folder"):
+        copy_notebooks(tmp_path / "desk")

@@ -22,7 +22,7 @@ from support.dotenv_faults import ALIAS, HEX, IGNORES, edit, put
 from support.local_setup_runs import assert_absent, bench, small_platform, tree, turn
 
 from omc_runbook.changes.dotenv import executor
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import ConflictError, UsageError

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 DEBUG = """

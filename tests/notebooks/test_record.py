@@ -41,8 +41,8 @@ RUN = """
 import sys
 from pathlib import Path
 from omc_runbook import cli
-from omc_runbook.headless import run
-run.notebooks = lambda: Path(sys.argv[1])
+from omc_runbook.headless import notebooks
+notebooks.folder = lambda: Path(sys.argv[1])
 cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
 """
 

@@ -18,7 +18,7 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, w
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
 from omc_runbook.report import changes, history

@@ -18,7 +18,7 @@ from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health
 from support.administrator import BAD, Place
 from support.provider import provider
 
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import faults, lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 

@@ -23,7 +23,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.checks import remedies
 from omc_runbook.headless import run as headless_run
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import errors
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from support.runs import PAPERMILL, Desk, assert_nothing_leaked, client, values
 
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 

@@ -20,7 +20,7 @@ from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
 from omc_runbook.changes.add_key.plan import AddKeyPlan, describe, plan_edits
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -272,7 +272,7 @@ def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
     """No record, no traceback; what looks like a value is not even taken as a parameter."""
     before = tree(desk.platform.root)
     ended = desk.add("-p", "apply", "true")
-    assert (ended.returncode, ended.stdout) == (3, "") and ended.stderr.startswith("key is empty: name the key")
+    assert (ended.returncode, ended.stdout) == (3, "") and ended.stderr.startswith("error: key is empty: name the key")
     assert ended.stderr.count("\n") == 1 and tree(desk.platform.root) == before and not desk.record.exists()
     with pytest.raises(UsageError, match='The value of "key" looks like a secret'):
         check(notebooks() / "add_key.ipynb", [("key", "sk-proj-" + "a1b2c3d4" * 4)])
@@ -284,7 +284,7 @@ def test_what_cannot_be_edited_ends_with_3_and_one_sentence(desk: Adder) -> None
     for words, told in ((("DATABASE_ECHO",), "by an alias"), (("NEWS_KEY", "-p", "type", "strr"), "did you mean str?")):
         ended = desk.add("-p", "key", *words, "-p", "apply", "true")
         assert (ended.returncode, ended.stdout) == (3, "") and told in ended.stderr
-        assert ended.stderr.startswith("backend/app/core/config.py") and ended.stderr.count("\n") == 1
+        assert ended.stderr.startswith("error: backend/app/core/config.py") and ended.stderr.count("\n") == 1
     assert tree(desk.platform.root) == before and not desk.record.exists()
 
 

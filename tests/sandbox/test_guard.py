@@ -499,7 +499,7 @@ def test_forged_status_is_not_believed(forgery: Forgery, own_directory: Path, wo
     """What answers at AWS_ENDPOINT_URL is not asked who it is: one sentence, exit 3, nothing ended."""
     ended = command(*words, AWS_ENDPOINT_URL=forgery.endpoint, TMPDIR=str(own_directory))
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.startswith(f"No sandbox of yours runs at AWS_ENDPOINT_URL ({forgery.endpoint})")
+    assert ended.stderr.startswith(f"error: No sandbox of yours runs at AWS_ENDPOINT_URL ({forgery.endpoint})")
     assert ended.stderr.count("\n") == 1
     assert forgery.is_harmless()
     assert forgery.heard == []

@@ -11,7 +11,8 @@ from typing import Any
 import nbformat
 import papermill
 
-from omc_runbook.headless.run import ENGINE, notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.headless.run import ENGINE
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 

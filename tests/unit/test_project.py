@@ -51,6 +51,7 @@ HEADINGS = (
     "Outcome",
     "How to undo it",
     "By hand",
+    "Answer",
 )
 
 REVEALERS = {"masking", "changes"}

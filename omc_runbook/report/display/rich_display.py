@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 
 
@@ -10,6 +11,9 @@ class RichDisplay(ABC):
 
     See https://ipython.readthedocs.io/en/stable/config/integrating.html#custom-methods
     """
+
+    display_id = ""
+    """With one, Jupyter can replace what a cell shows, by `update`."""
 
     @abstractmethod
     def to_html(self) -> str:
@@ -22,3 +26,24 @@ class RichDisplay(ABC):
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Both renderings, by media type, as IPython asks for them."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+    def _ipython_display_(self) -> None:
+        if not self.display_id:
+            raise NotImplementedError  # IPython then asks for the bundle.
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), display_id=self.display_id, raw=True)
+
+
+def update(display_id: str, value: object) -> bool:
+    """Replace what cells show under an id; False outside Jupyter."""
+    if (
+        not isinstance(value, RichDisplay)
+        or "IPython" not in sys.modules
+        or sys.modules["IPython"].get_ipython() is None
+    ):
+        return False
+    from IPython.display import display
+
+    display(value._repr_mimebundle_(), display_id=display_id, raw=True, update=True)
+    return True

@@ -27,7 +27,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.headless.run import notebooks
+from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model import parameters
 from omc_runbook.model.catalogue import default_keys

@@ -12,7 +12,7 @@ from support.snapshot_faults.content import FAULTS
 from support.snapshots import NOW, healthy, with_service
 
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.headless.record import summarise
+from omc_runbook.headless.summary import summarise
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Outcome, status_of
 from omc_runbook.report import troubleshoot, verify
@@ -63,7 +63,7 @@ def test_an_accepted_finding_counts_for_nothing_and_is_shown() -> None:
     assert status_of(findings) == "ok"
     ended = outcome(findings)
     assert "accepted: desired-zero" in verify.headline(ended)
-    assert f"accepted desired-zero: {found.title}" in summarise(ended, "record", "command")
+    assert f"accepted desired-zero: {found.title}" in "\n".join(map(str, summarise(ended, "record", "command")))
     shown = verify.findings(findings).to_text()
     assert "accepted · desired-zero" in shown and REASON in shown
     verdict = troubleshoot.verdict(with_service(healthy(), "backend", desired=0), findings)

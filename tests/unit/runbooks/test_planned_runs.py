@@ -16,9 +16,9 @@ from omc_runbook import cli
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
-from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
+from omc_runbook.headless.summary import summarise
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
@@ -44,7 +44,8 @@ UNKNOWN = Finding(
 
 
 def summary(outcome: Outcome) -> str:
-    return record.summarise(Outcome.from_json(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
+    lines = summarise(Outcome.from_json(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
+    return "\n".join(map(str, lines))
 
 
 def plan(*keys: str, name: str = "app-secrets") -> SecretPlan:
@@ -143,7 +144,7 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
 
     def execute(source: Path, typed: object, draft: object, kept: object, command: str, progress: bool) -> RunResult:
         commands.append(command)
-        return RunResult(0, "")
+        return RunResult(0, ())
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(headless_run, "_execute", execute)

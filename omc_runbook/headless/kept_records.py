@@ -1,0 +1,48 @@
+"""The records in a folder, and how each run ended, which its notebook's metadata says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.headless import summary
+from omc_runbook.model.findings import Outcome
+
+_MEMBER = "omc_runbook"
+
+
+@dataclass(frozen=True)
+class KeptRecord:
+    """A run's record: which runbook where, how and when it ended, and its page."""
+
+    title: str
+    end: str
+    finished: datetime
+    page: Path
+
+
+def mark(notebook: Any, outcome: Outcome) -> None:
+    """Write into a notebook's metadata how its run ended."""
+    notebook.metadata[_MEMBER] = {
+        "title": summary.title(outcome),
+        "end": summary.end(outcome, with_causes=True),
+        "finished": outcome.finished.isoformat(timespec="seconds"),
+    }
+
+
+def read(folder: Path) -> list[KeptRecord]:
+    """The records in a folder, the newest first; files that are no record are left out."""
+    kept = (_read(path) for path in folder.glob("*.ipynb"))
+    return sorted(filter(None, kept), key=lambda record: record.finished, reverse=True)
+
+
+def _read(path: Path) -> KeptRecord | None:
+    try:
+        ended = json.loads(path.read_text(encoding="utf-8"))["metadata"][_MEMBER]
+        finished = datetime.fromisoformat(ended["finished"])
+        return KeptRecord(ended["title"], ended["end"], finished, path.with_suffix(".html"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

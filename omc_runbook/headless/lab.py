@@ -1,0 +1,75 @@
+"""The notebooks that a person works on in JupyterLab: copies in a folder of their own, without outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.headless import notebooks
+from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile import private_file
+
+_MEMBER = "omc_runbook_source"
+
+
+def copy_notebooks(folder: Path) -> list[str]:
+    """Copy each notebook into a folder, and return what a person should know, in sentences.
+
+    A copy that nobody edited is replaced by a newer notebook; one that was edited stays, with the newer one beside it.
+    Raises UsageError where the folder cannot be written.
+    """
+    sentences = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, path in notebooks.paths().items():
+            sentences += _copy(path, folder / path.name, folder / f"{name}.new.ipynb")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot hold the notebooks: {error.strerror}. Name another with --folder.") from None
+    return sentences
+
+
+def _copy(source: Path, copy: Path, beside: Path) -> list[str]:
+    notebook = _cleared(json.loads(source.read_text(encoding="utf-8")))
+    newest = notebook["metadata"][_MEMBER]
+    if not copy.exists():
+        _write(copy, notebook)
+        return []
+    origin, present = _read(copy)
+    if origin == newest:
+        return []
+    if origin == present:
+        _write(copy, notebook)
+        return [f"{copy} was replaced by a newer version of the notebook."]
+    if _read(beside)[0] != newest:
+        _write(beside, notebook)
+    return [f"{copy} is of an older version, and was edited: it stays as it is. The newer one is {beside}."]
+
+
+def _cleared(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The notebook without outputs, which names the text that it was made from."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    notebook["metadata"][_MEMBER] = _digest(notebook)
+    return notebook
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """Digests of the text that a copy was made from, and of the one that it has; ("", "?") for what is no copy."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        return str(notebook["metadata"].get(_MEMBER, "")), _digest(notebook)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return "", "?"
+
+
+def _digest(notebook: dict[str, Any]) -> str:
+    """A digest of the cells' sources."""
+    sources = [[cell["cell_type"], "".join(cell["source"])] for cell in notebook["cells"]]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+
+
+def _write(path: Path, notebook: dict[str, Any]) -> None:
+    private_file.write(path, json.dumps(notebook, indent=1, ensure_ascii=False).encode())

@@ -1,0 +1,90 @@
+"""The notebooks, and what each says of itself: what it is for, what it changes, its permissions and parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import nearest
+
+_PARAMETER = re.compile(r"^(?P<name>\w+): (?P<kind>\w+) = (?P<default>.*?)  # (?P<meaning>.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class NotebookParameter:
+    """A parameter as its cell declares it; `default` is Python source."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a notebook says of itself: Markdown of its first cell, and its parameters."""
+
+    name: str
+    title: str
+    text: str
+    notes: str
+    """What it says of its parameters beyond their comments, in Markdown."""
+    parameters: tuple[NotebookParameter, ...]
+
+    @property
+    def purpose(self) -> str:
+        """Its title without its name: "do the secrets reach the tasks?"."""
+        return self.title.partition(": ")[2] or self.title
+
+    @property
+    def can_change(self) -> bool:
+        """Whether it changes something when it is told to."""
+        return any(parameter.name == "apply" for parameter in self.parameters)
+
+    @property
+    def markdown(self) -> str:
+        """All of it in Markdown, for a terminal."""
+        lines = [f"- `{each.name}={each.default}` — {each.meaning}" for each in self.parameters]
+        parts = [f"# {self.title}", self.text, "## Parameters", "\n".join(lines), self.notes]
+        return "\n\n".join(filter(None, parts))
+
+
+def folder() -> Path:
+    """The folder of the notebooks, in the installed package or in the checkout."""
+    package = Path(__file__).parents[1]
+    return next(each for each in (package / "notebooks", package.parent / "notebooks") if each.is_dir())
+
+
+def paths() -> dict[str, Path]:
+    """The notebooks by the names of their runbooks."""
+    return {path.stem: path for path in sorted(folder().glob("*.ipynb"))}
+
+
+def find(name: str) -> Path:
+    """A runbook's notebook; raises UsageError, with the nearest name, where there is none."""
+    known = paths()
+    if name not in known:
+        raise UsageError(
+            f'There is no runbook "{name}"{nearest(name, known)}', "omc-runbook list shows what each is for."
+        )
+    return known[name]
+
+
+def describe(name: str) -> Description:
+    """Read what a runbook's notebook says of itself; raises UsageError where there is no such runbook."""
+    cells = json.loads(find(name).read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    at = next(number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
+    head, _, text = sources[0].partition("\n")
+    parameters = tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(sources[at]))
+    notes = sources[at - 1].partition("\n")[2].strip()
+    return Description(name, head.removeprefix("# "), text.strip(), notes, parameters)
+
+
+def overview() -> Iterable[Description]:
+    """Each runbook's description, in the order of their names."""
+    return map(describe, paths())

@@ -1,0 +1,108 @@
+"""A run's outcome as lines for a terminal: each root cause with its evidence and remedy, its consequences in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from omc_runbook.masking import registry
+from omc_runbook.model.findings import Finding, Outcome, is_sentence, unknown_reasons
+from omc_runbook.report.display.banner import PLAN
+
+Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
+
+_LABEL, _INDENT = 8, 13
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the summary; a terminal may wrap it, with the same indentation."""
+
+    text: str
+    style: Style = "plain"
+    label: str = ""
+    indent: int = 0
+
+    @property
+    def head(self) -> str:
+        """What stands before the text: blanks, and the label."""
+        return f"  {self.label:<{_LABEL}} " if self.label else " " * self.indent
+
+    def __str__(self) -> str:
+        return self.head + self.text
+
+
+def mask(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines with every known value masked."""
+    return tuple(replace(line, text=registry.mask_thoroughly(line.text)) for line in lines)
+
+
+def title(outcome: Outcome) -> str:
+    """The runbook and its environment, or its checkout."""
+    return f"{outcome.runbook} on {outcome.where or outcome.environment}"
+
+
+def end(outcome: Outcome, with_causes: bool = False) -> str:
+    """How the run ended, in a few words; PLAN for one that was not applied, and its causes, always or for a plan."""
+    causes = ", ".join(outcome.root_causes)
+    if outcome.is_plan:
+        return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
+    applied = "applied, " if with_causes and outcome.applied else ""
+    return f"{applied}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
+
+
+def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, ...]:
+    """Lines for how a run ended, each cause with its remedy, and the record's path.
+
+    For a plan that was not applied, also its steps and the `command` that applies it.
+    """
+    return tuple(_lines(outcome, record_path, command))
+
+
+def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
+    style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else outcome.status
+    yield Line(f"{title(outcome)}: {end(outcome)}", style)
+    if outcome.failure:
+        yield Line(outcome.failure, "failed", indent=2)
+    if outcome.is_plan:
+        yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
+    yield from (Line(change.subject, label=change.action) for change in outcome.changes)
+    found = [finding for finding in outcome.findings if finding.status == "found"]
+    causes = {finding.check for finding in found if not finding.because_of}
+    effects = {check: [each for each in found if _first(each, causes) == check] for check in causes}
+    for finding in found:
+        if not _first(finding, causes):
+            # Where a cause is found several times, its consequences stand below the first.
+            yield from _finding(finding, effects.pop(finding.check, []))
+    for reason, checks in unknown_reasons(outcome.findings).items():
+        yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
+    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
+    yield Line(f"{clear} checks are clear.", "note", indent=2)
+    if outcome.is_plan:
+        yield Line(f"Apply it: {command}", "command", indent=2)
+    yield Line(f"Record: {record_path}", "note")
+
+
+def _first(finding: Finding, causes: set[str]) -> str:
+    """The first of a consequence's causes among those of the run; "" for what is none."""
+    return next((cause for cause in finding.because_of if cause in causes), "")
+
+
+def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
+    accepted = finding.accepted or finding.severity == "info"
+    style: Style = "note" if accepted else "error" if finding.severity == "error" else "warning"
+    because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
+    label = "accepted" if finding.accepted else finding.severity
+    yield Line(f"{finding.check}: {finding.title} — {finding.subject}{because}", style, label)
+    yield from (Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, *finding.evidence)))
+    if consequences:
+        subjects: dict[str, list[str]] = {}
+        for each in consequences:
+            subjects.setdefault(each.check, []).append(each.subject)
+        effects = ", ".join(f"{check} ({', '.join(filter(None, names))})" for check, names in subjects.items())
+        yield Line(f"causes {effects}", "note", indent=_INDENT)
+    ways = finding.remedy.ways
+    marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
+    for mark, way in zip(marks, ways, strict=False):
+        yield Line(f"{mark} {way}", "command", indent=_INDENT)

@@ -1,0 +1,59 @@
+"""Prints lines: with colours and wrapped on a terminal, else as they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+from omc_runbook.headless.summary import Line, Style
+
+_STYLES: dict[Style, str] = {
+    "plain": "",
+    "ok": "bold green",
+    "findings": "bold red",
+    "failed": "bold red",
+    "unknown": "magenta",
+    "error": "red",
+    "warning": "yellow",
+    "command": "cyan",
+    "note": "dim",
+}
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines on standard output.
+
+    A terminal wraps sentences below their beginning. Commands stay in one piece, so that they can be copied.
+    """
+    if not sys.stdout.isatty():
+        for line in lines:
+            click.echo(str(line))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    for line in lines:
+        head, style = Text(line.head), _STYLES[line.style]
+        if line.label:
+            head.stylize(style, 2, 2 + len(line.label))
+            style = "bold" if line.style in ("error", "warning") else ""
+        text = Text(line.text, style)
+        width = console.width - len(head)
+        rows = [text] if line.style == "command" or width < 20 else text.wrap(console, width)
+        for number, row in enumerate(rows):
+            row.rstrip()
+            console.print((head if number == 0 else Text(" " * len(head))) + row, soft_wrap=True)
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown on standard output, rendered on a terminal."""
+    if not sys.stdout.isatty():
+        click.echo(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))

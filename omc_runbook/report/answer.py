@@ -1,0 +1,106 @@
+"""The last thing on the screen: how the run ended, since when, what still serves, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omc_runbook.aws.ecs import Service
+from omc_runbook.checks.families import look_alikes
+from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.report import verify
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
+
+
+class Answer(RichDisplay):
+    """A banner, and the next steps below it."""
+
+    def __init__(self, banner: Banner, next_steps: Listing | None = None) -> None:
+        self.banner, self.next_steps = banner, next_steps
+
+    def to_html(self) -> str:
+        """Render both as HTML."""
+        return "\n".join(part.to_html() for part in (self.banner, self.next_steps) if part)
+
+    def to_text(self) -> str:
+        """Render both as plain text."""
+        return "\n\n".join(part.to_text() for part in (self.banner, self.next_steps) if part)
+
+
+def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
+    """The answer of a run: its outcome, the state of the services that it concerns, and what to do.
+
+    `command` applies the plan of a run that was only planned, "" where it is not known.
+    """
+    causes = [finding for finding in outcome.findings if finding.is_root_cause]
+    ended = verify.outcome(outcome)
+    if not causes or outcome.failure:
+        return Answer(ended, _plan(outcome, command))
+    first = causes[0]
+    headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
+    also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
+    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *_known(outcome, first), *also)
+    if outcome.is_plan:
+        return Answer(Banner(ended.style, headline, (f"{verify.headline(outcome)}", *lines)), _plan(outcome, command))
+    return Answer(Banner(ended.style, headline, lines), _remedies(causes))
+
+
+def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
+    if cause.evidence:
+        yield cause.evidence[0]
+    if cause.cause_of:
+        yield f"It causes {', '.join(cause.cause_of)}."
+    statuses = {(finding.check, finding.family): finding.status for finding in outcome.findings}
+    others = [check.id for check in look_alikes(cause.check, cause.family)]
+    clear = [check for check in others if statuses.get((check, cause.family)) == "clear"]
+    if clear:
+        yield f"{len(clear)} faults with the same symptoms are ruled out."
+
+
+def _services(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[str]:
+    """The services that a problem affects: since when new tasks fail, and how many tasks run, with which values."""
+    names = frozenset[str]().union(*(finding.services for finding in findings if finding.is_problem))
+    states = [
+        f"{service.name}: {_failing(snapshot, service)}{_serving(snapshot, service)}"
+        for service in snapshot.consumers
+        if service.name in names
+    ]
+    if states:
+        yield f"{'; '.join(states)}."
+
+
+def _failing(snapshot: Snapshot, service: Service) -> str:
+    begun = [deployment.created for deployment in service.deployments if deployment.failed]
+    failed = [
+        task.stopped for task in snapshot.stopped(service) if task.stopped and begun and task.stopped >= min(begun)
+    ]
+    return f"new tasks fail since {min(failed):%H:%M:%S} UTC, " if failed else ""
+
+
+def _serving(snapshot: Snapshot, service: Service) -> str:
+    running = snapshot.running(service)
+    stale = sum(freshness.of(snapshot, task) == "stale" for task in running)
+    since = freshness.current_since(snapshot)
+    older = f", {stale} with older values" if stale else ""
+    older += f" than those since {since[0]:%H:%M:%S} UTC" if stale and since else ""
+    return f"{len(running)} of {service.desired} tasks run{older}"
+
+
+def _remedies(causes: Sequence[Finding]) -> Listing:
+    entries = []
+    for cause in causes:
+        command, *others = cause.remedy.ways or ("",)
+        lead = "" if command else "No command fixes it: its evidence says where to look."
+        entries.append(Entry(cause.check, cause.subject, lead=lead, command=command, by_hand="".join(others)))
+    return Listing("What to do", entries)
+
+
+def _plan(outcome: Outcome, command: str) -> Listing | None:
+    if not outcome.is_plan:
+        return None
+    steps = tuple(outcome.plan or ())
+    lead = "" if command else "Press the button below, or set apply = True above and run this again."
+    return Listing("What to do", [Entry("apply the plan", lead=lead, lines=steps, command=command)])

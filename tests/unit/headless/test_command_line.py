@@ -1,0 +1,227 @@
+"""The command line: what it lists, completes and prints, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from omc_runbook import cli
+from omc_runbook.headless import completion, kept_records, notebooks, summary, terminal
+from omc_runbook.model.findings import Finding, Outcome, Remedy, with_remedies_of_causes
+
+NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
+CAUSE = Finding(
+    check="no-permission",
+    family="access",
+    title="The execution role may not read the secret",
+    status="found",
+    subject="a-role",
+    evidence=("SimulatePrincipalPolicy: implicitDeny for secretsmanager:GetSecretValue on the secret.",),
+    remedy=Remedy(command="aws iam put-role-policy --role-name a-role --policy-document '{}'"),
+)
+EFFECT = Finding(
+    check="pull-failed",
+    family="deployment",
+    title="Tasks stop before they start",
+    status="found",
+    subject="backend",
+    evidence=("3 tasks of backend never started.",),
+    because_of=("no-permission",),
+    remedy=Remedy(command="aws ecs update-service"),
+)
+OUTCOME = Outcome(
+    runbook="verify",
+    environment="staging",
+    account="123456789012",
+    region="ap-southeast-2",
+    endpoint="",
+    started=NOW,
+    finished=NOW,
+    findings=(CAUSE, EFFECT, replace(EFFECT, subject="worker"), replace(EFFECT, check="rollout-stuck")),
+)
+
+
+class Terminal(io.StringIO):
+    """A standard output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def ended_with(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The exit code of a command line, and what it printed on both streams."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words])
+    printed = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, printed.out, printed.err
+
+
+def test_a_consequence_is_a_line_below_its_cause() -> None:
+    """Its evidence and remedy are not repeated; a consequence of what is not there stands by itself."""
+    lines = [str(line) for line in summary.summarise(OUTCOME, "a.html", "")]
+    assert lines == [
+        "verify on staging: findings",
+        "  error    no-permission: The execution role may not read the secret — a-role",
+        "             SimulatePrincipalPolicy: implicitDeny for secretsmanager:GetSecretValue on the secret.",
+        "             causes pull-failed (backend, worker), rollout-stuck (backend)",
+        "             → aws iam put-role-policy --role-name a-role --policy-document '{}'",
+        "  0 checks are clear.",
+        "Record: a.html",
+    ]
+    alone = replace(OUTCOME, findings=(EFFECT,))
+    assert [str(line) for line in summary.summarise(alone, "a.html", "")][1:4] == [
+        "  error    pull-failed: Tasks stop before they start — backend (because of no-permission)",
+        "             3 tasks of backend never started.",
+        "             → aws ecs update-service",
+    ]
+
+
+def test_a_consequence_has_the_remedy_of_its_cause() -> None:
+    """A person who pastes it mends the cause."""
+    remedies = {each.check: each.remedy for each in with_remedies_of_causes(OUTCOME.findings)}
+    assert remedies["pull-failed"] == remedies["rollout-stuck"] == CAUSE.remedy
+    assert with_remedies_of_causes((EFFECT,)) == (EFFECT,)
+
+
+def test_a_terminal_wraps_sentences_and_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence goes on below its beginning; a command stays one line, to be copied; there are colours."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal.print_lines(summary.summarise(OUTCOME, "a.html", ""))
+    assert "\x1b[" in screen.getvalue()
+    screen.truncate(0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal.print_lines(summary.summarise(OUTCOME, "a.html", ""))
+    lines = screen.getvalue().lstrip("\0").splitlines()
+    at = next(number for number, line in enumerate(lines) if "SimulatePrincipalPolicy" in line)
+    assert lines[at].startswith(" " * 13) and lines[at + 1].startswith(" " * 13) and len(lines[at]) <= 50
+    assert f"{' ' * 13}→ {CAUSE.remedy.command}" in lines
+
+
+def test_the_runbooks_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each notebook is there, and whether it can change something."""
+    code, out, _ = ended_with(capsys, "list")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert set(lines) == set(notebooks.paths())
+    assert "only reads" in lines["verify"] and "do the secrets reach the tasks?" in lines["verify"]
+    assert "plans, applies" in lines["rotate"]
+
+
+@pytest.mark.parametrize("name", sorted(notebooks.paths()))
+def test_each_runbook_says_what_it_is_for(name: str) -> None:
+    """Purpose, what it changes, permissions, and every parameter with its default and meaning."""
+    description = notebooks.describe(name)
+    assert "**What it changes:**" in description.text and "**Permissions it needs:**" in description.text
+    cells = nbformat.read(notebooks.find(name), as_version=4).cells
+    source = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", ()))
+    assert len(description.parameters) == len(source.splitlines())
+    assert all(
+        f"`{each.name}={each.default}` — {each.meaning}" in description.markdown for each in description.parameters
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (("run", "verfy"), 'There is no runbook "verfy": did you mean verify?', "omc-runbook list"),
+        (("show", "verfy"), 'There is no runbook "verfy": did you mean verify?', "omc-runbook list"),
+        (("run", "verify", "enviroment=staging"), "did you mean environment?", "omc-runbook show verify"),
+        (("run", "verify", "staging"), "Word 1 after the runbook's name is not NAME=VALUE.", ""),
+        (("run", "verify", "--recrod", "x"), "--recrod", "omc-runbook run --help"),
+        (("shwo",), "shwo", "omc-runbook --help"),
+        (("records", "--record", "no-such-folder"), "no record in no-such-folder", ""),
+    ],
+)
+def test_a_mistake_is_an_error_and_a_hint(
+    words: tuple[str, ...],
+    message: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line says what is wrong, and at a terminal one what helps."""
+    code, out, err = ended_with(capsys, *words)
+    assert (code, out) == (3, "") and err.count("\n") == 1
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    ended_with(capsys, *words)
+    lines = click.unstyle(screen.getvalue()).splitlines()
+    assert lines[0] == err.strip()
+    assert lines[0].startswith("error: ") and message in lines[0]
+    assert lines[1:] == [line for line in lines if line.startswith("hint: ")] and len(lines) <= 2
+    assert hint in "".join(lines[1:])
+
+
+@pytest.mark.parametrize("words", [(), ("sandbox",)])
+def test_without_a_command_its_usage_is_shown(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """That is no error of a person who looks around, though nothing was done."""
+    code, _, err = ended_with(capsys, *words)
+    assert code == 3 and err.startswith("Usage: omc-runbook")
+
+
+@pytest.mark.parametrize(
+    ("words", "beginning", "expected"),
+    [
+        ((), "envi", ["environment="]),
+        ((), "environment=st", ["environment=staging"]),
+        (("environment", "="), "st", ["staging"]),
+        (("environment=staging",), "look", ["look_inside="]),
+        ((), "repository=", []),
+    ],
+)
+def test_parameters_and_environments_are_completed(words: tuple[str, ...], beginning: str, expected: list[str]) -> None:
+    """Also in bash, which splits a word at =."""
+    assert completion.assignments("verify", words, beginning) == expected
+
+
+def test_environments_of_runbook_toml_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable file completes nothing, and says nothing."""
+    monkeypatch.chdir(tmp_path)
+    Path("runbook.toml").write_text("[environments.demo]\n")
+    assert completion.environments("de") == ["demo"]
+    Path("runbook.toml").write_text("[environments.demo\n")
+    assert completion.environments("de") == []
+    assert completion.runbooks("ro") == ["rotate"]
+    assert completion.assignments("no-such", (), "") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str) -> None:
+    """The script asks the command itself."""
+    ended = CliRunner().invoke(cli.cli, ["completion", shell])
+    assert ended.exit_code == 0 and f"_OMC_RUNBOOK_COMPLETE={shell}_complete" in ended.output
+
+
+def test_records_are_listed_by_how_they_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The newest first: findings with their causes, plans, and changes that were applied; other files are left out."""
+    dry = replace(OUTCOME, runbook="rotate", findings=(), plan=("SECRET_KEY would change.",))
+    applied = replace(dry, applied=True, finished=NOW.replace(hour=5))
+    for number, outcome in enumerate((OUTCOME, replace(dry, finished=NOW.replace(hour=4)), applied)):
+        notebook = nbformat.v4.new_notebook()
+        kept_records.mark(notebook, outcome)
+        nbformat.write(notebook, tmp_path / f"{number}.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "other.ipynb")
+    (tmp_path / "cut.ipynb").write_text('{"metadata": ')
+    code, out, _ = ended_with(capsys, "records", "--record", str(tmp_path))
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "2026-07-01 05:00 UTC  rotate on staging            applied, ok",
+            "2026-07-01 04:00 UTC  rotate on staging            PLAN: nothing was changed",
+            "2026-07-01 03:00 UTC  verify on staging            findings (no-permission)",
+            f"The newest: {tmp_path / '2.html'}",
+        ],
+    )

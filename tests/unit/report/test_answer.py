@@ -1,0 +1,72 @@
+"""The answer: the first root cause is its headline, then what still serves, and what to do next."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+
+from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
+
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Outcome
+from omc_runbook.report.answer import answer
+from omc_runbook.snapshot.state import Snapshot
+
+DENIED = "ResourceInitializationError: not authorized to perform: secretsmanager:GetSecretValue on resource"
+
+
+def outcome(snapshot: Snapshot) -> Outcome:
+    """How a look at a snapshot ends."""
+    return Outcome(
+        runbook="verify",
+        environment="staging",
+        account="123456789012",
+        region="ap-southeast-2",
+        endpoint="",
+        started=snapshot.taken,
+        finished=snapshot.taken,
+        findings=diagnose(snapshot),
+    )
+
+
+def test_a_healthy_environment_needs_nothing() -> None:
+    """One sentence, and nothing to do."""
+    text = answer(outcome(healthy()), healthy()).to_text()
+    assert "✓ Nothing is wrong in staging" in text and "What to do" not in text
+
+
+def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
+    """With since when new tasks fail, how many run, what it causes, and how many look-alikes are ruled out."""
+    snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
+    shown = answer(outcome(snapshot), snapshot)
+    lines = shown.to_text().splitlines()
+    assert lines[1].startswith(
+        "✗ The execution role may not read the secret: ohmycoins-staging-ecs-task-execution-role"
+    )
+    assert any("worker: new tasks fail since" in line and "tasks run" in line for line in lines)
+    assert any(line.startswith("It causes") and "pull-failed" in line for line in lines)
+    assert any(line.endswith("faults with the same symptoms are ruled out.") for line in lines)
+    assert "  → omc-runbook run troubleshoot -p environment staging" in lines
+    assert "<strong>no-permission</strong>" in shown.to_html()
+
+
+def test_older_values_are_told_with_their_time() -> None:
+    """Tasks that started before the current version say so."""
+    snapshot = rotated(healthy(), healthy().taken - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32))
+    text = answer(outcome(snapshot), snapshot).to_text()
+    assert "with older values than those since" in text
+
+
+def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it() -> None:
+    """By the command where it is known, else by the button or the parameter."""
+    planned = replace(outcome(healthy()), runbook="rotate", plan=("SECRET_KEY would change.",), findings=())
+    text = answer(planned, healthy(), "omc-runbook run rotate -p apply true").to_text()
+    assert "PLAN: nothing was changed in staging" in text and "  → omc-runbook run rotate -p apply true" in text
+    assert "set apply = True" in answer(planned).to_text()
+
+
+def test_a_failed_run_says_why() -> None:
+    """Its failure is the headline, whatever else is wrong."""
+    failed = replace(outcome(healthy()), failure="The kernel died.")
+    assert "failed: The kernel died." in answer(failed, healthy()).to_text()
