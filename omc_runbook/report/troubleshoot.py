@@ -280,6 +280,6 @@ def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
             yield "That was before the current version was created: the cause may be fixed already."
     read = freshness.read_at(snapshot, task)
     if read:
-        version = freshness.version_read(snapshot, task)[:8]
-        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {version}."
+        versions = " or ".join(version[:8] for version in freshness.versions_read(snapshot, task))
+        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {versions}."
     yield from (snapshot.log_lines or {}).get(task.id, ())

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
+from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.policy import evaluate
@@ -29,19 +30,25 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.readers for task in snapshot.running(service)]
-    is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
-    if is_unclear:
+    is_unclear = any(_is_unclear(snapshot, task) for task in tasks)
+    if is_unclear and snapshot.versions:
         snapshot = read_trail(gatherer, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
     stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
-    needed = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
+    needed = {version for task in stale for version in freshness.versions_read(snapshot, task)} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(
         snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
     )
+
+
+def _is_unclear(snapshot: Snapshot, task: Task) -> bool:
+    """Whether times alone do not say which version a task read."""
+    state = freshness.of(snapshot, task)
+    return state == "undecidable" or (state == "stale" and len(freshness.versions_read(snapshot, task)) > 1)
 
 
 def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] = ()) -> Snapshot:

@@ -48,8 +48,10 @@ def of_variable(snapshot: Snapshot, task: Task, container: Container, injection:
     if injection.reference.names_version:
         return "fresh"
     by_time = by_times(snapshot, task)
-    is_unchanged = by_time == "stale" and _has_changed(snapshot, task, injection.reference.key) is False
-    return "fresh" if is_unchanged else by_time
+    changed = _changes(snapshot, task, injection.reference.key) if by_time == "stale" else set()
+    if changed == {False}:
+        return "fresh"
+    return "undecidable" if changed == {True, False} else by_time
 
 
 def by_times(snapshot: Snapshot, task: Task) -> Freshness:
@@ -72,7 +74,7 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
-    known = frozenset(key for key, is_inside in stale if is_inside or _has_changed(snapshot, task, key))
+    known = frozenset(key for key, is_inside in stale if is_inside or True in _changes(snapshot, task, key))
     return known if known or not stale else None
 
 
@@ -101,11 +103,25 @@ def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
     return read.time if read else None
 
 
-def version_read(snapshot: Snapshot, task: Task) -> str:
-    """The id of the newest version created before a task read the secret or started; "" where none is known."""
+def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
+    """Ids of the versions that a task can have read: none where that is not known, two where AWSCURRENT was moved back.
+
+    The newest version that existed then, unless a restore had made an older one current before, as AWSPREVIOUS shows.
+    Where CloudTrail has the restore, its time decides.
+    """
     moment = read_at(snapshot, task) or task.started or snapshot.taken
-    older = [version for version in snapshot.versions if version.created <= moment]
-    return older[-1].id if older else ""
+    existing = [version for version in snapshot.versions if version.created <= moment]
+    if not existing:
+        return ()
+    newest = existing[-1]
+    restored = next((version for version in existing if PREVIOUS in version.stages), newest)
+    if restored.created >= newest.created:
+        return (newest.id,)
+    moves = [event for event in snapshot.writes or () if event.version_id == restored.id and not event.error]
+    moved = max((event.time for event in moves if event.time - restored.created > SAME_MOMENT), default=None)
+    if moved is None:
+        return (newest.id, restored.id)
+    return (restored.id,) if moved <= moment else (newest.id,)
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
@@ -130,9 +146,13 @@ def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injec
     return any(value.variable == injection.variable and value.is_stale for value in values)
 
 
-def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
-    """Whether a key has another value now than in the version that a task read; None where that cannot be compared."""
-    former, current = snapshot.contents.get(version_read(snapshot, task)), snapshot.current
+def _changes(snapshot: Snapshot, task: Task, key: str) -> set[bool | None]:
+    """Whether a key has another value now than in each version that a task can have read; None if not comparable."""
+    return {_differs(snapshot, version, key) for version in versions_read(snapshot, task)}
+
+
+def _differs(snapshot: Snapshot, version: str, key: str) -> bool | None:
+    former, current = snapshot.contents.get(version), snapshot.current
     if former is None or current is None or former.document is None or current.document is None:
         return None
     # A reference without a key gets the whole document.

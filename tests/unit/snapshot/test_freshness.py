@@ -11,6 +11,7 @@ from support.snapshots import (
     CURRENT,
     NOW,
     PREVIOUS,
+    document,
     event,
     healthy,
     looked,
@@ -174,3 +175,37 @@ def test_a_second_container_counts_too() -> None:
     )
     [worker] = sidecar.running(services(sidecar)["worker"])
     assert freshness.of(sidecar, worker) == "stale"
+
+
+def restored_before(started: timedelta, trail: timedelta | None = None) -> tuple[Snapshot, Task]:
+    """A key added after a restore, and a task that started some time before that.
+
+    An hour ago SECRET_KEY was changed, half an hour ago that was taken back, five minutes ago another key was added.
+    With `trail`, CloudTrail has the restore, that long ago.
+    """
+    first = healthy()
+    original = document(first)["SECRET_KEY"]
+    changed = rotated(first, first.taken - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    assert changed.secret and first.secret
+    old, new = first.secret.version_at("AWSCURRENT"), changed.secret.version_at("AWSCURRENT")
+    added = rotated(changed, LATELY, SECRET_KEY=original, NEWS_API_KEY=secrets.token_hex(16))
+    assert added.secret
+    newest = added.secret.version_at("AWSCURRENT")
+    stages = {old: ("AWSPREVIOUS",), new: (), newest: ("AWSCURRENT",)}
+    versions = tuple(replace(version, stages=stages.get(version.id, version.stages)) for version in added.versions)
+    secret = replace(added.secret, stages={old: ("AWSPREVIOUS",), newest: ("AWSCURRENT",)})
+    one = next(task for task in added.tasks if task.service == "worker")
+    one = replace(one, created=LATELY - started, started=LATELY - started)
+    moved = (event("UpdateSecretVersionStage", first.taken - trail, old),) if trail else None
+    return replace(added, secret=secret, versions=versions, tasks=(one,), writes=moved), one
+
+
+def test_a_task_of_a_restored_version_is_not_taken_for_an_old_one() -> None:
+    """Its keys have not changed since; without CloudTrail it may have read either version, and with it one."""
+    snapshot, after = restored_before(timedelta(minutes=10))
+    assert len(freshness.versions_read(snapshot, after)) == 2
+    assert freshness.of(snapshot, after) == "undecidable"
+    snapshot, after = restored_before(timedelta(minutes=10), timedelta(minutes=30))
+    assert freshness.of(snapshot, after) == "fresh"
+    snapshot, before = restored_before(timedelta(minutes=45), timedelta(minutes=30))
+    assert freshness.of(snapshot, before) == "stale"
