@@ -274,6 +274,7 @@ def _print_error(message: str, hint: str = "") -> None:
 
 
 def _end(number: int, frame: object) -> None:
+    click.echo("Interrupted.", err=True)
     raise SystemExit(CANNOT_FINISH)
 
 

@@ -111,6 +111,14 @@ def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
     return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
 
 
+def from_daemon(raw: Any) -> TaskDefinition:
+    """The task definition of a daemon, whose containers are as those of others.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DaemonTaskDefinition.html
+    """
+    return _task_definition({**raw, "taskDefinitionArn": raw["daemonTaskDefinitionArn"]})
+
+
 def register_edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> TaskDefinition:
     """Register a copy of a revision with these edits and the same tags.
 

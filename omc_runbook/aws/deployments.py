@@ -177,8 +177,10 @@ class ServiceDeployment:
     @property
     def progress(self) -> str:
         """Its stage, the new tasks' share of the traffic and the breaker's count, in words."""
+        if not self.is_underway:
+            return self.status
         share = "" if self.target.weight is None else f"{self.target.weight:g} % of the traffic"
-        failures = f"{self.failures} of {self.threshold} failures that the breaker allows" if self.failures else ""
+        failures = f"{self.failures} of the {self.threshold} failures that trip the breaker" if self.failures else ""
         return ", ".join(filter(None, (self.stage or self.status, share, failures)))
 
 

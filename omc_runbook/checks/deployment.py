@@ -35,6 +35,9 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
 }
 """What can be wrong where tasks fail in one way."""
 
+UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
+"""Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
+
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
 
@@ -131,7 +134,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The circuit breaker stopped a deployment or rolled it back."""
+    """A deployment failed and was stopped or rolled back."""
     for service in snapshot.consumers:
         for deployment in service.deployments:
             if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
@@ -191,6 +194,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         "desired-zero",
         "external-controller",
         "code-deploy",
+        *UNREADABLE,
     ),
     hindered_by=("tasks",),
 )
@@ -370,6 +374,12 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
     since, failed, primary = freshness.current_since(snapshot), snapshot.stopped(service)[:1], service.primary
+    withdrawn = service.withdrawn
+    if since and withdrawn and withdrawn.created and withdrawn.created < since[0]:
+        # It was taken back with its version: what serves now was there before it, with the values that are current.
+        tasks = snapshot.running(service)
+        if len(tasks) >= service.desired > 0 and all(freshness.of(snapshot, task) == "fresh" for task in tasks):
+            return True
     if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
         return service.running >= service.desired > 0
     return since is not None and any(

@@ -25,6 +25,9 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions", FIELD)
+REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")
+UNUSABLE_KEYS = ("kms-disabled", "kms-pending")
+"""The checks of AWS's messages about a key that a role may not use, and about one that nobody can."""
 
 
 @check(
@@ -198,7 +201,11 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:
     for source, demands in _sources(snapshot, is_secret):
-        stops = [stop for stop in _stops_about(snapshot, source) if is_refusal(stop.reason) or _is_of_key(stop)]
+        stops = [
+            stop
+            for stop in _stops_about(snapshot, source)
+            if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
+        ]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
             known = snapshot.permissions.get(arn)
             if known is None or not known.exists:
@@ -208,16 +215,46 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             verdict, sentence = _may_read(snapshot, arn, source)
             if verdict is False or cited:
                 facts = (*((sentence,) if verdict is False else ()), *(stop.sentence for stop in cited[:1]))
-                grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), source.action, source.arn)
-                remedy = grant if verdict is False else remedies.advise("The task's message names the policy at fault.")
+                if verdict is False:
+                    role = iam.role_name(arn)
+                    remedy = remedies.grant(snapshot.environment.names, role, source.action, source.arn)
+                else:
+                    remedy = _let_in(source, arn, cited[0])
                 yield Evidence(source.name, (*facts, _users(demands)), remedy, services)
             elif verdict is None:
                 yield Uncertain(source.name, (sentence,))
+            elif source.key_id and not _was_read(snapshot, arn, source):
+                use = f"whether {iam.role_name(arn)} may use it is only seen when a task starts"
+                yield Uncertain(source.name, (f"{source.name} is encrypted with key {source.key_id}: {use}.",))
 
 
-def _is_of_key(stop: Stop) -> bool:
-    """Whether KMS refused the role."""
-    return points_at(stop.reason, "kms-no-permission")
+def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
+    """Whether a running task was given a source by a role."""
+    return any(
+        revision.execution_role_arn == role_arn and keys_read(snapshot, revision.arn, source)
+        for service in snapshot.readers
+        for task in snapshot.running(service)
+        if (revision := snapshot.definition(task.task_definition_arn))
+    )
+
+
+def _points_at(stop: Stop, checks: Iterable[str]) -> bool:
+    return any(points_at(stop.reason, check) for check in checks)
+
+
+def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
+    """What lets a role read a source that its own policies let it read, by the message of a task."""
+    key, name = source.key_id, iam.role_name(role_arn)
+    head, partition, _, region, account, _ = source.arn.split(":", 5)
+    if key and _points_at(stop, UNUSABLE_KEYS):
+        verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
+        return remedies.advise(f"{remedies.use_key_of(region, key, *verbs).command}, then redeploy.")
+    if key and _points_at(stop, REFUSED_BY_KEY):
+        service = "secretsmanager" if source.is_secret else "ssm"
+        grant = remedies.let_read_with(name, key, f"{head}:{partition}:kms:{region}:{account}", service)
+        otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
+        return remedies.advise(f"{grant.command} and redeploy. {otherwise}")
+    return remedies.advise("The task's message names the policy at fault.")
 
 
 def _may_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> tuple[bool | None, str]:
@@ -296,9 +333,21 @@ def _has_changed(source: OtherSource, keys: frozenset[str]) -> bool:
 
 
 def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
-    """Fresh stops whose reason names a source."""
+    """Fresh stops whose reason names a source, or refuses a key that a parameter is encrypted with."""
     names = [source.reference.source] if source.is_secret else [source.arn, source.name]
-    return [stop for stop in fresh_stops(snapshot) if any(name in stop.reason for name in names)]
+    return [
+        stop
+        for stop in fresh_stops(snapshot)
+        if any(name in stop.reason for name in names) or _is_of_parameters_key(snapshot, source, stop)
+    ]
+
+
+def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -> bool:
+    """Whether KMS kept a task from a parameter: the message does not name it, and the key only if that is unusable."""
+    if source.is_secret or not source.key_id or "ssm" not in stop.reason:
+        return False
+    is_read = keys_read(snapshot, stop.task.task_definition_arn, source)
+    return bool(is_read) and _points_at(stop, ("parameter-denied", *UNUSABLE_KEYS))
 
 
 def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
 from omc_runbook.checks.registry import Family
+from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -293,7 +294,10 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
         if application is None or application is demand.container or demand.injection.variable not in known:
             continue
         own = {*application.environment, *(injection.variable for injection in application.secrets)}
-        if demand.injection.variable not in own:
+        entry = keys.get(ref.key)
+        # Of a foreign application, an address of the database says that it builds none from the password.
+        has_address = read is None and entry is not None and entry.in_url and any(map(is_database_address, own))
+        if demand.injection.variable not in own and not has_address:
             fact = (
                 f"The application's container is {application.name}; its secrets and environment lack"
                 f" {demand.injection.variable}, which {demand.container.name} gets."
@@ -302,7 +306,7 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Move the entry {command(demand.injection.variable)} from container {demand.container.name} to"
                 f" {application.name}, register a new revision and deploy it."
             )
-            is_required = ref.key not in keys or keys[ref.key].required
+            is_required = entry is None or entry.required
             yield replace(_about(snapshot, demand, fact, move), severity="error" if is_required else "warning")
 
 

@@ -12,7 +12,7 @@ from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
-from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of
+from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -194,6 +194,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         codes = {container.exit_code for container in newest.task.containers} if kind in ("exit", "command") else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
+        hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
         yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
 

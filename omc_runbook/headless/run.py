@@ -21,7 +21,7 @@ from omc_runbook.headless.record import Record
 from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
-from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.textfile import private_file
@@ -34,6 +34,8 @@ POLL_SECONDS = 0.1
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
+INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
+INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
 
@@ -135,6 +137,11 @@ def _execute(
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
+        if error.ename == KeyboardInterrupt.__name__:
+            if not _may_have_changed(draft.notebook):
+                raise Interrupted("Interrupted before anything was changed.") from None
+            is_applied = records.read_outcome(draft, "").applied
+            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command)
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None

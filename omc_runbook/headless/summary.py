@@ -12,6 +12,8 @@ from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
 
+COMMAND = "omc-runbook "
+"""How a line begins that is to be pasted."""
 _LABEL, _INDENT = 8, 13
 
 
@@ -63,8 +65,8 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else outcome.status
     yield Line(f"{title(outcome)}: {end(outcome)}", style)
-    if outcome.failure:
-        yield Line(outcome.failure, "failed", indent=2)
+    for text in outcome.failure.splitlines():
+        yield Line(text, "command" if text.startswith(COMMAND) else "failed", indent=2)
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)

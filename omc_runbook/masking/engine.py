@@ -1,12 +1,17 @@
 """The papermill engine that masks every value that its kernel registers before it saves."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from subprocess import DEVNULL
+from types import FrameType
 from typing import Any
 
+from nbclient.exceptions import CellExecutionError
 from nbformat import from_dict
+from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, catch_nb_assignment
 from papermill.log import logger
@@ -21,6 +26,8 @@ from omc_runbook.model.errors import UsageError
 _OUTPUT_FORM = frozenset({"output_type", "name"})
 _CELL_FORM = frozenset({"cell_type", "id", "outputs", "source"})
 _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPT = KeyboardInterrupt.__name__
 _PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
@@ -66,6 +73,49 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
             text = registry.mask_thoroughly(text, common)
             self._clean.add((text, common))
         return text
+
+
+class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
+    """papermill's client, which interrupts the kernel's cell when this process is asked to end.
+
+    The cell can say then how far it came, and the notebook ends as with any error. A second signal ends this process at
+    once, and the kernel with it.
+    """
+
+    _is_interrupted = False
+
+    def papermill_execute_cells(self) -> None:
+        """Execute all cells, until one fails or is interrupted."""
+        with self._interrupting():
+            super().papermill_execute_cells()
+
+    def execute_cell(self, cell: Any, cell_index: int, **kwargs: Any) -> Any:
+        """Execute a cell; after an interruption between two cells, record that instead."""
+        if self._is_interrupted:
+            cell.outputs = [new_output("error", ename=INTERRUPT, evalue="", traceback=[])]
+            raise CellExecutionError("", INTERRUPT, "")
+        return super().execute_cell(cell, cell_index, **kwargs)
+
+    @contextmanager
+    def _interrupting(self) -> Iterator[None]:
+        # Only the main thread may have handlers.
+        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            self._is_interrupted = True
+            with suppress(ProcessLookupError):
+                os.kill(self.km.provisioner.pid, signal.SIGINT)
+
+        for number in numbers:
+            signal.signal(number, interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class MaskingEngine(NBClientEngine):  # type: ignore[misc]
@@ -117,7 +167,7 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
             # Sockets and IPython's files are in the private folder: other users cannot listen, and the home folder
             # stays untouched.
             connection = {"transport": "ipc", "connection_file": str(path.with_name("kernel.json"))}
-            client = PapermillNotebookClient(
+            client = InterruptibleClient(
                 nb_man,
                 kernel_name=kernel_name,
                 startup_timeout=start_timeout,

@@ -38,15 +38,18 @@ def required_digits(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def is_guessable_signing_key(value: Masked, key: Key) -> bool:
-    """Whether a value is that of a key that signs, and easier to guess than such a key may be."""
+def is_guessable_signing_key(value: Masked, key: Key, known: Iterable[str] = ()) -> bool:
+    """Whether a value is that of a key that signs, and easier to guess than such a key may be.
+
+    `known` are texts whose words an attacker would try first, such as the project's name.
+    """
     text = reveal(value)
     if required_digits(key) != SIGNED:
         return False
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if is_varied and LETTERS.search(text) and not WORD_LIKE.search(text):
         return False
-    return digits_of_guesses(value) < SIGNED
+    return digits_of_guesses(value, known) < SIGNED
 
 
 def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:

@@ -27,6 +27,11 @@ def kind_of(reason: str, has_run: bool = False) -> Kind:
     return next((kind for kind in kinds if kind != "start"), next(iter(kinds), ""))
 
 
+def meaning_of(reason: str) -> str:
+    """What the likeliest fault in it means, in a sentence; "" where the words do not tell."""
+    return next((phrase.meaning for phrase in phrases_in(reason) if phrase.checks and not phrase.weak), "")
+
+
 def says(reason: str, check: str) -> bool:
     """Whether it means this fault, alone or with one other that looks the same."""
     return any(phrase.checks[:1] == (check,) and len(phrase.checks) <= 2 for phrase in phrases_in(reason))

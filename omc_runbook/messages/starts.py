@@ -118,6 +118,14 @@ STARTS: tuple[Phrase, ...] = (
         *("Access to KMS is not allowed", "access to the KMS key is not allowed"),
     ),
     pull_failure(
+        "parameter-denied",
+        "KMS does not let the execution role use the key that encrypts an SSM parameter: Parameter Store needs "
+        "kms:Decrypt of the role for a SecureString under a customer key.",
+        "Compare KeyId of DescribeParameters with the keys on which the role may kms:Decrypt.",
+        "ciphertext refers to a customer master key … Error Code: AccessDeniedException",
+        "ciphertext refers to a customer master key",
+    ),
+    pull_failure(
         "kms-disabled",
         "The key that encrypts the secret is disabled, so nobody can read the secret.",
         "DescribeKey: KeyState.",

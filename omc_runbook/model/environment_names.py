@@ -17,6 +17,9 @@ ALIASES: Mapping[str, str] = {
 OTHERS = frozenset({"dev", "development", "test", "testing", "qa", "uat", "preprod", "sandbox", "demo", "preview"})
 """More names of environments, which stay as they are."""
 
+_SHORT = {"development": "dev"}
+"""A short form of names that stay as they are."""
+
 TAGS = ("environment", "env", "stage")
 """Tags that hold an environment's name, in lower case."""
 
@@ -37,7 +40,7 @@ def canonical(name: str) -> str:
 def aliases(environment: str) -> frozenset[str]:
     """The words that an environment may have in a resource's name."""
     words = {alias for alias, name in ALIASES.items() if name == environment and alias != _VAGUE}
-    return frozenset({environment.casefold(), *words})
+    return frozenset({environment.casefold(), _SHORT.get(environment, environment.casefold()), *words})
 
 
 def environment_in(text: str) -> str:
@@ -67,8 +70,8 @@ def main_rank(service: str, variables: int) -> tuple[int, int, str]:
 
 
 def common_prefix(names: list[str]) -> str:
-    """What several names begin with, in whole words joined by hyphens; "" for fewer than two names."""
-    words = [name.split("-") for name in names if name]
+    """What several names begin with, in whole words, as in a-b of a-b-c and a-b/d; "" for fewer than two names."""
+    words = [re.findall(r"[A-Za-z0-9]+|.", name) for name in names if name]
     if len(words) < 2:
         return ""
     shared = []
@@ -76,4 +79,4 @@ def common_prefix(names: list[str]) -> str:
         if len(set(column)) > 1:
             break
         shared.append(column[0])
-    return "-".join(shared)
+    return "".join(shared).strip("-_/.")

@@ -40,6 +40,10 @@ class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
 
 
+class Interrupted(RunbookError):
+    """Somebody ended the run in the middle; the message says how far it came (exit code 2)."""
+
+
 class FindingsRemain(RunbookError):
     """The runbook read everything and something is wrong (exit code 1)."""
 
@@ -48,5 +52,14 @@ class FindingsRemain(RunbookError):
 
 def find_class(name: str) -> type[RunbookError] | None:
     """The error class of a name, as a kernel reports it (ename); None for other errors."""
-    kinds = (RunbookError, UsageError, CannotEdit, CannotFollow, CouldNotLook, ConflictError, FindingsRemain)
+    kinds = (
+        RunbookError,
+        UsageError,
+        CannotEdit,
+        CannotFollow,
+        CouldNotLook,
+        ConflictError,
+        Interrupted,
+        FindingsRemain,
+    )
     return next((kind for kind in kinds if kind.__name__ == name), None)

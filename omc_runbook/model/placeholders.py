@@ -17,6 +17,8 @@ _VOCABULARY = """
     defaults initial todo tbd tba fixme xxx yyy zzz foo bar baz foobar
     none null nil undefined unset unknown missing required empty blank invalid pending redacted hidden masked
     super very long strong secure insecure unsafe random generated generate generator
+    managed manage manually manual hand outside elsewhere externally external console bootstrap injected inject
+    runtime pipeline supplied supply created create configured configure populated populate ask ops devops apply ignored
     production prod staging stage dev development local deploy deployed deploying deployment terraform vault manager
     openssl rand hex base64 min minimum least chars characters bytes
 """
@@ -32,6 +34,18 @@ _SEPARATOR = re.compile(r"[\W_]+")
 _LONGEST = 80
 _MANY = 2
 """So many of the words make a placeholder; one may be a bad password."""
+
+
+SETTING = re.compile(
+    r"""(?ix) \A \s* (?:
+        none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted
+        | < (?! (?:your|the|insert|enter|add|put|set|fill|replace|change|update|some|any|todo|to|value|name) \b )
+            [^<>]* \s [^<>]* >
+        | (?:your|actual|enter|insert|dummy|fake) \s (?! .* \b here \b ) .*
+        | (?! (?:your|insert|enter|add|put|paste) \b ) \w+ \s .* \s here
+    ) \s* \Z"""
+)
+"""What a plain setting may have, where a secret may not: SameSite=None, a title, <no subject>."""
 
 
 def is_placeholder(text: str, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure as deploy_failure
@@ -29,7 +29,7 @@ DONE = (
 """What the state of a deployment that has proved the change means."""
 
 NOT_LOOKED_AT = (
-    "Not looked at: services of other clusters, daemons, and what is started by neither a service nor EventBridge."
+    "Not looked at: services and daemons of other clusters, and what is started by neither of these nor EventBridge."
 )
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
@@ -42,6 +42,13 @@ _FORMER: dict[str, tuple[str, Level]] = {
     "clear": ("refused", "good"),
 }
 """Label and level of a former value, by its finding's severity or status."""
+
+_RESTORED: dict[str, tuple[str, Level]] = {
+    "error": ("refused", "error"),
+    "unknown": ("unknown", "unknown"),
+    "clear": ("accepted", "good"),
+}
+"""Label and level of a restored value, by its finding's severity or status."""
 
 
 def precautions(sentences: Sequence[str]) -> Listing:
@@ -179,9 +186,20 @@ def holders(snapshot: Snapshot) -> Listing:
 
 def former(findings: Sequence[Finding]) -> Listing:
     """Whether the former values still work, as far as they were tried."""
+    empty = "None was tried: no changed key has a check, and no database password was rotated."
+    return Listing("Whether the former values still work", _tried(findings, _FORMER), empty)
+
+
+def restored(findings: Sequence[Finding]) -> Listing:
+    """Whether the restored values work, as far as they were tried."""
+    empty = "None was tried: no restored key has a check."
+    return Listing("Whether the restored values work", _tried(findings, _RESTORED), empty)
+
+
+def _tried(findings: Sequence[Finding], labels: Mapping[str, tuple[str, Level]]) -> list[Entry]:
     entries = []
     for finding in findings:
-        label, level = _FORMER[finding.severity if finding.status == "found" else finding.status]
+        label, level = labels[finding.severity if finding.status == "found" else finding.status]
         command, *others = finding.remedy.ways or ("",)
         entries.append(
             Entry(
@@ -193,8 +211,7 @@ def former(findings: Sequence[Finding]) -> Listing:
                 by_hand="".join(others),
             )
         )
-    empty = "None was tried: no rotated key has a check, and no database password changed."
-    return Listing("Whether the former values still work", entries, empty)
+    return entries
 
 
 def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:

@@ -21,7 +21,7 @@ from omc_runbook.repository.template import Template, find_template, parse_templ
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.workflows import Workflows, read_workflows
-from omc_runbook.terraform.initial_value import InitialValue, read_initial_values
+from omc_runbook.terraform.secret_versions import SecretVersion, read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 
 _OF_DATABASE = re.compile(r"POSTGRES|PG|MYSQL|MARIADB|REDIS|MONGO|DATABASE_")
@@ -47,7 +47,7 @@ class Checkout:
     workflows: Workflows = field(default_factory=Workflows)
     compose_lists: tuple[VariableList, ...] = ()
     """Lists of variables in all Compose files, of services without `env_file`."""
-    initial_values: tuple[InitialValue, ...] = ()
+    initial_values: tuple[SecretVersion, ...] = ()
     """What Terraform gives the first versions of secrets."""
 
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
@@ -85,22 +85,22 @@ def find_root(repository: str) -> Path:
 
 
 def read_checkout(root: Path) -> Checkout:
-    """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
+    """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
     file, task_definitions = find_template(root), read_task_definitions(root)
     template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
-    environment_reads, environment_sets = find_environment_reads(root, settings.file.name)
+    environment_reads, environment_sets = find_environment_reads(root, settings.path)
     return Checkout(
         root=root,
         settings=settings,
         template=template,
         compose=compose,
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
-        application_reads=find_application_reads(root, settings.file.name),
+        application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
         raw_url_parts=find_raw_parts(root, settings, template, compose),
         environment_reads=environment_reads,
         environment_sets=environment_sets,
         workflows=read_workflows(root),
         compose_lists=read_compose_lists(root),
-        initial_values=read_initial_values(root),
+        initial_values=read_secret_versions(root),
     )

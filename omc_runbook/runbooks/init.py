@@ -21,7 +21,7 @@ from omc_runbook.repository.checkout import find_root
 from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
-from omc_runbook.terraform.stacks import unreadable_files
+from omc_runbook.terraform.stacks import units_from_elsewhere, unreadable_files
 
 __all__ = ["find", "plan", "text", "write"]
 
@@ -48,7 +48,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     path = repository or base.repository
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
-    unreadable = unreadable_files(root) if root else ()
+    unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
     wanted = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, str], _Asked] = {}
     all_names = [_find(each, declared.get(each), toml, asked) for each in wanted]

@@ -38,5 +38,6 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
 
 
 def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:
-    """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo."""
+    """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, tried values, outcome, undo."""
+    plan = secret_change.with_others(run, snapshot, plan) if apply else plan
     return secret_change.closing(run, snapshot, plan, apply, confirm, Source())

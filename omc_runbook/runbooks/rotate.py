@@ -81,5 +81,5 @@ def closing(
 
     Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    source = Source(new=new, values_from=values_from, retires=True)
+    source = Source(new=new, values_from=values_from, is_rotation=True)
     return secret_change.closing(run, snapshot, plan, apply, confirm, source, on_failure)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, schedules
+from omc_runbook.changes.deploy import executor, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
-from omc_runbook.changes.values.sources import GENERATE
-from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.changes.values.sources import GENERATE, KEEP
+from omc_runbook.checks import remedies
+from omc_runbook.model.errors import Interrupted, UsageError
+from omc_runbook.model.findings import NO_REMEDY, Finding
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
 from omc_runbook.report.display.listing import Listing
@@ -83,7 +87,15 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     removed = [change.key for change in update.changed if change.action == "removed"]
     started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
-    return replace(update, notes=notes, readiness=(*update.readiness, *started))
+    return with_others(run, snapshot, replace(update, notes=notes, readiness=(*update.readiness, *started)))
+
+
+def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
+    """A plan with the daemons and Express services that keep the old values of what it changes."""
+    actions = {change.key: change.action for change in plan.changed}
+    others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
+    readiness = (*plan.readiness, *(sentence for _, sentence in others))
+    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]))
 
 
 def apply(
@@ -106,7 +118,33 @@ def apply(
     if not run.may_change(apply, confirm):
         return None
     live_check.check(plan, run.environment.keys)
-    return executor.apply(run.target.context(step), plan, new, on_failure == LEAVE)
+    try:
+        return executor.apply(run.target.context(step), plan, new, on_failure == LEAVE)
+    except Interrupted as error:
+        raise Interrupted(f"{error} {_after_interruption(run, plan, new)}") from None
+
+
+def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> str:
+    """Which version is current, and the commands that go on or back, each on a line of its own."""
+    environment, client = run.environment, run.target.clients("secretsmanager")
+    secret = aws_look(
+        f"secret {plan.secret_name}",
+        "secretsmanager:DescribeSecret",
+        lambda: secretsmanager.describe(client, plan.secret_arn),
+    )
+    current = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
+    if not current:
+        return f"Which version of {plan.secret_name} is current could not be read: run verify."
+    parameters = {"values_from": KEEP, "database_url_from": "env:NAME" if new and new.rotation else ""}
+    go_on = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
+    if current == plan.base:
+        return f"Version {current} is current, as before this run. To give all tasks its values:\n{go_on}"
+    if current != plan.token:
+        return f"Version {current} is current, by somebody else: run verify."
+    if not plan.base:
+        return f"Version {current} is current, the first one. To go on:\n{go_on}"
+    back = remedies.at_once(environment, remedies.restore(environment, plan.base, plan.token))
+    return f"Version {current} is current, with the new values. To go on:\n{go_on}\nTo go back:\n{back}"
 
 
 def judge(
@@ -120,13 +158,13 @@ def judge(
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """New values, where they come from, and whether to keep a file that has them."""
+    """New values, where they come from, and whether to keep a file that has them; none where a version is restored."""
 
     new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
-    retires: bool = False
-    """Whether the former values must not work any more."""
+    is_rotation: bool = False
+    """Whether the database's former password must not work any more, either."""
 
 
 def closing(
@@ -138,7 +176,7 @@ def closing(
     source: Source,
     on_failure: str = RESTORE,
 ) -> Closing:
-    """The last part of update, rotate and restore: result, proof, holders, outcome, undo."""
+    """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
         result = apply(run, plan, may_apply, confirm, source.new, on_failure)
@@ -148,21 +186,24 @@ def closing(
         yield "proof", changes.proof(result)
         after = run.look()
         yield "holders", changes.holders(after)
-        former = (
-            former_values.attempt(run.target.clients, after, plan, source.new)
-            if is_in_force and source.new and source.retires
-            else ()
-        )
-        if source.retires:
-            yield "former", changes.former(former)
-        judged = (*former, *judge(before, after, result, plan))
+        tried: tuple[Finding, ...] = ()
+        if source.new is None:
+            tried = live_check.find_refused(run.environment, plan) if is_in_force else ()
+            yield "restored", changes.restored(tried)
+        else:
+            if is_in_force:
+                clients, new = run.target.clients, source.new
+                tried = former_values.attempt(clients, after, plan, new, with_database=source.is_rotation)
+            yield "former", changes.former(tried)
+        judged = (*tried, *judge(before, after, result, plan))
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
         yield "answer", run.answer(judged, after, result, plan)
-        if any(finding.is_problem for finding in former):
-            return "! Done, and a former value still works"
-        if any(finding.status == "unknown" for finding in former):
-            return "? Done, and a former value could not be tried"
+        which = "former value still works" if source.new else "restored value does not work"
+        if any(finding.is_problem for finding in tried):
+            return f"! Done, and a {which}"
+        if any(finding.status == "unknown" for finding in tried):
+            return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"

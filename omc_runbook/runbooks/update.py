@@ -58,9 +58,10 @@ def closing(
     values_from: str = "",
     keep_source: bool = False,
 ) -> Closing:
-    """Write, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo.
+    """Write, redeploy and verify, if `apply` is set: result, proof, holders, former values, outcome, undo.
 
-    Once the values are in force, the source file is removed, unless `keep_source` is set.
+    Once the values are in force, the source file is removed, unless `keep_source` is set, and the former values are
+    tried where their keys have a `check`.
     """
     source = Source(new=new, values_from=values_from, keep=keep_source)
     return secret_change.closing(run, snapshot, plan, apply, confirm, source)

@@ -17,6 +17,7 @@ def install() -> None:
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
     from omc_runbook.sandbox.aws.iam import SandboxIam
+    from omc_runbook.sandbox.aws.kms import SandboxKms
     from omc_runbook.sandbox.aws.secretsmanager import SandboxSecretsManager
     from omc_runbook.sandbox.aws.sts import SandboxSts
 
@@ -25,6 +26,7 @@ def install() -> None:
         "ec2": SandboxEc2,
         "ecs": SandboxEcs,
         "iam": SandboxIam,
+        "kms": SandboxKms,
         "secretsmanager": SandboxSecretsManager,
         "sts": SandboxSts,
     }

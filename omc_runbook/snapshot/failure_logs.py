@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from omc_runbook.aws import logs
@@ -41,6 +43,13 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
         lines = [line for line in _joined(read_lines) if ERROR.search(line)]
         sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, lines))
     return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
+
+
+def add(clients: Clients, snapshot: Snapshot) -> Snapshot:
+    """The same snapshot with the log lines of failed tasks, which name a value that the application refuses."""
+    with ThreadPoolExecutor(TASKS_A_SERVICE, "logs") as pool:
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        return replace(snapshot, log_lines=read(gatherer, snapshot), gaps={**snapshot.gaps, **gatherer.gaps})
 
 
 def has_login_failure(snapshot: Snapshot) -> bool:

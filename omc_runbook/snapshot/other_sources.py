@@ -42,6 +42,12 @@ class OtherSource:
         return (self.secret.name if self.secret else self.reference.secret_name) or parameter_name(self.reference)
 
     @property
+    def key_id(self) -> str:
+        """The customer key that encrypts it, as it was named; "" for a key of AWS's, or for none."""
+        key_id = (self.secret.kms_key_id if self.secret else "") or (self.parameter.key_id if self.parameter else "")
+        return "" if key_id.rpartition(":")[2].startswith("alias/aws/") else key_id
+
+    @property
     def action(self) -> str:
         """The permission that ECS needs to read it."""
         return GET_SECRET_VALUE if self.is_secret else GET_PARAMETERS

@@ -52,8 +52,8 @@ _ANYWHERE = (
 
 
 def denied(snapshot: Snapshot) -> tuple[str, ...]:
-    """The permissions whose calls were denied, without duplicates."""
-    return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied"))
+    """The permissions whose calls were denied for want of them, without duplicates."""
+    return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied" and not gap.denied_by))
 
 
 def missing(snapshot: Snapshot) -> tuple[str, ...]:

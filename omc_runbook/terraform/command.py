@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.terraform.configuration import check_folder
 from omc_runbook.terraform.plan_json import ResourceChange, read_changes
+from omc_runbook.terraform.secret_versions import check_folder
 
 PROGRAMS = ("terraform", "tofu")
 SECONDS = {"init": 600, "plan": 900, "show": 120, "apply": 1800, "output": 120}

@@ -7,7 +7,6 @@ resource and its attribute; what cannot be followed is a mark with the reason.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform import functions
+from omc_runbook.terraform import functions, templates
+from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node, read_expression
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.hcl_template import interpolations
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.terraform.marks import computed, is_failure, is_known, reasons, unknown, without_folder, without_marks
+from omc_runbook.terraform.templates import Part
+from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
@@ -28,64 +30,17 @@ DEEPEST_MODULE = 12
 MOST_INSTANCES = 100
 """How many instances of a count are looked at."""
 
-_OPEN, _BETWEEN, _CLOSE = "\ue000", "\ue001", "\ue002"
-_MARK = re.compile(f"{_OPEN}([^{_BETWEEN}]*){_BETWEEN}([^{_CLOSE}]*){_CLOSE}")
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_*][\w-]*)*")
 _HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
 _ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _ESCAPE = re.compile(r'\\["nt\\]')
-_MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
 _LABEL = re.compile(r"cloudposse/label/null|terraform-null-label")
 _LABEL_PARTS = ("namespace", "tenant", "environment", "stage", "name")
-_LOCAL_SOURCE = ("./", "../")
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
 
-IN = "#"
-"""What an address has between its folder and the resource: states of several folders may have resources of one name."""
-
 Source = str
 """A position in the checkout: the file's name and the line."""
-
-
-def unknown(reason: str) -> str:
-    """The mark for a value that cannot be followed, with the reason as a clause."""
-    return f"{_OPEN}?{_BETWEEN}{_MARK.sub('…', reason)}{_CLOSE}"
-
-
-def computed(address: str, attribute: str) -> str:
-    """The mark for an attribute of a resource that is known only after an apply."""
-    return f"{_OPEN}{address}{_BETWEEN}{attribute}{_CLOSE}"
-
-
-def is_known(value: Any) -> bool:
-    """Whether a value has no mark in it."""
-    if isinstance(value, str):
-        return _OPEN not in value
-    if isinstance(value, Mapping):
-        return all(map(is_known, value.values()))
-    return not isinstance(value, list) or all(map(is_known, value))
-
-
-def marks(value: Any) -> tuple[tuple[str, str], ...]:
-    """The resources and attributes that a text is made from: pairs of address and attribute."""
-    return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
-
-
-def reasons(value: Any) -> tuple[str, ...]:
-    """Why parts of a value cannot be followed, as clauses."""
-    if isinstance(value, Mapping):
-        return tuple(dict.fromkeys(reason for each in value.values() for reason in reasons(each)))
-    if isinstance(value, list):
-        return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
-    pairs = _MARK.findall(value) if isinstance(value, str) else ()
-    clauses = (text if address == "?" else _clause(_without_folder(address), text) for address, text in pairs)
-    return tuple(dict.fromkeys(clauses))
-
-
-def without_marks(text: str, filler: str = "*") -> str:
-    """A text with a filler in place of each mark."""
-    return _MARK.sub(filler, text)
 
 
 @dataclass(frozen=True)
@@ -94,38 +49,6 @@ class Result:
 
     value: Any
     sources: tuple[Source, ...] = ()
-
-
-class TerraformFiles:
-    """The Terraform files of a checkout, each folder read once; nothing outside of it is read."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self.base = ""
-        """The folder that the names of files are relative to, within the checkout."""
-        self._folders: dict[Path, Folder] = {}
-
-    def folder(self, directory: Path) -> Folder:
-        """The *.tf files of a folder, those that can be read."""
-        if directory not in self._folders:
-            names = (path.name for path in sorted(directory.glob("*.tf")))
-            files = (self.file(directory / name) for name in names)
-            self._folders[directory] = Folder(tuple(file for file in files if file))
-        return self._folders[directory]
-
-    def contains(self, path: Path) -> bool:
-        """Whether a path is in the checkout."""
-        return path.resolve().is_relative_to(self.root)
-
-    def file(self, path: Path) -> SourceFile | None:
-        """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""
-        if not self.contains(path):
-            return None
-        base = self.root / self.base
-        try:
-            return read_source(base, Path(os.path.relpath(path.resolve(), base)).as_posix())
-        except UsageError:
-            return None
 
 
 @dataclass(eq=False)
@@ -143,12 +66,25 @@ class Instance:
     @property
     def label(self) -> str:
         """Its address within its folder."""
-        return _without_folder(self.address)
+        return without_folder(self.address)
 
     def get(self, attribute: str) -> Result | None:
         """The value of an attribute that its block has; None for another."""
         member = self.block.find(attribute)
         return self.module.result(member.value, self.bindings) if member else None
+
+    def blocks(self, type_: str) -> Iterator[tuple[Block, Mapping[str, Any]]]:
+        """The blocks of a type in its block, also those of a dynamic block, each with the names that it may use."""
+        for block in self.block.blocks:
+            if block.type == type_:
+                yield block, self.bindings
+            loop = block.find("for_each") if block.type == "dynamic" and block.labels == (type_,) else None
+            iterator = block.find("iterator") if loop else None
+            name = iterator.value.name if iterator else type_
+            value = self.module.value(loop.value, self.bindings) if loop else ()
+            for key, entry in _entries(value) if not isinstance(value, str) else ():
+                pair = {"key": entry if isinstance(value, list) else key, "value": entry}
+                yield from ((inner, {**self.bindings, name: pair}) for inner in block.blocks if inner.type == "content")
 
     def text(self, attribute: str) -> str:
         """A text attribute, with marks; "" where the block has none."""
@@ -159,6 +95,23 @@ class Instance:
         """Where an attribute stands, or the block's first attribute."""
         members = [member for member in self.block.attributes if member.name == attribute] or self.block.attributes
         return source_of(members[0]) if members else self.label
+
+    @property
+    def provider(self) -> tuple[Module, Block] | None:
+        """Its provider's block, and the module that this is in; of a module from elsewhere the one that it gets."""
+        own = self.block.find("provider")
+        passed = self.block.find("providers") if self.type == "module" else None
+        member = passed.value.member("aws") if passed and passed.value.kind == "object" else None
+        node = own or member
+        return self.module.provider(_provider_name(node.value) if node else "aws")
+
+    @property
+    def region(self) -> str:
+        """The region of its provider; "" where it is not known."""
+        module, block = self.provider or (self.module, None)
+        member = block.find("region") if block else None
+        value = module.value(member.value) if member else ""
+        return value if isinstance(value, str) and is_known(value) else ""
 
     def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
@@ -181,18 +134,24 @@ class Stack:
     files: TerraformFiles
     root: Path
     workspace: str
-    outputs: Callable[[str], Any] = lambda name: None
-    """Another folder's output by its name, for terraform_remote_state; None where no folder has it."""
+    outputs: Callable[[Mapping[str, Any], str], Any] = lambda config, name: None
+    """Another folder's output, by the config of a terraform_remote_state and its name; None where no folder has it."""
     instances: dict[str, Instance] = field(default_factory=dict)
     """By address."""
-    region: str = ""
+
+    def output_of_another(self, config: Mapping[str, Any], name: str) -> Any:
+        """An output of another folder of the environment, by where its state is and its name."""
+        value = self.outputs(config, name)
+        return unknown(f"output {name} of another state is not in the checkout") if value is None else value
 
     def data(self, instance: Instance, attribute: str) -> Any:
         """An attribute that is known without the block: of the region, of another folder's state, of a template."""
         if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
-            return self.region or unknown("the provider's region is not in the checkout")
+            return instance.region or unknown("the provider's region is not in the checkout")
         if instance.type == "data.terraform_remote_state" and attribute == "outputs":
-            return RemoteState(self)
+            config = instance.get("config")
+            table = config.value if config and isinstance(config.value, Mapping) else {}
+            return Lookup(partial(self.output_of_another, table))
         if instance.type == "data.template_file" and attribute == "rendered":
             template, given = instance.get("template"), instance.get("vars")
             if template and isinstance(template.value, str):
@@ -202,15 +161,10 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class RemoteState:
-    """The outputs of another folder's state."""
+class Lookup:
+    """An object whose members are found when they are asked for, such as another state's outputs."""
 
-    stack: Stack
-
-    def get(self, name: str) -> Any:
-        """An output of another folder of the environment, by its name."""
-        value = self.stack.outputs(name)
-        return unknown(f"output {name} of another state is not in the checkout") if value is None else value
+    get: Callable[[str], Any]
 
 
 class Module:
@@ -223,19 +177,34 @@ class Module:
         folder: Folder,
         inputs: Mapping[str, Callable[[], Result]],
         address: str = "",
+        caller: Module | None = None,
+        call: Block | None = None,
     ) -> None:
         self.stack, self.directory, self.folder, self.address = stack, directory, folder, address
+        self.objects: Mapping[str, Callable[[str], Any]] = {}
+        """The objects that its files have beyond Terraform's, such as Terragrunt's include, by name."""
+        self.functions: Mapping[str, Callable[..., Any]] = {}
+        """The functions that its files have beyond Terraform's."""
         self._inputs = inputs
         self._modules: dict[str, list[Module | Instance]] = {}
         self._found: dict[tuple[str, str], tuple[Instance, ...]] = {}
         self._known: dict[str, Result] = {}
         self._sources: list[Source] = []
         self._depth = 0
-        for block in folder.blocks:
-            if block.type == "provider" and block.labels == ("aws",) and not stack.region and not block.find("alias"):
-                region = block.find("region")
-                value = self.value(region.value) if region else ""
-                stack.region = value if isinstance(value, str) and is_known(value) else ""
+        self._caller, self._call_block = caller, call
+
+    def provider(self, name: str) -> tuple[Module, Block] | None:
+        """The provider of a name such as aws or aws.sydney: its block, and the module that it is in."""
+        type_, _, alias = name.partition(".")
+        for block in self.folder.blocks:
+            own = block.find("alias")
+            if block.type == "provider" and block.labels == (type_,) and (own.value.name if own else "") == alias:
+                return self, block
+        if self._caller is None or self._call_block is None:
+            return None
+        passed = self._call_block.find("providers")
+        member = passed.value.member(name) if passed and passed.value.kind == "object" else None
+        return self._caller.provider(_provider_name(member.value) if member else name)
 
     @property
     def resources(self) -> tuple[Instance, ...]:
@@ -306,41 +275,59 @@ class Module:
             self._depth -= 1
 
     def render(self, text: str, file: SourceFile, position: int, bindings: Mapping[str, Any]) -> str:
-        """Fill the interpolations of a template that begins at a position of a file."""
-        if "%{" in text.replace("%%{", ""):
-            return unknown("a template has directives")
-        pieces, at = [], 0
-        for start, end in interpolations(text):
-            pieces.append(_unescape(text[at:start]))
-            pieces.append(self._interpolate(text, start, end, file, position, bindings))
-            at = end
-        pieces.append(_unescape(text[at:]))
+        """Fill the interpolations and directives of a template that begins at a position of a file."""
+        try:
+            return self._fill(templates.parse(text), file, position, bindings)
+        except ValueError:
+            return unknown(f"a template in {file.name} has directives that are not followed")
+
+    def _fill(self, parts: Sequence[Part], file: SourceFile, position: int, names: Mapping[str, Any]) -> str:
+        pieces: list[str] = []
+        for part in parts:
+            if part.kind == "text":
+                pieces.append(_unescape(part.text))
+                continue
+            value = self._of_part(part, file, position, names)
+            if part.kind == "value":
+                pieces.append(self._as_text(value, part, file))
+            elif isinstance(value, str) and value not in ("true", "false"):
+                pieces.append(value if not is_known(value) else unknown(f"{part.text} in {file.name} is a text"))
+            elif part.kind == "if":
+                pieces.append(
+                    self._fill(part.otherwise if value in (False, "false") else part.body, file, position, names)
+                )
+            else:
+                rounds = (_bind(part.names, *entry) for entry in _entries(value))
+                pieces += [self._fill(part.body, file, position, {**names, **bound}) for bound in rounds]
         return "".join(pieces)
 
-    def _interpolate(
-        self, text: str, start: int, end: int, file: SourceFile, position: int, bindings: Mapping[str, Any]
-    ) -> str:
-        inner = text[start + 2 : end - 1]
-        stripped = inner.strip("~ \t\r\n")
-        offset = position + start + 2 + inner.find(stripped)
-        if _PATH.fullmatch(stripped) and "*" not in stripped:
-            node = Node(kind="path", file=file, start=offset, end=offset + len(stripped), name=stripped)
-        else:
-            try:
-                node = read_expression(stripped, file, offset)
-            except UsageError:
-                return unknown(f"an interpolation in {file.name} is not valid")
-        value = self.value(node, bindings)
+    def _of_part(self, part: Part, file: SourceFile, position: int, names: Mapping[str, Any]) -> Any:
+        """The value of an expression in a template."""
+        at = position + part.at
+        if _PATH.fullmatch(part.text) and "*" not in part.text:
+            return self.value(Node(kind="path", file=file, start=at, end=at + len(part.text), name=part.text), names)
         try:
-            return functions.as_text(value)
+            return self.value(read_expression(part.text, file, at), names)
+        except UsageError:
+            return unknown(f"an interpolation in {file.name} is not valid")
+
+    def _as_text(self, value: Any, part: Part, file: SourceFile) -> str:
+        try:
+            # What jsonencode() returns is a text here alone; see `_call`.
+            is_encoded = part.text.startswith("jsonencode(") and not isinstance(value, str)
+            return json.dumps(value, ensure_ascii=False) if is_encoded else functions.as_text(value)
         except TypeError:
-            return unknown(f"{stripped} in {file.name} is no text")
+            return unknown(f"{part.text} in {file.name} is no text")
 
     def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
         match node.kind:
             case "string":
                 self._sources.append(source_of(node))
-                return self.render(node.name, node.file, node.start + 1, names)
+                if [*interpolations(node.name)] != [(0, len(node.name))]:
+                    return self.render(node.name, node.file, node.start + 1, names)
+                # A list or an object that stands alone in a template stays one.
+                value = self._of_part(templates.parse(node.name)[0], node.file, node.start + 1, names)
+                return functions.as_text(value) if isinstance(value, bool | int | float) else value
             case "heredoc":
                 return self._heredoc(node, names)
             case "number":
@@ -351,7 +338,7 @@ class Module:
             case "tuple":
                 return [self.value(part, names) for part in node.parts]
             case "object":
-                return {self._key(part, names): self.value(part.value, names) for part in node.parts}
+                return self._object(node, names)
             case "path":
                 return self._path(node.name, names)
             case "attribute":
@@ -373,6 +360,20 @@ class Module:
                 return self._call(node, names)
             case _:
                 return unknown(f"an expression in {source_of(node)} is not followed")
+
+    def _object(self, node: Node, names: Mapping[str, Any]) -> functions.SourcedObject:
+        table = functions.SourcedObject()
+        for part in node.parts:
+            key = self._key(part, names)
+            before, self._sources = self._sources, []
+            table[key], table.sources[key] = self.value(part.value, names), tuple(self._sources)
+            self._sources = before
+        return table
+
+    def _member(self, table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
+        """A member of an object; what it is made from counts, and the other members do not."""
+        self._sources += table.sources.get(key, ()) if isinstance(table, functions.SourcedObject) else ()
+        return functions.member(table, key, *default)
 
     def _key(self, member: Node, names: Mapping[str, Any]) -> str:
         key = member.parts[0]
@@ -400,6 +401,8 @@ class Module:
             return {"true": True, "false": False, "null": None}[name]
         if first in names:
             return self._attributes(names[first], rest)
+        if first in self.objects:
+            return self._attributes(Lookup(self.objects[first]), rest)
         match first, rest:
             case "var" | "local", [key, *others]:
                 result = self.variable(key) if first == "var" else self.local(key)
@@ -415,9 +418,6 @@ class Module:
                 blocks = [b for b in self.folder.blocks if b.type == "module" and b.labels == (key,)]
                 calls = self._calls(blocks[0]) if blocks else []
                 return self._attributes(_Calls(tuple(calls)), others) if blocks else unknown(f"there is no {name}")
-            case "dependency", [_, "outputs", *others]:
-                # Terragrunt's word for another folder's state.
-                return self._attributes(RemoteState(self.stack), others)
             case "data", [type_, key, *others]:
                 return self._resource(f"data.{type_}", key, others)
             case _, [key, *others]:
@@ -448,15 +448,15 @@ class Module:
             case Module():
                 result = value.output(name)
                 if result is None:
-                    return unknown(f"{_without_folder(value.address).rstrip('.')} has no output {name}")
+                    return unknown(f"{without_folder(value.address).rstrip('.')} has no output {name}")
                 self._sources += result.sources
                 return result.value
-            case RemoteState():
+            case Lookup():
                 return value.get(name)
             case str():
                 return value if not is_known(value) else unknown(f"{name} of a text")
             case _:
-                return value[name]
+                return self._member(value, name) if isinstance(value, Mapping) else value[name]
 
     def _index(self, value: Any, key: Any) -> Any:
         match value:
@@ -464,12 +464,12 @@ class Module:
                 return value.at(key)
             case str():
                 return value if not is_known(value) else unknown("an index of a text")
-            case RemoteState():
+            case Lookup():
                 return value.get(key)
             case _:
                 if not is_known(key):
                     return key
-                return value[key] if isinstance(value, Mapping) else value[int(key)]
+                return self._member(value, key) if isinstance(value, Mapping) else value[int(key)]
 
     def _splat(self, value: Any, attribute: str) -> Any:
         if isinstance(value, str) and not is_known(value):
@@ -499,7 +499,7 @@ class Module:
         for value in (left, right):
             if not is_known(value):
                 return value
-        return _OPERATORS[operator](left, right)
+        return functions.operate(operator, left, right)
 
     def _for(self, node: Node, names: Mapping[str, Any]) -> Any:
         collection, *others = node.parts
@@ -510,9 +510,7 @@ class Module:
         results: list[tuple[Any, Any]] = []
         count = 2 if node.kind == "object-for" else 1
         for key, entry in _entries(value):
-            bound = {**names, variables[-1]: entry}
-            if len(variables) > 1:
-                bound[variables[0]] = key
+            bound = {**names, **_bind(variables, key, entry)}
             conditions = [self.value(part, bound) for part in others[count:]]
             if all(condition not in (False, "false") for condition in conditions):
                 found = [self.value(part, bound) for part in others[:count]]
@@ -533,12 +531,14 @@ class Module:
             return arguments[0]
         if name == "jsondecode" and not isinstance(arguments[0], str):
             return arguments[0]
+        if name == "lookup" and isinstance(arguments[0], Mapping) and is_known(arguments[1]):
+            return self._member(*arguments)
         if name not in functions.TAKES_UNKNOWN:
             for argument in arguments:
                 if isinstance(argument, str) and not is_known(argument):
                     return unknown("; ".join(reasons(argument)))
         try:
-            return functions.call(name, arguments)
+            return self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
         except _FAILURES:
             why = [reason for argument in arguments for reason in reasons(argument)]
             return unknown(why[0] if why else f"{name}() in {source_of(node)} is not followed")
@@ -547,7 +547,7 @@ class Module:
         for part in node.parts:
             # An expression that fails ends as a mark with a reason, and one after an apply as a mark without.
             value = self.value(part, names)
-            if not (isinstance(value, str) and value.startswith(f"{_OPEN}?")):
+            if not is_failure(value):
                 return value
         return value
 
@@ -613,14 +613,13 @@ class Module:
                 yield instance
                 continue
             inputs = {member.name: partial(self.result, member.value, bindings) for member in block.attributes}
-            yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.")
+            yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.", self, block)
 
     def _folder(self, source: str) -> tuple[Path, Folder] | None:
-        if not source.startswith(_LOCAL_SOURCE):
+        directory = target(self.directory, source) if source.startswith(LOCAL) else None
+        if directory is None or not directory.is_dir() or not self.stack.files.contains(directory):
             return None
-        directory = (self.directory / source.replace("//", "/")).resolve()
-        is_here = directory.is_dir() and self.stack.files.contains(directory)
-        return (directory, self.stack.files.folder(directory)) if is_here else None
+        return directory, self.stack.files.folder(directory)
 
     def _repetitions(self, block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The instances of a block with count or for_each, as suffixes of its address with each and count."""
@@ -656,27 +655,9 @@ class _Calls:
         raise IndexError(key)
 
 
-def decode(value: Any) -> Any:
-    """A list or object that is JSON's text, or the value itself; a text with marks keeps them."""
-    if not isinstance(value, str):
-        return value
-    # A mark outside quotes, where a number is expected.
-    quoted = re.sub(rf"(?<=[:\[,])\s*({_MARK.pattern})\s*(?=[,\]}}])", lambda match: json.dumps(match[1]), value)
-    try:
-        return json.loads(quoted)
-    except ValueError:
-        return value
-
-
-def _clause(address: str, attribute: str) -> str:
-    """Why an attribute is not known."""
-    if _MODULE_CALL.search(address):
-        return f"{address}.{attribute} comes from a module whose files are not in the checkout"
-    return f"{address}.{attribute} is known after an apply"
-
-
-def _without_folder(address: str) -> str:
-    return address.rpartition(IN)[2]
+def _provider_name(node: Node) -> str:
+    """A reference to a provider, which JSON has as a text."""
+    return node.name.removeprefix("${").removesuffix("}")
 
 
 def source_of(node: Node) -> Source:
@@ -693,6 +674,11 @@ def _entries(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value)
 
 
+def _bind(variables: Sequence[str], key: Any, entry: Any) -> dict[str, Any]:
+    """The variables of a for expression in one round: the key, where there are two, and the entry."""
+    return {variables[0]: key, variables[-1]: entry}
+
+
 def _type_of(block: Block) -> str:
     if block.type not in ("resource", "data") or len(block.labels) < 2:
         return ""
@@ -706,20 +692,3 @@ def _unescape(text: str) -> str:
 
 def _text_file(text: str, name: str = "a template") -> SourceFile:
     return SourceFile(Path(name), name, text.encode())
-
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "&&": lambda a, b: bool(a and b),
-    "||": lambda a, b: bool(a or b),
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "%": lambda a, b: a % b,
-}

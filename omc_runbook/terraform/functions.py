@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from omc_runbook.terraform.marks import is_known
+
+_WORD = re.compile(r"\b[^\W_]")
+"""The first letter of a word."""
+
 Function = Callable[..., Any]
+
+
+class SourcedObject(dict[str, Any]):
+    """An object of the files, with where the literals of each member stand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: dict[str, tuple[str, ...]] = {}
 
 
 def call(name: str, arguments: Sequence[Any]) -> Any:
@@ -17,6 +32,11 @@ def call(name: str, arguments: Sequence[Any]) -> Any:
     See https://developer.hashicorp.com/terraform/language/functions
     """
     return _FUNCTIONS[name](*arguments)
+
+
+def operate(operator: str, left: Any, right: Any) -> Any:
+    """The result of an operator; raises as the function does."""
+    return _OPERATORS[operator](left, right)
 
 
 def as_text(value: Any) -> str:
@@ -43,8 +63,15 @@ def _concat(*lists: list[Any] | str) -> list[Any]:
 
 
 def _merge(*objects: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    tables = ({each: each} if isinstance(each, str) else each for each in objects if each is not None)
-    return {key: value for each in tables for key, value in each.items()}
+    merged = SourcedObject()
+    for each in objects:
+        table = {each: each} if isinstance(each, str) else each or {}
+        for key, value in table.items():
+            # A member that is merged again comes last.
+            merged.pop(key, None)
+            merged[key] = value
+        merged.sources |= table.sources if isinstance(table, SourcedObject) else {}
+    return merged
 
 
 def _flatten(entries: list[Any]) -> list[Any]:
@@ -55,8 +82,37 @@ def _coalesce(*values: Any) -> Any:
     return next(value for value in values if value not in (None, ""))
 
 
-def _lookup(table: Mapping[str, Any], key: str, *default: Any) -> Any:
-    return table.get(key, default[0]) if default else table[key]
+def member(table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
+    """A member of an object, else the default; raises KeyError where there is neither.
+
+    A later part that is not known, which `merge` keeps as a key of its own, may have another value.
+    """
+    for name in reversed(table):
+        if name == key:
+            return table[name]
+        if not is_known(name):
+            return name
+    return default[0] if default else table[key]
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    if len(old) > 1 and old[0] == old[-1] == "/":
+        # A regular expression; $1 stands for a group.
+        return re.sub(old[1:-1], re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", new), text)
+    return text.replace(old, new)
+
+
+def _regex(pattern: str, text: str) -> Any:
+    match = re.search(pattern, text)
+    if match is None:
+        raise ValueError(pattern)
+    return match.groupdict() or [*match.groups()] or match[0]
+
+
+def _formatlist(spec: str, *arguments: Any) -> list[str]:
+    length = max(len(each) for each in arguments if isinstance(each, list))
+    columns = (each if isinstance(each, list) else [each] * length for each in arguments)
+    return [_format(spec, *row) for row in zip(*columns, strict=True)]
 
 
 def _distinct(entries: list[Any]) -> list[Any]:
@@ -68,7 +124,8 @@ def _one(entries: list[Any]) -> Any:
 
 
 def _substr(text: str, start: int, length: int) -> str:
-    return text[start:] if length < 0 else text[start : start + length]
+    first = start if start >= 0 else len(text) + start
+    return text[first:] if length < 0 else text[first : first + length]
 
 
 def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
@@ -84,6 +141,9 @@ TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitiv
 
 _FUNCTIONS: Mapping[str, Function] = {
     "abs": abs,
+    "abspath": _identity,
+    "basename": lambda path: path.rstrip("/").rpartition("/")[2],
+    "dirname": lambda path: path.rpartition("/")[0],
     "coalesce": _coalesce,
     "coalescelist": lambda *lists: next(each for each in lists if each),
     "compact": lambda entries: [each for each in entries if each not in (None, "")],
@@ -94,27 +154,34 @@ _FUNCTIONS: Mapping[str, Function] = {
     "endswith": lambda text, end: text.endswith(end),
     "flatten": _flatten,
     "format": _format,
+    "formatlist": _formatlist,
     "join": lambda separator, entries: separator.join(map(as_text, entries)),
     "jsondecode": json.loads,
     "yamldecode": yaml.safe_load,
     "keys": lambda table: sorted(table),
     "length": len,
-    "lookup": _lookup,
+    "lookup": member,
     "lower": str.lower,
     "max": max,
     "merge": _merge,
     "min": min,
     "nonsensitive": _identity,
     "one": _one,
-    "replace": lambda text, old, new: text.replace(old, new),
+    "range": lambda *bounds: [*range(*bounds)],
+    "regex": _regex,
+    "replace": _replace,
     "reverse": lambda entries: entries[::-1],
     "sensitive": _identity,
+    "setproduct": lambda *sets: [[*row] for row in itertools.product(*sets)],
+    "setsubtract": lambda one, other: [each for each in one if each not in other],
+    "setunion": lambda *sets: _distinct([each for entries in sets for each in entries]),
     "slice": lambda entries, start, end: entries[start:end],
     "sort": sorted,
     "split": lambda separator, text: text.split(separator),
+    "strcontains": lambda text, part: part in text,
     "startswith": lambda text, start: text.startswith(start),
     "substr": _substr,
-    "title": str.title,
+    "title": lambda text: _WORD.sub(lambda match: match[0].upper(), text),
     "tobool": _identity,
     "tolist": list,
     "tomap": dict,
@@ -128,4 +195,20 @@ _FUNCTIONS: Mapping[str, Function] = {
     "upper": str.upper,
     "values": lambda table: [table[key] for key in sorted(table)],
     "zipmap": _zipmap,
+}
+
+_OPERATORS: Mapping[str, Function] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "&&": lambda a, b: bool(a and b),
+    "||": lambda a, b: bool(a or b),
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "%": lambda a, b: a % b,
 }

@@ -100,14 +100,14 @@ class Block:
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def read_blocks(file: SourceFile) -> tuple[Block, ...]:
     """Parse the blocks of a file; raises UsageError, with the line, if it is not valid HCL."""
     tree = _parse(file.text, file.name)
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def read_attributes(file: SourceFile) -> tuple[Node, ...]:
     """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not valid HCL."""
     tree = _parse(file.text, file.name)

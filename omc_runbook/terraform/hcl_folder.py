@@ -9,6 +9,7 @@ from functools import cached_property
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
+from omc_runbook.terraform.hcl_json import JSON, read_json_blocks
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
@@ -78,7 +79,7 @@ class Folder:
         errors = dict(self.call.folder.broken) if self.call else {}
         for file in self.files:
             try:
-                read_attributes(file) if file.name.endswith(VALUES) else read_blocks(file)
+                read_attributes(file) if file.name.endswith(VALUES) else _read(file)
             except UsageError as error:
                 errors[file.name] = error
         return errors
@@ -87,7 +88,7 @@ class Folder:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all files that are valid."""
         sources = [file for file in self.files if file.name not in self.broken and not file.name.endswith(VALUES)]
-        return tuple(block for file in sources for block in read_blocks(file))
+        return tuple(block for file in sources for block in _read(file))
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:
@@ -238,6 +239,11 @@ class Folder:
                 yield from self.parts(part, certain)
         else:
             yield ListPart(call, certain)
+
+
+def _read(file: SourceFile) -> tuple[Block, ...]:
+    """The blocks of a file in either syntax."""
+    return read_json_blocks(file) if file.name.endswith(JSON) else read_blocks(file)
 
 
 def find_member(objects: tuple[Node, ...], key: str) -> Node | None:

@@ -10,19 +10,24 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Node, read_expression
 
 _FILLER = "\x00"
+_OPENING = re.compile(r"\$\$?\{|%%?\{")
+"""How an interpolation or a directive begins, or what is none because it is escaped."""
 _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
 
 
 def interpolations(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of each ${…} in a text; one that is not closed ends with the text."""
+    return ((start, end) for start, end in sequences(text) if text[start] == "$")
+
+
+def sequences(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each ${…} and each %{…} in a text; one that is not closed ends with the text."""
     at = 0
-    while (at := text.find("${", at)) >= 0:
-        if at and text[at - 1] == "$":
-            at += 2
-            continue
-        end = _end(text, at + 2)
-        yield at, end
-        at = end
+    while opening := _OPENING.search(text, at):
+        at = opening.end()
+        if len(opening[0]) == 2:
+            at = _end(text, at)
+            yield opening.start(), at
 
 
 def is_literal(text: str) -> bool:

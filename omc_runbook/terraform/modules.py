@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from omc_runbook.terraform.files import LOCAL, folder_of, target
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import DEEPEST, VALUES, Folder, ModuleCall
 from omc_runbook.textfile.file import SourceFile
-
-LOCAL = ("./", "../")
-"""How the source of a module of the same checkout begins."""
 
 
 def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
@@ -35,9 +32,8 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
 
 def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> Iterator[Folder]:
     """Yield a folder as each chain of calls gives its variables, at least once."""
-    calls = [
-        (caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == _path(folder)
-    ]
+    here = folder_of(folder)
+    calls = [(caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == here]
     if not calls or depth > DEEPEST:
         yield replace(folder, is_root=not calls and folder.has_provider)
         return
@@ -63,14 +59,10 @@ def _calls(folder: Folder) -> Iterator[Block]:
     return (block for block in folder.blocks if block.type == "module" and block.labels and block.attributes)
 
 
-def _target(block: Block) -> str:
-    """The path of the folder that a call names; "" for one of another repository."""
+def _target(block: Block) -> Path | None:
+    """The folder that a call names; None for one of another repository."""
     source = source_of(block)
-    return os.path.normpath(block.attributes[0].file.path.parent / source) if source.startswith(LOCAL) else ""
-
-
-def _path(folder: Folder) -> str:
-    return os.path.normpath(folder.files[0].path.parent)
+    return target(block.attributes[0].file.path.parent, source) if source.startswith(LOCAL) else None
 
 
 def _home(file: SourceFile, paths: Mapping[str, None]) -> str:

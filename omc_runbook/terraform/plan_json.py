@@ -13,7 +13,7 @@ from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.terraform.configuration import SECRET, VERSION, UnprotectedVersion
+from omc_runbook.terraform.secret_versions import SECRET, VERSION, SecretVersion
 
 FAMILY = "terraform"
 NO_CHANGE = frozenset({"no-op", "read"})
@@ -82,7 +82,7 @@ def find_harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing
     )
 
 
-def find_overwrites(versions: tuple[UnprotectedVersion, ...]) -> tuple[Finding, ...]:
+def find_overwrites(versions: tuple[SecretVersion, ...]) -> tuple[Finding, ...]:
     """Findings on values that the next apply would overwrite."""
     return tuple(
         Finding(
@@ -92,8 +92,8 @@ def find_overwrites(versions: tuple[UnprotectedVersion, ...]) -> tuple[Finding, 
             status="found",
             subject=each.address,
             severity="info",
-            evidence=(f"{each.file.name} has no ignore_changes = [secret_string] for it.",),
-            remedy=Remedy(f"In {each.file} add: lifecycle {{ ignore_changes = [secret_string] }}"),
+            evidence=(f"{each.path.name} has no ignore_changes = [secret_string] for it.",),
+            remedy=Remedy(f"In {each.path} add: lifecycle {{ ignore_changes = [secret_string] }}"),
         )
         for each in versions
     )

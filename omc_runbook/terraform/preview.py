@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import command
-from omc_runbook.terraform.configuration import check_folder
 from omc_runbook.terraform.plan_json import ResourceChange
+from omc_runbook.terraform.secret_versions import check_folder
 from omc_runbook.textfile.file import Edit
 
 IGNORED = shutil.ignore_patterns(".terraform", ".git", "node_modules", ".venv")

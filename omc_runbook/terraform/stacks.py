@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,23 @@ from typing import Any
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
+from omc_runbook.terraform import terragrunt
+from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack
+from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.task_definitions import SKIPPED
+from omc_runbook.terraform.marks import IN, is_known
+from omc_runbook.terraform.terragrunt import Configuration
 from omc_runbook.textfile.file import SourceFile
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
 """Variables and local values that hold an environment's name."""
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
-TERRAGRUNT = "terragrunt.hcl"
+_PLACES = ("bucket", "key", "container_name", "storage_account_name")
+"""What a backend and a terraform_remote_state say of where a state is."""
+
+_SOURCE = re.compile(r"^\s*source\s*=", re.MULTILINE)
 _VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
 
@@ -56,32 +62,31 @@ def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
     is asked for, or for staging and production.
     """
     files = TerraformFiles(repository)
-    folders = [folder for folder in _walk(files.root) if any(folder.glob("*.tf"))]
-    described = [folder for folder in _walk(files.root) if (folder / TERRAGRUNT).is_file()]
+    everywhere = [*files.walk()]
+    folders = files.folders
+    described = [folder for folder in everywhere if (folder / terragrunt.FILE_NAME).is_file()]
     # Positions are shorter below the folder that has all of Terraform's files.
     if folders:
         files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
-    units = [(unit, target) for unit in described if (target := _unit_source(files, unit))]
-    called = {target for folder in folders for target in _calls(files, folder)} | {target for _, target in units}
+    units = terragrunt.read_units(files, described)
+    called = files.called | {module.directory for _, module in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
-    values = [path for folder in _walk(files.root) for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
+    values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
-    roots += tuple(_unit(files, unit, target) for unit, target in units if _concerns(files, target, set()))
+    roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
     return tuple(root for root in roots if environment in ("", root.environment))
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, inner, _ in os.walk(root):
-        inner[:] = sorted(set(inner) - SKIPPED)
-        yield Path(folder)
-
-
-def _calls(files: TerraformFiles, folder: Path) -> Iterator[Path]:
-    """The folders of the local modules that a folder calls."""
-    for block in files.folder(folder).blocks:
-        source = block.find("source") if block.type == "module" else None
-        if source and source.value.kind == "string" and source.value.name.startswith(("./", "../")):
-            yield (folder / source.value.name.replace("//", "/")).resolve()
+def units_from_elsewhere(repository: Path) -> tuple[str, ...]:
+    """A sentence on each unit of Terragrunt whose module is not in the checkout, so that its names are not known."""
+    files = TerraformFiles(repository)
+    folders = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
+    known = {configuration.directory for configuration, _ in terragrunt.read_units(files, folders)}
+    return tuple(
+        f"{_relative(folder, files)}/{terragrunt.FILE_NAME} takes no module of the checkout: its names are not known."
+        for folder in folders
+        if folder not in known and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
+    )
 
 
 def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
@@ -94,7 +99,7 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
     texts += [source.value.source for block in blocks if block.type == "module" and (source := block.find("source"))]
     if any(_INTERESTING.search(text) for text in texts):
         return True
-    return any(_concerns(files, target, visited) for target in _calls(files, folder))
+    return any(_concerns(files, target, visited) for target in called_folders(files.folder(folder).files))
 
 
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
@@ -139,10 +144,15 @@ def _environment_of(path: Path, root: Path) -> str:
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near."""
-    names = {*_values(files, path, Module(Stack(files, top, ""), top, folder, {}))}
+    names = {*_values(files, path, _nothing(files, top))}
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near
+
+
+def _nothing(files: TerraformFiles, directory: Path) -> Module:
+    """A module without files, in which constants are evaluated."""
+    return Module(Stack(files, directory, ""), directory, Folder(()), {})
 
 
 def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Callable[[], Result]]:
@@ -168,45 +178,25 @@ def _attributes(file: SourceFile) -> tuple[Node, ...]:
         return ()
 
 
-def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
-    """The folder of the checkout that a terragrunt.hcl names as its source; None for none."""
-    file = files.file(unit / TERRAGRUNT)
-    folder = Folder((file,) if file else ())
-    for block in folder.blocks:
-        source = block.find("source") if block.type == "terraform" else None
-        if source:
-            text = Module(Stack(files, unit, ""), unit, folder, {}).value(source.value)
-            target = (unit / str(text).replace("//", "/")).resolve()
-            return target if is_known(text) and files.contains(target) and target.is_dir() else None
-    return None
-
-
-def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
-    """A folder of Terragrunt: its source, with the inputs of its terragrunt.hcl and of the nearest one above."""
-    stack = Stack(files, target, "")
-    inputs: dict[str, Callable[[], Result]] = {}
-    chain = [unit, *(parent for parent in unit.parents if files.contains(parent))]
-    found = [file for folder in chain for name in (TERRAGRUNT, "root.hcl") if (file := files.file(folder / name))]
-    for file in reversed(found[:2]):
-        module = Module(stack, unit, Folder((file,)), {})
-        member = next((each for each in _attributes(file) if each.name == "inputs"), None)
-        parts = member.value.parts if member and member.value.kind == "object" else ()
-        inputs |= {part.name: partial(module.result, part.value) for part in parts}
+def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -> Root:
+    """A folder of Terragrunt."""
+    unit = configuration.directory
+    declared = _declared_environment(configuration) or _declared_environment(module)
     return Root(
-        environment=environment_in(unit.relative_to(files.root).as_posix()),
+        environment=environment_in(unit.relative_to(files.root).as_posix()) or canonical(declared),
         directory=_relative(unit, files),
         variable_files=(),
-        module=Module(stack, target, files.folder(target), inputs, f"{_relative(unit, files)}{IN}"),
+        module=module,
     )
 
 
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
     spelling = _spelling(files.folder(top), environment)
     stack = Stack(files, top, spelling)
-    empty = Module(Stack(files, top, spelling), top, Folder(()), {})
+    constants = _nothing(files, top)
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
-        inputs |= _values(files, path, empty)
+        inputs |= _values(files, path, constants)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:
@@ -233,9 +223,7 @@ def _relative(path: Path, files: TerraformFiles) -> str:
 def _takes_another(files: TerraformFiles, top: Path, automatic: list[Path]) -> bool:
     """Whether a folder's environment is a variable's default, which a pipeline may override."""
     folder = files.folder(top)
-    values = {
-        name for path in automatic for name in _values(files, path, Module(Stack(files, top, ""), top, folder, {}))
-    }
+    values = {name for path in automatic for name in _values(files, path, _nothing(files, top))}
     return any(folder.declares(name) and name not in values for name in ENVIRONMENT_VARIABLES)
 
 
@@ -285,7 +273,7 @@ def _spelling(folder: Folder, environment: str) -> str:
 def unreadable_files(repository: Path) -> tuple[str, ...]:
     """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
     files = TerraformFiles(repository)
-    errors = {str(error) for folder in _walk(files.root) for error in files.folder(folder).broken.values()}
+    errors = {str(error) for folder in files.folders for error in files.folder(folder).broken.values()}
     return tuple(sorted(errors))
 
 
@@ -294,11 +282,26 @@ def connect(roots: tuple[Root, ...]) -> None:
     for root in roots:
         others = [other.module for other in roots if other is not root and other.environment == root.environment]
 
-        def output(name: str, others: list[Module] = others) -> Any:
-            found = [result.value for module in others if (result := module.output(name))]
+        def output(config: Mapping[str, Any], name: str, others: list[Module] = others) -> Any:
+            places = {key: value for key, value in config.items() if key in _PLACES and is_known(value)}
+            found = [
+                result.value
+                for module in others
+                if not _is_elsewhere(module, places) and (result := module.output(name))
+            ]
             return found[0] if len(found) == 1 else None
 
         root.module.stack.outputs = output
+
+
+def _is_elsewhere(module: Module, places: Mapping[str, Any]) -> bool:
+    """Whether a folder's backend says that its state is not in this place."""
+    for block in (inner for outer in module.folder.blocks if outer.type == "terraform" for inner in outer.blocks):
+        members = block.attributes if block.type == "backend" else ()
+        own = {member.name: module.value(member.value) for member in members if member.name in places}
+        if any(is_known(value) and value != places[name] for name, value in own.items()):
+            return True
+    return False
 
 
 def instances(root: Root) -> tuple[Instance, ...]:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.environment_names import aliases
 from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, depends_on_callers, find_containers
-from omc_runbook.terraform.hcl_folder import VALUES, Folder
+from omc_runbook.terraform.files import TerraformFiles, called_folders, with_callers
+from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
 ROOTS = ("infrastructure", ".")
 """Where task definitions are searched if that folder has none."""
 
-SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
-
 TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
 """The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
-
-ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "development": {"dev"}}
-"""What folders and .tfvars of an environment are called too."""
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
 _FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
@@ -40,7 +35,6 @@ _HOLDS_IN_HCL = re.compile(
 """A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
-_CALLED = re.compile(r'^\s*source\s*=\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -97,19 +91,19 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     other repositories count as task definitions if they take secrets. Raises nothing for files that cannot be read:
     `unreadable` names them.
     """
-    unreadable: list[str] = []
-    for folders in ([repository / MODULE], *(_walk(repository / root) for root in ROOTS)):
-        unreadable.clear()
-        files = tuple(file for folder in folders for file in _read_folder(repository, folder, unreadable))
+    terraform = TerraformFiles(repository)
+    for folders in ([terraform.root / MODULE], *(tuple(terraform.walk(root)) for root in ROOTS)):
+        files = tuple(file for folder in folders for file in _own_files(terraform, folder))
+        unreadable = [error for path, error in terraform.errors.items() if path.parent in folders]
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
-        if _has_definition(files) or (unreadable and folders == [repository / MODULE]):
+        if _has_definition(files) or (unreadable and folders == [terraform.root / MODULE]):
             break
     if files and depends_on_callers(files):
-        files = _with_callers(repository, files)
+        files = _with_callers(terraform, files)
     task_definitions = task_definitions_of(files)
     unreadable += task_definitions.unreadable
     is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
-    others = () if is_whole and not unreadable else _find_others(repository)
+    others = () if is_whole and not unreadable else _find_others(terraform)
     for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
@@ -120,14 +114,10 @@ def _has_definition(files: tuple[SourceFile, ...]) -> bool:
     return any(_RESOURCE.search(file.text) for file in files) or bool(find_containers(files)[0])
 
 
-def _find_others(repository: Path) -> tuple[SourceFile, ...]:
+def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
     """Terraform files, templates and JSON that seem to hold task definitions."""
-    found = (
-        file
-        for folder in _walk(repository)
-        for ending in (".tf", *TEMPLATES)
-        for file in _read_all(repository, folder, f"*{ending}")
-    )
+    endings = (".tf", *TEMPLATES)
+    found = (file for folder in files.walk() for end in endings for file in files.matching(folder, f"*{end}"))
     return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
 
 
@@ -137,42 +127,14 @@ def _seems_to_hold(name: str, line: str) -> bool:
     return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
 
 
-def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
+def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
     """The files, those of all folders that call theirs, directly or through others, and the .tfvars beside or below."""
-    folders = {Path(os.path.normpath(file.path.parent)) for file in files}
-    calling = read_folders(repository, _CALLED)
-    others = {Path(os.path.normpath(each.files[0].path.parent)): each.files for each in calling}
-    reached = with_callers({path: called_folders(sources) for path, sources in others.items()}, folders)
-    added = [file for path, sources in others.items() if path in reached - folders for file in sources]
-    values = [
-        file
-        for folder in _walk(repository)
-        if any(path in (folder, *folder.parents) for path in reached)
-        for file in _read_all(repository, folder, f"*{VALUES}")
-    ]
+    folders = {file.path.parent for file in files}
+    reached = with_callers(terraform.calls, folders)
+    added = [file for path in terraform.folders if path in reached - folders for file in terraform.native(path)]
+    below = (folder for folder in terraform.walk() if any(path in (folder, *folder.parents) for path in reached))
+    values = [file for folder in below for file in terraform.matching(folder, f"*{VALUES}")]
     return (*files, *added, *values)
-
-
-def with_callers(calls: Mapping[Path, set[Path]], folders: Collection[Path]) -> set[Path]:
-    """The folders, and all that call them, directly or through others; `calls` has what each folder calls."""
-    reached, callers = {*folders}, {*folders}
-    while callers:
-        callers = {path for path, targets in calls.items() if targets & reached} - reached
-        reached |= callers
-    return reached
-
-
-def called_folders(files: Collection[SourceFile]) -> set[Path]:
-    """The folders whose modules the files call by their path."""
-    return {
-        Path(os.path.normpath(file.path.parent / source)) for file in files for source in _CALLED.findall(file.text)
-    }
-
-
-def read_folders(repository: Path, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
-    """The folders of a checkout that have a *.tf file in which a pattern is found, with all their *.tf files."""
-    groups = (_read_all(repository, folder, "*.tf") for folder in _walk(repository))
-    return tuple(Folder(group) for group in groups if any(pattern.search(file.text) for file in group))
 
 
 @lru_cache(maxsize=32)
@@ -191,7 +153,7 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     """The environments that a folder of a file, or a .tfvars file, is named after, in full or in short."""
     path = Path(file)
     words = {*path.parent.parts, *(re.split(r"[._-]", path.name) if path.name.endswith(VALUES) else ())}
-    return {name for name in environments if words & {name, *ALIASES.get(name, ())}}
+    return {name for name in environments if words & {name, *aliases(name)}}
 
 
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
@@ -201,39 +163,16 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
     called = called_folders(files)
 
     def is_sibling(file: SourceFile) -> bool:
-        is_root = Path(os.path.normpath(file.path.parent)) not in called
+        is_root = file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
     kept = tuple(file for file in here if not is_sibling(file))
     return kept if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in kept) else here
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield a folder and those below it, in order."""
-    for folder, inner, _ in os.walk(root):
-        inner[:] = sorted(set(inner) - SKIPPED)
-        yield Path(folder)
-
-
-def _read_folder(repository: Path, folder: Path, unreadable: list[str]) -> tuple[SourceFile, ...]:
+def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:
     """The *.tf files of a folder; none if they have no task definition."""
-    files = _read_all(repository, folder, "*.tf", unreadable)
-    is_definition = any(_RESOURCE.search(file.text) for file in files)
-    takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in files)
-    return files if is_definition or takes_secrets else ()
-
-
-def _read_all(
-    repository: Path, folder: Path, pattern: str, unreadable: list[str] | None = None
-) -> tuple[SourceFile, ...]:
-    """The files of a folder that can be read; `unreadable` gets a sentence on each other one."""
-    files = []
-    for path in sorted(folder.glob(pattern)):
-        try:
-            file = read_source(repository, path.relative_to(repository).as_posix())
-        except UsageError as error:
-            if unreadable is not None:
-                unreadable.append(str(error))
-            continue
-        files += [file] if file else []
-    return tuple(files)
+    own = files.native(folder)
+    is_definition = any(_RESOURCE.search(file.text) for file in own)
+    takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in own)
+    return own if is_definition or takes_secrets else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import subprocess
 import threading
 import time
@@ -21,6 +22,8 @@ from support.provider import provider
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import faults, lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import deployments
+from omc_runbook.sandbox.worlds.staging import CLUSTER
 
 DATABASE = "OMC_SANDBOX_DATABASE_URL"
 
@@ -79,6 +82,70 @@ def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
         assert (dead["status"], dead["subject"]) == ("clear", "OPENAI_API_KEY")
         assert issuer.asked[asked:] == [former, new]
     assert_nothing_leaked(desk, [former, new, *values(desk.sandbox)], ended.stdout, ended.stderr, again.stderr)
+
+
+def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk: Rotator) -> None:
+    """A token that was revoked meanwhile is found once it is back, and one that works is said to."""
+    place, new = Place(desk.sandbox), f"sk-{secrets.token_hex(16)}"
+    former, desk.variables["NEW"] = place.members["OPENAI_API_KEY"], new
+
+    def run(runbook: str, **parameters: str) -> tuple[int, list[str]]:
+        given = {**parameters, "runbook_toml": "runbook.toml", "apply": "true"}
+        words = [word for pair in given.items() for word in ("-p", *pair)]
+        ended = desk.call([str(COMMAND), "run", runbook, "--record", str(desk.record), *words])
+        assert_nothing_leaked(desk, [former, new], ended.stdout, ended.stderr)
+        return ended.returncode, desk.outcome()["root_causes"]
+
+    with provider(former, new) as issuer:
+        (desk.work / "runbook.toml").write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{issuer.address}"\n')
+        assert run("update", keys="OPENAI_API_KEY", values_from="env:NEW") == (1, ["old-value-alive"])
+        issuer.accepted.remove(former)
+        updated = place.current
+        assert run("restore", version="AWSPREVIOUS") == (1, ["store-only"])
+        assert place.members["OPENAI_API_KEY"] == former
+        assert run("restore", version=updated) == (0, [])
+    [tried] = [each for each in desk.outcome()["findings"] if "accepts the restored value" in str(each["evidence"])]
+    assert (tried["status"], tried["subject"]) == ("clear", "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(desk: Rotator, number: int) -> None:
+    """In the middle of a bake; the command that it prints finishes the change, and makes no other value."""
+    place = Place(desk.sandbox)
+    deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=60)
+    try:
+        with subprocess.Popen(
+            desk.command("SECRET_KEY"), env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True
+        ) as process:
+            place.world.wait(lambda: stage_of(place) == "BAKE_TIME", "the deployment bakes")
+            process.send_signal(number)
+            told = process.communicate(timeout=60)[0]
+        body, version = desk.outcome(), place.current
+        assert (process.returncode, body["status"], body["applied"]) == (2, "failed", True)
+        assert body["failure"].startswith("Interrupted. Done before: changed SECRET_KEY")
+        assert f"Version {version} is current, with the new values" in body["failure"]
+        go_on = "omc-runbook run rotate -p environment staging -p values_from keep -p apply true"
+        assert go_on in told.splitlines()[2] and f"-p version {previous_of(place)}" in told
+        lifecycle.set_minute(desk.sandbox, 0.01)
+        assert desk.call([str(COMMAND), *go_on.split()[1:], "--record", str(desk.record)]).returncode == 0
+        assert place.current == version and not place.labels()
+    finally:
+        lifecycle.set_minute(desk.sandbox, 1)
+        deployments.configure(place.world, "backend")
+        faults.mend(desk.sandbox.endpoint, None)
+
+
+def stage_of(place: Place) -> str:
+    """The stage of backend's newest service deployment."""
+    newest = place.ecs.list_service_deployments(cluster=CLUSTER, service="backend")["serviceDeployments"][0]
+    arns = [newest["serviceDeploymentArn"]]
+    [described] = place.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+    return str(described.get("lifecycleStage", ""))
+
+
+def previous_of(place: Place) -> str:
+    """The id of AWSPREVIOUS."""
+    return next(version for version, labels in place.stages.items() if "AWSPREVIOUS" in labels)
 
 
 def test_a_key_that_encrypts_data_keeps_its_former_value(desk: Rotator) -> None:

@@ -22,7 +22,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.terraform import command as terraform_command
-from omc_runbook.terraform.configuration import SECRET, VERSION, find_unprotected_versions
+from omc_runbook.terraform.secret_versions import SECRET, VERSION, find_unprotected
 from omc_runbook.terraform.plan_json import ResourceChange, find_harm
 
 STANDIN = SUPPORT / "standin_terraform.py"
@@ -359,14 +359,14 @@ GUARDS = {
 def test_the_files_tell_which_values_are_guarded(desk: Terraformer, guard: str) -> None:
     """In modules that are taken by their path as well."""
     desk.module.write_text(MODULE % guard)
-    assert [each.address for each in find_unprotected_versions(desk.folder)] == GUARDS[guard]
+    assert [each.address for each in find_unprotected(desk.folder)] == GUARDS[guard]
 
 
 def test_files_that_are_not_valid_are_left_to_terraform(desk: Terraformer) -> None:
     """They are no error here, nor is a module that takes itself."""
     desk.module.write_text('resource "aws_secretsmanager_secret_version" {')
     (desk.folder / "loop.tf").write_text('module "again" { source = "./" }')
-    assert find_unprotected_versions(desk.folder) == ()
+    assert find_unprotected(desk.folder) == ()
 
 
 def change(kind: str, *actions: str, of: str = "") -> ResourceChange:

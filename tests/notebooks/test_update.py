@@ -22,6 +22,7 @@ from support.update_process import fingerprint
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.checks import remedies
+from omc_runbook.headless import notebooks as headless_notebooks
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import errors
@@ -268,13 +269,13 @@ answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(o
 def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler's run ends with 2, and its outcome says who was faster."""
     write_raced(own, desk.work / "update.ipynb")
-    monkeypatch.setattr(headless_run, "notebooks", lambda: desk.work)
+    monkeypatch.setattr(headless_notebooks, "folder", lambda: desk.work)
     given = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
     ended = headless_run.run("update", given, desk.record)
     body = desk.outcome()
     assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
     assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
-    assert body["failure"] in ended.text and len([*desk.record.iterdir()]) == 3
+    assert body["failure"] in "\n".join(map(str, ended.summary)) and len([*desk.record.iterdir()]) == 3
 
 
 def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept, desk: Updater) -> None:
@@ -334,7 +335,7 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: py
     done = secret_change.apply(run, plan, True)
     assert done and not done.is_proved and done.findings[-1].status == "unknown"
     (told,) = done.findings[-1].evidence
-    assert f"got version {plan.token}, and at once another" in told
+    assert f"got version {plan.token}, and then another" in told
     assert "differs from it in SMTP_PORT" in told and "administrator" in told
     assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import forked_command
@@ -15,8 +17,9 @@ from support.administrator import BAD, Place
 from support.paths import SUPPORT
 from support.runs import SECRET, deny
 
+from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.deploy.executor import STEPS, SecretResult
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
@@ -237,6 +240,41 @@ def test_a_version_that_somebody_puts_back_meanwhile_is_told(place: Place) -> No
     assert problem(done).check == "version-overtaken" and f"made version {version} current" in problem(done).evidence[0]
     healed = place.rotate("", "keep")
     assert healed and healed.is_proved
+
+
+def test_a_second_run_takes_back_what_a_killed_one_gave_another_service(place: Place, tmp_path: Path) -> None:
+    """Its tasks run with the new value, which is in force no more."""
+    old, new = place.members["SECRET_KEY"], secrets.token_hex(32)
+    path = tmp_path / "new.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"SENTRY_DSN": BAD, "SECRET_KEY": new}))
+    assert rotator("SENTRY_DSN,SECRET_KEY", f"file:{path}", "watch") == (-9, "")
+    assert place.held("SECRET_KEY")["worker"] == {new}
+    done = place.rotate("", "keep")
+    assert done and done.restored_version == place.current and {each.state for each in done.rollbacks} == {"done"}
+    assert place.held("SECRET_KEY") == {"backend": {old}, "worker": {old}, "frontend": {""}} and not place.labels()
+
+
+def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_second_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call may still take effect, so that nothing is cleaned up; the second run goes on with the same value."""
+    move = secretsmanager.move_current
+
+    def interrupted(*arguments: Any) -> bool:
+        move(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(secretsmanager, "move_current", interrupted)
+        with pytest.raises(Interrupted, match=r"unknown whether the new values are in force.*To go on:\n"):
+            place.rotate("SECRET_KEY")
+    version = place.current
+    assert place.labels()
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and place.current == version and not place.labels()
+    finished = [(change.key, change.version) for change in done.changes if change.action == "finished"]
+    assert finished == [("SECRET_KEY", version)]
 
 
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:

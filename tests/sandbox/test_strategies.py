@@ -110,14 +110,17 @@ def test_a_pause_is_told_and_a_second_run_proves_what_somebody_continued(
     assert [(each.check, each.status) for each in done.findings] == [("deployment-paused", "unknown")]
     problems = root_causes.diagnose(runbooks_run.begin("verify", "staging").look())
     assert [each.check for each in problems if each.is_root_cause] == ["deployment-paused"]
-    again = place.rotate("", "keep")
+    version = place.current
+    again = place.rotate("SECRET_KEY")
     assert rollout(again).state == "paused" and rollout(again).deployment_id == paused.deployment_id
+    assert place.current == version, "the same command makes no other value"
     arn = newest(place)["serviceDeploymentArn"]
     [full] = place.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
     hook = full["lifecycleHookDetails"][0]["hookId"]
     place.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=hook, action="CONTINUE")
     proved = place.rotate("", "keep")
     assert proved and proved.is_proved and rollout(proved).deployment_id == paused.deployment_id
+    assert place.current == version and not place.labels()
     assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
 
 
@@ -174,6 +177,23 @@ def test_troubleshoot_proves_what_it_redeploys(place: Place) -> None:
     assert "BLUE_GREEN: tasks of the old revision serve" in report.plan(plan).to_text()
     done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved and newest(place)["status"] == "SUCCESSFUL"
+
+
+def test_what_is_no_service_is_named_and_leaves_the_change_unproved(place: Place) -> None:
+    """Daemons and Express services with the secret keep the old values, and nothing is claimed of them."""
+    daemon = consumers.add_daemon(place.world, ("SECRET_KEY",)).rpartition("/")[2]
+    express = consumers.add_express_service(place.world, ("SECRET_KEY",))
+    done = place.rotate("SECRET_KEY")
+    assert done and not done.is_proved and {each.state for each in done.rollouts} == {"done"}
+    told = {finding.subject: finding for finding in done.findings}
+    assert {name: each.status for name, each in told.items()} == {
+        f"daemon {daemon}": "unknown",
+        f"Express service {consumers.NAME}": "unknown",
+    }
+    assert "UpdateDaemon" in told[f"daemon {daemon}"].evidence[0]
+    command = f"aws ecs update-express-gateway-service --service-arn {express} --region ap-southeast-2"
+    assert command in told[f"Express service {consumers.NAME}"].evidence[0]
+    assert not place.labels()
 
 
 @pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])

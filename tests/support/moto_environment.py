@@ -61,6 +61,10 @@ class Wire:
             return {"ARN": "arn:aws:secretsmanager", "Name": parameters["SecretId"], "ResourcePolicy": policy}
         if operation == "LookupEvents":
             return {"Events": []}
+        if operation == "ListDaemons":
+            return {"daemonSummariesList": []}
+        if operation == "ListServices" and parameters.get("resourceManagementType") == "ECS":
+            return {"serviceArns": []}
         try:
             answer = _api_call(client, operation, parameters)
         except KeyError:

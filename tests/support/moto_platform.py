@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -52,9 +53,9 @@ UNREACHED = (
 """Keys that no container gets."""
 
 
-def client(service: str) -> Any:
+def client(service: str, region: str = REGION) -> Any:
     """moto's client."""
-    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+    return boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
 
 def document() -> dict[str, Any]:
@@ -67,43 +68,69 @@ def document() -> dict[str, Any]:
 
 def build(desired: int = 0, tags: bool = True) -> str:
     """Make staging of the platform; returns the secret's ARN."""
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
-    iam, ecs, sm = client("iam"), client("ecs"), client("secretsmanager")
-    labels = [{"Key": "Environment", "Value": "staging"}, {"Key": "ManagedBy", "Value": "Terraform"}] if tags else []
-    arn: str = sm.create_secret(Name=SECRET, SecretString=json.dumps(document()), Tags=labels)["ARN"]
-    roles = {
-        name: iam.create_role(RoleName=f"{PREFIX}-{name}", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        for name in ("ecs-task-execution-role", "ecs-task-role")
+    names = {
+        "region": REGION,
+        "secret": SECRET,
+        "cluster": f"{PREFIX}-cluster",
+        "service": f"{PREFIX}-backend",
+        "task_family": f"{PREFIX}-backend",
+        "execution_role": f"{PREFIX}-ecs-task-execution-role",
+        "task_role": f"{PREFIX}-ecs-task-role",
+        "execution_policy": f"{PREFIX}-ecs-task-execution-secrets-policy",
     }
+    arn = build_named(names, document(), INJECTED, desired, tags)
+    frontend = f"{PREFIX}-frontend"
+    add_service(names | {"service": frontend, "task_family": frontend}, {}, desired)
+    return arn
+
+
+def build_named(
+    names: Mapping[str, str], document: Mapping[str, Any], injected: Mapping[str, str], desired: int, tags: bool
+) -> str:
+    """Make an environment of these names, by their field in runbook.toml; returns the secret's ARN.
+
+    `injected` has the key of each variable that the service gets from the secret.
+    """
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    region = names["region"]
+    iam, ecs, sm = client("iam", region), client("ecs", region), client("secretsmanager", region)
+    labels = [{"Key": "Environment", "Value": "staging"}, {"Key": "ManagedBy", "Value": "Terraform"}] if tags else []
+    arn: str = sm.create_secret(Name=names["secret"], SecretString=json.dumps(document), Tags=labels)["ARN"]
+    for field in ("execution_role", "task_role"):
+        iam.create_role(RoleName=names[field], AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
     allow = {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": [f"{arn[:-6]}*"]}
     iam.put_role_policy(
-        RoleName=f"{PREFIX}-ecs-task-execution-role",
-        PolicyName=f"{PREFIX}-ecs-task-execution-secrets-policy",
+        RoleName=names["execution_role"],
+        PolicyName=names["execution_policy"],
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
     )
-    ecs.create_cluster(
-        clusterName=f"{PREFIX}-cluster", tags=[{"key": "Environment", "value": "staging"}] if tags else []
-    )
-    for name in ("backend", "frontend"):
-        variables = INJECTED if name == "backend" else {}
-        ecs.register_task_definition(
-            family=f"{PREFIX}-{name}",
-            executionRoleArn=roles["ecs-task-execution-role"]["Role"]["Arn"],
-            taskRoleArn=roles["ecs-task-role"]["Role"]["Arn"],
-            containerDefinitions=[
-                {
-                    "name": name,
-                    "image": f"{PREFIX}-{name}:1",
-                    "memory": 64,
-                    "environment": [{"name": each, "value": "x"} for each in PLAIN] if variables else [],
-                    "secrets": [{"name": each, "valueFrom": f"{arn}:{key}::"} for each, key in variables.items()],
-                }
-            ],
-        )
-        ecs.create_service(
-            cluster=f"{PREFIX}-cluster",
-            serviceName=f"{PREFIX}-{name}",
-            taskDefinition=f"{PREFIX}-{name}",
-            desiredCount=desired,
-        )
+    own = [{"key": "Environment", "value": "staging"}] if tags else []
+    ecs.create_cluster(clusterName=names["cluster"], tags=own)
+    add_service(names, {variable: f"{arn}:{key}::" for variable, key in injected.items()}, desired)
     return arn
+
+
+def add_service(names: Mapping[str, str], references: Mapping[str, str], desired: int) -> None:
+    """Make a service with its task definition; one with references gets the plain variables too."""
+    iam, ecs = client("iam", names["region"]), client("ecs", names["region"])
+    name = names["task_family"].rpartition("-")[2]
+    ecs.register_task_definition(
+        family=names["task_family"],
+        executionRoleArn=iam.get_role(RoleName=names["execution_role"])["Role"]["Arn"],
+        taskRoleArn=iam.get_role(RoleName=names["task_role"])["Role"]["Arn"],
+        containerDefinitions=[
+            {
+                "name": name,
+                "image": f"{names['task_family']}:1",
+                "memory": 64,
+                "environment": [{"name": each, "value": "x"} for each in PLAIN] if references else [],
+                "secrets": [{"name": each, "valueFrom": reference} for each, reference in references.items()],
+            }
+        ],
+    )
+    ecs.create_service(
+        cluster=names["cluster"],
+        serviceName=names["service"],
+        taskDefinition=names["task_family"],
+        desiredCount=desired,
+    )

@@ -60,7 +60,7 @@ def main() -> None:
     os.environ.update(sandbox.variables)
     try:
         for source in sorted(notebooks().glob("*.ipynb")):
-            if sys.argv[1:] in ([], [source.stem]):
+            if not sys.argv[1:] or source.stem in sys.argv[1:]:
                 with tempfile.TemporaryDirectory() as folder:
                     refresh(source, executed(source, Path(folder)), sandbox)
     finally:

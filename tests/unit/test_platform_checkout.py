@@ -17,7 +17,7 @@ from support.platform_checkout import REQUIRED, Platform, make_platform
 from support.platform_terraform import GUIDE, WILD
 
 from omc_runbook.sandbox.worlds.staging import KEYS
-from omc_runbook.terraform.configuration import find_unprotected_versions
+from omc_runbook.terraform.secret_versions import find_unprotected
 
 DESCRIBE = """
 import json
@@ -184,10 +184,10 @@ def test_the_guides_references_are_those_of_the_sandbox(platform: Platform, tmp_
 
 def test_environments_take_the_modules_by_path(platform: Platform) -> None:
     """A version of the secret that is guarded no more is found from either environment's folder."""
-    assert find_unprotected_versions(platform.staging) == ()
+    assert find_unprotected(platform.staging) == ()
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "prevent_destroy = true")
     for folder in (platform.staging, platform.production):
-        (found,) = find_unprotected_versions(folder)
+        (found,) = find_unprotected(folder)
         assert found.address == "module.secrets.aws_secretsmanager_secret_version.app"
 
 

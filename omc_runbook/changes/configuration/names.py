@@ -14,7 +14,8 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.snapshot.discovery import Discovery
-from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredName
+from omc_runbook.terraform.declared import DeclaredEnvironment
+from omc_runbook.terraform.resources import DeclaredName
 
 FIELDS = (
     *("region", "account_id", "secret", "cluster", "service"),
@@ -112,6 +113,9 @@ def combine(
     prefix = common_prefix(
         [values.get(field, "") for field in ("cluster", "secret", "task_family", "execution_role") if values.get(field)]
     )
+    if declared and "prefix" in declared.names:
+        own = declared.names["prefix"].value
+        prefix = own if any(value.startswith(own) for value in values.values()) else prefix
     project = declared.names["project"].value if declared and "project" in declared.names else prefix
     return EnvironmentNames(
         environment=environment,
@@ -270,9 +274,12 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
 
 def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[str]:
     if declared:
-        below = f" below {declared.base}" if declared.base not in ("", ".") else ""
-        yield f"Terraform's files{below}: {', '.join(declared.folders)}."
+        base = "" if declared.base == "." else declared.base
+        folders = [base or "the checkout itself"] if declared.folders == (".",) else declared.folders
+        below = f" below {base}" if base and folders is declared.folders else ""
+        yield f"Terraform's files{below}: {', '.join(folders)}."
         yield from declared.assumptions
+        yield from (declared.reasons[field] for field in ("keys",) if field in declared.reasons)
     if aws.why_not:
         yield aws.why_not
     elif aws.discovery:

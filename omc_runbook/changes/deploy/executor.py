@@ -15,8 +15,12 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
+from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
@@ -65,6 +69,9 @@ class _SecretChange:
         self._context, self._plan, self._leave = context, plan, leave
         self._writer = SecretWriter(context.clients, plan, new_values)
         self._replaced_plan = _replaced_plan(plan, new_values)
+        self._keys = tuple(change.key for change in plan.changed) or (
+            tuple(new_values.unfinished.actions) if new_values.unfinished else ()
+        )
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -81,7 +88,10 @@ class _SecretChange:
         leave = self._leave or self._replaced_plan is None
         with self._writer.cleaning_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
-        execute([self._writer.release()], self._context.announce, journal)
+        # Until its end is seen, the label lets another run go on with this version, instead of writing one more.
+        stays_open = not self._is_withdrawn and failure.is_open(self._redeployment.rollouts)
+        if not stays_open:
+            execute([self._writer.release()], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
         rollouts, note = self._redeployment.rollouts, self._rollback_note()
         result = SecretResult(
@@ -92,16 +102,21 @@ class _SecretChange:
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
             rollback_note=note,
-            findings=self._failure.findings(self._keys, note) if self._failure else failure.find_unproved(rollouts),
+            findings=self._findings(note),
             is_in_force=works or leave,
         )
         if restored_version or not (result.version_change or rollouts):
             return result
-        return self._check_current_version(result)
+        result = self._check_current_version(result)
+        if stays_open and not result.is_in_force:
+            execute([self._writer.release()], self._context.announce, journal)
+        return result
 
-    @property
-    def _keys(self) -> str:
-        return ", ".join(change.key for change in self._plan.changed)
+    def _findings(self, note: str) -> tuple[Finding, ...]:
+        if self._failure:
+            return self._failure.findings(", ".join(self._keys), note)
+        left = failure.find_left(self._plan.left) if self._writer.version_change else ()
+        return (*failure.find_unproved(self._redeployment.rollouts), *left)
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
@@ -113,6 +128,7 @@ class _SecretChange:
             Step(name="", apply=self._update_consumers, is_done=lambda: not self._writer.version_change),
             *self._redeployment.steps("The new values are in force: run again to verify them."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
+            Step(name="", apply=self._finish, is_done=lambda: not self._finishes),
         )
 
     def _afterwards(self) -> tuple[Step, ...]:
@@ -126,16 +142,27 @@ class _SecretChange:
         snapshot = self._context.look()
         self._consumers = self._plan.consumers if why_consumers_unknown(snapshot) else users(snapshot)
 
+    @property
+    def _finishes(self) -> bool:
+        """Whether this run finishes what a killed one had written."""
+        is_left = self._plan.is_empty and self._replaced_plan is not None
+        return is_left and not failure.is_open(self._redeployment.rollouts)
+
+    def _finish(self) -> Iterator[Change]:
+        assert self._replaced_plan, "only with a version that a killed run wrote"
+        for key in self._keys:
+            yield Change(key=key, action="finished", version=self._replaced_plan.token)
+
     def _explain(self) -> None:
         rollouts = self._redeployment.rollouts
-        self._failure = failure.explain(self._context, self._context.look(), rollouts, self._keys)
+        self._failure = failure.explain(self._context, self._redeployment.look(), rollouts, ", ".join(self._keys))
         raise StepFailed
 
     def _withdraw(self) -> Iterator[Change]:
         assert self._replaced_plan, "undone only with a former version"
         self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).withdraw()
-        for change in self._plan.changed if self._is_withdrawn else ():
-            yield Change(key=change.key, action="put back", version=self._replaced_plan.base)
+        for key in self._keys if self._is_withdrawn else ():
+            yield Change(key=key, action="put back", version=self._replaced_plan.base)
 
     def _give_back(self) -> None:
         try:
@@ -144,11 +171,19 @@ class _SecretChange:
             self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 
     def _redeployed_services(self) -> tuple[Service, ...]:
-        """The services that this run redeployed, where they need the former version again."""
+        """The services with new tasks, of this run or the killed one that it continues, where they have to go back."""
         if not self._is_withdrawn or self._failure is None:
             return ()
-        started = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
-        return tuple(service for service in self._failure.snapshot.consumers if service.name in started)
+        snapshot = self._failure.snapshot
+        names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
+        if self._plan.is_empty:
+            readers = {name for key in self._keys for name in services_reading(snapshot, key)}
+            names |= {
+                service.name
+                for service in snapshot.consumers
+                if service.name in readers and _has_new(snapshot, service)
+            }
+        return tuple(service for service in snapshot.consumers if service.name in names)
 
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
@@ -157,7 +192,10 @@ class _SecretChange:
         if self._leave or self._replaced_plan is None:
             return NEW_VERSION_LEFT if self._leave else NOTHING_TO_RESTORE
         if not self._is_withdrawn:
-            return "The former version was not restored: somebody else has changed the secret meanwhile. Run verify."
+            return (
+                "The former version was not restored: somebody else has changed the secret meanwhile, and theirs may"
+                f" have the new {', '.join(self._keys)}. Run verify, then update with values that work."
+            )
         rollouts = self._rollback.rollouts
         done = [rollout for rollout in rollouts if rollout.state == "done"]
         services = ", ".join(rollout.service for rollout in done if not rollout.undoes)
@@ -169,7 +207,7 @@ class _SecretChange:
             if returned
             else "",
             *(
-                f"{rollout.service} does not run with it yet: {rollout.reason}"
+                f"{rollout.service} does not run with it yet: {rollout.reason.rstrip('.')}."
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
@@ -194,6 +232,11 @@ class _SecretChange:
             return result
         finding = failure.version_overtaken(plan.secret_name, problem)
         return replace(result, findings=(*result.findings, finding), is_in_force=False)
+
+
+def _has_new(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a task of a service has the present values."""
+    return any(freshness.of(snapshot, task) == "fresh" for task in snapshot.running(service))
 
 
 def _replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:

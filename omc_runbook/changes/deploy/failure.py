@@ -8,16 +8,21 @@ from types import MappingProxyType
 
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.checks import remedies
+from omc_runbook.checks import families, remedies
+from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import FAILED as FAILED_MARK
+from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILY = "deployment"
 FAILED = "change-failed"
 """The check of the finding that a change failed."""
+
+PASSING = frozenset({"throttled"})
+"""Faults that keep secrets from tasks for a while."""
 
 _UNPROVED: Mapping[State, tuple[str, str]] = MappingProxyType(
     {
@@ -47,7 +52,7 @@ class Failure:
         finding = Finding(
             check=FAILED,
             family=FAMILY,
-            title=f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
+            title=_title(failed, keys),
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
@@ -56,6 +61,29 @@ class Failure:
             because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
         )
         return (*self.causes, finding)
+
+
+def _title(failed: Sequence[Rollout], keys: str) -> str:
+    if all(rollout.state == "rolled-back" and not rollout.failures for rollout in failed):
+        return f"The deployment of the new values of {keys} was taken back" if keys else "A deployment was taken back"
+    return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
+
+
+def look(context: ChangeContext) -> Snapshot:
+    """Read the environment, with the last log lines of failed tasks."""
+    return failure_logs.add(context.clients, context.look())
+
+
+def is_certain(snapshot: Snapshot, service: str) -> bool:
+    """Whether the next task of a service would fail as its last one did: its secret, or a value in it, is the cause.
+
+    Other causes may pass: a network that is not up yet, a database that starts, a health check that was too early.
+    """
+    lacks_secrets = any(stop.service.name == service and stop.lacks_secrets for stop in fresh_stops(snapshot))
+    return any(
+        cause.check in root_causes.NAMED_BY_LOGS or (lacks_secrets and _keeps_secrets(cause))
+        for cause in causes(snapshot, frozenset({service}))
+    )
 
 
 def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollout], keys: str = "") -> Failure:
@@ -73,7 +101,9 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     ]
     lines = (*(f"Root cause: {reason}" for reason in reasons), *log_lines)
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} {line}" for line in lines])
-    return Failure(snapshot, failed, findings, log_lines)
+    # What the log alone names is evidence of the failure, which has the log's lines.
+    others = tuple(finding for finding in findings if finding.check not in root_causes.NAMED_BY_LOGS)
+    return Failure(snapshot, failed, others, log_lines)
 
 
 def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
@@ -89,6 +119,16 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
     return others or tuple(finding for finding in problems if finding.check == "pull-failed")
 
 
+def _keeps_secrets(cause: Finding) -> bool:
+    check = families.find(cause.check, cause.family)
+    return check is not None and check.hinders == "secret" and check.id not in PASSING
+
+
+def is_open(rollouts: Sequence[Rollout]) -> bool:
+    """Whether a roll-out has not ended, or its end was not seen, so that another run should look at it."""
+    return any(rollout.state in ("paused", "unknown") for rollout in rollouts)
+
+
 def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
     """A finding for each service that somebody else deployed, or whose deployment has not ended."""
     return tuple(
@@ -98,11 +138,26 @@ def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
             title=_UNPROVED[rollout.state][1],
             status="unknown",
             subject=rollout.service,
-            evidence=(rollout.reason,),
+            evidence=(f"{rollout.service}: {rollout.reason}",),
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts
         if rollout.state in _UNPROVED
+    )
+
+
+def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
+    """A finding for each consumer, by name with a sentence, that got no new tasks."""
+    return tuple(
+        Finding(
+            check="deployment-unread",
+            family=FAMILY,
+            title="It got no new tasks: the change is not verified there",
+            status="unknown",
+            subject=name,
+            evidence=(sentence,),
+        )
+        for name, sentence in others
     )
 
 

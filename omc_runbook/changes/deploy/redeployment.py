@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin
 from omc_runbook.changes.deploy.watch import watch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
 from omc_runbook.model.change import Change
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot.state import Snapshot
 
 
 class Redeployment:
@@ -35,7 +38,12 @@ class Redeployment:
     ) -> None:
         self._context, self._services, self._revisions, self._blockers = context, services, revisions, blockers
         self._is_back, self._to_the_end, self._underway, self._undo = is_back, to_the_end, underway, undo
+        self._evidence: Snapshot | None = None
         self.rollouts: tuple[Rollout, ...] = ()
+
+    def look(self) -> Snapshot:
+        """Read the environment after a failure, unless that was done when it was found."""
+        return self._evidence or failure.look(self._context)
 
     @property
     def failed(self) -> tuple[Rollout, ...]:
@@ -65,8 +73,25 @@ class Redeployment:
     def _watch(self) -> None:
         context = self._context
         self.rollouts = watch(
-            context.clients, context.cluster, self.rollouts, context.show, context.clock, self._to_the_end
+            context.clients,
+            context.cluster,
+            self.rollouts,
+            context.show,
+            context.clock,
+            self._to_the_end,
+            self._is_certain,
         )
+
+    def _is_certain(self, rollout: Rollout) -> bool:
+        """Whether every other task would fail, too; keeps the snapshot that shows it."""
+        try:
+            snapshot = failure.look(self._context)
+        except CouldNotLook:
+            # The watch itself survives a short failure, and says so of a long one.
+            return False
+        is_certain = failure.is_certain(snapshot, rollout.service)
+        self._evidence = snapshot if is_certain else None
+        return is_certain
 
     def _mark(self, rollout: Rollout) -> Rollout:
         blocker = self._blockers.get(rollout.service)

@@ -26,6 +26,8 @@ GONE = "It was deleted meanwhile."
 
 PARALLEL = 8
 NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
+TRIES = 3
+"""How many tasks may fail while none runs, where the circuit breaker allows more or is off: its own least threshold."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Rollout:
     """Whether it is this run that stopped the deployment that is undone."""
     was_underway: bool = False
     """Whether the deployment had begun before this run, with the current values."""
+    failures: int = 0
+    """How many of its tasks have failed."""
 
     @property
     def is_over(self) -> bool:
@@ -139,8 +143,9 @@ def begin(
 def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], unread: str = "") -> Rollout:
     """The new state of a roll-out, from its service and the stopped tasks.
 
-    A roll-out that is done can still fail, by a task that stops while others are watched. `unread` says why the
-    service's deployments could not be read, "" where they were.
+    It fails when ECS ends it, or when as many of its tasks have failed as the circuit breaker allows; the first one
+    alone may be replaced by one that runs. A roll-out that is done can still fail, by tasks that stop while others are
+    watched. `unread` says why the service's deployments could not be read, "" where they were.
     """
     if rollout.is_over and rollout.state != "done":
         return rollout
@@ -162,28 +167,34 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
     def with_state(state: State, reason: str = "") -> Rollout:
         return replace(rollout, state=state, reason=reason)
 
-    for task in stopped:
-        if task.deployment_id == rollout.deployment_id and task.has_failed:
-            return with_state("failed", Stop(service, task).sentence)
+    failed = [task for task in stopped if task.deployment_id == rollout.deployment_id and task.has_failed]
+    is_new = len(failed) > rollout.failures
+    rollout = replace(rollout, failures=len(failed))
+    if failed and len(failed) >= _allowed_failures(service, running):
+        return with_state("failed", Stop(service, failed[0]).sentence)
     if own and own.is_rolled_back:
-        return with_state("rolled-back", own.why or f"ECS took its deployment back: it is {own.status}.")
-    if rollout.state == "done":
+        return with_state(
+            "rolled-back", _with_task(own.why or f"ECS took it back: it is {own.status}.", service, failed)
+        )
+    if rollout.state == "done" and not is_new:
         return rollout
     is_primary = deployment is not None and deployment.status == "PRIMARY"
     if not is_primary and not _is_latest(rollout, own, service):
         if service.rolled_back:
             reason = deployment.rollout_reason if deployment else ""
-            return with_state("rolled-back", reason or "The circuit breaker rolled it back.")
+            reason = reason or "The circuit breaker rolled it back."
+            return with_state("rolled-back", _with_task(reason, service, failed))
         other_deployment = service.primary.id if service.primary else "another"
         reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
-        return with_state("overtaken", f"{reason} Its tasks read the new values too: run verify.")
+        return with_state(
+            "overtaken", f"{reason} Its tasks read the new values too: to watch it, run rotate with values_from keep."
+        )
     if deployment is None:
         return with_state("rolling")
     revision = deployment.task_definition_arn.rpartition("/")[2]
     if deployment.rollout == "FAILED":
-        return with_state(
-            "failed", deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
-        )
+        reason = deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
+        return with_state("failed", _with_task(reason, service, failed))
     if service.desired == 0:
         return with_state("not-started", "Its desiredCount was set to 0 meanwhile.")
     if revision != rollout.revision:
@@ -196,7 +207,21 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
     is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
     if deployment.rollout == "COMPLETED" and not is_complete and service.configuration.early_percent is not None:
         rollout = replace(rollout, progress="counts as successful early, older tasks still run")
-    return with_state("done" if is_complete else "rolling", "" if rollout.state == "paused" else rollout.reason)
+    count = "1 task" if len(failed) == 1 else f"{len(failed)} tasks"
+    note = _with_task(f"{count} failed:", service, failed) if failed else ""
+    return with_state("done" if is_complete else "rolling", note)
+
+
+def _allowed_failures(service: Service, running: int) -> int:
+    """How many failed tasks end a roll-out: ECS tries again until then, and a later task may succeed."""
+    breaker = service.configuration.breaker
+    threshold = breaker.threshold(service.desired) if breaker.enabled else TRIES
+    return threshold if running else min(threshold, TRIES)
+
+
+def _with_task(reason: str, service: Service, failed: Sequence[Task]) -> str:
+    """A reason, with why the first of the failed tasks stopped."""
+    return " ".join((reason, *(Stop(service, task).sentence for task in failed[:1])))
 
 
 def runs_only_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:

@@ -24,8 +24,7 @@ def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequenc
 
     `removed` are keys that the secret would lose: a task that refers to one would not start.
     """
-    names = snapshot.environment.names
-    cluster = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
+    cluster = arn_of_cluster(caller, snapshot)
     reads: tuple[tuple[str, str, _Read], ...] = (
         (
             "EventBridge's rules",
@@ -55,6 +54,12 @@ def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequenc
             continue
         for task in tasks:
             yield from _note(clients, snapshot, task, removed)
+
+
+def arn_of_cluster(caller: Caller, snapshot: Snapshot) -> str:
+    """The ARN of the environment's cluster, in the caller's account."""
+    names = snapshot.environment.names
+    return f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
 
 
 def _look(what: str, permission: str, read: _Read) -> tuple[ScheduledTask, ...] | ReadFailure:

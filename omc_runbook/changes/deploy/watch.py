@@ -49,16 +49,17 @@ def watch(
     show: Show,
     clock: Clock = time,
     to_the_end: bool = False,
+    is_certain: Callable[[Rollout], bool] = lambda rollout: False,
 ) -> tuple[Rollout, ...]:
     """Watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
 
     Done means that our deployment is PRIMARY and COMPLETED on the expected revision, all desired tasks run, and no task
-    of another deployment runs, so that each has read the secret after the change. A task that stops with a failure
-    makes its roll-out failed. The state comes from the service deployment where ECS tells of it, and otherwise from the
-    rolloutState that rolling updates have. Raises CouldNotLook where AWS denies another call or does not answer for
-    UNANSWERED_SECONDS.
+    of another deployment runs, so that each has read the secret after the change. Tasks that stop with a failure make
+    their roll-out failed when ECS would try no more, or at once where `is_certain` says that every other one would fail
+    too. The state comes from the service deployment where ECS tells of it, and otherwise from the rolloutState that
+    rolling updates have. Raises CouldNotLook where AWS denies another call or does not answer for UNANSWERED_SECONDS.
     """
-    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until_over()
+    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end, is_certain).until_over()
 
 
 class _Watch:
@@ -72,8 +73,9 @@ class _Watch:
         show: Show,
         clock: Clock,
         to_the_end: bool,
+        is_certain: Callable[[Rollout], bool],
     ) -> None:
-        self._client, self._cluster = clients("ecs"), cluster
+        self._client, self._cluster, self._is_certain = clients("ecs"), cluster, is_certain
         self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
         self._services: dict[str, Service] = {}
@@ -132,10 +134,16 @@ class _Watch:
                 for each in self._rollouts
             ]
         )
+        self._rollouts = tuple(self._end_certain(*pair) for pair in zip(before, self._rollouts, strict=True))
         self._time_pauses()
         lines += self._stages(before)
         self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
         self._show(self._rollouts, lines)
+
+    def _end_certain(self, former: Rollout, rollout: Rollout) -> Rollout:
+        """A roll-out with another failed task, as failed where the next one would fail for certain, too."""
+        is_open = rollout.failures > former.failures and not rollout.has_failed
+        return replace(rollout, state="failed") if is_open and self._is_certain(rollout) else rollout
 
     def _time_pauses(self) -> None:
         now = self._clock.monotonic()
@@ -240,21 +248,31 @@ class _Watch:
         return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
-        """The service events not shown yet, oldest first."""
-        for event in reversed(service.events if service and rollout.began else ()):
+        """The service events of a roll-out that were not shown yet, oldest first."""
+        since = _first_event(rollout, service) if service else None
+        for event in reversed(service.events if service and since else ()):
             event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
-            if rollout.began and event.time >= rollout.began and event_key not in self._shown_events:
+            if since and event.time >= since and event_key not in self._shown_events:
                 self._shown_events.add(event_key)
                 message = event.message.removeprefix(f"(service {rollout.service})").strip()
                 yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
 
     def _stages(self, before: Sequence[Rollout]) -> list[str]:
-        """A line for each roll-out that has come to another stage, or waits for a person."""
+        """A line for each roll-out that has come to another stage, waits for a person, or has another failed task."""
+
+        def has_news(former: Rollout, now: Rollout) -> bool:
+            is_paused = now.state == "paused" and former.state != "paused"
+            return is_paused or now.failures > former.failures or now.progress not in ("", former.progress)
+
         return [
-            f"{datetime.now(UTC):%H:%M:%S} {now.service}: {now.progress}. {now.reason}".rstrip()
+            " ".join(
+                filter(
+                    None,
+                    (f"{datetime.now(UTC):%H:%M:%S} {now.service}:", now.progress and f"{now.progress}.", now.reason),
+                )
+            )
             for former, now in zip(before, self._rollouts, strict=True)
-            if now.progress
-            and (former.progress != now.progress or (now.state == "paused") > (former.state == "paused"))
+            if has_news(former, now) and not now.has_failed
         ]
 
     def _give_up(self) -> None:
@@ -282,3 +300,11 @@ class _Watch:
             return replace(rollout, state="unknown", reason=reason)
         reason = f"It neither completed nor failed within {patience}: see its events in the console."
         return replace(rollout, state="failed", reason=reason)
+
+
+def _first_event(rollout: Rollout, service: Service) -> datetime | None:
+    """When a roll-out began; one that undoes ours began with ECS's rollback, and what was before it has been shown."""
+    if not rollout.undoes:
+        return rollout.began
+    own = own_service_deployment(rollout, service)
+    return own.rollback_started if own else None

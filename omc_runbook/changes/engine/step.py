@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
 
 RUN_AGAIN = "Run again to finish."
 
@@ -38,7 +38,9 @@ class Journal:
         self.changes: list[Change] = []
         self._is_explained = False
 
-    def explain(self, error: CouldNotLook | ConflictError, advice: str) -> CouldNotLook | ConflictError:
+    def explain(
+        self, error: CouldNotLook | ConflictError | Interrupted, advice: str
+    ) -> CouldNotLook | ConflictError | Interrupted:
         """The same error with the changes made before it; an error that lists them already stays as it is."""
         if self._is_explained or not self.changes:
             return error
@@ -57,7 +59,8 @@ def execute(
 
     In that case the steps so far are undone, the last one first, and then `afterwards` is executed; with `leave`
     nothing is undone. `announce` takes the name of each step as it begins. Raises CouldNotLook and ConflictError as the
-    steps do, with the changes made before: nothing is undone then, because a second run continues.
+    steps do, and Interrupted for a KeyboardInterrupt, with the changes made before: nothing is undone then, because a
+    second run continues.
     """
     started: list[Step] = []
     try:
@@ -82,3 +85,5 @@ def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
             journal.changes.append(change)
     except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None
+    except KeyboardInterrupt:
+        raise journal.explain(Interrupted("Interrupted."), step.advice) from None

@@ -20,7 +20,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.terraform.command import SavedPlan
-from omc_runbook.terraform.configuration import find_unprotected_versions
+from omc_runbook.terraform.secret_versions import find_unprotected
 
 Intent = Literal["create", "restore", "nothing"]
 
@@ -165,7 +165,7 @@ def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding,
 
 def _with_terraform(base_plan: CreatePlan, folder: Path, profile: str) -> CreatePlan:
     """Add the Terraform plan; its file is removed at once where there is nothing to create."""
-    unprotected_versions = find_unprotected_versions(folder)
+    unprotected_versions = find_unprotected(folder)
     draft = command.plan(folder, profile)
     if base_plan.intent == "nothing":
         draft.drop()

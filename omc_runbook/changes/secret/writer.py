@@ -20,7 +20,7 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
@@ -57,7 +57,7 @@ class SecretWriter:
     ) -> None:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
-        self._new_values, self._has_moved = new_values or NewValues({}), False
+        self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
         self.version_change: VersionChange | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
@@ -81,10 +81,17 @@ class SecretWriter:
     def cleaning_up(self) -> Iterator[None]:
         """Clean up where a step raises before the version is current; after that, another run continues.
 
-        Raises CouldNotLook where that cannot be read, and where the database refuses its former password.
+        Raises CouldNotLook where that cannot be read, and where the database refuses its former password. A call that
+        was interrupted may still take effect: then everything stays for another run.
         """
         try:
             yield
+        except Interrupted as error:
+            if self._is_moving and not self.version_change:
+                raise Interrupted(f"{error} {STATE_UNKNOWN}") from None
+            if not (self._plan.is_empty or self.version_change):
+                self._clean_up(error)
+            raise
         except RunbookError as error:
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
@@ -106,6 +113,7 @@ class SecretWriter:
             )
             for change in plan.changed
         ]
+        self._is_moving = True
         self._has_moved = self._stage_current(plan.token, plan.base)
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
@@ -207,7 +215,7 @@ class SecretWriter:
         author = self._author(value.version_id)
         if moved:
             return (
-                f"{plan.secret_name} got version {plan.token}, and at once another from somebody else{author}:"
+                f"{plan.secret_name} got version {plan.token}, and then another from somebody else{author}:"
                 f" version {value.version_id} differs from it in {keys}. Run again to see the current state."
             )
         return (

@@ -61,12 +61,15 @@ class Logins:
     role: str
 
 
-def attempt(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues) -> tuple[Finding, ...]:
-    """Try the former value of each rotated key that has a `check`, and of the database's password; writes nothing.
+def attempt(
+    clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues, with_database: bool = True
+) -> tuple[Finding, ...]:
+    """Try the former value of each changed key that has a `check`, and of the database's password; writes nothing.
 
     One finding a key: found where the value is still accepted, clear where it is refused while the current one is
     accepted, else unknown. `snapshot` was taken after the change. A run that changes nothing tries the keys that it was
-    asked for with the values of AWSPREVIOUS. Raises CouldNotLook where AWS cannot be reached.
+    asked for with the values of AWSPREVIOUS. Without `with_database` its password is left out. Raises CouldNotLook
+    where AWS cannot be reached.
     """
     environment = snapshot.environment
     changed = {change.key for change in plan.changed} | set(new.unfinished.keys if new.unfinished else ())
@@ -75,7 +78,8 @@ def attempt(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValu
         for name, key in environment.keys.items()
         if (key.check and name in changed | {*new.keys})
         or (
-            is_database_password(environment.keys, name)
+            with_database
+            and is_database_password(environment.keys, name)
             and (name in changed or (name in new.keys and new.database_url))
         )
     ]

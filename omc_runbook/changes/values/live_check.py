@@ -6,22 +6,29 @@ import re
 import smtplib
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Literal
 from urllib.parse import urlsplit
 
 from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.checks import remedies
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import SMTP, Key
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
 
 SMTP_HOST = "SMTP_HOST"
 SMTP_PORT = "SMTP_PORT"
 SUBMISSION, SMTPS = 587, 465
 TIMEOUT = 10.0
 """Seconds for each answer."""
+
+RESTORED_REFUSED = "The restored value does not work"
+"""The title of the finding about a restored value that is refused."""
 
 HOST_AND_PORT = re.compile(r"\A(?P<host>.+?)(?::(?P<port>\d{1,5}))?\Z")
 
@@ -54,6 +61,35 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
                 f"{change.key} could not be tested at {server}: {reason}. Nothing was written: fix that,"
                 f" or remove check from [keys.{change.key}] in runbook.toml."
             )
+
+
+def find_refused(environment: Environment, plan: SecretPlan) -> tuple[Finding, ...]:
+    """Try the values that a restored version has for its changed keys with a `check`.
+
+    One finding a key: clear where the value is accepted, found where it is refused, as one that was revoked since, else
+    unknown. Raises nothing: the version is in force.
+    """
+    document, keys = parse(plan.text), environment.keys
+    changed = [change.key for change in plan.changed if change.key in keys and keys[change.key].check]
+    members = ((name, document.get(name)) for name in changed)
+    return tuple(
+        _judge_restored(environment, document, name, member.injected)
+        for name, member in members
+        if member and not member.injected.is_empty
+    )
+
+
+def _judge_restored(environment: Environment, document: Document, name: str, value: Masked) -> Finding:
+    key = environment.keys[name]
+    server, (verdict, reason) = server_of(document, key), attempt(document, key, value)
+    found = partial(Finding, check="store-only", family="content", title=RESTORED_REFUSED, subject=name)
+    if verdict == "accepted":
+        return found(status="clear", evidence=(f"{server} accepts the restored value of {name}.",))
+    if verdict == "unknown":
+        sentence = f"The restored value of {name} could not be tried at {server}: {reason}."
+        return found(status="unknown", evidence=(sentence,))
+    sentence = f"{server} refuses the restored value of {name} ({reason}): it may have been revoked."
+    return found(status="found", evidence=(sentence,), remedy=remedies.update(environment, name))
 
 
 def attempt(document: Document, key: Key, value: Masked) -> Verdict:

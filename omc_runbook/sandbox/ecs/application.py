@@ -58,6 +58,7 @@ class Settings:
         self.role = variables.get("OMC_APP_ROLE", "backend")
         self.server = variables.get("POSTGRES_SERVER")
         self.port = variables.get("POSTGRES_PORT", "5432")
+        self.mail_port = variables.get("SMTP_PORT", "587")
         self.user = variables.get("POSTGRES_USER", "postgres")
         self.database = variables.get("POSTGRES_DB", "app")
         self.password = variables.get("POSTGRES_PASSWORD")
@@ -68,7 +69,7 @@ class Settings:
         is_plain = (
             self.environment in _ENVIRONMENTS
             and self.role in _REQUIRED
-            and _is_number(self.port)
+            and all(_is_number(port) for port in (self.port, self.mail_port))
             and (email is None or _is_email(email))
             and (url is None or _is_plain_url(url))
         )
@@ -100,6 +101,7 @@ class Settings:
             ENVIRONMENT: Literal["local", "staging", "production"] = "local"
             OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
             POSTGRES_PORT: int = 5432
+            SMTP_PORT: int = 587
             FIRST_SUPERUSER: Annotated[str, AfterValidator(check_email)] | None = None
             SENTRY_DSN: HttpUrl | None = None
 

@@ -31,6 +31,7 @@ def remove_traces(world: World) -> None:
     remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_replicas(world)
+    _remove_labels(world)
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
@@ -58,6 +59,22 @@ def _remove_replicas(world: World) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
+
+
+def _remove_labels(world: World) -> None:
+    """Remove staging labels other than AWS's own, with which a runbook marks a version to go on with."""
+    try:
+        stages = world.secretsmanager.describe_secret(SecretId=SECRET).get("VersionIdsToStages", {})
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return
+    for version, labels in stages.items():
+        for label in labels:
+            if not label.startswith("AWS"):
+                world.secretsmanager.update_secret_version_stage(
+                    SecretId=SECRET, VersionStage=label, RemoveFromVersionId=version
+                )
 
 
 def _remove_secret(secretsmanager: SecretsManagerClient) -> None:

@@ -83,7 +83,7 @@ def test_a_description_has_stage_traffic_hooks_and_the_breakers_counts(stub: Any
         {"serviceDeploymentArns": [deployment_arn(2)]},
     )
     (found,) = deployments.describe_service_deployments(stub.client, [deployment_arn(2)])
-    assert found.progress == "POST_TEST_TRAFFIC_SHIFT, 5 % of the traffic, 1 of 3 failures that the breaker allows"
+    assert found.progress == "POST_TEST_TRAFFIC_SHIFT, 5 % of the traffic, 1 of the 3 failures that trip the breaker"
     assert found.pause and found.pause.id == "hook-1" and not found.is_well
     assert found.sources[0].arn == revision(1)
 

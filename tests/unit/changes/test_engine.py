@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 
 
 class Bench:
@@ -20,7 +20,7 @@ class Bench:
         self.done: list[str] = []
         self.journal = Journal()
 
-    def step(self, name: str, is_done: bool = False, undo: bool = True, error: Exception | None = None) -> Step:
+    def step(self, name: str, is_done: bool = False, undo: bool = True, error: BaseException | None = None) -> Step:
         def apply() -> Iterator[Change]:
             self.done.append(name)
             yield Change(action="did", key=name)
@@ -74,6 +74,20 @@ def test_an_error_says_once_how_far_the_run_has_come_and_undoes_nothing(kind: ty
         bench.run(bench.step("a"), Step(name="outer", apply=within))
     assert str(error.value) == "AWS refused. Done before: did a, did b. Run again to finish."
     assert bench.done == ["a", "b"]
+
+
+def test_an_interruption_says_how_far_the_run_has_come_and_undoes_nothing() -> None:
+    """It becomes an error that ends the run as any other; before the first change there is nothing to say."""
+    bench = Bench()
+    with pytest.raises(Interrupted, match=r"^Interrupted\. Done before: did a, did b\. Run again to finish\.$"):
+        bench.run(bench.step("a"), bench.step("b", error=KeyboardInterrupt()))
+    assert bench.done == ["a", "b"]
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"^Interrupted\.$"):
+        Bench().run(Step(name="a", apply=interrupt))
 
 
 def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() -> None:

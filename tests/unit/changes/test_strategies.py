@@ -42,7 +42,7 @@ class Ecs:
 
     def __init__(self, strategy: str, script: Sequence[Answer], denied: frozenset[str] = frozenset()) -> None:
         self.configuration: Answer = {"strategy": strategy}
-        self.script, self.denied, self.looks = script, denied, 0
+        self.script, self.denied, self.looks, self.stopped_reads = script, denied, 0, 0
         self.calls: list[str] = []
 
     @property
@@ -83,11 +83,15 @@ class Ecs:
         return self
 
     def paginate(self, **request: Any) -> list[Answer]:
-        tasks = self.state.get("tasks" if request["desiredStatus"] == "RUNNING" else "stopped", [])
+        tasks = self.state.get("tasks", [])
+        if request["desiredStatus"] == "STOPPED":
+            # Read beside the services, of which a look may have told already or not.
+            tasks = self.script[min(self.stopped_reads, len(self.script) - 1)].get("stopped", [])
+            self.stopped_reads += 1
         return [{"taskArns": [each["taskArn"] for each in tasks]}]
 
     def describe_tasks(self, tasks: Sequence[str], **_: Any) -> Answer:
-        known = [*self.state.get("tasks", []), *self.state.get("stopped", [])]
+        known = [*self.state.get("tasks", []), *(each for state in self.script for each in state.get("stopped", []))]
         return {"tasks": [each for each in known if each["taskArn"] in tasks]}
 
     def _own(self) -> Answer:
@@ -241,18 +245,61 @@ def test_another_deployment_overtakes_ours() -> None:
     assert ended.state == "overtaken" and "ecs-svc/3" in ended.reason
 
 
-def test_a_failed_task_ends_the_watch_at_once() -> None:
-    """Before the breaker counts to its threshold."""
-    stopped = {
+def stopped(number: int) -> Answer:
+    """A task of our deployment that ended with an error."""
+    return {
         **running(2)[0],
+        "taskArn": f"{BASE}:task/{CLUSTER}/stopped{number}",
         "lastStatus": "STOPPED",
         "stoppedAt": NOW,
         "stopCode": "EssentialContainerExited",
         "stoppedReason": "Essential container in task exited",
     }
-    ecs = Ecs("BLUE_GREEN", [{"own": own(stage="SCALE_UP", tasks=0), "stopped": [stopped]}])
+
+
+def failing(count: int) -> Answer:
+    """A look at which so many of our tasks have failed and none runs."""
+    waiting = {"own": own(stage="SCALE_UP", tasks=0), "deployments": [(2, "PRIMARY", 0), (1, "ACTIVE", 2)]}
+    return {**waiting, "stopped": [stopped(number) for number in range(count)]}
+
+
+def test_a_failed_task_that_ecs_replaces_ends_nothing() -> None:
+    """The next one runs, and what goes well is not taken back; the failure is told."""
+    ended, lines = follow(Ecs("BLUE_GREEN", [failing(1), failing(2), {**DONE, "stopped": [stopped(0), stopped(1)]}]))
+    assert (ended.state, ended.failures) == ("done", 2)
+    assert "2 tasks failed: Task stopped0 of backend" in ended.reason
+    assert any("1 task failed: Task stopped0 of backend" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("breaker", "looks"),
+    [
+        ({}, 3),
+        ({"enable": True}, 3),
+        ({"enable": True, "thresholdConfiguration": {"type": "COUNT", "value": 1}}, 1),
+        ({"enable": True, "thresholdConfiguration": {"type": "COUNT", "value": 50}}, 3),
+    ],
+)
+def test_tasks_that_keep_failing_end_the_watch(breaker: Answer, looks: int) -> None:
+    """As many as the breaker allows; while none runs, not more than its least threshold."""
+    ecs = Ecs("BLUE_GREEN", [failing(1), failing(2), failing(3)])
+    ecs.configuration["deploymentCircuitBreaker"] = breaker
     ended, _ = follow(ecs)
-    assert (ended.state, ecs.looks) == ("failed", 1)
+    assert (ended.state, ecs.looks) == ("failed", looks)
+    assert ended.reason.startswith("Task stopped0 of backend")
+
+
+@pytest.mark.parametrize(("is_certain", "state", "looks"), [(True, "failed", 1), (False, "done", 2)])
+def test_a_cause_that_is_certain_ends_the_watch_at_once(is_certain: bool, state: str, looks: int) -> None:
+    """It is asked once for each look that shows another failed task."""
+    ecs, asked = Ecs("BLUE_GREEN", [failing(1), {**DONE, "stopped": [stopped(0)]}]), list[int]()
+
+    def ask(rollout: Rollout) -> bool:
+        asked.append(rollout.failures)
+        return is_certain
+
+    (ended,) = watch(clients_of(ecs), CLUSTER, [ROLLING], lambda rollouts, lines: None, Still(), is_certain=ask)
+    assert (ended.state, ecs.looks, asked) == (state, looks, [1])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -50,7 +50,8 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
+from omc_runbook.terraform.declared import DeclaredEnvironment
+from omc_runbook.terraform.services import DeclaredService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -304,6 +305,14 @@ def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
     assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
 
 
+def test_what_a_message_means_is_told_where_nothing_else_explains_it() -> None:
+    """Somebody who may not look at the key reads in the finding that it is disabled."""
+    disabled = "Secrets Manager can't decrypt the protected secret text using the provided KMS key: it is Disabled."
+    reason = f"{PULL.partition('retrieved secret')[0]}api error DecryptionFailure: {disabled}"
+    [found] = run_check(CHECKS["pull-failed"], failing(reason)(healthy()))
+    assert "The key that encrypts the secret is disabled, so nobody can read the secret." in found.evidence
+
+
 def test_what_never_started_is_deployed_again() -> None:
     """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
     [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
@@ -421,6 +430,18 @@ def test_a_rolled_back_blue_green_deployment_is_found_with_its_reason() -> None:
     snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
     [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.is_problem]
     assert found.evidence[0] == "Deployment ecs-svc/2 of backend is ROLLBACK_SUCCESSFUL: Alarm errors is in ALARM."
+
+
+@pytest.mark.parametrize(("minutes", "severity"), [(5, "info"), (20, "error")])
+def test_a_deployment_that_was_taken_back_with_its_version_is_a_remark(minutes: int, severity: str) -> None:
+    """The tasks that serve have the values that are current again; one that began after them failed with these."""
+    moved = rotated(healthy(), NOW - timedelta(minutes=minutes))
+    snapshot = deployed(moved, "backend", "ROLLBACK_SUCCESSFUL", reason="It was stopped.")
+    [backend] = [service for service in snapshot.services if service.name == "backend"]
+    returned = tuple(replace(each, updated=NOW) for each in backend.deployments)
+    snapshot = with_service(snapshot, "backend", deployments=returned)
+    [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.status == "found"]
+    assert found.severity == severity
 
 
 def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:

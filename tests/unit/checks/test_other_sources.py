@@ -9,6 +9,7 @@ from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.other_sources import (
     ARN,
     DENIED_STOP,
+    FAILED,
     FAULTS,
     KEY_REFERENCE,
     LACKING_STOP,
@@ -17,9 +18,10 @@ from support.snapshot_faults.other_sources import (
     refer,
     secret,
 )
-from support.snapshots import NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+from support.snapshots import ACCOUNT, NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -93,6 +95,88 @@ def test_a_refusal_is_of_the_secret_that_it_names() -> None:
     assert found_in(snapshot) == {"other-secret-denied", "pull-failed"}
     [found] = [finding for finding in diagnose(snapshot) if finding.is_root_cause and finding.status == "found"]
     assert found.check == "other-secret-denied" and found.cause_of == ("pull-failed", "rollout-stuck")
+
+
+BY_KMS = "(Service: AWSKMS; Status Code: 400; Error Code: AccessDeniedException; Request ID: 12-34)"
+KEY_BASE = f"arn:aws:kms:{REGION}:{ACCOUNT}:key"
+UNDER_KEY = f"{KEY_BASE}/11112222-3333-4444-5555-666677778888"
+FROM_SSM = FAILED.replace("retrieve secret from asm", "retrieve secrets from ssm")
+KEY_REFUSED_STOP = (
+    f"{FROM_SSM}api error AccessDeniedException: The ciphertext refers to a customer master key that does not exist, "
+    f"does not exist in this region, or you are not allowed to access. {BY_KMS}"
+)
+SECRETS_KEY_STOP = (
+    f"{FAILED}failed to fetch secret {ARN} from secrets manager: api error AccessDeniedException: Access to KMS is not "
+    "allowed"
+)
+DISABLED_STOP = f"{FROM_SSM}api error InvalidKeyId: {UNDER_KEY} is disabled. (Service: AWSKMS)"
+
+
+@pytest.mark.parametrize(
+    ("id", "value_from", "source", "stop", "advice"),
+    [
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, UNDER_KEY)},
+            KEY_REFUSED_STOP,
+            f'"Resource":"{UNDER_KEY}","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.{REGION}.amazonaws.com"}}}}',
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, "alias/sender")},
+            KEY_REFUSED_STOP,
+            f'"Resource":"{KEY_BASE}/*","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.{REGION}.amazonaws.com"}},'
+            '"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/sender"}}',
+        ),
+        (
+            "other-secret-denied",
+            KEY_REFERENCE,
+            {"secret": secret(kms_key_id=UNDER_KEY)},
+            SECRETS_KEY_STOP,
+            f'"kms:ViaService":"secretsmanager.{REGION}.amazonaws.com"',
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, UNDER_KEY)},
+            DISABLED_STOP,
+            f"aws kms enable-key --key-id {UNDER_KEY} --region {REGION}, then redeploy.",
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, "alias/sender")},
+            DISABLED_STOP,
+            'aws kms enable-key --key-id "$(aws kms describe-key --key-id alias/sender --query KeyMetadata.KeyId '
+            f'--output text --region {REGION})" --region {REGION}, then redeploy.',
+        ),
+    ],
+)
+def test_a_key_that_a_task_could_not_use_is_named(
+    id: str, value_from: str, source: dict[str, Any], stop: str, advice: str
+) -> None:
+    """A task's message about a key counts for what is encrypted with one, and the advice names that key."""
+    snapshot = failing(refer(healthy(), value_from, **source), stop)
+    assert found_in(snapshot) == {id, "pull-failed"}
+    [found] = run_check(CHECKS[id], snapshot)
+    assert found.remedy and advice in found.remedy.command
+
+
+def test_a_key_that_no_task_has_used_is_a_doubt() -> None:
+    """What a customer key encrypts is clear where a running task was given it, and unknown where none was."""
+    sealed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, UNDER_KEY))
+    assert_clear(CHECKS["parameter-denied"], sealed)
+    [answer] = run_check(CHECKS["parameter-denied"], replace(sealed, tasks=()))
+    assert answer.status == "unknown" and UNDER_KEY in answer.evidence[0]
+    assert_clear(CHECKS["parameter-denied"], replace(refer(healthy(), PARAMETER), tasks=()))
+
+
+def test_a_parameter_under_the_key_of_aws_needs_no_other() -> None:
+    """A message about a key is not about a parameter that the key of Parameter Store encrypts."""
+    managed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, "alias/aws/ssm"))
+    assert_clear(CHECKS["parameter-denied"], failing(managed, KEY_REFUSED_STOP))
 
 
 def test_a_missing_key_is_of_the_secret_that_lacks_it() -> None:

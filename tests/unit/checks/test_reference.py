@@ -168,6 +168,25 @@ def test_a_sidecar_may_have_keys_of_its_own() -> None:
     assert_clear(CHECKS["sidecar-only"], both)
 
 
+def test_an_application_may_have_the_databases_address_in_place_of_its_password() -> None:
+    """A pooler beside it logs in with the password, unless the application's Settings read that as well."""
+    password = Injection("POSTGRES_PASSWORD", parse(f"{ARN}:POSTGRES_PASSWORD::"))
+    pooler = Container(name="pgbouncer", secrets=(password,), environment=())
+
+    def pool(variable: str) -> Snapshot:
+        address = Injection(variable, parse(f"{ARN}:DATABASE_URL::"))
+        return with_definition(
+            healthy(),
+            "worker",
+            lambda old: replace(old, containers=(replace(old.containers[0], secrets=(address,)), pooler)),
+        )
+
+    assert_clear(CHECKS["sidecar-only"], pool("DATABASE_URL"))
+    for snapshot in (pool("REDIS_URL"), replace(pool("DATABASE_URL"), checkout=checkout_reading("POSTGRES_PASSWORD"))):
+        [found] = run_check(CHECKS["sidecar-only"], snapshot)
+        assert (found.is_problem, found.severity) == (True, "error")
+
+
 def test_an_application_that_nothing_names() -> None:
     """Of two essential containers neither of which has the service's name, none counts as the application's."""
     unnamed = with_definition(

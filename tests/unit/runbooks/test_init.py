@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from moto import mock_aws
 from support import moto_platform
 from support.moto_environment import ACCOUNT, Wire, between, client
 from support.moto_platform import PLATFORM, PREFIX, SECRET
+from support.unseen_stacks import STACKS
 
 from omc_runbook.cli import cli
+from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding, status_of
@@ -65,6 +68,25 @@ def test_with_what_it_writes_the_platform_is_healthy(tmp_path: Path) -> None:
     remarks = {each.subject for each in findings if each.check == "key-unreferenced" and each.severity == "info"}
     assert remarks == {*moto_platform.PLAIN}
     assert {each.subject for each in findings if each.accepted} == {*moto_platform.UNREACHED, f"{PREFIX}-backend"}
+
+
+@pytest.mark.parametrize(("stack", "environment"), [(name, "staging") for name in STACKS] + [("layers", "production")])
+def test_with_the_names_of_any_checkout_verify_finds_nothing(stack: str, environment: str, tmp_path: Path) -> None:
+    """Five shapes of Terraform, and what no file says from AWS: without a line written by hand."""
+    checkout, names = STACKS[stack], STACKS[stack].names[environment]
+    own = {"secret": "security/coins", "execution_role": f"{names['prefix']}-exec-20260101", **names}
+    variables = {key: key for key in default_keys()} | checkout.keys
+    document = {
+        key: moto_platform.document().get(variable) or secrets.token_hex(16) for variable, key in variables.items()
+    }
+    moto_platform.build_named(own, document, variables, desired=1, tags=False)
+    root = checkout.write(tmp_path / "checkout", {names.get("account_id", ACCOUNT): ACCOUNT})
+    found = init.find(environment, str(root))
+    init.write(init.plan(found), has_consent=False)
+    assert {name.field: name.value for name in found[0].names} == {
+        key: value for key, value in {**own, "account_id": ACCOUNT}.items() if key != "prefix"
+    }
+    assert [each for each in diagnose(reach("verify", environment).look()) if each.is_problem] == []
 
 
 @pytest.mark.parametrize("tags", [True, False])

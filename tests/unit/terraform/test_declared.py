@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from support.moto_platform import CHECKOUTS
 
 from omc_runbook.sandbox.worlds import example
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.stacks import units_from_elsewhere
 
 PLATFORM = {
     "region": "ap-southeast-2",
@@ -58,6 +60,7 @@ EXPECTED = {
         "execution_role": "shop-prod-execution",
         "task_role": "shop-prod-task",
         "execution_policy": "read-application-secret",
+        "prefix": "shop-prod",
     },
     ("registry", "staging"): {
         "region": "ca-central-1",
@@ -337,3 +340,214 @@ resource "aws_ecs_service" "s" {
     )
     (found,) = read_environments(root)
     assert found.reasons["secret"] == "Each variable has a secret of its own, without a JSON key."
+
+
+SERVICE = """
+resource "aws_ecs_cluster" "c" { name = "river-staging" }
+resource "aws_ecs_service" "s" {
+  name            = "api"
+  cluster         = aws_ecs_cluster.c.id
+  task_definition = aws_ecs_task_definition.t.arn
+}
+resource "aws_ecs_task_definition" "t" {
+  family             = "river-staging-api"
+  execution_role_arn = ROLE
+  container_definitions = jsonencode([
+    { name = "api", secrets = [{ name = "SECRET_KEY", valueFrom = "${ARN}:SECRET_KEY::" }] }
+  ])
+}
+"""
+
+
+def service_of(arn: str, role: str = "null") -> str:
+    """A service whose variable refers to a secret by this expression."""
+    return SERVICE.replace("ARN}", f"{arn}}}").replace("ROLE", role)
+
+
+def declare(root: Path, files: dict[str, str]) -> DeclaredEnvironment:
+    """What files of staging declare."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (found,) = read_environments(root, "staging")
+    return found
+
+
+def test_a_state_in_another_place_gives_no_output(tmp_path: Path) -> None:
+    """Another folder has an output of the same name; the bucket says that it is not meant."""
+    base = (
+        'terraform {\n  backend "s3" {\n    bucket = "ours"\n    key = "base"\n  }\n}\n'
+        'resource "aws_secretsmanager_secret" "s" { name = "ours" }\n'
+        'output "secret_arn" { value = aws_secretsmanager_secret.s.arn }\n'
+    )
+    state = (
+        'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = { bucket = "BUCKET", key = "base" }\n}\n'
+        "locals {\n  arn = data.terraform_remote_state.x.outputs.secret_arn\n}\n"
+    )
+    service = service_of("local.arn")
+    theirs = {"staging/base/main.tf": base, "staging/app/main.tf": state.replace("BUCKET", "theirs") + service}
+    found = declare(tmp_path / "theirs", theirs)
+    assert "secret" not in found.names
+    assert found.reasons["secret"] == (
+        "Task definitions refer to it, but output secret_arn of another state is not in the checkout."
+    )
+    ours = {"staging/base/main.tf": base, "staging/app/main.tf": state.replace("BUCKET", "ours") + service}
+    assert declare(tmp_path / "ours", ours).names["secret"].value == "ours"
+
+
+def test_region_and_account_are_those_of_the_services_provider(tmp_path: Path) -> None:
+    """A folder has several; the module gets one of them under another name."""
+    roles = "\n".join(
+        f'provider "aws" {{\n  {alias}region = "{region}"\n'
+        f'  assume_role {{\n    role_arn = "arn:aws:iam::{account}:role/ci"\n  }}\n}}'
+        for alias, region, account in (
+            ("", "us-east-1", "111111111111"),
+            ('alias  = "sydney"\n  ', "ap-southeast-2", "222222222222"),
+        )
+    )
+    call = 'module "app" {\n  source    = "../modules/app"\n  providers = { aws = aws.sydney }\n}\n'
+    service = service_of("aws_secretsmanager_secret.s.arn")
+    secret = (
+        'data "aws_region" "r" {}\nresource "aws_secretsmanager_secret" "s" { name = "s-${data.aws_region.r.name}" }\n'
+    )
+    found = declare(tmp_path, {"staging/main.tf": roles + "\n" + call, "modules/app/main.tf": service + secret})
+    names = {field: found.names[field].value for field in ("region", "account_id", "secret")}
+    assert names == {"region": "ap-southeast-2", "account_id": "222222222222", "secret": "s-ap-southeast-2"}
+
+
+@pytest.mark.parametrize("role", ['"arn:aws:iam::123456789012:role/${var.who}-exec"', '"${file("../a/b")}"'])
+def test_a_role_whose_name_is_known_in_part_is_no_name(tmp_path: Path, role: str) -> None:
+    """The reason may have slashes, as ARNs have."""
+    service = service_of("path.module", role)
+    found = declare(tmp_path, {"staging/main.tf": 'variable "who" {}\n' + service})
+    assert "execution_role" not in found.names
+    assert found.reasons["execution_role"].startswith("Its ARN is not in the checkout: ")
+
+
+def test_the_only_secret_is_not_taken_for_one_that_is_not_known(tmp_path: Path) -> None:
+    """Task definitions refer to another one."""
+    service = service_of("var.arn")
+    text = 'variable "arn" {}\nresource "aws_secretsmanager_secret" "s" { name = "certificates" }\n' + service
+    found = declare(tmp_path, {"staging/main.tf": text})
+    assert "secret" not in found.names and "variable arn has no value" in found.reasons["secret"]
+
+
+def test_the_secret_is_the_main_services(tmp_path: Path) -> None:
+    """Another service gets as many variables of its own secret, and comes first."""
+    text = """
+locals { names = ["frontend", "backend"] }
+resource "aws_ecs_cluster" "c" { name = "river-staging" }
+resource "aws_secretsmanager_secret" "s" {
+  count = length(local.names)
+  name  = "river-${local.names[count.index]}"
+}
+resource "aws_ecs_task_definition" "t" {
+  count  = length(local.names)
+  family = format("river-%s", element(local.names, count.index))
+  container_definitions = jsonencode([{
+    name = "x", secrets = [{ name = "A", valueFrom = "${aws_secretsmanager_secret.s[count.index].arn}:A::" }]
+  }])
+}
+resource "aws_ecs_service" "s" {
+  count           = length(local.names)
+  name            = "river-${local.names[count.index]}"
+  cluster         = aws_ecs_cluster.c.id
+  task_definition = aws_ecs_task_definition.t[count.index].arn
+}
+"""
+    found = declare(tmp_path, {"staging/main.tofu": text})
+    assert {found.names[field].value for field in ("secret", "service", "task_family")} == {"river-backend"}
+    assert found.names["secret"].note == "river-backend refers to it; also to river-frontend"
+
+
+def test_a_service_of_as_good_a_name_is_told(tmp_path: Path) -> None:
+    """The one that was taken says so; a worker has no such name."""
+    files = {
+        f"staging/{name}/main.tf": service_of("path.module").replace('= "api"\n', f'= "{name}"\n')
+        for name in ("old-api", "new-api", "worker")
+    }
+    found = declare(tmp_path, files)
+    assert found.names["service"].value == "new-api" and found.names["service"].note == "it may also be old-api"
+
+
+def test_services_in_several_regions_are_told(tmp_path: Path) -> None:
+    """The names are those of one of them."""
+    files = {
+        f"staging/{region}/main.tf": f'provider "aws" {{ region = "{region}" }}\n{service_of("path.module")}'
+        for region in ("us-east-1", "eu-west-1")
+    }
+    found = declare(tmp_path, files)
+    assert found.names["region"].value == "eu-west-1"
+    assert found.assumptions == (
+        "Its services are in several regions: the names are those of eu-west-1, not of us-east-1.",
+    )
+
+
+def test_a_policys_statements_may_be_dynamic(tmp_path: Path) -> None:
+    """One for each secret; another policy of the role reads none."""
+    policies = """
+resource "aws_secretsmanager_secret" "s" { name = "river" }
+resource "aws_iam_role" "r" { name_prefix = "river-" }
+data "aws_iam_policy_document" "logs" {
+  statement {
+    actions   = ["logs:*"]
+    resources = ["*"]
+  }
+  statement {
+    effect    = "Deny"
+    actions   = ["secretsmanager:*"]
+    resources = ["*"]
+  }
+}
+data "aws_iam_policy_document" "read" {
+  dynamic "statement" {
+    for_each = [aws_secretsmanager_secret.s.arn]
+    iterator = secret
+    content {
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [secret.value]
+    }
+  }
+}
+resource "aws_iam_role_policy" "p" {
+  for_each = { logs = data.aws_iam_policy_document.logs.json, read = data.aws_iam_policy_document.read.json }
+  name     = "river-${each.key}"
+  role     = aws_iam_role.r.id
+  policy   = each.value
+}
+"""
+    text = policies + service_of("aws_secretsmanager_secret.s.arn", "aws_iam_role.r.arn")
+    found = declare(tmp_path, {"staging/main.tf": text})
+    assert found.names["execution_policy"].value == "river-read" and "execution_role" not in found.names
+
+
+def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
+    """Its inputs show no name for certain."""
+    unit = tmp_path / "live" / "staging" / "app" / "terragrunt.hcl"
+    unit.parent.mkdir(parents=True)
+    unit.write_text('terraform {\n  source = "git::https://example.com/modules.git//app?ref=v1"\n}\n')
+    assert read_environments(tmp_path) == ()
+    assert units_from_elsewhere(tmp_path) == (
+        "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
+    )
+
+
+def test_variables_of_a_template_with_loops_in_a_module_for_each_environment(tmp_path: Path) -> None:
+    """The address of its secret has quotes, which JSON has too."""
+    template = (
+        '[{"name": "api", "secrets": [%{ for at, key in keys ~}\n'
+        '{"name": "${key}", "valueFrom": "${arn}:${lower(key)}::"}%{ if at == 0 },%{ endif }\n%{ endfor ~}]}]\n'
+    )
+    containers = 'templatefile("${path.module}/api.json", { arn = aws_secretsmanager_secret.s.arn, keys = ["A", "B"] })'
+    service = re.sub(r"jsonencode\(.*?\n  \]\)", lambda _: containers, service_of("x"), flags=re.DOTALL)
+    files = {
+        "main.tf": 'module "app" {\n  source = "./app"\n  for_each = toset(["staging"])\n  environment = each.key\n}\n',
+        "app/main.tf": 'variable "environment" {}\nresource "aws_secretsmanager_secret" "s" { name = "river" }\n'
+        + service,
+        "app/api.json": template,
+    }
+    found = declare(tmp_path, files)
+    assert found.renamed == {"a": "A", "b": "B"} and "keys" not in found.reasons
+    unread = {**files, "app/api.json": template.replace("keys ~}", "missing ~}")}
+    assert declare(tmp_path, unread).reasons["keys"].startswith("The variables of api were not all read: missing")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from omc_runbook.terraform.evaluation import Module, Stack, TerraformFiles, computed, is_known, reasons
+from omc_runbook.terraform.evaluation import Module, Stack
+from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.marks import computed, is_known, reasons
 
 FILES = """
 variable "name" { default = "shop" }
@@ -62,6 +64,21 @@ def evaluate(expression: str, root: Path) -> Any:
         ('format("%s-%v", var.name, 7)', "shop-7"),
         ('join("-", ["a", 1, true])', "a-1-true"),
         ('replace(lower("A_B"), "_", "-")', "a-b"),
+        ('replace("a1-b2", "/([a-z])[0-9]/", "$1")', "a-b"),
+        ('substr("abcdef", -3, 3)', "def"),
+        ('regex("^[a-z]+", "abc-1")', "abc"),
+        ('regex("^(\\w+)-(\\d)", "abc-1")', ["abc", "1"]),
+        ('formatlist("%s-%s", var.name, ["a", "b"])', ["shop-a", "shop-b"]),
+        ('[for pair in setproduct(["a"], ["b", "c"]) : join("", pair)]', ["ab", "ac"]),
+        ('title("my-shop_a API")', "My-Shop_a API"),
+        ("basename(abspath(path.module)) == basename(path.root)", True),
+        ('"${local.table.list}"', ["x", "y", "z"]),
+        ('"${local.count}"', "2"),
+        ('"${jsonencode({ a = local.count })} "', '{"a": 2} '),
+        ('"%{ if local.count > 1 }x%{ else }y%{ endif }"', "x"),
+        ('"%{ if false }x%{ else }%{ if true }y%{ endif }%{ endif }%%{ x }"', "y%{ x }"),
+        ('"[%{ for i, x in local.table.list ~}  ${x}${i}, %{~ endfor }]"', "[x0,y1,z2,]"),
+        ("merge(var.unset, { a = 1 }).a", 1),
         ('coalesce("", null, "c")', "c"),
         ('try(local.table.missing.deeper, "fallback")', "fallback"),
         ('jsondecode("{\\"a\\": [1]}").a[0]', 1),
@@ -97,9 +114,13 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ("local.it", "local.it refers to itself"),
         ("local.nowhere", "local.nowhere is not declared"),
         ('var.unset == "a" ? "x" : "y"', "depends on what is not known: variable unset has no value"),
+        ("merge({ a = 1 }, var.unset).a", "variable unset has no value in the checkout"),
+        ('lookup(merge({ a = 1 }, var.unset), "b", 2)', "variable unset has no value in the checkout"),
         ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
         ('sha256("x")', "sha256() in main.tf"),
-        ('"%{ if true }x%{ endif }"', "a template has directives"),
+        ('"%{ if true }x"', "a template in main.tf has directives that are not followed"),
+        ('"%{ if var.unset == 1 }x%{ endif }"', "variable unset has no value in the checkout"),
+        ('"%{ for x in var.unset }x%{ endfor }"', "variable unset has no value in the checkout"),
     ],
 )
 def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
-from omc_runbook.terraform.initial_value import find_own, read_initial_values
-from omc_runbook.terraform.roots import find_roots, read_calls
+from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.secret_versions import find_own, read_secret_versions
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
@@ -478,11 +478,11 @@ def test_the_roots_that_use_a_file(tmp_path: Path) -> None:
             "tf/prod/env/blue.tfvars": "",
         },
     )
-    calls = read_calls(tmp_path)
-    assert find_roots(tmp_path, calls, "tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
-    assert find_roots(tmp_path, calls, "tf/modules/app/main.tf") == ("tf/staging",)
-    assert find_roots(tmp_path, calls, "tf/other/main.tf") == ("tf/other",)
-    assert find_roots(tmp_path, calls, "tf/prod/env/blue.tfvars") == ("tf/prod",)
+    files = TerraformFiles(tmp_path)
+    assert files.roots_of("tf/modules/ecs/main.tf") == ("tf/prod", "tf/staging")
+    assert files.roots_of("tf/modules/app/main.tf") == ("tf/staging",)
+    assert files.roots_of("tf/other/main.tf") == ("tf/other",)
+    assert files.roots_of("tf/prod/env/blue.tfvars") == ("tf/prod",)
 
 
 VERSION = """\
@@ -500,7 +500,7 @@ def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
     database = VERSION.format(name="db", value='{ username = "u", password = "p" }', lifecycle="")
     other = VERSION.format(name="other", value="var.all", lifecycle="")
     write(tmp_path, {"tf/main.tf": f'locals {{\n  common = {{ A = "x" }}\n}}\n{app}{database}{other}'})
-    values = {value.address.rpartition(".")[2]: value for value in read_initial_values(tmp_path)}
+    values = {value.address.rpartition(".")[2]: value for value in read_secret_versions(tmp_path)}
     assert {name: (value.keys, value.is_protected) for name, value in values.items()} == {
         "app": (("A", "B"), True),
         "db": (("username", "password"), False),

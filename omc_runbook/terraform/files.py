@@ -1,0 +1,126 @@
+"""The Terraform files of a checkout: its folders, each read once, and which folder calls which as a module."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.hcl_folder import VALUES, Folder
+from omc_runbook.terraform.hcl_json import JSON
+from omc_runbook.textfile.file import SourceFile, read_source
+
+SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
+
+LOCAL = ("./", "../")
+"""How the source of a module of the same checkout begins."""
+
+_FILES = ("*.tf", "*.tofu", *(f"*{ending}" for ending in JSON))
+_CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+
+
+class TerraformFiles:
+    """The Terraform files of a checkout; outside of it nothing is read but what links of its own lead to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.base = ""
+        """The folder that the names of files are relative to, within the checkout."""
+        self.errors: dict[Path, str] = {}
+        """A sentence on each file that could not be read."""
+        self._folders: dict[Path, Folder] = {}
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders with Terraform's files, in order."""
+        return tuple(folder for folder in self.walk() if any(any(folder.glob(end)) for end in _FILES))
+
+    @cached_property
+    def calls(self) -> Mapping[Path, set[Path]]:
+        """Which folders each folder with *.tf files calls as modules."""
+        return {folder: called_folders(self.folder(folder).files) for folder in self.folders}
+
+    @property
+    def called(self) -> set[Path]:
+        """The folders that another one calls."""
+        return {target for targets in self.calls.values() for target in targets}
+
+    def walk(self, below: str = "") -> Iterator[Path]:
+        """Yield a folder of the checkout and those below it, in order."""
+        for folder, inner, _ in os.walk(self.root / below):
+            inner[:] = sorted(set(inner) - SKIPPED)
+            yield Path(folder)
+
+    def folder(self, directory: Path) -> Folder:
+        """The files of a folder that Terraform reads as one module, those that can be read."""
+        if directory not in self._folders:
+            self._folders[directory] = Folder(tuple(file for end in _FILES for file in self.matching(directory, end)))
+        return self._folders[directory]
+
+    def native(self, directory: Path) -> tuple[SourceFile, ...]:
+        """The files of a folder in Terraform's own syntax, which can be edited."""
+        return tuple(file for file in self.folder(directory).files if not file.name.endswith(JSON))
+
+    def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
+        """The files of a folder whose names match a pattern, those that can be read."""
+        files = (self._read(path) for path in sorted(directory.glob(pattern)))
+        return tuple(file for file in files if file)
+
+    def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
+        """The folders that have a file in Terraform's own syntax in which a pattern is found, with these files."""
+        folders = (Folder(files) for directory in self.folders if (files := self.native(directory)))
+        return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
+
+    def contains(self, path: Path) -> bool:
+        """Whether a path is in the checkout."""
+        return path.resolve().is_relative_to(self.root)
+
+    def file(self, path: Path) -> SourceFile | None:
+        """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""
+        return self._read(path) if self.contains(path) else None
+
+    def _read(self, path: Path) -> SourceFile | None:
+        base = self.root / self.base
+        try:
+            return read_source(base, Path(os.path.relpath(path, base)).as_posix())
+        except UsageError as error:
+            self.errors[path] = str(error)
+            return None
+
+    def roots_of(self, name: str) -> tuple[str, ...]:
+        """The folders in which an apply uses a file: those that call its folder and that nobody calls.
+
+        A .tfvars file belongs to the nearest folder above it that has *.tf files.
+        """
+        folder = Path(os.path.normpath((self.root / name).parent))
+        if name.endswith(VALUES):
+            folder = next((above for above in (folder, *folder.parents) if above in self.calls), folder)
+        tops = sorted(with_callers(self.calls, {folder}) - self.called)
+        return tuple(path.relative_to(self.root).as_posix() for path in tops)
+
+
+def folder_of(folder: Folder) -> Path:
+    """The path of a folder that has files."""
+    return Path(os.path.normpath(folder.files[0].path.parent))
+
+
+def called_folders(files: Collection[SourceFile]) -> set[Path]:
+    """The folders whose modules the files call by their path."""
+    return {target(file.path.parent, source) for file in files for source in _CALLED.findall(file.text)}
+
+
+def target(folder: Path, source: str) -> Path:
+    """The folder that a source names which begins with one of `LOCAL`."""
+    return Path(os.path.normpath(folder / source.replace("//", "/")))
+
+
+def with_callers(calls: Mapping[Path, set[Path]], folders: Collection[Path]) -> set[Path]:
+    """The folders, and all that call them, directly or through others; `calls` has what each folder calls."""
+    reached, callers = {*folders}, {*folders}
+    while callers:
+        callers = {path for path, targets in calls.items() if targets & reached} - reached
+        reached |= callers
+    return reached

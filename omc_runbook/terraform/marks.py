@@ -1,0 +1,97 @@
+"""What stands within a text for a value that the files do not show: a resource's attribute, or a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_OPEN, _BETWEEN, _CLOSE = "\ue000", "\ue001", "\ue002"
+_MARK = re.compile(f"{_OPEN}([^{_BETWEEN}]*){_BETWEEN}([^{_CLOSE}]*){_CLOSE}")
+_MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
+
+IN = "#"
+"""What an address has between its folder and the resource: states of several folders may have resources of one name."""
+
+
+def unknown(reason: str) -> str:
+    """The mark for a value that cannot be followed, with the reason as a clause."""
+    return f"{_OPEN}?{_BETWEEN}{_MARK.sub('…', reason)}{_CLOSE}"
+
+
+def computed(address: str, attribute: str) -> str:
+    """The mark for an attribute of a resource that is known only after an apply."""
+    return f"{_OPEN}{address}{_BETWEEN}{attribute}{_CLOSE}"
+
+
+def is_known(value: Any) -> bool:
+    """Whether a value has no mark in it."""
+    if isinstance(value, str):
+        return _OPEN not in value
+    if isinstance(value, Mapping):
+        return all(map(is_known, value.values()))
+    return not isinstance(value, list) or all(map(is_known, value))
+
+
+def marks(value: Any) -> tuple[tuple[str, str], ...]:
+    """The resources and attributes that a text is made from: pairs of address and attribute."""
+    return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
+
+
+def reasons(value: Any) -> tuple[str, ...]:
+    """Why parts of a value cannot be followed, as clauses."""
+    if isinstance(value, Mapping):
+        return tuple(dict.fromkeys(reason for each in value.values() for reason in reasons(each)))
+    if isinstance(value, list):
+        return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
+    pairs = _MARK.findall(value) if isinstance(value, str) else ()
+    clauses = (text if address == "?" else _clause(without_folder(address), text) for address, text in pairs)
+    return tuple(dict.fromkeys(clauses))
+
+
+def without_marks(text: str, filler: str = "*") -> str:
+    """A text with a filler in place of each mark."""
+    return _MARK.sub(filler, text)
+
+
+def split_mark(text: str) -> tuple[str, str]:
+    """The mark that a text begins with, and the rest; ("", text) for another text."""
+    match = _MARK.match(text)
+    return (match[0], text[match.end() :]) if match else ("", text)
+
+
+def is_failure(value: Any) -> bool:
+    """Whether a value is an expression that cannot be followed, and no attribute known after an apply."""
+    return isinstance(value, str) and value.startswith(f"{_OPEN}?")
+
+
+def decode(value: Any) -> Any:
+    """A list or object that is JSON's text, or the value itself; a text with marks keeps them."""
+    if not isinstance(value, str):
+        return value
+
+    def quote(mark: re.Match[str]) -> str:
+        text = json.dumps(mark[0], ensure_ascii=False)
+        # One outside quotes stands where a number is expected.
+        is_whole = value[: mark.start()].rstrip()[-1:] in tuple(":[,") and value[mark.end() :].lstrip()[:1] in tuple(
+            ",]}"
+        )
+        return text if is_whole else text[1:-1]
+
+    try:
+        return json.loads(_MARK.sub(quote, value))
+    except ValueError:
+        return value
+
+
+def _clause(address: str, attribute: str) -> str:
+    """Why an attribute is not known."""
+    if _MODULE_CALL.search(address):
+        return f"{address}.{attribute} comes from a module whose files are not in the checkout"
+    return f"{address}.{attribute} is known after an apply"
+
+
+def without_folder(address: str) -> str:
+    """The part of an address within its folder."""
+    return address.rpartition(IN)[2]

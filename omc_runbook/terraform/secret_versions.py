@@ -1,0 +1,111 @@
+"""The versions of secrets in Terraform's files: the keys that they begin with, and whether applies overwrite them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
+from omc_runbook.terraform.hcl import Block
+from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.modules import source_of
+
+SECRET = "aws_secretsmanager_secret"
+VERSION = "aws_secretsmanager_secret_version"
+
+VALUES = ("secret_binary", "secret_string")
+"""The arguments of a version with its value; a write-only one is only written when its own version changes."""
+
+_VERSION = re.compile(rf'^\s*resource\s+"?{VERSION}\b', re.MULTILINE)
+_VERSION_OR_MODULE = re.compile(rf"{VERSION}|\bmodule\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretVersion:
+    """The value that Terraform gives a version of a secret, as far as it is a map in the files."""
+
+    address: str
+    path: Path
+    """The file of the version."""
+    file: str
+    """The name of the file that has the map; of the version's own where there is none."""
+    line: int
+    keys: tuple[str, ...]
+    """() where it is not a map."""
+    is_protected: bool
+    """Whether `ignore_changes` keeps later applies from writing it again."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError, in one sentence, if a folder has no Terraform configuration."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"terraform_dir {folder} is not a folder: name the one in which you would run terraform apply."
+        )
+    if not [*folder.glob("*.tf"), *folder.glob("*.tf.json"), *folder.glob("*.tofu")]:
+        raise UsageError(f"terraform_dir {folder} has no *.tf file: name the folder with the configuration.")
+
+
+def read_secret_versions(repository: Path) -> tuple[SecretVersion, ...]:
+    """Read the versions of all secrets in a checkout's Terraform; files that are not valid are skipped."""
+    return tuple(version for folder in TerraformFiles(repository).having(_VERSION) for version in _versions(folder))
+
+
+def find_own(versions: Collection[SecretVersion], keys: Collection[str]) -> tuple[SecretVersion, ...]:
+    """The versions of the secret that has these keys: those that share most of them with it."""
+    shares = [len({*version.keys} & {*keys}) for version in versions]
+    most = max(shares, default=0)
+    return tuple(version for version, share in zip(versions, shares, strict=True) if most and share == most)
+
+
+def find_unprotected(folder: Path) -> tuple[SecretVersion, ...]:
+    """The versions whose value an apply overwrites if it differs, in a folder and in the local modules that it calls.
+
+    Reads *.tf files; one that is not valid is skipped, since Terraform itself reports it.
+    """
+    return tuple(version for version in _applied(folder.resolve(), "", set()) if not version.is_protected)
+
+
+def _applied(directory: Path, prefix: str, visited: set[Path]) -> Iterator[SecretVersion]:
+    if directory in visited or not directory.is_dir():
+        return
+    visited.add(directory)
+    files = TerraformFiles(directory).folder(directory).files
+    # A large file that has neither is not parsed.
+    folder = Folder(tuple(file for file in files if _VERSION_OR_MODULE.search(file.text)))
+    yield from _versions(folder, prefix)
+    for block in folder.blocks:
+        source = source_of(block) if block.type == "module" else ""
+        if source.startswith(LOCAL):
+            yield from _applied(target(directory, source).resolve(), f"{prefix}module.{block.labels[0]}.", visited)
+
+
+def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
+    for block in folder.blocks:
+        value = next(filter(None, map(block.find, VALUES)), None)
+        if block.type != "resource" or block.labels[:1] != (VERSION,) or value is None:
+            continue
+        start = folder.follow(value.value)
+        is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1
+        objects = folder.objects(start.parts[0]) if is_call else ()
+        maps = [each for each in objects if each.kind == "object"]
+        yield SecretVersion(
+            address=f"{prefix}{'.'.join(block.labels)}",
+            path=value.file.path,
+            file=maps[-1].file.name if maps else value.file.name,
+            line=maps[-1].line if maps else value.line,
+            keys=tuple(member.name for each in maps for member in each.parts if member.name),
+            is_protected=_ignores(block, value.name),
+        )
+
+
+def _ignores(block: Block, argument: str) -> bool:
+    for lifecycle in block.blocks:
+        ignored = lifecycle.find("ignore_changes") if lifecycle.type == "lifecycle" else None
+        names = {part.name for part in (ignored.value.parts or (ignored.value,))} if ignored else set()
+        if names & {"all", argument}:
+            return True
+    return False

@@ -1,0 +1,324 @@
+"""The services in Terraform's files: their cluster, task definition, roles, and the variables from secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from omc_runbook.model.value_from import split_suffix
+from omc_runbook.terraform.evaluation import Instance, Source
+from omc_runbook.terraform.marks import decode, is_known, reasons, split_mark, without_marks
+from omc_runbook.terraform.resources import (
+    DeclaredName,
+    Resources,
+    because,
+    last_part,
+    name_of,
+    named,
+    why_unknown,
+)
+from omc_runbook.terraform.roles import identity, role_name
+
+SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
+ECS_MODULE = re.compile(r"terraform-aws-modules/ecs/aws(?://modules/(?P<part>[\w-]+))?")
+_CONTAINER_MODULE = re.compile(r"ecs-container-definition")
+_CONTAINER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "name": ("container_name",),
+    "secrets": ("secrets", "map_secrets"),
+    "environment": ("environment", "map_environment"),
+}
+
+SECRETS = ("aws_secretsmanager_secret", "data.aws_secretsmanager_secret", "module")
+"""The types of what a secret's ARN comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretVariable:
+    """A variable that a container gets from a secret: the secret's name ("" where unknown) and its JSON key."""
+
+    variable: str
+    secret: str
+    key: str
+    why_unknown: str = ""
+    """Why the secret's name is not known, as a clause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredService:
+    """A service: its names, the variables of its containers, and how many tasks it is to have."""
+
+    name: str
+    source: Source
+    sources: tuple[Source, ...]
+    address: str = ""
+    """The address of what creates it, unique among all folders."""
+    cluster: DeclaredName | None = None
+    family: DeclaredName | None = None
+    execution_role: DeclaredName | None = None
+    role_identity: str = ""
+    """What tells its execution role from others, also where its name is not known."""
+    task_role: DeclaredName | None = None
+    variables: tuple[SecretVariable, ...] = ()
+    plain: frozenset[str] = frozenset()
+    desired: int | None = None
+    """None where it is not known, or where Terraform leaves it to something else."""
+    desired_source: Source = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By field why a name is not known, as a sentence."""
+    is_whole: bool = True
+    """Whether its containers could be read in full."""
+
+
+def cluster_name(cluster: Instance) -> tuple[DeclaredName | None, str]:
+    """The name of a cluster, or of the module that makes it; or a sentence on why it is not known."""
+    for attribute in ("name",) if cluster.type == "aws_ecs_cluster" else ("cluster_name", "name"):
+        if cluster.block.find(attribute):
+            name = name_of(cluster, attribute)
+            return name, "" if name else why_unknown(cluster, attribute, "cluster")
+    return None, ""
+
+
+def secret_name(secret: Instance) -> str:
+    """The name of a secret, by its ARN where it is looked up by that; "" where it is not known."""
+    name = name_of(secret)
+    arn = SECRET_ARN.match(secret.text("arn"))
+    return name.value if name else split_suffix(arn[1])[0] if arn else ""
+
+
+class ServiceReader:
+    """Reads the services of one environment; `reasons` says by field why a name is not known, as a sentence."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.reasons: dict[str, str] = {}
+        self.instances: dict[str, Instance] = {}
+        """What creates a service, by its address."""
+
+    def read(self) -> Iterator[DeclaredService]:
+        for instance in self.resources.of("aws_ecs_service", "module"):
+            before, self.reasons = self.reasons, {}
+            read = self._service if instance.type == "aws_ecs_service" else self._services_of_module
+            found = list(read(instance))
+            # The main service's reasons count, where there are services.
+            reasons_here, self.reasons = self.reasons, before
+            self.reasons |= {} if found else reasons_here
+            self.instances |= {instance.address: instance} if found else {}
+            yield from (replace(each, address=instance.address, reasons=reasons_here) for each in found)
+        if not self.resources.of("aws_ecs_service", "module"):
+            self.reasons["service"] = "No aws_ecs_service is in the checkout's Terraform files."
+
+    def _service(self, instance: Instance) -> Iterator[DeclaredService]:
+        name = name_of(instance, "name")
+        if name is None:
+            self.reasons["service"] = why_unknown(instance, "name", "service")
+            return
+        definition = self._definition(instance)
+        desired = instance.get("desired_count")
+        is_left = any("desired_count" in words for words in _ignored(instance))
+        service = DeclaredService(
+            name=name.value,
+            source=instance.source_of("name"),
+            sources=name.sources,
+            cluster=self._cluster_of(instance, "cluster"),
+            desired=desired.value if desired and isinstance(desired.value, int) and not is_left else None,
+            desired_source=desired.sources[-1] if desired and desired.sources else instance.source_of("desired_count"),
+        )
+        yield self._with_definition(service, definition) if definition else service
+
+    def _with_definition(self, service: DeclaredService, definition: Instance) -> DeclaredService:
+        containers = definition.get("container_definitions")
+        value, where = containers.value if containers else None, definition.source_of("container_definitions")
+        variables, plain, is_whole = self._variables(value, service.name, where)
+        return replace(
+            service,
+            family=name_of(definition, "family"),
+            execution_role=self._role(definition, "execution_role_arn", "execution_role"),
+            role_identity=identity(self.resources, definition.text("execution_role_arn")),
+            task_role=self._role(definition, "task_role_arn", "task_role"),
+            variables=variables,
+            plain=plain,
+            is_whole=is_whole,
+        )
+
+    def _definition(self, instance: Instance) -> Instance | None:
+        result = instance.get("task_definition")
+        text = result.value if result and isinstance(result.value, str) else ""
+        found = self.resources.target(text, "aws_ecs_task_definition", "data.aws_ecs_task_definition")
+        if found and found.type == "aws_ecs_task_definition":
+            return found
+        family = (found.text("task_definition") if found else text).split(":")[0]
+        for each in self.resources.of("aws_ecs_task_definition"):
+            if family and each.text("family") == family:
+                return each
+        self.reasons["task_family"] = (
+            f"The task definition of {instance.label} is not in the checkout{because(text)}"
+            f" ({instance.source_of('task_definition')})."
+        )
+        return None
+
+    def _services_of_module(self, instance: Instance) -> Iterator[DeclaredService]:
+        """The services of a call of terraform-aws-modules/ecs, whose arguments have their names."""
+        source = instance.text("source")
+        match = ECS_MODULE.search(source)
+        if match is None:
+            return
+        cluster = name_of(instance, "cluster_name")
+        if match["part"] == "service":
+            name = name_of(instance, "name")
+            if name:
+                cluster = self._cluster_of(instance, "cluster_arn")
+                values = {m.name: instance.get(m.name) for m in instance.block.attributes}
+                table = {key: result.value for key, result in values.items() if result}
+                yield self._from_table(instance, name.value, name.sources, table, cluster)
+        elif match["part"] is None and (services := instance.get("services")) and isinstance(services.value, Mapping):
+            for key, table in services.value.items():
+                if isinstance(table, Mapping):
+                    sources = (instance.source_of("services"),)
+                    yield self._from_table(instance, str(table.get("name", key)), sources, table, cluster)
+
+    def _from_table(
+        self,
+        instance: Instance,
+        name: str,
+        sources: tuple[Source, ...],
+        table: Mapping[str, Any],
+        cluster: DeclaredName | None,
+    ) -> DeclaredService:
+        containers = table.get("container_definitions")
+        if isinstance(containers, Mapping):
+            containers = [{"name": key, **value} for key, value in containers.items() if isinstance(value, Mapping)]
+        variables, plain, is_whole = self._variables(containers, name, sources[0])
+        desired = table.get("desired_count")
+        execution = table.get("task_exec_iam_role_name") or table.get("task_exec_iam_role_arn")
+        task = table.get("tasks_iam_role_name") or table.get("tasks_iam_role_arn")
+        family = table.get("family", name)
+        for field_name, role in (("execution_role", execution), ("task_role", task)):
+            if role is None:
+                self.reasons[field_name] = (
+                    f"{instance.label} names it itself, in a module from elsewhere ({sources[0]})."
+                )
+        return DeclaredService(
+            name=name,
+            source=sources[0],
+            sources=sources,
+            cluster=cluster,
+            family=named(str(family), sources) if is_known(family) else None,
+            execution_role=self._role_of(execution, sources, "execution_role"),
+            role_identity=identity(self.resources, execution) if isinstance(execution, str) else "",
+            task_role=self._role_of(task, sources, "task_role"),
+            variables=variables,
+            plain=plain,
+            # The module leaves the count to autoscaling, which is on by default.
+            desired=desired if isinstance(desired, int) and desired == 0 else None,
+            desired_source=instance.source_of("services"),
+            is_whole=is_whole,
+        )
+
+    def _variables(
+        self, value: Any, service: str, where: Source
+    ) -> tuple[tuple[SecretVariable, ...], frozenset[str], bool]:
+        """The variables of containers from secrets, the plain ones, and whether all could be read."""
+        containers, is_whole = self._containers(value), True
+        variables: list[SecretVariable] = []
+        plain: set[str] = set()
+        for table in map(decode, containers if isinstance(containers, list) else [None]):
+            if not isinstance(table, Mapping):
+                is_whole = False
+                continue
+            secrets, environment = _pairs(table.get("secrets"), "valueFrom"), _pairs(table.get("environment"), "value")
+            # A member that is not known may have more of them.
+            is_whole = is_whole and all(map(is_known, table)) and None not in (*secrets, *environment)
+            variables += [self._variable_from(*pair) for pair in secrets if pair]
+            plain |= {pair[0] for pair in environment if pair}
+        if not is_whole:
+            self.reasons["keys"] = f"The variables of {service} were not all read{because(value)} ({where})."
+        found = tuple(each for each in variables if each.secret or each.key or each.why_unknown)
+        return found, frozenset(plain), is_whole
+
+    def _containers(self, value: Any) -> Any:
+        """A task definition's containers; of cloudposse's container definitions their arguments."""
+        calls = [each for each in self.resources.targets(value) if _CONTAINER_MODULE.search(each.text("source"))]
+        if not calls:
+            return decode(value)
+        return [{name: self._argument(each, *names) for name, names in _CONTAINER_ARGUMENTS.items()} for each in calls]
+
+    def _argument(self, instance: Instance, *names: str) -> Any:
+        """The first of these arguments that a module's call has."""
+        return next((result.value for name in names if (result := instance.get(name)) and result.value), None)
+
+    def _variable_from(self, variable: str, value: Any) -> SecretVariable:
+        text = value if isinstance(value, str) else ""
+        arn = SECRET_ARN.match(text)
+        if arn:
+            return SecretVariable(variable=variable, secret=split_suffix(without_marks(arn[1]))[0], key=_key(arn[2]))
+        mark, rest = split_mark(text)
+        if not mark or ":ssm:" in text:
+            return SecretVariable(variable=variable, secret="", key="")
+        secret = self.resources.target(mark, *SECRETS)
+        key = _key(rest)
+        if secret is None:
+            why = "; ".join(reasons(mark))
+            return SecretVariable(variable=variable, secret="", key=key, why_unknown=why if key else "")
+        return SecretVariable(variable=variable, secret=secret_name(secret), key=key)
+
+    def _cluster_of(self, instance: Instance, attribute: str) -> DeclaredName | None:
+        result = instance.get(attribute)
+        if result is None or not isinstance(result.value, str):
+            return None
+        cluster = self.resources.target(result.value, "aws_ecs_cluster", "data.aws_ecs_cluster", "module")
+        if cluster:
+            name, why = cluster_name(cluster)
+            self.reasons |= {"cluster": why} if why else {}
+            return name
+        last = last_part(result.value)
+        if last and (is_known(result.value) or ":cluster/" in result.value):
+            return named(last, (instance.source_of(attribute), *result.sources))
+        self.reasons["cluster"] = f"{instance.label} is in a cluster whose name is not known{because(result.value)}."
+        return None
+
+    def _role(self, instance: Instance, attribute: str, field_name: str) -> DeclaredName | None:
+        result = instance.get(attribute)
+        if result is None:
+            self.reasons[field_name] = f"{instance.label} has no {attribute} ({instance.source_of('family')})."
+            return None
+        return self._role_of(result.value, (instance.source_of(attribute), *result.sources), field_name)
+
+    def _role_of(self, value: Any, sources: tuple[Source, ...], field_name: str) -> DeclaredName | None:
+        name, why = role_name(self.resources, value, sources)
+        if why:
+            self.reasons[field_name] = why
+        return name
+
+
+def _ignored(instance: Instance) -> Iterator[str]:
+    for block in instance.block.blocks:
+        member = block.find("ignore_changes") if block.type == "lifecycle" else None
+        if member:
+            yield "desired_count" if member.value.source.strip() == "all" else member.value.source
+
+
+def _pairs(value: Any, member: str) -> list[tuple[str, Any] | None]:
+    """The entries of a container's secrets or environment as names with values; None for one that cannot be read."""
+    entries = decode(value)
+    if entries is None:
+        return []
+    if isinstance(entries, Mapping):
+        return [(str(name), each) if is_known(name) else None for name, each in entries.items()]
+    if not isinstance(entries, list):
+        return [None]
+    return [_pair(each, member) for each in entries]
+
+
+def _pair(entry: Any, member: str) -> tuple[str, Any] | None:
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    if not isinstance(name, str) or not is_known(name):
+        return None
+    return name, entry.get(member, entry.get("value_from"))
+
+
+def _key(rest: str) -> str:
+    """The JSON key in what follows a secret's ARN; "" for none."""
+    fields = rest.split(":")
+    return fields[1] if len(fields) > 1 and is_known(fields[1]) else ""

@@ -1,0 +1,65 @@
+"""Failed deployments: whether the cause is certain, and what they are called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.snapshot_faults.access import THROTTLED_STOP
+from support.snapshot_faults.deployment import PULL
+from support.snapshot_faults.upstream import REFUSED, REFUSED_VALUE
+from support.snapshots import healthy, stuck, without_key
+
+from omc_runbook.changes.deploy import failure
+from omc_runbook.changes.deploy.failure import Failure
+from omc_runbook.changes.deploy.rollout import Rollout, State
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+EXITED = {"stop_code": "EssentialContainerExited"}
+
+
+def exited(snapshot: Snapshot, line: str) -> Snapshot:
+    """Tasks of worker that started and exited, with a line in their log."""
+    started = snapshot.tasks[0].started
+    failing = stuck(snapshot, "worker", "Essential container in task exited", started=started, **EXITED)
+    return replace(failing, log_lines={task.id: (f"The log of worker says: {line}",) for task in failing.tasks})
+
+
+def test_a_key_that_the_secret_lacks_fails_every_task() -> None:
+    """Nothing is gained by waiting for the next one; of another service it says nothing."""
+    snapshot = stuck(without_key(healthy(), "OPENAI_API_KEY"), "worker", PULL)
+    assert failure.is_certain(snapshot, "worker") and not failure.is_certain(snapshot, "backend")
+
+
+@pytest.mark.parametrize("line", [REFUSED, REFUSED_VALUE])
+def test_a_value_that_the_log_names_fails_every_task(line: str) -> None:
+    """A login that the database refused, and a value that Settings did."""
+    assert failure.is_certain(exited(healthy(), line), "worker")
+
+
+@pytest.mark.parametrize("line", ["ERROR: the cache is not there yet", "ERROR: connection refused"])
+def test_another_error_may_pass(line: str) -> None:
+    """The next task may find what this one lacked."""
+    assert not failure.is_certain(exited(healthy(), line), "worker")
+
+
+def test_throttling_passes() -> None:
+    """It kept the secret from the task, and not from the next."""
+    assert not failure.is_certain(stuck(healthy(), "worker", THROTTLED_STOP), "worker")
+
+
+@pytest.mark.parametrize(
+    ("state", "failures", "title"),
+    [
+        ("failed", 1, "New tasks fail with the new values of SECRET_KEY"),
+        ("rolled-back", 3, "New tasks fail with the new values of SECRET_KEY"),
+        ("rolled-back", 0, "The deployment of the new values of SECRET_KEY was taken back"),
+    ],
+)
+def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(state: State, failures: int, title: str) -> None:
+    """A person, a hook or an alarm stopped it, and no task of it failed."""
+    rollout = Rollout("backend", "ecs-svc/2", "backend:7", state, desired=2, failures=failures)
+    [finding] = Failure(healthy(), (rollout,), (), ()).findings("SECRET_KEY", "")
+    assert finding.title == title
