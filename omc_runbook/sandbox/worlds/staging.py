@@ -13,7 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
-from omc_runbook.sandbox import folders, lifecycle
+from omc_runbook.sandbox import folders
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
@@ -34,7 +34,6 @@ EXECUTION_ROLE = f"{STAGING}-ecs-task-execution-role"
 SECRETS_POLICY = f"{STAGING}-ecs-task-execution-secrets-policy"
 TASK_ROLE = f"{STAGING}-ecs-task-role"
 SETTLING_SECONDS = 90.0
-_LOOK_SECONDS, _STATUS_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 0.05, 0.3
 _LONG_BAKE_MINUTES = 60
 
 
@@ -175,14 +174,7 @@ class World:
                     f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}. "
                     "Restart it with `omc-runbook sandbox down` and `omc-runbook sandbox up`."
                 )
-            self._pause()
-
-    def _pause(self) -> None:
-        """Wait until it is worth looking again: DescribeServices takes much longer than the sandbox's own status."""
-        time.sleep(_LOOK_SECONDS)
-        end = time.monotonic() + _LONGEST_PAUSE_SECONDS
-        while time.monotonic() < end and not lifecycle.status(lifecycle.at(self.endpoint))["settled"]:
-            time.sleep(_STATUS_SECONDS)
+            time.sleep(0.1)
 
 
 @cache
