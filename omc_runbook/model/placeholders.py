@@ -22,7 +22,7 @@ _VOCABULARY = """
     production prod staging stage dev development local deploy deployed deploying deployment terraform vault manager
     openssl rand hex base64 min minimum least chars characters bytes
 """
-_WORDS = _VOCABULARY.split()
+_WORDS = frozenset(_VOCABULARY.split())
 _ALONE = frozenset(
     {
         *("changeme", "replaceme", "updateme", "changed", "dummy", "fake", "mock", "sample", "example", "tba", "fixme"),
@@ -72,13 +72,14 @@ def is_made_of_placeholder_words(text: str, name: str) -> bool:
 
 def _count(word: str, own: list[str]) -> int:
     """How many words of placeholders a word is joined from; 0 where it has anything else in it."""
+    parts = _WORDS.union(own)
+    longest = max(map(len, parts))
     ends: list[int | None] = [0] + [None] * len(word)
     for start, count in enumerate(ends):
         if count is None:
             continue
-        for part in (*_WORDS, *own):
-            end = start + len(part)
-            if word.startswith(part, start):
+        for end in range(start + 1, min(start + longest, len(word)) + 1):
+            if word[start:end] in parts:
                 ends[end] = min(ends[end] or count + 1, count + 1)
     digits = re.search(r"\d{1,4}\Z", word)
     return ends[len(word)] or (ends[digits.start()] if digits else 0) or 0

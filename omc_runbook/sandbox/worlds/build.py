@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         AwsVpcConfigurationTypeDef,
         ContainerDefinitionOutputTypeDef,
         DeploymentConfigurationTypeDef,
+        ServiceTypeDef,
     )
 
 HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
@@ -130,9 +131,11 @@ def restore(world: World, document: dict[str, str]) -> None:
     restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
     network = restore_network(world)
+    existing = {service["serviceName"]: service for service in world.services()}
     for service in SERVICES:
         restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
-        restore_service(world, service, restore_task_definition(world, service, arn), network)
+        task_definition = restore_task_definition(world, service, arn)
+        restore_service(world, service, existing.get(service.name), task_definition, network)
     world.settle()
 
 
@@ -230,10 +233,13 @@ def container_definition(service: ServiceSpec, arn: str, database: Database | No
 
 
 def restore_service(
-    world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
+    world: World,
+    service: ServiceSpec,
+    current: ServiceTypeDef | None,
+    task_definition: str,
+    network: AwsVpcConfigurationTypeDef,
 ) -> None:
     """Deploy a revision to the service, which is created if it is missing or ECS does not deploy it."""
-    current = next((each for each in world.services() if each["serviceName"] == service.name), None)
     if current is not None and is_external(current):
         world.delete_service(service.name)
         current = None
