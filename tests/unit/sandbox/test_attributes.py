@@ -37,7 +37,9 @@ def members() -> dict[str, Shape]:
 
 
 @pytest.mark.parametrize(
-    "owner", [Task(), {"taskArn": "arn", "stop_code": "x", "version": 0}, {}, [], "text"], ids=repr
+    "owner",
+    [Task(), {"taskArn": "arn", "stop_code": "x", "version": 0}, {}, [], "text"],
+    ids=["object", "mapping", "empty mapping", "list", "text"],
 )
 @pytest.mark.parametrize(
     "transformers", [{}, {"Task.version": never_return, "roup": str}], ids=["plain", "transformed"]
