@@ -63,7 +63,7 @@ def _read() -> list[Solved]:
     try:
         members = json.loads(folders.solved_file().read_bytes())
         answers = [Solved(str(each["fault"]), int(each["points"]), float(each["seconds"])) for each in members]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return []
     ids = {fault.id for fault in faults.catalogue()}
     return list({each.fault: each for each in answers if each.fault in ids}.values())

@@ -236,8 +236,9 @@ def test_the_card_keeps_the_best_answer(here: Path) -> None:
 
     here.write_text(json.dumps([*json.loads(here.read_text()), {"fault": "gone", "points": 1, "seconds": 1}]))
     assert call("card").output == card
-    here.write_text("[{")
-    assert "\n0 of " in call("card").output
+    for damaged in ("[{", "7", '{"bom": 1}', '[{"fault": "bom", "points": Infinity, "seconds": 1}]'):
+        here.write_text(damaged)
+        assert "\n0 of " in call("card").output
     solved.add(Solved("bom", 10, 1.0))
     assert "1 of" in call("card").output.splitlines()[-1]
     assert "\n0 of " in call("card", "--clear").output and not here.exists()
