@@ -262,13 +262,13 @@ def _points_at(stop: Stop, checks: Iterable[str]) -> bool:
 def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     """What lets a role read a source that its own policies let it read, by the message of a task."""
     key, name = source.key_id, iam.role_name(role_arn)
-    head, partition, _, region, account, _ = source.arn.split(":", 5)
+    _, partition, _, region, account, _ = source.arn.split(":", 5)
     if key and _points_at(stop, UNUSABLE_KEYS):
         verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
         return remedies.advise(f"{remedies.use_key_of(region, key, *verbs).command}, then redeploy.")
     if key and _points_at(stop, REFUSED_BY_KEY):
         service = "secretsmanager" if source.is_secret else "ssm"
-        grant = remedies.let_read_with(name, key, f"{head}:{partition}:kms:{region}:{account}", service)
+        grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
         return remedies.advise(f"{grant.command} and redeploy. {otherwise}")
     return remedies.advise("The task's message names the policy at fault.")

@@ -179,13 +179,12 @@ def grant_document(names: Names, action: str, resource: str) -> str:
     return _document(statement)
 
 
-def let_read_with(role: str, key_id: str, base: str, service: str) -> Remedy:
-    """Let a role decrypt by a key, named by its id, ARN or alias, through one service in the key's region.
-
-    `base` is what the ARNs of KMS begin with in that region and account.
-    """
-    region, alias = base.split(":")[3], key_id if key_id.startswith("alias/") else ""
-    key = key_id if key_id.startswith("arn:") else f"{base}:key/{'*' if alias else key_id}"
+def let_read_with(role: str, key_id: str, partition: str, region: str, account: str, service: str) -> Remedy:
+    """Let a role decrypt by a key, named by its id, ARN or alias, through one service in the key's region."""
+    alias = key_id if key_id.startswith("alias/") else ""
+    key = key_id
+    if not key_id.startswith("arn:"):
+        key = f"arn:{partition}:kms:{region}:{account}:key/{'*' if alias else key_id}"
     if ":alias/" in key:
         key, alias = f"{key.partition(':alias/')[0]}:key/*", f"alias/{key.partition(':alias/')[2]}"
     condition: dict[str, object] = {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
@@ -251,7 +250,7 @@ def use_key_of(region: str, key: str, *verbs: str) -> Remedy:
         options = ("--query", "KeyMetadata.KeyId", "--output", "text")
         id = f'"$({command("aws", "kms", "describe-key", "--key-id", key, *options, "--region", region)})"'
     ends = command("--region", region)
-    return Remedy(" && ".join(f"aws kms {verb} --key-id {id} {ends}" for verb in verbs))
+    return Remedy(" && ".join(f"{command('aws', 'kms', verb, '--key-id')} {id} {ends}" for verb in verbs))
 
 
 def trust(role: str, document: str) -> Remedy:
