@@ -15,9 +15,14 @@ from botocore.model import ServiceModel
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from omc_runbook.headless.run import skip_iri_grammar
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
+
+# Until all is imported there is next to nothing to collect, and more and more to go through.
+gc.disable()
+skip_iri_grammar()
 
 TESTS = Path(__file__).parent
 LONG_FIRST = (
@@ -51,8 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from going through all that was imported, again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _file(item: pytest.Item) -> str:

@@ -64,6 +64,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "kms:ListAliases": ("Aliases",),
     "kms:ListGrants": ("Grants",),
     "kms:ListResourceTags": ("Tags",),
+    "events:DescribeRule": ("State",),
     "events:ListRuleNamesByTarget": ("RuleNames",),
     "events:ListTargetsByRule": ("Targets",),
     "logs:GetLogEvents": ("events",),

@@ -45,8 +45,10 @@ class Container:
     """Whether its root file system is read-only."""
     essential: bool = True
     image: str = ""
-    references: tuple[Injection, ...] = ()
-    """Secrets that ECS reads for it and that become no variable: of its log driver, and of its image's registry."""
+    log_secrets: tuple[Injection, ...] = ()
+    """Secrets that ECS reads for its log driver; `variable` is then "logConfiguration" and the option."""
+    registry_secrets: tuple[Injection, ...] = ()
+    """The secret that ECS reads, whole, for its image's registry."""
     health_check: tuple[str, ...] = ()
     """The command of its health check."""
 
@@ -83,6 +85,15 @@ class TaskDefinition:
     def injections(self) -> tuple[tuple[Container, Injection], ...]:
         """The injected secrets of all containers."""
         return tuple((container, injection) for container in self.containers for injection in container.secrets)
+
+    @property
+    def references(self) -> tuple[tuple[Container, Injection], ...]:
+        """All that ECS reads for its containers: for variables, log drivers and registries."""
+        return tuple(
+            (container, each)
+            for container in self.containers
+            for each in (*container.secrets, *container.log_secrets, *container.registry_secrets)
+        )
 
     @property
     def variables(self) -> frozenset[str]:
@@ -136,8 +147,9 @@ def _edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> Any:
     request = _request(client, arn)
     after = {(edit.container, edit.variable, edit.before): edit.after for edit in edits}
     for container in request["containerDefinitions"]:
-        for entry in container.get("secrets", ()):
-            key = (container["name"], entry["name"], entry["valueFrom"])
+        variables = ((entry["name"], entry) for entry in container.get("secrets", ()))
+        for name, entry in (*variables, *_log_options(container)):
+            key = (container["name"], name, entry["valueFrom"])
             entry["valueFrom"] = after.get(key, entry["valueFrom"])
         new = [edit for edit in edits if edit.adds and edit.container == container["name"]]
         if new:
@@ -200,17 +212,19 @@ def _container(raw: Any) -> Container:
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
-        references=(*_log_secrets(log), *_registry_secret(raw)),
+        log_secrets=tuple(Injection(name, reference.parse(entry["valueFrom"])) for name, entry in _log_options(raw)),
+        registry_secrets=tuple(_registry_secrets(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
 
 
-def _log_secrets(log: Any) -> Iterator[Injection]:
-    for entry in log.get("secretOptions") or ():
-        yield Injection(f"logConfiguration {entry['name']}", reference.parse(entry["valueFrom"]))
+def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
+    """The entries of a log driver's options that are secrets, each with the name that `log_secrets` has for it."""
+    for entry in (container.get("logConfiguration") or {}).get("secretOptions") or ():
+        yield f"logConfiguration {entry['name']}", entry
 
 
-def _registry_secret(raw: Any) -> Iterator[Injection]:
+def _registry_secrets(raw: Any) -> Iterator[Injection]:
     parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
     if parameter:
         yield Injection("repositoryCredentials", reference.parse(parameter))

@@ -107,6 +107,14 @@ class Service:
         return most > self.desired or fewest < self.desired
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether a deployment in progress may neither start a new task nor stop an old one."""
+        primary = self.primary
+        old = sum(deployment.running for deployment in self.deployments if deployment is not primary)
+        is_going_on = primary is not None and primary.rollout == "IN_PROGRESS"
+        return is_going_on and not self.has_room and old >= self.desired > 0
+
+    @property
     def primary(self) -> Deployment | None:
         """The PRIMARY deployment; None with an external deployment controller."""
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)

@@ -27,6 +27,8 @@ class KmsGrant:
     grantee: str
     operations: frozenset[str]
     context: Mapping[str, str] = field(default_factory=dict)
+    is_whole: bool = False
+    """Whether the operations must have no other context than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,5 +111,6 @@ def list_grants(client: KMSClient, key_id: str) -> tuple[KmsGrant, ...]:
 
 def _grant(raw: Any) -> KmsGrant:
     constraints = raw.get("Constraints", {})
-    context = {**constraints.get("EncryptionContextSubset", {}), **constraints.get("EncryptionContextEquals", {})}
-    return KmsGrant(raw.get("GranteePrincipal", ""), frozenset(raw.get("Operations", ())), context)
+    context = constraints.get("EncryptionContextEquals") or constraints.get("EncryptionContextSubset", {})
+    operations = frozenset(raw.get("Operations", ()))
+    return KmsGrant(raw.get("GranteePrincipal", ""), operations, context, "EncryptionContextEquals" in constraints)

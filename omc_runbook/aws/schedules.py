@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+OFF = "DISABLED"
+
 
 @dataclass(frozen=True)
 class ScheduledTask:
@@ -18,7 +20,7 @@ class ScheduledTask:
 
 
 def find_rule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
-    """What the rules of the default event bus run on a cluster.
+    """What the rules of the default event bus that are on run on a cluster.
 
     See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html
     """
@@ -27,6 +29,7 @@ def find_rule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
     return tuple(
         ScheduledTask(f"rule {rule}", target["EcsParameters"]["TaskDefinitionArn"])
         for rule in rules
+        if client.describe_rule(Name=rule)["State"] != OFF
         for page in client.get_paginator("list_targets_by_rule").paginate(Rule=rule)
         for target in page["Targets"]
         if target["Arn"] == cluster_arn and "EcsParameters" in target
@@ -34,12 +37,13 @@ def find_rule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
 
 
 def find_schedule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
-    """What the schedules of EventBridge Scheduler run on a cluster.
+    """What the schedules of EventBridge Scheduler that are on run on a cluster.
 
     See https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html
     """
     pages = client.get_paginator("list_schedules").paginate()
-    summaries = [each for page in pages for each in page["Schedules"] if each["Target"]["Arn"] == cluster_arn]
+    every = (each for page in pages for each in page["Schedules"] if each.get("State") != OFF)
+    summaries = [each for each in every if each["Target"]["Arn"] == cluster_arn]
     found = []
     for each in summaries:
         target = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])["Target"]

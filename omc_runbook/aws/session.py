@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,13 +76,15 @@ _CONFIG = Config(
 class ReadFailure:
     """Something that could not be read, and the permission that would help.
 
-    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" the error's sentence.
+    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" the error's sentence. `denied_by`
+    is where an explicit deny is, by AWS's message, such as "a resource-based policy": no permission overrides it.
     """
 
     what: str
     permission: str
     code: str
     kind: Literal["denied", "throttled", "failed", "no-answer"]
+    denied_by: str = ""
 
     @property
     def sentence(self) -> str:
@@ -90,6 +93,9 @@ class ReadFailure:
 
     def when_to(self, do: str) -> str:
         """The same sentence with another verb than "read", such as "change"."""
+        if self.denied_by:
+            denial = f"an explicit deny in {self.denied_by} forbids {self.permission}"
+            return f"Could not {do} {self.what}: {self.code}; {denial}."
         if self.kind == "denied":
             return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
@@ -220,6 +226,12 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_EXPLICIT_DENY = re.compile(
+    r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
+    r"|a permissions boundary)"
+)
+
+
 def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
     if code in EXPIRED:
@@ -231,7 +243,10 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     # Of several calls made together, the failed operation names the permission.
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
-        return ReadFailure(what, "kms:Decrypt" if "KMS" in message_of(error) else missing, code, "denied")
+        message = message_of(error)
+        permission = "kms:Decrypt" if "KMS" in message else missing
+        explicit = _EXPLICIT_DENY.search(message)
+        return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")
 
 

@@ -13,13 +13,14 @@ MOST_NAMES = 50
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter: its name, and when its present version was written.
+    """A parameter: its name, when its present version was written, and the key of a SecureString as it was named.
 
     See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterMetadata.html
     """
 
     name: str
     changed: datetime | None
+    key_id: str = ""
 
 
 def describe(client: Any, names: Sequence[str]) -> tuple[Parameter, ...]:
@@ -29,7 +30,7 @@ def describe(client: Any, names: Sequence[str]) -> tuple[Parameter, ...]:
     """
     paginator = client.get_paginator("describe_parameters")
     return tuple(
-        Parameter(entry["Name"], entry.get("LastModifiedDate"))
+        Parameter(entry["Name"], entry.get("LastModifiedDate"), entry.get("KeyId", ""))
         for batch in _batches(names)
         for page in paginator.paginate(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": batch}])
         for entry in page["Parameters"]

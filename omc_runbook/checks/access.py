@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
+from omc_runbook.checks.role_access import (
+    ASK_ORGANIZATION,
+    RoleAccess,
+    judge,
+    judge_key,
+    judge_resource_policy,
+    refused_access,
+    remedy_of,
+)
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
-from omc_runbook.iam.policy import extend, refusing_conditions, trusts
+from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
@@ -39,7 +47,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
-            if definition.injections and not definition.execution_role_arn:
+            if definition.references and not definition.execution_role_arn:
                 facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
                 remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
@@ -54,6 +62,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """ECS cannot assume the execution role."""
+    context = _context_of_ecs(snapshot)
     for arn, services in _roles(snapshot):
         permissions, name = snapshot.permissions[arn], iam.role_name(arn)
         if not permissions.exists:
@@ -62,28 +71,26 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif permissions.role is None:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
         else:
-            verdict = trusts(permissions.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
+            verdict = trusts(permissions.role.trust, ECS_TASKS, context)
             refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
                 yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
             elif verdict.decision != "allowed":
-                context = _context_of_ecs(snapshot)
-                conditions = refusing_conditions(permissions.role.trust, ECS_TASKS, context)
+                conditions = refusing_conditions(
+                    [permissions.role.trust], lambda policy: trusts(policy, ECS_TASKS, context), context
+                )
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
-                    *(
-                        f"{label} names {ECS_TASKS}, and its Condition refuses it: {json.dumps(condition)}."
-                        for label, condition in conditions.items()
-                    ),
+                    *(condition.sentence for condition in conditions),
+                    *conditions_of([permissions.role.trust], verdict.statements),
                     *(stop.sentence for stop in refused[:1]),
                 )
                 if conditions and verdict.decision == "implicit-deny":
                     sent = (
                         f"aws:SourceAccount {context['aws:SourceAccount']} and aws:SourceArn {context['aws:SourceArn']}"
                     )
-                    remedy = remedies.advise(
-                        f"Correct the Condition of {' and '.join(conditions)} in {name}: ECS calls with {sent}."
-                    )
+                    labels = " and ".join(condition.statement for condition in conditions)
+                    remedy = remedies.advise(f"Correct the Condition of {labels}: ECS calls with {sent}.")
                 elif verdict.decision == "explicit-deny":
                     remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
                 else:
@@ -108,7 +115,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
     ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
-    because_of=("role-untrusted", "suffix-stale"),
+    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -121,7 +128,7 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
     ruled_out_by="no policy of the role names the secret without its suffix",
-    because_of=("role-untrusted", "suffix-stale"),
+    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -166,7 +173,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _refused(snapshot, arn, services, access)
         elif refused:
             affected = frozenset(stop.service.name for stop in refused)
-            yield Evidence(iam.role_name(arn), (refused[0].sentence,), _ask_organization(), affected)
+            yield Evidence(iam.role_name(arn), (refused[0].sentence,), ASK_ORGANIZATION, affected)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
@@ -188,7 +195,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
             yield Uncertain(
-                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
+                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}.",)
             )
         elif verdict.decision in ("explicit-deny", "unknown"):
             foreign = [
@@ -204,6 +211,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
+                *conditions_of(snapshot.resource_policies, verdict.statements),
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),
             )
@@ -229,7 +237,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
-    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion")
+    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion", "enable-key")
 
 
 @check(
@@ -313,7 +321,7 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
         if freshness.by_times(snapshot, task) == "fresh"
     )
     return any(
-        revision and revision.execution_role_arn == arn and snapshot.own_injections(revision) for revision in fresh
+        revision and revision.execution_role_arn == arn and snapshot.own_references(revision) for revision in fresh
     )
 
 
@@ -345,32 +353,22 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
-    facts = (access.sentence, *own[:1])
+    facts = (access.sentence, *access.conditions, *own[:1])
     return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, access), services)
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     secret = snapshot.secret.arn if snapshot.secret else ""
-    if access.cause == "organization":
-        return _ask_organization()
-    if access.cause == "identity-deny":
-        return remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
-    if access.cause == "boundary":
-        return remedies.advise(f"Allow {GET_SECRET_VALUE} on {secret} in the role's permissions boundary.")
-    return remedies.grant(
-        snapshot.environment.names, iam.role_name(arn), GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????"
-    )
+    names, role = snapshot.environment.names, iam.role_name(arn)
+    grant = remedies.grant(names, role, GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????")
+    return remedy_of(access, GET_SECRET_VALUE, secret, grant)
 
 
-def _ask_organization() -> Remedy:
-    return remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
-
-
-def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
+def _key_state(snapshot: Snapshot, state: str, *verbs: str) -> Iterator[Evidence]:
     key = snapshot.kms_key
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
-        remedy = remedies.use_key(snapshot.environment.names, verb, key.arn)
+        remedy = remedies.use_key(snapshot.environment.names, key.arn, *verbs)
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 
@@ -390,12 +388,28 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
             if not useless:
                 yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
             continue
+        facts = (access.sentence, *access.conditions)
         if access.cause == "identity-deny" and not useless:
             advice = remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
-            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
+            yield Evidence(iam.role_name(arn), facts, advice, services)
+        if access.cause == "boundary" and not useless:
+            advice = remedies.advise(f"Allow {DECRYPT} on {key.arn} in the role's permissions boundary.")
+            yield Evidence(iam.role_name(arn), facts, advice, services)
+        if access.cause == "organization" and not useless:
+            yield Evidence(iam.role_name(arn), facts, ASK_ORGANIZATION, services)
         if access.cause == "key-policy" and not useless:
-            advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
-            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
+            advice = _change_key_policy(snapshot, iam.role_name(arn), key, access)
+            yield Evidence(iam.role_name(arn), facts, advice, services)
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
+            yield Evidence(iam.role_name(arn), facts, grant, services)
+
+
+def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleAccess) -> Remedy:
+    what = f"Let {role}, or the account, use the key"
+    if access.statements:
+        what = f"Remove the deny from {', '.join(access.statements)}"
+    elif access.conditions:
+        what = "Correct the Condition of the key's policy"
+    write = remedies.put_key_policy(snapshot.environment.names, key.arn)
+    return remedies.advise(f"{what}: {write.command}")

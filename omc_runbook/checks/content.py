@@ -20,7 +20,7 @@ from omc_runbook.checks.key_demand import (
     successions,
 )
 from omc_runbook.checks.registry import Family
-from omc_runbook.masking.defects import CheckId, Defect, find_defect
+from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
@@ -34,6 +34,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("content", hinders="secret")
 
+NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
+"""Names under which people write about a secret in the secret."""
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
@@ -182,6 +184,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             service, definition = newer
             fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
             yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
+        elif twin := next((key for key in sorted(referenced) if letters.is_same_but_for_case(key, member.key)), ""):
+            fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
+            yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         else:
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
             remark = _why_harmless(snapshot, member)
@@ -207,6 +212,8 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
     if containers:
         labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
         return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    if NOTE.search(member.key) and member.key not in keys:
+        return "Its name is that of a note."
     is_required = member.key in keys and keys[member.key].required
     return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
 
@@ -216,7 +223,7 @@ def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefiniti
     for service in snapshot.consumers:
         current = snapshot.definition(service.task_definition_arn)
         for newest in snapshot.newest_revisions if current else ():
-            keys = {injection.reference.key for _, injection in snapshot.own_injections(newest)}
+            keys = {injection.reference.key for _, injection in snapshot.own_references(newest)}
             if current and newest.family == current.family and newest.revision > current.revision and key in keys:
                 return service, newest
     return None
@@ -225,7 +232,7 @@ def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefiniti
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
     """Keys that a failing revision no longer refers to, and the one in service does."""
     for pair in successions(snapshot):
-        referenced = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
+        referenced = {injection.reference.key for _, injection in snapshot.own_references(pair.failing)}
         for _, injection in snapshot.own_injections(pair.serving):
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:
@@ -287,8 +294,10 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
-    for member, _ in _defective(snapshot, "empty"):
-        yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
+    for member, defect in _defective(snapshot, "empty"):
+        is_empty = member.injected.is_empty
+        what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
+        yield _about(snapshot, member.key, f"{member.key} {what}.")
 
 
 @check(
@@ -321,7 +330,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     for member, defect in _defective(snapshot, "placeholder"):
         entry = snapshot.environment.keys.get(member.key)
         fact = f"{member.key} {defect.sentence}: templates and Terraform's code that have it are no secrets."
-        grave = (entry and entry.required) or defect.is_refused
+        grave = (entry and entry.required) or defect.consequence
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
@@ -351,7 +360,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member, defect in _defective(snapshot, "white-space"):
         fact = f"{member.key} begins or ends with white space, often a pasted line break."
-        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
 @check(
@@ -367,8 +376,8 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key in misplaced:
             continue
-        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
-        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+        fact = f"{member.key} {_harm(defect)}."
+        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
 @check(
@@ -381,7 +390,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was not copied as it was issued."""
     for member, defect in _defective(snapshot, "bad-copy"):
-        yield _about(snapshot, member.key, f"{member.key} {defect.sentence}{_refusal(defect)}.")
+        yield _about(snapshot, member.key, f"{member.key} {_harm(defect)}.")
 
 
 @check(
@@ -442,6 +451,9 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
         elif defect:
             yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
+        elif other := _reused(snapshot, member):
+            fact = f"{member.key} has the same value as {other}: whoever knows one need not guess the other."
+            yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -472,6 +484,14 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
 
 
+def _reused(snapshot: Snapshot, member: Member) -> str:
+    """The earlier key with a member's value, where each of the two has to be generated; "" for none."""
+    keys = snapshot.environment.keys
+    generated = [other for other in _members(snapshot) if other.key in keys and keys[other.key].generate]
+    earlier = generated[: generated.index(member)] if member in generated else ()
+    return next((other.key for other in earlier if other.injected.same_as(member.injected)), "")
+
+
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
     error = snapshot.current.error if snapshot.current else None
     if error and error.problem in problems:
@@ -487,9 +507,11 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 
 
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
-    """What is wrong with a member's text; other kinds of JSON have checks of their own."""
+    """What is wrong with a member's text, such as true; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
-    return find_defect(member.injected, member.key, entry) if member.kind == "string" else None
+    known = snapshot.environment.words
+    is_text = member.kind in ("string", "boolean")
+    return find_defect(member.injected, member.key, entry, known) if is_text else None
 
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
@@ -507,13 +529,14 @@ def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in pairs if relevant.intersection(pair))
 
 
-def _refusal(defect: Defect) -> str:
-    return ": the application refuses to start with it" if defect.is_refused else ""
+def _harm(defect: Defect) -> str:
+    """What is wrong with a value, and what comes of it."""
+    return "; ".join(filter(None, (defect.sentence, defect.consequence)))
 
 
 def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
-    defect = _defect(snapshot, member)
-    return defect is not None and defect.check in ("placeholder", "changethis")
+    entry = snapshot.environment.keys.get(member.key)
+    return member.kind == "string" and is_stand_in(member.injected, member.key, entry)
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 
@@ -34,6 +35,11 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "health-check": ("value", "tasks"),
 }
 """What can be wrong where tasks fail in one way."""
+
+HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
+"""What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
+UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
+"""Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
@@ -106,23 +112,28 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
+    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, or without room for a task",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment is stuck: new tasks keep failing."""
+    """A deployment is stuck: new tasks keep failing, or none can start."""
     for service in snapshot.consumers:
         primary = service.primary
         if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not makes_progress(snapshot, service):
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
-                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
+                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
+                f" {primary.failed} failed task{'' if primary.failed == 1 else 's'};"
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
             yield _failed_rollout(snapshot, service, facts, severity)
+        elif primary and service.is_blocked:
+            facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
+            remedy = remedies.start_tasks(snapshot.environment.names, service)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
 
 
 @check(
@@ -130,7 +141,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
+    ruled_out_by="DescribeServices: no deployment is FAILED, and no rolloutStateReason says that one was rolled back",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
@@ -195,6 +206,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         "desired-zero",
         "external-controller",
         "code-deploy",
+        *UNREADABLE,
     ),
     hindered_by=("tasks",),
 )
@@ -217,10 +229,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *stale_evidence(snapshot, service),
             )
             if service.desired and not service.has_room:
-                facts += (
-                    f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
-                    f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced.",
-                )
+                facts += (_no_room(service),)
             remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
@@ -238,7 +247,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "lone-task",
-    needs=("secret", "versions", "task_definitions", "tasks"),
+    needs=("secret", "versions", "task_definitions", "tasks", "scheduled"),
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),
@@ -324,13 +333,28 @@ def _failed_rollout(
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
     known = [CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    remedy, withdrawn = log_of(snapshot, service), service.withdrawn
+    if withdrawn and not stops and not withdrawn.failures:
+        # No task failed: a hook, an alarm or a person took the deployment back.
+        hook = HOOK.search(withdrawn.why)
+        names = snapshot.environment.names
+        log = remedies.log_group(names, f"/aws/lambda/{hook[1]}") if hook else None
+        remedy = log or remedies.start_tasks(names, service)
     return Evidence(
         service.name,
         facts,
-        log_of(snapshot, service),
+        remedy,
         frozenset({service.name}),
         severity,
         causes if stops and all(known) else None,
+    )
+
+
+def _no_room(service: Service) -> str:
+    """Why a service's deployment can replace no task."""
+    return (
+        f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
+        f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced."
     )
 
 
@@ -349,7 +373,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
 
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
-    return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
+    return bool(snapshot.own_references(snapshot.definition(service.task_definition_arn)))
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
@@ -365,7 +389,8 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.
     is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
-    if primary is None or since is None or primary.failed or not (primary.rollout == "IN_PROGRESS" or is_unread):
+    is_going_on = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread) and not service.is_blocked
+    if primary is None or since is None or primary.failed or not is_going_on:
         return False
     lately = max(since[1], snapshot.taken - PATIENCE - service.configuration.bake)
     return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)

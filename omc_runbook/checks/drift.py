@@ -41,7 +41,8 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         if row.is_injected:
             why = f"{_who(row)} it from the secret, and Settings reads it"
         elif row.settings == "required":
-            why = "Settings has no default for it"
+            field = _checkout(snapshot).settings.find(row.variable)
+            why = field.reason if field else "Settings has no default for it"
         elif _demands(snapshot, row.variable):
             why = "Docker Compose refuses to start without it"
         else:
@@ -65,9 +66,14 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if row.is_misnamed or (row.is_injected and not row.reaches):
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
-        config = _checkout(snapshot).settings.file.name
-        hand = f"Add a field {row.variable} to Settings in {config}, or take the variable out where it is."
-        fact = f"No class in {config} reads {row.variable}; {where}."
+        settings = _checkout(snapshot).settings
+        hand = (
+            f"Add a field {row.variable} to {settings.name} in {settings.path}, or take the variable out where it is."
+        )
+        fact = f"No class in {settings.path} reads {row.variable}; {where}."
+        if settings.file is None:
+            hand = f"Read {row.variable} where the application needs it, or take the variable out where it is."
+            fact = f"No code reads {row.variable}; {where}."
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
     doubtful = [row.variable for row in variable_drifts(snapshot) if SETTINGS in row.unsure]
     if doubtful:
@@ -396,14 +402,15 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
         "key": row.variable,
         "containers": ",".join(dict.fromkeys(containers)),
     }
-    field = checkout.settings.find(row.variable)
-    if field is None:
+    field, file = checkout.settings.find(row.variable), checkout.settings.file
+    if field is None or file is None:
         return parameters
     # It is slow to import and seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
     try:
-        edit = add_field(checkout.settings.file, NewField(row.variable, field.annotation, field.required, ""))
+        new = NewField(row.variable, field.annotation, field.required, "")
+        edit = add_field(file, new, checkout.settings.name)
     except UsageError:
         return {}
     kind = "" if field.annotation in ("str", "str | None") else field.annotation

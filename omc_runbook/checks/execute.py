@@ -11,8 +11,8 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import keys_of
-from omc_runbook.iam.policy import evaluate, evaluate_resource
+from omc_runbook.checks.role_access import judge_action, keys_of, remedy_of
+from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
@@ -86,7 +86,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"GetRole: there is no role {subject}."
             yield Evidence(subject, (fact,), remedies.let_execute(subject), services)
         elif permissions:
-            yield from _judge(subject, permissions, services, keys_of(snapshot, arn, permissions))
+            yield from _judge_channels(arn, permissions, services, keys_of(snapshot, arn, permissions))
 
 
 @check(
@@ -197,22 +197,24 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             for service, tasks in _tasks(snapshot, lambda task: task.execute)
             if any(definition.task_role_arn == arn for definition in _definitions(snapshot, tasks))
         )
-        simulated = permissions.simulation_of(DECRYPT, key.arn)
+        access = judge_action(permissions, arn, DECRYPT, key.arn, keys)
         direct = evaluate_resource(key.policy, {arn}, DECRYPT, key.arn, keys).decision if key.policy else ""
-        if direct == "allowed" or (simulated and simulated.decision == "allowed" and direct != "explicit-deny"):
+        is_denied = direct == "explicit-deny"
+        if not is_denied and (not access.cause or (direct == "allowed" and access.cause != "identity-deny")):
             continue
-        verdict = evaluate(permissions.policies or (), DECRYPT, key.arn, keys, permissions.boundary)
-        if verdict.decision == "allowed" and direct != "explicit-deny":
-            continue
-        if permissions.policies is None or "unknown" in (direct, verdict.decision):
-            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (verdict.reason,))
+        if "unknown" in (direct, access.cause):
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (access.sentence,))
             continue
         facts = (
             f"DescribeClusters: executeCommandConfiguration of {snapshot.environment.names.cluster} has kmsKeyId"
             f" {key.arn}.",
             f"{name} may not call {DECRYPT} on it, so that no session can begin.",
+            f"GetKeyPolicy: the key's policy denies {name}." if is_denied else access.sentence,
         )
-        yield Evidence(name, facts, remedies.let_decrypt(name, key.arn), services)
+        remedy = remedy_of(access, DECRYPT, key.arn, remedies.let_decrypt(name, key.arn))
+        if is_denied:
+            remedy = remedies.advise("Correct the key's policy: aws kms put-key-policy.")
+        yield Evidence(name, facts, remedy, services)
 
 
 @check(
@@ -274,32 +276,25 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 
 
-def _judge(role: str, permissions: Permissions, services: frozenset[str], keys: Keys) -> Iterator[Evidence | Uncertain]:
-    lacks_context = any(result.missing_context for result in permissions.simulated)
-    if permissions.simulated and not (lacks_context and permissions.policies is not None):
-        refused = [result.action for result in permissions.simulated if result.decision != "allowed"]
-        unsure = [
-            result.action for result in permissions.simulated if result.decision != "allowed" and result.missing_context
-        ]
-        source = "SimulatePrincipalPolicy"
-    elif permissions.policies is not None:
-        verdicts = {
-            action: evaluate(permissions.policies, action, "*", keys, permissions.boundary) for action in CHANNELS
-        }
-        refused = [action for action, verdict in verdicts.items() if verdict.decision != "allowed"]
-        unsure = [action for action, verdict in verdicts.items() if verdict.decision == "unknown"]
-        source = "The role's policies, evaluated here"
-    else:
-        yield Uncertain(role, tuple(gap.sentence for gap in permissions.unread) or ("Its policies could not be read.",))
-        return
+def _judge_channels(
+    arn: str, permissions: Permissions, services: frozenset[str], keys: Keys
+) -> Iterator[Evidence | Uncertain]:
+    role = iam.role_name(arn)
+    answers = {action: judge_action(permissions, arn, action, "*", keys) for action in CHANNELS}
+    refused = {action: access for action, access in answers.items() if access.cause}
+    unsure = [access for access in refused.values() if access.cause == "unknown"]
     if unsure:
-        yield Uncertain(
-            role,
-            (f"{source}: whether {role} may call {', '.join(unsure)} depends on conditions that are unknown here.",),
-        )
+        yield Uncertain(role, tuple(dict.fromkeys(access.sentence for access in unsure)))
     elif refused:
-        facts = (f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",)
-        yield Evidence(role, facts, remedies.let_execute(role), services)
+        access = next((access for access in refused.values() if access.cause != "nothing-allows"), None)
+        source = next(iter(refused.values())).sentence.partition(":")[0]
+        facts = (
+            f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",
+            *((f"{access.sentence}",) if access else ()),
+        )
+        grant = remedies.let_execute(role)
+        remedy = remedy_of(access, ", ".join(refused), "*", grant) if access else grant
+        yield Evidence(role, facts, remedy, services)
 
 
 def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tuple[Service, list[Task]]]:

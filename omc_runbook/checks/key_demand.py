@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import means_secret
+from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
+
+AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
+"""Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class KeyDemand:
     def in_force(self) -> bool:
         """Whether it is the service's own revision, not one that failed."""
         return self.definition.arn == self.service.task_definition_arn
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether the container gets it as a variable; else its log driver does."""
+        return self.injection in self.container.secrets
 
     @property
     def subject(self) -> str:
@@ -66,20 +74,29 @@ def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.readers:
         for definition in snapshot.revisions(service):
-            for container, injection in definition.injections:
-                yield KeyDemand(service, definition, container, injection)
+            for container in definition.containers:
+                for injection in (*container.secrets, *container.log_secrets):
+                    yield KeyDemand(service, definition, container, injection)
 
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
     """Names of the services that reference a key, or the whole secret."""
-    return frozenset(
-        demand.service.name for demand in secret_demands(snapshot) if key in (demand.injection.reference.key, "")
-    )
+    return frozenset(service.name for service, ref in _references(snapshot) if key in (ref.key, ""))
 
 
 def referring_services(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
-    return frozenset(demand.service.name for demand in secret_demands(snapshot))
+    return frozenset(service.name for service, _ in _references(snapshot))
+
+
+def _references(snapshot: Snapshot) -> Iterator[tuple[Service, Reference]]:
+    """Every reference to the secret: of variables, and of what becomes none, as a log driver's token."""
+    name, keys = snapshot.secret_name, snapshot.environment.keys
+    for service in snapshot.readers:
+        for definition in snapshot.revisions(service):
+            for _, injection in definition.references:
+                if means_secret(injection.reference, name, keys):
+                    yield service, injection.reference
 
 
 def plain_logins(snapshot: Snapshot) -> dict[str, str]:
@@ -110,8 +127,9 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            alike = [other for other in content.document.keys if _looks(other) == _looks(key)]
-            similar[key] = alike[0] if alike else _similar(key, spare)
+            alike = [other for other in content.document.keys if letters.is_same_but_for_case(other, key)]
+            affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
+            similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
     return similar
 
 
@@ -119,14 +137,20 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
-    names = set()
+    names = {ref.key for _, ref in _references(snapshot)}
     for demand in secret_demands(snapshot):
-        names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
+        names.add(variables.get(demand.injection.variable, demand.injection.variable))
     return frozenset(names - {""})
 
 
-def _looks(key: str) -> str:
-    return letters.skeleton(key).casefold()
+def _is_affixed(key: str, other: str, words: Sequence[str]) -> bool:
+    """Whether a key is another with a word at an end that says no more than where it is used: SENTRY_DSN_STAGING."""
+    mine, theirs = (re.split(r"[-_. ]+", letters.skeleton(name).casefold()) for name in (key, other))
+    known = {*AFFIXES, *(word.casefold() for word in words)}
+    before, behind = theirs[: -len(mine)], theirs[len(mine) :]
+    return (theirs[-len(mine) :] == mine and len(before) == 1 and before[0] in known) or (
+        theirs[: len(mine)] == mine and len(behind) == 1 and behind[0] in known
+    )
 
 
 def _similar(key: str, spare: list[str]) -> str:

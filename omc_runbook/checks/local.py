@@ -17,6 +17,8 @@ from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.placeholders import SETTING
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
@@ -82,7 +84,9 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     required = workstation.required
     for name, value in _values(workstation):
-        if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
+        key = workstation.key_of(name)
+        is_meant = key is None and not is_secret(name) and value.matches(SETTING)
+        if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
             fact = f"{name} has a placeholder, which the application uses as its value."
             remedy = by_setup(
                 snapshot, f"Give {name} a value in {workstation.path}, or none.", _source(workstation, name)

@@ -168,7 +168,7 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath
 def _reads(snapshot: Snapshot, service: Service) -> bool:
     """Whether its tasks call Secrets Manager in the environment's region when they start."""
     region = snapshot.environment.names.region
-    injections = (i for revision in snapshot.revisions(service) for _, i in snapshot.own_injections(revision))
+    injections = (i for revision in snapshot.revisions(service) for _, i in snapshot.own_references(revision))
     return any(i.reference.kind == SERVICE and i.reference.region in ("", region) for i in injections)
 
 

@@ -11,11 +11,11 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import BY_POLICIES, BY_SIMULATION, keys_of
+from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, remedy_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import evaluate, evaluate_resource
-from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
+from omc_runbook.iam.policy import evaluate_resource
+from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
@@ -25,6 +25,9 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions", FIELD)
+REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")
+UNUSABLE_KEYS = ("kms-disabled", "kms-pending")
+"""The checks of AWS's messages about a key that a role may not use, and about one that nobody can."""
 
 
 @check(
@@ -115,6 +118,12 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
             )
+        elif cited := _lacking(snapshot, source):
+            selector = source.reference.text.removeprefix(source.arn).removeprefix(source.name).removeprefix(":")
+            fact = f"DescribeParameters: {source.name} exists; the tasks' message says that {selector} of it does not."
+            reference = f"the reference to {demands[0].injection.variable}"
+            remedy = remedies.advise(f"Correct the version or label {selector} in {reference}, and redeploy.")
+            yield Evidence(source.name, (fact, _users(demands), cited[0].sentence), remedy, _services(demands))
 
 
 @check(
@@ -143,7 +152,7 @@ def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     return _changed(snapshot, is_secret=False)
 
 
-def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
+def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
     if snapshot.gaps.get(FIELD):
         return
@@ -151,8 +160,12 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
         if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
             source = OtherSource(reference=ref, arn="")
             running = (task for reader in snapshot.readers for task in snapshot.running(reader))
-            if not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
-                where = f"DescribeParameters of this account and region does not show {ref.text}"
+            where = f"DescribeParameters of this account and region does not show {ref.text}"
+            if cited := _lacking(snapshot, source):
+                remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
+                services = frozenset(stop.service.name for stop in cited)
+                yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
+            elif not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
                 yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
@@ -161,7 +174,7 @@ def _sources(snapshot: Snapshot, is_secret: bool) -> Iterator[tuple[OtherSource,
     demands: dict[str, list[KeyDemand]] = {}
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
-            for container, injection in snapshot.other_injections(revision):
+            for container, injection in snapshot.other_references(revision):
                 demand = KeyDemand(service, revision, container, injection)
                 demands.setdefault(injection.reference.source, []).append(demand)
     for name, source in snapshot.other_sources.items():
@@ -173,14 +186,20 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     """Why a secret cannot be read by anybody; "" where it can."""
     secret, ref = source.secret, source.reference
     if secret is None:
-        near = difflib.get_close_matches(ref.secret_name, [snapshot.secret_name], cutoff=0.8)
-        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {near[0]}?' if near else '.'}"
+        own = snapshot.secret_name
+        is_near = difflib.get_close_matches(ref.secret_name.casefold(), [own.casefold()], cutoff=0.8)
+        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {own}?' if is_near else '.'}"
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
     for demand in demands:
-        stage = demand.injection.reference.stage or CURRENT
-        if not demand.injection.reference.version_id and not secret.version_at(stage):
+        stage, version = demand.injection.reference.stage or CURRENT, demand.injection.reference.version_id
+        if not version and not secret.version_at(stage):
             return f"DescribeSecret: no version of {secret.name} has the label {stage}."
+        if version and demand.injection.reference.stage and secret.version_at(stage) != version:
+            return f"DescribeSecret: version {version} of {secret.name} does not have the label {stage}."
+        # DescribeSecret does not list versions without a label, which can still be read.
+        if version not in ("", *secret.stages) and any(version in stop.reason for stop in fresh_stops(snapshot)):
+            return f"{secret.name} has no version {version}, as the tasks' message says."
     return ""
 
 
@@ -189,6 +208,9 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     if secret and secret.deleted:
         words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
         return remedies.advise(f"{command(*words)}, then redeploy.")
+    pinned = next((demand.injection for demand in demands if demand.injection.reference.version_id), None)
+    if secret and pinned:
+        return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
     if secret:
         return remedies.advise(f"Give {secret.name} a version with that label, then redeploy.")
     return remedies.advise(
@@ -198,65 +220,85 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:
     for source, demands in _sources(snapshot, is_secret):
-        stops = [stop for stop in _stops_about(snapshot, source) if is_refusal(stop.reason) or _is_of_key(stop)]
+        stops = [
+            stop
+            for stop in _stops_about(snapshot, source)
+            if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
+        ]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
             known = snapshot.permissions.get(arn)
-            if known is None or not known.exists:
+            # That a role may not read what does not exist is no fault of its own.
+            if known is None or not known.exists or not source.is_there:
                 continue
             services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
             cited = [stop for stop in stops if stop.service.name in services]
-            verdict, sentence = _may_read(snapshot, arn, source)
-            if verdict is False or cited:
-                facts = (*((sentence,) if verdict is False else ()), *(stop.sentence for stop in cited[:1]))
-                grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), source.action, source.arn)
-                remedy = grant if verdict is False else remedies.advise("The task's message names the policy at fault.")
-                yield Evidence(source.name, (*facts, _users(demands)), remedy, services)
-            elif verdict is None:
-                yield Uncertain(source.name, (sentence,))
+            access = _judge(snapshot, arn, source)
+            is_refused = access.cause not in ("", "unknown")
+            if is_refused or cited:
+                facts = (*((access.sentence,) if is_refused else ()), *(stop.sentence for stop in cited[:1]))
+                way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
+                yield Evidence(source.name, (*facts, _users(demands)), way, services)
+            elif access.cause:
+                yield Uncertain(source.name, (access.sentence,))
+            elif source.key_id and not _was_read(snapshot, arn, source):
+                use = f"whether {iam.role_name(arn)} may use it is only seen when a task starts"
+                yield Uncertain(source.name, (f"{source.name} is encrypted with key {source.key_id}: {use}.",))
 
 
-def _is_of_key(stop: Stop) -> bool:
-    """Whether KMS refused the role."""
-    return points_at(stop.reason, "kms-no-permission")
+def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
+    """Whether a running task was given a source by a role."""
+    return any(
+        revision.execution_role_arn == role_arn and keys_read(snapshot, revision.arn, source)
+        for service in snapshot.readers
+        for task in snapshot.running(service)
+        if (revision := snapshot.definition(task.task_definition_arn))
+    )
 
 
-def _may_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> tuple[bool | None, str]:
-    """Whether a role may read a source, None for unknown, and by what."""
-    known, name = snapshot.permissions[role_arn], iam.role_name(role_arn)
-    tags = source.secret.tags if source.secret else None
+def _points_at(stop: Stop, checks: Iterable[str]) -> bool:
+    return any(points_at(stop.reason, check) for check in checks)
+
+
+def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
+    """What lets a role read a source that its own policies let it read, by the message of a task."""
+    key, name = source.key_id, iam.role_name(role_arn)
+    _, partition, _, region, account, _ = source.arn.split(":", 5)
+    if key and _points_at(stop, UNUSABLE_KEYS):
+        verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
+        return remedies.advise(f"{remedies.use_key_of(region, key, *verbs).command}, then redeploy.")
+    if key and _points_at(stop, REFUSED_BY_KEY):
+        service = "secretsmanager" if source.is_secret else "ssm"
+        grant = remedies.let_read_with(name, key, partition, region, account, service)
+        otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
+        return remedies.advise(f"{grant.command} and redeploy. {otherwise}")
+    return remedies.advise("The task's message names the policy at fault.")
+
+
+def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: RoleAccess) -> Remedy:
+    names = snapshot.environment.names
+    if access.cause == "resource-deny":
+        words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
+        put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
+        return remedies.advise(f"Correct the statement with {put}")
+    grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
+    return remedy_of(access, source.action, source.arn, grant)
+
+
+def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess:
+    """Judge whether a role may read a source, by its own policies and, of a secret, the secret's."""
+    known = snapshot.permissions[role_arn]
     keys = keys_of(snapshot, role_arn, known)
+    tags = source.secret.tags if source.secret else None
     keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
-    simulated = known.simulation_of(source.action, source.arn)
-    is_denied = False
-    if simulated and not simulated.missing_context:
-        if simulated.decision == "allowed":
-            return _by_policy(source, role_arn, keys, f"{BY_SIMULATION}: allowed", True)
-        is_denied = simulated.decision == "explicitDeny"
-        sentence = f"{BY_SIMULATION}: {simulated.decision} for {source.action} on {source.arn}, for {name}."
-    elif known.policies is not None:
-        verdict = evaluate(known.policies, source.action, source.arn, keys, known.boundary)
-        sentence, is_denied = f"{BY_POLICIES}: {verdict.reason}", verdict.decision == "explicit-deny"
-        if verdict.decision == "allowed":
-            return _by_policy(source, role_arn, keys, sentence, True)
-        if verdict.decision == "unknown":
-            return None, sentence
-    else:
-        return None, " ".join(gap.sentence for gap in known.unread) or f"What {name} may do could not be read."
-    return (False, sentence) if is_denied else _by_policy(source, role_arn, keys, sentence, False)
-
-
-def _by_policy(
-    source: OtherSource, role_arn: str, keys: request_keys.Keys, sentence: str, is_allowed: bool
-) -> tuple[bool | None, str]:
-    """The answer where the secret's own policy has a say: it may deny what the role's allow, and allow more."""
-    if source.policy is None:
-        return is_allowed, sentence
+    access = judge_action(known, role_arn, source.action, source.arn, keys)
+    if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
+        return access
     verdict = evaluate_resource(source.policy, {role_arn}, source.action, source.arn, keys)
     if verdict.decision == "explicit-deny":
-        return False, f"GetResourcePolicy: {verdict.reason}."
+        return RoleAccess("resource-deny", f"GetResourcePolicy: {verdict.reason}.", verdict.statements)
     if verdict.decision == "unknown":
-        return None, f"{sentence}; {verdict.reason}"
-    return is_allowed or verdict.decision == "allowed", sentence
+        return RoleAccess("unknown", f"{access.sentence}; {verdict.reason}")
+    return RoleAccess("", access.sentence) if verdict.decision == "allowed" else access
 
 
 def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:
@@ -296,9 +338,26 @@ def _has_changed(source: OtherSource, keys: frozenset[str]) -> bool:
 
 
 def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
-    """Fresh stops whose reason names a source."""
+    """Fresh stops whose reason names a source, or refuses a key that a parameter is encrypted with."""
     names = [source.reference.source] if source.is_secret else [source.arn, source.name]
-    return [stop for stop in fresh_stops(snapshot) if any(name in stop.reason for name in names)]
+    return [
+        stop
+        for stop in fresh_stops(snapshot)
+        if any(name in stop.reason for name in names) or _is_of_parameters_key(snapshot, source, stop)
+    ]
+
+
+def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -> bool:
+    """Whether KMS kept a task from a parameter: the message does not name it, and the key only if that is unusable."""
+    if source.is_secret or not source.key_id or "ssm" not in stop.reason:
+        return False
+    is_read = keys_read(snapshot, stop.task.task_definition_arn, source)
+    return bool(is_read) and _points_at(stop, ("parameter-denied", *UNUSABLE_KEYS))
+
+
+def _lacking(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
+    """Fresh stops that say that there is no such parameter, or no such version of it."""
+    return [stop for stop in _stops_about(snapshot, source) if lacks_parameter(stop.reason)]
 
 
 def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:
@@ -319,12 +378,14 @@ def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> boo
     document = snapshot.current.document if snapshot.current else None
     if document is None:
         return True
-    mine = {injection.reference.key for _, injection in snapshot.own_injections(demand.definition)}
+    mine = {injection.reference.key for _, injection in snapshot.own_references(demand.definition)}
     return key in mine and document.get(key) is None and points_at(stop.reason, "key-missing")
 
 
 def _users(demands: list[KeyDemand]) -> str:
-    names = dict.fromkeys(f"{demand.injection.variable} of {demand.subject.rpartition(' ')[0]}" for demand in demands)
+    names = dict.fromkeys(
+        f"{demand.injection.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
+    )
     return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].injection.reference.text}."
 
 

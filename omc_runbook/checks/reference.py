@@ -11,6 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
 from omc_runbook.checks.registry import Family
+from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -212,8 +213,7 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to a stage other than AWSCURRENT."""
     for demand, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
-            exists = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
-            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}", exists)
+            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}")
 
 
 @check(
@@ -228,8 +228,7 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to one version."""
     for demand, ref in _arns(snapshot):
         if ref.version_id and not value_from.is_short_version(ref.version_id):
-            exists = any(version.id == ref.version_id for version in snapshot.versions)
-            yield _pinned(snapshot, demand, f"The version field is {ref.version_id}", exists)
+            yield _pinned(snapshot, demand, f"The version field is {ref.version_id}")
 
 
 @check(
@@ -262,7 +261,7 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
         refs = [
             (revision, injection.variable)
             for revision in revisions
-            for _, injection in revision.injections
+            for _, injection in revision.references
             if injection.reference.key or injection.reference.names_version
         ]
         if refs and numbers and numbers < FIRST_WITH_KEYS:
@@ -293,7 +292,10 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
         if application is None or application is demand.container or demand.injection.variable not in known:
             continue
         own = {*application.environment, *(injection.variable for injection in application.secrets)}
-        if demand.injection.variable not in own:
+        entry = keys.get(ref.key)
+        # Of a foreign application, an address of the database says that it builds none from the password.
+        has_address = read is None and entry is not None and entry.in_url and any(map(is_database_address, own))
+        if demand.injection.variable not in own and not has_address:
             fact = (
                 f"The application's container is {application.name}; its secrets and environment lack"
                 f" {demand.injection.variable}, which {demand.container.name} gets."
@@ -302,7 +304,7 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Move the entry {command(demand.injection.variable)} from container {demand.container.name} to"
                 f" {application.name}, register a new revision and deploy it."
             )
-            is_required = ref.key not in keys or keys[ref.key].required
+            is_required = entry is None or entry.required
             yield replace(_about(snapshot, demand, fact, move), severity="error" if is_required else "warning")
 
 
@@ -386,6 +388,8 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         for _, injection in snapshot.own_injections(pair.serving)
     }
     for demand, ref in _arns(snapshot):
+        if not demand.is_variable:
+            continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         names, variable = snapshot.environment.names, demand.injection.variable
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"
@@ -485,14 +489,23 @@ def _about(
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
     return Evidence(
         demand.subject,
-        (f"{where} from {demand.injection.reference.text}.", fact),
+        (f"{where} from {letters.spell(demand.injection.reference.text)}.", fact),
         mend,
         frozenset({demand.service.name}),
     )
 
 
-def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str, exists: bool) -> Evidence:
-    """A pin is a warning while its version exists, and keeps tasks from starting when it does not."""
-    known = exists or snapshot.secret is None or "versions" in snapshot.gaps
-    tail = "a new value never reaches this variable" if known else "the secret has no such version"
-    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="warning" if known else "error")
+def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
+    """A pin is a warning while its version can be read, and keeps tasks from starting when it cannot."""
+    ref, secret = demand.injection.reference, snapshot.secret
+    problem = ""
+    if secret and "versions" not in snapshot.gaps:
+        labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id
+        if not labelled or (ref.version_id and not any(version.id == ref.version_id for version in snapshot.versions)):
+            problem = "the secret has no such version"
+        elif ref.version_id not in ("", labelled):
+            problem = (
+                f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
+            )
+    tail = problem or "a new value never reaches this variable"
+    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="error" if problem else "warning")

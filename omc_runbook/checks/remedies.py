@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.model.environment import GUIDE, Environment, Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -19,6 +20,8 @@ CONTROLLED = {
 }
 """How new tasks are started where ECS refuses to, by deployment controller."""
 FROM_FILE = "file://secrets.json"
+_IS_TAKEN = re.compile(r"already exists|of this name exists", re.IGNORECASE)
+"""A replica's StatusMessage where its region has another secret of that name."""
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
@@ -154,24 +157,41 @@ def scale(names: Names, service: str) -> Remedy:
     return _update_service(names, service, "--desired-count", "1")
 
 
-def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
-    """Let a role do one thing on one resource, in a policy of its own that overwrites no other."""
-    return _put_policy(role, grant_name(names, action), grant_document(names, action, resource))
+def grant(names: Names, role: str, action: str, resource: str, of: str = "") -> Remedy:
+    """Let a role do one thing on one resource, in a policy of its own that overwrites no other.
+
+    `of` is the name of what it needs that for, where that is not the environment's secret.
+    """
+    return _put_policy(role, grant_name(names, action, of), grant_document(names, action, resource))
 
 
-def grant_name(names: Names, action: str) -> str:
+def grant_name(names: Names, action: str, of: str = "") -> str:
     """The name of the policy that `grant` writes, valid in IAM."""
     verb = "decrypt" if action == DECRYPT else "read"
-    return _NOT_IN_A_NAME.sub("-", f"{verb}-{names.secret.rpartition(':')[2]}")[:128]
+    return _NOT_IN_A_NAME.sub("-", f"{verb}-{(of or names.secret.rpartition(':')[2]).strip('/')}")[:128]
 
 
 def grant_document(names: Names, action: str, resource: str) -> str:
     """A policy that allows one thing on one resource, and the use of a key through Secrets Manager alone."""
     statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
     if action == DECRYPT:
-        via = f"secretsmanager.{names.region}.amazonaws.com"
-        statement["Condition"] = {"StringEquals": {"kms:ViaService": via}}
+        statement["Condition"] = {"StringEquals": {"kms:ViaService": f"secretsmanager.{names.region}.amazonaws.com"}}
     return _document(statement)
+
+
+def let_read_with(role: str, key_id: str, partition: str, region: str, account: str, service: str) -> Remedy:
+    """Let a role decrypt by a key, named by its id, ARN or alias, through one service in the key's region."""
+    alias = key_id if key_id.startswith("alias/") else ""
+    key = key_id
+    if not key_id.startswith("arn:"):
+        key = f"arn:{partition}:kms:{region}:{account}:key/{'*' if alias else key_id}"
+    if ":alias/" in key:
+        key, alias = f"{key.partition(':alias/')[0]}:key/*", f"alias/{key.partition(':alias/')[2]}"
+    condition: dict[str, object] = {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
+    condition |= {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
+    statement = {"Effect": "Allow", "Action": DECRYPT, "Resource": key, "Condition": condition}
+    name = _NOT_IN_A_NAME.sub("-", f"decrypt-{key_id.rpartition('/')[2]}")[:128]
+    return _put_policy(role, name, _document(statement))
 
 
 def revoke(role: str, policy: str) -> Remedy:
@@ -218,9 +238,19 @@ def create_log_group(names: Names, group: str) -> Remedy:
     return _aws(names, "logs", "create-log-group", "--log-group-name", group)
 
 
-def use_key(names: Names, verb: str, key: str) -> Remedy:
-    """Let a KMS key be used again: enable-key, or cancel-key-deletion."""
-    return _aws(names, "kms", verb, "--key-id", key)
+def use_key(names: Names, key: str, *verbs: str) -> Remedy:
+    """Let a KMS key be used again: enable-key, after cancel-key-deletion, which leaves a key disabled."""
+    return use_key_of(names.region, key, *verbs)
+
+
+def use_key_of(region: str, key: str, *verbs: str) -> Remedy:
+    """The same of a key in a region, which may be named by an alias: these calls take its id alone."""
+    id = command(key)
+    if "alias/" in key:
+        options = ("--query", "KeyMetadata.KeyId", "--output", "text")
+        id = f'"$({command("aws", "kms", "describe-key", "--key-id", key, *options, "--region", region)})"'
+    ends = command("--region", region)
+    return Remedy(" && ".join(f"{command('aws', 'kms', verb, '--key-id')} {id} {ends}" for verb in verbs))
 
 
 def trust(role: str, document: str) -> Remedy:
@@ -235,6 +265,12 @@ def put_resource_policy(names: Names) -> Remedy:
     return _aws(names, "secretsmanager", *words)
 
 
+def put_key_policy(names: Names, key: str) -> Remedy:
+    """Write a key's policy from a file."""
+    words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", "file://policy.json")
+    return _aws(names, "kms", *words)
+
+
 def capacity(names: Names) -> Remedy:
     """See the cluster's capacity."""
     return _aws(names, "ecs", "describe-clusters", "--clusters", names.cluster, "--include", "STATISTICS")
@@ -247,13 +283,19 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     return Remedy(command("aws", "ecr", *words))
 
 
-def replicate(names: Names, location: str) -> Remedy:
+def replicate(names: Names, replica: Replica) -> Remedy:
     """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
-    if location.startswith("arn:"):
+    if replica.location.startswith("arn:"):
         words = ("associate-cross-account-replica", "--secret-id", names.secret)
-        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", replica.location)
     words = ("replicate-secret-to-regions", "--secret-id", names.secret)
-    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
+    again = _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={replica.location}")
+    if not _IS_TAKEN.search(replica.message):
+        return again
+    return advise(
+        f"Delete or rename what else has that name in {replica.location}, then {again.command}; or, to lose it,"
+        f" {again.command} --force-overwrite-replica-secret."
+    )
 
 
 def list_versions(names: Names) -> Remedy:

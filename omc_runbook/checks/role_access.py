@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import Truth
-from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    Verdict,
+    conditions_of,
+    evaluate,
+    evaluate_resource,
+    is_limited_by_boundary,
+    refusing_conditions,
+)
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.findings import Remedy
+from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -33,6 +44,7 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
+ASK_ORGANIZATION = remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
 REFUSALS: dict[Cause, str] = {
@@ -52,21 +64,49 @@ class RoleAccess:
     cause: Cause
     sentence: str
     statements: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    """Why statements that would allow it do not, a sentence each."""
 
 
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret."""
     assert snapshot.secret
+    access = _judge_read(snapshot, role_arn)
+    permissions, context = snapshot.permissions[role_arn], keys_of_read(snapshot, role_arn)
+    policies, boundary = permissions.policies or (), _listed(permissions.boundary)
+    if access.statements:
+        return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
+    allowing = {"nothing-allows": policies, "boundary": boundary}.get(access.cause, ())
+    return replace(access, conditions=_refusing(allowing, GET_SECRET_VALUE, snapshot.secret.arn, context))
+
+
+def _judge_read(snapshot: Snapshot, role_arn: str) -> RoleAccess:
+    assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = keys_of_read(snapshot, role_arn)
-    granted = _grants_directly(snapshot, role_arn, context)
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
+    granted = _grants_directly(snapshot, role_arn, context)
+    is_outside = _is_outside_boundary(permissions, simulated, resource, context)
+    if granted and is_outside and _is_limited_by_boundary(snapshot, role_arn, context):
+        source = BY_SIMULATION if simulated else BY_POLICIES
+        reason = "the secret's own policy names the role, but its permissions boundary does not allow"
+        return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
     if simulated and not simulated.missing_context:
         return _by_simulation(permissions, simulated, resource, context, granted)
     if permissions.policies is None:
         reason = " ".join(gap.sentence for gap in permissions.unread) or "Its policies could not be read."
         return RoleAccess("unknown", reason)
     return _by_policies(permissions, resource, context, granted)
+
+
+def _listed(policy: PolicyDocument | None) -> tuple[PolicyDocument, ...]:
+    return () if policy is None else (policy,)
+
+
+def _refusing(policies: Sequence[PolicyDocument], action: str, resource: str, context: Keys) -> tuple[str, ...]:
+    """The Conditions that keep identity policies from allowing a call, a sentence each."""
+    refusing = refusing_conditions(policies, lambda policy: evaluate([policy], action, resource, context), context)
+    return tuple(condition.sentence for condition in refusing)
 
 
 def refused_access(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
@@ -96,13 +136,14 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
 def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
     by_role = _judge_decrypt(snapshot, role_arn, key)
-    if by_role.cause == "identity-deny" or key.policy is None:
+    if by_role.cause in ("identity-deny", "organization") or key.policy is None:
         return by_role
     context, names = _key_context(snapshot, role_arn, key), _principals(role_arn)
     account = {role_arn.split(":")[4], _root(role_arn)}
     direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, context)
     if direct.decision == "explicit-deny":
-        return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements)
+        conditions = tuple(conditions_of((key.policy,), direct.statements))
+        return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements, conditions)
     if direct.decision == "allowed":
         doubt = _doubt_of_deny(snapshot.permissions[role_arn], DECRYPT, key.arn, context) if by_role.cause else ""
         return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
@@ -110,12 +151,17 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, context)
     if delegated.decision == "allowed" and by_role.cause == "":
         return by_role
-    if _has_grant(key, role_arn, snapshot.secret.arn if snapshot.secret else ""):
+    assert snapshot.secret
+    if _has_grant(key, role_arn, snapshot.secret):
         return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {iam.role_name(role_arn)} decrypt.")
     if "unknown" in (direct.decision, delegated.decision):
-        return RoleAccess("unknown", direct.reason if direct.decision == "unknown" else delegated.reason)
+        return RoleAccess("unknown", f"{(direct if direct.decision == 'unknown' else delegated).reason}.")
     if delegated.decision != "allowed":
-        return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
+        refusing = refusing_conditions(
+            [key.policy], lambda policy: evaluate_resource(policy, names, DECRYPT, key.arn, context), context
+        )
+        conditions = tuple(condition.sentence for condition in refusing)
+        return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements, conditions)
     return by_role
 
 
@@ -129,7 +175,7 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     elif permissions.policies is not None:
         verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
         if verdict.decision == "unknown":
-            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
+            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}.")
         allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
         source, statements = BY_POLICIES, verdict.statements
     else:
@@ -137,23 +183,82 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
     if denied:
-        return RoleAccess("identity-deny", f"{source}: {name} is denied {DECRYPT} by {_list(statements)}.", statements)
-    if (
-        snapshot.secret
-        and permissions.policies
-        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn, context).decision == "allowed"
+        sentence = f"{source}: {name} is denied {DECRYPT} by {_list(statements)}."
+        conditions = tuple(conditions_of(permissions.policies or (), statements))
+        return RoleAccess("identity-deny", sentence, statements, conditions)
+    policies = permissions.policies or ()
+    if simulated and simulated.allowed_by_organization is False:
+        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")
+    is_bounded = simulated.allowed_by_boundary is False if simulated else permissions.boundary is not None
+    if is_bounded and (
+        permissions.policies is None or evaluate(policies, DECRYPT, key.arn, context).decision == "allowed"
     ):
+        sentence = f"{source}: the permissions boundary of {name} does not allow {DECRYPT} on {key.arn}."
+        conditions = _refusing(_listed(permissions.boundary), DECRYPT, key.arn, context)
+        return RoleAccess("boundary", sentence, conditions=conditions)
+    if _names_secrets(policies, snapshot, context):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
         return RoleAccess("useless-grant", sentence)
-    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+    conditions = _refusing(policies, DECRYPT, key.arn, context)
+    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.", (), conditions)
 
 
-def _has_grant(key: KmsKey, role_arn: str, secret_arn: str) -> bool:
-    """Whether a grant of the key lets a role decrypt the secret."""
+def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
+    """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
+    simulated, policies, boundary = permissions.simulation_of(action, resource), permissions.policies, None
+    statements: tuple[str, ...]
+    if simulated and not simulated.missing_context:
+        said = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
+        is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
+        statements, boundary = simulated.statements, simulated.allowed_by_boundary
+        if not is_allowed and simulated.allowed_by_organization is False:
+            return RoleAccess("organization", f"{said}; AllowedByOrganizations is false.", statements)
+    elif policies is not None:
+        verdict = evaluate(policies, action, resource, context, permissions.boundary)
+        said, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements
+        if verdict.decision == "unknown":
+            return RoleAccess("unknown", said)
+        is_allowed, is_denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
+    else:
+        unread = " ".join(gap.sentence for gap in permissions.unread)
+        return RoleAccess("unknown", unread or f"What {iam.role_name(role_arn)} may do could not be read.")
+    own = evaluate(policies, action, resource, context).decision if policies is not None else ""
+    if is_allowed:
+        return RoleAccess("", f"{said}.")
+    if (own == "allowed" and boundary is not True) or (not own and not is_denied and boundary is False):
+        return RoleAccess("boundary", f"{said}: its permissions boundary does not allow it.", statements)
+    if is_denied:
+        return RoleAccess("identity-deny", f"{said}{f', by {_list(statements)}' if simulated else ''}.", statements)
+    return RoleAccess("nothing-allows", f"{said}.")
+
+
+def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
+    """What gives a role back what it lacks: a grant where nothing allows it, since no grant outdoes a Deny."""
+    if access.cause == "organization":
+        return ASK_ORGANIZATION
+    if access.cause == "identity-deny":
+        return remedies.advise(f"Remove the deny from {', '.join(filter(None, access.statements)) or 'its policies'}.")
+    if access.cause == "boundary":
+        return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
+    return grant
+
+
+def _names_secrets(policies: Sequence[PolicyDocument], snapshot: Snapshot, context: Keys) -> bool:
+    """Whether policies allow kms:Decrypt on the secret's ARN, with or without its suffix."""
+    arn = snapshot.secret.arn if snapshot.secret else ""
+    return any(
+        evaluate(policies, DECRYPT, resource, context).decision == "allowed"
+        for resource in (arn, arn.rpartition("-")[0])
+    )
+
+
+def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
+    """Whether a grant of the key lets a role decrypt the secret's current version."""
+    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
     return any(
         grant.grantee == role_arn
         and "Decrypt" in grant.operations
-        and grant.context.get("SecretARN") in (None, secret_arn)
+        and (grant.context == context if grant.is_whole else grant.context.items() <= context.items())
         for grant in key.grants
     )
 
@@ -174,9 +279,8 @@ def _by_simulation(
         return RoleAccess("boundary", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     if simulated.decision == "explicitDeny":
         return RoleAccess("identity-deny", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
-    if simulated.allowed_by_boundary is False and (
-        permissions.policies is None or _allows(permissions.policies, resource, context)
-    ):
+    is_useful = permissions.policies is None or _allows(permissions.policies, resource, context)
+    if granted is False and simulated.allowed_by_boundary is False and is_useful:
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted is not False:
         return _by_secret(what, granted)
@@ -190,7 +294,8 @@ def _by_simulation(
 def _by_policies(permissions: Permissions, resource: str, context: Keys, granted: Truth) -> RoleAccess:
     assert permissions.policies is not None
     verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
-    what = f"{BY_POLICIES}: {verdict.reason}"
+    reason = f"{BY_POLICIES}: {verdict.reason}"
+    what = f"{reason}."
     doubt = _doubt_of_deny(permissions, GET_SECRET_VALUE, resource, context)
     if verdict.decision == "unknown" and (granted is not True or doubt):
         return RoleAccess("unknown", what)
@@ -199,16 +304,16 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     if verdict.decision == "explicit-deny":
         by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
         return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
-    if verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
+    if granted is False and verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
     if granted and doubt:
         return RoleAccess("unknown", doubt)
     if granted is not False:
-        return _by_secret(what, granted)
+        return _by_secret(reason, granted)
     if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
         permissions.policies, f"{resource}x", context
     ):
-        return RoleAccess("suffix", f"{what}, but the ARN without its last six characters is allowed.")
+        return RoleAccess("suffix", f"{reason}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
 
 
@@ -217,7 +322,7 @@ def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context
     everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
     policies = [*(permissions.policies or ()), *((permissions.boundary,) if permissions.boundary else ())]
     verdict = evaluate([*policies, everything], action, resource, context)
-    return f"{BY_POLICIES}: {verdict.reason}" if verdict.decision == "unknown" else ""
+    return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
 
 
 def _by_secret(what: str, granted: Truth) -> RoleAccess:
@@ -227,15 +332,32 @@ def _by_secret(what: str, granted: Truth) -> RoleAccess:
     return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
 
 
+def _is_outside_boundary(permissions: Permissions, simulated: Simulated | None, resource: str, context: Keys) -> bool:
+    """Whether the role's permissions boundary does not allow reading the secret."""
+    if simulated and simulated.allowed_by_boundary is not None:
+        return not simulated.allowed_by_boundary
+    return permissions.boundary is not None and not _allows([permissions.boundary], resource, context)
+
+
+def _is_limited_by_boundary(snapshot: Snapshot, role_arn: str, context: Keys) -> bool:
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    prefix = f"arn:{partition}:sts::{account}"
+    return is_limited_by_boundary(
+        lambda names: _grants_to(snapshot, names, context) is True, prefix, iam.role_name(role_arn)
+    )
+
+
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
+    return _grants_to(snapshot, _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}, context)
+
+
+def _grants_to(snapshot: Snapshot, principals: Collection[str], context: Keys) -> Truth:
+    """Whether the secret's own policies allow one of the principals to read it."""
     if not snapshot.resource_policies or not snapshot.secret:
         return False
-    direct, (first, *others) = (
-        _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)},
-        snapshot.resource_policies,
-    )
-    verdict = evaluate_resource(first, direct, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
+    first, *others = snapshot.resource_policies
+    verdict = evaluate_resource(first, principals, GET_SECRET_VALUE, snapshot.secret.arn, context, others)
     return None if verdict.decision == "unknown" else verdict.decision == "allowed"
 
 
@@ -283,7 +405,28 @@ def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
     assert snapshot.secret
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))
-    return {**role, **secret, **_organization_of(snapshot, snapshot.secret.arn)}
+    organization = _organization_of(snapshot, snapshot.secret.arn)
+    return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
+
+
+def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
+    """What an endpoint adds to the reads of a role's tasks; nothing where they differ, or their way is unknown."""
+    if snapshot.network is None:
+        return {}
+    ways: list[Keys] = []
+    for service in snapshot.readers:
+        if any(revision.execution_role_arn == role_arn for revision in snapshot.revisions(service)):
+            place = service.placement
+            tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in place.subnets]
+            paths = [
+                trace(snapshot.network, task, "secretsmanager", snapshot.environment.names.region) for task in tasks
+            ]
+            if not paths or not all(path.is_reachable for path in paths):
+                return {}
+            ways += [path.keys for path in paths]
+    if not ways or any(way != ways[0] for way in ways):
+        return {}
+    return ways[0] or {"aws:SourceVpc": (), "aws:SourceVpce": ()}
 
 
 def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:

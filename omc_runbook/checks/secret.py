@@ -102,12 +102,15 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
             "The rotation may still be running."
             if is_running
             else "Secrets Manager takes that rotation for one in progress, and begins no other.",
+            *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label set by hand.",)),
         )
         region = secret.arn.split(":")[3]
         words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
         drop = command("aws", "secretsmanager", *words, "--remove-from-version-id", pending, "--region", region)
         remedy = remedies.advise(
             f"Look in the log of the rotation's Lambda function for why it failed; then {drop}, and rotate again."
+            if secret.rotates
+            else f"Unless somebody is about to make that version current, {drop}."
         )
         yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
 
@@ -152,7 +155,7 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
             service.name
             for service in snapshot.consumers
             for revision in snapshot.revisions(service)
-            if any(injection.reference.source == name for _, injection in snapshot.other_injections(revision))
+            if any(injection.reference.source == name for _, injection in snapshot.other_references(revision))
         )
         if source.secret:
             yield source.secret, services
@@ -175,9 +178,8 @@ def replica_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     for replica in secret.replicas:
         if replica.status != "InSync":
             subject = f"{secret.name} in {replica.location}"
-            yield Evidence(
-                subject, _replication("to", replica), remedies.replicate(snapshot.environment.names, replica.location)
-            )
+            names = snapshot.environment.names
+            yield Evidence(subject, _replication("to", replica), remedies.replicate(names, replica))
     if secret.primary and secret.primary.status not in ("", "InSync"):
         facts = (*_replication("from", secret.primary), "Only the primary secret's owner can repair it.")
         advice = remedies.advise(f"Ask the owner of {secret.primary.location} to associate this replica again.")

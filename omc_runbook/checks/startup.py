@@ -12,7 +12,7 @@ from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
-from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of
+from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -107,7 +107,7 @@ def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def command_fails(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container's command or entry point fails on start: not a secrets problem."""
-    return _stopping(snapshot, "command", "got their secrets, and their command failed on start", _program)
+    return _stopping(snapshot, "command", "got every secret, and the command failed on start", _program)
 
 
 @check(
@@ -132,7 +132,7 @@ def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets but fail the health check: not a secrets problem, unless a value is wrong."""
-    return _stopping(snapshot, "health-check", "got their secrets, started and failed the health check", _logs)
+    return _stopping(snapshot, "health-check", "got every secret, started and failed the health check", _logs)
 
 
 @check(
@@ -146,7 +146,7 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
-    return _stopping(snapshot, "exit", "got their secrets, started and exited", _logs)
+    return _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
 
 
 @check(
@@ -194,6 +194,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         codes = {container.exit_code for container in newest.task.containers} if kind in ("exit", "command") else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
+        hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
         yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
 

@@ -127,7 +127,7 @@ def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
 
 def is_about_other(snapshot: Snapshot, stop: Stop) -> bool:
     """Whether a stop's reason names another secret, or a parameter, that the task definition refers to."""
-    pairs = snapshot.other_injections(snapshot.definition(stop.task.task_definition_arn))
+    pairs = snapshot.other_references(snapshot.definition(stop.task.task_definition_arn))
     return any(permission_of(injection.reference, snapshot)[1] in stop.reason for _, injection in pairs)
 
 

@@ -32,7 +32,7 @@ class VariableLocations:
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
-        demands = [demand for demand in all_demands(snapshot) if demand.in_force]
+        demands = [demand for demand in all_demands(snapshot) if demand.in_force and demand.is_variable]
         name, keys = snapshot.secret_name, snapshot.environment.keys
         own = [demand for demand in demands if means_secret(demand.injection.reference, name, keys)]
         self.defined = {

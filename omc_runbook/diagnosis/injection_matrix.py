@@ -10,7 +10,7 @@ from typing import Literal
 from omc_runbook.checks.key_demand import KeyDemand, content_for, secret_demands
 from omc_runbook.masking.defects import CheckId, find_defect
 from omc_runbook.masking.document import Member
-from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import Environment
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -73,7 +73,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             demand.definition.label,
             ref.version_id or ref.stage or "AWSCURRENT",
             present,
-            _state(member, present, snapshot.environment.keys.get(ref.key)),
+            _state(member, present, snapshot.environment),
             counts["fresh"],
             counts["stale"],
             counts["undecidable"],
@@ -88,7 +88,7 @@ def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool 
     return member, member is not None
 
 
-def _state(member: Member | None, present: bool | None, key: Key | None) -> State:
+def _state(member: Member | None, present: bool | None, environment: Environment) -> State:
     if present is None:
         return "unknown"
     if member is None:
@@ -96,5 +96,5 @@ def _state(member: Member | None, present: bool | None, key: Key | None) -> Stat
     value = member.injected
     if value.is_empty or member.kind == "null":
         return "empty"
-    defect = find_defect(value, member.key, key)
+    defect = find_defect(value, member.key, environment.keys.get(member.key), environment.words)
     return _STATES[defect.check] if defect else "set"

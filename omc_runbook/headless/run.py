@@ -63,7 +63,7 @@ def run(
     raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
     for an unknown runbook or parameter, and what `record.prepare` raises.
     """
-    _skip_iri_grammar()
+    skip_iri_grammar()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
@@ -93,7 +93,7 @@ def _command(
     return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
-def _skip_iri_grammar() -> None:
+def skip_iri_grammar() -> None:
     """Keep jsonschema, which validates notebooks for papermill, from building its parser of IRIs.
 
     Where JupyterLab is installed, importing jsonschema builds that grammar, which takes a second. Notebooks have no

@@ -123,6 +123,16 @@ def evaluate_condition(block: Any, keys: ConditionKeys) -> Iterator[tuple[str, T
             yield key, _test(name, texts(patterns), keys.get(key), keys)
 
 
+def keys_in(block: Any) -> Iterator[str]:
+    """The condition keys that a Condition element compares, and those of the policy variables in it."""
+    for tests in block.values() if isinstance(block, Mapping) else ():
+        for key, patterns in tests.items() if isinstance(tests, Mapping) else ():
+            yield key
+            for variable in _VARIABLE.findall(" ".join(texts(patterns) or ())):
+                if variable not in _LITERALS:
+                    yield variable.partition(",")[0].strip()
+
+
 def _test(name: str, patterns: list[str] | None, actual: tuple[str, ...] | None, keys: ConditionKeys) -> Truth:
     quantifier, _, bare = name.rpartition(":")
     base = bare.removesuffix("IfExists")

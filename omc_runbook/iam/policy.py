@@ -8,7 +8,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, evaluate_condition, invert, matches, texts
+from omc_runbook.iam.conditions import (
+    ConditionKeys,
+    Truth,
+    all_of,
+    any_of,
+    evaluate_condition,
+    invert,
+    keys_in,
+    matches,
+    texts,
+)
 
 Context = Mapping[str, str | Sequence[str]]
 
@@ -32,6 +42,22 @@ class Verdict:
     decision: Literal["allowed", "explicit-deny", "implicit-deny", "unknown"]
     statements: tuple[str, ...]
     reason: str
+
+
+@dataclass(frozen=True)
+class RefusingCondition:
+    """A Condition that keeps its statement from allowing a call; `values` are the call's for the keys in it."""
+
+    statement: str
+    condition: object
+    values: Mapping[str, tuple[str, ...]]
+
+    @property
+    def sentence(self) -> str:
+        """The Condition, and what the call has instead."""
+        has = ", ".join(f"{name} {', '.join(values) or '(absent)'}" for name, values in self.values.items())
+        refuses = f"{self.statement} would allow it, but for its Condition {json.dumps(self.condition)}"
+        return f"{refuses}: the call has {has}." if has else f"{refuses}."
 
 
 @dataclass(frozen=True)
@@ -106,23 +132,42 @@ def trusts(policy: PolicyDocument, service: str, context: Context | None = None)
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
 
 
-def refusing_conditions(policy: PolicyDocument, service: str, context: Context | None = None) -> dict[str, object]:
-    """The Condition of each statement that would let a service assume the role without it, by the statement's label."""
-    body = policy.document.get("Statement")
-    conditions = {}
-    for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
-        if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
-            bare = {name: element for name, element in statement.items() if name != "Condition"}
-            alone = replace(policy, document={**policy.document, "Statement": [bare]})
-            if trusts(alone, service, context).decision == "allowed":
-                conditions[f"{policy.name} statement {number}"] = statement["Condition"]
-    return conditions
+def conditions_of(policies: Sequence[PolicyDocument], labels: Collection[str]) -> list[str]:
+    """The Conditions of the statements with these labels, a sentence each."""
+    sentences = []
+    for policy in policies:
+        for number, statement in enumerate(_statements(policy), start=1):
+            label = _label(policy, number, statement)
+            if label in labels and isinstance(statement, Mapping) and "Condition" in statement:
+                sentences.append(f"The Condition of {label} is {json.dumps(statement['Condition'])}.")
+    return sentences
+
+
+def refusing_conditions(
+    policies: Sequence[PolicyDocument],
+    decide: Callable[[PolicyDocument], Verdict],
+    context: Context | None = None,
+) -> list[RefusingCondition]:
+    """What keeps each statement that would allow a call without its Condition from doing so.
+
+    `decide` evaluates the call by one policy.
+    """
+    keys, refusing = ConditionKeys.of(context), []
+    for policy in policies:
+        for number, statement in enumerate(_statements(policy), start=1):
+            if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
+                bare = {name: element for name, element in statement.items() if name != "Condition"}
+                if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
+                    known = {name: keys.get(name) for name in keys_in(statement["Condition"])}
+                    values = {name: actual for name, actual in known.items() if actual is not None}
+                    label = _label(policy, number, statement)
+                    refusing.append(RefusingCondition(label, statement["Condition"], values))
+    return refusing
 
 
 def extend(policy: PolicyDocument, **statement: object) -> str:
     """A policy's JSON with one statement more, as a command takes it."""
-    body = policy.document.get("Statement", [])
-    statements = [*(body if isinstance(body, list) else [body]), statement]
+    statements = [*(_statements(policy) if "Statement" in policy.document else ()), statement]
     document = {**policy.document, "Statement": statements}
     return json.dumps(document, separators=(",", ":"))
 
@@ -163,9 +208,8 @@ def _join(names: Sequence[str]) -> str:
 def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
     # Only this version substitutes variables; an older one takes "${" literally.
     keys = ConditionKeys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
-    body = policy.document.get("Statement")
-    for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
-        label = f"{policy.name} statement {number}"
+    for number, statement in enumerate(_statements(policy), start=1):
+        label = _label(policy, number, statement)
         if not isinstance(statement, Mapping):
             yield _Statement(label, None, None, ("its form",))
             continue
@@ -173,8 +217,17 @@ def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
         effect = effect if effect in ("Allow", "Deny") else None
         elements = list(_elements(policy.kind, statement, effect, request, keys))
         unknowns = tuple(name for name, truth in elements if truth is None)
-        sid = f" ({statement['Sid']})" if statement.get("Sid") else ""
-        yield _Statement(label + sid, effect, all_of(truth for _, truth in elements), unknowns)
+        yield _Statement(label, effect, all_of(truth for _, truth in elements), unknowns)
+
+
+def _statements(policy: PolicyDocument) -> list[Any]:
+    body = policy.document.get("Statement")
+    return body if isinstance(body, list) else [body]
+
+
+def _label(policy: PolicyDocument, number: int, statement: object) -> str:
+    sid = statement.get("Sid") if isinstance(statement, Mapping) else None
+    return f"{policy.name} statement {number}" + (f" ({sid})" if sid else "")
 
 
 def _elements(
@@ -216,9 +269,12 @@ def _principal(statement: Mapping[str, Any], effect: str | None, principals: Col
     if "Principal" in statement:
         callers = frozenset(principals) if effect == "Allow" else accounts.union(principals)
         return any_of(_names(statement["Principal"], caller, principals) for caller in callers)
-    # NotPrincipal exempts a caller only if its account, role and session are all listed; which of them AWS
-    # requires depends on the session, so a partial list stays unknown.
-    listed = {_names(statement["NotPrincipal"], caller, principals) for caller in accounts.union(principals)}
+    # NotPrincipal exempts a caller only if its account, role and session are all listed: the account alone exempts
+    # nobody else in it. Which of role and session AWS requires depends on the session, so a partial list is unknown.
+    own = {caller: _names(statement["NotPrincipal"], caller, principals) for caller in accounts.union(principals)}
+    if {truth for caller, truth in own.items() if not _is_account(caller)} == {False}:
+        return True
+    listed = set(own.values())
     return False if listed == {True} else True if listed == {False} else None
 
 
@@ -252,6 +308,18 @@ def _same(name: str, caller: str, principals: Collection[str]) -> Truth:
         return True
     # The policy names one session of the caller's role: unknown unless `principals` has the caller's session.
     return False if any(":assumed-role/" in principal for principal in principals) else None
+
+
+def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_prefix: str, role: str) -> bool:
+    """Whether resource policies allow a role's sessions only by the role's ARN, so that its boundary limits that.
+
+    `allows` tells whether they allow one of some principals; `account_prefix` is "arn:PARTITION:sts::ACCOUNT". What
+    names a session, or everybody, is not limited.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
+    sessions = (f"{account_prefix}:assumed-role/{name}/any-other-session" for name in (role, f"not-{role}"))
+    by_role, by_everybody = (allows({session}) for session in sessions)
+    return by_role and not by_everybody
 
 
 def _is_account(principal: str) -> bool:

@@ -1,4 +1,4 @@
-"""The condition keys of the calls that a role's session makes to Secrets Manager and, through it, to KMS.
+"""The condition keys of the calls that a role's session makes to Secrets Manager, and that are made for it to KMS.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
@@ -13,6 +13,7 @@ SESSION = "0" * 32
 """A session's name as ECS makes it of a task's id, where no certain task is meant."""
 
 _NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
+_NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
 _NOT_OF_A_READ = ("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
 
 
@@ -56,25 +57,55 @@ def of_key(
     None stands for tags or aliases of the key that are unknown, and "" for the id of the secret's version. See
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
-    region = secret_arn.split(":")[3]
+    context = {"SecretARN": secret_arn, "SecretVersionId": version_id}
+    return _of_decryption(arn, account, "secretsmanager", secret_arn.split(":")[3], context, tags, aliases)
+
+
+def of_parameter_key(
+    arn: str,
+    account: str,
+    parameter_arn: str,
+    tags: Mapping[str, str] | None = None,
+    aliases: Iterable[str] | None = None,
+) -> Keys:
+    """The keys of Parameter Store's call to KMS for a SecureString, on behalf of a caller of an account.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+    """
+    context = {"PARAMETER_ARN": parameter_arn}
+    return _of_decryption(arn, account, "ssm", parameter_arn.split(":")[3], context, tags, aliases)
+
+
+def _of_decryption(
+    arn: str,
+    account: str,
+    service: str,
+    region: str,
+    context: Mapping[str, str],
+    tags: Mapping[str, str] | None,
+    aliases: Iterable[str] | None,
+) -> Keys:
+    """The keys of a service's call to KMS, with its encryption context, of which "" stands for an unknown value."""
     keys: Keys = {
         "aws:RequestedRegion": region,
         "aws:ResourceAccount": arn.split(":")[4],
         "aws:ViaAWSService": "true",
         "kms:CallerAccount": account,
         "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-        "kms:EncryptionContext:SecretARN": secret_arn,
-        "kms:EncryptionContextKeys": ("SecretARN", "SecretVersionId"),
+        "kms:EncryptionContextKeys": tuple(context),
+        **{f"kms:EncryptionContext:{name}": value for name, value in context.items() if value},
+        # The service calls KMS over its own network, not over the caller's endpoint.
+        **dict.fromkeys(_NOT_BY_A_SERVICE, ()),
         "kms:GrantIsForAWSResource": (),
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
         "kms:KeyUsage": "ENCRYPT_DECRYPT",
-        "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
+        "kms:ViaService": f"{service}.{region}.amazonaws.com",
         **_tags(("aws:ResourceTag",), tags),
     }
     if aliases is not None:
         keys["kms:ResourceAliases"] = tuple(aliases)
-    if version_id:
-        keys |= {"kms:EncryptionContext:*": (), "kms:EncryptionContext:SecretVersionId": version_id}
+    if all(context.values()):
+        keys["kms:EncryptionContext:*"] = ()
     return keys
 
 

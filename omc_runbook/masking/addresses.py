@@ -18,7 +18,7 @@ _TWICE = re.compile(r"(?i)%25(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])")
 _RAW_RESERVED = re.compile(r"[^\w.~%-]", re.ASCII)
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
 _STORES = re.compile(
-    r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|redis|rediss|valkey|amqps?|cockroachdb)(?:\+\w+)?\Z"
+    r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|rediss?|valkeys?|amqps?|cockroachdb|smtps?)(?:\+\w+)?\Z"
 )
 _UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>")
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
@@ -73,7 +73,7 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
 
 
 def is_store(scheme: str) -> bool:
-    """Whether a scheme is that of a database, a cache or a queue."""
+    """Whether a scheme is that of a database, a cache, a queue or a mail server."""
     return _STORES.search(scheme) is not None
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.masking import addresses
 from omc_runbook.masking.strength import is_guessable_signing_key
 from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model import issuers
 from omc_runbook.model.catalogue import (
     EDGE_SPACE,
     FORMS,
@@ -21,7 +22,7 @@ from omc_runbook.model.catalogue import (
     Form,
     Key,
 )
-from omc_runbook.model.placeholders import is_made_of_placeholder_words
+from omc_runbook.model.placeholders import SETTING, is_made_of_placeholder_words
 from omc_runbook.model.secretive import is_issued, is_secret
 
 CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]
@@ -54,7 +55,10 @@ _ASSIGNED = re.compile(
     r"""(?x) \A (?:export\s+|set\s+)? ["']? [A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET|PASSWORD|DSN|URL) ["']?
     \s* (?: =(?!=) | :\s ) \s* \S"""
 )
-_SCHEME = re.compile(r"(?i)\A(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]+\S{12,}\Z")
+_SCHEME = re.compile(
+    r"(?i)\A(?:(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]|(?:[a-z]+-){1,3}(?:key|token):)"
+    r"\s*\S{12,}\Z"
+)
 _LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}["'`,;]+)\Z""", re.ASCII)
 _HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
 _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
@@ -70,6 +74,7 @@ _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
 )
+_ARMOUR = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----[ \t]*")
 _HOST = re.compile(r"\A(?:[\w](?:[\w.-]*[\w.])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
 _LOCAL_PART = re.compile(r"\A[^@\s,;:<>()\[\]\\\"]{1,64}\Z")
 _DOMAIN = re.compile(r"\A(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])?\Z")
@@ -82,19 +87,26 @@ class Defect:
 
     check: CheckId
     sentence: str
-    is_refused: bool = False
-    """Whether the application refuses to start with the value."""
+    consequence: str = ""
+    """What comes of the value, as a sentence without its end; "" where it may do no harm."""
 
 
-def find_defect(value: Masked, name: str, key: Key | None = None) -> Defect | None:
+def find_defect(value: Masked, name: str, key: Key | None = None, known: Sequence[str] = ()) -> Defect | None:
     """The first defect of a key's value, None for a good one.
 
-    `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found.
+    `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found. `known` are
+    words that an attacker would try first, beside those of the name.
     """
-    defect = next(_defects(value, name, key), None)
+    defect = next(_defects(value, name, key, known), None)
     if defect and key and not value.is_empty and key.form in _STRICT_FORMS and not has_form(value, key):
-        return Defect(defect.check, defect.sentence, is_refused=True)
+        return Defect(defect.check, defect.sentence, "the application refuses to start with it")
     return defect
+
+
+def is_stand_in(value: Masked, name: str, key: Key | None = None) -> bool:
+    """Whether a value only stands for one that is still to come: a placeholder, or the template's default."""
+    defect = find_defect(value, name, key)
+    return defect is not None and defect.check in ("placeholder", "changethis")
 
 
 def has_form(value: Masked, key: Key) -> bool:
@@ -108,29 +120,34 @@ def has_shape(value: Masked, key: Key) -> bool:
     return bool(is_distinct) and has_form(value, key)
 
 
-def _defects(value: Masked, name: str, key: Key | None) -> Iterator[Defect]:
+def _defects(value: Masked, name: str, key: Key | None, known: Sequence[str]) -> Iterator[Defect]:
     text = reveal(value)
     is_chosen = key is not None or is_secret(name) or addresses.is_address(name, key)
     if "\0" in text:
         yield Defect("bad-copy", "has a NUL character, which environment variables cannot contain")
     if _DAMAGED.search(text):
         yield Defect("bad-copy", "has a damaged character (U+FFFD, or half of a surrogate pair)")
+    if key and key.required and not text.strip():
+        yield Defect("empty", "is required, and blank" if text else "is required, and empty")
+    if armour := _ARMOUR.match(text):
+        yield from (Defect("bad-copy", sentence) for sentence in _armour_problems(text, armour))
     if EDGE_SPACE.search(text) and not SEVERAL_LINES.search(text) and not (key and key.in_url):
         yield Defect("white-space", "begins or ends with white space")
     if is_chosen and (invisible := _INVISIBLE.search(text)):
         yield Defect("bad-copy", f"has an invisible character (U+{ord(invisible.group()):04X})")
     if TEMPLATE_DEFAULT.search(text):
         yield Defect("changethis", "is a placeholder, not a value: the template's default")
-    if PLACEHOLDER.search(text) or (is_secret(name, key) and is_made_of_placeholder_words(text, name)):
+    is_known = PLACEHOLDER.search(text) and (is_chosen or not SETTING.search(text))
+    if is_known or (is_secret(name, key) and is_made_of_placeholder_words(text, name)):
         yield Defect("placeholder", "is a placeholder, not a value")
     if not text:
-        if key and key.required:
-            yield Defect("empty", "is required, and empty")
         return
     if is_chosen:
         yield from (Defect("bad-copy", sentence) for sentence in _copy_problems(text, name, key))
     if address := addresses.problem_of(text, name, key):
-        yield Defect(address.check, address.sentence, is_refused=True)
+        yield Defect(address.check, address.sentence, "nothing can connect with it")
+    if misplaced := _misplaced(text, name):
+        yield Defect("wrong-form", misplaced)
     if key is None:
         return
     if problem := _form_problem(text, key):
@@ -139,7 +156,7 @@ def _defects(value: Masked, name: str, key: Key | None) -> Iterator[Defect]:
         yield Defect("weak", f"is shorter than {key.weak_below} characters")
     if key.in_url and URL_BREAKERS.search(text):
         yield Defect("url-chars", "has a character that breaks a URL (/ @ : # and the like)")
-    if is_guessable_signing_key(value, key):
+    if is_guessable_signing_key(value, key, (*name.split("_"), *known)):
         yield Defect("weak", "signs, and is easy to guess: it consists of words, repetitions or patterns")
 
 
@@ -153,7 +170,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "has quotes of its own around it"
     is_value = is_secret(name, key) or (key is not None and bool(key.prefix))
     if is_value and _SCHEME.search(text):
-        yield "has the scheme of an HTTP header (Bearer and the like) in front of it"
+        yield "has an HTTP header or its scheme (Bearer and the like) in front of it"
     if _HTML.search(text):
         yield "is HTML-escaped (&amp; and the like)"
     has_reference_form = is_issued(name) or (key is not None and (bool(key.generate) or bool(key.prefix)))
@@ -179,12 +196,32 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
             yield "has white space within it"
 
 
+def _armour_problems(text: str, armour: re.Match[str]) -> Iterator[str]:
+    """What went wrong with a PEM file: its lines, or its end. Many programs restore line breaks written as \\n."""
+    after = text[armour.end() :]
+    if f"-----END {armour[1]}-----" not in after:
+        yield "is a part of a PEM file: its END line is missing"
+    elif after.startswith("\\\\"):
+        yield "is a PEM file whose line breaks are escaped twice"
+    elif not after.startswith(("\n", "\r\n", "\\n", "\\r\\n")):
+        yield "is a PEM file without its line breaks"
+
+
 def _decoded(text: str) -> str:
     """What a text in base64 stands for; "-" for none."""
     try:
         return base64.b64decode(text, validate=True).decode("ascii") or "-"
     except ValueError:
         return "-"
+
+
+def _misplaced(text: str, name: str) -> str:
+    """What other kind of issued key a text is than its name says; "" where it is none."""
+    own = issuers.of_name(name)
+    if own is None or own.value.search(text):
+        return ""
+    other = next((kind for kind in issuers.KINDS if kind.is_distinct and kind.value.search(text)), None)
+    return f"begins like {other.title}, not like {own.title}" if other else ""
 
 
 def _form_problem(text: str, key: Key) -> str:

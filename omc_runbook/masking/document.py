@@ -1,9 +1,11 @@
 """A secret's JSON document: its keys, each with the text that ECS injects for it."""
 
+import base64
 import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
@@ -26,8 +28,9 @@ _SENTENCES: dict[Problem, str] = {
     "number-range": "has a number beyond a 64-bit float: put it as a string",
     "too-deep": "nests its JSON too deeply: put an object of strings",
 }
-# What Go prints for values that reveal nothing; masking these words would garble every report.
-_PUBLIC = frozenset({"true", "false", "<nil>", "map[]"})
+# What Go prints for values that reveal nothing, and what the guide's command leaves where a tool does not read the
+# file; masking these words would garble every report.
+_PUBLIC = frozenset({"true", "false", "<nil>", "map[]", "file://secrets.json"})
 # The end of a text that is cut inside a literal, a number or a \u escape.
 _CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
@@ -36,13 +39,15 @@ _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
 class DocumentError(RunbookError):
     """A secret's text from which ECS cannot read keys; the message shows nothing of the text.
 
-    `problem` is the fault's id, `position` the offset in characters where parsing stopped, or None.
+    `problem` is the fault's id, `position` the offset in characters where parsing stopped, or None, and `reason` the
+    end of a sentence about the text.
     """
 
-    def __init__(self, problem: Problem, position: int | None, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, problem: Problem, position: int | None, name: str, reason: str) -> None:
+        super().__init__(f"The text of {name} {reason}")
         self.problem = problem
         self.position = position
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -172,10 +177,27 @@ def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
         problem, position = _classify(error)
         line = text.count("\n", 0, position) + 1
         column = position - text.rfind("\n", 0, position)
-        where = f"Secret {value.name} at line {line}, column {column}"
-        return DocumentError(problem, position, f"{where} {_SENTENCES[problem]}.")
+        sentence = (_shape(error) if problem == "not-json" else "") or _SENTENCES[problem]
+        return DocumentError(problem, position, value.name, f"at line {line}, column {column} {sentence}.")
     except RecursionError:
-        return DocumentError("too-deep", None, f"Secret {value.name} {_SENTENCES['too-deep']}.")
+        return DocumentError("too-deep", None, value.name, f"{_SENTENCES['too-deep']}.")
+
+
+def _shape(error: json.JSONDecodeError) -> str:
+    """What a text is instead of JSON, or has that JSON lacks, as the end of a sentence; "" where that is unknown."""
+    whole, before, rest = error.doc.strip(), error.doc[: error.pos], error.doc[error.pos :]
+    if re.fullmatch(r"(?:fileb?://)?[\w./~\\:-]+\.json|fileb?://\S+", whole):
+        return "is the path of a file: put what is in it, since few tools read file:// themselves"
+    with suppress(ValueError):
+        if base64.b64decode(whole, validate=True).lstrip().startswith(b"{"):
+            return "is JSON in base64: put the JSON itself"
+    if all(re.match(r"\s*(?:#|(?:export\s+)?[A-Za-z_][\w.-]*\s*[=:]|\Z)", line) for line in whole.splitlines()):
+        return "is a list of names and values: put a JSON object"
+    if rest.startswith(("//", "/*", "#")):
+        return "has a comment, which JSON does not know: put valid JSON"
+    if rest.startswith(("}", "]")) and before.rstrip().endswith(","):
+        return "has a comma behind its last member: put valid JSON"
+    return "goes on behind the end of its JSON: put one object" if error.msg == "goes-on" else ""
 
 
 def _scan(text: str) -> Iterator[_Occurrence]:
@@ -216,7 +238,7 @@ def _expect(character: str, text: str, at: int) -> int:
 
 def _end(text: str, at: int) -> None:
     if (rest := _skip(text, at)) != len(text):
-        raise json.JSONDecodeError("not-json", text, rest)
+        raise json.JSONDecodeError("goes-on", text, rest)
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:

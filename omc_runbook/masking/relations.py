@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import unquote
 
-from omc_runbook.masking.addresses import is_store, login_of
+from omc_runbook.masking.addresses import is_address, is_store, login_of
 from omc_runbook.masking.defects import find_defect, has_form, has_shape
 from omc_runbook.masking.document import Document, Member
 from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model import issuers
 from omc_runbook.model.catalogue import FORMS, Key
 from omc_runbook.model.secretive import is_secret
 
@@ -24,7 +25,15 @@ _DATABASE = frozenset(
     }
 )
 """What names of the one database begin with; others, such as READONLY_DATABASE, are of another login."""
-_NO_DATABASE = re.compile(r"(?i)\A(?:redis|rediss|valkey|amqps?|https?)\b")
+_QUEUE = frozenset({"", "BROKER", "MESSAGE_BROKER", "CELERY", "CELERY_BROKER", "QUEUE", "TASK_QUEUE", "MQ"})
+_FAMILIES = (
+    (re.compile(r"amqps?"), _QUEUE | {"RABBITMQ", "RABBIT", "AMQP", "CLOUDAMQP"}),
+    (re.compile(r"(?:rediss?|valkeys?)"), _QUEUE | {"REDIS", "VALKEY", "CACHE", "ELASTICACHE"}),
+    (re.compile(r"mongodb(?:\+srv)?"), frozenset({"", "MONGODB", "MONGO", "DATABASE", "DB"})),
+    (re.compile(r"smtps?"), frozenset({"", "SMTP", "MAIL", "EMAIL", "EMAIL_HOST", "MAILER"})),
+    (re.compile(r"(?!https?\Z).*"), _DATABASE),
+)
+"""What names of a scheme's one store begin with."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class AddressMismatch:
     password: str
     is_same_login: bool
     """Whether both are known to be of one login."""
+
+
+def is_database_address(name: str) -> bool:
+    """Whether a variable's name is that of the one database's address."""
+    return is_address(name, None) and _ADDRESS.sub("", name).upper() in _DATABASE
 
 
 def exchanged(
@@ -59,6 +73,8 @@ def find_mismatches(
 
 def _are_exchanged(one: Member, other: Member, keys: Mapping[str, Key]) -> bool:
     mine, theirs = keys.get(one.key), keys.get(other.key)
+    if _have_each_others_kind(one, other, mine) or _have_each_others_kind(other, one, theirs):
+        return True
     for (a, key), (b, other_key) in (((one, mine), (other, theirs)), ((other, theirs), (one, mine))):
         if key is None or not is_secret(b.key, other_key):
             continue
@@ -72,6 +88,18 @@ def _are_exchanged(one: Member, other: Member, keys: Mapping[str, Key]) -> bool:
         if has_login and b.injected.matches(FORMS["email"]) and not a.injected.matches(FORMS["email"]):
             return True
     return False
+
+
+def _have_each_others_kind(one: Member, other: Member, key: Key | None) -> bool:
+    """Whether a member has a key of the other's issuer, and the other one that fits the member, whose `key` it is."""
+    mine, theirs = issuers.of_name(one.key), issuers.of_name(other.key)
+    if mine is None or theirs is None or mine is theirs:
+        return False
+    is_misplaced = one.injected.matches(theirs.value) and not one.injected.matches(mine.value)
+    fits = other.injected.matches(mine.value) or (
+        key is not None and bool(key.prefix) and has_form(other.injected, key)
+    )
+    return is_misplaced and fits and not other.injected.matches(theirs.value)
 
 
 def _have_changed_places(one: Member, other: Member, before: Document) -> bool:
@@ -96,17 +124,20 @@ def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str,
 
 
 def _own_password(document: Document, address: str, scheme: str, keys: Mapping[str, Key]) -> Member | None:
-    """The key with the password of an address: of the same name, or the only one of the database."""
-    stem = _ADDRESS.sub("", address).upper()
+    """The key with the password of an address: of the same name, or the only one of its kind of store."""
+    stem, family = _ADDRESS.sub("", address).upper(), _family(scheme)
     passwords = {
         _PASSWORD.sub("", member.key).upper(): member for member in document.members if _is_password(member, keys)
     }
     if stem and stem in passwords:
         return passwords[stem]
-    of_database = [member for name, member in passwords.items() if name in _DATABASE]
-    if stem not in _DATABASE or _NO_DATABASE.search(scheme):
-        return None
-    return of_database[0] if len(of_database) == 1 else None
+    of_family = [member for name, member in passwords.items() if name in family]
+    return of_family[0] if stem in family and len(of_family) == 1 else None
+
+
+def _family(scheme: str) -> frozenset[str]:
+    """What names of the store of a scheme begin with."""
+    return next((names for pattern, names in _FAMILIES if pattern.fullmatch(scheme)), frozenset())
 
 
 def _is_password(member: Member, keys: Mapping[str, Key]) -> bool:

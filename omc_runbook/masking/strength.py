@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.value import Masked, reveal
@@ -37,15 +38,18 @@ def required_digits(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def is_guessable_signing_key(value: Masked, key: Key) -> bool:
-    """Whether a value is that of a key that signs, and easier to guess than such a key may be."""
+def is_guessable_signing_key(value: Masked, key: Key, known: Iterable[str] = ()) -> bool:
+    """Whether a value is that of a key that signs, and easier to guess than such a key may be.
+
+    `known` are texts whose words an attacker would try first, such as the project's name.
+    """
     text = reveal(value)
     if required_digits(key) != SIGNED:
         return False
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if is_varied and LETTERS.search(text) and not WORD_LIKE.search(text):
         return False
-    return digits_of_guesses(value) < SIGNED
+    return digits_of_guesses(value, known) < SIGNED
 
 
 def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:
@@ -55,17 +59,23 @@ def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> floa
 
     See https://github.com/dropbox/zxcvbn
     """
-    from zxcvbn import zxcvbn
-
     texts = [reveal(each) if isinstance(each, Masked) else each for each in known]
     pieces = [piece for text in texts for piece in (text, *PIECE.split(text))]
     words = {word for piece in pieces for word in (piece, *WORD.findall(piece), "".join(WORD.findall(piece)))}
-    user_inputs = sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST)
+    user_inputs = tuple(sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST))
     if value.is_empty:
         return 0.0
     # zxcvbn takes a newline after digits for a part of a date, and then fails.
     text = BREAK.sub(" ", reveal(value)[:LONGEST])
     # Separators between known words add next to nothing.
     squeezed = SEPARATOR.sub("", text)
-    digits = float(zxcvbn(text, user_inputs)["guesses_log10"])
-    return digits if squeezed in ("", text) else min(digits, float(zxcvbn(squeezed, user_inputs)["guesses_log10"]) + 1)
+    digits = _estimate(text, user_inputs)
+    return digits if squeezed in ("", text) else min(digits, _estimate(squeezed, user_inputs) + 1)
+
+
+# Each check of a value's defects asks for it, and it takes longer than all else that they do.
+@lru_cache(maxsize=1024)
+def _estimate(text: str, user_inputs: tuple[str, ...]) -> float:
+    from zxcvbn import zxcvbn
+
+    return float(zxcvbn(text, user_inputs)["guesses_log10"])

@@ -7,7 +7,7 @@ from omc_runbook.messages.events import AT_REST
 from omc_runbook.messages.paste import plain
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.recognition import phrases_in
-from omc_runbook.messages.starts import UNREACHED
+from omc_runbook.messages.starts import NO_PARAMETER, UNREACHED
 
 NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
 """Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
@@ -25,6 +25,11 @@ def kind_of(reason: str, has_run: bool = False) -> Kind:
     kinds = [kind for kind in kinds if not has_run or kind not in NEVER_STARTED]
     # That a container could not be started wraps the reason why: its log, say.
     return next((kind for kind in kinds if kind != "start"), next(iter(kinds), ""))
+
+
+def meaning_of(reason: str) -> str:
+    """What the likeliest fault in it means, in a sentence; "" where the words do not tell."""
+    return next((phrase.meaning for phrase in phrases_in(reason) if phrase.checks and not phrase.weak), "")
 
 
 def says(reason: str, check: str) -> bool:
@@ -55,6 +60,11 @@ def is_of_network(reason: str) -> bool:
 def is_unreached(reason: str) -> bool:
     """Whether an AWS service was not reached, including ECR and CloudWatch Logs."""
     return plain(reason).has((*UNREACHED, "no such host"))
+
+
+def lacks_parameter(reason: str) -> bool:
+    """Whether there is no such SSM parameter, or no such version of it."""
+    return plain(reason).has(NO_PARAMETER)
 
 
 def is_denied(reason: str) -> bool:

@@ -6,6 +6,8 @@ from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, aws_message, pull_
 
 _TRY = "DescribeSecret with the ARN in the text tells which"
 
+NO_PARAMETER = ("invalid ssm parameters", "ParameterNotFound", "from ssm … invalid parameters")
+"""What ECS writes where there is no such parameter, or no such version of it."""
 UNREACHED = (
     *("connection issue between the task and", "context deadline exceeded", "i/o timeout", "dial tcp"),
     *("Check your task network configuration", "request canceled while waiting for connection"),
@@ -118,6 +120,14 @@ STARTS: tuple[Phrase, ...] = (
         *("Access to KMS is not allowed", "access to the KMS key is not allowed"),
     ),
     pull_failure(
+        "parameter-denied",
+        "KMS does not let the execution role use the key that encrypts an SSM parameter: Parameter Store needs "
+        "kms:Decrypt of the role for a SecureString under a customer key.",
+        "Compare KeyId of DescribeParameters with the keys on which the role may kms:Decrypt.",
+        "ciphertext refers to a customer master key … Error Code: AccessDeniedException",
+        "ciphertext refers to a customer master key",
+    ),
+    pull_failure(
         "kms-disabled",
         "The key that encrypts the secret is disabled, so nobody can read the secret.",
         "DescribeKey: KeyState.",
@@ -218,7 +228,7 @@ STARTS: tuple[Phrase, ...] = (
         "bare-name",
         "ECS looked in SSM Parameter Store: a valueFrom that is no Secrets Manager ARN names a parameter.",
         "If a secret is meant, put its whole ARN into valueFrom.",
-        *("invalid ssm parameters", "ParameterNotFound", "from ssm … invalid parameters"),
+        *NO_PARAMETER,
     ),
     pull_failure(
         "bare-name",

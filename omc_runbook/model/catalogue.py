@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(
         | (?: sk- )? (?: your | actual | insert | enter | add [-_ ] your | dummy | fake ) [-_ ] .*
         | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
         | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
-        | .* placeholder .*
+        | (?! [a-z] [\w+.-]* :// ) .* placeholder .*
         | https?:// (?: (?: your | actual | placeholder ) [-_ @] | (?: public | key | example ) @ ) .*
         | sk-\.\.\.
     ) \s* $"""

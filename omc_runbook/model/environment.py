@@ -133,6 +133,11 @@ class Environment:
     """The findings that are meant, as runbook.toml says."""
 
     @property
+    def words(self) -> tuple[str, str]:
+        """What anybody would guess first in a value of this environment."""
+        return self.project, self.name
+
+    @property
     def is_production(self) -> bool:
         """Whether a change needs a confirmation."""
         return self.name == PRODUCTION

@@ -17,6 +17,11 @@ def skeleton(name: str) -> str:
     return "".join(character for character in plain if not _is_invisible(character)).strip()
 
 
+def is_same_but_for_case(name: str, other: str) -> bool:
+    """Whether two names look the same, whatever the case of their letters."""
+    return skeleton(name).casefold() == skeleton(other).casefold()
+
+
 def look_alike(name: str, other: str) -> bool:
     """Whether two names differ only in what the eye does not see."""
     return name != other and skeleton(name) == skeleton(other)

@@ -17,10 +17,12 @@ _VOCABULARY = """
     defaults initial todo tbd tba fixme xxx yyy zzz foo bar baz foobar
     none null nil undefined unset unknown missing required empty blank invalid pending redacted hidden masked
     super very long strong secure insecure unsafe random generated generate generator
+    managed manage manually manual hand outside elsewhere externally external console bootstrap injected inject
+    runtime pipeline supplied supply created create configured configure populated populate ask ops devops apply ignored
     production prod staging stage dev development local deploy deployed deploying deployment terraform vault manager
     openssl rand hex base64 min minimum least chars characters bytes
 """
-_WORDS = _VOCABULARY.split()
+_WORDS = frozenset(_VOCABULARY.split())
 _ALONE = frozenset(
     {
         *("changeme", "replaceme", "updateme", "changed", "dummy", "fake", "mock", "sample", "example", "tba", "fixme"),
@@ -32,6 +34,18 @@ _SEPARATOR = re.compile(r"[\W_]+")
 _LONGEST = 80
 _MANY = 2
 """So many of the words make a placeholder; one may be a bad password."""
+
+
+SETTING = re.compile(
+    r"""(?ix) \A \s* (?:
+        none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted
+        | < (?! (?:your|the|insert|enter|add|put|set|fill|replace|change|update|some|any|todo|to|value|name) \b )
+            [^<>]* \s [^<>]* >
+        | (?:your|actual|enter|insert|dummy|fake) \s (?! .* \b here \b ) .*
+        | (?! (?:your|insert|enter|add|put|paste) \b ) \w+ \s .* \s here
+    ) \s* \Z"""
+)
+"""What a plain setting may have, where a secret may not: SameSite=None, a title, <no subject>."""
 
 
 def is_placeholder(text: str, name: str) -> bool:
@@ -58,13 +72,14 @@ def is_made_of_placeholder_words(text: str, name: str) -> bool:
 
 def _count(word: str, own: list[str]) -> int:
     """How many words of placeholders a word is joined from; 0 where it has anything else in it."""
+    parts = _WORDS.union(own)
+    longest = max(map(len, parts))
     ends: list[int | None] = [0] + [None] * len(word)
     for start, count in enumerate(ends):
         if count is None:
             continue
-        for part in (*_WORDS, *own):
-            end = start + len(part)
-            if word.startswith(part, start):
+        for end in range(start + 1, min(start + longest, len(word)) + 1):
+            if word[start:end] in parts:
                 ends[end] = min(ends[end] or count + 1, count + 1)
     digits = re.search(r"\d{1,4}\Z", word)
     return ends[len(word)] or (ends[digits.start()] if digits else 0) or 0

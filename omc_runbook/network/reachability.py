@@ -49,6 +49,8 @@ class CallPath:
 
     via: str
     obstacles: tuple[Obstacle, ...] = ()
+    keys: Keys = field(default_factory=dict)
+    """The condition keys that an endpoint adds to the call."""
 
     @property
     def is_reachable(self) -> bool | None:
@@ -90,13 +92,14 @@ class _Call:
         if named and self.vpc.dns_hostnames is None:
             return CallPath("", no_dns)
         if named and self.vpc.dns_hostnames:
-            return CallPath(f"endpoint {named.id}", (*no_dns, *self._by_endpoint(named, requests)))
-        by, obstacles = self._by_route()
-        if candidates and any(obstacle.check == "no-egress" and obstacle.certain for obstacle in obstacles):
+            obstacles = (*no_dns, *self._by_endpoint(named, requests))
+            return CallPath(f"endpoint {named.id}", obstacles, _keys_of(named))
+        by, in_the_way = self._by_route()
+        if candidates and any(obstacle.check == "no-egress" and obstacle.certain for obstacle in in_the_way):
             unused = named or candidates[0]
             others = self._by_endpoint(unused, requests)
             return CallPath(f"endpoint {unused.id}", (*no_dns, self._private_dns_off(unused), *others))
-        return CallPath(by, (*no_dns, *obstacles))
+        return CallPath(by, (*no_dns, *in_the_way))
 
     @cached_property
     def vpc(self) -> Vpc | None:
@@ -278,12 +281,7 @@ class _Call:
     def _endpoint_policy(self, endpoint: Endpoint, requests: Sequence[Request]) -> Iterator[Obstacle]:
         for request in requests if endpoint.policy else ():
             account = request.role.split(":")[4]
-            context = {
-                **request_keys.of_role(request.role),
-                **request.keys,
-                "aws:SourceVpc": endpoint.vpc,
-                "aws:SourceVpce": endpoint.id,
-            }
+            context = {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
             assert endpoint.policy
             verdict = evaluate_resource(
                 endpoint.policy, (request.role, account), request.action, request.resource, context
@@ -297,6 +295,10 @@ class _Call:
                     command=_let_through(endpoint.id, endpoint.policy, request, verdict),
                     certain=verdict.decision != "unknown",
                 )
+
+
+def _keys_of(endpoint: Endpoint) -> Keys:
+    return {"aws:SourceVpc": endpoint.vpc, "aws:SourceVpce": endpoint.id}
 
 
 def _let_through(endpoint: str, policy: PolicyDocument, request: Request, verdict: Verdict) -> str:

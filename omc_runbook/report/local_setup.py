@@ -51,10 +51,14 @@ def inventory(snapshot: Snapshot) -> Table:
         settings_state = "could not be loaded"
     elif loaded and loaded.borrowed:
         settings_state += f"; its Python lacks {', '.join(loaded.borrowed)}, taken from omc-runbook's"
+    read_from = env_files or ("the environment only" if settings.env_files == () else "a file that an expression names")
+    fields = f"{len(settings.fields)} fields, read from {read_from}"
+    if settings.file is None:
+        fields, settings_state = f"none: the code reads {len(settings.fields)} variables itself", "nothing to load"
     rows = [
         ["template", template.file.name if template else ".env.template", entries],
         [".env", workstation.path.name, dotenv_state],
-        ["Settings", f"{len(settings.fields)} fields, read from {env_files or 'the environment only'}", settings_state],
+        ["Settings", fields, settings_state],
         ["compose", services, compose_state if compose else ""],
         ["git", f".env is {ignored}, {history}" if git.is_work_tree else "not a git work tree", ""],
     ]
@@ -164,7 +168,11 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     if loaded and loaded.obstacle and from_log is None:
         entries.append(Entry("Settings", level="unknown", label="unknown", lead=loaded.obstacle))
     source = "log of the start" if from_log is not None else "Settings, loaded in a separate process"
-    empty = "There is no .env to start with." if workstation.dotenv is None else "It rejects nothing."
+    empty = "It rejects nothing."
+    if workstation.dotenv is None:
+        empty = "There is no .env to start with."
+    elif from_log is None and workstation.checkout.settings.file is None:
+        empty = "This checkout has no class of settings to load: only a start shows what it rejects."
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 

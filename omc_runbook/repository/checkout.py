@@ -85,17 +85,17 @@ def find_root(repository: str) -> Path:
 
 
 def read_checkout(root: Path) -> Checkout:
-    """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
+    """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
     file, task_definitions = find_template(root), read_task_definitions(root)
     template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
-    environment_reads, environment_sets = find_environment_reads(root, settings.file.name)
+    environment_reads, environment_sets = find_environment_reads(root, settings.path)
     return Checkout(
         root=root,
         settings=settings,
         template=template,
         compose=compose,
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
-        application_reads=find_application_reads(root, settings.file.name),
+        application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
         raw_url_parts=find_raw_parts(root, settings, template, compose),
         environment_reads=environment_reads,

@@ -6,7 +6,7 @@ import ast
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +31,14 @@ REST = (
     ".npmrc",
 )
 """The endings of files that are searched in the rest of a checkout; in the application's folders only `CODE`."""
-LARGEST, MOST = 262_144, 1500
-"""How much of each file is read, in bytes, and how many files are."""
+LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
+"""How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
 
 _CALL = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
 _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
+_LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
@@ -53,6 +54,8 @@ class EnvironmentRead:
     line: int
     has_default: bool
     """Whether the line gives another value than None for a variable that is not set."""
+    is_required: bool = False
+    """Whether the line fails without the variable."""
 
 
 def find_environment_reads(
@@ -60,33 +63,47 @@ def find_environment_reads(
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
-    `settings` is the path of Settings within the checkout, of which the first folder is the application's. Names that
-    are constants of the module are resolved; files that are not valid Python are skipped, and tests.
+    `settings` is the path of Settings within the checkout, "" for none: `_application_roots`. Names that are constants
+    of the module are resolved; files that are not valid Python are skipped, and tests.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
-    for path in _files(repository, (settings.partition("/")[0],), CODE):
-        text = _text(path)
+    for path in _files(repository, _application_roots(repository, settings), CODE):
+        text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
             continue
-        if path.name.startswith(("test_", "conftest")) or not ("environ" in text or "getenv" in text):
+        by_library = _LIBRARY.search(text) is not None
+        if path.name.startswith(("test_", "conftest")) or not (by_library or "environ" in text or "getenv" in text):
             continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse_python(text)
+        if tree is None:
             continue
         file, constants = path.relative_to(repository).as_posix(), _constants(tree)
         for node in ast.walk(tree):
-            read = _read_in(node, constants)
+            direct = _read_in(node, constants)
+            read = direct or (_read_by_library(node) if by_library else None)
             if read and _is_set(node):
                 sets.add(read[0])
             elif read:
                 line = getattr(node, "lineno", 0)
-                reads.append(EnvironmentRead(variable=read[0], file=file, line=line, has_default=read[1]))
+                is_required = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+                reads.append(
+                    EnvironmentRead(
+                        variable=read[0], file=file, line=line, has_default=read[1], is_required=is_required
+                    )
+                )
     return tuple(reads), frozenset(sets)
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """Parse a Python file's text; None if it is not valid."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _constants(tree: ast.Module) -> Mapping[str, str]:
@@ -119,6 +136,18 @@ def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | 
     return (name, has_default) if name else None
 
 
+def _read_by_library(node: ast.AST) -> tuple[str, bool] | None:
+    """The same for config("NAME") and env.str("NAME"), which fail without a default."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    name = _constant(node.args[0], {})
+    # The second argument may be a type.
+    is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+    has_default = is_value or any(word.arg == "default" for word in node.keywords)
+    return (name, has_default) if _last(owner) in ("config", "env") and name.isupper() else None
+
+
 def _is_set(node: ast.AST) -> bool:
     is_default = isinstance(node, ast.Call) and _last(node.func) == "setdefault"
     return is_default or isinstance(getattr(node, "ctx", None), ast.Store)
@@ -142,8 +171,8 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, (settings.partition("/")[0], *ROOTS[1:]), CODE):
-        text = _text(path)
+    for path in _files(repository, (*_application_roots(repository, settings), *ROOTS[1:]), CODE):
+        text = read_text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
             continue
@@ -162,7 +191,7 @@ def find_other_reads(repository: Path) -> frozenset[str]:
     """
     variables: set[str] = set()
     for path in _files(repository, (".",), REST):
-        text = _text(path)
+        text = read_text(path)
         variables.update(
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )
@@ -171,18 +200,36 @@ def find_other_reads(repository: Path) -> frozenset[str]:
 
 def application_files(repository: Path, settings: str) -> Iterator[Path]:
     """Yield the Python files of the application with these Settings, without its tests."""
-    roots = (settings.partition("/")[0], *ROOTS[1:])
+    roots = (*_application_roots(repository, settings), *ROOTS[1:])
     return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
+
+
+def code_files(repository: Path) -> Iterator[Path]:
+    """Yield the Python files of a checkout, in order, without its tests and what is installed."""
+    return (path for path in _files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
+
+
+def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield the files of a checkout that have one of some names, in order."""
+    for folder, _, files in _walk(repository):
+        yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
+def _application_roots(repository: Path, settings: str) -> tuple[str, ...]:
+    """The folders of the application's code: the first one in the path of Settings, and without one all of them."""
+    folder, separator, _ = settings.partition("/")
+    return (folder,) if separator else (ROOTS[0], ".")
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
     """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
     count = 0
     for root in roots:
-        for folder, inner, names in os.walk(repository / root):
-            inner[:] = sorted(set(inner) - SKIPPED - ({*ROOTS} if Path(folder) == repository else set()))
+        for folder, inner, names in _walk(repository / root):
+            if folder == repository:
+                inner[:] = [each for each in inner if each not in ROOTS]
             for name in sorted(names):
-                path = Path(folder, name)
+                path = folder / name
                 if (name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))) and path.is_file():
                     count += 1
                     if count > MOST:
@@ -190,7 +237,17 @@ def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -
                     yield path
 
 
-def _text(path: Path) -> str:
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, and not for ever."""
+    for count, (folder, inner, names) in enumerate(os.walk(root), 1):
+        inner[:] = sorted(set(inner) - SKIPPED)
+        yield Path(folder), inner, names
+        if count == MOST_FOLDERS:
+            return
+
+
+def read_text(path: Path) -> str:
+    """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
+from omc_runbook.repository.readers import find_environment_reads
+from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
@@ -30,13 +32,11 @@ NAMING = (
 )
 """Options that decide the names of variables."""
 
-MAIN_CLASS = "Settings"
-"""The class that the application instantiates."""
-
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its line ending; a form feed is none."""
 
-_CLASS = re.compile(rf"^class {MAIN_CLASS}\b", re.MULTILINE)
+_IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
+_CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
@@ -74,6 +74,8 @@ class Field:
     owner: str
     """The settings class that reads it; inherited fields count as the class's own."""
     line: int
+    file: str = ""
+    """The path within the checkout of the file that declares it."""
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
     nested: Mapping[str, bool] = field(default_factory=dict)
@@ -81,21 +83,32 @@ class Field:
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
 
+    @property
+    def reason(self) -> str:
+        """Why the application needs the variable, where it is required."""
+        return "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, fails without it"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsSource:
-    """The application's settings as the source declares them."""
+    """The application's settings as the source declares them.
 
-    file: SourceFile = field(repr=False)
+    Without a class of settings, each variable that the code asks the environment for is a field.
+    """
+
+    file: SourceFile | None = field(repr=False)
+    """The file of the main class; None without such a class."""
+    name: str = MAIN_CLASS
+    """The name of the main class."""
     fields: tuple[Field, ...]
-    """The fields of class Settings, then those of other settings classes in the file."""
+    """The fields of the main class, then those of other settings classes that its file has or uses."""
     env_files: tuple[str, ...] | None
-    """The env_file of class Settings, as in the source; None if it is an expression."""
+    """The env_file of the main class, as in the source; None if it is an expression."""
     env_prefix: str
     case_sensitive: bool
     ignore_empty: bool
     computed_options: tuple[str, ...] = ()
-    """Options of class Settings that are expressions; their defaults are used here."""
+    """Options of the main class that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()
     """A clause on each reason why fields or the names of their variables may be unknown."""
     conditions: tuple[Condition, ...] = ()
@@ -104,7 +117,12 @@ class SettingsSource:
     @property
     def folder(self) -> str:
         """The folder within the checkout that the application is imported from; "" for the top."""
-        return import_folder(self.file.name)
+        return import_folder(repository_of(self.file), self.file.name) if self.file else ""
+
+    @property
+    def path(self) -> str:
+        """The path of the main class's file within the checkout; "" without such a class."""
+        return self.file.name if self.file else ""
 
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
@@ -119,42 +137,103 @@ class SettingsSource:
         return variable if self.case_sensitive else variable.upper()
 
 
-def import_folder(name: str) -> str:
-    """The folder that a module with Settings, by its path within the checkout, is imported from; "" for the top."""
-    return next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), "backend")
+def import_folder(repository: Path, name: str) -> str:
+    """The folder within a checkout that a module, by its path there, is imported from; "" for the top."""
+    usual = next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), None)
+    if usual is not None:
+        return usual
+    folder = Path(name).parent
+    while folder.name and (repository / folder / "__init__.py").is_file():
+        folder = folder.parent
+    if folder == Path(name).parent and (file := read_source(repository, name)):
+        # A package may do without __init__.py: then its own imports say where it begins.
+        packages = _IMPORTED.findall(file.text)
+        above = (
+            each for each in Path(name).parents if any((repository / each / package).is_dir() for package in packages)
+        )
+        folder = next(above, folder)
+    return "" if folder == Path() else folder.as_posix()
+
+
+def repository_of(file: SourceFile) -> Path:
+    """The checkout that a file is of."""
+    parents = file.path.parents
+    return parents[min(len(Path(file.name).parts), len(parents)) - 1]
 
 
 def read_settings(repository: Path) -> SettingsSource:
-    """Parse the Settings of a checkout: the platform's file, else another usual one with a class Settings.
+    """Parse the Settings of a checkout: the platform's file, else the class in another one that is its Settings.
 
-    Raises UsageError if file or class Settings is missing, or not valid Python.
+    Without such a class, the variables that the code asks the environment for are its fields. Raises UsageError if
+    there are none, for several such classes, and for a file that is not valid Python.
     """
-    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/")) != CONFIG]
-    file = read_source(repository, CONFIG)
-    others = (other for name in names if (other := read_source(repository, name)) and _CLASS.search(other.text))
-    file = file or next(others, None)
-    if file is None:
+    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/"))]
+    for name in (CONFIG, *names):
+        if (file := read_source(repository, name)) and _CLASS.search(file.text):
+            return parse_settings(file)
+    found = find_settings_classes(repository)
+    if found and not is_main(found):
         raise UsageError(
-            f"{repository} has no {CONFIG}: name a checkout of the platform, or one with a class {MAIN_CLASS} in"
-            f" {', '.join(MODULES)} at its top or in {', '.join(filter(None, FOLDERS))}."
+            f"{repository} has several classes of settings: {'; '.join(each.label for each in found)}. Set repository"
+            " to the folder of the application that is meant."
         )
-    return parse_settings(file)
+    sources = [(read_source(repository, each.file), each.name) for each in found]
+    main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
+    known = {(each.file, each.line) for each in main.fields}
+    rest = {(each.file, each.line): each for other in others for each in other.fields}
+    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in known)))
 
 
-def parse_settings(file: SourceFile) -> SettingsSource:
-    """Parse the Settings in a file; raises UsageError if it is not valid Python or has no class Settings."""
-    classes = Classes(file)
-    lineage = classes.lineage(MAIN_CLASS)
+def _without_class(repository: Path) -> SettingsSource:
+    reads, _ = find_environment_reads(repository, "")
+    if not reads and (file := read_source(repository, CONFIG)):
+        return parse_settings(file)
+    if not reads:
+        raise UsageError(
+            f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
+            " also by starlette, decouple or environs: name a checkout of the platform."
+        )
+    fields: dict[str, Field] = {}
+    for each in sorted(reads, key=lambda read: not read.is_required):
+        variable = Field(
+            name=each.variable,
+            variables=(each.variable,),
+            annotation="str",
+            required=each.is_required,
+            owner="",
+            line=each.line,
+            file=each.file,
+        )
+        fields.setdefault(each.variable, variable)
+    return SettingsSource(
+        file=None,
+        name="",
+        fields=(*fields.values(),),
+        env_files=(),
+        env_prefix="",
+        case_sensitive=True,
+        ignore_empty=False,
+    )
+
+
+def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
+    """Parse the settings of a main class in a file, with the classes of other files that it uses.
+
+    Raises UsageError if the file is not valid Python or has no such class.
+    """
+    classes = Classes(file, name)
+    lineage = classes.lineage(name)
     options = classes.options(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
-    fields = list(_fields(classes, MAIN_CLASS))
+    fields = list(_fields(classes, name))
     main_names = {each.name for each in lineage}
-    for name in classes.nodes:
-        if name not in main_names and classes.is_settings(name):
-            known = {(each.line, each.variables) for each in fields}
-            fields += (each for each in _fields(classes, name) if (each.line, each.variables) not in known)
+    for other in classes.nodes:
+        if other not in main_names and classes.is_settings(other):
+            known = {(each.file, each.line, each.variables) for each in fields}
+            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in known)
     return SettingsSource(
         file=file,
+        name=name,
         fields=tuple(fields),
         env_files=_file_names(options.get("env_file")),
         env_prefix=str(effective["env_prefix"] or ""),
@@ -162,7 +241,7 @@ def parse_settings(file: SourceFile) -> SettingsSource:
         ignore_empty=bool(effective["env_ignore_empty"]),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
-        ambiguities=tuple(reason for name in classes.nodes for reason in _ambiguities(classes, name)),
+        ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
     )
 
 
@@ -184,7 +263,7 @@ def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
 
 def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
     """Yield the reasons why the fields or variables of a settings class may be unknown."""
-    if name != MAIN_CLASS and not classes.is_settings(name):
+    if name != classes.main and not classes.is_settings(name):
         return
     lineage = classes.lineage(name)
     options = classes.options(lineage)
@@ -196,8 +275,12 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     """The fields of a class, inherited ones first."""
     lineage = classes.lineage(owner)
     options = classes.options(lineage)
-    statements = {name: statement for each in reversed(lineage) for name, statement in classes.own_fields(each)}
-    for name, statement in statements.items():
+    statements = {
+        name: (statement, classes.file_of(each))
+        for each in reversed(lineage)
+        for name, statement in classes.own_fields(each)
+    }
+    for name, (statement, file) in statements.items():
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
@@ -208,10 +291,11 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             name=name,
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
-            annotation=classes.source(statement.annotation),
+            annotation=classes.source(statement.annotation, file),
             required=_is_required(statement, calls),
             owner=owner,
             line=statement.lineno,
+            file=file.name,
             default=_default(statement, calls),
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING),
         )
@@ -369,19 +453,49 @@ def field_name(statement: ast.stmt) -> str:
 
 
 class Classes:
-    """The top-level classes of a file, and the aliases in its imports."""
+    """The top-level classes of a file, those of other files that they use, and the aliases in their imports."""
 
-    def __init__(self, file: SourceFile) -> None:
-        """Parse a file; raises UsageError if it is not valid Python or has no class Settings."""
-        self.file = file
+    def __init__(self, file: SourceFile, main: str = MAIN_CLASS) -> None:
+        """Parse a file; raises UsageError if it is not valid Python or has no class of the name `main`."""
+        self.file, self.main = file, main
         with python_errors(file.name):
             self.tree = ast.parse(file.text)
         self.lines: list[str] = LINE.findall(file.text)
         self.nodes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
-        if MAIN_CLASS not in self.nodes:
-            raise UsageError(f"{file.name} has no class {MAIN_CLASS}: name a checkout of the platform.")
-        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
-        self.imported_names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+        if main not in self.nodes:
+            raise UsageError(f"{file.name} has no class {main}: name a checkout of the platform.")
+        self.imported_names: dict[str, str] = {}
+        self._foreign: dict[str, SourceFile] = {}
+        self._included: set[tuple[str, str]] = set()
+        self._include(file, self.tree, [*self.nodes.values()])
+
+    def file_of(self, node: ast.ClassDef) -> SourceFile:
+        """The file that declares a class."""
+        return self._foreign.get(node.name, self.file)
+
+    def _include(self, file: SourceFile, tree: ast.Module, definitions: Sequence[ast.ClassDef]) -> None:
+        """Include the classes that some classes of a file use from elsewhere, and the aliases of its imports."""
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        aliases = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+        self.imported_names = aliases | self.imported_names
+        origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
+        here = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        for used in dict.fromkeys(name for node in definitions for name in _used_names(node)):
+            if used in here:
+                found = (file, tree, here[used]) if file is not self.file else None
+            else:
+                found = _find_class(file, *origins[used]) if used in origins else None
+            if found is None or (found[0].name, found[2].name) in self._included or found[0].name == self.file.name:
+                continue
+            source, module, definition = found
+            self._included.add((source.name, definition.name))
+            if definition.name in self.nodes:
+                # Two classes of one name: the other one gets its own.
+                definition.name = f"{source.name}:{definition.name}"
+            if used != definition.name:
+                self.imported_names[used] = definition.name
+            self.nodes[definition.name], self._foreign[definition.name] = definition, source
+            self._include(source, module, [definition])
 
     def name(self, node: ast.expr) -> str:
         """The original name of a class or function, with import aliases resolved."""
@@ -424,14 +538,52 @@ class Classes:
             if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
                 yield name, each
 
-    def source(self, node: ast.expr) -> str:
-        """The source of an expression, on one line."""
-        if node.lineno != node.end_lineno:
+    def source(self, node: ast.expr, file: SourceFile) -> str:
+        """The source of an expression of a file, on one line."""
+        if node.lineno != node.end_lineno or file is not self.file:
             return ast.unparse(node)
         return self.lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
 
     def _derives(self, name: str, root: str) -> bool:
         return any(self.name(base) == root for each in self.lineage(name) for base in each.bases)
+
+
+def _used_names(node: ast.ClassDef) -> Iterator[str]:
+    """Yield the names of a class's bases and of its fields' types."""
+    yield from map(last_name, node.bases)
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign):
+            yield from map(last_name, union_members(statement.annotation))
+
+
+def _find_class(
+    file: SourceFile, node: ast.ImportFrom, name: str, depth: int = 5
+) -> tuple[SourceFile, ast.Module, ast.ClassDef] | None:
+    """The class that an import of a file brings, in the checkout's file that defines it; None for any other."""
+    source = _module_of(file, node)
+    if source is None or not depth:
+        return None
+    with python_errors(source.name):
+        tree = ast.parse(source.text)
+    for each in ast.walk(tree):
+        if isinstance(each, ast.ClassDef) and each.name == name and each in tree.body:
+            return source, tree, each
+        if isinstance(each, ast.ImportFrom):
+            for alias in each.names:
+                if (alias.asname or alias.name) == name:
+                    return _find_class(source, each, alias.name, depth - 1)
+    return None
+
+
+def _module_of(file: SourceFile, node: ast.ImportFrom) -> SourceFile | None:
+    """The file of the checkout that an import names; None for a package from elsewhere."""
+    repository, parents = repository_of(file), Path(file.name).parents
+    if node.level > len(parents):
+        return None
+    folder = parents[node.level - 1] if node.level else Path(import_folder(repository, file.name))
+    module = folder.joinpath(*(node.module or "").split("."))
+    names = (f"{module.as_posix()}.py", (module / "__init__.py").as_posix())
+    return next((source for name in names if (source := read_source(repository, name))), None)
 
 
 def _options(statement: ast.stmt) -> dict[str, object]:

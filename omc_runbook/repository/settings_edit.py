@@ -13,7 +13,6 @@ from typing import Literal
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import (
-    MAIN_CLASS,
     Classes,
     Field,
     SettingsSource,
@@ -25,6 +24,7 @@ from omc_runbook.repository.settings import (
     python_errors,
     union_members,
 )
+from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.textfile.file import Edit, SourceFile
 
 BUILTINS = ("str", "int", "float", "bool", "bytes", "list", "dict", "set", "tuple")
@@ -36,6 +36,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_TYPE = 200
 NAME_OPTIONS = {"env_prefix", "env_prefix_target", "case_sensitive", "alias_generator"}
 """The options that decide the variable of a field."""
+NEXT_STEP = "use another key, or change it by hand."
 PartKind = Literal["field", "config", "text", "nothing", "function", "other"]
 
 MARGIN = re.compile(r"[ \t\f]*")
@@ -70,25 +71,26 @@ class _Part:
     end: int
 
 
-def add_field(file: SourceFile, new: NewField) -> Edit | None:
-    """Make the edit that adds a field to class Settings; None if it has the field, even with another default.
+def add_field(file: SourceFile, new: NewField, main: str = MAIN_CLASS) -> Edit | None:
+    """Make the edit that adds a field to the class `main`; None if it has the field, even with another default.
 
     Only whole lines are added. Raises CannotEdit if the name is taken, the type is not defined above the class, or
     the class is on one line or defined twice; UsageError as `parse_settings` does.
     """
-    settings, classes = parse_settings(file), Classes(file)
+    settings, classes = parse_settings(file, main), Classes(file, main)
     _check_compiles(file)
-    name = _name_of(settings, new.key)
-    annotation = _annotation(classes, new)
-    if _has_field(settings, new, name, annotation):
+    # A field that is there may have a type that the file does not import, and a name that no new field would get.
+    if _is_nested(settings, new) or _has_field(settings, new):
         return None
+    _check_unread(settings, new.key)
+    name, annotation = _name_of(settings, new.key), _annotation(classes, new)
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
     comment_lines = [f"# {comment}"] if comment else []
     declaration = f"{name}: {annotation}{'' if new.required else ' = None'}"
-    edit = file.with_text(_insert(classes, name, [*comment_lines, declaration]), f"field {name} of class {MAIN_CLASS}")
+    edit = file.with_text(_insert(classes, name, [*comment_lines, declaration]), f"field {name} of class {main}")
     if not _is_correct(edit, settings, new, name, annotation):
-        raise CannotEdit(f"{file.name} could not be edited safely: add {new.key} to class {MAIN_CLASS} by hand.")
+        raise CannotEdit(f"{file.name} could not be edited safely: add {new.key} to class {main} by hand.")
     return edit
 
 
@@ -102,13 +104,15 @@ def _is_correct(edit: Edit, settings: SettingsSource, new: NewField, name: str, 
     file = replace(edit.file, raw=edit.after)
     try:
         _check_compiles(file)
-        after = parse_settings(file)
+        after = parse_settings(file, settings.name)
     except UsageError:
         return False
     # A class derived from Settings gets the new field too, and a class with Settings nested in it another variable.
     old_fields, new_fields = _contents(settings), _contents(after)
     is_unchanged = [each for each in new_fields if each in old_fields] == old_fields
-    return is_unchanged and _has_field(after, new, name, annotation)
+    field = after.find(new.key)
+    is_there = field is not None and (field.owner, field.name, field.required) == (after.name, name, new.required)
+    return is_unchanged and is_there and field is not None and _same_type(field.annotation, annotation)
 
 
 def _contents(settings: SettingsSource) -> list[tuple[str, str, str, str, bool]]:
@@ -118,19 +122,23 @@ def _contents(settings: SettingsSource) -> list[tuple[str, str, str, str, bool]]
 
 def _name_of(settings: SettingsSource, key: str) -> str:
     """The name of the new field for a variable."""
-    where = settings.file.name
+    where, main = settings.path, settings.name
     if not NAME.fullmatch(key):
         raise CannotEdit("The key is not a valid name: use letters, digits and _ only, and do not begin with a digit.")
     for option in sorted(NAME_OPTIONS & set(settings.computed_options)):
-        raise CannotEdit(f"{where} computes {option} of class {MAIN_CLASS}: add {key} by hand.")
+        raise CannotEdit(f"{where} computes {option} of class {main}: add {key} by hand.")
     prefix, exact = settings.env_prefix, settings.case_sensitive
     beginning, name = key[: len(prefix)], key[len(prefix) :]
     if beginning != prefix and (exact or beginning.upper() != prefix.upper()):
-        raise CannotEdit(f"{key} does not begin with {prefix}, as all variables of class {MAIN_CLASS} in {where} do.")
-    names = [each.name for each in settings.fields if each.owner == MAIN_CLASS]
+        raise CannotEdit(
+            f"{key} does not begin with {prefix}, which class {main} in {where} puts before the names of its fields:"
+            f" use the key {prefix}{key}, or add a field {key.lower()} with validation_alias = {key!r} by hand, which"
+            " is then left as it is."
+        )
+    names = [each.name for each in settings.fields if each.owner == main]
     name = name.lower() if names and not exact and all(each == each.lower() for each in names) else name
     if not name.isidentifier() or name.startswith("_"):
-        raise CannotEdit(f"{key} leaves no valid name for a field of class {MAIN_CLASS} in {where}: use another key.")
+        raise CannotEdit(f"{key} leaves no valid name for a field of class {main} in {where}: use another key.")
     if keyword.iskeyword(name):
         raise CannotEdit(f"{key} would be the field {name}, which is a keyword of Python: use another key.")
     return name
@@ -142,7 +150,7 @@ def _annotation(classes: Classes, new: NewField) -> str:
     words = set(_type_names(node)) if node else {""}
     if node is None or "" in words:
         raise CannotEdit(f"The type of {new.key} may have only names, dots, brackets and | in it, as in list[str].")
-    main = classes.nodes[MAIN_CLASS]
+    main = classes.nodes[classes.main]
     above = {name: node for name, node in _bindings(_at_runtime(classes.tree.body)) if node.lineno < main.lineno}
     types = {name: node for name, node in above.items() if not isinstance(node, ast.FunctionDef)}
     known = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
@@ -150,7 +158,7 @@ def _annotation(classes: Classes, new: NewField) -> str:
         # A module's name is defined too, but is not a type.
         candidates = sorted(name for name in known if not isinstance(types.get(name), ast.Import))
         suggestion = "".join(f", or did you mean {each}?" for each in difflib.get_close_matches(word, candidates, n=1))
-        problem = f"{classes.file.name} defines no type {word} above class {MAIN_CLASS}"
+        problem = f"{classes.file.name} defines no type {word} above class {classes.main}"
         raise CannotEdit(f"{problem}: import it there first{suggestion or '.'}")
     text = new.type.strip()
     text = ast.unparse(node) if set(text) & set("#\\\r\n\f") else text
@@ -190,19 +198,34 @@ def _allows_none(node: ast.expr) -> bool:
     return False
 
 
-def _has_field(settings: SettingsSource, new: NewField, name: str, annotation: str) -> bool:
+def _is_nested(settings: SettingsSource, new: NewField) -> bool:
+    """Whether a field of a nested model reads the variable; raises CannotEdit if it is not as it should be."""
+    for field in settings.fields:
+        for variable, is_required in field.nested.items():
+            if not _same_name(settings, variable, new.key):
+                continue
+            if is_required != new.required:
+                raise CannotEdit(
+                    f"{field.file}, line {field.line}: {new.key} is read by the field {field.name} of class"
+                    f" {field.owner}: to use it, set required = {is_required}; else use another key."
+                )
+            return True
+    return False
+
+
+def _has_field(settings: SettingsSource, new: NewField) -> bool:
+    """Whether a field reads the variable before all others, and has the type and is required as it should be."""
     field = settings.find(new.key)
-    if field is None or field.required != new.required:
+    if field is None or field.required != new.required or not _is_first(settings, field, new.key):
         return False
     # Any default makes a field optional, as None does.
-    types = (annotation, new.type)
-    return _is_for_key(settings, field, new.key, name) and any(_same_type(field.annotation, each) for each in types)
+    types = (new.type,) if new.required else (new.type, f"{new.type} | None")
+    return any(_same_type(field.annotation, each) for each in types)
 
 
-def _is_for_key(settings: SettingsSource, field: Field, key: str, name: str) -> bool:
-    """Whether a field is the one that would be added for a key, apart from its type and default."""
-    same = _same_name(settings, field.name, name) and _same_name(settings, field.variables[0], key)
-    return same and field.owner == MAIN_CLASS
+def _is_first(settings: SettingsSource, field: Field, key: str) -> bool:
+    """Whether a variable is the first that a field reads."""
+    return _same_name(settings, field.variables[0], key)
 
 
 def _advise_reuse(field: Field) -> str:
@@ -238,28 +261,37 @@ def _normal(node: ast.expr) -> str:
     return " | ".join(sorted(names))
 
 
+def _check_unread(settings: SettingsSource, key: str) -> None:
+    """Raise CannotEdit if a field reads the variable."""
+    if field := settings.find(key):
+        raise _taken(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
+
+
+def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:
+    description = _describe_field(settings, field, key)
+    return CannotEdit(f"{field.file}, line {field.line}: {key} is taken by {description}: {reuse}{NEXT_STEP}")
+
+
 def _check_free(settings: SettingsSource, classes: Classes, key: str, name: str) -> None:
-    """Raise CannotEdit if something else has the variable or the name."""
-    file, next_step = settings.file.name, "use another key, or change it by hand."
-    same_names = (each for each in settings.fields if each.owner == MAIN_CLASS and each.name == name)
-    for field in filter(None, (settings.find(key), *same_names)):
-        reuse = _advise_reuse(field) if _is_for_key(settings, field, key, name) else ""
-        description = _describe_field(settings, field, key)
-        raise CannotEdit(f"{file}, line {field.line}: {key} is taken by {description}: {reuse}{next_step}")
-    for node in classes.lineage(MAIN_CLASS):
+    """Raise CannotEdit if something else has the name."""
+    file = settings.path
+    for field in settings.fields:
+        if field.owner == settings.name and field.name == name:
+            raise _taken(field, key, settings)
+    for node in classes.lineage(classes.main):
         for bound_name, binding in _bindings(node.body):
             if bound_name == name:
-                kind = _describe_binding(binding)
-                raise CannotEdit(f"{file}, line {binding.lineno}: {name} is {kind} of class {node.name}: {next_step}")
-    for each in _visible(classes.nodes[MAIN_CLASS].body):
+                kind, where = _describe_binding(binding), classes.file_of(node).name
+                raise CannotEdit(f"{where}, line {binding.lineno}: {name} is {kind} of class {node.name}: {NEXT_STEP}")
+    for each in _visible(classes.nodes[classes.main].body):
         if isinstance(each, ast.Name) and each.id == name:
             raise CannotEdit(
-                f"{file}, line {each.lineno}: class {MAIN_CLASS} uses the name {name} for something else: {next_step}"
+                f"{file}, line {each.lineno}: class {classes.main} uses the name {name} for something else: {NEXT_STEP}"
             )
     from pydantic_settings import BaseSettings
 
     if name in dir(BaseSettings):
-        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can have this name: {next_step}")
+        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can have this name: {NEXT_STEP}")
 
 
 def _describe_field(settings: SettingsSource, field: Field, key: str) -> str:
@@ -339,14 +371,14 @@ def _insert(classes: Classes, name: str, new: Sequence[str]) -> str:
 
 def _parts(classes: Classes) -> list[_Part]:
     """The body of class Settings, by its lines."""
-    name, lines, node = classes.file.name, classes.lines, classes.nodes[MAIN_CLASS]
-    if sum(isinstance(each, ast.ClassDef) and each.name == MAIN_CLASS for each in classes.tree.body) > 1:
-        raise CannotEdit(f"{name} has class {MAIN_CLASS} twice: keep one of them.")
+    name, lines, node = classes.file.name, classes.lines, classes.nodes[classes.main]
+    if sum(isinstance(each, ast.ClassDef) and each.name == classes.main for each in classes.tree.body) > 1:
+        raise CannotEdit(f"{name} has class {classes.main} twice: keep one of them.")
     top = _first_line(node.body[0])
     before = lines[top].encode()[: node.body[0].col_offset]
     if top == node.lineno - 1 or before.strip() or _is_continued(lines[top - 1]):
         raise CannotEdit(
-            f"{name}, line {node.lineno} has class {MAIN_CLASS} on one line: put its body on lines of its own."
+            f"{name}, line {node.lineno} has class {classes.main} on one line: put its body on lines of its own."
         )
     parts: list[_Part] = []
     rest = list(node.body)

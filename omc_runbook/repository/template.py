@@ -19,6 +19,7 @@ from omc_runbook.repository.layout import (
     variables,
     words_of,
 )
+from omc_runbook.repository.readers import named_files
 from omc_runbook.textfile.file import SourceFile, read_source
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
@@ -71,9 +72,15 @@ def read_template(repository: Path) -> Template:
     if file is None:
         raise UsageError(
             f"{repository} has no {NAMES[0]}: name a checkout of the platform. {', '.join(NAMES[1:4])} or a committed"
-            " .env will do too."
+            f" .env will do too.{advise_folder(repository)}"
         )
     return parse_template(file)
+
+
+def advise_folder(repository: Path) -> str:
+    """A sentence, after a blank, on the templates below the top of a checkout; "" if there are none."""
+    found = ", ".join(path.relative_to(repository).as_posix() for path in named_files(repository, NAMES))
+    return f" Below it there is {found}: set repository to the application's folder." if found else ""
 
 
 def parse_template(file: SourceFile) -> Template:

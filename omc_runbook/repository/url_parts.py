@@ -34,7 +34,7 @@ def find_raw_parts(
     variables = {field.name: field.variables[0] for field in settings.fields}
     variables |= {name: name for name in (each for field in settings.fields for each in field.variables)}
     variables |= {entry.name: entry.name for entry in (template.entries if template else ())} | variables
-    for path in application_files(repository, settings.file.name):
+    for path in application_files(repository, settings.path):
         for name, number in _formatted(path):
             if name in variables:
                 parts.setdefault(variables[name], f"{path.relative_to(repository)}, line {number}")

@@ -51,13 +51,12 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "", python
     interpreter that loads Settings, "" for the checkout's own. Raises UsageError for a wrong environment, file, folder
     or interpreter.
     """
-    peer, local = load(environment, runbook_toml), load(LOCAL, runbook_toml)
+    peer = load(environment, runbook_toml)
+    local = peer if environment == LOCAL else load(LOCAL, runbook_toml)
     registry.exempt(public_words(peer) | public_words(local))
     root = find_root(repository or peer.repository)
     # A newcomer's most frequent mistake is a folder without a template, so that is the first thing to report.
-    tracked = None if find_template(root) else read_tracked_template(root)
-    if tracked is None:
-        read_template(root)
+    tracked = None if find_template(root) else read_tracked_template(root) or read_template(root)
     checkout, started, program = read_checkout(root), now(), find_program(python)
     checkout = replace(checkout, template=checkout.template or tracked)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))

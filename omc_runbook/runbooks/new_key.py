@@ -191,10 +191,15 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
     for edit in edits:
         if why := add_key_plan.why_no_patch(root, edit):
             notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
-    if any(edit.file.name == checkout.settings.file.name for edit in edits):
+    if any(edit.file.name == checkout.settings.path for edit in edits):
         notes += (
             f"{why[0].upper()}{why[1:]}: check that {new.name} is read accordingly."
             for why in checkout.settings.ambiguities
+        )
+    if checkout.settings.file is None and new.name not in checkout.reads:
+        notes.append(
+            "This checkout has no class of settings to add a field to: read the variable where the application needs"
+            f' it, as in os.environ["{new.name}"].'
         )
     if edits and not new.description:
         notes.append("The key has no description: set the parameter description, so that others know what it is for.")

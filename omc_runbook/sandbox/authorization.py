@@ -3,11 +3,11 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
@@ -53,6 +53,7 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
         "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
         "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **principal.source,
         **(keys or {}),
     }
 
@@ -85,7 +86,14 @@ def refusal(
             return f"{start} with an explicit deny in {'an' if kind == _IDENTITY else 'a'} {kind}"
     required: tuple[str, ...] = (_SCP, _RESOURCE, _IDENTITY, _BOUNDARY)
     if owner in ("", principal.account):
-        required = (_SCP,) if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
+
+        def allows(names: Collection[str]) -> bool:
+            return evaluate_resource(document, names, action, resource, context).decision == "allowed"
+
+        prefix = f"{principal.arn.rpartition(':')[0]}"
+        is_limited = principal.kind == "role" and is_limited_by_boundary(allows, prefix, principal.name)
+        limits: tuple[str, ...] = (_SCP, _BOUNDARY) if is_limited else (_SCP,)
+        required = limits if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
     else:
         # Another account can allow the principal's whole account.
         names = principal.names | {principal.account}

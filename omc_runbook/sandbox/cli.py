@@ -13,7 +13,8 @@ from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 
 if TYPE_CHECKING:
     from omc_runbook.sandbox.account import WorldName
-    from omc_runbook.sandbox.drills import Drill
+    from omc_runbook.sandbox.drills import Drill, Grade
+    from omc_runbook.sandbox.hints import Level
     from omc_runbook.sandbox.lifecycle import Sandbox
 
 
@@ -61,15 +62,19 @@ def down() -> None:
 @sandbox.command()
 @click.option("--json", "as_json", is_flag=True)
 def status(as_json: bool) -> None:
-    """Show the sandbox's tasks and faults."""
-    from omc_runbook.sandbox import lifecycle
+    """Show the sandbox's tasks and faults, and of a drill its symptom and clock."""
+    from omc_runbook.sandbox import drills, lifecycle
 
-    state = lifecycle.status()
+    running = lifecycle.find()
+    state, drill = lifecycle.status(running), drills.current(running)
     if as_json:
-        _print(state)
+        clock = {"seconds": drill.seconds, "hints": drill.hints} if drill else {}
+        _print({**state, "drill": {**_symptom(drill), **clock} if drill else None})
         return
     broken = ", ".join(state["broken"]) or "nothing"
     click.echo(f"{state['endpoint']} (process {state['pid']}), world {state['world'] or '-'}, broken: {broken}")
+    if drill:
+        click.echo(f"  after {drill.seconds:.0f} s, {drill.points} points left: {drill.symptom}")
     for task in state["tasks"]:
         health = task["health"] or task["health_status"].lower()
         process = f"process {task['pid']}, {health}" if task["pid"] else "no process"
@@ -79,14 +84,16 @@ def status(as_json: bool) -> None:
 @sandbox.command()
 @click.option("--json", "as_json", is_flag=True)
 def faults(as_json: bool) -> None:
-    """List the faults that can be injected."""
+    """List the faults that can be injected, with family and level."""
     from omc_runbook.sandbox import faults as catalogue
+    from omc_runbook.sandbox import hints
 
+    every = [(each, hints.level(each)) for each in catalogue.catalogue()]
     if as_json:
-        _print([{"id": each.id, "family": each.family, "breaks": each.breaks} for each in catalogue.catalogue()])
+        _print([{"id": each.id, "family": each.family, "level": level, "breaks": each.breaks} for each, level in every])
         return
-    for fault in catalogue.catalogue():
-        click.echo(f"{fault.id:<20} {fault.family:<12} {fault.breaks}")
+    for fault, level in every:
+        click.echo(f"{fault.id:<20} {fault.family:<12} {level:<8} {fault.breaks}")
 
 
 def _complete_faults(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -95,14 +102,31 @@ def _complete_faults(context: click.Context, parameter: click.Parameter, incompl
     return [each.id for each in catalogue.catalogue() if each.id.startswith(incomplete)]
 
 
+def _complete_families(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.sandbox import faults as catalogue
+
+    families = dict.fromkeys(each.family for each in catalogue.catalogue())
+    return [family for family in families if family.startswith(incomplete)]
+
+
 @sandbox.command(name="break")
-@click.argument("fault", shell_complete=_complete_faults)
-def break_(fault: str) -> None:
-    """Inject one fault."""
+@click.argument("fault", required=False, shell_complete=_complete_faults)
+@click.option("--secretly", is_flag=True, help="As a drill for somebody else; without FAULT, asks for it unseen.")
+def break_(fault: str | None, secretly: bool) -> None:
+    """Inject one fault.
+
+    With --secretly no command names it: a second person answers with `omc-runbook sandbox answer ID`, which repairs it.
+    """
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
     running = lifecycle.find()
+    if secretly:
+        chosen = fault or click.prompt("The fault's id (it is not shown)", hide_input=True)
+        _print_symptom(drills.start_secretly(running, chosen))
+        return
+    if fault is None:
+        raise UsageError("Which fault? omc-runbook sandbox faults lists them.")
     if drills.current(running):
         raise UsageError(f"A drill is running, which chooses the faults: {drills.ANSWERING}.")
     catalogue.break_(running.endpoint, fault)
@@ -131,22 +155,45 @@ def mend(fault: str | None) -> None:
 
 
 @sandbox.command(name="drill")
-@click.option("--family", default="", help="Only faults of this family.")
+@click.option("--family", default="", help="Only faults of this family.", shell_complete=_complete_families)
+@click.option("--level", type=click.Choice(["easy", "medium", "hard"]), help="Only faults of this level.")
 @click.option(
     "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many faults, one after another."
 )
 @click.option("--seed", type=int, help="Seed of the random choice; the same seed gives the same faults.")
 @click.option("--stop", is_flag=True, help="Repair everything and end the running drill.")
 @click.option("--json", "as_json", is_flag=True)
-def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool) -> None:
-    """Inject an unnamed fault for you to diagnose."""
+def drill_(family: str, level: "Level | None", count: int, seed: int | None, stop: bool, as_json: bool) -> None:
+    """Inject an unnamed fault for you to diagnose.
+
+    A fault's level is how many others show the same error or behaviour: up to 9 is easy, up to 19 medium, more is hard.
+    A right answer is worth 10 points, 2 fewer for each hint.
+    """
     from omc_runbook.sandbox import drills, lifecycle
 
     running = lifecycle.find()
     if stop:
         _end_drill(running, as_json)
         return
-    _print_symptom(drills.start(running, family, count, seed), as_json)
+    _print_symptom(drills.start(running, family, count, seed, level), as_json)
+
+
+@sandbox.command()
+@click.option("--json", "as_json", is_flag=True)
+def hint(as_json: bool) -> None:
+    """Take the next of three hints at a drill's fault, for 2 points each.
+
+    The first names its family, the second the evidence, the third three candidates.
+    """
+    from omc_runbook.sandbox import drills, lifecycle
+
+    hints, drill = drills.hint(lifecycle.find())
+    if as_json:
+        _print({"hints": hints, "points": drill.points})
+        return
+    for number, text in enumerate(hints, 1):
+        click.echo(f"Hint {number}: {text}")
+    click.echo(f"A right answer is now worth {drill.points} points.")
 
 
 @sandbox.command()
@@ -158,7 +205,7 @@ def answer(fault: str, as_json: bool) -> None:
 
     grade, drill = drills.answer(lifecycle.find(), fault)
     if as_json:
-        graded = {**asdict(grade), "right": grade.is_right, "told": drills.verdict(grade)}
+        graded = {**_graded(grade), "told": drills.verdict(grade)}
         _print({**graded, "next": None if drill.is_over else _symptom(drill), "card": _card(drill)})
         return
     click.echo(drills.verdict(grade))
@@ -167,6 +214,25 @@ def answer(fault: str, as_json: bool) -> None:
         click.echo(drills.card(drill.grades))
     else:
         _print_symptom(drill)
+
+
+@sandbox.command()
+@click.option("--clear", is_flag=True, help="Forget what was solved.")
+@click.option("--json", "as_json", is_flag=True)
+def card(clear: bool, as_json: bool) -> None:
+    """Show the faults that you have solved in drills, by family, with your best points and times.
+
+    They are kept in a private file in the temporary directory, also after `sandbox down`.
+    """
+    from omc_runbook.sandbox import drills, solved
+
+    if clear:
+        solved.clear()
+    scores = solved.score()
+    if as_json:
+        _print([asdict(score) for score in scores])
+    else:
+        click.echo(drills.family_card(scores))
 
 
 def _end_drill(running: "Sandbox", as_json: bool) -> None:
@@ -182,12 +248,15 @@ def _end_drill(running: "Sandbox", as_json: bool) -> None:
 
 
 def _print_symptom(drill: "Drill", as_json: bool = False) -> None:
+    from omc_runbook.sandbox import drills
+
     if as_json:
         _print(_symptom(drill))
         return
     click.echo(f"{len(drill.grades) + 1} of {len(drill.faults)}: {drill.symptom}")
     click.echo("Diagnose it: omc-runbook run troubleshoot -p environment staging --summary")
     click.echo("Then answer: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
+    click.echo(f"Or take a hint: omc-runbook sandbox hint ({drills.HINT_COST} of {drills.POINTS} points)")
 
 
 def _symptom(drill: "Drill") -> dict[str, Any]:
@@ -195,7 +264,11 @@ def _symptom(drill: "Drill") -> dict[str, Any]:
 
 
 def _card(drill: "Drill") -> list[dict[str, Any]]:
-    return [{**asdict(grade), "right": grade.is_right} for grade in drill.grades]
+    return [_graded(grade) for grade in drill.grades]
+
+
+def _graded(grade: "Grade") -> dict[str, Any]:
+    return {**asdict(grade), "right": grade.is_right, "points": grade.points}
 
 
 def _print(members: Any) -> None:

@@ -14,15 +14,20 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox import faults, hints, lifecycle, solved
 from omc_runbook.sandbox.faults import Fault
+from omc_runbook.sandbox.hints import Level
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.solved import FamilyScore, Solved
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 
 BROKEN = "a drill"
 """What `sandbox status` reports as broken during a drill."""
 
 ANSWERING = "answer it with `omc-runbook sandbox answer ID`, or end it with `omc-runbook sandbox drill --stop`"
+
+POINTS, HINT_COST = 10, 2
+"""What a right answer is worth, and what each hint costs of it."""
 
 _SHELL = "ECS Exec gives no shell in a running task."
 _STALE = "A secret value was changed, but the application still uses the old one."
@@ -31,16 +36,22 @@ _DEGRADED = "The application runs, but a feature that needs a secret does not wo
 
 @dataclass(frozen=True)
 class Grade:
-    """A graded answer: the fault, the answer, and the seconds it took."""
+    """A graded answer: the fault, the answer, the seconds from the break to it, and how many hints were taken."""
 
     fault: str
     answer: str
     seconds: float
+    hints: int = 0
 
     @property
     def is_right(self) -> bool:
         """Whether the answer is the fault."""
         return self.fault == self.answer
+
+    @property
+    def points(self) -> int:
+        """The points of a right answer; 0 of any other."""
+        return _worth(self.hints) if self.is_right else 0
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,23 @@ class Drill:
     symptom: str = ""
     since: float = 0.0
     """When the current fault became visible, in seconds since 1970."""
+    hints: int = 0
+    """How many hints at the current fault were taken."""
 
     @property
     def fault(self) -> str:
         """The current fault."""
         return self.faults[len(self.grades)]
+
+    @property
+    def seconds(self) -> float:
+        """The clock: how long the current fault has been visible."""
+        return round(time.time() - self.since, 1)
+
+    @property
+    def points(self) -> int:
+        """What a right answer is worth now."""
+        return _worth(self.hints)
 
     @property
     def is_over(self) -> bool:
@@ -73,20 +96,35 @@ def current(sandbox: Sandbox) -> Drill | None:
     return Drill(tuple(members.pop("faults")), grades, **members)
 
 
-def start(sandbox: Sandbox, family: str = "", count: int = 1, seed: int | None = None) -> Drill:
-    """Start a drill of `count` random faults, of one family or of all, and inject the first.
+def start(
+    sandbox: Sandbox, family: str = "", count: int = 1, seed: int | None = None, level: Level | None = None
+) -> Drill:
+    """Start a drill of `count` random faults, of one family and level or of all, and inject the first.
 
-    Raises UsageError if a drill is running, something else is broken, or the family is unknown.
+    Raises UsageError if a drill is running, something else is broken, the family is unknown, or it has no fault of the
+    level.
     """
-    if current(sandbox):
-        raise UsageError(f"A drill is already running: {ANSWERING}.")
-    status = lifecycle.status(sandbox)
-    if status["broken"] or status["world"] != "healthy":
-        what = ", ".join(status["broken"]) or "its world is not healthy"
-        raise UsageError(
-            f"A drill needs a healthy sandbox, and this one is not ({what}): run `omc-runbook sandbox mend`."
-        )
-    return _break(sandbox, Drill(_choose(family, count, random.Random(seed))))
+    _check_healthy(sandbox)
+    return _break(sandbox, Drill(_choose(family, level, count, random.Random(seed))))
+
+
+def start_secretly(sandbox: Sandbox, fault: str) -> Drill:
+    """Start a drill of one fault that somebody chose for another; raises UsageError as `start` does."""
+    chosen = faults.find(fault)
+    _check_healthy(sandbox)
+    return _break(sandbox, Drill((chosen.id,)))
+
+
+def hint(sandbox: Sandbox) -> tuple[tuple[str, ...], Drill]:
+    """Take the next hint; returns all that were taken, and the drill. After the last one nothing more is taken.
+
+    Raises UsageError if no drill is running.
+    """
+    drill = _running(sandbox)
+    every = hints.of(faults.find(drill.fault))
+    drill = replace(drill, hints=min(drill.hints + 1, len(every)))
+    _note(sandbox, drill)
+    return every[: drill.hints], drill
 
 
 def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
@@ -98,13 +136,16 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
     ids = {check.id for check in root_causes.CHECKS} | {each.id for each in faults.catalogue()}
     if fault not in ids:
         raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
-    grade = Grade(drill.fault, fault, round(time.time() - drill.since, 1))
+    grade = Grade(drill.fault, fault, drill.seconds, drill.hints)
     drill = replace(drill, grades=(*drill.grades, grade))
     faults.mend(sandbox.endpoint)
     if drill.is_over:
         _note(sandbox, None)
-        return grade, drill
-    return grade, _break(sandbox, drill)
+    else:
+        drill = _break(sandbox, drill)
+    if grade.is_right:
+        solved.add(Solved(grade.fault, grade.points, grade.seconds))
+    return grade, drill
 
 
 def stop(sandbox: Sandbox) -> Drill:
@@ -116,26 +157,58 @@ def stop(sandbox: Sandbox) -> Drill:
 
 
 def verdict(grade: Grade) -> str:
-    """The verdict on an answer: right, wrong, or a consequence of the right one."""
+    """The verdict on an answer: right, wrong, or a consequence of the right one; with its time and points."""
+    after = f"after {grade.seconds:.0f} s, {grade.points} of {POINTS} points"
     what = f"it was {grade.fault}: {faults.find(grade.fault).breaks}"
     if grade.is_right:
-        return f"Right, after {grade.seconds:.0f} s: {what}"
+        return f"Right, {after}: {what}"
     if _follows(grade.answer, grade.fault):
         return (
-            f"Nearly, after {grade.seconds:.0f} s: {grade.answer} is only a consequence. The cause was "
+            f"Nearly, {after}: {grade.answer} is only a consequence. The cause was "
             f"{grade.fault}: {faults.find(grade.fault).breaks}"
         )
-    return f"Wrong, after {grade.seconds:.0f} s: not {grade.answer}, {what}"
+    return f"Wrong, {after}: not {grade.answer}, {what}"
 
 
 def card(grades: Sequence[Grade]) -> str:
-    """The score: a line for each answer, and how many were right."""
-    rows = [("fault", "answer", "", "seconds")]
-    rows += [(each.fault, each.answer, "right" if each.is_right else "wrong", f"{each.seconds:.0f}") for each in grades]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
+    """The score: a line for each answer, the points, and how many were right."""
+    rows = [("fault", "answer", "", "seconds", "hints", "points")]
+    for each in grades:
+        word = "right" if each.is_right else "wrong"
+        rows.append((each.fault, each.answer, word, f"{each.seconds:.0f}", str(each.hints), str(each.points)))
     right = len([grade for grade in grades if grade.is_right])
-    return "\n".join([*lines, f"{right} of {len(grades)} right"])
+    points = sum(grade.points for grade in grades)
+    total = f"{points} of {POINTS * len(grades)} points"
+    return "\n".join([*_table(rows, left=3), total, f"{right} of {len(grades)} right"])
+
+
+def family_card(scores: Sequence[FamilyScore]) -> str:
+    """The score of all drills: of each family how much was solved, the best points, and the fastest answer."""
+    rows = [("family", "solved", "points", "fastest")]
+    for score in scores:
+        times = [each.seconds for each in score.solved]
+        points = sum(each.points for each in score.solved)
+        fastest = f"{min(times):.0f} s" if times else "-"
+        rows.append((score.family, f"{len(times)} of {score.faults}", str(points), fastest))
+    answers = [answer for score in scores for answer in score.solved]
+    total = f"{len(answers)} of {sum(score.faults for score in scores)} faults solved"
+    return "\n".join([*_table(rows, left=1), f"{total}, {sum(answer.points for answer in answers)} points"])
+
+
+def _worth(hint_count: int) -> int:
+    return POINTS - HINT_COST * hint_count
+
+
+def _table(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
+    """Rows in columns as wide as their widest cell; the first `left` columns are aligned left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def _running(sandbox: Sandbox) -> Drill:
@@ -145,12 +218,28 @@ def _running(sandbox: Sandbox) -> Drill:
     return drill
 
 
-def _choose(family: str, count: int, generator: random.Random) -> tuple[str, ...]:
+def _check_healthy(sandbox: Sandbox) -> None:
+    """Raise UsageError unless nothing is broken, by a drill or by hand."""
+    if current(sandbox):
+        raise UsageError(f"A drill is already running: {ANSWERING}.")
+    status = lifecycle.status(sandbox)
+    if status["broken"] or status["world"] != "healthy":
+        what = ", ".join(status["broken"]) or "its world is not healthy"
+        raise UsageError(
+            f"A drill needs a healthy sandbox, and this one is not ({what}): run `omc-runbook sandbox mend`."
+        )
+
+
+def _choose(family: str, level: Level | None, count: int, generator: random.Random) -> tuple[str, ...]:
     """The ids of `count` faults; none comes twice before each came once."""
     catalogue = faults.catalogue()
-    candidates = [fault.id for fault in catalogue if family in ("", fault.family)]
-    if not candidates:
+    members = [fault for fault in catalogue if family in ("", fault.family)]
+    if not members:
         raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")
+    candidates = [fault.id for fault in members if level in (None, hints.level(fault))]
+    if not candidates:
+        levels = ", ".join(sorted({hints.level(fault) for fault in members}))
+        raise UsageError(f"The family {family} has no {level} fault: its faults are {levels}.")
     ids: list[str] = []
     while len(ids) < count:
         ids += generator.sample(candidates, len(candidates))
@@ -159,9 +248,11 @@ def _choose(family: str, count: int, generator: random.Random) -> tuple[str, ...
 
 def _break(sandbox: Sandbox, drill: Drill) -> Drill:
     # Noted first, so that a drill can be ended if this is interrupted.
-    _note(sandbox, replace(drill, since=time.time()))
+    drill = replace(drill, symptom="", since=time.time(), hints=0)
+    _note(sandbox, drill)
     faults.break_(sandbox.endpoint, drill.fault)
-    drill = replace(drill, symptom=_symptom(World(sandbox.endpoint), faults.find(drill.fault)), since=time.time())
+    symptom = _symptom(World(sandbox.endpoint), faults.find(drill.fault))
+    drill = replace(drill, symptom=symptom, since=time.time())
     _note(sandbox, drill)
     return drill
 

@@ -16,6 +16,7 @@ from omc_runbook.sandbox import postgres
 from omc_runbook.sandbox.credentials import Credentials
 
 _STATE = "state.json"
+_SOLVED = "solved.json"
 SERVER = "omc_runbook.sandbox.server"
 TOKEN_HEADER = "X-Sandbox-Token"
 
@@ -43,6 +44,11 @@ def root() -> Path:
     if not _is_private(path):
         raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
     return path
+
+
+def solved_file() -> Path:
+    """The file of the faults that this user has solved, which stays when the last sandbox ends."""
+    return root() / _SOLVED
 
 
 def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:

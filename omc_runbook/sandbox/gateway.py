@@ -20,6 +20,7 @@ from omc_runbook.sandbox.aws.secretsmanager import keys_of as keys_of_secret
 from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
 from omc_runbook.sandbox.ecs import network
+from omc_runbook.sandbox.handler import CLOSE
 from omc_runbook.sandbox.principals import Principal, caller
 from omc_runbook.sandbox.signature import verify
 from omc_runbook.sandbox.trail import EVENT_HISTORY
@@ -59,14 +60,14 @@ class Gateway:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; rejects those of web pages and those with an invalid signature."""
+        try:
+            body = _read(environ)
+        except (ValueError, OSError) as error:
+            return _respond(start_response, "400 Bad Request", _JSON, _json({"error": f"the body: {error}"}), CLOSE)
         host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
         reason = rejection(environ["REQUEST_METHOD"], host, origin, int(environ["SERVER_PORT"]))
         if reason:
             return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": reason}))
-        try:
-            body = _read(environ)
-        except (ValueError, OSError) as error:
-            return _respond(start_response, "400 Bad Request", _JSON, _json({"error": f"the body: {error}"}))
         # The router takes several slashes for one.
         path = _SLASHES.sub("/", environ.get("PATH_INFO", "")).lower()
         if path.startswith(_CONTROL):

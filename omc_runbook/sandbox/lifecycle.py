@@ -1,6 +1,7 @@
 """A sandbox's life cycle: start it in the background, find it, call it, and remove it completely."""
 
 import contextlib
+import http.client
 import importlib.util
 import json
 import os
@@ -8,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -152,20 +151,19 @@ def down(sandbox: Sandbox | None = None) -> None:
 def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
     """Call one of the server's control paths, with the token from its state file."""
     state = _state_of(sandbox)
-    body = json.dumps(members).encode() if members is not None else None
-    request = urllib.request.Request(f"{state.endpoint}/_sandbox/{path}", body, method=method)
-    request.add_header("Content-Type", "application/json")
-    request.add_header(folders.TOKEN_HEADER, state.token)
-    # The environment's proxies must not see calls to this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"Content-Type": "application/json", folders.TOKEN_HEADER: state.token}
+    # Nothing of urllib, which would ask the environment for proxies.
+    connection = http.client.HTTPConnection("127.0.0.1", state.port, timeout=30)
     try:
-        with opener.open(request, timeout=30) as response:
+        with contextlib.closing(connection):
+            connection.request(method, f"/_sandbox/{path}", json.dumps(members or {}), headers)
+            response = connection.getresponse()
             answer: dict[str, Any] = json.load(response)
-            return answer
-    except urllib.error.HTTPError as error:
-        raise UsageError(f"The sandbox refused {path}: {json.load(error).get('error', error.reason)}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise CouldNotLook(f"The sandbox at {state.endpoint} does not answer: {error}") from None
+    if response.status != 200:
+        raise UsageError(f"The sandbox refused {path}: {answer.get('error', response.reason)}")
+    return answer
 
 
 def _build(sandbox: Sandbox, world: WorldName) -> None:

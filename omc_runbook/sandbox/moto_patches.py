@@ -1,18 +1,23 @@
 """Replaces moto's responses with the corrected services, before moto answers its first request."""
 
 import importlib
+from functools import cache
 
 from moto import backends
+from moto.core import responses
+from moto.core.serialize import ResponseSerializer
 from moto.moto_api import state_manager
 from moto.moto_server import werkzeug_app
 
 
 def install() -> None:
     """Install every corrected service, and stop moto from advancing tasks and from allowing CORS."""
+    from omc_runbook.sandbox.aws.attributes import pick
     from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
     from omc_runbook.sandbox.aws.iam import SandboxIam
+    from omc_runbook.sandbox.aws.kms import SandboxKms
     from omc_runbook.sandbox.aws.secretsmanager import SandboxSecretsManager
     from omc_runbook.sandbox.aws.sts import SandboxSts
 
@@ -21,6 +26,7 @@ def install() -> None:
         "ec2": SandboxEc2,
         "ecs": SandboxEcs,
         "iam": SandboxIam,
+        "kms": SandboxKms,
         "secretsmanager": SandboxSecretsManager,
         "sts": SandboxSts,
     }
@@ -29,9 +35,16 @@ def install() -> None:
         paths.update(dict.fromkeys(paths, response.dispatch))
     # Otherwise flask-cors would let every web page read every response.
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
-    # Otherwise each request lists the folder of moto's services anew.
+    # Otherwise each request lists the folder of moto's services and a class's methods, and compares its host with
+    # every service's.
     modules = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
+    for owner, name in (
+        (responses, "method_names_from_class"),
+        (werkzeug_app.DomainDispatcherApplication, "get_backend_for_host"),
+    ):
+        setattr(owner, name, cache(getattr(owner, name)))
+    ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
     freeze_tasks()
 
 

@@ -10,6 +10,7 @@ from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 
@@ -36,6 +37,8 @@ class Principal:
     policies: tuple[PolicyDocument, ...] = ()
     boundary: PolicyDocument | None = None
     scps: tuple[PolicyDocument, ...] = ()
+    source: Keys = field(default_factory=dict)
+    """The condition keys of the VPC endpoint that its calls pass."""
 
     @property
     def organization(self) -> str:

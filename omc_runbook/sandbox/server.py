@@ -17,11 +17,7 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from omc_runbook.model.errors import RunbookError
@@ -33,20 +29,10 @@ from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
+from omc_runbook.sandbox.handler import RequestHandler
 from omc_runbook.sandbox.moto_patches import freeze_tasks, install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
-
-
-class _Handler(MotoRequestHandler):
-    """Keeps connections open and logs no requests."""
-
-    protocol_version = "HTTP/1.1"
-    # Headers and body are two writes: otherwise each response would wait for the client's delayed ACK.
-    disable_nagle_algorithm = True
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing."""
 
 
 class SandboxServer:
@@ -65,7 +51,7 @@ class SandboxServer:
         # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, gateway, threaded=True, request_handler=_Handler, fd=listener.detach()
+            "127.0.0.1", port, gateway, threaded=True, request_handler=RequestHandler, fd=listener.detach()
         )
         self.port = int(self.server.server_address[1])
         self.endpoint = f"http://127.0.0.1:{self.port}"

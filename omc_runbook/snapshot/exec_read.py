@@ -66,7 +66,9 @@ def _targets(snapshot: Snapshot) -> Iterator[_Target]:
             definition = snapshot.definition(task.task_definition_arn)
             if definition is None:
                 continue
-            own = {container.name for container, _ in snapshot.own_injections(definition)}
+            # A container that prepares the task and ends has no process to look at.
+            ended = {container.name for container in task.containers if container.exit_code is not None}
+            own = {container.name for container, _ in snapshot.own_injections(definition)} - ended
             for container in definition.containers:
                 if container.name in own or (not own and container.essential):
                     yield _Target(

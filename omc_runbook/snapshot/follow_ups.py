@@ -13,8 +13,8 @@ from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.policy import evaluate
+from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import DocumentError, parse
-from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -139,7 +139,7 @@ def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, se
         ref.secret_arn: ref.region
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
-        for ref in (injection.reference for _, injection in snapshot.own_injections(revision))
+        for ref in (injection.reference for _, injection in snapshot.own_references(revision))
         if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
     }
     answers = {
@@ -228,7 +228,7 @@ def _pinned(snapshot: Snapshot) -> set[str]:
         injection.reference
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
-        for _, injection in snapshot.own_injections(revision)
+        for _, injection in snapshot.own_references(revision)
         if injection.reference.names_version
     ]
     listed = {version.id for version in snapshot.versions}
@@ -237,5 +237,6 @@ def _pinned(snapshot: Snapshot) -> set[str]:
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:
-    document = snapshot.current.document if snapshot.current else None
-    return document is not None and any(member.injected.matches(PLACEHOLDER) for member in document.members)
+    document, keys = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    members = document.members if document else ()
+    return any(is_stand_in(member.injected, member.key, keys.get(member.key)) for member in members)

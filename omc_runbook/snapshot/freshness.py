@@ -28,13 +28,13 @@ def of(snapshot: Snapshot, task: Task) -> Freshness:
     definition = _in_force(snapshot, task)
     if definition is None:
         return by_times(snapshot, task)
-    pairs = snapshot.own_injections(definition)
+    pairs = snapshot.own_references(definition)
     return _worst(of_variable(snapshot, task, container, injection) for container, injection in pairs)
 
 
 def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
     """The same for one key alone; "fresh" where the task does not get it."""
-    pairs = snapshot.own_injections(_in_force(snapshot, task))
+    pairs = snapshot.own_references(_in_force(snapshot, task))
     same = (pair for pair in pairs if pair[1].reference.key == key)
     return _worst(of_variable(snapshot, task, container, injection) for container, injection in same)
 
@@ -68,7 +68,7 @@ def by_times(snapshot: Snapshot, task: Task) -> Freshness:
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     """Keys of which a task has another value than the secret; None where its version is gone or unreadable."""
-    pairs = snapshot.own_injections(_in_force(snapshot, task))
+    pairs = snapshot.own_references(_in_force(snapshot, task))
     stale = {
         (injection.reference.key, bool(_is_stale_inside(snapshot, task, container, injection)))
         for container, injection in pairs

@@ -28,7 +28,7 @@ def references_of(snapshot: Snapshot) -> Iterator[Reference]:
     known = set()
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
-            for _, injection in snapshot.other_injections(revision):
+            for _, injection in snapshot.other_references(revision):
                 ref = injection.reference
                 if ref.source not in known and not ref.problem:
                     known.add(ref.source)
@@ -191,7 +191,7 @@ def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
 
 def keys_read(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> frozenset[str]:
     """The keys of a source that a revision reads, "" for the whole of it; none where it names a certain version."""
-    pairs = snapshot.other_injections(snapshot.definition(definition_arn))
+    pairs = snapshot.other_references(snapshot.definition(definition_arn))
     references = (injection.reference for _, injection in pairs)
     return frozenset(ref.key for ref in references if ref.source == source.reference.source and not ref.names_version)
 

@@ -37,9 +37,20 @@ class OtherSource:
         return self.reference.kind == "secretsmanager"
 
     @property
+    def is_there(self) -> bool:
+        """Whether it exists."""
+        return self.secret is not None or self.parameter is not None
+
+    @property
     def name(self) -> str:
         """Its name, as a person would know it."""
         return (self.secret.name if self.secret else self.reference.secret_name) or parameter_name(self.reference)
+
+    @property
+    def key_id(self) -> str:
+        """The customer key that encrypts it, as it was named; "" for a key of AWS's, or for none."""
+        key_id = (self.secret.kms_key_id if self.secret else "") or (self.parameter.key_id if self.parameter else "")
+        return "" if key_id.rpartition(":")[2].startswith("alias/aws/") else key_id
 
     @property
     def action(self) -> str:

@@ -19,6 +19,8 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
         "ec2:DescribeSubnets",
         "logs:GetLogEvents",
     ),
+    "events:ListRuleNamesByTarget": ("events:DescribeRule", "events:ListTargetsByRule"),
+    "scheduler:ListSchedules": ("scheduler:GetSchedule",),
     "ecs:ListServiceDeployments": ("ecs:DescribeServiceDeployments",),
     "ecs:ListTasks": ("ecs:DescribeTasks",),
     "ecs:DescribeTasks": ("ecs:ExecuteCommand",),
@@ -41,6 +43,8 @@ _ANYWHERE = (
     "ssm:DescribeParameters",
     "organizations:",
     "cloudtrail:",
+    "events:",
+    "scheduler:",
     "ecs:ListServices",
     "ecs:ListTasks",
     "ecs:ListClusters",
@@ -52,8 +56,8 @@ _ANYWHERE = (
 
 
 def denied(snapshot: Snapshot) -> tuple[str, ...]:
-    """The permissions whose calls were denied, without duplicates."""
-    return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied"))
+    """The permissions whose calls were denied for want of them, without duplicates."""
+    return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied" and not gap.denied_by))
 
 
 def missing(snapshot: Snapshot) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from omc_runbook.snapshot import (
     other_environments,
     other_references,
     roles,
+    scheduled,
     service_deployments,
 )
 from omc_runbook.snapshot.discovery import discover
@@ -69,7 +70,10 @@ def take(
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
-        snapshot = reading.second(reading.first(now))
+        snapshot = reading.first(now)
+        if deeply:
+            snapshot = scheduled.read(reading, snapshot)
+        snapshot = reading.second(snapshot)
         if look_inside:
             snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:
@@ -272,7 +276,7 @@ def _families(snapshot: Snapshot) -> set[str]:
     """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
     document = snapshot.current.document if snapshot.current else None
     definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
-    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_injections(each)}
+    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_references(each)}
     if document is None or not keys or "" in keys or keys.issuperset(document.keys):
         return set()
     return {definition.family for definition in definitions if definition}

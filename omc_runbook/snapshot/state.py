@@ -12,6 +12,7 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
@@ -68,6 +69,8 @@ class Snapshot:
     newest_revisions: tuple[TaskDefinition, ...] = ()
     """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
     tasks: tuple[Task, ...] = ()
+    scheduled: tuple[ScheduledTask, ...] = ()
+    """What EventBridge runs on the cluster, by the ARNs of revisions; read only where it was looked deeply."""
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
     organization: str | None = None
@@ -124,33 +127,27 @@ class Snapshot:
         return tuple(
             service
             for service in self.services
-            if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
+            if service.name == main or any(self.own_references(revision) for revision in self.revisions(service))
         )
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
-        """The consumers, and the families that read the secret in tasks outside a service, each as if it were one."""
+        """The consumers, and as if they were services what reads the secret outside one.
+
+        That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
+        """
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
-            if not task.service and self.own_injections(self.definition(task.task_definition_arn)):
+            if not task.service and self.own_references(self.definition(task.task_definition_arn)):
                 families.setdefault(task.owner, []).append(task)
         alone = []
         for name, tasks in families.items():
             newest = max(tasks, key=lambda task: task.created or self.taken)
-            alone.append(
-                Service(
-                    arn="",
-                    name=name,
-                    desired=0,
-                    running=sum(task.is_running for task in tasks),
-                    task_definition_arn=newest.task_definition_arn,
-                    controller="",
-                    created=None,
-                    deployments=(),
-                    events=(),
-                    is_family=True,
-                )
-            )
+            running = sum(task.is_running for task in tasks)
+            alone.append(_as_service(name, newest.task_definition_arn, running))
+        for each in self.scheduled:
+            if self.own_references(self.definition(each.task_definition_arn)):
+                alone.append(_as_service(each.origin, each.task_definition_arn))
         return (*self.consumers, *alone)
 
     @property
@@ -187,15 +184,22 @@ class Snapshot:
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""
-        injections = revision.injections if revision else ()
-        name, keys = self.secret_name, self.environment.keys
-        return tuple(pair for pair in injections if means_secret(pair[1].reference, name, keys))
+        return tuple(pair for pair in self.own_references(revision) if pair[1] in pair[0].secrets)
 
-    def other_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+    def own_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+        """The same, with what its log drivers take from it; a registry's login has a secret of its own."""
+        name, keys = self.secret_name, self.environment.keys
+        return tuple(
+            (container, each)
+            for container in (revision.containers if revision else ())
+            for each in (*container.secrets, *container.log_secrets)
+            if means_secret(each.reference, name, keys)
+        )
+
+    def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""
-        own, containers = self.own_injections(revision), revision.containers if revision else ()
-        pairs = [(container, each) for container in containers for each in (*container.secrets, *container.references)]
-        return tuple(pair for pair in pairs if pair not in own)
+        own = self.own_references(revision)
+        return tuple(pair for pair in (revision.references if revision else ()) if pair not in own)
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
@@ -207,10 +211,25 @@ class Snapshot:
         return tuple(
             task
             for task in self.tasks
-            if task.is_running and not task.service and self.own_injections(self.definition(task.task_definition_arn))
+            if task.is_running and not task.service and self.own_references(self.definition(task.task_definition_arn))
         )
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
         failed = [task for task in self.tasks if task.owner == service.name and task.has_failed]
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))
+
+
+def _as_service(name: str, task_definition_arn: str, running: int = 0) -> Service:
+    return Service(
+        arn="",
+        name=name,
+        desired=0,
+        running=running,
+        task_definition_arn=task_definition_arn,
+        controller="",
+        created=None,
+        deployments=(),
+        events=(),
+        is_family=True,
+    )

@@ -511,7 +511,10 @@ def _loop(name: str, element: Node, folder: Folder) -> Loop:
 
 
 def collection_of(node: Node, folder: Folder) -> Node:
-    """The list or map that a for expression iterates over, the last of several merged ones; any other node itself."""
+    """The list or map that a for expression iterates over; any other node itself.
+
+    Of several merged ones it is the last that has anything in it: an empty one is often a variable's default.
+    """
     if node.kind not in ("for", "object-for"):
         return node
     collection = folder.follow(node.parts[0])
@@ -519,7 +522,8 @@ def collection_of(node: Node, folder: Folder) -> Node:
         collection = folder.follow(collection.parts[0])
     maps = [each for each in folder.objects(collection) if each.kind in MAPS]
     lists = [part.node for part in folder.parts(collection) if part.node.kind == "tuple"]
-    return collection_of(maps[-1], folder) if maps else lists[-1] if lists else node
+    last = next((each for each in reversed(maps or lists) if each.parts), (maps or lists or [node])[-1])
+    return collection_of(last, folder) if maps else last
 
 
 def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:

@@ -193,7 +193,7 @@ def _collection_insertion(
     own = [each for each in samples if each.key and each.base == container.base]
     sample = next((each for each in reversed(own) if _is_without_comment(each.element)), None)
     if sample is None:
-        reason = f"nothing in the collection on line {collection.line} shows the form of one"
+        reason = f"nothing in the collection in {collection.file.name}, line {collection.line}, shows the form of one"
         raise _refusal(container, variable, reason)
     # An element of keys() is a key alone.
     member = collection.member(sample.element.name) if collection.kind == "object" else None

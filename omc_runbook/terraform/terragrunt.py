@@ -35,7 +35,7 @@ class Configuration(Module):
         self, stack: Stack, directory: Path, file: SourceFile, units: Mapping[Path, Module], depth: int = 0
     ) -> None:
         super().__init__(stack, directory, Folder((file,)), {})
-        self._text, self._units, self._nesting = file, units, depth
+        self._configuration, self._units, self._nesting = file, units, depth
         self.objects = {"include": self._include, "dependency": self._dependency}
         above = Path(os.path.normpath(file.path.parent))
         self.functions = {
@@ -109,7 +109,7 @@ class Configuration(Module):
 
     def _settings(self, name: str) -> Iterator[Node]:
         try:
-            yield from (member for member in read_attributes(self._text) if member.name == name)
+            yield from (member for member in read_attributes(self._configuration) if member.name == name)
         except UsageError:
             return
 
@@ -120,7 +120,11 @@ class Configuration(Module):
             return {key: result.value for key, result in values if result}
         if name == "inputs":
             return {key: value().value for key, value in self.inputs.items()}
-        return self._dependency if name == "dependency" else unknown(f"{name} of {self._text.name} is not followed")
+        return (
+            self._dependency
+            if name == "dependency"
+            else unknown(f"{name} of {self._configuration.name} is not followed")
+        )
 
     def _include(self, name: str) -> Any:
         if name in self._included:
@@ -143,14 +147,18 @@ class Configuration(Module):
     def _above(self, above: Path, include: str = "") -> Path:
         """The folder of the file that includes, or is included by, this one."""
         included = self._included.get(include) or next(iter(self._included.values()), None)
-        return Path(os.path.normpath(included._text.path.parent)) if included else above
+        return Path(os.path.normpath(included._configuration.path.parent)) if included else above
 
     def _find_in_parents(self, name: str = "", *fallback: Any) -> Any:
         for parent in self.directory.parents:
             for path in (parent / each for each in ((name,) if name else _PARENTS)):
                 if self.stack.files.contains(path) and path.exists():
                     return str(path)
-        return fallback[0] if fallback else unknown(f"{name or FILE_NAME} is in no folder above {self._text.name}")
+        return (
+            fallback[0]
+            if fallback
+            else unknown(f"{name or FILE_NAME} is in no folder above {self._configuration.name}")
+        )
 
     def _read(self, path: str, *default: Any) -> Any:
         configuration = self._open(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,15 +130,16 @@ class ComposeContainer:
 
 def find_compose() -> tuple[str, ...] | None:
     """The command of Docker Compose version 2 or later: the plugin of docker, else docker-compose; None for neither."""
-    for program in PROGRAMS:
-        try:
-            process = _call(program, "version", (), Path.cwd())
-        except CouldNotLook:
-            continue
-        version = _VERSION.search(process.stdout)
-        if process.returncode == 0 and version and int(version[1]) >= 2:
-            return program
-    return None
+    return next((each for each in PROGRAMS if shutil.which(each[0]) and _is_recent(each)), None)
+
+
+def _is_recent(program: Sequence[str]) -> bool:
+    try:
+        process = _call(program, "version", (), Path.cwd())
+    except CouldNotLook:
+        return False
+    version = _VERSION.search(process.stdout)
+    return process.returncode == 0 and version is not None and int(version[1]) >= 2
 
 
 def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str]) -> EnvFile:

@@ -68,8 +68,9 @@ class _Output:
 
 def read_status(repository: Path, name: str = ".env") -> GitStatus:
     """Read the status of a file by its path within a checkout, which may be a folder of a larger work tree."""
-    output = _run(repository, "rev-parse", "--is-inside-work-tree")
-    if output.obstacle or output.out.strip() != "true":
+    output = _run(repository, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository")
+    is_work_tree, _, is_shallow = output.out.strip().partition("\n")
+    if output.obstacle or is_work_tree != "true":
         return GitStatus(is_work_tree=False, obstacle=output.obstacle)
     tracked = _run(repository, "ls-files", "-z", "--", name)
     if "outside repository" in tracked.err:
@@ -88,7 +89,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(tracked.out),
         commits=tuple(history.out.split()),
-        obstacle=problem or _shallow_clone(repository),
+        obstacle=problem or (_shallow_clone(repository) if is_shallow == "true" else ""),
     )
 
 
@@ -100,9 +101,9 @@ def read_committed(repository: Path, name: str) -> bytes | None:
 
 def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
     """Find every version, on any branch or tag and in the index, of some files and of tracked ones by their path."""
-    if _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
-        return Versions()
     listed = _run(repository, "ls-files", "--stage", "-z")
+    if listed.code and _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
+        return Versions()
     staged = [(entry.split()[1], entry.partition("\t")[2]) for entry in listed.out.split("\0") if entry]
     paths = dict.fromkeys((*names, *(path for _, path in staged if holds_values(path))))
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
@@ -171,8 +172,6 @@ def can_reverse(repository: Path, patch: Path) -> bool:
 
 
 def _shallow_clone(repository: Path) -> str:
-    if _run(repository, "rev-parse", "--is-shallow-repository").out.strip() != "true":
-        return ""
     return f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
 
 

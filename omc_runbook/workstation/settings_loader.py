@@ -34,11 +34,12 @@ _DUMMIES = {"int": 1, "float": 1.0, "bool": False, "EmailStr": "omc@example.com"
 class _Report:
     """The settings classes that the application has instantiated so far, and the pipe to report to.
 
-    `packages` are the folders of packages that were lent to the interpreter.
+    `packages` are the folders of packages that were lent to the interpreter, `main` is the name of the main class.
     """
 
-    def __init__(self, pipe: int, dotenv: str, packages: list[str]) -> None:
+    def __init__(self, pipe: int, main: str, dotenv: str, packages: list[str]) -> None:
         self.pipe = pipe
+        self.main = main
         self.dotenv = dotenv
         self.packages = packages
         self.started: list[type[Any]] = []
@@ -65,9 +66,9 @@ class _Report:
         setattr(BaseSettings, "__init__", fill)  # noqa: B010
 
     def load(self, name: str) -> None:
-        """Import the application's configuration, and instantiate Settings if the import does not."""
+        """Import the application's configuration, and instantiate the main class if the import does not."""
         module = importlib.import_module(name)
-        kind = getattr(module, "Settings", None)
+        kind = getattr(module, self.main, None)
         if not inspect.isclass(kind):
             self.end({"error": "no-settings"})
         if kind not in self.instances:
@@ -81,7 +82,7 @@ class _Report:
             report["errors"] = [_error(each) for each in error.errors()]
         else:
             report["message"] = str(error)[:_LONGEST]
-        classes = [each for each in self.started if each.__name__ == "Settings"] or self.started
+        classes = [each for each in self.started if each.__name__ == self.main] or self.started
         self.end(report, classes[-1] if classes else None)
 
     def end(self, report: dict[str, Any], kind: type[Any] | None = None) -> NoReturn:
@@ -309,13 +310,13 @@ def _location(error: BaseException, trace: TracebackType | None) -> str:
     return f"{frames[-1].filename.removeprefix(here)}, line {frames[-1].lineno}" if frames else ""
 
 
-def main(module: str, dotenv: str, packages: list[str]) -> None:
+def main(module: str, name: str, dotenv: str, packages: list[str]) -> None:
     """Report on the original standard output; what the application prints goes to standard error.
 
-    `module` is the one with Settings, `dotenv` replaces the file that they read, and `packages` are folders of packages
-    to take those from that the interpreter lacks.
+    `module` is the one with the class `name` of settings, `dotenv` replaces the file that they read, and `packages` are
+    folders of packages to take those from that the interpreter lacks.
     """
-    report = _Report(os.dup(1), dotenv, packages)
+    report = _Report(os.dup(1), name, dotenv, packages)
     os.dup2(2, 1)
     sys.excepthook = report.fail
     sys.path.insert(0, str(Path.cwd()))
@@ -329,4 +330,4 @@ def main(module: str, dotenv: str, packages: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -23,6 +23,7 @@ from omc_runbook.messages.validation import FieldError
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.settings import CONFIG, import_folder
+from omc_runbook.repository.settings_search import MAIN_CLASS
 
 SECONDS = 30.0
 LARGEST_OUTPUT = 1_048_576
@@ -60,6 +61,25 @@ class SettingsResult:
 
 
 @dataclass(frozen=True)
+class _Module:
+    """The module with the main class: its file, the folder that it is imported from, and the class's name."""
+
+    config: str
+    folder: str
+    main: str
+
+    @property
+    def package(self) -> str:
+        """The application's own package."""
+        return self.config.removeprefix(f"{self.folder}/").partition("/")[0].removesuffix(".py")
+
+    @property
+    def virtual_environment(self) -> str:
+        """Where the application's requirements are usually installed."""
+        return f"{self.folder}/.venv".lstrip("/")
+
+
+@dataclass(frozen=True)
 class _Output:
     """Both streams of the process, which may hold values, and its exit code; None if it was killed."""
 
@@ -79,9 +99,14 @@ def find_program(python: str) -> str:
 
 
 def load_settings(
-    repository: Path, dotenv: Path | None = None, names: Collection[str] = (), python: str = "", config: str = CONFIG
+    repository: Path,
+    dotenv: Path | None = None,
+    names: Collection[str] = (),
+    python: str = "",
+    config: str = CONFIG,
+    main: str = MAIN_CLASS,
 ) -> SettingsResult:
-    """Load the Settings of a checkout, in its file `config`, as the application would, in a process of its own.
+    """Load the class `main` of a checkout's file `config`, as the application would, in a process of its own.
 
     `dotenv` replaces the file that Settings would read; `names` are the .env's variables, which may be shown in
     messages even if Settings has no such field. The interpreter is `python`, else that of the checkout's .venv, else
@@ -90,20 +115,20 @@ def load_settings(
     """
     if not (repository / config).is_file():
         return SettingsResult(ok=False, obstacle=f"{repository} has no {config}: name a checkout of the platform.")
-    folder = import_folder(config)
+    folder = import_folder(repository, config)
     python = python or _find_python(repository, folder)
     paths = sysconfig.get_paths()
     packages = dict.fromkeys((paths["purelib"], paths["platlib"])) if python != sys.executable else ()
-    module = config.removeprefix(f"{folder}/").removesuffix(".py").replace("/", ".")
+    module = config.removeprefix(f"{folder}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     # A secret value must not be an argument; a file's name may.
-    command = [python, "-I", "-B", str(_LOADER), module, str(dotenv.absolute()) if dotenv else "", *packages]
+    command = [python, "-I", "-B", str(_LOADER), module, main, str(dotenv.absolute()) if dotenv else "", *packages]
     try:
         with tempfile.TemporaryDirectory() as home:
             variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
             output = _run(command, (repository / folder).absolute(), variables)
     except OSError as error:
         return SettingsResult(ok=False, obstacle=f"{python} could not be started: {error.strerror}.")
-    return _read(output, python, frozenset(names), config)
+    return _read(output, python, frozenset(names), _Module(config, folder, main))
 
 
 def _find_python(repository: Path, folder: str) -> str:
@@ -143,16 +168,16 @@ def _drain(stream: BufferedReader, buffer: bytearray) -> None:
         buffer += chunk[: LARGEST_OUTPUT - len(buffer)]
 
 
-def _read(output: _Output, python: str, names: frozenset[str], config: str) -> SettingsResult:
+def _read(output: _Output, python: str, names: frozenset[str], module: _Module) -> SettingsResult:
     log = output.log.decode("utf-8", "replace")
     report, urls = _documents(output.report)
     if output.code is None and report is None:
-        timeout = f"{config} did not end within {SECONDS:g} seconds: see what it waits for."
+        timeout = f"{module.config} did not end within {SECONDS:g} seconds: see what it waits for."
         return SettingsResult(ok=False, messages=read_log(log), obstacle=timeout)
     if report is None:
         no_report = (
             f"{python} ended with exit code {output.code} and no answer: install Python 3.10 or later with the "
-            f"application's requirements into {_virtual_environment(config)}."
+            f"application's requirements into {module.virtual_environment}."
         )
         return SettingsResult(ok=False, messages=read_log(log), obstacle=no_report)
     variables = _spellings(report)
@@ -163,7 +188,7 @@ def _read(output: _Output, python: str, names: frozenset[str], config: str) -> S
         ok=ok,
         messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", known)))),
         env_files=tuple((Path(path), exists) for path, exists in report.get("env_files", ())),
-        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python, config),
+        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python, module),
         url_parts=tuple(UrlPart(*part) for part in urls.get("urls", ())),
         broken=tuple((variable, name) for variable, name in urls.get("broken", ())),
         borrowed=tuple(report.get("borrowed", ())),
@@ -201,21 +226,17 @@ def _field_errors(
         yield problem_of(FieldError(location, error["type"], error["message"]), known)
 
 
-def _virtual_environment(config: str) -> str:
-    return f"{import_folder(config)}/.venv".lstrip("/")
-
-
-def _obstacle(report: Mapping[str, Any], python: str, config: str) -> str:
+def _obstacle(report: Mapping[str, Any], python: str, module: _Module) -> str:
     error, missing, at = str(report.get("error")), str(report.get("missing", "")), str(report.get("at", ""))
-    where = f" at {f'{import_folder(config)}/{at}'.lstrip('/')}" if at else ""
+    where = f" at {f'{module.folder}/{at}'.lstrip('/')}" if at else ""
     if error == "no-settings":
-        return f"{config} has no class Settings: name a checkout of the platform."
-    if missing.partition(".")[0] == "app":
-        return f"{config} needs the module {missing}{where}, which the checkout does not have."
+        return f"{module.config} has no class {module.main}: name a checkout of the platform."
+    if missing.partition(".")[0] == module.package:
+        return f"{module.config} needs the module {missing}{where}, which the checkout does not have."
     if missing:
         package = missing.partition(".")[0]
         return (
             f"{python} has no package {package}, which the application needs: install its "
-            f"requirements into {_virtual_environment(config)}, or name a Python that has them with -p python PATH."
+            f"requirements into {module.virtual_environment}, or name a Python that has them with -p python PATH."
         )
-    return f"{config} raised {error}{where} before Settings was instantiated: run it in a private terminal."
+    return f"{module.config} raised {error}{where} before {module.main} was instantiated: run it in a private terminal."

@@ -115,7 +115,7 @@ class Workstation:
             # A nested model can be one variable of JSON, or one for each of its fields.
             is_split = bool(inner) and not self.binding(whole)
             names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
-            reasons |= dict.fromkeys(names, "Settings has no default for it")
+            reasons |= dict.fromkeys(names, field.reason)
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
                 reason = f"Settings requires it where {condition.chooser} is {option}"
@@ -246,8 +246,8 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         status = pool.submit(git.read_status, checkout.root, DOTENV)
         env_file = path if _is_read_by_settings(checkout, path) else None
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
-        what = (checkout.root, env_file, names, python, checkout.settings.file.name)
-        loading = pool.submit(settings_probe.load_settings, *what) if deeply else None
+        what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
+        loading = pool.submit(settings_probe.load_settings, *what) if deeply and checkout.settings.file else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
     return Workstation(

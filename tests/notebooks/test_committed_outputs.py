@@ -27,9 +27,10 @@ WIDTH = 120
 
 def nbval(sandbox: Sandbox, home: Path, *notebooks: Path) -> subprocess.CompletedProcess[str]:
     """Run notebooks anew in a sandbox and compare what they show with what is committed."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", "--nbval", "--nbval-current-env"]
+    pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"]
+    options = ["-p", "nbval.plugin", "--nbval", "--nbval-current-env"]
     return subprocess.run(
-        [*command, f"--nbval-sanitize-with={SANITIZE}", *map(str, notebooks)],
+        [*pytest_command, *options, f"--nbval-sanitize-with={SANITIZE}", *map(str, notebooks)],
         env=dict(os.environ) | sandbox.variables | {"HOME": str(home)},
         cwd=ROOT,
         capture_output=True,

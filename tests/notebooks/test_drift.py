@@ -391,15 +391,29 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
 
 @pytest.mark.usefixtures("own_registry")
 def test_add_key_is_not_offered_where_it_would_refuse(platform: Platform) -> None:
-    """A field that reads a variable under another name is none that add_key writes: the gap is closed by hand."""
-    field = '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n'
-    platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
-    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
-    undeclare(platform, "SECRET_KEY")
-    found = problems(as_read(platform))
+    """A field that reads another variable first is none that add_key leaves: the gap is closed by hand."""
+    alias = 'validation_alias=AliasChoices("SIGNING_KEY", "SECRET_KEY")'
+    found = with_field(platform, f'    SIGNING_KEY: str = Field(default="", {alias})\n')
     assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
     assert {finding.remedy.runbook for finding in found} == {""}
     assert all("SECRET_KEY" in finding.remedy.command for finding in found)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_add_key_is_offered_for_a_field_of_another_name(platform: Platform) -> None:
+    """It leaves a field that reads the variable by an alias as it is, and adds the rest."""
+    found = with_field(platform, '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n')
+    assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
+    assert {finding.remedy.runbook for finding in found} == {"add_key"}
+    assert not {"type", "required"}.intersection(*(finding.remedy.parameters for finding in found))
+
+
+def with_field(platform: Platform, field: str) -> list[Finding]:
+    """What is wrong where a field is Settings' only one for SECRET_KEY, which template and Terraform lack."""
+    platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
+    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
+    undeclare(platform, "SECRET_KEY")
+    return problems(as_read(platform))
 
 
 @pytest.mark.usefixtures("own_registry")

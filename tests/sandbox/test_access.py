@@ -151,6 +151,27 @@ def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
     assert error.value.response["Error"]["Code"] == "NoSuchEntity"
 
 
+def test_a_boundary_limits_what_a_secret_grants_to_a_role(stage: Stage) -> None:
+    """A role that only the secret's policy names is refused by its boundary, unless the policy names everybody."""
+    arn = stage.iam.create_role(RoleName="bounded", AssumeRolePolicyDocument=policy())["Role"]["Arn"]
+    stage.secrets.create_secret(Name="granted", SecretString="x")
+    stage.secrets.put_resource_policy(SecretId="granted", ResourcePolicy=policy(READ | {"Principal": {"AWS": arn}}))
+    session = stage.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    own = {
+        "aws_access_key_id": session["AccessKeyId"],
+        "aws_secret_access_key": session["SecretAccessKey"],
+        "aws_session_token": session["SessionToken"],
+    }
+    client = stage.client("secretsmanager", **own)
+    assert client.get_secret_value(SecretId="granted")["SecretString"] == "x"
+    boundary = stage.iam.create_policy(PolicyName="without-secrets", PolicyDocument=policy(DESCRIBE))["Policy"]["Arn"]
+    stage.iam.put_role_permissions_boundary(RoleName="bounded", PermissionsBoundary=boundary)
+    with pytest.raises(ClientError, match="no permissions boundary allows"):
+        client.get_secret_value(SecretId="granted")
+    stage.secrets.put_resource_policy(SecretId="granted", ResourcePolicy=policy(READ | {"Principal": "*"}))
+    assert client.get_secret_value(SecretId="granted")["SecretString"] == "x"
+
+
 def test_organization_denies_over_the_role(stage: Stage) -> None:
     """A service control policy that denies is enforced and shown by the simulator."""
     organizations = stage.client("organizations")

@@ -321,6 +321,41 @@ def test_entry_point_can_replace_a_variable(stage: Stage) -> None:
     assert found["OPENAI_API_KEY"] != injected["OPENAI_API_KEY"]
 
 
+def test_a_container_that_others_wait_for_ends_before_them(stage: Stage) -> None:
+    """A container that prepares the task has ended with success in a task that runs, and after that one stopped."""
+    arn = stage.build(desired=0)
+    made = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
+    [application] = made["containerDefinitions"]
+    first = {**application, "name": "migrate", "essential": False}
+    application["dependsOn"] = [{"containerName": "migrate", "condition": "SUCCESS"}]
+    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    both = stage.ecs.register_task_definition(
+        containerDefinitions=[first, application], **{name: made[name] for name in kept if made.get(name)}
+    )
+    revision = both["taskDefinition"]["taskDefinitionArn"]
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
+    stage.steady()
+    task = only(stage.processes())["task"]
+    found = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"])["containers"]
+    assert [(each["lastStatus"], each.get("exitCode")) for each in found] == [("STOPPED", 0), ("RUNNING", None)]
+
+
+def test_a_log_router_is_not_the_application(stage: Stage) -> None:
+    """An essential container of a log router that comes first has no process, and the application runs."""
+    arn = stage.build(desired=0)
+    made = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
+    router = {"name": "router", "image": "fluent-bit", "memory": 64, "firelensConfiguration": {"type": "fluentbit"}}
+    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    both = stage.ecs.register_task_definition(
+        containerDefinitions=[router, *made["containerDefinitions"]],
+        **{name: made[name] for name in kept if made.get(name)},
+    )
+    revision = both["taskDefinition"]["taskDefinitionArn"]
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
+    stage.steady()
+    assert "POSTGRES_PASSWORD" in environment_of(only(stage.processes())["pid"])
+
+
 def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> None:
     """A password that the store has and the database has not ends the application with the database's words."""
     arn = stage.build(desired=0)

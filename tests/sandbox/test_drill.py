@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.sandbox import drills, lifecycle
+from omc_runbook.sandbox import drills, folders, hints, lifecycle, solved
 from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.drills import Grade
-from omc_runbook.sandbox.faults import catalogue
+from omc_runbook.sandbox.faults import catalogue, find
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.solved import Solved
 
 
 @pytest.fixture(autouse=True)
-def here(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The sandbox that the commands find, with no drill left over."""
+def here(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The sandbox that the commands find, with no drill left over; yields the file of what was solved."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.endpoint)
-    yield
+    kept = tmp_path / "solved.json"
+    monkeypatch.setattr(folders, "solved_file", lambda: kept)
+    yield kept
     if drills.current(sandbox):
         drills.stop(sandbox)
 
@@ -146,3 +153,99 @@ def test_every_fault_comes_before_one_comes_again(sandbox: Sandbox) -> None:
         drills.stop(sandbox)
     assert orders[0] == orders[1]
     assert sorted(orders[0][: len(family)]) == sorted(family)
+
+
+def test_the_levels() -> None:
+    """Each level has faults of several families, by the rule that the help states; `faults` lists each fault's."""
+    levels = {fault.id: hints.level(fault) for fault in catalogue()}
+    counts = Counter(levels.values())
+    assert min(counts.values()) > len(levels) / 4 and counts.keys() == {"easy", "medium", "hard"}
+    # Only one other error is shown where an image or a log group is missing; many faults leave an old value.
+    assert (levels["image-pull"], levels["no-permission"], levels["not-forced"]) == ("easy", "medium", "hard")
+    words = " ".join(call("drill", "--help").output.split())
+    assert f"up to {hints.EASY} is easy, up to {hints.MEDIUM} medium, more is hard" in words
+    assert f"worth {drills.POINTS} points, {drills.HINT_COST} fewer for each hint" in words
+    assert {each["id"]: each["level"] for each in said("faults")} == levels
+    assert re.search(r"^image-pull +deployment +easy ", call("faults").output, re.MULTILINE)
+
+
+def test_a_drill_of_a_level(sandbox: Sandbox) -> None:
+    """Only faults of the level come, and of the family too; a family without any is refused."""
+    assert call("drill", "--level", "easy", "--family", "access", "--count", "4", "--seed", "6").exit_code == 0
+    running = drills.current(sandbox)
+    assert running
+    assert {hints.level(find(fault)) for fault in running.faults} == {"easy"}
+    assert {find(fault).family for fault in running.faults} == {"access"}
+    drills.stop(sandbox)
+    assert refusal("drill", "--level", "easy", "--family", "running") == (
+        "The family running has no easy fault: its faults are hard."
+    )
+
+
+def test_someone_else_breaks_it_and_hints_cost_points(here: Path) -> None:
+    """A fault that was broken secretly is named nowhere; each hint costs, and the card keeps a right answer."""
+    broke = call("break", "kms-disabled", "--secretly")
+    assert broke.exit_code == 0 and "kms-disabled" not in broke.output and "key" not in broke.output
+    told = said("status")
+    assert told["broken"] == ["a drill"] and told["drill"]["count"] == 1 and told["drill"]["seconds"] >= 0
+    assert told["drill"]["symptom"] in broke.output and told["drill"]["symptom"] in call("status").output
+    assert "kms-disabled" not in json.dumps(told) + call("status").output
+    assert "A drill is running" in refusal("break", "bom")
+    assert "already running" in refusal("break", "bom", "--secretly")
+
+    first = said("hint")
+    assert (len(first["hints"]), first["points"]) == (1, 8)
+    assert "family is access" in first["hints"][0]
+    again = call("hint").output
+    assert first["hints"][0] in again and "DescribeKey" in again and "worth 6 points" in again
+    third = said("hint")
+    assert "kms-disabled" in third["hints"][2] and third["points"] == 4
+    assert said("hint") == third
+
+    graded = said("answer", "kms-disabled")
+    assert (graded["right"], graded["hints"], graded["points"]) == (True, 3, 4)
+    assert f"after {graded['seconds']:.0f} s, 4 of 10 points" in graded["told"]
+    assert said("status")["drill"] is None and said("status")["broken"] == []
+    assert here.stat().st_mode & 0o777 == 0o600
+    access = next(each for each in said("card") if each["family"] == "access")
+    assert access["solved"] == [{"fault": "kms-disabled", "points": 4, "seconds": graded["seconds"]}]
+
+
+def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
+    """Without an id the first player is asked, and what is typed is not shown; a misspelt one breaks nothing."""
+    asked = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-off\n")
+    assert asked.exit_code == 0 and "exec-off" not in asked.output
+    assert broken(sandbox) == "exec-off"
+    drills.stop(sandbox)
+    assert "the nearest is exec-off" in refusal("break", "exec-of", "--secretly")
+    assert "Which fault?" in refusal("break")
+    assert drills.current(sandbox) is None
+    assert "No drill is running" in refusal("hint")
+
+
+def test_the_card_keeps_the_best_answer(here: Path) -> None:
+    """One answer a fault, the one with most points and then the fastest; a damaged or foreign entry does no harm."""
+    for points, seconds in ((6, 9.0), (10, 50.0), (10, 40.0), (8, 1.0)):
+        solved.add(Solved("bom", points, seconds))
+    solved.add(Solved("exec-off", 4, 7.4))
+    card = call("card").output
+    assert re.search(r"^content +1 of \d+ +10 +40 s$", card, re.MULTILINE)
+    assert re.search(r"^exec +1 of \d+ +4 +7 s$", card, re.MULTILINE)
+    assert re.search(r"^network +0 of \d+ +0 +-$", card, re.MULTILINE)
+    assert card.splitlines()[-1] == f"2 of {len(catalogue())} faults solved, 14 points"
+
+    here.write_text(json.dumps([*json.loads(here.read_text()), {"fault": "gone", "points": 1, "seconds": 1}]))
+    assert call("card").output == card
+    for damaged in ("[{", "7", '{"bom": 1}', '[{"fault": "bom", "points": Infinity, "seconds": 1}]'):
+        here.write_text(damaged)
+        assert "\n0 of " in call("card").output
+    solved.add(Solved("bom", 10, 1.0))
+    assert "1 of" in call("card").output.splitlines()[-1]
+    assert "\n0 of " in call("card", "--clear").output and not here.exists()
+
+
+def test_families_are_completed() -> None:
+    """A shell completes the families of `drill`."""
+    completion = BashComplete(commands, {}, "sandbox", "_SANDBOX_COMPLETE")
+    assert [item.value for item in completion.get_completions(["drill", "--family"], "re")] == ["reference"]
+    assert len(completion.get_completions(["drill", "--family"], "")) == len({each.family for each in catalogue()})

@@ -21,7 +21,19 @@ from typing import Any
 import pytest
 from support import snapshots
 from support.runs import client, deny, values
-from support.snapshots import ARN, CURRENT, NOW, PREVIOUS, healthy, looked, rotated, with_container, with_reference
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    NOW,
+    PREVIOUS,
+    definition_arn,
+    healthy,
+    looked,
+    rotated,
+    with_container,
+    with_definition,
+    with_reference,
+)
 
 from omc_runbook.aws import execute
 from omc_runbook.aws.ecs import TaskContainer
@@ -384,6 +396,19 @@ def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPat
     }
     for why, snapshot in cases.items():
         assert {seen.refused.kind for seen in take(snapshot) if seen.refused} == {why}
+
+
+def test_a_container_that_has_ended_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that gets the secret, prepares the task and ends leaves the application's to be looked at."""
+    ready = looked(healthy())
+    [container] = ready.task_definitions[definition_arn("worker")].containers
+    first = replace(container, name="migrate", essential=False)
+    ready = with_definition(ready, "worker", lambda old: replace(old, containers=(first, container)))
+    pair = (TaskContainer("migrate", 0, "", "STOPPED"), TaskContainer("worker", None, "", "RUNNING"))
+    tasks = tuple(replace(task, containers=pair) if task.service == "worker" else task for task in ready.tasks)
+    monkeypatch.setattr(execute, "run", lambda *_: "")
+    seen = [each.container for each in take(replace(ready, tasks=tasks)) if each.service == "worker"]
+    assert seen == ["worker"]
 
 
 # The sandbox's tasks.

@@ -128,6 +128,24 @@ def test_signed_request_is_answered(stage: Stage) -> None:
     assert send(elsewhere, body=BODY, **signed(stage, GET_VALUE | headers)).status == 200
 
 
+def test_a_connection_stays_open_while_requests_are_read_whole(stage: Stage) -> None:
+    """One request after another is answered over it, a refused one too; after an unread body it is closed."""
+    connection = http.client.HTTPConnection("127.0.0.1", stage.sandbox.port, timeout=10)
+    connection.connect()
+    opened = connection.sock
+    for headers, status in ((signed(stage), 200), (GET_VALUE, 403), ({"Origin": "http://page.test"}, 403)) * 2:
+        connection.request("POST", "/", BODY, dict(headers))
+        with connection.getresponse() as response:
+            assert (response.status, response.getheader("Connection")) == (status, None)
+            response.read()
+        assert connection.sock is opened
+    connection.request("POST", "/", iter([b"x" * 65536] * 10), GET_VALUE | {"Content-Length": str(2**40)})
+    with connection.getresponse() as response:
+        assert (response.status, response.getheader("Connection")) == (400, "close")
+        assert "length" in json.loads(response.read())["error"]
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("service", "call"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.staging import CLUSTER, World
+from omc_runbook.sandbox.worlds.roles import policy
+from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRETS_POLICY, World
 from omc_runbook.sandbox.worlds.vpcs import PrivateNetwork, make_private
 
 NETWORK = {"no-egress", "private-dns-off", "vpc-dns-off", "sg-egress", "endpoint-sg", "network-acl", "endpoint-policy"}
@@ -158,3 +160,18 @@ def test_no_permission_to_look_why_tasks_fail(stand: Stand, monkeypatch: pytest.
     assert causes(findings) == ["pull-failed"]
     assert network(findings) == dict.fromkeys(NETWORK, "unknown")
     assert all("ec2:DescribeSubnets" in " ".join(f.evidence) for f in findings if f.check in NETWORK)
+
+
+def test_a_policy_that_wants_an_endpoint(stand: Stand) -> None:
+    """A role that may read through one endpoint alone reads there, and in another network it does not."""
+    net = stand.private()
+    through = {"StringEquals": {"aws:SourceVpce": net.endpoint, "aws:SourceVpc": net.vpc}}
+    document = json.dumps(policy("secretsmanager:GetSecretValue", Resource="*", Condition=through))
+    stand.world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY, PolicyDocument=document)
+    stand.move(net.tasks_subnet, net.tasks_group)
+    assert stand.rollout() == "COMPLETED"
+    public = stand.world.ecs.describe_services(cluster=CLUSTER, services=["backend"])["services"][0]
+    configuration = public["networkConfiguration"]["awsvpcConfiguration"]
+    stand.move(configuration["subnets"][0], configuration["securityGroups"][0], "ENABLED")
+    assert stand.rollout() == "IN_PROGRESS"
+    assert "no-permission" in causes(stand.findings(deeply=True))

@@ -195,10 +195,11 @@ def test_resource_policy_denies_even_the_administrator(stage: Stage, name: str) 
     assert code_of(error) == "AccessDeniedException"
 
 
-def test_disabled_key_decrypts_nothing(stage: Stage) -> None:
+@pytest.mark.parametrize("name_of_key", ["KeyId", "Arn"])
+def test_disabled_key_decrypts_nothing(stage: Stage, name_of_key: str) -> None:
     """A secret under a customer key needs that key enabled."""
     kms = stage.client("kms")
-    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    key = kms.create_key()["KeyMetadata"][name_of_key]
     made = f"secret-{uuid.uuid4()}"
     stage.secrets.create_secret(Name=made, SecretString="one", KmsKeyId=key)
     assert value(stage, made) == "one"
@@ -206,6 +207,8 @@ def test_disabled_key_decrypts_nothing(stage: Stage) -> None:
     with pytest.raises(ClientError) as error:
         stage.secrets.get_secret_value(SecretId=made)
     assert code_of(error) == "DecryptionFailure"
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    kms.cancel_key_deletion(KeyId=key)
     kms.enable_key(KeyId=key)
     assert value(stage, made) == "one"
 

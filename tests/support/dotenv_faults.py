@@ -496,6 +496,7 @@ HEALTHY = (
     Case("", "a history with other values", both(_git("add -f .env", "commit -qm x", "rm -q --cached .env"), put())),
     *(Case("", f"{q} quotes", put(SECRET_KEY=f"{q}{HEX(32)}{q}"), True) for q in ("'", '"')),
     *(Case("", f"# in {q}", put(FIRST_SUPERUSER_PASSWORD=f"{q}{A} #{B}{q}")) for q in ("'", '"')),
+    Case("", "settings that mean none", add("SESSION_COOKIE_SAMESITE=None\nCACHE_BACKEND=dummy")),
     Case("", "# without a blank", put(FIRST_SUPERUSER_PASSWORD=f"{A}#{B}")),
     *(Case("", f"{d} in quotes", put(POSTGRES_PASSWORD=f"'{A}{d}{B}'"), d == "$x") for d in ("$x", "$$", "$")),
     Case("", "$ at the end", put(FIRST_SUPERUSER_PASSWORD=f"{A}$")),

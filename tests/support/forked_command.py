@@ -83,7 +83,7 @@ def _become(command: list[str], variables: Mapping[str, str], folder: Path, out:
         code = _exit_code(_main(command))
     finally:
         if sys.exc_info()[0] is not None:
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

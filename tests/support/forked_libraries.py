@@ -8,12 +8,9 @@ import pkgutil
 from functools import cache
 
 import botocore.session
-import nbformat
-from matplotlib.figure import Figure
-from nbconvert import HTMLExporter
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import omc_runbook
+from omc_runbook.headless.run import skip_iri_grammar
 from omc_runbook.masking import common
 
 LIBRARIES = (
@@ -24,6 +21,28 @@ LIBRARIES = (
 )
 SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2")
 
+
+def use_once() -> None:
+    """Let libraries make what they make at their first use: templates, patterns, schemas, fonts and drawings."""
+    import nbformat
+    from matplotlib.figure import Figure
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+    cells = [
+        new_markdown_cell("# A title\n\n```python\nx = 1\n```\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"),
+        new_code_cell("x"),
+    ]
+    nbformat.validate(new_notebook(cells=cells))
+    HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
+    figure = Figure()
+    figure.subplots().barh([1], [1])
+    figure.savefig(io.BytesIO(), format="svg")
+    figure.savefig(io.BytesIO(), format="png")
+    common.is_common("a word")
+
+
+skip_iri_grammar()
 for name in LIBRARIES:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(name)
@@ -34,17 +53,6 @@ for module in pkgutil.walk_packages(omc_runbook.__path__, "omc_runbook."):
 botocore.session.create_loader = cache(botocore.session.create_loader)
 for service in SERVICES:
     botocore.session.create_loader(None).load_service_model(service, "service-2")
-# What these make at their first use: templates, patterns, schemas, fonts and drawings.
-cells = [
-    new_markdown_cell("# A title\n\n```python\nx = 1\n```\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"),
-    new_code_cell("x"),
-]
-nbformat.validate(new_notebook(cells=cells))
-HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
-figure = Figure()
-figure.subplots().barh([1], [1])
-figure.savefig(io.BytesIO(), format="svg")
-figure.savefig(io.BytesIO(), format="png")
-common.is_common("a word")
+use_once()
 gc.collect()
 gc.freeze()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import forked_settings
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.changes.dotenv import executor
@@ -24,7 +25,7 @@ from omc_runbook.report import local_setup, verify
 from omc_runbook.runbooks import local_setup as runbook
 from omc_runbook.runbooks.run import diagnose, now
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import workstation
+from omc_runbook.workstation import settings_probe, workstation
 
 NOT_HERE = StartResult("", "Not here.")
 
@@ -112,7 +113,11 @@ def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def quiet_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Let nothing that somebody has configured here count, and keep this test's values from being masked elsewhere."""
+    """Let nothing that somebody has configured here count, and keep this test's values from being masked elsewhere.
+
+    Settings are loaded in forks, since a look at a checkout would take most of its time to import pydantic.
+    """
+    patch.setattr(settings_probe, "_run", forked_settings.run)
     for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
         patch.delenv(name)
     patch.setenv("HOME", str(home))

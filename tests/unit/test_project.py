@@ -71,8 +71,13 @@ def name_of(path: Path) -> str:
 
 
 SOURCES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    """The syntax tree of a module of ours, parsed when a test asks for it: each worker imports this module."""
+    return ast.parse(SOURCES[name].read_text())
 
 
 def for_each(names: Iterable[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
@@ -94,7 +99,7 @@ def for_each(names: Iterable[str]) -> Callable[[Callable[[str], None]], Callable
     return decorate
 
 
-in_each_module = for_each(TREES)
+in_each_module = for_each(SOURCES)
 in_each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -123,27 +128,27 @@ def floor_of(name: str) -> int:
     return ROOMS.index(part_of(name)) if part_of(name) else 0
 
 
-RUNBOOK = [name for name in TREES if part_of(name) != "sandbox"]
+RUNBOOK = [name for name in SOURCES if part_of(name) != "sandbox"]
 in_runbook_code = for_each(RUNBOOK)
 
 
 @in_runbook_code
 def test_imports_point_down(name: str) -> None:
     """A module imports from its own room and from those below."""
-    targets = {target for target in imported(name, TREES[name]) if is_ours(target) and part_of(target) != "sandbox"}
+    targets = {target for target in imported(name, tree_of(name)) if is_ours(target) and part_of(target) != "sandbox"}
     assert {target for target in targets if floor_of(target) > floor_of(name)} == set()
 
 
 def test_modules_form_no_cycle() -> None:
     """No two modules import each other, directly or by way of others."""
-    graph = {name: set(imported(name, tree)) & SOURCES.keys() - {name} for name, tree in TREES.items()}
+    graph = {name: set(imported(name, tree_of(name))) & SOURCES.keys() - {name} for name in SOURCES}
     TopologicalSorter(graph).prepare()
 
 
 @in_runbook_code
 def test_only_the_cli_knows_the_sandbox(name: str) -> None:
     """Runbook code never imports the sandbox; the command line does, to offer its commands."""
-    ours = {target for target in imported(name, TREES[name]) if is_ours(target)}
+    ours = {target for target in imported(name, tree_of(name)) if is_ours(target)}
     assert part_of(name) == "cli" or "sandbox" not in set(map(part_of, ours))
 
 
@@ -166,7 +171,7 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     question = (
         "import sys, omc_runbook.headless.run as headless\n"
         "print({'boto3', 'pydantic', 'papermill'} & {*sys.modules})\n"
-        "headless._skip_iri_grammar()\n"
+        "headless.skip_iri_grammar()\n"
         "print({'lark', 'rfc3987_syntax'} & {*sys.modules})\n"
         "import papermill, jsonschema, rfc3987_syntax\n"
         "print(rfc3987_syntax.is_valid_syntax('iri', 'https://example.com'))"
@@ -178,7 +183,7 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
 @in_runbook_code
 def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
     """A kernel tells an error by its class's name; one that the command did not know would end with another code."""
-    classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in ast.walk(tree_of(name)) if isinstance(node, ast.ClassDef)]
     ours = {c.name for c in classes if any(errors.find_class(ast.unparse(base).split(".")[-1]) for base in c.bases)}
     assert {each for each in ours if errors.find_class(each) is None} <= {"DocumentError"}
 
@@ -186,24 +191,24 @@ def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
 @in_each_module
 def test_only_aws_and_the_sandbox_call_aws(name: str) -> None:
     """boto3 and botocore are known in aws/ and in the sandbox only."""
-    libraries = {target.split(".")[0] for target in imported(name, TREES[name])}
+    libraries = {target.split(".")[0] for target in imported(name, tree_of(name))}
     assert part_of(name) in {"aws", "sandbox"} or not libraries & {"boto3", "botocore"}
 
 
 @in_each_module
 def test_secret_values_are_revealed_in_few_places(name: str) -> None:
     """The verb that yields a secret's text is used by the masking, the document and the changes only."""
-    used = {node.id for node in ast.walk(TREES[name]) if isinstance(node, ast.Name)}
-    used |= {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)}
-    used |= {a.name for node in ast.walk(TREES[name]) if isinstance(node, ast.ImportFrom) for a in node.names}
+    used = {node.id for node in ast.walk(tree_of(name)) if isinstance(node, ast.Name)}
+    used |= {node.attr for node in ast.walk(tree_of(name)) if isinstance(node, ast.Attribute)}
+    used |= {a.name for node in ast.walk(tree_of(name)) if isinstance(node, ast.ImportFrom) for a in node.names}
     assert part_of(name) in REVEALERS or "reveal" not in used
 
 
-@for_each([name for name in TREES if part_of(name) == "checks"])
+@for_each([name for name in SOURCES if part_of(name) == "checks"])
 def test_checks_only_judge(name: str) -> None:
     """A check takes what it judges as an argument: it has no client, no clock and no printing."""
-    libraries = {target.split(".")[0] for target in imported(name, TREES[name])}
-    calls = [node.func for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
+    libraries = {target.split(".")[0] for target in imported(name, tree_of(name))}
+    calls = [node.func for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)]
     called = {call.id for call in calls if isinstance(call, ast.Name)}
     called |= {call.attr for call in calls if isinstance(call, ast.Attribute)}
     assert libraries & LOOKING == set()
@@ -215,19 +220,19 @@ def test_what_is_public_is_described(name: str) -> None:
     """Every module and every public function and class at its top has a docstring."""
     public = [
         node
-        for node in TREES[name].body
+        for node in tree_of(name).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and not node.name.startswith("_")
         and "overload" not in map(ast.unparse, node.decorator_list)
     ]
-    assert ast.get_docstring(TREES[name])
+    assert ast.get_docstring(tree_of(name))
     assert [node.name for node in public if not ast.get_docstring(node)] == []
 
 
 @in_each_module
 def test_exceptions_are_caught_by_name(name: str) -> None:
     """Nothing catches whatever comes, but to clean up and raise it again."""
-    handlers = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ExceptHandler)]
+    handlers = [node for node in ast.walk(tree_of(name)) if isinstance(node, ast.ExceptHandler)]
     kept = [handler.type for handler in handlers if ast.unparse(handler.body[-1]) != "raise"]
     names = {inner.id for kind in kept if kind for inner in ast.walk(kind) if isinstance(inner, ast.Name)}
     assert None not in kept
@@ -263,7 +268,7 @@ def test_the_architecture_names_what_there_is() -> None:
     """Each module that docs/architecture.md names by its room is there."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     named = re.findall(rf"`((?:{'|'.join(ROOMS)})\.[a-z_.]+)", page)
-    modules = {name.removeprefix(f"{PACKAGE.name}.") for name in TREES}
+    modules = {name.removeprefix(f"{PACKAGE.name}.") for name in SOURCES}
     assert named and [name for name in named if not {name, name.rpartition(".")[0]} & modules] == []
 
 
@@ -271,8 +276,8 @@ def test_public_classes_have_names_of_their_own() -> None:
     """No two public classes of the package share a name, so that a name says which is meant."""
     names = [
         node.name
-        for tree in TREES.values()
-        for node in tree.body
+        for name in SOURCES
+        for node in tree_of(name).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     assert [name for name in set(names) if names.count(name) > 1] == []

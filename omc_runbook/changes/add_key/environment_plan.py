@@ -18,9 +18,9 @@ from omc_runbook.changes.secret.placeholders import placeholder
 from omc_runbook.changes.secret.plan import LABEL, document_of, plan_update
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
@@ -205,7 +205,7 @@ def _labels(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None) -
 
 def _is_filled(member: Member | None) -> bool:
     """Whether a key has a value that is not a placeholder."""
-    return member is not None and not member.injected.is_empty and not member.injected.matches(PLACEHOLDER)
+    return member is not None and not member.injected.is_empty and not is_stand_in(member.injected, member.key)
 
 
 def _content(

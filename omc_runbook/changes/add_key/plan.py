@@ -18,6 +18,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
@@ -111,7 +112,7 @@ class AddKeyPlan:
     @property
     def message(self) -> str:
         """A message for a commit with the edits."""
-        return f"Add {self.key.name} to Settings, the template and Terraform"
+        return f"Add {self.key.name}"
 
 
 def describe(
@@ -151,7 +152,8 @@ def plan_edits(
     """
     if checkout.template is None:
         raise UsageError(
-            f"{checkout.root} has no .env.template: set repository to a platform checkout. Nothing was written."
+            f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])} will do"
+            f" too), or set repository to a platform checkout.{advise_folder(checkout.root)} Nothing was written."
         )
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(
@@ -161,7 +163,9 @@ def plan_edits(
         required=key.required,
         is_text=key.is_text,
     )
-    edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
+    edits = [add_entry(checkout.template.file, entry)]
+    if checkout.settings.file:
+        edits.insert(0, add_field(checkout.settings.file, field, checkout.settings.name))
     edits += _references(checkout, key, containers, known, present)
     return tuple(edit for edit in edits if edit)
 

@@ -17,7 +17,7 @@ from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
-from omc_runbook.terraform.task_definitions import named_after
+from omc_runbook.terraform.task_definitions import applies_to, named_after
 from omc_runbook.textfile.file import Edit
 
 
@@ -104,7 +104,7 @@ def find_surroundings(
     return Surroundings(
         shared=tuple(_shared(main, checkout, key, files, [*snapshots])),
         on_merge=checkout.workflows.on_merge(files) if files else (),
-        locations=(*_initial_values(main, checkout, key), *_lists(checkout, key)),
+        locations=(*_initial_values(main, [*snapshots], checkout, key), *_lists(checkout, key)),
         unreadable=checkout.workflows.unreadable if files else (),
     )
 
@@ -163,12 +163,15 @@ def _add_key(own: Environment, checkout: Checkout, key: NewKey, environment: str
     return Remedy(runbook="add_key", parameters={**remedy.parameters, "environment": environment})
 
 
-def _initial_values(main: Snapshot, checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+def _initial_values(main: Snapshot, asked: Collection[str], checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+    environments = {*KNOWN, *asked, *main.environment.others}
+    values = [
+        value for value in checkout.initial_values if any(applies_to(value.file, each, environments) for each in asked)
+    ]
     document = main.current.document if main.current else None
     present = document.keys if document else main.environment.keys
     entry = key.entry(main.environment.keys)
-    own = find_own(checkout.initial_values, present)
-    unclear = [value for value in checkout.initial_values if not value.keys]
+    own, unclear = find_own(values, present), [value for value in values if not value.keys]
     for value in own or unclear[:1]:
         if key.name not in value.keys:
             yield OtherLocation(

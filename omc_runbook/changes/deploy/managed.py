@@ -9,10 +9,10 @@ from omc_runbook.aws import managed
 from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
-from omc_runbook.changes.deploy.schedules import arn_of_cluster
 from omc_runbook.masking.document import Action
 from omc_runbook.model.environment import Names
 from omc_runbook.model.shell import command
+from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
 
 UNSUPPORTED = "UnsupportedFeatureException"
@@ -30,7 +30,11 @@ def find(
     """
     names, client = snapshot.environment.names, clients("ecs")
     reads: tuple[tuple[str, str, _Read], ...] = (
-        ("daemon", "ecs:ListDaemons", partial(managed.find_daemons, client, arn_of_cluster(caller, snapshot))),
+        (
+            "daemon",
+            "ecs:ListDaemons",
+            partial(managed.find_daemons, client, arn_of_cluster(caller, names)),
+        ),
         (
             "Express service",
             "ecs:DescribeExpressGatewayService",
@@ -44,7 +48,7 @@ def find(
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
             continue
         for consumer in answer:
-            keys = {injection.reference.key for _, injection in snapshot.own_injections(consumer.definition)}
+            keys = {injection.reference.key for _, injection in snapshot.own_references(consumer.definition)}
             # A reference without a key gets the whole document.
             affected = [key for key in changed if key in keys or "" in keys]
             lost = ", ".join(key for key in affected if changed[key] == "removed" and key in keys)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 
-from omc_runbook.aws import definitions, schedules
+from omc_runbook.aws import definitions
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
-from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot import scheduled
 from omc_runbook.snapshot.state import Snapshot
-
-PATIENCE = 5.0
-"""Seconds to wait for EventBridge, which a private network may have no way to."""
-
-_Read = Callable[[], tuple[ScheduledTask, ...]]
 
 
 def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str] = ()) -> Iterator[str]:
@@ -24,46 +18,14 @@ def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequenc
 
     `removed` are keys that the secret would lose: a task that refers to one would not start.
     """
-    cluster = arn_of_cluster(caller, snapshot)
-    reads: tuple[tuple[str, str, _Read], ...] = (
-        (
-            "EventBridge's rules",
-            "events:ListRuleNamesByTarget",
-            lambda: schedules.find_rule_tasks(clients("events"), cluster),
-        ),
-        (
-            "EventBridge Scheduler's schedules",
-            "scheduler:ListSchedules",
-            lambda: schedules.find_schedule_tasks(clients("scheduler"), cluster),
-        ),
-    )
-    pool = ThreadPoolExecutor(len(reads), "schedules")
-    answers = [(what, pool.submit(_look, what, permission, read)) for what, permission, read in reads]
-    pool.shutdown(wait=False)
-    for what, answer in answers:
-        try:
-            tasks = answer.result(PATIENCE)
-        except TimeoutError:
-            yield f"Not looked at: {what}, for lack of an answer within {PATIENCE:.0f} s."
-            continue
-        except CouldNotLook as error:
-            yield f"Not looked at: {what}. {error}"
-            continue
+    for what, tasks in scheduled.find(clients, caller, snapshot.environment.names):
         if isinstance(tasks, ReadFailure):
-            yield f"Not looked at, so that tasks which they start are not named: {tasks.sentence}"
+            has_answer = tasks.kind != "no-answer"
+            why = f", so that tasks which they start are not named: {tasks.sentence}"
+            yield f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
             continue
         for task in tasks:
             yield from _note(clients, snapshot, task, removed)
-
-
-def arn_of_cluster(caller: Caller, snapshot: Snapshot) -> str:
-    """The ARN of the environment's cluster, in the caller's account."""
-    names = snapshot.environment.names
-    return f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
-
-
-def _look(what: str, permission: str, read: _Read) -> tuple[ScheduledTask, ...] | ReadFailure:
-    return look(what, permission, read)
 
 
 def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]) -> Iterator[str]:
@@ -78,7 +40,7 @@ def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Se
     if isinstance(definition, ReadFailure):
         yield f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
         return
-    keys = {injection.reference.key for _, injection in snapshot.own_injections(definition)}
+    keys = {injection.reference.key for _, injection in snapshot.own_references(definition)}
     lost = ", ".join(sorted(keys.intersection(removed)))
     if lost:
         yield f"{task.origin} starts {definition.label}, which refers to {lost}: its next task would not start."

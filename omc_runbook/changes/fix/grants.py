@@ -24,16 +24,13 @@ ACTIONS = {
 }
 """The missing action, by check."""
 
-_INDEPENDENT = frozenset({"suffix-stale"})
-"""Causes whose fix does not clear such a finding."""
-
 
 def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[UnfixedCause, ...]]:
     """Plan a policy for each missing permission; also returns the findings without a grant, with the reason."""
     grants: list[Grant] = []
     unfixed = []
     for finding in findings:
-        if not finding.is_problem or finding.check not in ACTIONS or not _INDEPENDENT.issuperset(finding.because_of):
+        if not finding.is_root_cause or finding.check not in ACTIONS:
             continue
         for arn in (arn for arn in snapshot.permissions if iam.role_name(arn) == finding.subject):
             grant = _grant(snapshot, arn, finding)

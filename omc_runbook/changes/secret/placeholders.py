@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from omc_runbook.checks import remedies
+from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import Member
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form, Key
+from omc_runbook.model.catalogue import Form, Key
 from omc_runbook.model.environment import Environment
 from omc_runbook.snapshot.state import Snapshot
 
@@ -46,4 +47,4 @@ def _is_unset(snapshot: Snapshot, member: Member) -> bool:
         return False
     if member.injected.is_empty:
         return key is not None and key.required
-    return member.injected.matches(PLACEHOLDER) or member.injected.matches(TEMPLATE_DEFAULT)
+    return is_stand_in(member.injected, member.key, key)

@@ -24,6 +24,7 @@ from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.suggestions import nearest
@@ -166,10 +167,11 @@ def plan_update(
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
+    remove = tuple(_present_key(key, document.keys) for key in remove)
     _refuse_conflicts(snapshot, document.keys, new, remove)
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     _refuse_exchanged(document, parse(text), changing, catalogue)
-    _refuse_invalid(changing, catalogue)
+    _refuse_invalid(changing, snapshot.environment)
     _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
@@ -307,7 +309,7 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
     return tuple(
         service
         for service in snapshot.consumers
-        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+        if snapshot.own_references(snapshot.definition(service.task_definition_arn))
     )
 
 
@@ -348,6 +350,12 @@ def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
 
 
+def _present_key(name: str, present_keys: Sequence[str]) -> str:
+    """The key of a name in a list, which loses blanks at its ends; the name itself where no key has only those more."""
+    padded = (key for key in present_keys if key.strip() == name.strip())
+    return name if name in present_keys else next(padded, name)
+
+
 def _refuse_conflicts(
     snapshot: Snapshot, present_keys: Sequence[str], new: Mapping[str, NewValue], remove: Sequence[str]
 ) -> None:
@@ -367,12 +375,13 @@ def _refuse_conflicts(
             )
 
 
-def _refuse_invalid(changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]) -> None:
+def _refuse_invalid(changing: Mapping[str, NewValue], environment: Environment) -> None:
     for key, entry in changing.items():
         problem = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
-        reason = problem or ("" if entry.is_placeholder else objection(entry.value, catalogue.get(key)))
-        if reason:
-            raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+        if not problem and not entry.is_placeholder:
+            problem = objection(entry.value, environment.keys.get(key), environment.words)
+        if problem:
+            raise UsageError(f"{key} from {entry.origin} {problem}. Nothing was written.")
 
 
 def _refuse_exchanged(

@@ -116,13 +116,15 @@ def _document(history: History, entry: VersionHistory) -> Document:
 
 def _notes(snapshot: Snapshot, current: Document | None, target: Document, origin: str) -> Iterator[str]:
     """Warnings about the values to be restored."""
-    catalogue = snapshot.environment.keys
+    catalogue, known = snapshot.environment.keys, snapshot.environment.words
     for key, action in compare(current, target).items():
         member = target.get(key)
         if member is None or action == "unchanged":
             continue
         problem = (
-            objection(member.injected, catalogue.get(key)) if member.kind == "string" else f"is a JSON {member.kind}"
+            objection(member.injected, catalogue.get(key), known)
+            if member.kind == "string"
+            else f"is a JSON {member.kind}"
         )
         if problem:
             yield f"{key} of {origin} {problem}."

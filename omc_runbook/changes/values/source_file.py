@@ -141,8 +141,7 @@ def _members(masked: Masked, where: str) -> dict[str, NewValue]:
     try:
         document = parse(masked)
     except DocumentError as error:
-        reason = str(error).removeprefix(f"Secret {masked.name} ")
-        raise UsageError(f"{where}: the text {reason}") from None
+        raise UsageError(f"{where}: the text {error.reason}") from None
     if document.duplicates:
         raise UsageError(f"{where} has {document.duplicates[0]} twice: keep one of them.")
     return {member.key: NewValue(member.injected, masked.name, member.kind) for member in document.members}

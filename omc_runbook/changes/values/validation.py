@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
 
 
-def objection(value: Masked, key: Key | None) -> str:
-    """What is wrong with a value, as the end of a sentence that begins with its key; "" where it is valid."""
-    defect = find_defect(value, value.name, key)
+def objection(value: Masked, key: Key | None, known: Sequence[str] = ()) -> str:
+    """What is wrong with a value, as the end of a sentence that begins with its key; "" where it is valid.
+
+    `known` are words that an attacker would try first.
+    """
+    defect = find_defect(value, value.name, key, known)
     return defect.sentence if defect else ""

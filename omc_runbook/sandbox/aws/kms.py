@@ -1,17 +1,34 @@
-"""KMS keys as Secrets Manager uses them for a caller.
+"""KMS, and its keys as Secrets Manager and Parameter Store use them for a caller.
 
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
+from moto.kms.responses import KmsResponse
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.authorization import context_of
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
 _MANAGED = ("", "alias/aws/secretsmanager")
+_BY_KMS = "(Service: AWSKMS; Status Code: 400; Error Code: "
+_STATE_ACTIONS = ("CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion")
+
+
+class SandboxKms(KmsResponse):
+    """moto's KMS, which changes a key's state by its ARN too."""
+
+    def _get_param(self, param_name: str, if_none: Any = None) -> Any:
+        value = super()._get_param(param_name, if_none)
+        if param_name == "KeyId" and self._get_action() in _STATE_ACTIONS:
+            return value.rpartition(":key/")[2]
+        return value
 
 
 def is_managed(key_id: str | None) -> bool:
@@ -43,16 +60,51 @@ def use_key(
         state = key.key_state if key is not None else "gone"
         message = f"Secrets Manager can't {verb} the protected secret text using the provided KMS key: it is {state}."
         raise JsonRESTError(code, message)
-    if not _may_use(key, principal, action, secret_arn, version_id):
+    context = {"SecretARN": secret_arn, "SecretVersionId": version_id}
+    keys = request_keys.of_key(key.arn, principal.account, secret_arn, version_id, **_named(key))
+    if not _may_use(key, principal, action, context, keys):
         raise JsonRESTError("AccessDeniedException", "Access to KMS is not allowed")
 
 
-def _may_use(key: Key, principal: Principal, action: str, secret_arn: str, version_id: str) -> bool:
+def use_parameter_key(key_id: str | None, principal: Principal, parameter_arn: str) -> None:
+    """Raise Parameter Store's error if it cannot decrypt a SecureString for the principal."""
+    region, account = parameter_arn.split(":")[3:5]
+    if not key_id or key_id.rpartition(":")[2] == "alias/aws/ssm":
+        return
+    key = find_key(key_id, account, region)
+    if key is not None and key.key_state == "Disabled":
+        raise JsonRESTError(
+            "InvalidKeyId", f"arn:aws:kms:{region}:{account}:key/{key.id} is disabled. {_BY_KMS}DisabledException)"
+        )
+    if key is not None and key.key_state != "Enabled":
+        raise JsonRESTError(
+            "InvalidKeyId",
+            f"arn:aws:kms:{region}:{account}:key/{key.id} is pending deletion. {_BY_KMS}KMSInvalidStateException)",
+        )
+    context = {"PARAMETER_ARN": parameter_arn}
+    if key is None or not _may_use(
+        key,
+        principal,
+        "kms:Decrypt",
+        context,
+        request_keys.of_parameter_key(key.arn, principal.account, parameter_arn, **_named(key)),
+    ):
+        raise JsonRESTError(
+            "AccessDeniedException",
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you "
+            f"are not allowed to access. {_BY_KMS}AccessDeniedException)",
+        )
+
+
+def _named(key: Key) -> dict[str, Any]:
+    """A key's tags and aliases."""
     backend = kms_backends[key.account_id][key.region]
     tags = {tag["TagKey"]: tag["TagValue"] for tag in backend.list_resource_tags(key.id)["Tags"]}
-    aliases = [alias.alias_name for alias in backend.list_aliases(key.id)]
-    keys = request_keys.of_key(key.arn, principal.account, secret_arn, version_id, tags, aliases)
-    context = context_of(principal, secret_arn.split(":")[3], keys)
+    return {"tags": tags, "aliases": [alias.alias_name for alias in backend.list_aliases(key.id)]}
+
+
+def _may_use(key: Key, principal: Principal, action: str, encryption: Mapping[str, str], keys: Keys) -> bool:
+    context = context_of(principal, str(keys["aws:RequestedRegion"]), keys)
     key_policy = PolicyDocument("the key's policy", "resource", parse_policy(key.policy))
     direct = evaluate_resource(key_policy, principal.names, action, key.arn, context).decision
     names = principal.names | {principal.account}
@@ -62,14 +114,14 @@ def _may_use(key: Key, principal: Principal, action: str, secret_arn: str, versi
         return False
     if direct == "allowed" and principal.account == key.account_id:
         return True
-    return _has_grant(key, principal, action, secret_arn) or (delegated and by_identity == "allowed")
+    return _has_grant(key, principal, action, encryption) or (delegated and by_identity == "allowed")
 
 
-def _has_grant(key: Key, principal: Principal, action: str, secret_arn: str) -> bool:
+def _has_grant(key: Key, principal: Principal, action: str, encryption: Mapping[str, str]) -> bool:
     mine = (grant for grant in list(key.grants.values()) if grant.grantee_principal == principal.identity_arn)
     return any(
         action in {f"kms:{operation}" for operation in grant.operations}
-        and required.get("SecretARN") in (None, secret_arn)
+        and (grant.constraints or {}).get("EncryptionContextSubset", {}).items() <= encryption.items()
+        and (grant.constraints or {}).get("EncryptionContextEquals", encryption) == encryption
         for grant in mine
-        for required in (grant.constraints or {"": {}}).values()
     )

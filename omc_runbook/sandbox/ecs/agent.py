@@ -168,7 +168,9 @@ class Agent(threading.Thread):
             for container, log in zip(containers, logs, strict=True):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
                 environment, pid = variables[container["name"]], None
-                if application is None and container.get("essential", True):
+                # A log router stands beside the application, which cannot start without it.
+                is_router = "firelensConfiguration" in container
+                if application is None and container.get("essential", True) and not is_router:
                     own = environment
                     if CACHED in arguments:
                         own = self._first_environments.setdefault(definition.arn, environment)
@@ -195,6 +197,7 @@ class Agent(threading.Thread):
             for described in task.containers:
                 described.running = running[described.name]
             tasks.mark_running(task, secrets.token_hex(16), connections)
+            tasks.mark_ended(task, _awaited(containers))
 
     def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)
@@ -267,3 +270,9 @@ def _count(backend: EC2ContainerServiceBackend) -> None:
         cluster.running_tasks_count = len([t for t in live if t.last_status == "RUNNING"])
         cluster.pending_tasks_count = len(live) - cluster.running_tasks_count
         cluster.active_services_count = len([s for s in services if s.status == "ACTIVE"])
+
+
+def _awaited(containers: list[dict[str, Any]]) -> set[str]:
+    """The containers whose end others wait for before they start."""
+    conditions = [each for container in containers for each in container.get("dependsOn") or ()]
+    return {each["containerName"] for each in conditions if each["condition"] in ("SUCCESS", "COMPLETE")}

@@ -1,16 +1,16 @@
 """The example application that every sandbox task runs: settings from the environment, logs, health.
 
 It is started by its path with nothing of this package importable, as an image would be. Hundreds are started where a
-sandbox is tested, so that it imports little: pydantic takes four times as long as all else, and is asked where a value
-is not plainly right, to judge it and to say what is wrong.
+sandbox is tested, so that it imports little: `re`, `signal`, `socket` and `threading` take longer than the interpreter
+itself, unlike the C modules under them. pydantic takes longer still, and is asked where a value is not plainly right,
+to judge it and to say what is wrong.
 """
 
+import _signal  # type: ignore[import-not-found]
+import _socket
+import _thread
 import os
-import re
-import signal
-import socket
 import sys
-import threading
 import time
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DEFAULT = "changethis"
+OPTIONS = ("-I", "-S")
+"""How the interpreter is started: alone, and without packages until one is needed."""
 _LOGIN_SECONDS = 2
 _BACKLOG = 64
 # A load balancer may still send requests to a task that has just been told to stop.
@@ -34,9 +36,8 @@ _REQUIRED = {
 }
 _ENVIRONMENTS = ("local", "staging", "production")
 # A password is put into the database's URL as it is, so a delimiter in it ends it early.
-_DATABASE_URL = re.compile(r"postgresql://[^:/?#@]+:[^:/?#@]+@[^:/?#@]+:\d+/\w+")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_PLAIN_URL = re.compile(r"https?://(\w+@)?[a-z]+(\.[a-z]+)+(/\w*)*", re.ASCII)
+_DELIMITERS = frozenset(":/?#@")
+_REQUEST_BYTES = 65536
 
 
 def salted(password: str, salt: str) -> str:
@@ -57,6 +58,7 @@ class Settings:
         self.role = variables.get("OMC_APP_ROLE", "backend")
         self.server = variables.get("POSTGRES_SERVER")
         self.port = variables.get("POSTGRES_PORT", "5432")
+        self.mail_port = variables.get("SMTP_PORT", "587")
         self.user = variables.get("POSTGRES_USER", "postgres")
         self.database = variables.get("POSTGRES_DB", "app")
         self.password = variables.get("POSTGRES_PASSWORD")
@@ -67,9 +69,9 @@ class Settings:
         is_plain = (
             self.environment in _ENVIRONMENTS
             and self.role in _REQUIRED
-            and re.fullmatch(r"\d{1,9}", self.port, re.ASCII)
-            and (email is None or _EMAIL.fullmatch(email))
-            and (url is None or _PLAIN_URL.fullmatch(url))
+            and all(_is_number(port) for port in (self.port, self.mail_port))
+            and (email is None or _is_email(email))
+            and (url is None or _is_plain_url(url))
         )
         return "" if is_plain and not self._find_missing() else self._validate()
 
@@ -83,6 +85,7 @@ class Settings:
         return ""
 
     def _validate(self) -> str:
+        _enable_packages()
         from typing import Annotated, Literal, Self
 
         from pydantic import AfterValidator, BaseModel, HttpUrl, ValidationError, model_validator
@@ -90,7 +93,7 @@ class Settings:
         find_missing = self._find_missing
 
         def check_email(text: str) -> str:
-            if not _EMAIL.fullmatch(text):
+            if not _is_email(text):
                 raise ValueError("value is not a valid email address")
             return text
 
@@ -98,6 +101,7 @@ class Settings:
             ENVIRONMENT: Literal["local", "staging", "production"] = "local"
             OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
             POSTGRES_PORT: int = 5432
+            SMTP_PORT: int = 587
             FIRST_SUPERUSER: Annotated[str, AfterValidator(check_email)] | None = None
             SENTRY_DSN: HttpUrl | None = None
 
@@ -121,8 +125,9 @@ class Settings:
         password = self.password
         if password is None:
             return ""
-        where = f"{self.server or 'localhost'}:{self.port}/{self.database}"
-        if not _DATABASE_URL.fullmatch(f"postgresql://{self.user}:{password}@{where}"):
+        names = (self.user, password, self.server or "localhost")
+        is_plain = all(name and _DELIMITERS.isdisjoint(name) for name in names) and _is_word(self.database)
+        if not is_plain or not _is_number(self.port):
             return "the database URL cannot be parsed: check POSTGRES_PASSWORD for characters it must escape"
         if self.server:
             return self.log_in()
@@ -136,6 +141,7 @@ class Settings:
         if not self.server or self.password is None:
             return ""
         # Loaded late: only a world with a database pays for it.
+        _enable_packages()
         import psycopg
 
         try:
@@ -155,28 +161,69 @@ class Settings:
         return ""
 
 
+def _enable_packages() -> None:
+    """Let installed packages be imported, if the interpreter was started without."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def _is_word(text: str) -> bool:
+    return text.replace("_", "a").isalnum()
+
+
+def _is_email(text: str) -> bool:
+    name, _, domain = text.partition("@")
+    return bool(name) and "@" not in domain and "." in domain[1:-1] and text.split() == [text]
+
+
+def _is_plain_url(text: str) -> bool:
+    scheme, _, rest = text.partition("://")
+    address, _, path = rest.partition("/")
+    user, at, host = address.rpartition("@")
+    labels = host.split(".")
+    return (
+        text.isascii()
+        and scheme in ("http", "https")
+        and (not at or _is_word(user))
+        and len(labels) > 1
+        and all(label.isalpha() and label.islower() for label in labels)
+        and (not path or _is_word(path.replace("/", "_")))
+    )
+
+
 class _Health:
     """Answers GET /health on a thread for each client."""
 
-    def __init__(self, listening: socket.socket, options: "Mapping[str, str]", settings: Settings) -> None:
+    def __init__(self, listening: _socket.socket, options: "Mapping[str, str]", settings: Settings) -> None:
         self._listening, self._options, self._settings = listening, options, settings
-        threading.Thread(target=self._serve, daemon=True).start()
+        _thread.start_new_thread(self._serve, ())
 
     def _serve(self) -> None:
         while True:
-            client, _ = self._listening.accept()
-            threading.Thread(target=self._handle, args=(client,), daemon=True).start()
+            client, _ = self._listening._accept()  # type: ignore[attr-defined]
+            _thread.start_new_thread(self._handle, (client,))
 
-    def _handle(self, client: socket.socket) -> None:
+    def _handle(self, client: int) -> None:
         # A client that goes away meanwhile is nobody's business.
         try:
-            with client, client.makefile("rb") as request:
-                method, path, *_ = [*request.readline().decode("latin-1").split(), "", ""]
-                while request.readline().strip():
-                    pass
-                client.sendall(self._answer(method, path))
+            request = b""
+            while b"\r\n\r\n" not in request and len(request) < _REQUEST_BYTES:
+                part = os.read(client, _REQUEST_BYTES)
+                if not part:
+                    return
+                request += part
+            method, path, *_ = [*request.partition(b"\r\n")[0].decode("latin-1").split(), "", ""]
+            os.write(client, self._answer(method, path))
         except OSError:
             pass
+        finally:
+            os.close(client)
 
     def _answer(self, method: str, path: str) -> bytes:
         status, body = "404 Not Found", "{}"
@@ -200,13 +247,13 @@ def main(arguments: list[str], environment: "Mapping[str, str]") -> int:
     if name := options.get("sandbox-replace"):
         words = [word for word in arguments if not word.startswith("--sandbox-replace")]
         changed = {**environment, name: os.urandom(24).hex()}
-        os.execve(sys.executable, [sys.executable, "-I", __file__, *words], changed)
+        os.execve(sys.executable, [sys.executable, *OPTIONS, __file__, *words], changed)
     _log(f"Started server process [{os.getpid()}]")
     if "sandbox-exit" in options:
         _log("The command ended", "ERROR")
         return int(options["sandbox-exit"] or 1)
     if "sandbox-out-of-memory" in options:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _signal.SIGKILL)
     _log("Waiting for application startup.")
     settings = Settings(environment)
     if errors := settings.describe_errors():
@@ -223,27 +270,34 @@ def main(arguments: list[str], environment: "Mapping[str, str]") -> int:
     return 0
 
 
+class _Ended(Exception):
+    """It was asked to end."""
+
+
+def _end(*_: object) -> None:
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+    raise _Ended
+
+
 def _serve(port: int, options: "Mapping[str, str]", settings: Settings) -> None:
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()
-    if "sandbox-hang" not in options:
-        if "sandbox-socket" in options:
-            listening = socket.socket(fileno=int(options["sandbox-socket"]))
-        else:
-            listening = socket.create_server(("127.0.0.1", port))
-        listening.listen(_BACKLOG)
-        _Health(listening, options, settings)
-        _log("Application startup complete.")
-        _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")
-    ended.wait()
-    _log("Shutting down")
-
-
-def _await_end_of_stdin(ended: threading.Event) -> None:
-    while os.read(0, 1024):
+    _signal.signal(_signal.SIGTERM, _end)
+    try:
+        if "sandbox-hang" not in options:
+            if "sandbox-socket" in options:
+                listening = _socket.socket(fileno=int(options["sandbox-socket"]))
+            else:
+                listening = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+                listening.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+                listening.bind(("127.0.0.1", port))
+            listening.listen(_BACKLOG)
+            _Health(listening, options, settings)
+            _log("Application startup complete.")
+            _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")
+        while os.read(0, 1024):
+            pass
+    except _Ended:
         pass
-    ended.set()
+    _log("Shutting down")
 
 
 def _log(text: str, level: str = "INFO") -> None:
@@ -252,4 +306,5 @@ def _log(text: str, level: str = "INFO") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    # What is left to say is flushed, and taking the interpreter down takes time.
+    os._exit(main(sys.argv[1:], os.environ))

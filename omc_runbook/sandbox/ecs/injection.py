@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -15,6 +16,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from omc_runbook.iam.policy import PolicyDocument, trusts
 from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.kms import use_parameter_key
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
@@ -108,7 +110,7 @@ def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNe
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
     if task_network is not None:
-        _check_network(role, task_network, ":".join(fields[:7]), region)
+        role = _over_network(role, task_network, ":".join(fields[:7]), region)
     answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
     text = answer.get("SecretString", "")
     if not key:
@@ -123,8 +125,8 @@ def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNe
     return gotext.show(members[key])
 
 
-def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> None:
-    """Raise PullFailed if the network blocks the call; ECS would retry for minutes."""
+def _over_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> Principal:
+    """The role with what an endpoint adds to its call; raises PullFailed if the network blocks it, with no retries."""
     request = Request(role.identity_arn, GET_SECRET_VALUE, arn, context_of(role, region))
     path = network.trace_call(task_network, role.account, region, request)
     obstacles = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
@@ -141,6 +143,7 @@ def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region:
             f"AccessDeniedException: User: {role.arn} is not authorized to perform: {GET_SECRET_VALUE} on resource: "
             f"{arn} because no VPC endpoint policy allows the {GET_SECRET_VALUE} action"
         )
+    return replace(role, source=path.keys) if path else role
 
 
 def _check_region(account: str, arn: str, region: str) -> None:
@@ -199,7 +202,13 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     parameters = ssm_backends[account][region].get_parameters([name])
     if name not in parameters:
         raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {name}")
-    return str(parameters[name].response_object(True, region)["Value"])
+    parameter = parameters[name]
+    if parameter.parameter_type == "SecureString":
+        try:
+            use_parameter_key(parameter.keyid, role, arn)
+        except JsonRESTError as denial:
+            raise PullFailed(f"{_SSM}{_RETRIED}api error {denial.error_type}: {denial.message}") from None
+    return str(parameter.response_object(True, region)["Value"])
 
 
 def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[str, str] | None:

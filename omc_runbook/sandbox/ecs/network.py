@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
@@ -27,8 +26,7 @@ from omc_runbook.snapshot.networking import read_vpcs
 T = TypeVar("T")
 D = TypeVar("D")
 
-_NETWORKS: dict[str, Network] = {}
-_LOCK = threading.Lock()
+_networks: dict[str, Network] = {}
 
 
 def forget_after(call: Call) -> None:
@@ -39,8 +37,9 @@ def forget_after(call: Call) -> None:
 
 def forget() -> None:
     """Read the network again for the next task."""
-    with _LOCK:
-        _NETWORKS.clear()
+    # A new mapping: what is being read meanwhile goes into the former one.
+    global _networks
+    _networks = {}
 
 
 def task_network(configuration: Any) -> TaskNetwork | None:
@@ -66,14 +65,11 @@ def trace_call(source: TaskNetwork, account: str, region: str, request: Request)
 
 
 def _network(region: str) -> Network:
-    with _LOCK:
-        network = _NETWORKS.get(region)
-    if network is None:
+    networks = _networks
+    if region not in networks:
         client = _client(region)
-        network = read_vpcs(_Sequential(), client, sorted(describe_vpcs(client, ())))
-        with _LOCK:
-            _NETWORKS[region] = network
-    return network
+        networks[region] = read_vpcs(_Sequential(), client, sorted(describe_vpcs(client, ())))
+    return networks[region]
 
 
 class _Sequential:

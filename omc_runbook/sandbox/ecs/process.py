@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+
+from omc_runbook.sandbox.ecs import application
 
 CACHED = "--sandbox-cached"
 """A word of a container's command that says: the application keeps the environment of its revision's first task."""
@@ -17,7 +18,6 @@ AGENT_STOPS = "--sandbox-agent-stops"
 """A word of a container's command that says: the agent of ECS Exec has ended."""
 OUT_OF_MEMORY = "--sandbox-out-of-memory"
 """A word of a container's command that says: the application takes more memory than its container has."""
-_PROGRAM = Path(__file__).with_name("application.py")
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0
 _STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.05, 0.2, 2.0
@@ -51,7 +51,13 @@ class Application:
             self.port = int(bound.getsockname()[1])
             search = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port)}
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(_PROGRAM), *arguments, f"--sandbox-socket={bound.fileno()}"],
+                [
+                    sys.executable,
+                    *application.OPTIONS,
+                    application.__file__,
+                    *arguments,
+                    f"--sandbox-socket={bound.fileno()}",
+                ],
                 env={**environment, **search},
                 cwd="/",
                 stdin=subprocess.PIPE,

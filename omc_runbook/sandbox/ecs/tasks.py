@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,6 +127,15 @@ def mark_running(task: EcsTask, runtime_id: str, connections: Mapping[str, bool]
             agent.update(lastStatus="RUNNING" if connections[container.name] else "STOPPED", lastStartedAt=now)
 
 
+def mark_ended(task: EcsTask, names: Collection[str]) -> None:
+    """Mark containers of a running task as ended with success."""
+    for container in task.containers:
+        if container.name in names:
+            container.last_status, container.exit_code = "STOPPED", 0
+            for agent in container.managed_agents:
+                agent.update(lastStatus="STOPPED")
+
+
 def mark_health(task: EcsTask, is_healthy: bool) -> None:
     """Record the result of a task's health check."""
     task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
@@ -147,7 +156,8 @@ def mark_stopped(task: EcsTask, exit_code: int | None) -> None:
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
     task.version += 1
     for container in task.containers:
-        container.last_status, container.exit_code = "STOPPED", exit_code
+        container.exit_code = exit_code if container.exit_code is None else container.exit_code
+        container.last_status = "STOPPED"
         for agent in container.managed_agents:
             agent.update(lastStatus="STOPPED")
     for attachment in task.attachments:

@@ -9,7 +9,7 @@ from functools import partial
 from omc_runbook.aws.secretsmanager import PENDING
 from omc_runbook.sandbox.faults.change import document, redeploy
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.worlds.build import restore_service, restore_task_definition
+from omc_runbook.sandbox.worlds.build import create_service, restore_task_definition
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
@@ -62,7 +62,7 @@ def _create_without_value(world: World) -> None:
     arn = world.secretsmanager.create_secret(Name=SECRET)["ARN"]
     for service in CONSUMERS:
         world.delete_service(service.name)
-        restore_service(world, service, restore_task_definition(world, service, arn), restore_network(world))
+        create_service(world, service, restore_task_definition(world, service, arn), restore_network(world))
 
 
 def _replicate_onto_another(world: World) -> None:

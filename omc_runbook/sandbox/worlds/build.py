@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.secretsmanager import PENDING
 from omc_runbook.masking.common import is_common
-from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.masking.defects import find_defect
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         AwsVpcConfigurationTypeDef,
         ContainerDefinitionOutputTypeDef,
         DeploymentConfigurationTypeDef,
+        ServiceTypeDef,
     )
 
 HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
@@ -110,17 +112,13 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
         return False
     if not isinstance(members, tuple) or sorted(key for key, _ in members) != sorted(keys):
         return False
-    if not all(isinstance(value, str) and value and value == value.strip(" \t\r\n'\"") for _, value in members):
+    if not all(isinstance(value, str) and value for _, value in members):
         return False
-    if not FORMS["email"].match(dict(members)["FIRST_SUPERUSER"]):
-        return False
-    if any(
-        PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and is_common(value))
+    catalogue, words = default_keys(), STAGING.split("-")
+    return not any(
+        find_defect(Masked(value, key), key, catalogue.get(key), words) or (is_secret(key) and is_common(value))
         for key, value in members
-    ):
-        return False
-    password: str = dict(members)["POSTGRES_PASSWORD"]
-    return quote(password, safe="") == password
+    )
 
 
 def restore(world: World, document: dict[str, str]) -> None:
@@ -133,9 +131,11 @@ def restore(world: World, document: dict[str, str]) -> None:
     restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
     network = restore_network(world)
+    existing = {service["serviceName"]: service for service in world.services()}
     for service in SERVICES:
         restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
-        restore_service(world, service, restore_task_definition(world, service, arn), network)
+        task_definition = restore_task_definition(world, service, arn)
+        restore_service(world, service, existing.get(service.name), task_definition, network)
     world.settle()
 
 
@@ -233,10 +233,13 @@ def container_definition(service: ServiceSpec, arn: str, database: Database | No
 
 
 def restore_service(
-    world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
+    world: World,
+    service: ServiceSpec,
+    current: ServiceTypeDef | None,
+    task_definition: str,
+    network: AwsVpcConfigurationTypeDef,
 ) -> None:
     """Deploy a revision to the service, which is created if it is missing or ECS does not deploy it."""
-    current = next((each for each in world.services() if each["serviceName"] == service.name), None)
     if current is not None and is_external(current):
         world.delete_service(service.name)
         current = None

@@ -122,13 +122,18 @@ class World:
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
+        return self._describe(cluster, self._pages(cluster))
+
+    def _pages(self, cluster: str) -> list[list[str]]:
         # DescribeServices takes ten, which is also the size of a page.
         pages = self.ecs.get_paginator("list_services").paginate(cluster=cluster)
+        return [page["serviceArns"] for page in pages if page["serviceArns"]]
+
+    def _describe(self, cluster: str, pages: list[list[str]]) -> list[ServiceTypeDef]:
         services = [
             service
-            for page in pages
-            if page["serviceArns"]
-            for service in self.ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
+            for arns in pages
+            for service in self.ecs.describe_services(cluster=cluster, services=arns)["services"]
         ]
         return [service for service in services if service["status"] != "INACTIVE"]
 
@@ -142,10 +147,10 @@ class World:
     def settle(self) -> None:
         """Wait until every service of every cluster is steady, keeps failing, or waits for long."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
-            self.wait(partial(self._is_settled, cluster), f"{cluster} settled")
+            self.wait(partial(self._is_settled, cluster, self._pages(cluster)), f"{cluster} settled")
 
-    def _is_settled(self, cluster: str) -> bool:
-        return all(is_settled(service) or self._is_waiting(service) for service in self.services(cluster))
+    def _is_settled(self, cluster: str, pages: list[list[str]]) -> bool:
+        return all(is_settled(service) or self._is_waiting(service) for service in self._describe(cluster, pages))
 
     def _is_waiting(self, service: ServiceTypeDef) -> bool:
         """Whether a service's deployment waits for a person, or for the end of a long bake time."""

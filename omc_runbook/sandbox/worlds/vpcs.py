@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, STAGING, World
@@ -117,8 +114,11 @@ def _remove_vpc(ec2: EC2Client, vpc: str) -> None:
 
 
 def _enable_dns(ec2: EC2Client, vpc: str) -> None:
-    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
-    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    # After a write the sandbox reads the whole network again.
+    if not ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")["EnableDnsSupport"]["Value"]:
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
+    if not ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"]["Value"]:
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
 
 
 def _route_to_internet(ec2: EC2Client, vpc: str) -> None:
@@ -177,6 +177,6 @@ def _group(ec2: EC2Client, vpc: str, name: str) -> str:
         return ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
     group = groups[0]["GroupId"]
     everything: Any = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
-    with suppress(ClientError):
+    if not any(everything.items() <= rule.items() for rule in groups[0]["IpPermissionsEgress"]):
         ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[everything])
     return group

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import botocore.endpoint
 import pytest
+from botocore.exceptions import ClientError
 from support.moto_environment import REGION
 
-from omc_runbook.aws.session import Clients
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.reading import identify
@@ -67,3 +68,31 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
     with pytest.raises(UsageError, match=r"Invalid endpoint: nonsense: set AWS_ENDPOINT_URL"):
         identify(Clients(REGION), load("staging"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("because no identity-based policy allows it", "the permission {} is missing"),
+        (
+            "with an explicit deny in an identity-based policy",
+            "an explicit deny in an identity-based policy forbids {}",
+        ),
+        ("with an explicit deny in a resource-based policy", "an explicit deny in a resource-based policy forbids {}"),
+        (
+            "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/p-1",
+            "an explicit deny in a service control policy forbids {}",
+        ),
+    ],
+)
+def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: str) -> None:
+    """A permission is called missing only where having it would help."""
+    action = "secretsmanager:GetSecretValue"
+    message = f"User: arn:aws:iam::1:user/me is not authorized to perform: {action} {reason}"
+
+    def call() -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, "GetSecretValue")
+
+    answer = look("the value", action, call)
+    assert isinstance(answer, ReadFailure)
+    assert answer.sentence == f"Could not read the value: AccessDeniedException; {sentence.format(action)}."

@@ -207,7 +207,7 @@ def test_what_another_policy_refuses_is_not_granted() -> None:
 
 
 def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> None:
-    """What looks like a consequence would be found next: the new references would not be allowed either."""
+    """Each is a cause of its own: the new references would not be allowed either."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["suffix-stale"])
     plan = planned(with_permissions(snapshot, by_policies(policy(resource=ARN.replace("AbC123", "zZ9zZ9")))))
     assert [type(step) for step in plan.steps] == [Grant, Correction]

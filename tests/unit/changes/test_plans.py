@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import document, healthy, with_secret, with_values
+from support.snapshots import document, healthy, with_secret, with_values, without_key
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
@@ -263,6 +263,17 @@ def test_a_number_can_become_a_string() -> None:
     """The text of a number is another value than the number."""
     plan = planned(holding(ODD), SMTP_PORT="150")
     assert reveal(plan.text) == ODD.replace("1.50e2", '"150"')
+
+
+@pytest.mark.parametrize("blank", [" ", "\N{NO-BREAK SPACE}", "\t"])
+def test_a_key_with_a_blank_is_removed_by_the_name_that_a_list_leaves_of_it(blank: str) -> None:
+    """The remedy for such a key sets the right one, and removes this one: a parameter's names lose their blanks."""
+    snapshot = without_key(healthy(), "SMTP_PASSWORD", f"SMTP_PASSWORD{blank}")
+    plan = planned(snapshot, "SMTP_PASSWORD", SMTP_PASSWORD=secrets.token_hex(16))
+    assert {(change.key, change.action) for change in plan.changed} == {
+        ("SMTP_PASSWORD", "added"),
+        (f"SMTP_PASSWORD{blank}", "removed"),
+    }
 
 
 def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:

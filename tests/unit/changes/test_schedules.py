@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 from support.snapshots import ACCOUNT, REGION, definition_arn, healthy
 
+from omc_runbook.aws import schedules as eventbridge
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import schedules
 from omc_runbook.model.errors import CouldNotLook
@@ -78,6 +79,22 @@ def test_rules_and_schedules_that_start_tasks_with_the_secret_are_named() -> Non
 
 
 @pytest.mark.usefixtures("aws")
+def test_what_is_switched_off_starts_nothing() -> None:
+    """A rule and a schedule that are disabled are left out."""
+    add_rule("nightly", definition_arn("worker"))
+    add_schedule("hourly", definition_arn("backend"))
+    client("events").disable_rule(Name="nightly")
+    [only] = notes()
+    assert only.startswith("schedule hourly starts")
+    target = client("scheduler").get_schedule(Name="hourly")["Target"]
+    window = {"Mode": "OFF"}
+    client("scheduler").update_schedule(
+        Name="hourly", State="DISABLED", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=window, Target=target
+    )
+    assert notes() == []
+
+
+@pytest.mark.usefixtures("aws")
 def test_a_definition_that_cannot_be_read_is_not_taken_for_one_without_the_secret() -> None:
     """A family that is gone."""
     add_rule("nightly", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gone")
@@ -92,6 +109,6 @@ def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     def unreachable(*arguments: object) -> None:
         raise CouldNotLook("AWS cannot be reached: timeout.")
 
-    monkeypatch.setattr(schedules.schedules, "find_rule_tasks", unreachable)
+    monkeypatch.setattr(eventbridge, "find_rule_tasks", unreachable)
     (note,) = notes()
     assert note == "Not looked at: EventBridge's rules. AWS cannot be reached: timeout."

@@ -250,6 +250,8 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
             "",
         ),
         (by_policies(GUIDE), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy(), policy(action=DECRYPT, resource=BASE)), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy(action="*"), boundary=policy(kind="boundary")), DELEGATES, "kms-no-permission"),
         (by_policies(policy()), DELEGATES, "kms-no-permission"),
         (
             decrypting("allowed"),
@@ -261,11 +263,88 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
             policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"}),
             "kms-no-permission",
         ),
+        # Secrets Manager calls KMS over no endpoint of the tasks'.
+        (
+            by_policies(policy(action="*")),
+            policy(
+                action="kms:*",
+                kind="resource",
+                Principal={"AWS": ROLE},
+                Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+            ),
+            "kms-no-permission",
+        ),
     ],
 )
 def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
     """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+def test_a_boundary_without_the_key_is_named() -> None:
+    """Where the role's own policies allow kms:Decrypt and its boundary does not, no grant to the role is advised."""
+    bounded = by_policies(policy(action="*"), boundary=policy(kind="boundary"))
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(bounded)(healthy()))
+    assert "boundary" in found.evidence[0]
+    assert found.remedy
+    assert found.remedy.command == f"Allow {DECRYPT} on {KEY} in the role's permissions boundary."
+
+
+VIA_ANOTHER = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
+CONTEXT = {"StringEquals": {"kms:EncryptionContext:SecretARN": BASE}}
+BOUNDED = policy(kind="boundary", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
+
+
+@pytest.mark.parametrize(
+    ("id", "snapshot", "value"),
+    [
+        (
+            "no-permission",
+            with_permissions(
+                healthy(),
+                by_policies(policy(Condition={"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}})),
+            ),
+            "aws:ResourceTag/team (absent), aws:PrincipalTag/team (absent)",
+        ),
+        (
+            "boundary",
+            with_permissions(healthy(), by_policies(policy(), boundary=BOUNDED)),
+            f"aws:RequestedRegion {REGION}",
+        ),
+        (
+            "kms-no-permission",
+            keyed(by_policies(policy(), policy(action=DECRYPT, resource=KEY, Condition=CONTEXT)))(healthy()),
+            f"kms:EncryptionContext:SecretARN {ARN}",
+        ),
+        (
+            "kms-no-permission",
+            keyed(
+                by_policies(policy()),
+                policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE}, Condition=VIA_ANOTHER),
+            )(healthy()),
+            f"kms:ViaService secretsmanager.{REGION}.amazonaws.com",
+        ),
+    ],
+)
+def test_a_condition_in_the_way_is_named(id: str, snapshot: Snapshot, value: str) -> None:
+    """A statement that would allow the read is named with its Condition, and with what the call has instead."""
+    [found] = run_check(CHECKS[id], snapshot)
+    text = " ".join(found.evidence)
+    assert "secrets-policy statement 1 would allow it, but for its Condition" in text
+    assert f"the call has {value}." in text
+
+
+def test_the_condition_of_a_denial_is_named() -> None:
+    """A person sees whom the statement of the secret's policy is meant for."""
+    meant = {"BoolIfExists": {"aws:SecureTransport": "true"}}
+    denial = statement("Deny", "*") | {"Condition": meant}
+    [found] = run_check(CHECKS["resource-deny"], own_policy(denial)(healthy()))
+    by_role = by_policies(policy(action="*"), replace(policy("Deny", Condition=meant), name="guard"))
+    [denied] = run_check(CHECKS["identity-deny"], with_permissions(healthy(), by_role))
+    by_key = policy("Deny", DECRYPT, kind="resource", Principal="*", Condition=meant)
+    [sealed] = run_check(CHECKS["kms-no-permission"], keyed(decrypting("allowed"), by_key)(healthy()))
+    for finding in (found, denied, sealed):
+        assert f"statement 1 is {json.dumps(meant)}." in " ".join(finding.evidence)
 
 
 STAGING = {"Environment": "staging"}
@@ -303,6 +382,22 @@ def test_tags_and_the_like_decide(condition: dict[str, Any], decided: str) -> No
         assert ("no-permission" in unknown_in(snapshot)) == (decided == "unknown")
 
 
+@pytest.mark.parametrize(("principal", "reads"), [(ROLE, False), ("*", True)])
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        simulated("implicitDeny", boundary=False),
+        by_policies(policy(action="ecs:ListTasks"), boundary=policy(action="ecs:*")),
+    ],
+)
+def test_a_boundary_limits_what_the_secret_s_policy_grants_to_the_role(
+    permissions: Permissions, principal: str, reads: bool
+) -> None:
+    """A grant to the role's ARN does not pass its boundary; one to everybody does, which includes the session."""
+    snapshot = own_policy(statement("Allow", principal))(with_permissions(healthy(), permissions))
+    assert found_in(snapshot) == (set() if reads else {"boundary"})
+
+
 @pytest.mark.parametrize(
     ("organization", "decided"), [("o-1", "clear"), ("o-2", "found"), ("", "found"), (None, "unknown")]
 )
@@ -327,6 +422,7 @@ def replace_version(snapshot: Snapshot) -> PolicyDocument:
         ([ROLE, f"arn:aws:iam::{ACCOUNT}:root"], False),
         ([f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}", ACCOUNT], False),
         ([f"arn:aws:iam::{ACCOUNT}:role/another"], True),
+        ([f"arn:aws:iam::{ACCOUNT}:role/another", f"arn:aws:iam::{ACCOUNT}:root"], True),
     ],
 )
 def test_a_deny_spares_whom_it_excepts(spared: list[str], found: bool) -> None:
@@ -378,7 +474,7 @@ def test_a_deny_of_the_role_counts_more_than_the_keys_policy() -> None:
     assert "is denied kms:Decrypt" in found.evidence[0] and "Remove the deny" in found.remedy.command
 
 
-UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
+UNKNOWN = {"StringEquals": {"aws:PrincipalOrgPaths": "o-1/r-1/"}}
 
 
 @pytest.mark.parametrize(("effect", "status"), [("Allow", "clear"), ("Deny", "unknown")])
@@ -416,7 +512,11 @@ def test_a_grant_of_the_key_is_enough() -> None:
     decrypt = frozenset({"Decrypt"})
     assert found_in(granting(KmsGrant(ROLE, decrypt))) == set()
     assert found_in(granting(KmsGrant(ROLE, decrypt, {"SecretARN": ARN}))) == set()
+    assert snapshot.secret
+    whole = {"SecretARN": ARN, "SecretVersionId": snapshot.secret.version_at("AWSCURRENT")}
+    assert found_in(granting(KmsGrant(ROLE, decrypt, whole, is_whole=True))) == set()
     for other in (
+        KmsGrant(ROLE, decrypt, {"SecretARN": ARN}, is_whole=True),
         KmsGrant(f"{ROLE}2", decrypt),
         KmsGrant(ROLE, frozenset({"Encrypt"})),
         KmsGrant(ROLE, decrypt, {"SecretARN": "x"}),
@@ -461,3 +561,12 @@ def test_the_refusal_of_a_task_is_cited() -> None:
     [found] = run_check(CHECKS["no-permission"], snapshot)
     assert any("AccessDeniedException" in fact for fact in found.evidence)
     assert found.services == CONSUMERS
+
+
+def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() -> None:
+    """CancelKeyDeletion leaves a key disabled."""
+    [found] = run_check(CHECKS["kms-pending"], FAULTS["kms-pending"].make(healthy()))
+    assert found.remedy
+    first, second = (shlex.split(line) for line in found.remedy.command.split(" && "))
+    assert (first[2], second[2]) == ("cancel-key-deletion", "enable-key")
+    assert first[3:] == second[3:] == ["--key-id", KEY, "--region", REGION]

@@ -7,10 +7,13 @@ import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.content import FAULTS, overwritten
 from support.snapshots import (
+    ARN,
     CURRENT,
+    NOW,
     PREVIOUS,
     document,
     healthy,
+    rotated,
     values,
     with_container,
     with_keys,
@@ -19,10 +22,14 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -33,6 +40,11 @@ CHECKS = by_id(checks_of(content))
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
     return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def root_causes(snapshot: Snapshot) -> list[str]:
+    """Ids of the causes that the whole diagnosis names."""
+    return [finding.check for finding in diagnose(snapshot) if finding.is_root_cause]
 
 
 def test_every_check_has_a_pair() -> None:
@@ -79,6 +91,18 @@ def test_case_spelling_and_absence_are_told_apart(present: str, id: str) -> None
     """A key in another case, in another spelling and no key at all are three faults."""
     answers = found_in(without_key(healthy(), "OPENAI_API_KEY", present))
     assert answers - {"key-unreferenced"} == {id}
+
+
+def test_a_key_of_a_log_driver_is_a_key_like_others() -> None:
+    """What a log driver reads from the secret is judged like a variable, and is one of the keys that tasks use."""
+    option = Injection("logConfiguration splunk-token", parse(f"{ARN}:SPLUNK_TOKEN::"))
+    wired = with_container(healthy(), "worker", lambda old: replace(old, log_secrets=(option,)))
+    token = secrets.token_hex(16)
+    assert root_causes(with_keys(wired, SPLUNK_TOKEN=token)) == []
+    assert root_causes(with_keys(wired, splunk_token=token)) == ["key-case"]
+    assert root_causes(wired) == ["key-missing"]
+    [changed] = [each for each in diagnose(rotated(wired, NOW, SPLUNK_TOKEN=token)) if each.check == "not-forced"]
+    assert (changed.subject, "SPLUNK_TOKEN" in changed.evidence[1]) == ("worker", True)
 
 
 def test_a_known_keys_namesake_is_not_taken_for_it() -> None:
@@ -181,6 +205,64 @@ def test_a_broken_document_says_where_and_shows_nothing() -> None:
     snapshot = with_values(healthy(), values(), PREVIOUS)
     [found] = run_check(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command
+
+
+def test_a_key_beside_the_one_that_tasks_read_is_its_twin() -> None:
+    """A new value under a name in lower case reaches nobody: it belongs to the key that tasks read."""
+    snapshot = with_keys(healthy(), openai_api_key=f"sk-{secrets.token_hex(20)}")
+    [found] = [answer for answer in run_check(CHECKS["key-unreferenced"], snapshot) if answer.is_problem]
+    assert "looks like OPENAI_API_KEY" in found.evidence[0]
+    assert found.remedy.parameters["keys"] == "OPENAI_API_KEY"
+    assert found.remedy.parameters["remove"] == "openai_api_key"
+
+
+@pytest.mark.parametrize("name", ["_comment", "$schema", "//", "# read me", "NOTES", "description"])
+def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
+    """Nobody means a task to have it."""
+    [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{name: "Ask Kim first."}))
+    assert (found.status, found.severity) == ("found", "info")
+
+
+@pytest.mark.parametrize(
+    ("present", "id"),
+    [
+        ("SENTRY_DSN_STAGING", "key-misspelt"),
+        ("STAGING_SENTRY_DSN", "key-misspelt"),
+        ("OHMYCOINS_SENTRY_DSN", "key-misspelt"),
+        ("VITE_SENTRY_DSN", "key-misspelt"),
+        ("SENTRY_DSN_READONLY", "key-missing"),
+        ("SENTRY_DSN_STAGING_OLD", "key-missing"),
+    ],
+)
+def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: str, id: str) -> None:
+    """A word that says where it is used makes no other key of it."""
+    found = found_in(without_key(healthy(), "SENTRY_DSN", present))
+    assert id in found
+    assert ("key-unreferenced" in found) == (id == "key-missing")
+
+
+def test_a_generated_value_is_one_keys_alone() -> None:
+    """The database's password is not the superuser's as well; what is not generated may be the same, as two logins."""
+    password, mail = secrets.token_urlsafe(24), "admin@ohmycoins.com"
+    snapshot = with_keys(healthy(), POSTGRES_PASSWORD=password, FIRST_SUPERUSER_PASSWORD=password)
+    [found] = [answer for answer in run_check(CHECKS["weak"], snapshot) if answer.is_problem]
+    assert found.subject == "FIRST_SUPERUSER_PASSWORD" and "as POSTGRES_PASSWORD" in found.evidence[0]
+    assert found_in(with_keys(healthy(), SMTP_USER=mail, FIRST_SUPERUSER=mail)) == set()
+
+
+def test_a_boolean_is_judged_as_the_text_that_tasks_get() -> None:
+    """The text true is no key of a provider, and a good flag."""
+    assert found_in(with_keys(healthy(), OPENAI_API_KEY=True)) == {"wrong-form"}
+
+
+def test_a_key_that_a_log_driver_reads_is_referenced() -> None:
+    """No variable has it; its value is judged like any other, and its readers are named."""
+    injection = Injection("logConfiguration Splunk_Token", value_from.parse(f"{ARN}:SPLUNK_TOKEN::"))
+    snapshot = with_container(healthy(), "worker", lambda container: replace(container, log_secrets=(injection,)))
+    assert found_in(with_keys(snapshot, SPLUNK_TOKEN=secrets.token_hex(16))) == set()
+    quoted = with_keys(snapshot, SPLUNK_TOKEN=f'"{secrets.token_hex(16)}"')
+    [found] = [answer for answer in run_check(CHECKS["bad-copy"], quoted) if answer.is_problem]
+    assert (found.subject, found.services) == ("SPLUNK_TOKEN", frozenset({"worker"}))
 
 
 def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:

@@ -130,6 +130,25 @@ def test_a_fault_is_not_taken_for_another(id: str, also: set[str]) -> None:
     assert found_in(FAULTS[id].make(healthy())) == {id} | also
 
 
+@pytest.mark.parametrize(
+    ("desired", "percents", "is_stuck"),
+    [(1, (50, 150), True), (1, (100, 200), False), (2, (51, 100), True), (2, (50, 100), False), (3, (100, 133), True)],
+)
+def test_a_deployment_without_room_for_a_task_is_stuck(desired: int, percents: tuple[int, int], is_stuck: bool) -> None:
+    """Percentages that round to the tasks that run let ECS neither start nor stop one: the deployment never ends."""
+    new = deployment("worker", NOW - timedelta(minutes=9), id="ecs-svc/2", rollout="IN_PROGRESS", running=0)
+    old = deployment("worker", status="ACTIVE", running=desired)
+    limits = {"minimum_healthy_percent": percents[0], "maximum_percent": percents[1]}
+    counts = {"desired": desired, "running": desired}
+    snapshot = with_service(changed()(healthy()), "worker", deployments=(new, old), **limits, **counts)
+    problems = {finding.check: finding for finding in diagnose(snapshot) if finding.services == {"worker"}}
+    assert ("rollout-stuck" in problems) == is_stuck
+    assert problems["not-forced"].severity == ("error" if is_stuck else "info")
+    if is_stuck:
+        assert problems["not-forced"].because_of == ("rollout-stuck",)
+        assert "minimumHealthyPercent=100,maximumPercent=200" in problems["rollout-stuck"].remedy.command
+
+
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
     """The guide redeploys backend only; the worker has a copy of its own."""
     found = run_check(CHECKS["not-forced"], changed()(healthy()))
@@ -305,6 +324,14 @@ def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
     assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
 
 
+def test_what_a_message_means_is_told_where_nothing_else_explains_it() -> None:
+    """Somebody who may not look at the key reads in the finding that it is disabled."""
+    disabled = "Secrets Manager can't decrypt the protected secret text using the provided KMS key: it is Disabled."
+    reason = f"{PULL.partition('retrieved secret')[0]}api error DecryptionFailure: {disabled}"
+    [found] = run_check(CHECKS["pull-failed"], failing(reason)(healthy()))
+    assert "The key that encrypts the secret is disabled, so nobody can read the secret." in found.evidence
+
+
 def test_what_never_started_is_deployed_again() -> None:
     """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
     [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
@@ -422,6 +449,8 @@ def test_a_rolled_back_blue_green_deployment_is_found_with_its_reason() -> None:
     snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
     [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.is_problem]
     assert found.evidence[0] == "Deployment ecs-svc/2 of backend is ROLLBACK_SUCCESSFUL: Alarm errors is in ALARM."
+    # No task failed, so that the service's log says nothing.
+    assert "--service backend --force-new-deployment" in found.remedy.command
 
 
 @pytest.mark.parametrize(("minutes", "severity"), [(5, "info"), (20, "error")])
@@ -464,3 +493,16 @@ def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, seve
     [found] = run_check(CHECKS["desired-zero"], snapshot)
     assert found.severity == severity
     assert ("Terraform sets desired_count = 0 (staging/main.tf:7)." in found.evidence) is (desired == 0)
+
+
+def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
+    """Where a lifecycle hook's function refused a deployment, its log says why, and the service's says nothing."""
+    target = "arn:aws:lambda:ap-southeast-2:123456789012:function:smoke-test"
+    reason = (
+        "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. "
+        f"Lifecycle hook target {target} returned FAILED status."
+    )
+    [found] = run_check(
+        CHECKS["breaker-rollback"], deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason=reason)
+    )
+    assert found.remedy.command.startswith("aws logs tail /aws/lambda/smoke-test ")

@@ -139,7 +139,12 @@ def test_roles(case: str) -> None:
     answers = run_check(CHECKS["exec-iam"], with_role(healthy(), known))
     assert {answer.status for answer in answers} == {status}, answers
     if status == "found":
-        assert "ssmmessages:OpenDataChannel" in answers[0].remedy.command
+        [answer] = answers
+        assert "ssmmessages:OpenDataChannel" in answer.evidence[0] + answer.remedy.command
+        # A grant does not outdo a Deny.
+        assert answer.remedy.command.startswith(
+            "Remove the deny from" if "denied" in case else "aws iam put-role-policy"
+        )
 
 
 def test_the_plugin_does_not_stand_for_a_session_that_fails() -> None:

@@ -46,6 +46,8 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPat
     """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
     with pytest.MonkeyPatch.context() as patch:
         quiet_machine(patch, tmp_path_factory.mktemp("home"))
+        # The same for all cases, so it is asked once.
+        patch.setattr(docker, "find_compose", lambda: COMPOSE)
         yield patch
 
 

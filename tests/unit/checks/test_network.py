@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.check_assertions import by_id
 from support.networks import (
+    ENDPOINT,
     EVERYWHERE,
     IN_PUBLIC,
     NAT,
@@ -27,12 +29,13 @@ from support.networks import (
     with_routes,
 )
 from support.snapshot_faults.network import FAULTS, PULL
-from support.snapshots import healthy, simulated, stuck, with_permissions, with_service
+from support.snapshots import by_policies, healthy, policy, simulated, stuck, with_permissions, with_service
 
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.checks import network
+from omc_runbook.checks import access, network
+from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
@@ -209,3 +212,21 @@ def test_a_nat_gateway_that_is_not_ready_is_told_by_its_state() -> None:
     """The fact names the gateway and its state."""
     finding = found(placed(with_nat(by_nat(), state="failed")))["no-egress"]
     assert NAT in finding.evidence[0] and "failed" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("way", "endpoint", "status"),
+    [
+        (by_endpoint(), ENDPOINT, "clear"),
+        (by_endpoint(), "vpce-other", "found"),
+        (by_nat(), ENDPOINT, "found"),
+        (replace(by_nat(), route_tables=None), ENDPOINT, "unknown"),
+        (None, ENDPOINT, "unknown"),
+    ],
+)
+def test_a_role_that_may_read_through_one_endpoint(way: Network | None, endpoint: str, status: str) -> None:
+    """A condition on the endpoint is decided by the way of the role's tasks, where that was read."""
+    through = policy(Condition={"StringEquals": {"aws:SourceVpce": endpoint}})
+    snapshot = with_permissions(placed(way), by_policies(through))
+    [answer] = run_check(by_id(checks_of(access))["no-permission"], snapshot)
+    assert answer.status == status

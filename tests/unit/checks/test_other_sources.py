@@ -1,5 +1,6 @@
 """Checks of other secrets and of SSM parameters in the same task definitions."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from support.check_assertions import assert_clear, assert_found, by_id
 from support.snapshot_faults.other_sources import (
     ARN,
     DENIED_STOP,
+    FAILED,
     FAULTS,
     KEY_REFERENCE,
     LACKING_STOP,
@@ -17,9 +19,10 @@ from support.snapshot_faults.other_sources import (
     refer,
     secret,
 )
-from support.snapshots import NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+from support.snapshots import ACCOUNT, NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -95,6 +98,88 @@ def test_a_refusal_is_of_the_secret_that_it_names() -> None:
     assert found.check == "other-secret-denied" and found.cause_of == ("pull-failed", "rollout-stuck")
 
 
+BY_KMS = "(Service: AWSKMS; Status Code: 400; Error Code: AccessDeniedException; Request ID: 12-34)"
+KEY_BASE = f"arn:aws:kms:{REGION}:{ACCOUNT}:key"
+UNDER_KEY = f"{KEY_BASE}/11112222-3333-4444-5555-666677778888"
+FROM_SSM = FAILED.replace("retrieve secret from asm", "retrieve secrets from ssm")
+KEY_REFUSED_STOP = (
+    f"{FROM_SSM}api error AccessDeniedException: The ciphertext refers to a customer master key that does not exist, "
+    f"does not exist in this region, or you are not allowed to access. {BY_KMS}"
+)
+SECRETS_KEY_STOP = (
+    f"{FAILED}failed to fetch secret {ARN} from secrets manager: api error AccessDeniedException: Access to KMS is not "
+    "allowed"
+)
+DISABLED_STOP = f"{FROM_SSM}api error InvalidKeyId: {UNDER_KEY} is disabled. (Service: AWSKMS)"
+
+
+@pytest.mark.parametrize(
+    ("id", "value_from", "source", "stop", "advice"),
+    [
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, UNDER_KEY)},
+            KEY_REFUSED_STOP,
+            f'"Resource":"{UNDER_KEY}","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.{REGION}.amazonaws.com"}}}}',
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, "alias/sender")},
+            KEY_REFUSED_STOP,
+            f'"Resource":"{KEY_BASE}/*","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.{REGION}.amazonaws.com"}},'
+            '"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/sender"}}',
+        ),
+        (
+            "other-secret-denied",
+            KEY_REFERENCE,
+            {"secret": secret(kms_key_id=UNDER_KEY)},
+            SECRETS_KEY_STOP,
+            f'"kms:ViaService":"secretsmanager.{REGION}.amazonaws.com"',
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, UNDER_KEY)},
+            DISABLED_STOP,
+            f"aws kms enable-key --key-id {UNDER_KEY} --region {REGION}, then redeploy.",
+        ),
+        (
+            "parameter-denied",
+            PARAMETER,
+            {"parameter": Parameter(PARAMETER, None, "alias/sender")},
+            DISABLED_STOP,
+            'aws kms enable-key --key-id "$(aws kms describe-key --key-id alias/sender --query KeyMetadata.KeyId '
+            f'--output text --region {REGION})" --region {REGION}, then redeploy.',
+        ),
+    ],
+)
+def test_a_key_that_a_task_could_not_use_is_named(
+    id: str, value_from: str, source: dict[str, Any], stop: str, advice: str
+) -> None:
+    """A task's message about a key counts for what is encrypted with one, and the advice names that key."""
+    snapshot = failing(refer(healthy(), value_from, **source), stop)
+    assert found_in(snapshot) == {id, "pull-failed"}
+    [found] = run_check(CHECKS[id], snapshot)
+    assert found.remedy and advice in found.remedy.command
+
+
+def test_a_key_that_no_task_has_used_is_a_doubt() -> None:
+    """What a customer key encrypts is clear where a running task was given it, and unknown where none was."""
+    sealed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, UNDER_KEY))
+    assert_clear(CHECKS["parameter-denied"], sealed)
+    [answer] = run_check(CHECKS["parameter-denied"], replace(sealed, tasks=()))
+    assert answer.status == "unknown" and UNDER_KEY in answer.evidence[0]
+    assert_clear(CHECKS["parameter-denied"], replace(refer(healthy(), PARAMETER), tasks=()))
+
+
+def test_a_parameter_under_the_key_of_aws_needs_no_other() -> None:
+    """A message about a key is not about a parameter that the key of Parameter Store encrypts."""
+    managed = refer(healthy(), PARAMETER, parameter=Parameter(PARAMETER, None, "alias/aws/ssm"))
+    assert_clear(CHECKS["parameter-denied"], failing(managed, KEY_REFUSED_STOP))
+
+
 def test_a_missing_key_is_of_the_secret_that_lacks_it() -> None:
     """Where the other secret was not read, the key counts as missing there if no reference to the own one names it."""
     assert found_in(failing(refer(healthy()), LACKING_STOP)) == {"other-secret-key", "pull-failed"}
@@ -167,3 +252,80 @@ def test_a_parameter_that_nobody_here_lists(value_from: str) -> None:
     assert_clear(CHECKS["parameter-missing"], snapshot)
     [answer] = run_check(CHECKS["parameter-missing"], replace(snapshot, tasks=()))
     assert answer.status == "unknown" and value_from in answer.evidence[0]
+
+
+DENYING = {
+    "identity": ({"decision": "explicitDeny"}, "Remove the deny from"),
+    "nothing": ({"decision": "implicitDeny"}, "aws iam put-role-policy"),
+    "the secret": (
+        {"policy": policy("Deny", kind="resource", Principal={"AWS": ROLE})},
+        "Correct the statement with aws secretsmanager put-resource-policy --secret-id payments",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DENYING)
+def test_a_remedy_is_for_what_denies(case: str) -> None:
+    """A grant helps only where nothing allows; a Deny has to go where it stands."""
+    source, way = DENYING[case]
+    [found] = run_check(CHECKS["other-secret-denied"], refer(healthy(), **source))
+    assert found.remedy.command.startswith(way)
+
+
+def test_each_grant_is_a_policy_of_its_own() -> None:
+    """The commands for two sources, one after the other, leave both permissions."""
+    first = run_check(CHECKS["other-secret-denied"], refer(healthy(), decision="implicitDeny"))
+    second = run_check(CHECKS["parameter-denied"], refer(healthy(), PARAMETER, decision="implicitDeny"))
+    names = {re.search(r"--policy-name (\S+)", found.remedy.command)[1] for [found] in (first, second)}  # type: ignore[index]
+    assert names == {"read-payments", "read-ohmycoins-staging-sender"}
+
+
+def test_a_key_that_kms_refuses_is_named() -> None:
+    """Where KMS refused the role, the remedy is for the key that encrypts the other secret."""
+    key = "arn:aws:kms:ap-southeast-2:123456789012:key/1"
+    stop = f"{DENIED_STOP.partition('AccessDenied')[0]}AccessDeniedException: Access to KMS is not allowed"
+    snapshot = failing(refer(healthy(), secret=secret(kms_key_id=key)), stop)
+    [found] = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert "kms:Decrypt" in found.remedy.command and key in found.remedy.command
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "says"),
+    [
+        (f"AWSCURRENT:{'1' * 32}", "You provided a VersionStage that is not", "does not have the label AWSCURRENT"),
+        (f":{'1' * 32}", f"can't find the specified secret value for VersionId: {'1' * 32}", "has no version 1111"),
+    ],
+)
+def test_a_version_that_cannot_be_read(fields: str, reason: str, says: str) -> None:
+    """A reference that pins another secret keeps tasks from starting once the version, or its label, is gone."""
+    pinned = refer(healthy(), f"{ARN}:token:{fields}", secret=secret())
+    snapshot = failing(pinned, f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}")
+    [found] = run_check(CHECKS["other-secret-missing"], snapshot)
+    assert says in found.evidence[0] and "Take the version id out" in found.remedy.command
+
+
+@pytest.mark.parametrize("suffix", [":7", ":stable"])
+def test_a_parameters_version_that_does_not_exist(suffix: str) -> None:
+    """The parameter is there, and a task's message tells that its version or label is not."""
+    reason = f"{FAILED}ParameterNotFound: invalid ssm parameters: {PARAMETER}{suffix}"
+    snapshot = failing(refer(healthy(), f"{PARAMETER}{suffix}", parameter=Parameter(PARAMETER, None)), reason)
+    [found] = run_check(CHECKS["parameter-missing"], snapshot)
+    assert found.subject == PARAMETER and f"says that {suffix[1:]} of it does not" in found.evidence[0]
+
+
+def test_what_does_not_exist_is_not_denied_as_well() -> None:
+    """A role that may not read a secret of a misspelt name lacks nothing."""
+    misspelt = ARN.replace("payments", "OHMYCOINS-staging-app-secrets")
+    snapshot = refer(healthy(), f"{misspelt}:KEY::", secret=None, decision="implicitDeny")
+    assert found_in(snapshot) == {"other-secret-missing"}
+    [found] = run_check(CHECKS["other-secret-missing"], snapshot)
+    assert "did you mean ohmycoins-staging-app-secrets?" in found.evidence[0]
+
+
+def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
+    """DescribeParameters does not show it, and the tasks' message proves that it is not there."""
+    elsewhere = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/sender"
+    unseen = replace(refer(healthy(), elsewhere), other_sources={})
+    snapshot = failing(unseen, f"{FAILED}ParameterNotFound: invalid ssm parameters: /sender")
+    [found] = run_check(CHECKS["parameter-missing"], snapshot)
+    assert (found.status, found.services) == ("found", {"worker"})

@@ -276,6 +276,8 @@ def test_a_secret_created_again_and_not_deployed() -> None:
         rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)), arn=f"{base}-XyZ789"
     )
     assert root_causes(again) == ["suffix-stale"]
+    former = with_permissions(again, by_policies(policy(resource=ARN)))
+    assert root_causes(former) == ["suffix-stale", "no-permission"]
 
 
 def test_a_variable_from_two_keys() -> None:

@@ -15,9 +15,12 @@ from support.snapshot_faults.reference import (
 )
 from support.snapshots import (
     ARN,
+    CURRENT,
     NAME,
+    PREVIOUS,
     checkout_reading,
     healthy,
+    stuck,
     with_container,
     with_definition,
     with_reference,
@@ -30,6 +33,7 @@ from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
@@ -83,6 +87,25 @@ def test_a_good_reference_is_none_of_them(value_from: str) -> None:
 def test_a_short_version_is_not_pinned_as_well() -> None:
     """A text that cannot be a version's id pins nothing."""
     assert found_in(refers(f"{ARN}:SECRET_KEY::abc")(healthy())) == {"version-short"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity", "says"),
+    [
+        (f"AWSCURRENT:{CURRENT}", "warning", "a new value never reaches this variable"),
+        (f"AWSCURRENT:{PREVIOUS}", "error", "does not have the label AWSCURRENT"),
+        (f":{'0' * 32}", "error", "has no such version"),
+    ],
+    ids=["its version", "another version", "no version"],
+)
+def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, says: str) -> None:
+    """Secrets Manager refuses a label and a version's id that do not belong together, and so tasks do not start."""
+    snapshot = refers(f"{ARN}:SECRET_KEY:{fields}")(healthy())
+    [found] = run_check(CHECKS["version-pinned"], snapshot)
+    assert (found.severity, says in found.evidence[1]) == (severity, True)
+    refused = stuck(snapshot, "worker", "ResourceInitializationError: unable to pull secrets or registry auth: a")
+    causes = [each.check for each in diagnose(refused) if each.is_root_cause]
+    assert causes[0] == ("version-pinned" if severity == "error" else "pull-failed")
 
 
 def test_another_accounts_secret_is_wrong_under_any_key() -> None:
@@ -166,6 +189,25 @@ def test_a_sidecar_may_have_keys_of_its_own() -> None:
     side = Container(name="metrics", secrets=(key, agent), environment=(), essential=False)
     both = with_definition(healthy(), "worker", lambda old: replace(old, containers=(side, *old.containers)))
     assert_clear(CHECKS["sidecar-only"], both)
+
+
+def test_an_application_may_have_the_databases_address_in_place_of_its_password() -> None:
+    """A pooler beside it logs in with the password, unless the application's Settings read that as well."""
+    password = Injection("POSTGRES_PASSWORD", parse(f"{ARN}:POSTGRES_PASSWORD::"))
+    pooler = Container(name="pgbouncer", secrets=(password,), environment=())
+
+    def pool(variable: str) -> Snapshot:
+        address = Injection(variable, parse(f"{ARN}:DATABASE_URL::"))
+        return with_definition(
+            healthy(),
+            "worker",
+            lambda old: replace(old, containers=(replace(old.containers[0], secrets=(address,)), pooler)),
+        )
+
+    assert_clear(CHECKS["sidecar-only"], pool("DATABASE_URL"))
+    for snapshot in (pool("REDIS_URL"), replace(pool("DATABASE_URL"), checkout=checkout_reading("POSTGRES_PASSWORD"))):
+        [found] = run_check(CHECKS["sidecar-only"], snapshot)
+        assert (found.is_problem, found.severity) == (True, "error")
 
 
 def test_an_application_that_nothing_names() -> None:

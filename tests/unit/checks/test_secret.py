@@ -59,6 +59,7 @@ def test_a_rotation_that_may_still_run_is_a_remark() -> None:
     for rotates, severity in ((True, "info"), (False, "warning")):
         [found] = run_check(CHECKS["rotation-pending"], with_secret(snapshot, rotates=rotates))
         assert found.severity == severity
+        assert found.remedy and ("Lambda" in found.remedy.command) == rotates
     ended = with_secret(snapshot, stages={CURRENT: ("AWSCURRENT", "AWSPENDING")})
     assert_clear(CHECKS["rotation-pending"], ended)
 
@@ -89,6 +90,15 @@ def test_a_change_that_is_being_replicated_is_no_fault_until_it_takes_too_long()
     assert late.subject.endswith("in us-east-1") and "InProgress" in late.facts[0]
     failed = with_secret(now, replicas=(*under_way, Replica("eu-north-1", "Failed", "KMS key is disabled.")))
     assert "eu-north-1 is Failed: KMS key is disabled." in " ".join(fact for e in check.run(failed) for fact in e.facts)
+
+
+def test_a_replica_whose_name_is_taken_is_not_just_replicated_again() -> None:
+    """Where the region has another secret of that name, the advice says what becomes of that."""
+    for message, is_taken in (("Secret name x already exists in region us-east-1.", True), ("Throttled.", False)):
+        replica = Replica("us-east-1", "Failed", message)
+        [found] = run_check(CHECKS["replica-stale"], with_secret(healthy(), replicas=(replica,)))
+        assert found.remedy and "--add-replica-regions Region=us-east-1" in found.remedy.command
+        assert ("--force-overwrite-replica-secret" in found.remedy.command) == is_taken
 
 
 def test_a_replica_that_its_primary_no_longer_feeds_is_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,13 +24,20 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.ecs import Task, TaskContainer
+from omc_runbook.aws.schedules import ScheduledTask
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import deployment
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import hear
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
+[LONE_TASK] = (check for check in checks_of(deployment) if check.id == "lone-task")
 JOB = "ohmycoins-staging-job (run alone)"
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/job-execution"
 
@@ -125,3 +133,24 @@ def test_a_complaint_about_a_task_is_about_its_owner() -> None:
     assert hear(task=of_service.id).about(snapshot).service == "worker"
     assert hear(service="backend", task=job.id).about(snapshot).service == "backend"
     assert definition_arn("job") in snapshot.task_definitions
+
+
+def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
+    """A revision that only EventBridge starts, and that refers to a key that is gone, is named with what starts it."""
+    made = world(key="MAILER_TOKEN")
+    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    assert problems(made) == {}
+    scheduled = replace(made, scheduled=(ScheduledTask("schedule nightly", job),))
+    [found] = problems(scheduled).values()
+    assert (found.check, found.services) == ("key-missing", {"schedule nightly"})
+    assert found.evidence[0] == "MAILER_TOKEN is referenced by schedule nightly."
+
+
+def test_schedules_that_may_not_be_read_are_unknown() -> None:
+    """With the permission that is missing."""
+    refused = ReadFailure("EventBridge's rules", "events:ListRuleNamesByTarget", "AccessDeniedException", "denied")
+    [found] = run_check(LONE_TASK, replace(healthy(), gaps={"scheduled": (refused,)}))
+    assert found.status == "unknown" and "events:ListRuleNamesByTarget" in found.evidence[0]
+    policy = json.loads(permissions.policy(replace(healthy(), gaps={"scheduled": (refused,)})))
+    [statement] = policy["Statement"]
+    assert statement["Action"] == ["events:DescribeRule", "events:ListRuleNamesByTarget", "events:ListTargetsByRule"]

@@ -1,5 +1,6 @@
 """Causes told from consequences, and the order in which findings are read."""
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,7 @@ from support.snapshots import (
     with_reference,
     with_service,
     with_tasks,
+    with_text,
     without_key,
 )
 
@@ -252,6 +254,15 @@ def test_two_independent_faults_are_both_named(which: str) -> None:
     """One fault does not hide another that it cannot have caused."""
     make, expected = TWO[which]
     assert roots(make(healthy())) == expected
+
+
+def test_old_values_are_kept_where_the_new_version_cannot_be_read() -> None:
+    """A redeployment would fail: the text comes first, and explains why tasks have old values."""
+    snapshot = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    snapshot = with_text(snapshot, json.dumps("{}"), snapshot.secret.version_at("AWSCURRENT"))
+    assert roots(snapshot) == {"not-an-object"}
+    assert one(snapshot, "not-forced").because_of == ("not-an-object",)
 
 
 def test_a_fault_of_one_service_does_not_explain_anothers() -> None:

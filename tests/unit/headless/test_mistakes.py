@@ -81,7 +81,7 @@ MISTAKES = [
     ("sandbox up --world helthy", "'helthy' is not one of"),
     ("sandbox up --port x", "'x' is not a valid integer"),
     ("sandbox up --port 99999", "is not in the range"),
-    ("sandbox break", "Missing argument"),
+    ("sandbox break", "No sandbox of yours runs at AWS_ENDPOINT_URL"),
     ("sandbox break no-permission", "No sandbox of yours runs at AWS_ENDPOINT_URL (http://127.0.0.1:9)"),
     ("sandbox mend", "No sandbox of yours runs at AWS_ENDPOINT_URL"),
     ("sandbox status", "No sandbox of yours runs at AWS_ENDPOINT_URL"),

@@ -316,6 +316,7 @@ def test_principals(principal: Any, principals: list[str], allowing: str, denyin
     [
         ([ROOT, ROLE, SESSION], "allowed"),
         ([ROLE + "2"], "explicit-deny"),
+        ([ROLE + "2", ROOT], "explicit-deny"),
         ([ROLE], "unknown"),
         ("*", "allowed"),
     ],

@@ -24,6 +24,7 @@ KEYS = {
 }
 TOKEN = secrets.token_hex(24)
 PASSWORD = secrets.token_urlsafe(24)
+PEM = f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(secrets.token_bytes(48)).decode()}\n-----END PRIVATE KEY-----\n"
 
 
 def judge(name: str, text: str) -> Defect | None:
@@ -44,6 +45,8 @@ BAD = {
     "another name in front": ("SMTP_PASSWORD", f"MAIL_PASSWORD={PASSWORD}", "bad-copy", "name in front"),
     "Bearer": ("OPENAI_API_KEY", f"Bearer sk-{TOKEN}", "bad-copy", "Bearer"),
     "a header": ("GITHUB_TOKEN", f"Authorization: Bearer ghp_{TOKEN}", "bad-copy", "Bearer"),
+    "a header of its own": ("ANTHROPIC_API_KEY", f"x-api-key: sk-ant-{TOKEN}", "bad-copy", "HTTP header"),
+    "GitLab's header": ("GITLAB_TOKEN", f"PRIVATE-TOKEN: glpat-{TOKEN}", "bad-copy", "HTTP header"),
     "a zero-width space": ("OPENAI_API_KEY", f"sk-\u200b{TOKEN}", "bad-copy", "U+200B"),
     "a soft hyphen": ("SMTP_PASSWORD", f"{PASSWORD[:8]}\xad{PASSWORD[8:]}", "bad-copy", "U+00AD"),
     "a byte order mark": ("SECRET_KEY", f"\ufeff{TOKEN}", "bad-copy", "U+FEFF"),
@@ -124,8 +127,18 @@ BAD = {
     "an unfilled address": ("DATABASE_URL", "postgresql://app:${POSTGRES_PASSWORD}@db/app", "placeholder", ""),
     "a placeholder in an address": ("DATABASE_URL", "postgresql://app:password@db/app", "placeholder", "password"),
     "empty": ("SECRET_KEY", "", "empty", "empty"),
+    "blank": ("FIRST_SUPERUSER_PASSWORD", "   ", "empty", "blank"),
     "the template's default": ("SECRET_KEY", "changethis", "changethis", "default"),
     "short": ("SECRET_KEY", secrets.token_hex(8), "weak", "shorter than 32"),
+    "words of its own": ("SECRET_KEY", "ohmycoins-staging-secret-key-2026", "weak", "easy to guess"),
+    "a PEM file on one line": ("JWT_PRIVATE_KEY", PEM.replace("\n", " "), "bad-copy", "without its line breaks"),
+    "a PEM file of no lines": ("TLS_CERTIFICATE", PEM.replace("\n", ""), "bad-copy", "without its line breaks"),
+    "a PEM file cut off": ("JWT_PRIVATE_KEY", PEM[:-30], "bad-copy", "END line"),
+    "the first line of a PEM file": ("JWT_PRIVATE_KEY", PEM.partition("\n")[0], "bad-copy", "END line"),
+    "a PEM file escaped twice": ("JWT_PRIVATE_KEY", PEM.replace("\n", r"\\n"), "bad-copy", "escaped twice"),
+    "another provider's key": ("ANTHROPIC_API_KEY", f"sk-proj-{TOKEN}", "wrong-form", "a key of OpenAI"),
+    "a publishable key": ("STRIPE_SECRET_KEY", f"pk_live_{TOKEN}", "wrong-form", "a publishable key of Stripe"),
+    "a key's id": ("AWS_SECRET_ACCESS_KEY", f"AKIA{'A2B3' * 4}", "wrong-form", "an access key id of AWS"),
     "a repetition": ("SECRET_KEY", "ab" * 20, "weak", "easy to guess"),
     "a sequence": ("SECRET_KEY", "0123456789" * 4, "weak", "easy to guess"),
     "a slash in a URL": ("POSTGRES_PASSWORD", f"{TOKEN}/x", "url-chars", "breaks a URL"),
@@ -152,6 +165,7 @@ def test_a_bad_value_is_found_and_not_shown(case: str) -> None:
         *("dev-secret-key", "insecure-default", "not-a-real-key", "do not use", "secret_key_here", "example-key"),
         *("{{ api_key }}", "${API_KEY}", "%API_KEY%", "__API_KEY__", "(your key)", "TODO: set", "sk-your-key", "xxx"),
         *("set-me-before-deploy", "generate-with-openssl-rand-hex-32", "a-very-long-random-string", "update_me_please"),
+        *("managed-outside-of-terraform", "set-manually-in-console", "injected-at-runtime", "ask-devops"),
         *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
     ],
 )
@@ -159,6 +173,23 @@ def test_a_placeholder_of_any_spelling_is_known(text: str) -> None:
     """Words that stand for a value, whatever stands between them."""
     defect = judge("STRIPE_API_KEY", text)
     assert defect and defect.check in ("placeholder", "bad-copy"), defect
+
+
+@pytest.mark.parametrize(
+    "text", ["<set-me>", "<your sender name>", "changeme", "please update me", "Your title here", "TODO", "{{ title }}"]
+)
+def test_a_plain_setting_may_be_a_placeholder_too(text: str) -> None:
+    """No title or mode is spelt like these."""
+    defect = judge("APP_TITLE", text)
+    assert defect and defect.check == "placeholder"
+
+
+def test_a_signing_key_of_known_words_is_weak() -> None:
+    """The project's name is no secret, whatever dictionary lacks it."""
+    text = "quokkapay-staging-jwt-signing-secret-v2"
+    assert judge("SECRET_KEY", text) is None
+    defect = find_defect(Masked(text, "SECRET_KEY"), "SECRET_KEY", KEYS["SECRET_KEY"], ("quokkapay", "staging"))
+    assert defect and defect.check == "weak"
 
 
 def test_the_shape_of_a_mail_password_is_no_defect() -> None:
@@ -258,7 +289,7 @@ HEALTHY = {
     "API_URL": ["/api/v1", "api.ohmycoins.com", "http://localhost:8000", ""],
     "TWITTER_BEARER_TOKEN": ["A" * 20 + "BdefgAAA%2B" + TOKEN + "%3D" + TOKEN[:8]],
     "JWT_PRIVATE_KEY": [
-        "-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBgkq\nhkiG9w0B\n-----END PRIVATE KEY-----\n",
+        *(PEM, PEM.strip(), PEM + PEM, PEM.replace("\n", "\r\n"), PEM.replace("\n", r"\n"), f"\n{PEM}"),
         "/etc/keys/jwt.pem",
     ],
     "GOOGLE_CREDENTIALS": [json.dumps({"type": "service_account", "private_key_id": TOKEN})],
@@ -271,6 +302,15 @@ HEALTHY = {
         "http://a.io,http://b.io",
     ],
     "PROJECT_NAME": ["My Test App", '"Oh My Coins"', "Oh My Coins… beta", "Oh\xa0My\xa0Coins", "none of it"],
+    "SESSION_COOKIE_SAMESITE": ["None", "none"],
+    "CACHE_BACKEND": ["dummy"],
+    "CLIENT_CERTIFICATE": ["required", "none"],
+    "APP_TITLE": ["Your Numbat", "<no subject>", "Change your password here"],
+    "AVATAR_URL": ["https://cdn.ohmycoins.com/img/placeholder.png"],
+    "STRIPE_PUBLISHABLE_KEY": [f"pk_test_{TOKEN}"],
+    "STRIPE_API_VERSION": ["2026-06-20"],
+    "GITHUB_TOKEN": [f"ghp_{TOKEN}", TOKEN, f"ghs_{TOKEN}"],
+    "AWS_SECRET_ACCESS_KEY": [base64.b64encode(secrets.token_bytes(30)).decode()],
     "ENVIRONMENT": ["staging", "production", "local"],
     "SLACK_BOT_TOKEN": ["-".join(("xoxb", "1234567890", "1234567890123", TOKEN))],
     "GOOGLE_TOKEN": [json.dumps({"access_token": TOKEN, "expires": 3600}), json.dumps(["a", "b"])],

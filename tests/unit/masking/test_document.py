@@ -1,5 +1,6 @@
 """The JSON of a secret: what is read, what ECS would inject, and edits that leave the rest alone."""
 
+import base64
 import json
 import secrets
 import traceback
@@ -140,7 +141,37 @@ def test_errors_say_where() -> None:
     """The sentence names the secret, the line and the column."""
     with pytest.raises(DocumentError) as caught:
         read('{\n  "A": "x",\n  "B": oops\n}')
-    assert str(caught.value) == f"Secret {NAME} at line 3, column 8 is not JSON: put valid JSON."
+    assert str(caught.value) == f"The text of {NAME} at line 3, column 8 is not JSON: put valid JSON."
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file://secrets.json", "the path of a file"),
+        ("./secrets/staging.json", "the path of a file"),
+        (base64.b64encode(b'{"A": "x"}').decode(), "JSON in base64"),
+        ("A=x\n\n# a note\nexport B='y'\n", "a list of names and values"),
+        ("A: x\nB: y", "a list of names and values"),
+        ('{\n  // a note\n  "A": "x"\n}', "has a comment"),
+        ('{\n  "A": "x",\n}', "a comma behind its last member"),
+        ('{"A": "x"}\n{"B": "y"}', "goes on behind the end"),
+        ('{"A": {} "B": "y"}', "is not JSON"),
+        ("oops", "is not JSON"),
+    ],
+)
+def test_errors_say_what_a_text_is_instead(text: str, words: str) -> None:
+    """What people store by mistake is named, and none of it is shown."""
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+    assert (caught.value.problem, words in caught.value.reason) == ("not-json", True), caught.value.reason
+
+
+def test_the_guides_own_path_is_no_value() -> None:
+    """A secret that holds the command's argument does not garble the command that mends it."""
+    with pytest.raises(DocumentError):
+        read("file://secrets.json")
+    command = "aws secretsmanager put-secret-value --secret-string file://secrets.json"
+    assert registry.mask(command) == command
 
 
 @pytest.mark.parametrize(

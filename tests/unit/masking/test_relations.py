@@ -40,6 +40,25 @@ def postgres(password: str, user: str = "app", host: str = "db") -> str:
         ({"OPENAI_API_KEY": PASSWORD, "SMTP_PASSWORD": API_KEY}, {"OPENAI_API_KEY", "SMTP_PASSWORD"}),
         ({"FIRST_SUPERUSER": API_KEY, "OPENAI_API_KEY": MAIL}, {"FIRST_SUPERUSER", "OPENAI_API_KEY"}),
         ({"SMTP_USER": PASSWORD, "SMTP_PASSWORD": MAIL}, {"SMTP_USER", "SMTP_PASSWORD"}),
+        (
+            {"OPENAI_API_KEY": f"sk-ant-api03-{PASSWORD}", "ANTHROPIC_API_KEY": f"sk-proj-{OTHER}"},
+            {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"},
+        ),
+        (
+            {"OPENAI_API_KEY": f"sk-ant-api03-{PASSWORD}", "ANTHROPIC_API_KEY": API_KEY},
+            {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"},
+        ),
+        (
+            {"STRIPE_SECRET_KEY": f"pk_live_{PASSWORD}", "STRIPE_PUBLISHABLE_KEY": f"sk_live_{OTHER}"},
+            {"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY"},
+        ),
+        (
+            {
+                "AWS_ACCESS_KEY_ID": f"aB3/{PASSWORD}_{OTHER}".replace("-", "+").replace("_", "/")[:40],
+                "AWS_SECRET_ACCESS_KEY": f"AKIA{'A2B3' * 4}",
+            },
+            {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+        ),
     ],
 )
 def test_exchanged_values_are_told_by_their_forms(members: dict[str, str], pair: set[str]) -> None:
@@ -68,6 +87,8 @@ def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> Non
         {"SMTP_USER": MAIL, "FIRST_SUPERUSER": MAIL},
         {"OPENAI_API_KEY": SIGNING, "ANTHROPIC_API_KEY": f"sk-ant-{PASSWORD}"},
         {"FIRST_SUPERUSER": "no address", "SMTP_PASSWORD": PASSWORD},
+        {"OPENAI_API_KEY": f"sk-ant-{PASSWORD}", "ANTHROPIC_API_KEY": f"sk-ant-{OTHER}"},
+        {"STRIPE_SECRET_KEY": f"pk_live_{PASSWORD}", "STRIPE_PUBLISHABLE_KEY": f"pk_live_{OTHER}"},
         {"DB_PASSWORD": PASSWORD, "POSTGRES_PASSWORD": PASSWORD},
     ],
 )
@@ -99,6 +120,25 @@ def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> No
             {},
             AddressMismatch("REDIS_URL", "REDIS_PASSWORD", False),
         ),
+        (
+            {
+                "RABBITMQ_USER": "omc",
+                "RABBITMQ_PASSWORD": PASSWORD,
+                "CELERY_BROKER_URL": f"amqps://omc:{OTHER}@mq:5671/%2F",
+            },
+            {},
+            AddressMismatch("CELERY_BROKER_URL", "RABBITMQ_PASSWORD", True),
+        ),
+        (
+            {"REDIS_PASSWORD": PASSWORD, "CACHE_URL": f"rediss://:{OTHER}@cache:6379"},
+            {},
+            AddressMismatch("CACHE_URL", "REDIS_PASSWORD", False),
+        ),
+        (
+            {"SMTP_USER": MAIL, "SMTP_PASSWORD": PASSWORD, "EMAIL_URL": f"smtp://{quote(MAIL)}:{OTHER}@smtp:587"},
+            {},
+            AddressMismatch("EMAIL_URL", "SMTP_PASSWORD", True),
+        ),
     ],
 )
 def test_an_address_with_another_password_is_found(
@@ -121,6 +161,10 @@ def test_an_address_with_another_password_is_found(
         ({"POSTGRES_PASSWORD": PASSWORD, "REDIS_URL": f"redis://:{OTHER}@cache:6379"}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "DB_PASSWORD": OTHER, "DATABASE_URL": postgres(secrets.token_hex(8))}, {}),
         ({"POSTGRES_PASSWORD": "changethis", "DATABASE_URL": postgres(OTHER)}, {}),
+        ({"RABBITMQ_PASSWORD": PASSWORD, "CELERY_BROKER_URL": f"redis://:{OTHER}@cache:6379/1"}, {}),
+        ({"RABBITMQ_USER": "omc", "RABBITMQ_PASSWORD": PASSWORD, "BROKER_URL": f"amqp://guest:{OTHER}@mq"}, {}),
+        ({"RABBITMQ_PASSWORD": PASSWORD, "PARTNER_AMQP_URL": f"amqp://omc:{OTHER}@mq.partner.example"}, {}),
+        ({"REDIS_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)}, {}),
         ({"SMTP_PASSWORD": PASSWORD, "SENTRY_DSN": f"https://{OTHER}@o1.ingest.sentry.io/4"}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": 5}, {}),
     ],

@@ -126,6 +126,12 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "kms-pending",
         "KMSInvalidStateException: arn:aws:kms:eu-west-1:1:key/12-34 is pending deletion (Service: AWSKMS)",
     ),
+    (
+        "parameter-denied",
+        f"{PULL}unable to retrieve secrets from ssm: AccessDeniedException: The ciphertext refers to a customer master "
+        "key that does not exist, does not exist in this region, or you are not allowed to access. (Service: AWSKMS; "
+        "Status Code: 400; Error Code: AccessDeniedException; Request ID: 12-34)",
+    ),
     ("kms-disabled", "An error occurred (DisabledException): arn:aws:kms:eu-west-1:1:key/12-34 is disabled."),
     ("version-short", f"{PULL}InvalidParameter: minimum field size of 32, GetSecretValueInput.VersionId."),
     ("breaker-rollback", "(service api) (deployment ecs-svc/0417310325) deployment failed: alarm detected."),

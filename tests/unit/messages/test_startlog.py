@@ -275,6 +275,7 @@ def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SECRET_KEY": "changethis", "ENVIRONMENT": "staging"}, [("changethis", "SECRET_KEY")]),
         ({"FIRST_SUPERUSER": CANARY}, ["FIRST_SUPERUSER"]),
         ({"ENVIRONMENT": CANARY}, ["ENVIRONMENT"]),
+        ({"SMTP_PORT": CANARY}, ["SMTP_PORT"]),
     ],
 )
 def test_the_sandbox_application(

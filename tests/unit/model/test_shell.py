@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from support.snapshots import service
 
 import omc_runbook
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
@@ -86,6 +87,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
         "Names": names_of(text),
         "Environment": environment_of(text),
         "Service": replace(service("backend"), name=text),
+        "Replica": Replica(text, "Failed"),
         "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
     }
     parameters = inspect.signature(function).parameters.values()

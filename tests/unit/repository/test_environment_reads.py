@@ -35,12 +35,18 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     reads, sets = find_environment_reads(tmp_path)
 
-    def read(variable: str, line: int, has_default: bool = False) -> EnvironmentRead:
-        return EnvironmentRead(variable=variable, file="backend/app/crypto.py", line=line, has_default=has_default)
+    def read(variable: str, line: int, has_default: bool = False, is_required: bool = False) -> EnvironmentRead:
+        return EnvironmentRead(
+            variable=variable,
+            file="backend/app/crypto.py",
+            line=line,
+            has_default=has_default,
+            is_required=is_required,
+        )
 
     assert sorted(reads, key=lambda each: each.line) == [
         read("PLAIN_KEY", 5),
-        read("INDEXED_KEY", 6),
+        read("INDEXED_KEY", 6, is_required=True),
         read("DEFAULT_KEY", 7, True),
         read("FROM_A_CONSTANT", 8),
     ]

@@ -495,6 +495,8 @@ class Settings(BaseSettings):
         ("NEW_API_KEY: 'list[ str ]'", new(type="list[str]")),
         ("NEW_API_KEY: Annotated[str, 'x']", new(type="Annotated[str,'x']")),
         ("NEW_API_KEY: str = Field(alias='NEW_API_KEY')", new()),
+        ("OTHER: str = Field(alias='NEW_API_KEY')", new()),
+        ("OTHER: str = Field(validation_alias=AliasChoices('NEW_API_KEY', 'OLD_API_KEY'))", new()),
     ],
 )
 def test_a_field_that_is_there_needs_no_edit(there: str, wanted: NewField) -> None:
@@ -515,7 +517,7 @@ def test_a_field_from_a_class_above_needs_no_edit() -> None:
         ("NEW_API_KEY: str = ''", "the field NEW_API_KEY (str) of class Settings"),
         ("new_api_key: int = 1", "the field new_api_key (int) of class Settings"),
         ("NEW_API_KEY: Annotated[str, Field(default='s3cret')]", "the field NEW_API_KEY of class Settings"),
-        ("OTHER: str = Field(alias='NEW_API_KEY')", "the field OTHER (str, required) of class Settings by an alias"),
+        ("OTHER: int = Field(alias='NEW_API_KEY')", "the field OTHER (int, required) of class Settings by an alias"),
         ("O: str = Field(validation_alias=AliasChoices('A', 'NEW_API_KEY'))", "the field O (str, required) of class"),
         ("NEW_API_KEY: str = Field(alias='OTHER')", "the field NEW_API_KEY (str, required) of class Settings:"),
         ("NEW_API_KEY = 1", "line 8: NEW_API_KEY is a name of class Settings"),
@@ -556,9 +558,12 @@ def test_a_field_of_another_type_says_how_to_go_on_with_it(there: str, type: str
 
 
 def test_names_of_other_classes_count_too() -> None:
-    """A variable that another class reads is taken; so is a name in a class above."""
+    """A variable that another class reads needs no second field, or is taken; so is a name in a class above."""
     body = "    A: int\n\n\nclass Mail(BaseSettings, env_prefix='NEW_'):\n    API_KEY: str\n"
-    assert "NEW_API_KEY is taken by the field API_KEY (str, required) of class Mail" in refusal(body, new())
+    assert add_field(source(f"{HEAD}{body}"), new()) is None
+    told = refusal(body, new(required=False))
+    assert "NEW_API_KEY is taken by the field API_KEY (str, required) of class Mail" in told
+    assert 'to use it, set type = "str" and required = True' in told
     head = f"{IMPORTS}\nclass Base(BaseSettings):\n    def NEW_API_KEY(self): ...\n\n\nclass Settings(Base):\n"
     assert "NEW_API_KEY is a method of class Base" in refusal("    A: int\n", new(), head)
 

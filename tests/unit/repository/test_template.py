@@ -233,6 +233,10 @@ def test_where_the_template_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape(f"{tmp_path} has no .env.template: name a checkout")):
         read_template(tmp_path)
     assert find_template(tmp_path) is None
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/.env.example").touch()
+    with pytest.raises(UsageError, match=r"Below it there is api/\.env\.example: set repository to the application's"):
+        read_template(tmp_path)
     for name in ("env.template", ".env.example", ".env.template"):
         (tmp_path / name).write_text(f"FROM={name}\n")
         assert read_template(tmp_path).entries[0].value == name

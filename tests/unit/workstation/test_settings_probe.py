@@ -465,7 +465,7 @@ def test_settings_in_another_usual_place(tmp_path: Path, config: str) -> None:
     file.parent.mkdir(parents=True)
     file.write_text(textwrap.dedent(CONFIG).replace("EXTRA", "ignore").replace("../.env", ".env"))
     (tmp_path / "backend/app/core").mkdir(parents=True, exist_ok=True)
-    folder = import_folder(config)
+    folder = import_folder(tmp_path, config)
     (tmp_path / folder / ".env").write_text(GOOD)
     assert read_settings(tmp_path).file.name == config and read_settings(tmp_path).folder == folder
     loaded = load_settings(tmp_path, config=config)

@@ -1,0 +1,106 @@
+"""Where the application's Settings are: the classes of a checkout that derive from BaseSettings."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from omc_runbook.repository.readers import code_files, parse_python, read_text
+
+MAIN_CLASS = "Settings"
+"""The usual name of the class that the application instantiates."""
+
+_ROOT = "BaseSettings"
+
+
+@dataclass(frozen=True)
+class SettingsClass:
+    """A class by its file's path within the checkout, and its name."""
+
+    file: str
+    name: str
+    bases: frozenset[str]
+    uses: frozenset[str]
+    """Its bases, and all names in its body."""
+
+    @property
+    def label(self) -> str:
+        """Both, for a message."""
+        return f"class {self.name} in {self.file}"
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder of its file."""
+        return PurePosixPath(self.file).parent
+
+
+def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
+    """The classes that are the application's Settings, the main one first; () for none.
+
+    It derives from BaseSettings, and no other class derives from it or holds it. Of several it has the name Settings,
+    else it is instantiated. Where several remain, the base of all of them stands for them, else the one nearest to the
+    top is the first: `is_main` says whether the others belong to it.
+    """
+    trees = [
+        (file.relative_to(repository).as_posix(), tree)
+        for file in code_files(repository)
+        if (tree := parse_python(read_text(file)))
+    ]
+    nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
+    renamed = [
+        (alias.name, alias.asname)
+        for _, node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    ]
+    called = {_last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
+    classes = [*_derived(trees, renamed)]
+    names = {each: _all_names({each.name}, renamed) for each in classes}
+
+    def is_used(each: SettingsClass) -> bool:
+        return any(names[each].intersection(other.uses) for other in classes if other != each)
+
+    outer = [each for each in classes if not is_used(each)]
+    found = [each for each in outer if MAIN_CLASS in names[each]] or [each for each in outer if names[each] & called]
+    found = found or outer
+    shared = [base for base in classes if len(found) > 1 and all(names[base] & each.bases for each in found)]
+    return tuple(shared[:1] or sorted(found, key=lambda each: (len(each.folder.parts), found.index(each))))
+
+
+def is_main(found: Collection[SettingsClass]) -> bool:
+    """Whether the first of some classes is the main one: all are in its folder or below."""
+    first, *others = found
+    return all(each.folder.is_relative_to(first.folder) for each in others)
+
+
+def _derived(trees: Iterable[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> Iterator[SettingsClass]:
+    """Yield the classes that derive from BaseSettings."""
+    classes = [
+        SettingsClass(file, node.name, frozenset(_names(node.bases)), frozenset(_names([*node.bases, *node.body])))
+        for file, tree in trees
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    ]
+    known = {_ROOT}
+    while (names := _all_names(known | {each.name for each in classes if known & each.bases}, renamed)) != known:
+        known = names
+    yield from (each for each in classes if known & each.bases)
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield all names in some expressions and statements, and the last parts of dotted ones."""
+    yield from (name for node in nodes for each in ast.walk(node) if (name := _last_name(each)))
+
+
+def _last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _all_names(names: set[str], renamed: Collection[tuple[str, str]]) -> set[str]:
+    """Some names, and those that imports give them, one after another."""
+    while new := {new for old, new in renamed if old in names} - names:
+        names = names | new
+    return names

@@ -1,0 +1,77 @@
+"""The tasks that EventBridge runs on the cluster: no service shows them, and none may have run for days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from omc_runbook.aws import schedules
+from omc_runbook.aws.schedules import ScheduledTask
+from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.environment import Names
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+FIELD = "scheduled"
+"""The snapshot's field, in which what could not be read is a gap."""
+PATIENCE = 5.0
+"""Seconds to wait for EventBridge, which a private network may have no way to."""
+
+_Read = Callable[[], tuple[ScheduledTask, ...]]
+
+
+def find(
+    clients: Clients, caller: Caller, names: Names
+) -> Iterator[tuple[str, tuple[ScheduledTask, ...] | ReadFailure]]:
+    """What the rules and the schedules that are on run on the cluster, or why that could not be read, with its name."""
+    cluster = arn_of_cluster(caller, names)
+    reads: tuple[tuple[str, str, _Read], ...] = (
+        (
+            "EventBridge's rules",
+            "events:ListRuleNamesByTarget",
+            lambda: schedules.find_rule_tasks(clients("events"), cluster),
+        ),
+        (
+            "EventBridge Scheduler's schedules",
+            "scheduler:ListSchedules",
+            lambda: schedules.find_schedule_tasks(clients("scheduler"), cluster),
+        ),
+    )
+    pool = ThreadPoolExecutor(len(reads), "schedules")
+    answers = [(what, permission, pool.submit(look, what, permission, read)) for what, permission, read in reads]
+    pool.shutdown(wait=False)
+    for what, permission, answer in answers:
+        try:
+            yield what, answer.result(PATIENCE)
+        except TimeoutError:
+            yield what, ReadFailure(what, permission, f"There was no answer within {PATIENCE:.0f} s.", "no-answer")
+        except CouldNotLook as error:
+            yield what, ReadFailure(what, permission, str(error), "no-answer")
+
+
+def arn_of_cluster(caller: Caller, names: Names) -> str:
+    """The ARN of the environment's cluster, in the caller's account."""
+    return f"arn:{caller.partition}:ecs:{names.region}:{caller.account}:cluster/{names.cluster}"
+
+
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Add what EventBridge runs, with the task definitions."""
+    found: list[ScheduledTask] = []
+    for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names):
+        if isinstance(tasks, ReadFailure):
+            gatherer.gaps[FIELD] += (tasks,)
+        else:
+            found += tasks
+    missing = {task.task_definition_arn for task in found} - set(snapshot.task_definitions)
+    known = {**snapshot.task_definitions, **gatherer.task_definitions(FIELD, missing)}
+    # An ARN may be that of a family, and stands for its newest revision.
+    scheduled = tuple(
+        replace(task, task_definition_arn=known[task.task_definition_arn].arn)
+        for task in found
+        if task.task_definition_arn in known
+    )
+    revisions = {revision.arn: revision for revision in known.values()}
+    return replace(snapshot, scheduled=scheduled, task_definitions=revisions)

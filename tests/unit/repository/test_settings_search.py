@@ -1,0 +1,138 @@
+"""Where the application's Settings are: in any module, over several, under any name, or nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.settings import SettingsSource, read_settings
+from omc_runbook.repository.settings_edit import NewField, add_field
+
+BASE = "from pydantic_settings import BaseSettings\n\n\n"
+DATABASE = f"{BASE}class Db(BaseSettings):\n    A: str\n\n\n"
+
+
+def read(root: Path, **files: str) -> SettingsSource:
+    """The Settings of a checkout; a file's name has __ for each slash."""
+    for name, text in files.items():
+        path = root / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_settings(root)
+
+
+def variables(settings: SettingsSource) -> dict[str, str]:
+    """Each variable with the file that declares its field."""
+    return {each.variables[0]: each.file for each in settings.fields}
+
+
+def test_bases_and_types_of_other_modules_are_read(tmp_path: Path) -> None:
+    """Through a re-export, relative imports, a base's own base, and a class of the same name; without __init__.py."""
+    found = read(
+        tmp_path,
+        pkg__common=f"{BASE}class Root(BaseSettings):\n    ROOT: str\n\n\nclass Settings(Root):\n    BASE: str\n",
+        pkg__shared="from .common import Settings as Shared\n\n__all__ = ['Shared']\n",
+        pkg__mail=f"{BASE}class Mail(BaseSettings, env_prefix='MAIL_'):\n    KEY: str\n",
+        pkg__main="from .mail import Mail\nfrom pkg.shared import Shared as Above\n\n\n"
+        "class Settings(Above):\n    OWN: str\n    mail: Mail\n",
+    )
+    assert (found.path, found.name, found.folder, found.ambiguities) == ("pkg/main.py", "Settings", "", ())
+    assert variables(found) == {
+        "ROOT": "pkg/common.py",
+        "BASE": "pkg/common.py",
+        "OWN": "pkg/main.py",
+        "MAIL": "pkg/main.py",
+        "MAIL_KEY": "pkg/mail.py",
+    }
+    assert found.file
+    edit = add_field(found.file, NewField("NEW_KEY", "str", True, ""))
+    assert edit and edit.after.decode().endswith("    OWN: str\n    mail: Mail\n    NEW_KEY: str\n")
+    assert add_field(found.file, NewField("ROOT", "str", True, "")) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "label"),
+    [
+        ({"svc__conf": f"{BASE}class Conf(BaseSettings):\n    A: str\n"}, "svc/conf.py Conf"),
+        (
+            {"svc__conf": f"{DATABASE}class Conf(BaseSettings):\n    DB: Db = Db()\n"},
+            "svc/conf.py Conf",
+        ),
+        (
+            {
+                "svc__conf": f"{DATABASE}class Conf(BaseSettings):\n    B: str\n",
+                "svc__main": "from svc.conf import Conf\n\nconf = Conf()\n",
+            },
+            "svc/conf.py Conf",
+        ),
+        (
+            {"svc__a": f"{BASE}class Settings(BaseSettings):\n    A: str\n", "tests__a": DATABASE},
+            "svc/a.py Settings",
+        ),
+        ({"svc__a": "import pydantic_settings as ps\n\n\nclass S(ps.BaseSettings):\n    A: str\n"}, "svc/a.py S"),
+    ],
+)  # fmt: skip
+def test_the_outermost_class_is_the_one(tmp_path: Path, files: dict[str, str], label: str) -> None:
+    """By its name, because it holds the others, or because it is instantiated; tests do not count."""
+    found = read(tmp_path, **files)
+    assert f"{found.path} {found.name}" == label and found.file
+    edit = add_field(found.file, NewField("NEW_KEY", "str", False, ""), found.name)
+    assert edit and b"    NEW_KEY: str | None = None\n" in edit.after
+
+
+def test_several_applications_are_refused_with_the_way_on(tmp_path: Path) -> None:
+    """Each is named, and the folder of one of them is read."""
+    text = f"{BASE}class Settings(BaseSettings):\n    A: str\n"
+    with pytest.raises(UsageError, match=r"class Settings in one/conf\.py; class Settings in two/conf\.py\. Set rep"):
+        read(tmp_path, one__conf=text, two__conf=text)
+    assert read_settings(tmp_path / "two").path == "conf.py"
+
+
+def test_several_classes_of_one_application(tmp_path: Path) -> None:
+    """The base of all stands for them, else the one nearest to the top; the fields of the others are read too."""
+    base = f"{BASE}class Base(BaseSettings):\n    A: str\n\n\n"
+    base += "class Dev(Base):\n    B: str\n\n\nclass Live(Base):\n    C: str\n"
+    found = read(tmp_path / "based", app__conf=base, app__use="KINDS = {'dev': Dev, 'live': Live}\n")
+    assert (found.name, [each.name for each in found.fields]) == ("Base", ["A", "B", "C"])
+    mail = f"{BASE}class Mail(BaseSettings):\n    KEY: dict[str, str]\n\n\nmail = Mail()\n"
+    main = f"{BASE}class Conf(BaseSettings):\n    A: str\n\n\nconf = Conf()\n"
+    found = read(tmp_path / "apart", app__conf=main, app__mail__conf=mail)
+    assert (found.path, found.name, variables(found)) == (
+        "app/conf.py",
+        "Conf",
+        {"A": "app/conf.py", "KEY": "app/mail/conf.py"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("from starlette.config import config\n\nA = config('A')\nB = config('B', bool, default=1)", "A"),
+        ("from decouple import config\n\nA = config('A', default='x')\nB = config('B', cast=int)\n", "B"),
+        ("from environs import Env\n\nenv = Env()\nA = env.str('A')\nB = env('B', 'x')\n", "A"),
+        ("import os\n\n\nclass Settings:\n    A = os.environ['A']\n    b: str = os.getenv('B', 'x')\n", "A"),
+    ],
+)  # fmt: skip
+def test_libraries_and_classes_that_read_the_environment(tmp_path: Path, text: str, required: str) -> None:
+    """A class that is no BaseSettings gets no fields."""
+    found = read(tmp_path, app__config=text)
+    assert found.file is None and {each.name for each in found.fields} == {"A", "B"}
+    assert [each.name for each in found.fields if each.required] == [required]
+
+
+def test_code_that_reads_the_environment_itself(tmp_path: Path) -> None:
+    """Each variable is a field, required where the line fails without it; without any there is nothing to read."""
+    with pytest.raises(
+        UsageError, match=r"no class that derives from BaseSettings, and no code that reads os\.environ"
+    ):
+        read(tmp_path, app__empty="")
+    found = read(
+        tmp_path,
+        app__conf="import os\n\nA = os.getenv('A')\nB = os.environ['B']\n",
+        app__main="import os\n\nA = os.environ['A']\nC = os.environ.get('C', '1')\n",
+    )
+    assert (found.file, found.path, found.name, found.folder) == (None, "", "", "")
+    assert {each.name: each.required for each in found.fields} == {"A": True, "B": True, "C": False}
+    assert {each.name: each.reason for each in found.fields}["B"] == "app/conf.py, line 4, fails without it"
