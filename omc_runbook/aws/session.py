@@ -95,7 +95,9 @@ class ReadFailure:
         """The same sentence with another verb than "read", such as "change"."""
         if self.denied_by:
             denial = f"an explicit deny in {self.denied_by} forbids {self.permission}"
-            return f"Could not {do} {self.what}: {self.code}; {denial}."
+            return (
+                f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing, since {denial}."
+            )
         if self.kind == "denied":
             return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":

@@ -28,7 +28,7 @@ WIDTH = 120
 def nbval(sandbox: Sandbox, home: Path, *notebooks: Path) -> subprocess.CompletedProcess[str]:
     """Run notebooks anew in a sandbox and compare what they show with what is committed."""
     pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"]
-    options = ["-p", "nbval.plugin", "--nbval", "--nbval-current-env"]
+    options = ["-p", "no:nbval", "-p", "nbval.plugin", "--nbval", "--nbval-current-env"]
     return subprocess.run(
         [*pytest_command, *options, f"--nbval-sanitize-with={SANITIZE}", *map(str, notebooks)],
         env=dict(os.environ) | sandbox.variables | {"HOME": str(home)},

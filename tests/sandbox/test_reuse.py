@@ -151,15 +151,16 @@ def test_another_account_is_not_asked(home: Path, production: dict[str, Any], ca
     assert told in note
 
 
-def test_what_has_no_keys_and_what_cannot_be_reached_is_told(home: Path, sandbox: Sandbox) -> None:
-    """A text that is no JSON, and a region that does not exist."""
+def test_what_has_no_keys_is_told_and_what_is_no_region_is_refused(home: Path, sandbox: Sandbox) -> None:
+    """A text that is no JSON with the plan, and a region that cannot exist before anything is read."""
     made = client(sandbox, "secretsmanager")
     made.create_secret(Name="odd", SecretString="no JSON")
-    text = '[environments.odd]\nsecret = "odd"\n[environments.away]\nsecret = "away"\nregion = "no where"\n'
-    (home / "runbook.toml").write_text(text)
-    odd, away = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
-    assert "with odd: secret the secret at line 1" in odd and "is not JSON" in odd
-    assert "with away: secretsmanager:GetSecretValue could not be called" in away
+    (home / "runbook.toml").write_text('[environments.odd]\nsecret = "odd"\n')
+    (odd,) = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
+    assert "with odd: the text of the secret at line 1" in odd and "is not JSON" in odd
+    (home / "runbook.toml").write_text('[environments.away]\nsecret = "away"\nregion = "no where"\n')
+    with pytest.raises(UsageError, match="region must be an AWS region"):
+        runbooks_run.begin("update", "staging")
     made.delete_secret(SecretId="odd", ForceDeleteWithoutRecovery=True)
 
 

@@ -76,17 +76,20 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
         ("because no identity-based policy allows it", "the permission {} is missing"),
         (
             "with an explicit deny in an identity-based policy",
-            "an explicit deny in an identity-based policy forbids {}",
+            "the permission {0} is missing, since an explicit deny in an identity-based policy forbids {0}",
         ),
-        ("with an explicit deny in a resource-based policy", "an explicit deny in a resource-based policy forbids {}"),
+        (
+            "with an explicit deny in a resource-based policy",
+            "the permission {0} is missing, since an explicit deny in a resource-based policy forbids {0}",
+        ),
         (
             "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/p-1",
-            "an explicit deny in a service control policy forbids {}",
+            "the permission {0} is missing, since an explicit deny in a service control policy forbids {0}",
         ),
     ],
 )
 def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: str) -> None:
-    """A permission is called missing only where having it would help."""
+    """Where the Deny stands is said with the permission, because no other policy overrides it."""
     action = "secretsmanager:GetSecretValue"
     message = f"User: arn:aws:iam::1:user/me is not authorized to perform: {action} {reason}"
 
