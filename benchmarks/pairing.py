@@ -68,8 +68,6 @@ EXCEPTIONS: dict[str, Reach] = {
     "kms-cross-account": reach("worker role", _ONE),
     # They grant what they need, and what denies the role everything denies them too.
     **dict.fromkeys(OTHER_SOURCES, reach("worker role", _ONE)),
-    "other-secret-rotated": reach("worker role", seen_in=WORKER),
-    "parameter-changed": reach("worker role", seen_in=WORKER),
     "rotation-pending": reach("secret content"),
     "suffix-stale": reach("secret role worker backend", BOTH),
     "partial-arn": reach(WORKER),
@@ -94,8 +92,8 @@ EXCEPTIONS: dict[str, Reach] = {
     "kms-pending": reach("role content", BOTH),
     # Only a task that gets as far as to ask is throttled.
     "throttled": reach("role network", BOTH, "worker backend"),
-    # Whatever deploys the services anew undoes the one, and finds no cluster after the other.
-    "not-forced": Reach(ALL),
+    # Whatever deploys the services anew undoes the first ones, and finds no cluster after the last.
+    **dict.fromkeys(("not-forced", "other-secret-rotated", "parameter-changed"), Reach(ALL)),
     "wrong-names": Reach(ALL),
     "image-pull": reach(WORKER, _ONE, WORKER),
     "log-group": reach(WORKER, _ONE, WORKER),

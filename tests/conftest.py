@@ -32,7 +32,7 @@ LONG_FIRST = (
 """Which tests begin first, for all workers to end together."""
 
 
-PARTS = {"tests/sandbox/test_faults.py": 4}
+PARTS = {"tests/sandbox/test_faults.py": 4, "tests/notebooks/test_rotate.py": 2}
 """Files whose tests each leave the sandbox as they found it, and which several workers share."""
 
 

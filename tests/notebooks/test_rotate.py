@@ -112,7 +112,7 @@ def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk
 def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(desk: Rotator, number: int) -> None:
     """In the middle of a bake; the command that it prints finishes the change, and makes no other value."""
     place = Place(desk.sandbox)
-    deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=60)
+    deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=15)
     try:
         with subprocess.Popen(
             desk.command("SECRET_KEY"), env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True

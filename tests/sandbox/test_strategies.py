@@ -80,7 +80,8 @@ def test_a_good_value_is_proved(place: Place, strategy: Strategy) -> None:
 @pytest.mark.parametrize("strategy", ALL)
 def test_a_bad_value_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch, strategy: Strategy) -> None:
     """By stopping the deployment, so that the tasks before it go on; a rolling update gets new ones."""
-    configure(place, strategy)
+    # The circuit breaker is patient, for ECS not to take the deployment back first.
+    configure(place, strategy, breaker=deployments.trip_after("COUNT", 100))
     monkeypatch.setenv("NEW", BAD)
     version, old = place.current, place.members["SENTRY_DSN"]
     tasks = set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
