@@ -28,7 +28,7 @@ quick: $(VENV)/dev.stamp
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check

@@ -14,6 +14,7 @@ from omc_runbook.model.catalogue import default_keys
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
+ALPHANUMERIC = secrets.token_hex(12)
 PASSWORD, OTHER = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
 API_KEY, SIGNING = f"sk-{secrets.token_hex(16)}", secrets.token_hex(32)
 MAIL = "admin@ohmycoins.com"
@@ -49,7 +50,7 @@ def postgres(password: str, user: str = "app", host: str = "db") -> str:
             {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"},
         ),
         (
-            {"STRIPE_SECRET_KEY": f"pk_live_{PASSWORD}", "STRIPE_PUBLISHABLE_KEY": f"sk_live_{OTHER}"},
+            {"STRIPE_SECRET_KEY": f"pk_live_{ALPHANUMERIC}", "STRIPE_PUBLISHABLE_KEY": f"sk_live_{ALPHANUMERIC}"},
             {"STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY"},
         ),
         (
