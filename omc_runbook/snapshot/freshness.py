@@ -104,24 +104,25 @@ def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
 
 
 def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
-    """Ids of the versions that a task can have read: none where that is not known, two where AWSCURRENT was moved back.
+    """Ids of the versions that a task can have read: none where that is not known, several after a restore.
 
-    The newest version that existed then, unless a restore had made an older one current before, as AWSPREVIOUS shows.
-    Where CloudTrail has the restore, its time decides.
+    The newest version that existed then, unless AWSCURRENT had been moved back to an older one, as a label on it shows.
+    Where CloudTrail has the move, its time decides.
     """
     moment = read_at(snapshot, task) or task.started or snapshot.taken
     existing = [version for version in snapshot.versions if version.created <= moment]
     if not existing:
         return ()
     newest = existing[-1]
-    restored = next((version for version in existing if PREVIOUS in version.stages), newest)
-    if restored.created >= newest.created:
+    restored = [version.id for version in existing[:-1] if {CURRENT, PREVIOUS}.intersection(version.stages)]
+    if not restored:
         return (newest.id,)
-    moves = [event for event in snapshot.writes or () if event.version_id == restored.id and not event.error]
-    moved = max((event.time for event in moves if event.time - restored.created > SAME_MOMENT), default=None)
-    if moved is None:
-        return (newest.id, restored.id)
-    return (restored.id,) if moved <= moment else (newest.id,)
+    moves = [event for event in snapshot.writes or () if event.version_id in restored and not event.error]
+    moved = [event for event in moves if event.time - newest.created > SAME_MOMENT]
+    if not moved:
+        return (newest.id, *restored)
+    last = max((event for event in moved if event.time <= moment), key=lambda event: event.time, default=None)
+    return (last.version_id,) if last else (newest.id,)
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:

@@ -209,3 +209,24 @@ def test_a_task_of_a_restored_version_is_not_taken_for_an_old_one() -> None:
     assert freshness.of(snapshot, after) == "fresh"
     snapshot, before = restored_before(timedelta(minutes=45), timedelta(minutes=30))
     assert freshness.of(snapshot, before) == "stale"
+
+
+def test_a_task_of_the_version_that_is_current_again_is_not_taken_for_an_old_one() -> None:
+    """Two changes failed one after the other and were taken back; the task started between them."""
+    first = healthy()
+    assert first.secret
+    good = first.secret.version_at("AWSCURRENT")
+    once = rotated(first, first.taken - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    twice = rotated(once, LATELY, SECRET_KEY=secrets.token_hex(32))
+    assert once.secret and twice.secret
+    bad, worse = once.secret.version_at("AWSCURRENT"), twice.secret.version_at("AWSCURRENT")
+    stages = {good: ("AWSCURRENT",), bad: (), worse: ("AWSPREVIOUS",)}
+    versions = tuple(replace(version, stages=stages.get(version.id, ())) for version in twice.versions)
+    one = next(task for task in twice.tasks if task.service == "worker")
+    one = replace(one, created=LATELY - timedelta(minutes=30), started=LATELY - timedelta(minutes=30))
+    now = LATELY + timedelta(minutes=1)
+    secret = replace(twice.secret, changed=now, stages={good: ("AWSCURRENT",), worse: ("AWSPREVIOUS",)})
+    without = replace(twice, secret=secret, versions=versions, tasks=(one,))
+    assert freshness.of(without, one) == "undecidable"
+    back = [event("UpdateSecretVersionStage", moment, good) for moment in (LATELY - timedelta(minutes=50), now)]
+    assert freshness.of(replace(without, writes=tuple(back)), one) == "fresh"
