@@ -51,17 +51,22 @@ def _parameters_option(text: str) -> Callable[[F], F]:
     return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
 
 
-def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """What a shell completes for an argument of a kind, which is a function of `headless.completion`."""
+def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
+    """An option that names a folder."""
+    path = click.Path(path_type=Path)
+    return click.option(name, type=path, default=Path(default), show_default=True, help=text)
 
-    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        from omc_runbook.headless import completion
 
-        if kind == "assignments":
-            return completion.assignments(context.params["name"], context.params["assignments"] or (), incomplete)
-        return completion.runbooks(incomplete)
+def _complete_runbooks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.headless import completion
 
-    return complete
+    return completion.runbooks(incomplete)
+
+
+def _complete_assignments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.headless import completion
+
+    return completion.assignments(context.params["name"], context.params["assignments"] or (), incomplete)
 
 
 def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
@@ -90,7 +95,7 @@ def list_() -> None:
 
 
 @cli.command()
-@click.argument("name", shell_complete=_complete("runbooks"))
+@click.argument("name", shell_complete=_complete_runbooks)
 def show(name: str) -> None:
     """Show what a runbook is for, what it changes, its permissions and parameters."""
     from omc_runbook.headless import notebooks, terminal
@@ -99,18 +104,12 @@ def show(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name", shell_complete=_complete("runbooks"))
+@click.argument("name", shell_complete=_complete_runbooks)
 @click.argument(
-    "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete("assignments"), type=click.UNPROCESSED
+    "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete_assignments, type=click.UNPROCESSED
 )
 @_parameters_option("The same as NAME=VALUE; may be repeated.")
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path),
-    default=Path("records"),
-    show_default=True,
-    help="Folder in which the record is kept.",
-)
+@_folder_option("--record", "records", "Folder in which the record is kept.")
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Run against a new sandbox that lasts for this run.")
 @click.option(
     "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
@@ -184,13 +183,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path("runbooks"),
-    show_default=True,
-    help="Where copies are kept.",
-)
+@_folder_option("--folder", "runbooks", "Where copies are kept.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
@@ -209,13 +202,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path),
-    default=Path("records"),
-    show_default=True,
-    help="Folder of the records.",
-)
+@_folder_option("--record", "records", "Folder of the records.")
 @click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
 def records(record: Path, opens: bool) -> None:
     """List the records of runs, the newest first, and how each run ended."""

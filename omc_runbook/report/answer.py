@@ -11,6 +11,7 @@ from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.troubleshoot import remedies
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -45,7 +46,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *_known(outcome, first), *also)
     if outcome.is_plan:
         return Answer(Banner(ended.style, headline, (f"{verify.headline(outcome)}", *lines)), _plan(outcome, command))
-    return Answer(Banner(ended.style, headline, lines), _remedies(causes))
+    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings))
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
@@ -87,15 +88,6 @@ def _serving(snapshot: Snapshot, service: Service) -> str:
     older = f", {stale} with older values" if stale else ""
     older += f" than those since {since[0]:%H:%M:%S} UTC" if stale and since else ""
     return f"{len(running)} of {service.desired} tasks run{older}"
-
-
-def _remedies(causes: Sequence[Finding]) -> Listing:
-    entries = []
-    for cause in causes:
-        command, *others = cause.remedy.ways or ("",)
-        lead = "" if command else "No command fixes it: its evidence says where to look."
-        entries.append(Entry(cause.check, cause.subject, lead=lead, command=command, by_hand="".join(others)))
-    return Listing("What to do", entries)
 
 
 def _plan(outcome: Outcome, command: str) -> Listing | None:
