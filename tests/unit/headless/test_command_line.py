@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import nbformat
 import pytest
 from click.testing import CliRunner
+from support.outcomes import NOW, an_outcome
 from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
 from omc_runbook.headless import completion, kept_records, notebooks, summary, terminal
-from omc_runbook.model.findings import Finding, Outcome, Remedy, with_remedies_of_causes
+from omc_runbook.model.findings import Finding, Remedy, with_remedies_of_causes
 
-NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 CAUSE = Finding(
     check="no-permission",
     family="access",
@@ -37,14 +36,7 @@ EFFECT = Finding(
     because_of=("no-permission",),
     remedy=Remedy(command="aws ecs update-service"),
 )
-OUTCOME = Outcome(
-    runbook="verify",
-    environment="staging",
-    account="123456789012",
-    region="ap-southeast-2",
-    endpoint="",
-    started=NOW,
-    finished=NOW,
+OUTCOME = an_outcome(
     findings=(CAUSE, EFFECT, replace(EFFECT, subject="worker"), replace(EFFECT, check="rollout-stuck")),
 )
 

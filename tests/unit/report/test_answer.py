@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
+from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -18,16 +19,7 @@ DENIED = "ResourceInitializationError: not authorized to perform: secretsmanager
 
 def outcome(snapshot: Snapshot) -> Outcome:
     """How a look at a snapshot ends."""
-    return Outcome(
-        runbook="verify",
-        environment="staging",
-        account="123456789012",
-        region="ap-southeast-2",
-        endpoint="",
-        started=snapshot.taken,
-        finished=snapshot.taken,
-        findings=diagnose(snapshot),
-    )
+    return an_outcome(started=snapshot.taken, finished=snapshot.taken, findings=diagnose(snapshot))
 
 
 def test_a_healthy_environment_needs_nothing() -> None:

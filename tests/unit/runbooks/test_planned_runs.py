@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.outcomes import NOW, an_outcome
 from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook import cli
@@ -24,15 +24,8 @@ from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.runbooks import add_key
 
-NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
-DRY = Outcome(
+DRY = an_outcome(
     runbook="rotate",
-    environment="staging",
-    account="123456789012",
-    region="ap-southeast-2",
-    endpoint="",
-    started=NOW,
-    finished=NOW,
     plan=("SECRET_KEY would change.",),
 )
 """A run that was not told to do what it planned."""
