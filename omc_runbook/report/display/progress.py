@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import wrap
 
@@ -68,7 +67,7 @@ class Progress(RichDisplay):
         _pass_on(lines)
         if self._handle is not None:
             self._handle.update(self)
-        elif _is_in_ipython():
+        elif is_in_ipython():
             from IPython.display import display
 
             self._handle = display(self, display_id=True)
@@ -105,11 +104,6 @@ def _pass_on(lines: Sequence[str]) -> None:
         # A full disk must not abort a rollout.
         with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
             file.writelines(f"{registry.mask(' '.join(line.split()))}\n" for line in lines)
-
-
-def _is_in_ipython() -> bool:
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None
 
 
 def _texts(rollout: Rollout) -> tuple[str, ...]:

@@ -35,13 +35,15 @@ class RichDisplay(ABC):
         display(self._repr_mimebundle_(), display_id=self.display_id, raw=True)
 
 
+def is_in_ipython() -> bool:
+    """Whether this runs in IPython, which shows displays."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
 def update(display_id: str, value: object) -> bool:
     """Replace what cells show under an id; False outside Jupyter."""
-    if (
-        not isinstance(value, RichDisplay)
-        or "IPython" not in sys.modules
-        or sys.modules["IPython"].get_ipython() is None
-    ):
+    if not isinstance(value, RichDisplay) or not is_in_ipython():
         return False
     from IPython.display import display
 
