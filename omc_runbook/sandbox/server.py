@@ -3,6 +3,10 @@
 `python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database]`
 """
 
+# First, because moto reads models while it is imported.
+from omc_runbook.sandbox import service_models  # noqa: F401
+
+# isort: split
 import argparse
 import logging
 import os
@@ -30,7 +34,7 @@ from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.handler import RequestHandler
-from omc_runbook.sandbox.moto_patches import freeze_tasks, install
+from omc_runbook.sandbox.moto_patches import install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
@@ -102,7 +106,6 @@ class SandboxServer:
         with self.agent.paused(), STATE:
             BackendDict.reset()
             reset_model_data()
-            freeze_tasks()
             WIRE.clear()
             EVENT_HISTORY.clear()
             network.forget()

@@ -38,7 +38,7 @@ def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
     service_tasks = tasks.of_service(backend, service)
     service.running_count = placement.running(service_tasks)
     service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
-    if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in service_tasks):
+    if service.status == "DRAINING" and not service_tasks:
         service.status = "INACTIVE"
 
 
@@ -130,7 +130,7 @@ def _settle(service: EcsService, current: EcsDeployment, service_tasks: list[Ecs
         if deployment is not current and not its_tasks and not _is_needed(service, deployment, current):
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
-    ending = [task for task in service_tasks if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
+    ending = [task for task in service_tasks if task.desired_status == "STOPPED"]
     is_steady = not ending and len(live) == len(ready) == service.desired_count
     if current.state == "IN_PROGRESS" and _has_succeeded(service, current, ready, service_tasks, is_steady):
         complete(service, current)
@@ -154,9 +154,7 @@ def _has_succeeded(
     if criteria.get("enable") and not current.is_rollback:
         has_enough = len(ready) >= math.ceil(service.desired_count * criteria["healthyPercent"] / 100)
         if criteria["sourceServiceRevisionCleanup"] == "BLOCKING":
-            has_enough = has_enough and not any(
-                task.last_status != "STOPPED" and task.started_by != current.id for task in service_tasks
-            )
+            has_enough = has_enough and not any(task.started_by != current.id for task in service_tasks)
     if not has_enough:
         current.enough_since = None
         return False
