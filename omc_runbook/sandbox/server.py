@@ -8,6 +8,7 @@ from omc_runbook.sandbox import service_models  # noqa: F401
 
 # isort: split
 import argparse
+import gc
 import logging
 import os
 import secrets
@@ -27,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
@@ -62,7 +64,7 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, wire, reset); None for any other."""
+        """Answer a control path (status, calls, note, clock, wire, reset, rest, settle); None for any other."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -86,6 +88,10 @@ class SandboxServer:
         if (method, path) == ("POST", "reset"):
             self._reset()
             return self._status()
+        if (method, path) == ("POST", "rest"):
+            return {"rests": self.agent.await_rest(WAIT_SECONDS)}
+        if (method, path) == ("POST", "settle"):
+            return {"settled": self.agent.await_settled(WAIT_SECONDS)}
         return None
 
     def _status(self) -> dict[str, Any]:
@@ -141,6 +147,8 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # What is there by now stays: the garbage collector need not go through it again and again.
+    gc.freeze()
     CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()

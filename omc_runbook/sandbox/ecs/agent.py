@@ -56,6 +56,7 @@ class Agent(threading.Thread):
         self._running: dict[str, Application] = {}
         self._first_environments: dict[str, dict[str, str]] = {}
         self._step_done = threading.Lock()
+        self._stepped = threading.Condition()
         self._next_removal = 0.0
 
     def run(self) -> None:
@@ -70,6 +71,8 @@ class Agent(threading.Thread):
                 with self._step_done:
                     if not self._is_ending:
                         self.step()
+                with self._stepped:
+                    self._stepped.notify_all()
             except (ServiceException, HTTPException, LookupError, TypeError, ValueError, AttributeError, OSError):
                 _LOG.exception("a step of the agent failed")
 
@@ -89,10 +92,9 @@ class Agent(threading.Thread):
         for backend, task in accepted:
             self._start(backend, task)
         with STATE:
-            all_tasks = _tasks()
-            for backend, task in all_tasks:
-                if task.last_status != "STOPPED":
-                    self._watch(backend, task)
+            unfinished = _tasks()
+            for backend, task in unfinished:
+                self._watch(backend, task)
             for backend in _backends():
                 for service in services_of(backend):
                     if service.status != "INACTIVE":
@@ -100,7 +102,7 @@ class Agent(threading.Thread):
                 _count(backend)
                 if is_removal_due:
                     tasks.remove_old(backend)
-            known = {task.task_arn for _, task in all_tasks}
+            known = {task.task_arn for _, task in unfinished}
         for arn in set(self._running) - known:
             self._running.pop(arn).kill()
 
@@ -131,7 +133,7 @@ class Agent(threading.Thread):
     def statuses(self) -> list[TaskStatus]:
         """Every task that is not stopped."""
         with STATE:
-            return [self._status(task) for _, task in _tasks() if task.last_status != "STOPPED"]
+            return [self._status(task) for _, task in _tasks()]
 
     def is_settled(self) -> bool:
         """Whether every service is steady, keeps failing in the same way, or waits for long."""
@@ -141,6 +143,20 @@ class Agent(threading.Thread):
             return not starting and all(
                 s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in services
             )
+
+    def await_rest(self, seconds: float) -> bool:
+        """Wait until no service moves any more, or until so many seconds have passed; whether none does."""
+        with self._stepped:
+            return self._stepped.wait_for(self._rests, seconds)
+
+    def await_settled(self, seconds: float) -> bool:
+        """Wait until everything is settled, or until so many seconds have passed; whether it is."""
+        with self._stepped:
+            return self._stepped.wait_for(self.is_settled, seconds)
+
+    def _rests(self) -> bool:
+        with STATE:
+            return all(scheduler.rests(service) for backend in _backends() for service in services_of(backend))
 
     def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
@@ -261,7 +277,7 @@ def _backends() -> Iterator[EC2ContainerServiceBackend]:
 
 
 def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
-    return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
+    return [(backend, task) for backend in _backends() for task in tasks.unfinished(backend)]
 
 
 def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, EcsDeployment | None]:
@@ -272,7 +288,7 @@ def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[Ecs
 
 
 def _count(backend: EC2ContainerServiceBackend) -> None:
-    all_live = [task for task in tasks.of_backend(backend) if tasks.is_live(task)]
+    all_live = [task for task in tasks.unfinished(backend) if tasks.is_live(task)]
     for cluster in list(backend.clusters.values()):
         live = [task for task in all_live if task.cluster_name == cluster.name]
         services = [s for s in services_of(backend) if s.cluster_name == cluster.name]

@@ -15,6 +15,7 @@ from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,
     add_event,
+    breaker,
     breaker_trips,
     complete,
     fail,
@@ -52,6 +53,21 @@ def is_waiting(service: EcsService) -> bool:
     """Whether a service's deployment waits for a person, or for longer than somebody would look on."""
     ongoing = service.ongoing
     return ongoing is not None and not ongoing.is_rolling_back and ongoing.waiting_seconds > _LONG_SECONDS
+
+
+def rests(service: EcsService) -> bool:
+    """Whether a service has come where it goes, fails on the way with nothing to stop it, or is deployed in stages."""
+    current = primary(service)
+    if service.status != "ACTIVE":
+        return service.status == "INACTIVE"
+    if current is None:
+        return service.running_count == service.desired_count
+    if current.state == "IN_PROGRESS":
+        is_rolling = service.ongoing is None or service.ongoing.strategy == "ROLLING"
+        return not is_rolling or (current.failed_tasks > 0 and not breaker(service).get("enable"))
+    return current.state == "FAILED" or (
+        len(service.deployments) == 1 and service.running_count == service.desired_count
+    )
 
 
 def _deploy(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:

@@ -78,6 +78,13 @@ def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     return [task for task in all_tasks if isinstance(task, EcsTask)]
 
 
+def unfinished(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
+    """Those of them that have not stopped, which are few."""
+    tasks: list[EcsTask] = [t for t in getattr(backend, "unfinished_tasks", []) if t.last_status != "STOPPED"]
+    backend.unfinished_tasks = tasks  # type: ignore[attr-defined]
+    return tasks.copy()
+
+
 def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
     """Create a task of a service's deployment."""
     return accept(
@@ -119,6 +126,7 @@ def accept(
         execute=execute,
     )
     backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task
+    backend.unfinished_tasks = [*unfinished(backend), task]  # type: ignore[attr-defined]
     return task
 
 
@@ -183,11 +191,7 @@ def is_healthy(task: EcsTask) -> bool:
 def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
     """Every task of a service that has not stopped."""
     group, cluster = f"service:{service.name}", service.cluster_name
-    return [
-        task
-        for task in of_backend(backend)
-        if task.last_status != "STOPPED" and task.group == group and task.cluster_name == cluster
-    ]
+    return [task for task in unfinished(backend) if task.group == group and task.cluster_name == cluster]
 
 
 def remove_old(backend: EC2ContainerServiceBackend) -> None:
