@@ -81,6 +81,9 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     yield Line(f"{clear} checks are clear.", "note", indent=2)
+    for each in outcome.notifications:
+        if each.failure:
+            yield Line(f"Could not notify {each.receiver}: {each.failure}", "warning", "warning")
     if outcome.is_plan:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")

@@ -17,6 +17,7 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
+from omc_runbook.model.notify import Notify
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
@@ -68,7 +69,9 @@ _PATTERNS = {
     "region": "an AWS region, such as ap-southeast-2",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",
+    "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
 }
+_PATTERNS["unknown"] = _PATTERNS["findings"]
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -84,6 +87,7 @@ class _Settings(BaseSettings):
     environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
+    notify: Notify = Notify()
 
     @classmethod
     def settings_customise_sources(
@@ -131,6 +135,8 @@ class Environment:
     """The platform's checkout, for runbooks that need one and get no other as a parameter."""
     accepted: tuple[Accepted, ...] = ()
     """The findings that are meant, as runbook.toml says."""
+    notify: Notify = field(default_factory=Notify)
+    """Who is notified of runs without a person."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -192,6 +198,7 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
+        notify=settings.notify,
     )
 
 
@@ -276,11 +283,16 @@ def _explain(error: ValidationError) -> tuple[tuple[str, ...], str]:
 def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
     location = ".".join(parts)
     if kind == "extra_forbidden":
-        tables: dict[str, Iterable[str]] = {"keys": Key.model_fields, "accepted": Accepted.model_fields}
+        tables: dict[str, Iterable[str]] = {
+            "keys": Key.model_fields,
+            "accepted": Accepted.model_fields,
+            "notify": Notify.model_fields,
+        }
         known = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], known)}"
     if kind == "string_pattern_mismatch":
-        return f"{location} must be {_PATTERNS[parts[-1]]}."
+        name = next(part for part in reversed(parts) if not part.isdecimal())
+        return f"{location} must be {_PATTERNS[name]}."
     if kind in ("dict_type", "model_type"):
         return f"{location} must be a table."
     return f"{location}: {message}."

@@ -1,0 +1,140 @@
+"""Sends messages about a run, by apprise or to an SNS topic; a failure is reported, and changes nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from omc_runbook.aws import sns
+from omc_runbook.aws.session import Clients, insist
+from omc_runbook.headless.news import Message, Open, Standing, compare
+from omc_runbook.masking import registry
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.findings import Outcome
+from omc_runbook.model.notify import Notification, Notify, Topic
+from omc_runbook.textfile import private_file
+
+Send = Callable[[Message], None]
+"""Delivers a message, or raises RunbookError."""
+
+_KINDS = {"resolved": "success", "warning": "warning", "failure": "failure"}
+_TOKEN = 8
+
+
+def send(messages: Iterable[Message], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
+    """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
+    deadline = time.monotonic() + notify.timeout
+    deliveries = [_Delivery(each, to, profile) for each in messages for to in notify.receivers(each.topic)]
+    for delivery in deliveries:
+        delivery.thread.start()
+    for delivery in deliveries:
+        delivery.thread.join(max(0.0, deadline - time.monotonic()))
+    return tuple(delivery.result(notify.timeout) for delivery in deliveries)
+
+
+class _Delivery:
+    """One message on its way to one receiver; a thread that hangs ends with the process."""
+
+    def __init__(self, message: Message, receiver: str, profile: str) -> None:
+        self._message, self._receiver, self._profile = message, receiver, profile
+        self._failure: str | None = None
+        self.thread = threading.Thread(target=self._deliver, daemon=True)
+
+    def result(self, timeout: int) -> Notification:
+        """How it went."""
+        failure = f"It took more than {timeout} s." if self._failure is None else self._failure
+        topic: Topic = self._message.topic
+        return Notification(self._receiver, topic, registry.mask_thoroughly(failure))
+
+    def _deliver(self) -> None:
+        try:
+            sender(self._receiver, self._profile)(self._message)
+        except RunbookError as error:
+            self._failure = str(error)
+        else:
+            self._failure = ""
+
+
+def sender(receiver: str, profile: str = "") -> Send:
+    """What delivers messages to a receiver, as runbook.toml spells it; raises UsageError where that cannot work."""
+    kind, _, rest = receiver.partition(":")
+    if kind == "sns":
+        return lambda message: _publish(rest, profile, message)
+    return _apprise(_address(kind, rest))
+
+
+def _publish(arn: str, profile: str, message: Message) -> None:
+    client = Clients(arn.split(":")[3], profile)("sns")
+    text = "\n".join((message.title, "", *message.lines))
+    insist(f"to {arn}", "sns:Publish", lambda: sns.publish(client, arn, message.title, text), "send")
+
+
+def _address(kind: str, name: str) -> str:
+    """An address out of a variable or a file, masked from now on."""
+    try:
+        text = os.environ.get(name, "") if kind == "env" else Path(name).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"The file {name} with the address cannot be read: {reason}.") from None
+    if not text.strip():
+        raise UsageError(f"{'The variable' if kind == 'env' else 'The file'} {name} holds no address.")
+    address = text.strip()
+    registry.register(address, name)
+    for part in address.replace("?", "/").replace("@", "/").replace(":", "/").split("/"):
+        if len(part) >= _TOKEN:
+            registry.register(part, name)
+    return address
+
+
+def _apprise(address: str) -> Send:
+    try:
+        import apprise
+    except ImportError:
+        raise UsageError("apprise is not installed: pip install 'omc-runbook[notify]'.") from None
+    service = apprise.Apprise(asset=apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY))
+    if not service.add(address):
+        raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
+
+    def deliver(message: Message) -> None:
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
+            is_sent = service.notify(
+                body="\n".join(message.lines) or message.title,
+                title=message.title,
+                notify_type=_KINDS[message.urgency],
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+            reasons = log.getvalue().split("\n")
+        if not is_sent:
+            raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))
+
+    return deliver
+
+
+def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") -> Outcome:
+    """Send what a run's outcome is worth telling, and remember what is open beside the records.
+
+    Returns the outcome with its notifications. Raises OSError where the folder cannot be written.
+    """
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{outcome.runbook}-{outcome.environment}")
+    path = folder / f".{name}.open.json"
+    messages, standing = compare(outcome, _read(path), notify.remind_days)
+    notifications = send(messages, notify, profile)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    body = {topic: each.to_json() for topic, each in standing.items()}
+    private_file.write(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+    return replace(outcome, notifications=(*outcome.notifications, *notifications))
+
+
+def _read(path: Path) -> Standing:
+    """What was open after the run before; nothing where no run was, or its file is broken."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,42 @@
+"""Who is notified of runs without a person: `[notify]` in runbook.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Topic = Literal["findings", "unknown"]
+"""What a message is about: problems that were found, or checks that could not be made."""
+
+Receiver = Annotated[str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+)$")]
+"""`env:NAME` or `file:PATH`, which hold an address of apprise's, or `sns:ARN`. Addresses contain tokens."""
+
+
+class Notify(BaseModel):
+    """The receivers of messages, and when an open problem is mentioned again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    findings: tuple[Receiver, ...] = ()
+    """Who hears of problems."""
+    unknown: tuple[Receiver, ...] = ()
+    """Who hears of runs that could not look, or not at everything."""
+    remind_days: tuple[Annotated[int, Field(gt=0)], ...] = (1, 7, 30)
+    """After how many days a problem that stays open is mentioned again."""
+    timeout: Annotated[int, Field(gt=0, le=300)] = 10
+    """How many seconds all messages of a run may take together."""
+
+    def receivers(self, topic: Topic) -> tuple[str, ...]:
+        """Who hears of a topic."""
+        return self.findings if topic == "findings" else self.unknown
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A message of a run: to whom, on what, and why it was not delivered ("" where it was)."""
+
+    receiver: str
+    topic: Topic
+    failure: str = ""
