@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.headless import summary
-from omc_runbook.model.findings import Finding, Outcome, unknown_reasons
-from omc_runbook.model.notify import Topic
+from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
 
 Urgency = Literal["resolved", "warning", "failure"]
 
@@ -43,7 +42,7 @@ Standing = Mapping[Topic, Open]
 
 
 @dataclass(frozen=True)
-class Message:
+class Notice:
     """A message without values; its title may be shown on a locked phone."""
 
     topic: Topic
@@ -52,7 +51,7 @@ class Message:
     urgency: Urgency
 
 
-def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Message, ...], Standing]:
+def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:
     """The messages that a run's outcome is worth, and what is open after it.
 
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
@@ -74,7 +73,7 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
 
 def _compare(
     topic: Topic, title: str, former: Open, current: Mapping[str, str], now: datetime, remind_days: Sequence[int]
-) -> tuple[Message | None, Open]:
+) -> tuple[Notice | None, Open]:
     new = [name for name in current if name not in former.since]
     resolved = [name for name in former.since if name not in current]
     since = {name: former.since.get(name, now) for name in current}
@@ -85,7 +84,7 @@ def _compare(
         return None, Open(since, former.reminded if current else 0)
     headline = _headline(topic, new, resolved, current, days)
     lines = tuple(_lines(new, resolved, current, since, now))
-    return Message(topic, f"{title}: {headline}", lines, urgency), Open(since, reached)
+    return Notice(topic, f"{title}: {headline}", lines, urgency), Open(since, reached)
 
 
 def _headline(topic: Topic, new: Sequence[str], resolved: Sequence[str], current: Mapping[str, str], days: int) -> str:

@@ -13,24 +13,24 @@ from pathlib import Path
 
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, insist
-from omc_runbook.headless.news import Message, Open, Standing, compare
+from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.findings import Outcome
-from omc_runbook.model.notify import Notification, Notify, Topic
+from omc_runbook.model.findings import Notification, Outcome, Topic
+from omc_runbook.model.notify import Notify
 from omc_runbook.textfile import private_file
 
-Send = Callable[[Message], None]
+Send = Callable[[Notice], None]
 """Delivers a message, or raises RunbookError."""
 
 _KINDS = {"resolved": "success", "warning": "warning", "failure": "failure"}
 _TOKEN = 8
 
 
-def send(messages: Iterable[Message], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
+def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
     """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
     deadline = time.monotonic() + notify.timeout
-    deliveries = [_Delivery(each, to, profile) for each in messages for to in notify.receivers(each.topic)]
+    deliveries = [_Delivery(each, to, profile) for each in notices for to in notify.receivers(each.topic)]
     for delivery in deliveries:
         delivery.thread.start()
     for delivery in deliveries:
@@ -41,20 +41,20 @@ def send(messages: Iterable[Message], notify: Notify, profile: str = "") -> tupl
 class _Delivery:
     """One message on its way to one receiver; a thread that hangs ends with the process."""
 
-    def __init__(self, message: Message, receiver: str, profile: str) -> None:
-        self._message, self._receiver, self._profile = message, receiver, profile
+    def __init__(self, notice: Notice, receiver: str, profile: str) -> None:
+        self._notice, self._receiver, self._profile = notice, receiver, profile
         self._failure: str | None = None
         self.thread = threading.Thread(target=self._deliver, daemon=True)
 
     def result(self, timeout: int) -> Notification:
         """How it went."""
         failure = f"It took more than {timeout} s." if self._failure is None else self._failure
-        topic: Topic = self._message.topic
+        topic: Topic = self._notice.topic
         return Notification(self._receiver, topic, registry.mask_thoroughly(failure))
 
     def _deliver(self) -> None:
         try:
-            sender(self._receiver, self._profile)(self._message)
+            sender(self._receiver, self._profile)(self._notice)
         except RunbookError as error:
             self._failure = str(error)
         else:
@@ -65,14 +65,14 @@ def sender(receiver: str, profile: str = "") -> Send:
     """What delivers messages to a receiver, as runbook.toml spells it; raises UsageError where that cannot work."""
     kind, _, rest = receiver.partition(":")
     if kind == "sns":
-        return lambda message: _publish(rest, profile, message)
+        return lambda notice: _publish(rest, profile, notice)
     return _apprise(_address(kind, rest))
 
 
-def _publish(arn: str, profile: str, message: Message) -> None:
+def _publish(arn: str, profile: str, notice: Notice) -> None:
     client = Clients(arn.split(":")[3], profile)("sns")
-    text = "\n".join((message.title, "", *message.lines))
-    insist(f"to {arn}", "sns:Publish", lambda: sns.publish(client, arn, message.title, text), "send")
+    text = "\n".join((notice.title, "", *notice.lines))
+    insist(f"to {arn}", "sns:Publish", lambda: sns.publish(client, arn, notice.title, text), "send")
 
 
 def _address(kind: str, name: str) -> str:
@@ -101,12 +101,12 @@ def _apprise(address: str) -> Send:
     if not service.add(address):
         raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
 
-    def deliver(message: Message) -> None:
+    def deliver(notice: Notice) -> None:
         with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
             is_sent = service.notify(
-                body="\n".join(message.lines) or message.title,
-                title=message.title,
-                notify_type=_KINDS[message.urgency],
+                body="\n".join(notice.lines) or notice.title,
+                title=notice.title,
+                notify_type=_KINDS[notice.urgency],
                 body_format=apprise.NotifyFormat.TEXT,
             )
             reasons = log.getvalue().split("\n")
@@ -123,8 +123,13 @@ def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") ->
     """
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{outcome.runbook}-{outcome.environment}")
     path = folder / f".{name}.open.json"
-    messages, standing = compare(outcome, _read(path), notify.remind_days)
-    notifications = send(messages, notify, profile)
+    former = _read(path)
+    notices, standing = compare(outcome, former, notify.remind_days)
+    notifications = send(notices, notify, profile)
+    for topic in {each.topic for each in notifications}:
+        if all(each.failure for each in notifications if each.topic == topic):
+            # Nobody heard of it: the next run tries again.
+            standing = {**standing, topic: former.get(topic, Open())}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     body = {topic: each.to_json() for topic, each in standing.items()}
     private_file.write(path, json.dumps(body, indent=1, ensure_ascii=False).encode())

@@ -9,8 +9,7 @@ from pathlib import Path
 from omc_runbook.headless import exports, notebooks, notify
 from omc_runbook.headless.exports import Export
 from omc_runbook.model import environment as environments
-from omc_runbook.model.findings import Outcome
-from omc_runbook.model.notify import Notification
+from omc_runbook.model.findings import Notification, Outcome
 
 Publish = Callable[[Outcome], Outcome]
 """Publishes an outcome, and returns it with its notifications."""

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from omc_runbook.model.change import Change
-from omc_runbook.model.notify import Notification
 from omc_runbook.model.shell import command
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
 OutcomeStatus = Literal["ok", "findings", "unknown", "failed"]
+Topic = Literal["findings", "unknown"]
+"""What a notification is about: problems that were found, or checks that could not be made."""
 
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
@@ -83,6 +84,15 @@ class Finding:
     def is_root_cause(self) -> bool:
         """Whether it is a problem and no consequence of another finding."""
         return self.is_problem and not self.because_of
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A notification of a run: to whom, about what, and why it was not delivered ("" where it was)."""
+
+    receiver: str
+    topic: Topic
+    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

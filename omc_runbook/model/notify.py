@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Topic = Literal["findings", "unknown"]
-"""What a message is about: problems that were found, or checks that could not be made."""
+from omc_runbook.model.findings import Topic
 
 Receiver = Annotated[str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+)$")]
 """`env:NAME` or `file:PATH`, which hold an address of apprise's, or `sns:ARN`. Addresses contain tokens."""
@@ -31,12 +29,3 @@ class Notify(BaseModel):
     def receivers(self, topic: Topic) -> tuple[str, ...]:
         """Who hears of a topic."""
         return self.findings if topic == "findings" else self.unknown
-
-
-@dataclass(frozen=True)
-class Notification:
-    """A message of a run: to whom, on what, and why it was not delivered ("" where it was)."""
-
-    receiver: str
-    topic: Topic
-    failure: str = ""
