@@ -85,6 +85,22 @@ def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]
     return (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
 
 
+def _values(
+    parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...], defaults: dict[str, str], command: str
+) -> dict[str, str]:
+    """A command's parameters with their defaults; raises UsageError for an unknown one, and one that is set twice."""
+    from omc_runbook.model.suggestions import nearest
+
+    values: dict[str, str] = {}
+    for name, value in _pairs(parameters, assignments):
+        if name not in defaults:
+            raise UsageError(f"{command} has no parameter {name}{nearest(name, defaults)}")
+        if name in values or (defaults[name] and name == "repository"):
+            raise UsageError(f"{name} is set twice: set it once.")
+        values[name] = value
+    return defaults | values
+
+
 @cli.command(name="list")
 def list_() -> None:
     """List the runbooks, and which of them can change something."""
@@ -157,16 +173,10 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
     Exit code 0: written, or as it was; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
     """
-    from omc_runbook.model.suggestions import nearest
     from omc_runbook.runbooks import init as runbook
 
-    values = {"environment": "", "repository": repository, "runbook_toml": ""}
-    for name, value in _pairs(parameters):
-        if name not in values:
-            raise UsageError(f"init has no parameter {name}{nearest(name, values)}")
-        if values[name]:
-            raise UsageError(f"{name} is set twice: set it once.")
-        values[name] = value
+    defaults = {"environment": "", "repository": repository, "runbook_toml": ""}
+    values = _values(parameters, (), defaults, "init")
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
     click.echo(runbook.text(found, plan))
@@ -179,6 +189,21 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     for problem in problems:
         click.echo(f"Not usable yet: {problem}", err=True)
     context.exit(1 if problems else 0)
+
+
+@cli.command()
+@click.argument("name", shell_complete=_complete_runbooks)
+@click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
+@_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
+def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
+    """Print the least IAM policy that a runbook needs in an environment, as JSON."""
+    from omc_runbook.runbooks.policy import least_policy
+
+    values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
+    least = least_policy(name, values["environment"], values["runbook_toml"])
+    click.echo(least.document)
+    for sentence in least.sometimes:
+        click.echo(f"Sometimes also: {sentence}.", err=True)
 
 
 @cli.command()
