@@ -130,6 +130,7 @@ def show(name: str) -> None:
 @click.option(
     "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
 )
+@click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own.")
 @click.pass_context
 def run(
     context: click.Context,
@@ -139,6 +140,7 @@ def run(
     record: Path,
     in_sandbox: bool,
     summary: bool | None,
+    in_kernel: bool,
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
@@ -153,10 +155,12 @@ def run(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith(FAILED):
-            click.echo(line, err=True)
+            click.echo(line, errors)
 
-    temporary = _temporary_sandbox() if in_sandbox else None
-    result = headless_run.run(name, _pairs(parameters, assignments), record, is_watched, print_line, temporary)
+    pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    with terminal.own_errors() as errors:
+        bar = errors if is_watched else None
+        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel)
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         terminal.print_lines(result.summary)

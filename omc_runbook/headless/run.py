@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from omc_runbook.headless import kept_records, notebooks, summary
 from omc_runbook.headless import record as records
@@ -27,6 +27,8 @@ from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIA
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
+OWN_PROCESS = "omc-runbook-own-process"
+"""The name under which papermill finds the engine without a kernel."""
 FOLDER = Path("records")
 """The default folder of records."""
 PRIVATE = 0o077
@@ -52,14 +54,16 @@ def run(
     name: str,
     parameters: Iterable[tuple[str, str]],
     folder: Path,
-    progress: bool = False,
+    progress: TextIO | None = None,
     on_line: Callable[[str], None] = lambda line: None,
     sandbox: AbstractContextManager[None] | None = None,
+    in_kernel: bool = False,
 ) -> RunResult:
     """Run a runbook and keep its record.
 
-    Parameters are (name, text) pairs. `on_line` is called, on another thread, with each event line of a rollout while
-    the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
+    The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
+    `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
+    rollout while the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
     raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
     for an unknown runbook or parameter, and what `record.prepare` raises.
     """
@@ -78,7 +82,8 @@ def run(
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
         _follow(Path(drafts) / "lines", on_line),
     ):
-        return _execute(notebook, typed, Record(Path(drafts), record.stem), record, command, progress)
+        draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
+        return _execute(notebook, typed, draft, record, command, engine, progress)
 
 
 def _command(
@@ -118,11 +123,22 @@ def _missing(name: str) -> Iterator[None]:
 
 
 def _execute(
-    source: Path, parameters: dict[str, Any], draft: Record, record: Record, command: str, progress: bool
+    source: Path,
+    parameters: dict[str, Any],
+    draft: Record,
+    record: Record,
+    command: str,
+    engine: str,
+    progress: TextIO | None,
 ) -> RunResult:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+
+    if engine == OWN_PROCESS:
+        from omc_runbook.masking.own_process import OwnProcessEngine
+
+        papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
@@ -132,8 +148,8 @@ def _execute(
                 str(source),
                 str(draft.notebook),
                 parameters,
-                engine_name=ENGINE,
-                progress_bar=progress,
+                engine_name=engine,
+                progress_bar={"file": progress} if progress else False,
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
