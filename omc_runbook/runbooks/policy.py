@@ -14,7 +14,7 @@ from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.reading import identify, take
 
 _LOOK = (
-    "sts:GetCallerIdentity",
+    "cloudtrail:LookupEvents",
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:GetSecretValue",
@@ -29,7 +29,6 @@ _LOOK = (
     "iam:SimulatePrincipalPolicy",
 )
 _LOOK_DEEPLY = (
-    "cloudtrail:LookupEvents",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeNatGateways",
     "ec2:DescribeNetworkAcls",
@@ -47,23 +46,25 @@ _OTHER_CONSUMERS = ("ecs:ListDaemons", "events:ListRuleNamesByTarget", "schedule
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments", "ecs:UpdateService")
-_AUTHORS = ("cloudtrail:LookupEvents",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "create": (*_LOOK, "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
-    "restore": (*_LOOK, *_MOVE, *_DEPLOY, *_AUTHORS, *_OTHER_CONSUMERS),
-    "rotate": (*_LOOK, *_WRITE, *_DEPLOY, *_AUTHORS, *_OTHER_CONSUMERS),
+    "restore": (*_LOOK, *_MOVE, *_DEPLOY, *_OTHER_CONSUMERS),
+    "rotate": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
     "troubleshoot": (*_LOOK, *_LOOK_DEEPLY),
-    "update": (*_LOOK, *_WRITE, *_DEPLOY, *_AUTHORS, *_OTHER_CONSUMERS),
+    "update": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
     "verify": _LOOK,
 }
-"""What each runbook calls where nothing is wrong."""
+"""What each runbook calls where nothing is wrong; CloudTrail is asked about tasks that began during a change.
+
+Nobody needs a permission for sts:GetCallerIdentity.
+"""
 
 _DECIDING = (
     "where the simulation is not allowed, iam: ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy,"
     " GetPolicyVersion",
     "for a customer managed key, kms: DescribeKey, GetKeyPolicy, ListGrants, ListResourceTags, ListAliases",
-    "for SSM parameters, ssm: DescribeParameters; where times alone do not decide, cloudtrail: LookupEvents",
+    "for SSM parameters, ssm: DescribeParameters",
 )
 _CHANGING = (
     "for a customer managed key, kms: Decrypt, GenerateDataKey",
