@@ -111,7 +111,7 @@ class CellShell(InteractiveShell):  # type: ignore[misc]
     def init_hooks(self) -> None:
         """Leave out the pager: nobody reads it."""
         super().init_hooks()
-        self.set_hook("show_in_pager", as_hook(lambda *_: None), 99)
+        self.set_hook("show_in_pager", as_hook(_drop), 99)
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Accept plots in outputs, and no event loop; raises IPython's UsageError for one."""
@@ -139,3 +139,7 @@ def shell(outputs: CellOutputs) -> Iterator[CellShell]:
             one.atexit_operations()
             atexit.unregister(one.atexit_operations)
             CellShell.clear_instance()
+
+
+def _drop(text: object, start: int = 0, screen_lines: int = 0, pager_cmd: str | None = None) -> None:
+    """Show nothing of what a pager would."""

@@ -157,11 +157,10 @@ def _surroundings() -> Iterator[None]:
     """Let cells find what they find in a kernel: its variables, module path, arguments, and nobody to ask."""
     variables, arguments, path, folder = dict(os.environ), sys.argv, [*sys.path], Path.cwd()
     prompts = builtins.input, getpass.getpass
-    script = str(Path(sys.argv[0]).resolve().parent)
     try:
-        os.environ.update(_PLOTS | dict(os.environ) | _KERNEL_VARIABLES)
-        sys.argv, sys.path[:] = sys.argv[:1], ["", *(each for each in sys.path if each not in ("", script))]
-        builtins.input = getpass.getpass = _refuse
+        os.environ.update(_PLOTS | variables | _KERNEL_VARIABLES)
+        sys.argv, sys.path[:] = sys.argv[:1], _module_path()
+        builtins.input, getpass.getpass = _refuse, _refuse
         yield
     finally:
         builtins.input, getpass.getpass = prompts
@@ -169,6 +168,14 @@ def _surroundings() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(variables)
         os.chdir(folder)
+
+
+def _module_path() -> list[str]:
+    """The module path without the command's folder, and with the working folder after the standard library."""
+    script = str(Path(sys.argv[0]).resolve().parent)
+    path = [each for each in sys.path if each not in ("", script)]
+    at = next((number for number, each in enumerate(path) if each.endswith("-packages")), len(path))
+    return [*path[:at], "", *path[at:]]
 
 
 @contextmanager
