@@ -131,6 +131,16 @@ def show(name: str) -> None:
     "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
 )
 @click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own.")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write the outcome as junit, prometheus or emf.",
+)
+@click.option(
+    "--notify/--no-notify", "notifies", default=None, help="Notify as runbook.toml says; by default without a terminal."
+)
 @click.pass_context
 def run(
     context: click.Context,
@@ -141,13 +151,16 @@ def run(
     in_sandbox: bool,
     summary: bool | None,
     in_kernel: bool,
+    exports: tuple[str, ...],
+    notifies: bool | None,
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
+    from omc_runbook.headless import publishing, terminal
     from omc_runbook.headless import run as headless_run
-    from omc_runbook.headless import terminal
+    from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
 
     is_watched = sys.stderr.isatty()
@@ -158,9 +171,11 @@ def run(
             click.echo(line, errors)
 
     pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
+    publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
-        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel)
+        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         terminal.print_lines(result.summary)
