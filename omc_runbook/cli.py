@@ -315,6 +315,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(WRONG_USAGE)
     except RunbookError as error:
         _print_error(str(error), error.hint)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Not 1, which means findings.

@@ -92,7 +92,7 @@ def run(
         except RunbookError as error:
             failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
             for line in summary.undelivered(failed):
-                on_line(str(line))
+                error.add_note(line.text)
             raise
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
 import pytest
 from moto import mock_aws
 from support.outcomes import an_outcome
+from support.webhook import webhook
 
 from omc_runbook.headless import notify
 from omc_runbook.headless.news import Notice
@@ -27,37 +24,9 @@ FOUND = an_outcome(findings=(Finding(check="no-permission", family="access", tit
 pytest.importorskip("apprise", reason="apprise is not installed")
 
 
-@contextmanager
-def _webhook(status: int = 200, hang: float = 0) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A web server's address for apprise, and the bodies that it received."""
-    bodies: list[dict[str, str]] = []
-    ended = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            ended.wait(hang)
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"json://127.0.0.1:{server.server_port}/{TOKEN}", bodies
-    finally:
-        ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its title, its lines and its urgency."""
-    with _webhook() as (address, bodies):
+    with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
     assert (sent.receiver, sent.topic, sent.failure) == ("env:OPS_WEBHOOK", "findings", "")
@@ -68,7 +37,7 @@ def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Who wants to hear of problems need not hear of runs that could not look."""
-    with _webhook() as (first, to_first), _webhook() as (second, to_second):
+    with webhook(TOKEN) as (first, to_first), webhook(TOKEN) as (second, to_second):
         monkeypatch.setenv("OPS_WEBHOOK", first)
         (tmp_path / "address").write_text(f"{second}\n")
         receivers = Notify(findings=("env:OPS_WEBHOOK",), unknown=(f"file:{tmp_path / 'address'}",))
@@ -97,7 +66,7 @@ def test_what_could_not_be_sent_is_reported(
 
 def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its answer."""
-    with _webhook(status=403) as (address, _):
+    with webhook(TOKEN, status=403) as (address, _):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
     assert "error=403" in sent.failure
@@ -105,7 +74,7 @@ def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_webhook_that_hangs_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others get theirs."""
-    with _webhook(hang=60) as (slow, _), _webhook() as (quick, bodies):
+    with webhook(TOKEN, hang=60) as (slow, _), webhook(TOKEN) as (quick, bodies):
         monkeypatch.setenv("SLOW", slow)
         monkeypatch.setenv("QUICK", quick)
         started = time.monotonic()
@@ -140,7 +109,7 @@ def test_a_message_reaches_an_sns_topic(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One message for a problem, none for the same, and none for another environment's."""
-    with _webhook() as (address, bodies):
+    with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         receivers = Notify(findings=("env:OPS_WEBHOOK",))
         outcomes = [notify.report(FOUND, tmp_path, receivers) for _ in range(3)]
@@ -159,7 +128,7 @@ def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [each.failure for each in notify.report(FOUND, tmp_path, receivers).notifications] == [
         "The variable OPS_WEBHOOK holds no address."
     ]
-    with _webhook() as (address, bodies):
+    with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         notify.report(FOUND, tmp_path, receivers)
     assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
