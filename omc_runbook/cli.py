@@ -248,18 +248,26 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 @cli.command()
 @_folder_option("--record", "records", "Folder of the records.")
 @click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
-def records(record: Path, opens: bool) -> None:
-    """List the records of runs, the newest first, and how each run ended."""
-    from omc_runbook.headless import kept_records
+@click.pass_context
+def records(context: click.Context, record: Path, opens: bool) -> None:
+    """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    kept = kept_records.read(record)
-    if not kept:
+    Exit code: 1 where a scheduled run is overdue.
+    """
+    from omc_runbook.headless import kept_records, schedules
+
+    kept, expected = kept_records.read(record), schedules.read(record)
+    if not kept and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
     for each in kept:
         click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
-    click.echo(f"The newest: {kept[0].page}")
-    if opens:
-        click.launch(str(kept[0].page.resolve()))
+    for state in expected:
+        click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
+    if kept:
+        click.echo(f"The newest: {kept[0].page}")
+        if opens:
+            click.launch(str(kept[0].page.resolve()))
+    context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 
 @cli.command()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, insist
-from omc_runbook.headless.news import Notice, Open, Standing, compare
+from omc_runbook.headless import last_run
+from omc_runbook.headless.news import Notice, Open, compare
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome, Topic
 from omc_runbook.model.notify import Notify
-from omc_runbook.textfile import private_file
 
 Send = Callable[[Notice], None]
 """Delivers a message, or raises RunbookError."""
@@ -117,29 +117,33 @@ def _apprise(address: str) -> Send:
 
 
 def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") -> Outcome:
-    """Send what a run's outcome is worth telling, and remember what is open beside the records.
+    """Send what a run's outcome is worth telling, and remember the run beside the records.
 
     Returns the outcome with its notifications. Raises OSError where the folder cannot be written.
     """
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{outcome.runbook}-{outcome.environment}")
-    path = folder / f".{name}.open.json"
-    former = _read(path)
+    last = last_run.read(folder, outcome.runbook, outcome.environment)
+    former = last.standing if last else {}
     notices, standing = compare(outcome, former, notify.remind_days)
     notifications = send(notices, notify, profile)
     for topic in {each.topic for each in notifications}:
         if all(each.failure for each in notifications if each.topic == topic):
             # Nobody heard of it: the next run tries again.
             standing = {**standing, topic: former.get(topic, Open())}
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    body = {topic: each.to_json() for topic, each in standing.items()}
-    private_file.write(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+    last_run.write(folder, outcome, standing)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 
-def _read(path: Path) -> Standing:
-    """What was open after the run before; nothing where no run was, or its file is broken."""
+def ping(notify: Notify, suffix: str = "") -> tuple[Notification, ...]:
+    """Call the address that watches whether runs take place, with a suffix to its path.
+
+    Returns a notification where that failed.
+    """
+    kind, _, name = notify.ping.partition(":")
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        return {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        address = _address(kind, name)
+        if not address.startswith(("https://", "http://")):
+            raise UsageError("It holds no https:// address.")
+        with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):
+            return ()
+    except (RunbookError, OSError, ValueError) as error:
+        return (Notification(notify.ping, "unknown", registry.mask_thoroughly(f"{error}")),)

@@ -37,22 +37,32 @@ def publisher(
 
         settings = environment.load(parameters.get("environment", "staging"), parameters.get("runbook_toml", ""))
 
-    def publish(outcome: Outcome) -> Outcome:
-        failures = [_export(outcome, target) for target in targets]
-        outcome = replace(outcome, notifications=tuple(filter(None, failures)))
-        if settings is None or not (settings.notify.findings or settings.notify.unknown):
-            return outcome
-        from omc_runbook.headless import notify
+    is_expected = settings is not None and (
+        not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
+    )
+    if settings is None or not is_expected:
+        return lambda outcome: replace(outcome, notifications=_export(outcome, targets))
+    from omc_runbook.headless import notify
 
-        return notify.report(outcome, folder, settings.notify, settings.names.profile)
+    who, profile = settings.notify, settings.names.profile
+    begun = notify.ping(who, "/start") if who.ping else ()
+
+    def publish(outcome: Outcome) -> Outcome:
+        suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
+        ended = notify.ping(who, suffix) if who.ping else ()
+        outcome = replace(outcome, notifications=(*_export(outcome, targets), *(begun or ended)))
+        return notify.report(outcome, folder, who, profile)
 
     return publish
 
 
-def _export(outcome: Outcome, target: Export) -> Notification | None:
-    """Write one format; what fails is reported with the notifications."""
-    try:
-        exports.write(outcome, target)
-    except OSError as error:
-        return Notification(f"{target.format}={target.path}", "findings", f"{error.strerror or error}.")
-    return None
+def _export(outcome: Outcome, targets: Sequence[Export]) -> tuple[Notification, ...]:
+    """Write an outcome in some formats; what fails is reported with the notifications."""
+    failures = []
+    for target in targets:
+        try:
+            exports.write(outcome, target)
+        except OSError as error:
+            name = f"{target.format}={target.path}"
+            failures.append(Notification(name, "findings", f"{error.strerror or error}."))
+    return tuple(failures)

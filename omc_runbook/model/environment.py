@@ -18,6 +18,7 @@ from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
@@ -72,6 +73,8 @@ _PATTERNS = {
     "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
 }
 _PATTERNS["unknown"] = _PATTERNS["findings"]
+_PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
+_PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -88,6 +91,7 @@ class _Settings(BaseSettings):
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
+    schedules: tuple[Schedule, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -137,6 +141,8 @@ class Environment:
     """The findings that are meant, as runbook.toml says."""
     notify: Notify = field(default_factory=Notify)
     """Who is notified of runs without a person."""
+    schedules: tuple[Schedule, ...] = ()
+    """When runs are expected, on any environment."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -199,6 +205,7 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         repository=settings.repository,
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
         notify=settings.notify,
+        schedules=settings.schedules,
     )
 
 
@@ -287,6 +294,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "keys": Key.model_fields,
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
+            "schedules": Schedule.model_fields,
         }
         known = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], known)}"

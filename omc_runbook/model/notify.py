@@ -23,8 +23,16 @@ class Notify(BaseModel):
     """Who hears of runs that could not look, or not at everything."""
     remind_days: tuple[Annotated[int, Field(gt=0)], ...] = (1, 7, 30)
     """After how many days a problem that stays open is mentioned again."""
+    ping: str = Field(default="", pattern=r"^(env:\w+|file:\S.*)?$")
+    """What holds an address that is called as a run begins (with /start), and as it ends (with /fail if it could not
+    look), for a service that notices when runs stay away."""
     timeout: Annotated[int, Field(gt=0, le=300)] = 10
     """How many seconds all messages of a run may take together."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is to know of anything."""
+        return not (self.findings or self.unknown or self.ping)
 
     def receivers(self, topic: Topic) -> tuple[str, ...]:
         """Who hears of a topic."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from support.webhook import webhook
 
 from omc_runbook.sandbox import lifecycle
@@ -76,6 +76,21 @@ def test_a_webhook_that_hangs_changes_nothing_but_is_told(desk: Desk) -> None:
         done = desk.run("environment=staging", **variables)
     assert done.returncode == 2
     assert "Could not notify env:OPS_WEBHOOK: It took more than 1 s." in done.stderr
+
+
+def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
+    """A watcher is called as runs begin and end, and `records` tells which did not take place; a failed one did."""
+    _configure(desk, 'ping = "env:WATCHER"', "[[schedules]]", 'runbook = "verify"', 'cron = "* * * * *"')
+    listing = [str(COMMAND), "records", "--record", str(desk.record)]
+    before = desk.call(listing)
+    with webhook(TOKEN) as (address, calls):
+        variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
+        done = desk.run("environment=staging", WATCHER=address.replace("json://", "http://"), **variables)
+    after = desk.call(listing)
+    assert (before.returncode, done.returncode) == (1, 2)
+    assert "OVERDUE  verify on staging: due " in before.stdout and "it never ran" in before.stdout
+    assert [call["path"] for call in calls if "path" in call] == ["/start", "/fail"]
+    assert after.returncode == 0 and "on time  verify on staging: the last run ended " in after.stdout
 
 
 def test_a_person_at_a_terminal_notifies_nobody(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""A web server that receives messages as apprise sends them to json:// addresses."""
+"""A web server that receives messages as apprise sends them to json:// addresses, and calls of watchers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def webhook(token: str, status: int = 200, hang: float = 0) -> Iterator[tuple[st
         def do_POST(self) -> None:
             ended.wait(hang)
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            bodies.append({"path": self.path.removeprefix(f"/{token}")})
             self.send_response(status)
             self.end_headers()
 

@@ -132,3 +132,16 @@ def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv("OPS_WEBHOOK", address)
         notify.report(FOUND, tmp_path, receivers)
     assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
+
+
+def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its address, with what happened behind it; a call that fails is reported without the address."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("WATCHER", address.replace("json://", "http://"))
+        assert notify.ping(Notify(ping="env:WATCHER"), "/start") == ()
+        assert notify.ping(Notify(ping="env:WATCHER")) == ()
+    assert [body["path"] for body in bodies] == ["/start", ""]
+    (failed,) = notify.ping(Notify(ping="env:WATCHER"))
+    assert failed.failure and TOKEN not in failed.failure
+    monkeypatch.setenv("WATCHER", f"ftp://127.0.0.1/{TOKEN}")
+    assert [each.failure for each in notify.ping(Notify(ping="env:WATCHER"))] == ["It holds no https:// address."]
