@@ -63,9 +63,9 @@ def run(
 
     The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
     `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
-    rollout while the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
-    raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
-    for an unknown runbook or parameter, and what `record.prepare` raises.
+    rollout while the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the
+    notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises
+    UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
     skip_iri_grammar()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.

@@ -18,7 +18,7 @@ from IPython.core.error import StdinNotImplementedError
 
 from omc_runbook.masking import cell_shell, wire
 from omc_runbook.masking.cell_outputs import CellOutputs
-from omc_runbook.masking.cell_shell import CellShell, CellStream
+from omc_runbook.masking.cell_shell import CellStream
 from omc_runbook.masking.descriptors import NAMES, Descriptors
 from omc_runbook.masking.engine import INTERRUPT, SIGNALS, MaskingEngine, MaskingManager
 
@@ -99,7 +99,7 @@ class OwnProcessEngine(MaskingEngine):
     """papermill's engine with IPython's shell in this process: values are masked before they become output."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: MaskingManager, kernel_name: str, **_: Any) -> Any:
+    def execute_managed_notebook(cls, nb_man: MaskingManager, *_: Any, **__: Any) -> Any:
         """Run the notebook's cells, until one fails or is interrupted."""
         wire.silence()
         outputs, interruption = CellOutputs(nb_man.autosave_cell), Interruption()
@@ -127,9 +127,7 @@ class OwnProcessEngine(MaskingEngine):
         return nb_man.nb
 
 
-def _execute(
-    cell: Any, shell: CellShell, outputs: CellOutputs, descriptors: Descriptors, interruption: Interruption
-) -> bool:
+def _execute(cell: Any, shell: Any, outputs: CellOutputs, descriptors: Descriptors, interruption: Interruption) -> bool:
     """Run a cell; False where the notebook must not go on."""
     if cell.cell_type != "code" or not cell.source.strip():
         return True
@@ -147,7 +145,7 @@ def _execute(
         if os.getpid() != home:
             # A fork that a cell did not end: the notebook is its parent's.
             os._exit(not succeeded)
-        descriptors.drain()
+        descriptors.settle()
         outputs.flush()
     return (succeeded and not outputs.has_error) or MAY_FAIL in cell.metadata.get("tags", ())
 
