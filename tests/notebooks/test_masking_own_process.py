@@ -21,7 +21,7 @@ UNSEEN = {"next input", "pager", "comm"}
 class Ended:
     """A notebook that a process ran, and what the process wrote by itself."""
 
-    def __init__(self, folder: Path, cells: dict[str, str], seconds: float = 120, **variables: str) -> None:
+    def __init__(self, folder: Path, cells: dict[str, str], seconds: float = 90, **variables: str) -> None:
         notebook = new_notebook(
             cells=[
                 new_code_cell(text, metadata={"name": name, "tags": ["raises-exception"]})
@@ -103,7 +103,7 @@ ORDINARY = {
     "forked": "import warnings; warnings.simplefilter('ignore')\nif child := os.fork(): os.waitpid(child, 0)\n1",
     "left over": (
         "import subprocess, threading, time, atexit\n"
-        "threading.Thread(target=time.sleep, args=(0.1,)).start()\n"
+        "threading.Thread(target=time.sleep, args=(100,)).start(); atexit.register(print, 'late')\n"
         "process = subprocess.Popen(['sh', '-c', 'exec sleep 60'])\n"
         "sys.__stdout__.write('kept back')\n"
         "process.pid"
