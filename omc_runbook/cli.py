@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from omc_runbook import __name__ as package
+from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox.cli import sandbox
 
@@ -307,30 +308,38 @@ def main(arguments: list[str] | None = None) -> None:
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else CANNOT_FINISH
+    left_over.end(code)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line, print what went wrong, and return the exit code."""
     try:
         code = cli.main(words, PROGRAM, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
-        sys.exit(2)
+        return CANNOT_FINISH
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help shows its usage." if context else ""
         _print_error(_without_secrets(error.format_message(), words), hint)
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except RunbookError as error:
         _print_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
             click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
         _print_error(f"Operating system error: {error}.")
-        sys.exit(CANNOT_FINISH)
-    sys.exit(code if isinstance(code, int) else 0)
+        return CANNOT_FINISH
+    return code if isinstance(code, int) else 0
 
 
 def _without_secrets(message: str, words: list[str]) -> str:

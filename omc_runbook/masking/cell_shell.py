@@ -59,32 +59,32 @@ class CellStream(TextIOBase):
         self._has_ended = True
 
 
-class CellPublisher(DisplayPublisher):  # type: ignore[misc]
+class CellPublisher(DisplayPublisher):
     """Makes outputs of what cells display."""
 
     def publish(
         self,
         data: dict[str, Any],
         metadata: dict[str, Any] | None = None,
+        source: object = None,
         *,
         transient: dict[str, Any] | None = None,
         update: bool = False,
         **_: Any,
     ) -> None:
         """Add a display to the cell's outputs, or replace those that have its id."""
-        self._validate_data(data, metadata)
         display_id = (transient or {}).get("display_id", "")
         if update:
-            self.shell.outputs.update(display_id, data, metadata or {})
+            self.shell.outputs.update(display_id, dict(data), metadata or {})
         else:
-            self.shell.outputs.add("display_data", display_id, data=data, metadata=metadata or {})
+            self.shell.outputs.add("display_data", display_id, data=dict(data), metadata=metadata or {})
 
     def clear_output(self, wait: bool = False) -> None:
         """Remove the cell's outputs."""
         self.shell.outputs.clear(wait)
 
 
-class CellDisplayHook(DisplayHook):  # type: ignore[misc]
+class CellDisplayHook(DisplayHook):
     """Makes an output of a cell's result."""
 
     def write_output_prompt(self) -> None:
@@ -92,16 +92,16 @@ class CellDisplayHook(DisplayHook):  # type: ignore[misc]
 
     def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
         """Add the result to the cell's outputs."""
-        self.shell.outputs.add(
-            "execute_result", execution_count=self.prompt_count, data=format_dict, metadata=md_dict or {}
-        )
+        shell: Any = self.shell
+        number = self.prompt_count
+        shell.outputs.add("execute_result", execution_count=number, data=format_dict, metadata=md_dict or {})
 
     def finish_displayhook(self) -> None:
         """End without a line break."""
         self._is_active = False
 
 
-class CellShell(InteractiveShell):  # type: ignore[misc]
+class CellShell(InteractiveShell):
     """IPython without a terminal and without a kernel."""
 
     display_pub_class = Type(CellPublisher)
@@ -110,8 +110,8 @@ class CellShell(InteractiveShell):  # type: ignore[misc]
 
     def init_hooks(self) -> None:
         """Leave out the pager: nobody reads it."""
-        super().init_hooks()
-        self.set_hook("show_in_pager", as_hook(_drop), 99)
+        super().init_hooks()  # type: ignore[no-untyped-call]
+        self.set_hook("show_in_pager", as_hook(_drop), 99)  # type: ignore[no-untyped-call]
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Accept plots in outputs, and no event loop; raises IPython's UsageError for one."""
@@ -127,11 +127,11 @@ class CellShell(InteractiveShell):  # type: ignore[misc]
 
 
 @contextmanager
-def shell(outputs: CellOutputs) -> Iterator[CellShell]:
+def shell(outputs: CellOutputs) -> Iterator[Any]:
     """IPython's shell of this process while the context lasts; it leaves no file, and no name of a cell."""
     config = Config({"HistoryManager": {"enabled": False, "hist_file": ":memory:"}})
     with tempfile.TemporaryDirectory(prefix="omc-") as folder:
-        one = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs)
+        one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs)
         try:
             yield one
         finally:
@@ -141,5 +141,5 @@ def shell(outputs: CellOutputs) -> Iterator[CellShell]:
             CellShell.clear_instance()
 
 
-def _drop(text: object, start: int = 0, screen_lines: int = 0, pager_cmd: str | None = None) -> None:
+def _drop(text: object, **_: object) -> None:
     """Show nothing of what a pager would."""

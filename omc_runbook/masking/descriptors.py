@@ -64,6 +64,11 @@ class Descriptors:
         for descriptor in (self._bell, *self._pipes.values()):
             os.close(descriptor)
 
+    def settle(self) -> None:
+        """Take what was written so far, and what buffers keep back."""
+        _flush()
+        self.drain()
+
     def drain(self) -> None:
         """Take what was written so far."""
         with self._lock:

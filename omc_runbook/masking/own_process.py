@@ -16,12 +16,15 @@ from typing import Any, NoReturn
 
 from IPython.core.error import StdinNotImplementedError
 
-from omc_runbook.masking import cell_shell, wire
+from omc_runbook.masking import cell_shell, left_over, wire
 from omc_runbook.masking.cell_outputs import CellOutputs
-from omc_runbook.masking.cell_shell import CellShell, CellStream
+from omc_runbook.masking.cell_shell import CellStream
 from omc_runbook.masking.descriptors import NAMES, Descriptors
 from omc_runbook.masking.engine import INTERRUPT, SIGNALS, MaskingEngine, MaskingManager
+from omc_runbook.model.errors import RunbookError
 
+PATIENCE = 2
+"""After how many signals this process ends without tidying up."""
 MAY_FAIL = "raises-exception"
 """The tag of a cell whose error does not end the notebook."""
 _KERNEL_VARIABLES = {
@@ -44,8 +47,8 @@ _LANGUAGE = {
 class Interruption:
     """Makes of a signal that asks this process to end a KeyboardInterrupt in the cell that runs.
 
-    The cell can say then how far it came. Between two cells it is remembered. After a second signal the cell is
-    interrupted again, and then the process ends as it does outside of notebooks.
+    The cell can say then how far it came. Between two cells it is remembered. At a second signal the cell ends without
+    being asked, and the process as it does outside of notebooks; at a third one nothing is waited for.
     """
 
     def __init__(self) -> None:
@@ -62,11 +65,12 @@ class Interruption:
         """Take the signals while the context lasts."""
         # Only the main thread may have handlers.
         numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
+        before = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
             yield
         finally:
-            self._restore()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     @contextmanager
     def in_cell(self) -> Iterator[None]:
@@ -76,34 +80,30 @@ class Interruption:
             yield
         finally:
             self._is_in_cell = False
-            if len(self._numbers) > 1:
-                self._end()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._numbers.append(number)
+        if len(self._numbers) > PATIENCE:
+            os._exit(RunbookError.exit_code)
         if self._is_in_cell:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if len(self._numbers) == 1 else SystemExit
+
+    def end(self) -> None:
+        """End this process if it was asked twice, as the last signal does outside of notebooks."""
         if len(self._numbers) > 1:
-            self._end()
-
-    def _end(self) -> None:
-        self._restore()
-        signal.raise_signal(self._numbers[-1])
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.raise_signal(self._numbers[-1])
 
 
 class OwnProcessEngine(MaskingEngine):
     """papermill's engine with IPython's shell in this process: values are masked before they become output."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: MaskingManager, kernel_name: str, **_: Any) -> Any:
+    def execute_managed_notebook(cls, nb_man: MaskingManager, *_: Any, **__: Any) -> Any:
         """Run the notebook's cells, until one fails or is interrupted."""
         wire.silence()
         outputs, interruption = CellOutputs(nb_man.autosave_cell), Interruption()
         with (
+            left_over.noticed(),
             _surroundings(),
             Descriptors(outputs.write) as descriptors,
             _streams(outputs, descriptors),
@@ -123,13 +123,12 @@ class OwnProcessEngine(MaskingEngine):
                         nb_man.cell_complete(cell, cell_index=index)
                 if not is_done:
                     break
+        interruption.end()
         nb_man.nb.metadata["language_info"] = _LANGUAGE
         return nb_man.nb
 
 
-def _execute(
-    cell: Any, shell: CellShell, outputs: CellOutputs, descriptors: Descriptors, interruption: Interruption
-) -> bool:
+def _execute(cell: Any, shell: Any, outputs: CellOutputs, descriptors: Descriptors, interruption: Interruption) -> bool:
     """Run a cell; False where the notebook must not go on."""
     if cell.cell_type != "code" or not cell.source.strip():
         return True
@@ -147,7 +146,7 @@ def _execute(
         if os.getpid() != home:
             # A fork that a cell did not end: the notebook is its parent's.
             os._exit(not succeeded)
-        descriptors.drain()
+        descriptors.settle()
         outputs.flush()
     return (succeeded and not outputs.has_error) or MAY_FAIL in cell.metadata.get("tags", ())
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,6 +69,11 @@ def full_disk() -> Iterator[None]:
 
 def run_night(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess.CompletedProcess[str]:
     """Run a runbook without AWS, which ends with these lines, and keep its record in a folder with an older one."""
+    return subprocess.run(night(folder, engine, *ending), cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def night(folder: Path, engine: tuple[str, ...], *ending: str) -> list[str]:
+    """The command that runs it."""
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
@@ -79,8 +86,7 @@ def run_night(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess
     nbformat.write(notebook, folder / "notebooks" / "night.ipynb")
     (folder / "records").mkdir()
     (folder / "records" / "outcome.json").write_text(OLD)
-    command = [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records"), *engine]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records"), *engine]
 
 
 def draft(folder: Path, text: str) -> Record:
@@ -238,6 +244,37 @@ def test_a_killed_command_leaves_the_folder_of_records_as_it_was(tmp_path: Path,
     assert (ended.returncode, ended.stdout, ended.stderr) == (-9, "", "")
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
     assert (tmp_path / "records" / "outcome.json").read_text() == OLD
+
+
+SLEEP = """
+import pathlib, time
+pathlib.Path("started").touch()
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pathlib.Path("interrupted").touch()
+"""
+
+
+@ENGINES
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tuple[str, ...], number: int) -> None:
+    """Exit 2 with a word, no record, and no file for temporary ones; the cell's own threads are not waited for."""
+    thread = "import threading; threading.Thread(target=__import__('time').sleep, args=(100,)).start()"
+    (tmp_path / "tmp").mkdir()
+    command = night(tmp_path, engine, thread, SLEEP)
+    variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as process:
+        for name in ("started", "interrupted"):
+            while not (tmp_path / name).exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(number)
+        said = process.communicate(timeout=30)
+    assert (process.returncode, said[0]) == (2, "") and said[1].strip().startswith("Interrupted.")
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
+    assert not [*(tmp_path / "tmp").iterdir()]
 
 
 @ENGINES
