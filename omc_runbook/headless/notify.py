@@ -29,8 +29,8 @@ _TOKEN = 8
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
     """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
-    deadline = time.monotonic() + notify.timeout
     deliveries = [_Delivery(each, to, profile) for each in notices for to in notify.receivers(each.topic)]
+    deadline = time.monotonic() + notify.timeout
     for delivery in deliveries:
         delivery.thread.start()
     for delivery in deliveries:
@@ -42,8 +42,12 @@ class _Delivery:
     """One message on its way to one receiver; a thread that hangs ends with the process."""
 
     def __init__(self, notice: Notice, receiver: str, profile: str) -> None:
-        self._notice, self._receiver, self._profile = notice, receiver, profile
+        self._notice, self._receiver = notice, receiver
         self._failure: str | None = None
+        try:
+            self._send = sender(receiver, profile)
+        except RunbookError as error:
+            self._send = _fail(error)
         self.thread = threading.Thread(target=self._deliver, daemon=True)
 
     def result(self, timeout: int) -> Notification:
@@ -54,11 +58,18 @@ class _Delivery:
 
     def _deliver(self) -> None:
         try:
-            sender(self._receiver, self._profile)(self._notice)
+            self._send(self._notice)
         except RunbookError as error:
             self._failure = str(error)
         else:
             self._failure = ""
+
+
+def _fail(error: RunbookError) -> Send:
+    def fail(notice: Notice) -> None:
+        raise error
+
+    return fail
 
 
 def sender(receiver: str, profile: str = "") -> Send:

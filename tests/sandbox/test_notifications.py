@@ -48,7 +48,7 @@ def test_each_change_of_the_outcome_is_told_once(desk: Desk) -> None:
     def mend() -> None:
         lifecycle.renew(desk.sandbox)
 
-    _configure(desk)
+    _configure(desk, "timeout = 60")
     steps: list[tuple[Callable[[], None], dict[str, str], int, list[str]]] = [
         (nothing, {}, 0, []),
         (break_secret, {}, 1, ["key-missing, not-forced"]),
@@ -95,7 +95,7 @@ def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
 
 def test_a_person_at_a_terminal_notifies_nobody(desk: Desk) -> None:
     """Nor does who says so."""
-    _configure(desk)
+    _configure(desk, "timeout = 60")
     with webhook(TOKEN) as (address, bodies):
         desk.run("environment=staging", "--no-notify", OPS_WEBHOOK=address, AWS_SECRET_ACCESS_KEY="wrong")
     assert bodies == []

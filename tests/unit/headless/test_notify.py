@@ -28,7 +28,7 @@ def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its title, its lines and its urgency."""
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
-        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
     assert (sent.receiver, sent.topic, sent.failure) == ("env:OPS_WEBHOOK", "findings", "")
     assert [(each["title"], each["message"], each["type"]) for each in bodies] == [
         ("verify on staging: no-permission", "New: no-permission: A title — backend", "failure")
@@ -68,7 +68,7 @@ def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     """With its answer."""
     with webhook(TOKEN, status=403) as (address, _):
         monkeypatch.setenv("OPS_WEBHOOK", address)
-        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
     assert "error=403" in sent.failure
 
 
@@ -111,7 +111,7 @@ def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyP
     """One message for a problem, none for the same, and none for another environment's."""
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
-        receivers = Notify(findings=("env:OPS_WEBHOOK",))
+        receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
         outcomes = [notify.report(FOUND, tmp_path, receivers) for _ in range(3)]
         notify.report(an_outcome(environment="production"), tmp_path, receivers)
         notify.report(an_outcome(), tmp_path, receivers)
@@ -123,7 +123,7 @@ def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyP
 
 def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the next run."""
-    receivers = Notify(findings=("env:OPS_WEBHOOK",))
+    receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
     monkeypatch.setenv("OPS_WEBHOOK", "")
     assert [each.failure for each in notify.report(FOUND, tmp_path, receivers).notifications] == [
         "The variable OPS_WEBHOOK holds no address."
