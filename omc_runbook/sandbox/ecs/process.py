@@ -34,7 +34,10 @@ _program = application.__file__
 def compile_into(directory: Path) -> None:
     """Start the application as bytecode in this directory: each process would else compile its text again."""
     global _program
-    _program = py_compile.compile(application.__file__, str(directory / "application.pyc"), doraise=True) or _program
+    compiled = directory / "application.pyc"
+    py_compile.compile(application.__file__, str(compiled), doraise=True)
+    compiled.chmod(0o600)
+    _program = str(compiled)
 
 
 class Application:
