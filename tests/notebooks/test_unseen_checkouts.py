@@ -68,6 +68,13 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
         "terraform/ecs.tf": VALUE_FROM.format("ANTHROPIC_API_KEY", "local.arn"),
     },
     ("environ_only", "OPENAI_API_KEY", "staging"): {},
+    ("monorepo", "ANTHROPIC_API_KEY", "staging"): {
+        "apps/api/app/core/config.py": FIELD.format("ANTHROPIC_API_KEY"),
+        ".env.dist": "ANTHROPIC_API_KEY=<",
+        "deploy/terraform/templates/backend.json.tftpl": (
+            '      { "name": "ANTHROPIC_API_KEY", "valueFrom": "${secret_arn}:ANTHROPIC_API_KEY::" },\n'
+        ),
+    },
     ("windows", "ANTHROPIC_API_KEY", "staging"): {
         "backend/app/core/config.py": FIELD.format("ANTHROPIC_API_KEY"),
         ".env.template": "ANTHROPIC_API_KEY=<",
@@ -107,10 +114,6 @@ REFUSED = {
         "nested_settings",
         "OPENAI_API_KEY",
     ): 'settings.py, line 32: .* to use it, set type = "SecretStr" and required = Fal',
-    (
-        "monorepo",
-        "ALPHA2_API_KEY",
-    ): r"templatefile\(\) on line 11, which is not followed.* Once ALPHA2_API_KEY is there",
     ("monorepo", "VITE_MAP_TOKEN"): "a secret in it is public. Add MAP_TOKEN to the backend",
     ("monorepo", "SENTRY_DSN"): 'config.py, line 26: .* set type = "HttpUrl" and required = False',
     ("json_terraform", "NEWS_API_KEY"): r"has no \.env\.template: write one that names the variables \(\.env\.example",
@@ -120,6 +123,7 @@ REFUSED = {
 """What is refused, and the way on."""
 
 READS = {
+    "monorepo": ("apps/api", "from app.core.config import settings; print(settings.ANTHROPIC_API_KEY)"),
     "nested_settings": ("src", "from app.settings import settings; print(settings.anthropic_api_key)"),
     "windows": ("backend", "from app.core.config import settings; print(settings.ANTHROPIC_API_KEY)"),
     "community_modules": ("backend", "from app.config import config; print(config.ANTHROPIC_API_KEY)"),

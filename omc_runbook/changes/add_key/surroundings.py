@@ -119,10 +119,11 @@ def _shared(
     own = main.environment
     known = {*KNOWN, own.name, *own.others}
     users: dict[str, tuple[set[str], set[str]]] = {}
-    terraform = [file.endswith((".tf", ".tofu", ".tfvars")) for file in files]
+    declared = checkout.task_definitions
+    terraform = {file.name for file in declared.files} if declared else set()
     folders_of_terraform = TerraformFiles(checkout.root)
-    for file, is_terraform in zip(files, terraform, strict=True):
-        roots = folders_of_terraform.roots_of(file) if is_terraform else ()
+    for file in files:
+        roots = folders_of_terraform.roots_of(file) if file in terraform else ()
         names = {root: named_after(f"{root}/main.tf", known) for root in roots}
         for root in roots:
             # Folders beside one that is named after an environment are environments too.
