@@ -194,6 +194,7 @@ def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
             label="by hand",
             lead=location.reason,
             lines=(f"Add {location.addition}",) if location.addition else (),
+            command=location.command,
         )
 
 

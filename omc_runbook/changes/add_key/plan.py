@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -167,6 +167,7 @@ def plan_edits(
     if checkout.settings.file:
         edits.insert(0, add_field(checkout.settings.file, field, checkout.settings.name))
     edits += _references(checkout, key, containers, known, present)
+    edits += _lists(checkout, key)
     return tuple(edit for edit in edits if edit)
 
 
@@ -259,6 +260,14 @@ def _references(
             descriptions.setdefault(edit.file.name, []).append(edit.what)
     now = {file.name: file for file in files}
     return [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
+
+
+def _lists(checkout: Checkout, key: NewKey) -> Iterator[Edit | None]:
+    """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""
+    secrets = {name for name in checkout.reads if is_secret(name)} - {key.name}
+    for variables in checkout.lists_with(secrets):
+        if key.name not in variables.all_variables:
+            yield checkout.add_to_list(variables, key.name, key.required)
 
 
 def _is_odd(name: str) -> bool:

@@ -11,6 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment import KNOWN, PRODUCTION, Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
@@ -58,8 +59,10 @@ class OtherLocation:
     file: str
     line: int
     reason: str
-    addition: str
+    addition: str = ""
     """The entry to add; "" where its form is not known."""
+    command: str = ""
+    """What sets it there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,10 @@ class Surroundings:
                 for each in self.shared
             ),
             *(f"Once merged: {sentence}" for sentence in self.merge_sentences),
-            *(f"By hand, {each.file}, line {each.line}: {each.addition or each.reason}" for each in self.locations),
+            *(
+                f"By hand, {each.file}, line {each.line}: {each.addition or each.command or each.reason}"
+                for each in self.locations
+            ),
         )
 
 
@@ -194,7 +200,16 @@ def _why_initial(value: SecretVersion, key: str) -> str:
 def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     secrets = {name for name in checkout.reads if is_secret(name)}
     for variables in checkout.lists_with(secrets - {key.name}):
-        if key.name in variables.variables:
+        if key.name in variables.all_variables:
+            continue
+        if checkout.add_to_list(variables, key.name, key.required):
+            if variables.owner == ENV:
+                yield OtherLocation(
+                    file=variables.file,
+                    line=variables.line,
+                    reason=f"This env reads secrets.{key.name}, which is empty until the repository on GitHub has it.",
+                    command=command("gh", "secret", "set", key.name),
+                )
             continue
         who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
         need = "the application refuses to start" if key.required else "the application there goes without it"
