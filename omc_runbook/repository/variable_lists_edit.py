@@ -48,8 +48,8 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     """
     where = f"{file.name}, line {variables.line}"
     before = yaml_nodes.read_mapping(file)
-    nodes = [node for node in _lists(before) if _names(node) == variables.variables]
-    here = [node for node in nodes if variables.line in (yaml_nodes.line_of(node), yaml_nodes.line_of(node) - 1)]
+    lists = [(key, node) for key, node in _lists(before) if _names(node) == variables.variables]
+    here = [node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))]
     entries = [*_entries(file, here[0], variables.owner == ENV)] if len(here) == 1 else []
     if not entries or getattr(here[0], "flow_style", False):
         raise CannotEdit(f"{where}: no entry of this list alone shows the form of one more.")
@@ -70,11 +70,11 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     return Edit(file, edit.after, f"{name} in {who}")
 
 
-def _lists(node: Node) -> Iterator[Node]:
-    """The lists of variables in a file; one that several places share comes several times."""
+def _lists(node: Node) -> Iterator[tuple[Node, Node]]:
+    """The lists of variables in a file, with their keys; one that several places share comes several times."""
     for key, value in yaml_nodes.members(node):
         if key.value in _KEYS:
-            yield value
+            yield key, value
         else:
             yield from _lists(value)
     for item in yaml_nodes.items(node):

@@ -65,12 +65,14 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
     },
     ("environ_only", "ANTHROPIC_API_KEY", "staging"): {
         ".env.sample": "ANTHROPIC_API_KEY=<",
+        "docker-compose.yml": "      - ANTHROPIC_API_KEY\n",
         "terraform/ecs.tf": VALUE_FROM.format("ANTHROPIC_API_KEY", "local.arn"),
     },
     ("environ_only", "OPENAI_API_KEY", "staging"): {},
     ("monorepo", "ANTHROPIC_API_KEY", "staging"): {
         "apps/api/app/core/config.py": FIELD.format("ANTHROPIC_API_KEY"),
         ".env.dist": "ANTHROPIC_API_KEY=<",
+        "compose.yaml": "      SENTRY_DSN: ${SENTRY_DSN}\n      ANTHROPIC_API_KEY: ${ANTHROPIC_API_KEY}\n",
         "deploy/terraform/templates/backend.json.tftpl": (
             '      { "name": "ANTHROPIC_API_KEY", "valueFrom": "${secret_arn}:ANTHROPIC_API_KEY::" },\n'
         ),
@@ -228,7 +230,7 @@ def test_the_way_on_from_a_refusal_works(tmp_path: Path) -> None:
     monorepo, prefixed = (CHECKOUTS[name](tmp_path / name) for name in ("monorepo", "json_terraform"))
     by_hand(monorepo / "deploy/terraform/templates/backend.json.tftpl", '"secrets": [', "secret_arn", "ALPHA2_API_KEY")
     added = edits(monorepo, "ALPHA2_API_KEY")
-    assert [*added] == ["apps/api/app/core/config.py", ".env.dist"]
+    assert [*added] == ["apps/api/app/core/config.py", ".env.dist", "compose.yaml"]
     apply(added)
     assert edits(monorepo, "ALPHA2_API_KEY") == edits(monorepo, "SENTRY_DSN", type="HttpUrl") == {}
 
