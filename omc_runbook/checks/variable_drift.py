@@ -64,6 +64,10 @@ class VariableDrift:
         """Whether it reaches, or is to reach, containers from the secret."""
         return bool(self.keys)
 
+    def is_only_in(self, location: str) -> bool:
+        """Whether one of the lists that a checkout may not have has it, and nothing else does."""
+        return any(self.others[location]) and not (self.template or self.settings or self.is_injected or self.plain)
+
     @property
     def reaches(self) -> bool:
         """Whether a container gets it, or is to get it as soon as Terraform is applied."""

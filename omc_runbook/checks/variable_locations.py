@@ -12,7 +12,7 @@ from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings import Field
+from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.state import Snapshot

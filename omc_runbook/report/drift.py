@@ -29,8 +29,8 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     """A row for each variable that the secret provides or the application requires; `only` limits it to one.
 
     A cell says "missing" where the variable should be and is not, and has a dash where it need not be. Terraform's
-    initial value of the secret, workflows and further lists in Compose have a column where there are any. Without a
-    repository the table is empty.
+    initial value of the secret, workflows and further lists in Compose have a column where they lack a variable, or
+    alone have it. Without a repository the table is empty.
     """
     if snapshot.checkout is None:
         return Table(TITLE, [], [], None, "No repository was named, so there is nothing to compare.")
@@ -38,7 +38,12 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     all_environments = [snapshot.environment.name, *snapshot.other_keys]
     environments = [name for name in all_environments if any(name in row.secrets for row in rows)]
     secrets = [f"secret {name}" for name in environments]
-    others = [name for name in (INITIAL, WORKFLOWS, LISTS) if any(row.others[name] for row in rows)]
+    others = [
+        name for name in (INITIAL, WORKFLOWS, LISTS) if any(name in row.missing or row.is_only_in(name) for row in rows)
+    ]
+    whole = [
+        name for name in (INITIAL, WORKFLOWS, LISTS) if name not in others and any(row.others[name] for row in rows)
+    ]
     columns = ["variable", "key", TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, *others, DEFINITION, *secrets, TASKS]
     cells = [
         [
@@ -58,7 +63,8 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     levels: dict[str, Level] = {NOT_READ: "unknown", LACKING: "warning"}
     levels |= {cell: "error" for row in cells for cell in row[2:] if cell.startswith(MISSING)}
     levels |= {row.tasks: "warning" for row in rows if row.tasks and not _is_whole(row.tasks)}
-    return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot)])
+    complete = [f"Complete, and with nothing of their own: {', '.join(whole)}."] if whole else []
+    return Table(TITLE, columns, cells, levels, "None.", notes=[*complete, *_notes(snapshot)])
 
 
 def _key(row: VariableDrift) -> str:

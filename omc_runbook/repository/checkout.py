@@ -17,7 +17,8 @@ from omc_runbook.repository.readers import (
     find_environment_reads,
     find_other_reads,
 )
-from omc_runbook.repository.settings import SettingsSource, read_settings
+from omc_runbook.repository.settings import read_settings
+from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template, find_template, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file

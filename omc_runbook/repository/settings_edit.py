@@ -12,19 +12,18 @@ from itertools import pairwise
 from typing import Literal
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.settings import (
+from omc_runbook.repository.settings import parse_settings
+from omc_runbook.repository.settings_classes import (
     Classes,
-    Field,
-    SettingsSource,
     field_name,
     is_config,
     last_name,
     parse_expression,
-    parse_settings,
     python_errors,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS
+from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import Edit, SourceFile
 
 BUILTINS = ("str", "int", "float", "bool", "bytes", "list", "dict", "set", "tuple")

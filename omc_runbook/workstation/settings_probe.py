@@ -22,8 +22,8 @@ from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import expand
-from omc_runbook.repository.settings import CONFIG, import_folder
 from omc_runbook.repository.settings_search import MAIN_CLASS
+from omc_runbook.repository.settings_source import CONFIG, import_folder
 
 SECONDS = 30.0
 LARGEST_OUTPUT = 1_048_576

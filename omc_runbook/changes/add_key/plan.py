@@ -13,7 +13,7 @@ from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.model.catalogue import Key, variable_of
-from omc_runbook.model.errors import CannotFollow, UsageError
+from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
@@ -155,6 +155,12 @@ def plan_edits(
             f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])} will do"
             f" too), or set repository to a platform checkout.{advise_folder(checkout.root)} Nothing was written."
         )
+    settings = checkout.settings
+    if settings.library and not key.name.startswith(settings.env_prefix):
+        raise CannotEdit(
+            f"{key.name} does not begin with {settings.env_prefix}, which {settings.library} puts before the names of"
+            f" its settings: use the key {settings.env_prefix}{key.name}. Nothing was written."
+        )
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(
         name=key.name,
@@ -164,8 +170,8 @@ def plan_edits(
         is_text=key.is_text,
     )
     edits = [add_entry(checkout.template.file, entry)]
-    if checkout.settings.file:
-        edits.insert(0, add_field(checkout.settings.file, field, checkout.settings.name))
+    if settings.file:
+        edits.insert(0, add_field(settings.file, field, settings.name))
     edits += _references(checkout, key, containers, known, present)
     edits += _lists(checkout, key)
     return tuple(edit for edit in edits if edit)
