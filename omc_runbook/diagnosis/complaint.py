@@ -112,7 +112,7 @@ class Complaint:
         return status, far, severity, not pointed_at, is_other_service, is_other_symptom
 
 
-def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
+def read_complaint(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
     """Parse the parameters of a complaint; raises UsageError for an unknown symptom, or what is no task's id."""
     name = symptom.strip()
     if name and name not in SYMPTOMS:
