@@ -127,7 +127,9 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
     """The values inside a task, or one container of it, of variables from the secret; () where they were not read."""
-    looks = [look for look in snapshot.inside or () if look.task_id == task.id and container in ("", look.container)]
+    looks = [
+        look for look in snapshot.exec_looks or () if look.task_id == task.id and container in ("", look.container)
+    ]
     return tuple(value for look in looks for value in look.values.values() if value.has_reference and value.expected)
 
 

@@ -95,7 +95,7 @@ def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
     for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
         yield from known.unread
     yield from snapshot.kms_key.unread if snapshot.kms_key else ()
-    for values in snapshot.inside or ():
+    for values in snapshot.exec_looks or ():
         if values.refused and values.refused.kind == "denied":
             yield ReadFailure(values.container, values.refused.permission, "AccessDeniedException", "denied")
 
