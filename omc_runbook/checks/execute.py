@@ -21,7 +21,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("exec", symptom="exec-fails")
 
-NEEDS = ("inside", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
 MESSAGES = "ssmmessages"
 STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that AWS's SDKs prefer to a task role.
@@ -259,7 +259,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "exec-plugin",
-    needs=("services", "tasks", "inside"),
+    needs=("services", "tasks", "exec_looks"),
     severity="info",
     looks_like=("exec-refused",),
     ruled_out_by="session-manager-plugin is on this machine",

@@ -14,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("running", symptom="not-updating")
 
-NEEDS = ("inside", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
 
 SLACK = timedelta(seconds=10)
 """How far a container's clock, with its boot time in whole seconds, may be from ECS's."""
