@@ -409,8 +409,8 @@ def _evidence(
         and not any(key in text for key in row.keys for text in sentences)
     ):
         sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
-    hand, known = Remedy(by_hand), snapshot.environment.keys
-    is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
+    hand, catalogue = Remedy(by_hand), snapshot.environment.keys
+    is_taken = any(name != row.variable and variable_of(name, catalogue) == row.variable for name in catalogue)
     parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
     remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
     return Evidence(row.variable, tuple(sentences), remedy)

@@ -223,9 +223,9 @@ class VariableLocations:
 
     def alone_in_initial_values(self) -> Iterator[tuple[SecretVersion, str]]:
         """The keys of first values that nothing else has, each with its value; not those that the secret has."""
-        known = {*(self.keys or ()), *self.defined.values(), *self.declared.values()}
+        elsewhere = {*(self.keys or ()), *self.defined.values(), *self.declared.values()}
         for value in self.initial_values if self.keys is not None else ():
-            keys = (key for key in sorted({*value.keys} - known) if not self.is_read(self.variable(key)))
+            keys = (key for key in sorted({*value.keys} - elsewhere) if not self.is_read(self.variable(key)))
             yield from ((value, key) for key in keys)
 
     def alone_in_lists(self) -> Iterator[tuple[VariableList, str]]:

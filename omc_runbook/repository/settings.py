@@ -45,9 +45,9 @@ def read_settings(repository: Path) -> SettingsSource:
         )
     sources = [(read_source(repository, each.file), each.name) for each in found]
     main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
-    known = {(each.file, each.line) for each in main.fields}
+    places = {(each.file, each.line) for each in main.fields}
     rest = {(each.file, each.line): each for other in others for each in other.fields}
-    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in known)))
+    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in places)))
 
 
 def _without_class(repository: Path) -> SettingsSource:
@@ -98,8 +98,8 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
     main_names = {each.name for each in lineage}
     for other in classes.nodes:
         if other not in main_names and classes.is_settings(other):
-            known = {(each.file, each.line, each.variables) for each in fields}
-            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in known)
+            places = {(each.file, each.line, each.variables) for each in fields}
+            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
     return SettingsSource(
         file=file,
         name=name,

@@ -152,10 +152,10 @@ def _annotation(classes: Classes, new: NewField) -> str:
     main = classes.nodes[classes.main]
     above = {name: node for name, node in _bindings(_at_runtime(classes.tree.body)) if node.lineno < main.lineno}
     types = {name: node for name, node in above.items() if not isinstance(node, ast.FunctionDef)}
-    known = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
-    for word in sorted(words - known):
+    names = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
+    for word in sorted(words - names):
         # A module's name is defined too, but is not a type.
-        candidates = sorted(name for name in known if not isinstance(types.get(name), ast.Import))
+        candidates = sorted(name for name in names if not isinstance(types.get(name), ast.Import))
         suggestion = "".join(f", or did you mean {each}?" for each in difflib.get_close_matches(word, candidates, n=1))
         problem = f"{classes.file.name} defines no type {word} above class {classes.main}"
         raise CannotEdit(f"{problem}: import it there first{suggestion or '.'}")

@@ -114,9 +114,9 @@ class Instance:
 
     def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
-        known = self.module.stack.data(self, attribute)
-        if known is not None:
-            return known
+        value = self.module.stack.data(self, attribute)
+        if value is not None:
+            return value
         result = self.get(attribute)
         if result is not None and self.type != "module":
             return result.value

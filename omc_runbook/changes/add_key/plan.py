@@ -143,12 +143,12 @@ def plan_edits(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str] = (),
+    environments: Collection[str] = (),
     present: Collection[str] = (),
 ) -> tuple[Edit, ...]:
     """The edits still missing for the key, one a file; raises CannotEdit where one is not certain.
 
-    `containers` is by environment, `known` are the names of all environments, `present` the keys in the secret.
+    `containers` is by environment, `environments` are the names of all environments, `present` the keys in the secret.
     """
     if checkout.template is None:
         raise UsageError(
@@ -172,7 +172,7 @@ def plan_edits(
     edits = [add_entry(checkout.template.file, entry)]
     if settings.file:
         edits.insert(0, add_field(settings.file, field, settings.name))
-    edits += _references(checkout, key, containers, known, present)
+    edits += _references(checkout, key, containers, environments, present)
     edits += _lists(checkout, key)
     return tuple(edit for edit in edits if edit)
 
@@ -181,7 +181,7 @@ def references_by_hand(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str],
+    environments: Collection[str],
     present: Collection[str],
     error: CannotFollow,
 ) -> dict[str, dict[str, str]]:
@@ -193,11 +193,11 @@ def references_by_hand(
     found: dict[str, dict[str, str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
         try:
-            _references(checkout, key, {environment: (container,)}, known, present)
+            _references(checkout, key, {environment: (container,)}, environments, present)
         except CannotFollow:
             declared = checkout.task_definitions
-            here = files_of(declared.files, environment, known)
-            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, known))
+            here = files_of(declared.files, environment, environments)
+            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, environments))
             mention = replace(declared, files=here, other_files=others).mention(key.name)
             if not mention:
                 raise CannotFollow(
@@ -208,9 +208,9 @@ def references_by_hand(
     return found
 
 
-def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
+def refuse_taken(key: NewKey, catalogue: Mapping[str, Key]) -> None:
     """Raise UsageError where another key of the catalogue has the variable of this name."""
-    owner = next((name for name in known if name != key.name and variable_of(name, known) == key.name), "")
+    owner = next((name for name in catalogue if name != key.name and variable_of(name, catalogue) == key.name), "")
     if owner:
         raise UsageError(
             f"{key.name} is the variable of the key {owner} already: choose another name. Nothing was written."
@@ -248,7 +248,7 @@ def _references(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str],
+    environments: Collection[str],
     present: Collection[str],
 ) -> list[Edit]:
     """The edits of the Terraform files, one a file."""
@@ -257,7 +257,7 @@ def _references(
     files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     descriptions: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = files_of(files, environment, known)
+        here = files_of(files, environment, environments)
         declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:

@@ -123,18 +123,18 @@ def _shared(
     asked: Collection[str],
 ) -> Iterator[SharedEnvironment]:
     own = main.environment
-    known = {*KNOWN, own.name, *own.others}
+    environments = {*KNOWN, own.name, *own.others}
     users: dict[str, tuple[set[str], set[str]]] = {}
     declared = checkout.task_definitions
     terraform = {file.name for file in declared.files} if declared else set()
     folders_of_terraform = TerraformFiles(checkout.root)
     for file in files:
         roots = folders_of_terraform.roots_of(file) if file in terraform else ()
-        names = {root: named_after(f"{root}/main.tf", known) for root in roots}
+        names = {root: named_after(f"{root}/main.tf", environments) for root in roots}
         for root in roots:
             # Folders beside one that is named after an environment are environments too.
             label = root.rpartition("/")[2]
-            several = [label] if any(names.values()) else named_after(file, known) or known - {"local"}
+            several = [label] if any(names.values()) else named_after(file, environments) or environments - {"local"}
             for environment in names[root] or several:
                 folders, edited = users.setdefault(environment, (set(), set()))
                 folders.add(root)

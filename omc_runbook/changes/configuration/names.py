@@ -190,14 +190,14 @@ def _state(field: str, value: str, aws: AwsAnswer) -> State:
     found = aws.discovery
     if found is None or found.unread:
         return "not checked"
-    known = {
+    names = {
         "cluster": {cluster.name for cluster in found.clusters},
         "service": {service.name for service in found.services},
         "secret": {secret.name for secret in found.secrets},
     }
-    if field not in known or found.not_searched:
+    if field not in names or found.not_searched:
         return "not checked"
-    return "exists" if value in known[field] else "does not exist"
+    return "exists" if value in names[field] else "does not exist"
 
 
 def _is_running_truth(field: str, aws: AwsAnswer) -> bool:
@@ -233,13 +233,13 @@ def _why_not_in_aws(field: str, aws: AwsAnswer) -> str:
 def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict[str, Key]:
     """Keys with a variable of another name; one that stands for a catalogue's key takes over what is known of that."""
     renamed = {**(declared.renamed if declared else {}), **(found.renamed if found else {})}
-    known = default_keys()
-    by_variable = {variable_of(name, known): key for name, key in known.items()}
+    catalogue = default_keys()
+    by_variable = {variable_of(name, catalogue): key for name, key in catalogue.items()}
     empty = Key()
     return {
         key: by_variable.get(variable, empty).model_copy(update={"variable": variable})
         for key, variable in renamed.items()
-        if key not in known
+        if key not in catalogue
     }
 
 
