@@ -152,9 +152,9 @@ class Stack:
             table = config.value if config and isinstance(config.value, Mapping) else {}
             return Lookup(partial(self.output_of_another, table))
         if instance.type == "data.template_file" and attribute == "rendered":
-            template, given = instance.get("template"), instance.get("vars")
+            template, arguments = instance.get("template"), instance.get("vars")
             if template and isinstance(template.value, str):
-                variables = given.value if given and isinstance(given.value, Mapping) else {}
+                variables = arguments.value if arguments and isinstance(arguments.value, Mapping) else {}
                 return instance.module.render(template.value, _text_file(template.value), 0, variables)
         return None
 

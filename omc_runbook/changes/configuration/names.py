@@ -266,10 +266,10 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
     # A container that could not be read may get any key.
     if not all(service.is_whole for service in declared.services):
         return
-    given = {variable.key for service in declared.services for variable in service.variables}
+    injected_keys = {variable.key for service in declared.services for variable in service.variables}
     plain = {name for service in declared.services for name in service.plain}
     for key, source in declared.keys.items():
-        if key not in given | plain:
+        if key not in injected_keys | plain:
             reason = f"Terraform creates it and gives it to no container ({source})"
             yield Accepted(
                 check="key-unreferenced", subject=key, reason=reason, until=until, environment=declared.environment
