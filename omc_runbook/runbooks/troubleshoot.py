@@ -8,7 +8,7 @@ from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.diagnosis.complaint import Complaint, hear
+from omc_runbook.diagnosis.complaint import Complaint, read_complaint
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes, fix, verify
 from omc_runbook.report import troubleshoot as report
@@ -23,7 +23,7 @@ from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
-    "hear",
+    "read_complaint",
     "begin",
     "look",
     "state",
