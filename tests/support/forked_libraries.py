@@ -10,7 +10,7 @@ from functools import cache
 import botocore.session
 
 import omc_runbook
-from omc_runbook.headless.run import skip_iri_grammar
+from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import common
 
 LIBRARIES = (
@@ -42,7 +42,7 @@ def use_once() -> None:
     common.is_common("a word")
 
 
-skip_iri_grammar()
+skip_formats()
 for name in LIBRARIES:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(name)
