@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from omc_runbook.headless import kept_records, notebooks, summary
+from omc_runbook.headless import kept_records, notebooks, publishing, summary
 from omc_runbook.headless import record as records
+from omc_runbook.headless.publishing import Publish
 from omc_runbook.headless.record import Record
 from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
@@ -63,8 +64,9 @@ def run(
     on_line: Callable[[str], None] = lambda line: None,
     sandbox: AbstractContextManager[None] | None = None,
     in_kernel: bool = False,
+    publish: Publish = publishing.nothing,
 ) -> RunResult:
-    """Run a runbook and keep its record.
+    """Run a runbook, keep its record and publish its outcome.
 
     The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
     `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
@@ -78,9 +80,9 @@ def run(
     pairs = tuple(parameters)
     notebook = notebooks.find(name)
     typed = notebook_parameters.check(notebook, pairs)
-    started = datetime.now(UTC)
+    started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
     command = _command(name, pairs, typed, folder, sandbox is not None)
-    record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
+    record = records.prepare(folder, name, environment, started)
     with (
         sandbox or nullcontext(),
         _private_files(),
@@ -88,7 +90,15 @@ def run(
         _follow(Path(drafts) / "lines", on_line),
     ):
         draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
-        return _execute(notebook, typed, draft, record, command, engine, progress)
+        try:
+            return _execute(notebook, typed, draft, record, command, engine, progress, publish)
+        except Interrupted:
+            raise
+        except RunbookError as error:
+            failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
+            for line in summary.undelivered(failed):
+                error.add_note(line.text)
+            raise
 
 
 def _command(
@@ -136,6 +146,7 @@ def _execute(
     command: str,
     engine: str,
     progress: TextIO | None,
+    publish: Publish,
 ) -> RunResult:
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -165,7 +176,7 @@ def _execute(
             if not _may_have_changed(draft.notebook):
                 raise Interrupted("Interrupted before anything was changed.") from None
             is_applied = records.read_outcome(draft, "").applied
-            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command)
+            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command, publish)
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
@@ -175,7 +186,7 @@ def _execute(
     except OSError as error:
         # Writing the notebook failed after its last cell, so the outcome is complete.
         return _unrecorded(records.read_outcome(draft, ""), record, command, error)
-    return _keep(draft, record, failure, command)
+    return _keep(draft, record, failure, command, publish)
 
 
 def _may_have_changed(path: Path) -> bool:
@@ -194,12 +205,13 @@ def _may_have_changed(path: Path) -> bool:
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResult:
+def _keep(draft: Record, record: Record, failure: str, command: str, publish: Publish) -> RunResult:
     """Mask values in a run's files, and move them into the record's folder."""
     import nbformat
 
     outcome = records.mask(records.read_outcome(draft, failure))
     try:
+        outcome = publish(outcome)
         notebook = nbformat.read(draft.notebook, as_version=4)
         kept_records.mark(notebook, outcome)
         nbformat.write(notebook, draft.notebook)
