@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import importlib
-import io
 import pkgutil
 from functools import cache
 
@@ -15,17 +14,16 @@ from omc_runbook.masking import common
 
 LIBRARIES = (
     *("boto3", "click", "dotenv", "hcl2", "pydantic_settings", "tenacity", "websockets.sync.client", "yaml", "zxcvbn"),
-    *("matplotlib.backends.backend_svg", "matplotlib.dates", "pandas", "ansicolors", "tqdm.auto"),
+    *("pandas", "ansicolors", "tqdm.auto"),
     *("ipykernel.debugger", "ipykernel.ipkernel", "ipykernel.kernelapp", "ipywidgets"),
-    *("jupyter_client.provisioning", "matplotlib_inline.backend_inline", "nbclient", "papermill.__main__"),
+    *("jupyter_client.provisioning", "nbclient", "papermill.__main__"),
 )
 SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2")
 
 
 def use_once() -> None:
-    """Let libraries make what they make at their first use: templates, patterns, schemas, fonts and drawings."""
+    """Let libraries make what they make at their first use: templates, patterns and schemas."""
     import nbformat
-    from matplotlib.figure import Figure
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -35,10 +33,6 @@ def use_once() -> None:
     ]
     nbformat.validate(new_notebook(cells=cells))
     HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
-    figure = Figure()
-    figure.subplots().barh([1], [1])
-    figure.savefig(io.BytesIO(), format="svg")
-    figure.savefig(io.BytesIO(), format="png")
     common.is_common("a word")
 
 
