@@ -34,6 +34,11 @@ FOLDER = Path("records")
 """The default folder of records."""
 PRIVATE = 0o077
 POLL_SECONDS = 0.1
+_FORMATS = (
+    *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator", "rfc3987_syntax"),
+    *("uri_template", "webcolors"),
+)
+"""Libraries that jsonschema imports if they are installed."""
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
@@ -69,7 +74,7 @@ def run(
     notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises
     UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
-    skip_iri_grammar()
+    skip_formats()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
@@ -108,28 +113,29 @@ def _command(
     return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
-def skip_iri_grammar() -> None:
-    """Keep jsonschema, which validates notebooks for papermill, from building its parser of IRIs.
+def skip_formats() -> None:
+    """Keep jsonschema, which validates notebooks for papermill, from preparing to check formats of strings.
 
-    Where JupyterLab is installed, importing jsonschema builds that grammar, which takes a second. Notebooks have no
-    format "iri".
+    Where JupyterLab is installed, importing jsonschema builds a grammar of IRIs, which takes a second, and imports what
+    checks dates, durations, colours and URIs. A notebook's schema has none of these formats.
     """
     if "jsonschema" not in sys.modules:
-        with _missing("rfc3987_syntax"):
+        with _missing(_FORMATS):
             import nbformat  # noqa: F401
 
 
 @contextmanager
-def _missing(name: str) -> Iterator[None]:
-    """Treat a module as not installed."""
-    before = sys.modules.get(name)
-    sys.modules[name] = None  # type: ignore[assignment]
+def _missing(names: Iterable[str]) -> Iterator[None]:
+    """Treat modules as not installed."""
+    before = {name: sys.modules.get(name) for name in names}
+    sys.modules.update(dict.fromkeys(before))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[name]
-        if before is not None:
-            sys.modules[name] = before
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
 
 
 def _execute(
@@ -161,6 +167,8 @@ def _execute(
                 parameters,
                 engine_name=engine,
                 progress_bar={"file": progress} if progress else False,
+                # Without a kernel, nothing is left to be saved of a process that died.
+                request_save_on_cell_execute=engine == ENGINE,
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
