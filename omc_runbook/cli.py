@@ -206,7 +206,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 @click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
 def records(record: Path, opens: bool) -> None:
     """List the records of runs, the newest first, and how each run ended."""
-    from omc_runbook.headless import kept_records
+    from omc_runbook.report.archive import kept_records
 
     kept = kept_records.read(record)
     if not kept:

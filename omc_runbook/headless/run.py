@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.headless import kept_records, notebooks, summary
-from omc_runbook.headless import record as records
-from omc_runbook.headless.record import Record
-from omc_runbook.headless.summary import Line
+from omc_runbook.headless import notebooks
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.report.archive import kept_records, summary
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive.record import Record
+from omc_runbook.report.archive.summary import Line
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from omc_runbook.headless.summary import Line, Style
+from omc_runbook.report.archive.summary import Line, Style
 
 _STYLES: dict[Style, str] = {
     "plain": "",

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.headless import summary
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.suggestions import exists
+from omc_runbook.report.archive import summary
 from omc_runbook.report.display.banner import ENDINGS, Banner
 from omc_runbook.textfile import private_file
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.headless import summary
 from omc_runbook.model.findings import Outcome
+from omc_runbook.report.archive import summary
 
 _MEMBER = "omc_runbook"
 
