@@ -9,6 +9,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
+from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
@@ -39,6 +40,16 @@ class SecretResult(ChangeResult):
     """The id of the version that a rollback made current again."""
     is_in_force: bool = True
     """Whether the secret is as planned, and nobody has changed it since."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a person stopped it and had it taken back."""
+        return any(finding.check == failure.CANCELLED for finding in self.findings)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether the former version is current again, and every service runs with it."""
+        return bool(self.restored_version) and all(rollout.state in PROVED for rollout in self.rollbacks)
 
 
 def apply(
@@ -91,7 +102,9 @@ class _SecretChange:
         with self._writer.cleaning_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
         # Until its end is seen, the label lets another run go on with this version, instead of writing one more.
-        stays_open = not self._is_withdrawn and not journal.is_cancelled and failure.is_open(self._redeployment.rollouts)
+        stays_open = (
+            not self._is_withdrawn and not journal.is_cancelled and failure.is_open(self._redeployment.rollouts)
+        )
         if not stays_open:
             execute([self._writer.release()], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
@@ -178,7 +191,9 @@ class _SecretChange:
         """The services with new tasks, of this run or the killed one that it continues, where they have to go back."""
         if not self._is_withdrawn:
             return ()
-        snapshot = self._snapshot = self._snapshot or (self._failure.snapshot if self._failure else self._context.look())
+        if self._snapshot is None:
+            self._snapshot = self._failure.snapshot if self._failure else self._context.look()
+        snapshot = self._snapshot
         names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
         if self._plan.is_empty:
             readers = {name for key in self._keys for name in services_reading(snapshot, key)}

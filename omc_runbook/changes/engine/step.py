@@ -68,9 +68,9 @@ def execute(
     """Execute steps in order; returns False where a step raised StepFailed.
 
     In that case the steps so far are undone, the last one first, and then `afterwards` is executed; with `leave`
-    nothing is undone, unless a person asks for it (`Cancelled`). `announce` takes the name of each step as it begins. Raises CouldNotLook and ConflictError as the
-    steps do, and Interrupted for a KeyboardInterrupt, with the changes made before: nothing is undone then, because a
-    second run continues.
+    nothing is undone, unless a person asks for it (`Cancelled`). `announce` takes the name of each step as it begins.
+    Raises CouldNotLook and ConflictError as the steps do, and Interrupted for a KeyboardInterrupt, with the changes
+    made before: nothing is undone then, because a second run continues.
     """
     started: list[Step] = []
     try:
