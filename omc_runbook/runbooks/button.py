@@ -105,6 +105,7 @@ class Buttons:
 
     def __init__(self, choices: Sequence[Choice], word: str) -> None:
         self._choices, self._word = tuple(choices), word
+        self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
         import ipywidgets
@@ -112,7 +113,7 @@ class Buttons:
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
-        self._row, self._status = ipywidgets.HBox(), Status()
+        self._status, self._row = Status(), ipywidgets.HBox()
         self._arm(self._choices)
         whole = ipywidgets.VBox([self._row, self._status.box])
         display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
@@ -139,27 +140,29 @@ class Buttons:
         button.description = "Working …"
         # It shows errors that are not ours as ipywidgets does.
         work = ipywidgets.CallbackDispatcher()
-        work.register_callback(partial(self._work, choice, button))
-        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="runbook").start()
+        work.register_callback(partial(self._work, choice))
 
-    def _work(self, choice: Choice, button: Any) -> None:
+        def run() -> None:
+            self._label, self._again = "", self._choices
+            work()
+            if self._label:
+                button.description, button.button_style = self._label, ""
+            else:
+                self._arm(self._again)
+
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
+
+    def _work(self, choice: Choice) -> None:
         with self._area, self._status.following(choice.live) if choice.live else nullcontext():
-            again = self._choices
             try:
-                label = self._do(choice.act)
+                self._label = self._do(choice.act)
             except RunbookError as error:
                 self._area.show(Banner("bad", str(error)))
-                label = ""
                 if choice.live and choice.live.state and choice.live.is_open(error):
-                    again = tuple(choice.after(choice.live.state)) or again
+                    self._again = tuple(choice.after(choice.live.state)) or self._again
             except BaseException as error:
                 self._area.show(Banner("bad", f"Interrupted ({type(error).__name__}): run verify to see the state."))
-                self._arm(again)
                 raise
-        if label:
-            button.description, button.button_style = label, ""
-        else:
-            self._arm(again)
 
     def _do(self, act: Act) -> str:
         word = self._field.value.strip()

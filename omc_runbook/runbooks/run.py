@@ -255,10 +255,10 @@ class Run:
         known = {"go_on": again} | details | own_process()
         return ChangeState(
             runbook=self.runbook,
-            environment=outcome.environment,
-            account=outcome.account,
+            environment=LOCAL if self.local_target else outcome.environment,
+            account="" if self.local_target else outcome.account,
             region=outcome.region,
-            endpoint=outcome.endpoint,
+            endpoint="" if self.local_target else outcome.endpoint,
             started=now(),
             **known,
         )

@@ -88,6 +88,10 @@ class Lab:
         sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
         for message in sent:
             self._hear(message)
+        while any(self.states[button]["description"] == "Working …" for button in self.row if button in self.buttons):
+            self._take(self.client.get_iopub_msg(timeout=60))
+        # What it shows last comes before the next answer.
+        self.run("")
 
     def type(self, text: str) -> None:
         """Type into the one text field."""
@@ -130,17 +134,22 @@ class Lab:
         """Take in what comes of a message until the kernel is done with it."""
         while True:
             message = self.client.get_iopub_msg(timeout=30)
-            self.heard.append(message)
+            self._take(message)
             content = message["content"]
-            if message["msg_type"] == "comm_open":
-                self.states[content["comm_id"]] = dict(content["data"]["state"])
-            elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update":
-                self.states[content["comm_id"]] |= content["data"]["state"]
-            elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
-                self.displays[content["transient"]["display_id"]] = content["data"]
             is_its = message["parent_header"].get("msg_id") == sent
             if is_its and message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return self.client.get_shell_msg(timeout=30)["content"] if reply else None
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Take in one message."""
+        self.heard.append(message)
+        content = message["content"]
+        if message["msg_type"] == "comm_open":
+            self.states[content["comm_id"]] = dict(content["data"]["state"])
+        elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update":
+            self.states[content["comm_id"]] |= content["data"]["state"]
+        elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
+            self.displays[content["transient"]["display_id"]] = content["data"]
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """The contents of all messages of a kind."""
@@ -309,7 +318,7 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Done and verified", False), lab.area["text/plain"]
+    assert lab.look(lab.buttons[-1]) == ("✓ Done and verified", False), (lab.area["text/plain"], lab.told("error"))
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()

@@ -181,11 +181,11 @@ _DURATIONS = ("bake", "usual", "took")
 def _rollout_as_json(rollout: Rollout) -> dict[str, Any]:
     body = asdict(rollout)
     body["began"] = rollout.began and rollout.began.isoformat()
-    return body | {name: body[name] and body[name].total_seconds() for name in _DURATIONS}
+    return body | {name: None if body[name] is None else body[name].total_seconds() for name in _DURATIONS}
 
 
 def _rollout_from_json(body: Mapping[str, Any]) -> Rollout:
-    durations = {name: None if body[name] is None else timedelta(seconds=body[name] or 0) for name in _DURATIONS}
+    durations = {name: None if body[name] is None else timedelta(seconds=body[name]) for name in _DURATIONS}
     rollout = Rollout(**{**body, **durations})
     return replace(rollout, began=datetime.fromisoformat(body["began"]) if body["began"] else None)
 
