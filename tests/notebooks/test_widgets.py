@@ -318,7 +318,7 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Done and verified", False), (lab.area["text/plain"], lab.told("error"))
+    assert lab.look(lab.row[-1]) == ("✓ Done and verified", False), (lab.area["text/plain"], lab.told("error"))
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -336,7 +336,7 @@ def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path:
     run_cells(lab, "local_setup", repository=str(platform.root))
     assert not platform.dotenv.exists()
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Written", False), lab.area["text/plain"]
+    assert lab.look(lab.row[-1]) == ("✓ Written", False), lab.area["text/plain"]
     for words in (".env was written", "OPENAI_API_KEY", "required-empty", f"rm {platform.dotenv}"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -353,7 +353,7 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     assert platform.git("status", "--short") == ""
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
+    assert lab.look(lab.row[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
     for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
