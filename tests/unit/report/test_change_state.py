@@ -68,7 +68,11 @@ def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
 def test_the_changes_of_an_environment_are_found_the_newest_first(tmp_path: Path) -> None:
     """Those of another account, environment or endpoint are not."""
     later = replace(STATE, started=STARTED + timedelta(hours=1))
-    others = [replace(STATE, account="2"), replace(STATE, environment="production"), replace(STATE, endpoint="http://x")]
+    others = [
+        replace(STATE, account="2"),
+        replace(STATE, environment="production"),
+        replace(STATE, endpoint="http://x"),
+    ]
     for number, each in enumerate((STATE, later, *others)):
         StateFile(tmp_path / f"{number}.state.json").write(each)
     found = states.find(tmp_path, "123456789012", "staging", "")
