@@ -16,14 +16,14 @@ from botocore.model import ServiceModel
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from omc_runbook.headless.run import skip_iri_grammar
+from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 # Until all is imported there is next to nothing to collect, and more and more to go through.
 gc.disable()
-skip_iri_grammar()
+skip_formats()
 
 TESTS = Path(__file__).parent
 LONG_FIRST = (
