@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +183,6 @@ def _reserve(record: Record) -> Record:
 
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     """Write the executed notebook as one self-contained page: how the run ended, then everything but the code."""
-    from nbconvert import HTMLExporter
     from nbformat.v4 import new_markdown_cell
 
     visible = notebook.copy()
@@ -191,11 +190,20 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
         new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
         for cell in notebook.cells
     ]
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
-    exporter.embed_images = True
-    text, _ = exporter.from_notebook_node(visible)
+    text, _ = exporter().from_notebook_node(visible)
     page = PAGE.format(title=record.stem, head=_head(outcome).to_html(), body=text)
     record.page.write_text(page, encoding="utf-8")
+
+
+@cache
+def exporter() -> Any:
+    """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
+    from nbconvert import HTMLExporter
+
+    made = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    made.embed_images = True
+    made.template  # noqa: B018
+    return made
 
 
 def _head(outcome: Outcome) -> Banner:
