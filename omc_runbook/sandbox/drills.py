@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.sandbox import faults, hints, lifecycle, solved
-from omc_runbook.sandbox.faults import Fault
+from omc_runbook.sandbox.faults import Fault, checkout
 from omc_runbook.sandbox.hints import Level
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.solved import FamilyScore, Solved
@@ -133,7 +134,7 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
     Raises UsageError if no drill is running, and for an unknown id.
     """
     drill = _running(sandbox)
-    ids = {check.id for check in root_causes.CHECKS} | {each.id for each in faults.catalogue()}
+    ids = {check.id for check in root_causes.EVERY_CHECK} | {each.id for each in faults.every()}
     if fault not in ids:
         raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
     grade = Grade(drill.fault, fault, drill.seconds, drill.hints)
@@ -146,6 +147,16 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
     if grade.is_right:
         solved.add(Solved(grade.fault, grade.points, grade.seconds))
     return grade, drill
+
+
+def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
+    """The command that looks at what the current fault broke: the environment, or the drill's copy of the checkout."""
+    family, root = faults.find(drill.fault).family, str(checkout.copy_of(sandbox.endpoint))
+    if family == checkout.LOCAL:
+        return command("omc-runbook", "run", "local_setup", "-p", "repository", root, "--summary")
+    if family == checkout.DRIFT:
+        return command("omc-runbook", "run", "verify", "-p", "repository", root, "--summary")
+    return "omc-runbook run troubleshoot -p environment staging --summary"
 
 
 def stop(sandbox: Sandbox) -> Drill:
@@ -232,7 +243,7 @@ def _check_healthy(sandbox: Sandbox) -> None:
 
 def _choose(family: str, level: Level | None, count: int, generator: random.Random) -> tuple[str, ...]:
     """The ids of `count` faults; none comes twice before each came once."""
-    catalogue = faults.catalogue()
+    catalogue = faults.every()
     members = [fault for fault in catalogue if family in ("", fault.family)]
     if not members:
         raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")
@@ -268,7 +279,7 @@ def _follows(effect: str, cause: str) -> bool:
     """Whether the diagnosis links two faults as effect and cause."""
     findings = [
         Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
-        for check in root_causes.CHECKS
+        for check in root_causes.EVERY_CHECK
         if check.id in (effect, cause)
     ]
     return any(cause in finding.because_of for finding in root_causes.relate(findings) if finding.check == effect)
@@ -276,6 +287,8 @@ def _follows(effect: str, cause: str) -> bool:
 
 def _symptom(world: World, fault: Fault) -> str:
     """What somebody on call would report: only what is visible from outside."""
+    if fault.symptom:
+        return fault.symptom
     if fault.family == "exec":
         return _SHELL
     try:
