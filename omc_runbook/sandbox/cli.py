@@ -33,12 +33,15 @@ def sandbox() -> None:
     show_default=True,
 )
 @click.option("--database", is_flag=True, help="Also start a PostgreSQL that the application logs in to.")
+@click.option(
+    "--attached", is_flag=True, help="Stop it when standard input ends, as when a program that wrote to it ends."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
-def up(world: "WorldName", port: int, database: bool, as_json: bool) -> None:
+def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: bool) -> None:
     """Start a sandbox in the background and print the environment variables for it."""
     from omc_runbook.sandbox import lifecycle
 
-    running = lifecycle.up(world, port, database)
+    running = lifecycle.up(world, port, database, attached)
     if as_json:
         _print(running.variables)
     else:
@@ -112,7 +115,8 @@ def _complete_families(context: click.Context, parameter: click.Parameter, incom
 @sandbox.command(name="break")
 @click.argument("fault", required=False, shell_complete=_complete_faults)
 @click.option("--secretly", is_flag=True, help="As a drill for somebody else; without FAULT, asks for it unseen.")
-def break_(fault: str | None, secretly: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="With --secretly, print the symptom as JSON.")
+def break_(fault: str | None, secretly: bool, as_json: bool) -> None:
     """Inject one fault.
 
     With --secretly no command names it: a second person answers with `omc-runbook sandbox answer ID`, which repairs it.
@@ -124,7 +128,7 @@ def break_(fault: str | None, secretly: bool) -> None:
     running = lifecycle.find()
     if secretly:
         chosen = fault or click.prompt("The fault's id (it is not shown)", hide_input=True)
-        _print_symptom(running, drills.start_secretly(running, chosen))
+        _print_symptom(running, drills.start_secretly(running, chosen), as_json)
         return
     if fault is None:
         raise UsageError("Which fault? omc-runbook sandbox faults lists them.")
@@ -254,7 +258,8 @@ def _print_symptom(running: "Sandbox", drill: "Drill", as_json: bool = False) ->
     from omc_runbook.sandbox import drills
 
     if as_json:
-        _print({**_symptom(drill), "diagnosis": drills.diagnosis(running, drill)})
+        where = {"repository": drills.repository(running, drill), "diagnosis": drills.diagnosis(running, drill)}
+        _print({**_symptom(drill), **where})
         return
     click.echo(f"{len(drill.grades) + 1} of {len(drill.faults)}: {drill.symptom}")
     click.echo(f"Diagnose it: {drills.diagnosis(running, drill)}")

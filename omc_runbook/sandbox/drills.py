@@ -149,14 +149,19 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
     return grade, drill
 
 
+def repository(sandbox: Sandbox, drill: Drill) -> str:
+    """The path of the copy of the checkout, where the current fault broke that; "" else."""
+    is_in_checkout = faults.find(drill.fault).family in (checkout.LOCAL, checkout.DRIFT)
+    return str(checkout.copy_of(sandbox.endpoint)) if is_in_checkout else ""
+
+
 def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
     """The command that looks at what the current fault broke: the environment, or the drill's copy of the checkout."""
-    family, root = faults.find(drill.fault).family, str(checkout.copy_of(sandbox.endpoint))
-    if family == checkout.LOCAL:
-        return command("omc-runbook", "run", "local_setup", "-p", "repository", root, "--summary")
-    if family == checkout.DRIFT:
-        return command("omc-runbook", "run", "verify", "-p", "repository", root, "--summary")
-    return "omc-runbook run troubleshoot -p environment staging --summary"
+    root = repository(sandbox, drill)
+    if not root:
+        return "omc-runbook run troubleshoot -p environment staging --summary"
+    runbook = "local_setup" if faults.find(drill.fault).family == checkout.LOCAL else "verify"
+    return command("omc-runbook", "run", runbook, "-p", "repository", root, "--summary")
 
 
 def stop(sandbox: Sandbox) -> Drill:
