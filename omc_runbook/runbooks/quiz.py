@@ -135,9 +135,7 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
     given = tuple(part.strip() for part in answers.split(",")) if answers.strip() else ()
     count = len(QUESTIONS) + drills
     if len(given) > count:
-        raise UsageError(
-            f"answers has {len(given)} parts: there are {len(QUESTIONS)} questions and {drills} drills, so {count} at most."
-        )
+        raise UsageError(f"answers has {len(given)} parts: there are {len(QUESTIONS)} questions and {drills} drills.")
     for number, letter in enumerate(given[: len(QUESTIONS)], 1):
         if letter not in ("", *LETTERS):
             raise UsageError(f"answers, part {number} is neither {', '.join(LETTERS)} nor empty.")

@@ -204,13 +204,14 @@ def hint(as_json: bool) -> None:
 
 @sandbox.command()
 @click.argument("fault", metavar="ID", shell_complete=_complete_faults)
+@click.option("--no-card", is_flag=True, help="Do not keep a right answer for the card.")
 @click.option("--json", "as_json", is_flag=True)
-def answer(fault: str, as_json: bool) -> None:
+def answer(fault: str, no_card: bool, as_json: bool) -> None:
     """Answer a drill with a fault's id: grades it, repairs, and continues."""
     from omc_runbook.sandbox import drills, lifecycle
 
     running = lifecycle.find()
-    grade, drill = drills.answer(running, fault)
+    grade, drill = drills.answer(running, fault, not no_card)
     if as_json:
         graded = {**_graded(grade), "told": drills.verdict(grade)}
         _print({**graded, "next": None if drill.is_over else _symptom(drill), "card": _card(drill)})

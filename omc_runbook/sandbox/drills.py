@@ -128,10 +128,11 @@ def hint(sandbox: Sandbox) -> tuple[tuple[str, ...], Drill]:
     return every[: drill.hints], drill
 
 
-def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
+def answer(sandbox: Sandbox, fault: str, is_kept: bool = True) -> tuple[Grade, Drill]:
     """Grade an answer, repair, and inject the next fault; returns the grade and the drill, which may be over.
 
-    Raises UsageError if no drill is running, and for an unknown id.
+    A right answer is kept for the card, unless `is_kept` is False. Raises UsageError if no drill is running, and for an
+    unknown id.
     """
     drill = _running(sandbox)
     ids = {check.id for check in root_causes.EVERY_CHECK} | {each.id for each in faults.every()}
@@ -144,7 +145,7 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
         _note(sandbox, None)
     else:
         drill = _break(sandbox, drill)
-    if grade.is_right:
+    if grade.is_right and is_kept:
         solved.add(Solved(grade.fault, grade.points, grade.seconds))
     return grade, drill
 
