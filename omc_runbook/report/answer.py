@@ -9,14 +9,14 @@ from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.stack import Stack
 from omc_runbook.report.troubleshoot import remedies
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 
-class Answer(Stack):
+class Answer(Group):
     """A banner, and the next steps below it."""
 
     def __init__(self, banner: Banner, next_steps: Listing | None = None) -> None:

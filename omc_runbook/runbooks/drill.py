@@ -10,8 +10,8 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.report import local_setup as local_report
 from omc_runbook.report import onboarding as report
 from omc_runbook.report import troubleshoot as troubleshoot_report
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.report.display.stack import Stack
 from omc_runbook.runbooks import local_setup, troubleshoot
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.quiz import Mark
@@ -20,7 +20,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 
 @dataclass
-class Drill:
+class CourseDrill:
     """A fault that is in force, and what was seen of it; `number` counts from 0."""
 
     course: Course
@@ -34,7 +34,7 @@ class Drill:
     def head(self) -> RichDisplay:
         """The symptom, and the hints that were taken."""
         taken = report.hints(self.hints, self.points) if self.hints else None
-        return Stack(report.symptom(self.number + 1, len(DRILLS), self.symptom), taken)
+        return Group(report.symptom(self.number + 1, len(DRILLS), self.symptom), taken)
 
     def look(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         """What can be seen without a diagnosis, and the findings that it leads to."""
@@ -67,19 +67,19 @@ class Drill:
 
     def _seen(self, snapshot: Snapshot) -> RichDisplay:
         if self.repository:
-            return Stack(local_report.inventory(snapshot), local_report.variables(snapshot))
+            return Group(local_report.inventory(snapshot), local_report.variables(snapshot))
         return troubleshoot_report.state(snapshot, hear())
 
     def _findings(self, snapshot: Snapshot) -> tuple[Finding, ...]:
         return diagnose(snapshot) if self.repository else troubleshoot.diagnose(snapshot, hear())
 
 
-def start(course: Course, number: int) -> Drill:
+def start(course: Course, number: int) -> CourseDrill:
     """Break a drill's fault secretly; the first one needs the healthy world."""
     if number == 0:
         course.practice.tell("mend")
     broken = course.practice.ask("break", DRILLS[number], "--secretly")
-    return Drill(course, number, broken["symptom"], broken["repository"])
+    return CourseDrill(course, number, broken["symptom"], broken["repository"])
 
 
 def evidence(findings: Sequence[Finding]) -> RichDisplay:

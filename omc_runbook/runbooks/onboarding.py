@@ -12,8 +12,8 @@ from omc_runbook.report import changes
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.report.display.stack import Stack
 from omc_runbook.report.onboarding import by_hand
 from omc_runbook.report.secret_way import SecretWay
 from omc_runbook.runbooks import add_key as add_key_runbook
@@ -96,7 +96,7 @@ def local_setup(course: Course) -> RichDisplay:
         plan = local_setup_runbook.plan(run, snapshot, source)
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)
         course.done.append("local_setup: .env has a value for every required variable, and Settings load with it.")
-        return _stack(local_setup_runbook.steps(plan), closing.show("result"), closing.show("start"))
+        return _group(local_setup_runbook.steps(plan), closing.show("result"), closing.show("start"))
 
 
 def create(course: Course) -> RichDisplay:
@@ -106,7 +106,7 @@ def create(course: Course) -> RichDisplay:
         plan = create_runbook.plan(run, create_runbook.look(run))
         closing = create_runbook.closing(run, plan, True, PRODUCTION)
         course.done.append("create: production has a secret with a placeholder for each required key.")
-        return _stack(create_runbook.steps(run, plan), closing.show("result"))
+        return _group(create_runbook.steps(run, plan), closing.show("result"))
 
 
 def update(course: Course) -> RichDisplay:
@@ -119,7 +119,7 @@ def update(course: Course) -> RichDisplay:
         plan = update_runbook.plan(run, snapshot, new)
         closing = update_runbook.closing(run, snapshot, plan, new, True, "", source)
         course.done.append("update: staging's nine keys have values, new tasks run with them, and the file is gone.")
-        return _stack(update_runbook.keys(plan), closing.show("result"), closing.show("holders"))
+        return _group(update_runbook.keys(plan), closing.show("result"), closing.show("holders"))
 
 
 def add_key(course: Course) -> RichDisplay:
@@ -130,7 +130,7 @@ def add_key(course: Course) -> RichDisplay:
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
         closing = add_key_runbook.closing(run, snapshots, plan, True, "")
         course.done.append(f"add_key: {NEW_KEY} is in Settings, the template, Terraform, the secret and the tasks.")
-        return _stack(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), closing.show("result"))
+        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), closing.show("result"))
 
 
 def stale(course: Course) -> RichDisplay:
@@ -139,7 +139,7 @@ def stale(course: Course) -> RichDisplay:
     with course.practice.entered():
         run = verify_runbook.begin(STAGING, course.runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
-        return _stack(verify_runbook.injection_matrix(snapshot), changes.holders(snapshot))
+        return _group(verify_runbook.injection_matrix(snapshot), changes.holders(snapshot))
 
 
 def rotate(course: Course) -> RichDisplay:
@@ -153,7 +153,7 @@ def rotate(course: Course) -> RichDisplay:
         closing = rotate_runbook.closing(run, snapshot, plan, new, True, "")
         course.done.append("rotate: SECRET_KEY has a new value, and no task has an older one.")
         parts = [closing.show(name) for name in ("result", "proof", "holders")]
-        return _stack(rotate_runbook.keys(plan), *parts)
+        return _group(rotate_runbook.keys(plan), *parts)
 
 
 def verify(course: Course) -> RichDisplay:
@@ -163,7 +163,7 @@ def verify(course: Course) -> RichDisplay:
         snapshot = verify_runbook.look(run, look_inside=True)
         findings = verify_runbook.diagnose(snapshot)
         course.done.append("verify: every check of staging was made, also inside its tasks.")
-        return _stack(verify_runbook.injection_matrix(snapshot), verify_runbook.answer(run, snapshot, findings))
+        return _group(verify_runbook.injection_matrix(snapshot), verify_runbook.answer(run, snapshot, findings))
 
 
 def drills(course: Course) -> RichDisplay | panels.DrillPanel:
@@ -177,7 +177,7 @@ def drills(course: Course) -> RichDisplay | panels.DrillPanel:
         _, findings = begun.look()
         fault = course.fault_of(number, drill.root_cause(findings))
         parts += [begun.head, drill.evidence(findings), begun.answer(fault, is_own=False)]
-    return Stack(*parts)
+    return Group(*parts)
 
 
 def grades(course: Course) -> RichDisplay:
@@ -242,5 +242,5 @@ def _values() -> dict[str, str]:
     }
 
 
-def _stack(*parts: object) -> Stack:
-    return Stack(*(part for part in parts if isinstance(part, RichDisplay)))
+def _group(*parts: object) -> Group:
+    return Group(*(part for part in parts if isinstance(part, RichDisplay)))

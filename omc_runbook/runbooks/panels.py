@@ -8,12 +8,12 @@ from uuid import uuid4
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay, update
-from omc_runbook.report.display.stack import Stack
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
-from omc_runbook.runbooks.drill import Drill
+from omc_runbook.runbooks.drill import CourseDrill
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 _BUSY = "Working …"
@@ -50,7 +50,7 @@ class QuestionPanel:
             return
         self._choices.disabled = button.disabled = True
         mark = grade(self._question, letter)
-        update(self._id, Stack(self._text, report.mark(mark)))
+        update(self._id, Group(self._text, report.mark(mark)))
         self._course.keep(self._question.name, mark)
 
 
@@ -62,7 +62,7 @@ class DrillPanel:
         self._id = uuid4().hex
         self._past: list[RichDisplay] = []
         self._seen: RichDisplay | None = None
-        self._drill: Drill | None = None
+        self._drill: CourseDrill | None = None
 
     def _ipython_display_(self) -> None:
         import ipywidgets
@@ -124,13 +124,13 @@ class DrillPanel:
             return
         _, findings = self._drill.look()
         graded = self._drill.answer(self._fault.value, is_own=True)
-        self._past.append(Stack(self._drill.head, graded, drill.evidence(findings)))
+        self._past.append(Group(self._drill.head, graded, drill.evidence(findings)))
         self._drill, self._seen = None, None
         self._row.children = ()
         self._begin()
 
     def _refresh(self, error: RichDisplay | None = None) -> None:
-        update(self._id, Stack(*self._past, self._drill.head if self._drill else None, self._seen, error))
+        update(self._id, Group(*self._past, self._drill.head if self._drill else None, self._seen, error))
 
 
 def _show(display: RichDisplay, display_id: str) -> None:

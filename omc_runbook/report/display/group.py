@@ -5,7 +5,7 @@ from __future__ import annotations
 from omc_runbook.report.display.rich_display import RichDisplay
 
 
-class Stack(RichDisplay):
+class Group(RichDisplay):
     """Displays from top to bottom; those that are None are left out."""
 
     def __init__(self, *parts: RichDisplay | None) -> None:
