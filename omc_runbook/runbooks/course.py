@@ -63,19 +63,19 @@ class Course:
     @property
     def runbook_toml(self) -> str:
         """An empty runbook.toml, so that the guide's names count, whatever the user's own says."""
-        path = self._folder / "runbook.toml"
+        path = self.practice.checkout / "runbook.toml"
         path.touch()
         return str(path)
 
-    @property
-    def _folder(self) -> Path:
-        return self.practice.checkout.parent
-
     def put(self, name: str, content: str) -> str:
         """Write a source of values that only the user can read; returns the parameter `values_from` for it."""
-        path = self._folder / name
+        path = self.practice.checkout / name
         private_file.write(path, content.encode())
         return f"file:{path}"
+
+    def remove(self, values_from: str) -> None:
+        """Remove a source that `put` wrote."""
+        Path(values_from.partition(":")[2]).unlink()
 
     def answer_of(self, question: Question) -> str:
         """The letter that the parameter has for a question, or the right one."""

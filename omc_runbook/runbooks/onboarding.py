@@ -95,8 +95,10 @@ def local_setup(course: Course) -> RichDisplay:
         snapshot = local_setup_runbook.look(run)
         plan = local_setup_runbook.plan(run, snapshot, source)
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)
+        parts = [closing.show("result"), closing.show("start")]
+        course.remove(source)
         course.done.append("local_setup: .env has a value for every required variable, and Settings load with it.")
-        return _group(local_setup_runbook.steps(plan), closing.show("result"), closing.show("start"))
+        return _group(local_setup_runbook.steps(plan), *parts)
 
 
 def create(course: Course) -> RichDisplay:
