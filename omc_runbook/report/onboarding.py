@@ -64,6 +64,11 @@ def mark(graded: Graded) -> Banner:
     return Banner("good" if graded.is_right else "bad", "Right." if graded.is_right else "Wrong.", (graded.why,))
 
 
+def solution(graded: Graded) -> Banner:
+    """The verdict on a drill's answer, with its time and points."""
+    return Banner("good" if graded.is_right else "bad", graded.why)
+
+
 def symptom(number: int, count: int, text: str) -> Banner:
     """What somebody reports of a drill's fault."""
     return Banner("plain", f"Drill {number} of {count}: {text}")

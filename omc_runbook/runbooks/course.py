@@ -18,7 +18,7 @@ from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
 from omc_runbook.textfile import private_file
 
-DRILLS = ("no-permission", "previous-pinned", "misspelt")
+DRILLS = ("no-permission", "deployment-paused", "misspelt")
 """One fault for each issue of the guide's Troubleshooting: cannot read, not updating, local development."""
 
 COUNT = len(QUESTIONS) + len(DRILLS)

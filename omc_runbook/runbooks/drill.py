@@ -57,7 +57,7 @@ class CourseDrill:
             stopped = practice.ask("drill", "--stop")
             mark = Mark(subject, "", False, f"Not answered. It was {stopped['fault']}.")
         self.course.keep(DRILLS[self.number], mark)
-        return report.mark(mark)
+        return report.solution(mark)
 
     def _read(self) -> Snapshot:
         if self.repository:

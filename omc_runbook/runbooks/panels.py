@@ -73,8 +73,10 @@ class DrillPanel:
         self._look = ipywidgets.Button(description="Look at the state", layout=wide)
         self._hint = ipywidgets.Button(description="Hint (costs 2 points)", layout=wide)
         self._fault = ipywidgets.Dropdown(
-            options=[("which fault is it?", ""), *((fault, fault) for fault in sorted(self._course.faults))],
-            layout=ipywidgets.Layout(width="16em"),
+            description="It is",
+            options=[("which fault?", ""), *((fault, fault) for fault in sorted(self._course.faults))],
+            style={"description_width": "initial"},
+            layout=ipywidgets.Layout(width="18em"),
         )
         self._answer = ipywidgets.Button(description="Answer", button_style="primary", layout=wide)
         for button, act in (

@@ -52,7 +52,7 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
         "Drill 3",
     ]
     evidence = "\n".join(text for finding in body["findings"] for text in finding["evidence"])
-    for words_of_it in ("secrets.json", "It is (b) .env.template", "not bom, it was previous-pinned", "It was misspelt"):
+    for words_of_it in ("secrets.json", "It is (b) .env.template", "not bom, it was deployment-paused", "It was misspelt"):
         assert words_of_it in evidence
     (page,) = (tmp_path / "out").glob("*.html")
     text = page.read_text()
