@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import local_setup as local_report
 from omc_runbook.report import onboarding as report
@@ -63,15 +63,15 @@ class CourseDrill:
         if self.repository:
             return local_setup.look(local_setup.begin("local", self.course.runbook_toml, self.repository))
         run = troubleshoot.begin("staging", self.course.runbook_toml)
-        return troubleshoot.look(run, hear())
+        return troubleshoot.look(run, read_complaint())
 
     def _seen(self, snapshot: Snapshot) -> RichDisplay:
         if self.repository:
             return Group(local_report.inventory(snapshot), local_report.variables(snapshot))
-        return troubleshoot_report.state(snapshot, hear())
+        return troubleshoot_report.state(snapshot, read_complaint())
 
     def _findings(self, snapshot: Snapshot) -> tuple[Finding, ...]:
-        return diagnose(snapshot) if self.repository else troubleshoot.diagnose(snapshot, hear())
+        return diagnose(snapshot) if self.repository else troubleshoot.diagnose(snapshot, read_complaint())
 
 
 def start(course: Course, number: int) -> CourseDrill:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from omc_runbook.aws.session import Clients
@@ -21,7 +22,8 @@ from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks.closing import Closing, Displays
-from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
@@ -104,7 +106,13 @@ def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> DotenvPlan:
 
 
 def apply(
-    run: Run, plan: DotenvPlan, apply: bool, confirm: str = "", backup: bool = False, starts: bool = True
+    run: Run,
+    plan: DotenvPlan,
+    apply: bool,
+    confirm: str = "",
+    backup: bool = False,
+    step: Callable[[str], None] = ignore,
+    starts: bool = True,
 ) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
@@ -114,12 +122,11 @@ def apply(
     if not run.may_change(apply, confirm):
         return None
     if not starts:
-        return executor.apply(
-            plan, backup, now(), lambda: StartResult("", "The application is not to be started here.")
-        )
+        not_started = StartResult("", "The application is not to be started here.")
+        return executor.apply(plan, backup, now(), lambda: not_started, step)
     checkout = _checkout(run)
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
-    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables))
+    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables), step)
 
 
 def closing(
@@ -133,8 +140,8 @@ def closing(
 ) -> Closing:
     """Write and start, if `may_apply` is set: result, start, outcome, undo; `starts` is as in `apply`."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm, backup, starts)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, backup, live.announce, starts)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)

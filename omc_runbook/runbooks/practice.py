@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.handover import ENDPOINT_VARIABLE, LINES_VARIABLE
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, LINES_VARIABLE, STATE_SUFFIX, STATE_VARIABLE
 
 _COMMAND = (sys.executable, "-m", "omc_runbook.cli", "sandbox")
 _PREFIXES = ("AWS_", "OMC_")
@@ -59,14 +59,19 @@ class Practice:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Point this process's AWS clients and runbooks at the sandbox, and at nothing that the user has set."""
+        """Point this process's AWS clients and runbooks at the sandbox, and at nothing that the user has set.
+
+        The state of a change is kept beside the sandbox, and no record of it among the user's.
+        """
         before = dict(os.environ)
+        state = self.checkout.parent / f"change{STATE_SUFFIX}"
         lines = {name: before[name] for name in (LINES_VARIABLE,) if name in before}
-        _replace_environment(_without_names(before) | dict(self.variables) | lines)
+        _replace_environment(_without_names(before) | dict(self.variables) | lines | {STATE_VARIABLE: str(state)})
         try:
             yield
         finally:
             _replace_environment(before)
+            state.unlink(missing_ok=True)
 
     def end(self) -> None:
         """Stop the sandbox; does nothing where it has ended."""

@@ -14,6 +14,7 @@ import pytest
 from support.runs import COMMAND
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import STATE_VARIABLE
 from omc_runbook.runbooks import onboarding
 from omc_runbook.runbooks.practice import Practice
 
@@ -85,6 +86,7 @@ def test_its_environment_is_the_sandboxs_and_nobody_elses(
     try:
         with practice.entered():
             inside = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "OMC_"))}
+        assert Path(inside.pop(STATE_VARIABLE)).parent == practice.checkout.parent
         assert inside == practice.variables
         assert dict(os.environ) == before
         assert practice.checkout.is_dir()

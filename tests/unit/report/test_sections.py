@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from omc_runbook.headless import record as records
-from omc_runbook.headless import sections
-from omc_runbook.headless.record import Record
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive import sections
+from omc_runbook.report.archive.record import Record
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 FINDING = Finding(check="not-forced", family="deployment", title="Old values", status="found", subject="backend")
