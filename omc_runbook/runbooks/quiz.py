@@ -12,7 +12,7 @@ LETTERS = "abc"
 
 
 @dataclass(frozen=True)
-class Choice:
+class PossibleAnswer:
     """A possible answer, and why it is right or wrong."""
 
     text: str
@@ -26,9 +26,9 @@ class Question:
     name: str
     text: str
     right: str
-    choices: tuple[Choice, Choice, Choice]
+    choices: tuple[PossibleAnswer, PossibleAnswer, PossibleAnswer]
 
-    def choice(self, letter: str) -> Choice:
+    def choice(self, letter: str) -> PossibleAnswer:
         """The choice of a letter."""
         return self.choices[LETTERS.index(letter)]
 
@@ -49,13 +49,15 @@ QUESTIONS = (
         "A task of backend starts in staging. Who reads the secret?",
         "a",
         (
-            Choice(
+            PossibleAnswer(
                 "ECS, with the task execution role", "ECS reads it, and the process finds values in its environment."
             ),
-            Choice(
+            PossibleAnswer(
                 "the application, with its task role", "It may, and does not: it reads variables, as on your machine."
             ),
-            Choice("Terraform, when it is applied", "Terraform only writes references into the task definition."),
+            PossibleAnswer(
+                "Terraform, when it is applied", "Terraform only writes references into the task definition."
+            ),
         ),
     ),
     Question(
@@ -63,9 +65,9 @@ QUESTIONS = (
         "Which of these files belongs into git?",
         "b",
         (
-            Choice(".env", "It has your values: git ignores it, and only you can read it."),
-            Choice(".env.template", "It has every name and no value, so that the next person can begin."),
-            Choice("secrets.json", "It has values, and is deleted once they are in the secret."),
+            PossibleAnswer(".env", "It has your values: git ignores it, and only you can read it."),
+            PossibleAnswer(".env.template", "It has every name and no value, so that the next person can begin."),
+            PossibleAnswer("secrets.json", "It has values, and is deleted once they are in the secret."),
         ),
     ),
     Question(
@@ -73,9 +75,11 @@ QUESTIONS = (
         "A new secret has placeholders. Services that use it are deployed. What happens?",
         "c",
         (
-            Choice("ECS refuses to start their tasks", "To ECS a placeholder is a value like any other."),
-            Choice("ECS waits for the real values", "ECS reads what is there when a task starts."),
-            Choice("the tasks start with the placeholders", "So it fails later and elsewhere, such as at a login."),
+            PossibleAnswer("ECS refuses to start their tasks", "To ECS a placeholder is a value like any other."),
+            PossibleAnswer("ECS waits for the real values", "ECS reads what is there when a task starts."),
+            PossibleAnswer(
+                "the tasks start with the placeholders", "So it fails later and elsewhere, such as at a login."
+            ),
         ),
     ),
     Question(
@@ -83,9 +87,9 @@ QUESTIONS = (
         "You wrote new values into the secret. What else do running services need?",
         "b",
         (
-            Choice("nothing", "A process keeps the environment with which it was started."),
-            Choice("new tasks", "Only a task that starts reads the secret: hence the new deployment."),
-            Choice("terraform apply", "References stay the same, so that Terraform has nothing to change."),
+            PossibleAnswer("nothing", "A process keeps the environment with which it was started."),
+            PossibleAnswer("new tasks", "Only a task that starts reads the secret: hence the new deployment."),
+            PossibleAnswer("terraform apply", "References stay the same, so that Terraform has nothing to change."),
         ),
     ),
     Question(
@@ -93,9 +97,11 @@ QUESTIONS = (
         "Why does a key come into the secret before a task definition refers to it?",
         "a",
         (
-            Choice("a task whose key is missing does not start", "ECS stops it with ResourceInitializationError."),
-            Choice("IAM needs a permission for each key", "A permission is for the whole secret."),
-            Choice("Settings would refuse the variable", "Settings does not know where a variable comes from."),
+            PossibleAnswer(
+                "a task whose key is missing does not start", "ECS stops it with ResourceInitializationError."
+            ),
+            PossibleAnswer("IAM needs a permission for each key", "A permission is for the whole secret."),
+            PossibleAnswer("Settings would refuse the variable", "Settings does not know where a variable comes from."),
         ),
     ),
     Question(
@@ -103,9 +109,9 @@ QUESTIONS = (
         "A key was rotated an hour ago, and nothing was redeployed. What does a running task have?",
         "c",
         (
-            Choice("the new value", "Nobody tells a running process of it."),
-            Choice("no value", "Its environment stays as it was at its start."),
-            Choice("the former value, until it is replaced", "Deploy anew before the former value is revoked."),
+            PossibleAnswer("the new value", "Nobody tells a running process of it."),
+            PossibleAnswer("no value", "Its environment stays as it was at its start."),
+            PossibleAnswer("the former value, until it is replaced", "Deploy anew before the former value is revoked."),
         ),
     ),
     Question(
@@ -113,9 +119,11 @@ QUESTIONS = (
         "verify says: unknown, AccessDenied. What do you know?",
         "b",
         (
-            Choice("that nothing is wrong", "What could not be read proves nothing."),
-            Choice("which permission to ask for", "Unknown is not clear: get the permission, and run it again."),
-            Choice("that the secret is missing", "That would be a finding of its own, with evidence."),
+            PossibleAnswer("that nothing is wrong", "What could not be read proves nothing."),
+            PossibleAnswer(
+                "which permission to ask for", "Unknown is not clear: get the permission, and run it again."
+            ),
+            PossibleAnswer("that the secret is missing", "That would be a finding of its own, with evidence."),
         ),
     ),
 )
