@@ -29,7 +29,8 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
+body {{ background: Canvas; color: CanvasText; }}
+body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
 p, li {{ overflow-wrap: break-word; }}
 h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
 h1 {{ margin-top: 0.8em; }}

@@ -66,6 +66,13 @@ class Banner(RichDisplay):
         return "\n".join((rule, self.headline, *self.lines, rule))
 
 
+def failure(text: str) -> Banner:
+    """An error's text: its first sentence as the headline, and the rest, with commands on lines of their own."""
+    first, *lines = text.split("\n")
+    headline, mark, rest = first.partition(". ")
+    return Banner("bad", f"{headline}{mark.strip()}", (*filter(None, [rest]), *lines))
+
+
 class Site(Protocol):
     """An environment of a run."""
 
