@@ -150,7 +150,7 @@ def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, tmp_path: Path, scheme: str) -> None:
-    """The record of a run, and what is shown of a change under way and of an unfinished one: contrast, names, landmarks."""
+    """The record of a run, and what is shown of a change under way or unfinished: contrast, landmarks."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core to look for faults")
     begun = ChangeState(
         runbook="rotate",
