@@ -28,7 +28,8 @@ skip_formats()
 TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),
-    *("unit/terraform/test_task_definitions.py", "sandbox/", "unit/"),
+    *("sandbox/test_strategies.py", "sandbox/test_rotation.py", "unit/terraform/test_task_definitions.py"),
+    *("sandbox/", "unit/"),
 )
 """Which tests begin first, for all workers to end together."""
 

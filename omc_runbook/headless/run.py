@@ -16,17 +16,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from omc_runbook.headless import kept_records, notebooks, publishing, summary
-from omc_runbook.headless import record as records
+from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.publishing import Publish
-from omc_runbook.headless.record import Record
-from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
-from omc_runbook.textfile import private_file
+from omc_runbook.model.handover import (
+    COMMAND_VARIABLE,
+    CONFIRMED,
+    FOLDER_VARIABLE,
+    LINES_VARIABLE,
+    OUTCOME_VARIABLE,
+    STATE_VARIABLE,
+)
+from omc_runbook.report.archive import kept_records, summary
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive.record import Record
+from omc_runbook.report.archive.summary import Line
 
 ENGINE = "omc-runbook"
 OWN_PROCESS = "omc-runbook-own-process"
@@ -164,6 +171,7 @@ def _execute(
         with (
             _variable(OUTCOME_VARIABLE, str(draft.outcome)),
             _variable(COMMAND_VARIABLE, command),
+            _variable(STATE_VARIABLE, str(record.state.resolve())),
             _beside(partial(_prepare_page, draft.outcome)),
         ):
             papermill.execute_notebook(
@@ -218,12 +226,7 @@ def _keep(draft: Record, record: Record, failure: str, command: str, publish: Pu
     try:
         outcome = publish(outcome)
         notebook = nbformat.read(draft.notebook, as_version=4)
-        kept_records.mark(notebook, outcome)
-        nbformat.write(notebook, draft.notebook)
-        private_file.write(draft.outcome, outcome.to_json().encode())
-        records.write_page(notebook, outcome, draft)
-        records.close(draft)
-        record = records.keep(draft, record)
+        record = kept_records.save(notebook, outcome, draft, record)
     except (OSError, ValueError, CouldNotLook) as error:
         return _unrecorded(outcome, record, command, error)
     return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command))
