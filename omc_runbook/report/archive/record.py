@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
+body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; }}
+body {{ max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
 p, li {{ overflow-wrap: break-word; }}
 h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
 h1 {{ margin-top: 0.8em; }}
@@ -198,12 +199,8 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
 
     Sections of which no cell showed anything, as after a failure, are left out.
     """
-    from nbconvert import HTMLExporter
-
     visible = sections.without_empty(notebook)
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
-    exporter.embed_images = True
-    text, _ = exporter.from_notebook_node(visible)
+    text, _ = exporter().from_notebook_node(visible)
     page = PAGE.format(
         title=html.escape(f"{_headline(outcome)}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
@@ -211,6 +208,17 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
         body=text,
     )
     record.page.write_text(page, encoding="utf-8")
+
+
+@cache
+def exporter() -> Any:
+    """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
+    from nbconvert import HTMLExporter
+
+    made = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    made.embed_images = True
+    made.template  # noqa: B018
+    return made
 
 
 def _contents(headings: Sequence[str], has_remedy: bool) -> str:
