@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -216,6 +216,9 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
     "rotation-pending": lambda s: ["AWSPENDING"] in s.secret()["VersionIdsToStages"].values() and s.whole(),
+    "rotation-overdue": lambda s: (
+        s.secret()["RotationEnabled"] and s.secret()["NextRotationDate"] < s.since - timedelta(days=13) and s.whole()
+    ),
     "other-secret-missing": lambda s: "find the specified secret" in s.reasons() and bool(s.text()),
     "other-secret-denied": lambda s: f"resource: {s.other()}" in s.reasons() and "no identity-based" in s.reasons(),
     "other-secret-key": lambda s: "json key SMS_PASSWORD" in s.reasons() and "SMS_PASSWORD" not in s.text(),
@@ -450,7 +453,7 @@ def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
     secret = scene.secret()
     assert is_good(scene.text())
-    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
+    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret) and not secret.get("RotationEnabled")
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
     assert scene.whole()
     for consumer in CONSUMERS:
