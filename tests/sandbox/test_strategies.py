@@ -13,7 +13,7 @@ import pytest
 from support import forked_command
 from support.administrator import BAD, Place
 from support.paths import SUPPORT
-from support.runs import deny
+from support.runs import SECRET, deny
 
 from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -22,7 +22,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change, troubleshoot
-from omc_runbook.sandbox import faults
+from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
 from omc_runbook.sandbox.worlds.staging import CLUSTER
@@ -95,6 +95,31 @@ def test_a_bad_value_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch
     else:
         assert actions == ["redeployed", "stopped"] and "its former tasks serve" in done.rollback_note
         assert tasks == set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
+    assert verified() == {}
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", "CANARY"])
+def test_a_rollback_is_a_remark_once_the_value_is_back(place: Place, strategy: Strategy) -> None:
+    """Whoever put it back, in whatever way: the tasks that serve are well, and have the current values."""
+    configure(place, strategy)
+    version = place.current
+    place.put(SENTRY_DSN=BAD)
+    bad = place.current
+    place.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+    lifecycle.settle(place.sandbox)
+    assert {"breaker-rollback", "not-forced"} <= verified().keys()
+    place.secretsmanager.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=version, RemoveFromVersionId=bad
+    )
+    assert verified() == {}
+    place.put(SENTRY_DSN=BAD)
+    assert "not-forced" in verified()
+
+
+def verified() -> dict[str, str]:
+    """The problems that verify finds, with their severities."""
+    found = root_causes.diagnose(runbooks_run.begin("verify", "staging").look())
+    return {finding.check: finding.severity for finding in found if finding.is_problem}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
