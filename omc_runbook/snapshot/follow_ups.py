@@ -179,7 +179,11 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
-    since = min((version.created for version in snapshot.versions[-2:]), default=created)
+    started = [task.created for each in snapshot.readers for task in snapshot.running(each) if task.created]
+    # With what was current when the oldest task started.
+    before = [version for version in snapshot.versions if started and version.created <= min(started)]
+    versions = (*before[-1:], *snapshot.versions[-2:])
+    since = min((version.created for version in versions), default=created)
     return gatherer.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",

@@ -123,9 +123,10 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
         return (newest.id,)
     moves = [event for event in snapshot.writes or () if event.version_id in restored and _moves_current(event)]
     moved = [event for event in moves if event.time > newest.created]
-    if not moved or any(event.time <= newest.created < event.until for event in moves):
-        return (newest.id, *restored)
     last = max((event for event in moved if event.time <= moment), key=lambda event: event.time, default=None)
+    is_doubtful = any(event.time <= newest.created < event.until for event in moves)
+    if not moved or is_doubtful:
+        return (newest.id, *restored)
     return (last.version_id,) if last else (newest.id,)
 
 

@@ -305,6 +305,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and "DATABASE_URL" in s.references("worker")
         and s.whole()
     ),
+    "wrong-host": lambda s: "production" in s.key("REDIS_URL") and "REDIS_URL" in s.references("worker") and s.whole(),
     "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
     "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
