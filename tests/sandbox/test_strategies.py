@@ -222,6 +222,39 @@ def test_what_is_no_service_is_named_and_leaves_the_change_unproved(place: Place
     assert not place.labels()
 
 
+def test_services_of_other_clusters_are_named_where_the_names_ask_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that redeploys each; a cluster that is not there is said, and without a name none is read."""
+    other, worker = "ohmycoins-tools", place.service("worker")
+    place.ecs.create_cluster(clusterName=other)
+    place.ecs.create_service(
+        cluster=other,
+        serviceName="reports",
+        taskDefinition=worker["taskDefinition"],
+        desiredCount=1,
+        launchType="FARGATE",
+        networkConfiguration=worker["networkConfiguration"],
+    )
+    try:
+        plain = place.rotate("SECRET_KEY")
+        assert plain and not plain.findings
+        monkeypatch.setenv("OMC_CLUSTERS", '["*", "gone"]')
+        run = runbooks_run.begin("rotate", "staging")
+        snapshot = run.look()
+        new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
+        notes = " ".join(secret_change.plan(run, snapshot, new).readiness)
+        done = place.rotate("SECRET_KEY")
+    finally:
+        place.world.delete_service("reports", other)
+        place.ecs.delete_cluster(cluster=other)
+    assert done and not done.is_proved and {each.state for each in done.rollouts} == {"done"}
+    told = {finding.subject: finding.evidence[0] for finding in done.findings}
+    command = f"aws ecs update-service --cluster {other} --service reports --force-new-deployment"
+    assert command in told[f"service reports of cluster {other}"]
+    assert command in notes and "there is no cluster gone" in notes
+
+
 @pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])
 def test_early_success_is_proved_when_the_old_tasks_are_gone(
     place: Place, cleanup: Literal["BLOCKING", "DEFERRED"]
