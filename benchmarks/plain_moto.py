@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
@@ -32,30 +34,30 @@ class PlainWorld(World):
 
 
 @contextmanager
-def serve() -> Iterator[PlainWorld]:
-    """Start moto's server in this process, which the variables point at as long as the context lasts."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{port}"
-    os.environ.update(
-        AWS_ENDPOINT_URL=endpoint,
-        AWS_ACCESS_KEY_ID=KEYS.access_key,
-        AWS_SECRET_ACCESS_KEY=KEYS.secret_key,
-        AWS_DEFAULT_REGION=REGION,
-    )
-    try:
-        yield PlainWorld(endpoint, credentials=KEYS)
-    finally:
-        server.stop()
-
-
-def renew(world: PlainWorld, healthy: bool) -> None:
-    """Empty the account, and build the healthy world in it if that is where a case starts."""
+def serve(starts_healthy: bool) -> Iterator[PlainWorld]:
+    """Serve a new account, to which the variables point meanwhile, with the healthy world in it or empty."""
+    logging.disable(logging.ERROR)
     BackendDict.reset()
     reset_model_data()
-    if healthy:
-        build.restore(world, build.healthy_document())
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": KEYS.access_key,
+        "AWS_SECRET_ACCESS_KEY": KEYS.secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    try:
+        with patch.dict(os.environ, variables):
+            world = PlainWorld(endpoint, credentials=KEYS)
+            if starts_healthy:
+                build.restore(world, build.healthy_document())
+            yield world
+    finally:
+        server.stop()
+        logging.disable(logging.NOTSET)
 
 
 def needs_no_task(expected: tuple[str, ...]) -> bool:
