@@ -206,15 +206,15 @@ class _Discovering(Gatherer):
             chosen = tuple(each for each in clusters if environment_of(each.name, each.tags) in ("", environment))
             chosen = chosen[:MOST_CLUSTERS]
         services = self._services([cluster.name for cluster in chosen])
-        known: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
-        lacks_secret = ":" not in self.names.secret and self.names.secret not in {each.name for each in known}
+        own_secrets: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
+        lacks_secret = ":" not in self.names.secret and self.names.secret not in {each.name for each in own_secrets}
         lacks_cluster = self.names.cluster not in names
         regions = self._other_regions(lacks_secret and lacks_cluster) if lacks_secret else ()
         return Discovery(
             environment=environment,
             clusters=clusters,
             services=services,
-            secrets=known,
+            secrets=own_secrets,
             other_regions=self._with_secret(regions),
             cluster_regions=self._with_cluster(regions) if lacks_cluster else (),
             unread=self.gaps.get(FIELD, ()),
