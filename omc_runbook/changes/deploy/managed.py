@@ -79,13 +79,13 @@ def _in_other_clusters(
 ) -> Iterator[tuple[str, str]]:
     """The services of the clusters that runbook.toml names beside the environment's own."""
     names, client = snapshot.environment.names, clients("ecs")
-    others: tuple[str, ...] | ReadFailure = tuple(name for name in names.clusters if name != "*")
+    listed: tuple[str, ...] | ReadFailure = ()
     if "*" in names.clusters:
-        others = look("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
-    if isinstance(others, ReadFailure):
-        yield "", f"Not looked at, so that no service of another cluster is named: {others.sentence}"
-        return
-    for cluster in sorted({*others} - {names.cluster}):
+        listed = look("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+    if isinstance(listed, ReadFailure):
+        yield "", f"Not looked at, so that services of other clusters are not all named: {listed.sentence}"
+        listed = ()
+    for cluster in sorted({*names.clusters, *listed} - {"*", names.cluster}):
         answer = look(
             f"the services of cluster {cluster}", "ecs:DescribeServices", partial(_services_of, client, cluster)
         )
