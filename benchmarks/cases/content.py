@@ -58,10 +58,10 @@ def revise(world: World, service: str, edit: Callable[[list[Container], str], ob
     current: Any = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
     edit(current["containerDefinitions"], world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
     kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
-    world.ecs.register_task_definition(
+    revision = world.ecs.register_task_definition(
         **{name: current[name] for name in kept}, requiresCompatibilities=current["requiresCompatibilities"]
-    )
-    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=family)
+    )["taskDefinition"]["taskDefinitionArn"]
+    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=revision)
     world.settle()
 
 
