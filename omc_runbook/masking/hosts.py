@@ -29,7 +29,11 @@ _STORE = re.compile(
 )
 _HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS)\d?\Z|\APGHOST\Z")
 _LOOPBACK = re.compile(r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|\[?::1\]?|host\.docker\.internal")
-_SHORT = re.compile(r"(?i)[a-z](?:[\w-]*[a-z\d])?")
+_COMPOSE = re.compile(
+    r"(?i)(?:db|database|postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|redis|valkey|cache|memcached|rabbit(?:mq)?|broker"
+    r"|queue|kafka|elasticsearch|opensearch|mailcatcher|mailhog|mailpit|smtp)"
+)
+"""What stores are called in compose files; a network with a search domain has other names without a dot."""
 
 
 def find_host(text: str, name: str, key: Key | None = None) -> str:
@@ -50,8 +54,8 @@ def judge(host: str, environment: str, others: Iterable[str]) -> StrangeHost | N
     """
     if _LOOPBACK.fullmatch(host):
         return StrangeHost("loopback")
-    if "." not in host and ":" not in host:
-        return StrangeHost("short") if _SHORT.fullmatch(host) else None
+    if _COMPOSE.fullmatch(host):
+        return StrangeHost("short")
     named = environment_in(host)
     is_known = named in ALIASES.values() or named in others
     return StrangeHost("environment", named) if is_known and named != environment else None

@@ -321,6 +321,7 @@ def test_the_name_of_another_environments_secret_is_found() -> None:
     [
         ("REDIS_URL", "redis://cache.staging.internal:6379/0"),
         ("REDIS_URL", "redis://live.cache.amazonaws.com:6379/0"),
+        ("MONGODB_URI", "mongodb://app:Xk3vQ9pLm2Zt@m1:27017,m2:27017/app?replicaSet=rs0"),
         ("FRONTEND_HOST", "http://localhost:5173"),
         ("UVICORN_HOST", "0.0.0.0"),
         ("COINSPOT_API_URL", "https://api.prod.coinspot.example"),
