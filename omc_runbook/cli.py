@@ -187,7 +187,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
-    from omc_runbook.headless.lab import copy_notebooks
+    from omc_runbook.headless.lab import OPTIONS, copy_notebooks
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
@@ -198,7 +198,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
         click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _temporary_sandbox() if in_sandbox else nullcontext():
-        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *options])
+        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *OPTIONS, *options])
 
 
 @cli.command()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
@@ -70,7 +69,8 @@ def run(
     notebook = notebooks.find(name)
     typed = notebook_parameters.check(notebook, pairs)
     started = datetime.now(UTC)
-    command = _command(name, pairs, typed, folder, sandbox is not None)
+    options = (*(() if folder == FOLDER else ("--record", str(folder))), *(("--sandbox",) if sandbox else ()))
+    command = notebooks.applying_command(name, dict(pairs), options)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
     with (
         sandbox or nullcontext(),
@@ -79,18 +79,6 @@ def run(
         _follow(Path(drafts) / "lines", on_line),
     ):
         return _execute(notebook, typed, Record(Path(drafts), record.stem), record, command, progress)
-
-
-def _command(
-    name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
-) -> str:
-    """The command line that applies the plan of a run with these parameters."""
-    others = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
-    names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
-    confirm = [("confirm", CONFIRMED)] if CONFIRMED in names else []
-    words = [word for pair in (*others, ("apply", "true"), *confirm) for word in ("-p", *pair)]
-    record = () if folder == FOLDER else ("--record", str(folder))
-    return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
 def skip_iri_grammar() -> None:
