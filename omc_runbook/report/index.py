@@ -69,9 +69,8 @@ def _due(snapshot: Snapshot, ages: Sequence[age.Age], due: Sequence[str]) -> str
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
     shown = ", ".join(f"{key} {days[key]} days" for key in due[:3])
     if due:
-        return (
-            f"{shown}{', …' if due[3:] else ''}. Rotation is due after {snapshot.environment.names.rotation_days} days."
-        )
+        allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
+        return f"{shown}{', …' if due[3:] else ''}. {allowed}"
     return "None is due; new values reach the running tasks, or the former ones come back."
 
 

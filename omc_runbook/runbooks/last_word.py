@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ def copying(text: str, what: str) -> Link:
 class LastWord(RichDisplay):
     """An answer, and below it the button that applies the plan, where there is one, and links."""
 
-    def __init__(self, answer: Answer, button: Button | None = None, links: Sequence[Link] = ()) -> None:
+    def __init__(self, answer: Answer, button: Button | None = None, links: Iterable[Link] = ()) -> None:
         self._answer, self._button, self._links = answer, button, tuple(links)
 
     def _ipython_display_(self) -> None:
