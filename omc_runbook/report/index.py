@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from omc_runbook.changes.secret import age
 from omc_runbook.model.findings import Remedy
@@ -11,6 +12,11 @@ from omc_runbook.report import history as versions
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+
+Place = Literal["answer", "form", "parameters"]
+"""Where in a notebook a person goes on: where nothing is left to choose, at the answer."""
+
+ANSWER: Place = "answer"
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,7 @@ class Card:
     text: str
     runbook: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    is_complete: bool = True
-    """Whether it can run with these parameters."""
+    leads_to: Place = ANSWER
 
     @property
     def entry(self) -> Entry:
@@ -35,24 +40,15 @@ def cards(snapshot: Snapshot, history: History) -> tuple[Card, ...]:
     """What somebody may have come for."""
     here = {"environment": snapshot.environment.name}
     ages = age.ages(snapshot, history)
-    due = age.due(snapshot, ages)
     return (
-        Card(
-            "Something does not work", "From a symptom or an error to the cause, and what to do.", "troubleshoot", here
-        ),
+        Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
         Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
-        Card(_old(len(due)), _due(snapshot, ages, due), "rotate", here | ({"keys": age.DUE} if due else {})),
-        Card("I have a new value", "It is typed hidden, or read from a file.", "update", here),
-        Card("That change was a mistake", _last(history), "restore", here),
-        Card(
-            "The code needs a new key",
-            "It goes into Settings, template, Terraform, secret and tasks.",
-            "add_key",
-            here,
-            is_complete=False,
-        ),
+        _old(snapshot, ages, here),
+        Card("I have a new value", "It is typed hidden, or read from a file.", "update", here, "form"),
+        Card("That change was a mistake", _last(history), "restore", here, "form"),
+        Card("The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", here, "parameters"),
         Card("A new environment", "It gets its secret, with a placeholder for each required key.", "create", here),
-        Card("My own machine", "The .env: complete, valid and private.", "local_setup", here),
+        Card("My own machine", "The .env: complete, valid and private.", "local_setup", here, "parameters"),
     )
 
 
@@ -61,17 +57,15 @@ def listing(cards: Sequence[Card]) -> Listing:
     return Listing("What to do", [card.entry for card in cards])
 
 
-def _old(due: int) -> str:
-    return f"A value is old: {due} due" if due else "A value is old or has leaked"
-
-
-def _due(snapshot: Snapshot, ages: Sequence[age.Age], due: Sequence[str]) -> str:
+def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -> Card:
+    due = age.due(snapshot, ages)
+    if not due:
+        return Card("A value is old or has leaked", "No rotation is due.", "rotate", here, "form")
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
     shown = ", ".join(f"{key} {days[key]} days" for key in due[:3])
-    if due:
-        allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
-        return f"{shown}{', …' if due[3:] else ''}. {allowed}"
-    return "None is due; new values reach the running tasks, or the former ones come back."
+    allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
+    text = f"{shown}{', …' if due[3:] else ''}. {allowed}"
+    return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
 
 
 def _last(history: History) -> str:

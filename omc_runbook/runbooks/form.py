@@ -53,7 +53,9 @@ class Form:
 
         self._frontend = Frontend()
         self._controls = {}
-        self._box = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"))
+        self._box = ipywidgets.HBox(
+            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em")
+        )
         display(self._box._repr_mimebundle_() | {"text/plain": BY_HAND}, raw=True)
 
 
@@ -67,7 +69,7 @@ class _Control:
         self._is_filling = False
         self._boxes: dict[str, Any] = {}
         if picker.is_list:
-            layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+            layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 0.8em")
             self.widget: Any = ipywidgets.HBox(layout=layout)
         else:
             style = {"description_width": "initial"}

@@ -55,32 +55,41 @@ async function plan(panel, parameters, say) {
   await stay();
   await done;
   await stay();
-  say(endOf(cells));
+  say(endOf(cells), () => notebook.scrollToItem(notebook.widgets.length - 1, "start"));
 }
 
-async function open(panel, name, runs) {
+async function open(panel, name, place) {
   const { commands } = window.jupyterapp;
   const folder = panel.context.path.split("/").slice(0, -1);
   const opened = await commands.execute("docmanager:open", { path: [...folder, name].join("/") });
   await opened.context.ready;
   await opened.sessionContext.ready;
-  if (runs) await commands.execute("notebook:run-all-cells");
+  if (place !== "parameters") await commands.execute("notebook:run-all-cells");
+  const at = opened.content.widgets.findIndex((cell) => cell.model.id === place);
+  if (at < 0) return;
+  opened.content.activeCellIndex = at;
+  await opened.content.scrollToItem(at, "start");
 }
 
 function render({ model, el }) {
   el.setAttribute("role", "status");
-  const say = (text) => {
-    el.textContent = text;
+  const say = (text, showAnswer) => {
+    el.textContent = `${text} `;
+    if (!showAnswer) return;
+    const button = Object.assign(document.createElement("button"), { textContent: "To the answer" });
+    button.className = "jupyter-button";
+    button.onclick = showAnswer;
+    el.append(button);
   };
   let parameters = {};
   let timer;
   const acts = {
     say: ({ text }) => say(text),
     copy: ({ text }) => navigator.clipboard.writeText(text).then(() => say("Copied."), () => say(text)),
-    open: ({ name, runs, text }) => {
+    open: ({ name, leads_to, text }) => {
       const panel = panelOf(el);
       say(text);
-      if (panel) open(panel, name, runs);
+      if (panel) open(panel, name, leads_to);
     },
     plan: (message) => {
       parameters = { ...parameters, ...message.parameters };

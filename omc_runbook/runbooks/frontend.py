@@ -11,6 +11,7 @@ from omc_runbook.headless import lab
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import literal
+from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
 _DRY = {"apply": literal(False), "confirm": literal("")}
@@ -37,14 +38,19 @@ class Frontend:
         text = f"{'Set ' + lines + ' in the parameters cell, and run' if lines else 'Run'} all cells."
         self._send(act="plan", parameters=literals, text=text)
 
-    def open(self, runbook: str, parameters: Mapping[str, str], runs: bool = True) -> None:
-        """Open a new copy of a runbook's notebook with these parameters, and run it, which applies nothing."""
+    def open(self, runbook: str, parameters: Mapping[str, str], leads_to: Place = ANSWER) -> None:
+        """Open a new copy of a runbook's notebook with these parameters at a place.
+
+        It is run first, which applies nothing, unless it is opened at its parameters.
+        """
         try:
             name = lab.fill_in(Path.cwd(), runbook, parameters).name
         except UsageError as error:
             self._send(act="say", text=str(error))
         else:
-            self._send(act="open", name=name, runs=runs, text=f"Parameters are set in {name}, beside this notebook.")
+            self._send(
+                act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
+            )
 
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""

@@ -10,7 +10,6 @@ from omc_runbook.headless import kept_records
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
@@ -59,11 +58,10 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     run.conclude(findings)
     answer = run.answer(findings, snapshot)
     read = f"Read at {snapshot.taken:%H:%M:%S} UTC on {snapshot.taken:%Y-%m-%d}."
-    banner = Banner(answer.banner.style, answer.banner.headline, (*answer.banner.lines, read))
     here = {"environment": run.environment.name}
     is_fine = answer.outcome.status == "ok"
     steps = () if is_fine else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.outcome, banner), links=steps)
+    return LastWord(Answer(answer.outcome, answer.banner.with_line(read)), links=steps)
 
 
 def cards(snapshot: Snapshot, history: History) -> Cards:
@@ -85,7 +83,7 @@ class Cards(RichDisplay):
 
         frontend = Frontend()
         layout = ipywidgets.Layout(
-            display="grid", grid_template_columns="repeat(auto-fill, minmax(14em, 1fr))", grid_gap="0.6em"
+            display="grid", grid_template_columns="repeat(auto-fill, minmax(17em, 1fr))", grid_gap="0.6em"
         )
         grid = ipywidgets.Box([_widget(card, frontend) for card in self._cards], layout=layout)
         box = ipywidgets.VBox((grid, frontend.widget))
@@ -111,9 +109,11 @@ def records(folder: str) -> Table:
 def _widget(card: Card, frontend: Frontend) -> Any:
     import ipywidgets
 
-    label = f"Open {card.runbook}" if card.is_complete else f"Fill in {card.runbook}"
-    button = make_button(opening(card.runbook, card.parameters, label, card.is_complete), frontend)
+    button = make_button(opening(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
     button.button_style = "primary"
-    text = ipywidgets.HTML(f"<strong>{html.escape(card.purpose)}</strong><br>{html.escape(card.text)}")
-    layout = ipywidgets.Layout(border="1px solid rgba(128, 128, 128, 0.4)", padding="0.6em", overflow="hidden")
+    text = f"<strong>{html.escape(card.purpose)}</strong><br>{html.escape(card.text)}"
+    text = ipywidgets.HTML(f'<div style="line-height: 1.4; white-space: normal">{text}</div>')
+    layout = ipywidgets.Layout(
+        border="1px solid rgba(128, 128, 128, 0.4)", padding="0.6em", justify_content="space-between"
+    )
     return ipywidgets.VBox((text, button), layout=layout)

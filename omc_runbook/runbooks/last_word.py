@@ -12,6 +12,7 @@ from omc_runbook.model.findings import Outcome, Remedy, is_sentence
 from omc_runbook.model.parameters import literal
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.index import ANSWER, Place
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.frontend import Frontend, is_available
 
@@ -27,9 +28,11 @@ class Link:
     act: Callable[[Frontend], None]
 
 
-def opening(runbook: str, parameters: Mapping[str, str], label: str = "", runs: bool = True) -> Link:
-    """A button that opens a notebook with its parameters set, and runs it, which applies nothing."""
-    return Link(label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, runs))
+def opening(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = ANSWER) -> Link:
+    """A button that opens a notebook with its parameters set, and leads to a place in it."""
+    return Link(
+        label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, leads_to)
+    )
 
 
 def copying(text: str, what: str) -> Link:
