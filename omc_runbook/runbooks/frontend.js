@@ -30,7 +30,7 @@ function endOf(cells) {
   return [text].flat().join("").split("\n").find((line) => /\w/.test(line)) ?? "";
 }
 
-async function plan(panel, parameters, say) {
+async function plan(panel, element, parameters, say) {
   const { commands, shell } = window.jupyterapp;
   const notebook = panel.content;
   const first = notebook.widgets.findIndex((cell) => tagsOf(cell).includes("parameters"));
@@ -43,14 +43,14 @@ async function plan(panel, parameters, say) {
     cell.model.clearExecution?.();
   }
   say("Running with these parameters …");
-  const active = notebook.activeCellIndex;
+  const form = notebook.widgets.findIndex((cell) => cell.node.contains(element));
   shell.activateById(panel.id);
   notebook.activeCellIndex = first;
   const done = commands.execute("notebook:run-all-below");
   // The form stays in view, although the cells run to the last one.
   const stay = () => {
-    notebook.activeCellIndex = active;
-    return notebook.scrollToItem(active);
+    notebook.activeCellIndex = form;
+    return notebook.scrollToItem(form);
   };
   await stay();
   await done;
@@ -98,7 +98,7 @@ function render({ model, el }) {
         const panel = panelOf(el);
         const chosen = parameters;
         parameters = {};
-        if (panel) plan(panel, chosen, say);
+        if (panel) plan(panel, el, chosen, say);
         else say(message.text);
       }, PATIENCE);
     },

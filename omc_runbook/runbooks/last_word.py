@@ -56,8 +56,11 @@ class LastWord(RichDisplay):
             import ipywidgets
 
             frontend = Frontend()
+            buttons = [make_button(link, frontend) for link in self._links]
+            if not self._button:
+                buttons[0].button_style = "primary"
             row = ipywidgets.HBox(
-                (*(make_button(link, frontend) for link in self._links), frontend.widget),
+                (*buttons, frontend.widget),
                 layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"),
             )
             labels = "; ".join(link.label for link in self._links)
@@ -102,7 +105,11 @@ def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:
 
 
 def _parameters(runbook: str) -> dict[str, str]:
-    """The parameters of the notebook that runs, where they are not its defaults."""
+    """The environment of the notebook that runs, and its other parameters where they are not its defaults."""
     values = sys.modules["IPython"].get_ipython().user_ns
     declared = notebooks.describe(runbook).parameters
-    return {each.name: str(values[each.name]) for each in declared if literal(values[each.name]) != each.default}
+    return {
+        each.name: str(values[each.name])
+        for each in declared
+        if each.name == "environment" or literal(values[each.name]) != each.default
+    }
