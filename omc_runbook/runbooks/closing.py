@@ -12,7 +12,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks.button import Button, offer
-from omc_runbook.runbooks.last_word import LastWord, links
+from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.run import Run
 
 Displays = Generator[tuple[str, object], None, str]
@@ -74,7 +74,7 @@ class Closing:
         """The answer, and below it the button that applies the plan, where there is one."""
         answer, button = self.show("answer"), self.button()
         assert isinstance(answer, Answer)
-        return LastWord(answer, button if isinstance(button, Button) else None, links(answer))
+        return LastWord(answer, button if isinstance(button, Button) else None)
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""

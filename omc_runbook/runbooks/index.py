@@ -29,8 +29,8 @@ __all__ = [
     "begin",
     "pickers",
     "look",
-    "history",
     "verdict",
+    "history",
     "cards",
     "records",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,10 @@ def copying(text: str, what: str) -> Link:
 
 
 class LastWord(RichDisplay):
-    """An answer, and below it the button that applies the plan, where there is one, and links."""
+    """An answer, and below it the button that applies the plan, where there is one, and what leads on."""
 
-    def __init__(self, answer: Answer, button: Button | None = None, links: Iterable[Link] = ()) -> None:
-        self._answer, self._button, self._links = answer, button, tuple(links)
+    def __init__(self, answer: Answer, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
+        self._answer, self._button, self._links = answer, button, links
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -52,18 +52,21 @@ class LastWord(RichDisplay):
         display(self._answer)
         if self._button:
             display(self._button)
-        if self._links and is_available():
+        if not is_available():
+            return
+        found = tuple(links(self._answer)) if self._links is None else self._links
+        if found:
             import ipywidgets
 
             frontend = Frontend()
-            buttons = [make_button(link, frontend) for link in self._links]
+            buttons = [make_button(link, frontend) for link in found]
             if not self._button:
                 buttons[0].button_style = "primary"
             row = ipywidgets.HBox(
                 (*buttons, frontend.widget),
                 layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"),
             )
-            labels = "; ".join(link.label for link in self._links)
+            labels = "; ".join(link.label for link in found)
             display(row._repr_mimebundle_() | {"text/plain": f"In JupyterLab, by a button: {labels}."}, raw=True)
 
     def to_html(self) -> str:

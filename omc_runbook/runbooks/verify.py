@@ -14,7 +14,7 @@ from omc_runbook.report.verify import deployments, findings, injection_matrix, i
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.last_word import LastWord, links
+from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.snapshot.state import Snapshot
@@ -66,8 +66,7 @@ def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
 
 def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> LastWord:
     """How the run ended, since when, what still serves, and what to do."""
-    answer = run.answer(findings, snapshot)
-    return LastWord(answer, links=links(answer))
+    return LastWord(run.answer(findings, snapshot))
 
 
 def by_hand(run: Run) -> Listing:

@@ -188,7 +188,7 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
     assert "Nothing is wrong in staging" in text
     saved = nbformat.read(desk.work / "notebooks" / "verify.ipynb", as_version=4)
     kinds = {output.output_type for cell in saved.cells for output in cell.get("outputs", ())}
-    assert kinds == {"execute_result"}
+    assert kinds == {"execute_result", "display_data"}
     assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
     assert processes(str(desk.root)) == []
 

@@ -16,7 +16,7 @@ from omc_runbook import cli
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import notebooks, run
-from omc_runbook.headless.lab import copy_notebooks
+from omc_runbook.headless.lab import OPTIONS, copy_notebooks
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -118,7 +118,7 @@ def test_lab_works_on_copies_without_outputs(folder: Path, monkeypatch: pytest.M
     started: list[str] = []
     monkeypatch.setattr(labapp.LabApp, "launch_instance", started.extend)
     cli.cli.main(["lab", "--folder", "desk"], standalone_mode=False)
-    assert started == [f"--ServerApp.root_dir={folder / 'desk'}"]
+    assert started == [f"--ServerApp.root_dir={folder / 'desk'}", *OPTIONS]
     assert {path.stem for path in (folder / "desk").iterdir()} == set(notebooks.paths())
     for path in (folder / "desk").iterdir():
         cells = nbformat.read(path, as_version=4).cells
