@@ -23,6 +23,7 @@ from dotenv import dotenv_values
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 
+from omc_runbook.headless.lab import OPTIONS
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -82,7 +83,7 @@ def changing_desk(browser: Any, tmp_path: Path) -> Iterator[Desk]:
 def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
     """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
     folder = desk.work / "notebooks"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -96,9 +97,9 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
     )
     port, token = free_port(), secrets.token_hex(8)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    command += [*OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
-    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with log.open("wb") as file:
         server = subprocess.Popen(
@@ -139,7 +140,7 @@ def shown_by(notebook: Any) -> str:
 
 
 def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings))
 
 
@@ -217,6 +218,34 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         assert "Done and verified: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+
+
+def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """Two clicks show the verdict, a card opens its notebook filled in, and a choice in its form plans again."""
+    hidden, log = values(desk.sandbox), tmp_path / "lab.log"
+    with lab(desk, log, "index") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.get_by_text("Nothing is wrong in staging").wait_for()
+        page.get_by_role("button", name="Open rotate", exact=True).click()
+        page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'rotate-staging.ipynb'")
+        panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        panel.get_by_label("SECRET_KEY", exact=False).check()
+        status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
+        status.wait_for()
+        panel.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging").wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel:not(.lm-mod-hidden)"), page.content()
+        page.close()
+    saved = nbformat.read(desk.work / "notebooks" / "rotate-staging.ipynb", as_version=4)
+    (parameters,) = (cell.source for cell in saved.cells if "parameters" in cell.metadata.get("tags", ()))
+    assert 'keys: str = "SECRET_KEY"  # keys to renew' in parameters and "apply: bool = False" in parameters
+    assert "SECRET_KEY would be changed" in shown_by(saved) and "SECRET_KEY would be changed" in text
+    assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
 
 
 def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
