@@ -36,9 +36,9 @@ class Card:
         return Entry(self.purpose, lead=self.text, command=command)
 
 
-def cards(snapshot: Snapshot, history: History) -> tuple[Card, ...]:
-    """What somebody may have come for."""
-    here = {"environment": snapshot.environment.name}
+def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
+    """What somebody may have come for; `runbook_toml` is a file that was named."""
+    here = {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
     ages = age.ages(snapshot, history)
     return (
         Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),

@@ -64,9 +64,9 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     return LastWord(Answer(answer.outcome, answer.banner.with_line(read)), links=steps)
 
 
-def cards(snapshot: Snapshot, history: History) -> Cards:
+def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
-    return Cards(report.cards(snapshot, history))
+    return Cards(report.cards(snapshot, history, runbook_toml))
 
 
 class Cards(RichDisplay):

@@ -122,6 +122,7 @@ class Lab:
 
     def choose(self, widget: str, value: object, trait: str = "value") -> None:
         """Tick a box, or choose in a list."""
+        self.states[widget][trait] = value
         self._hear(self._send(widget, {"method": "update", "state": {trait: value}}))
 
     @property
@@ -446,7 +447,9 @@ def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: 
     lab.press(card)
     assert lab.asked[-1]["name"] == "restore-staging-2.ipynb"
     assert nbformat.read(folder / "restore-staging.ipynb", as_version=4).cells[0].source == "Mine."
-    assert "Nothing is wrong in staging" in lab.page and "Read at" in lab.page
+    shown = "\n".join(content["data"]["text/plain"] for content in lab.told("display_data"))
+    assert "Nothing is wrong in staging" in shown and "Read at" in shown
+    assert "omc-runbook run restore -p environment staging" in shown
 
 
 def test_an_answer_leads_on_by_buttons(lab: Lab) -> None:
