@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from omc_runbook.model.errors import RunbookError
 from omc_runbook.runbooks.frontend import Frontend, is_available
 from omc_runbook.runbooks.pickers import Picker
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
+
+_AFTER_CELL = "post_run_cell"
 
 
 def form(action: str = "Plan again") -> Form:
@@ -45,11 +48,22 @@ class Form:
         button.on_click(lambda _: self._frontend.plan({}))
         return button
 
+    def _after_cell(self, result: Any) -> None:
+        if isinstance(result.error_in_exec, RunbookError):
+            self._frontend.repeat_error()
+
     def _ipython_display_(self) -> None:
         if not is_available():
             return
         import ipywidgets
+        from IPython import get_ipython
         from IPython.display import display
+
+        events = get_ipython().events
+        for callback in tuple(events.callbacks[_AFTER_CELL]):
+            if isinstance(getattr(callback, "__self__", None), Form):
+                events.unregister(_AFTER_CELL, callback)
+        events.register(_AFTER_CELL, self._after_cell)
 
         self._frontend = Frontend()
         self._controls = {}

@@ -71,6 +71,15 @@ async function open(panel, name, place) {
   await opened.content.scrollToItem(at, "start");
 }
 
+// Shows the error that stopped a run also in the last cell, where JupyterLab leads after it has run all.
+function repeatError(panel) {
+  const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
+  const errors = cells.flatMap((cell) => cell.model.sharedModel.getOutputs());
+  const error = errors.find((output) => output.output_type === "error");
+  const last = cells.at(-1).model;
+  if (error && last.outputs.length === 0) last.outputs.add(error);
+}
+
 function render({ model, el }) {
   el.setAttribute("role", "status");
   const say = (text, showAnswer) => {
@@ -90,6 +99,10 @@ function render({ model, el }) {
       const panel = panelOf(el);
       say(text);
       if (panel) open(panel, name, leads_to);
+    },
+    stopped: () => {
+      const panel = panelOf(el);
+      if (panel) setTimeout(() => repeatError(panel), PATIENCE);
     },
     plan: (message) => {
       parameters = { ...parameters, ...message.parameters };

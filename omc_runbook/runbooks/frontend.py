@@ -52,6 +52,10 @@ class Frontend:
                 act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
             )
 
+    def repeat_error(self) -> None:
+        """Show the error of a cell also in the last one, which does not run any more."""
+        self._send(act="stopped")
+
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""
         self._send(act="copy", text=text)

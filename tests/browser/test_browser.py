@@ -23,7 +23,7 @@ from dotenv import dotenv_values
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 
-from omc_runbook.headless.lab import OPTIONS
+from omc_runbook.headless.lab import OPTIONS as LAB_OPTIONS
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -97,7 +97,7 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
     )
     port, token = free_port(), secrets.token_hex(8)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
-    command += [*OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    command += [*LAB_OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
     command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]

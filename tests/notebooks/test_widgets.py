@@ -426,6 +426,16 @@ def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> No
     assert lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
 
 
+def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
+    """The browser is asked to, once however often the form was shown; for no other error and no good cell."""
+    lab.run(FORM)
+    lab.run(FORM)
+    lab.run("1 / 0")
+    assert lab.told("error")[-1]["ename"] == "ZeroDivisionError" and lab.asked == []
+    lab.run("raise UsageError('Nothing comes of it.')")
+    assert lab.asked == [{"act": "stopped"}]
+
+
 def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: Sandbox) -> None:
     """A press writes a copy beside the index, once for the same parameters, and never over one that was edited."""
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
