@@ -57,7 +57,7 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     findings = diagnose(snapshot)
     run.conclude(findings)
     answer = run.answer(findings, snapshot)
-    read = f"Read at {snapshot.taken:%H:%M:%S} UTC on {snapshot.taken:%Y-%m-%d}."
+    read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     is_fine = answer.outcome.status == "ok"
     steps = () if is_fine else (opening("troubleshoot", here, "Troubleshoot it"),)
