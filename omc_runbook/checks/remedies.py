@@ -40,8 +40,8 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
 
     The value is generated where the catalogue says how, unless the database needs the same one.
     """
-    known = environment.keys.get(key)
-    is_generated = known is not None and known.generate and known.effect != "database-too"
+    entry = environment.keys.get(key)
+    is_generated = entry is not None and entry.generate and entry.effect != "database-too"
     parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
     return by("update", environment, put_value(environment.names), **parameters)
 

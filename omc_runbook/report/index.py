@@ -41,6 +41,7 @@ def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple
     here = {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
     ages = age.ages(snapshot, history)
     return (
+        Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
         Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
         Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
         _old(snapshot, ages, here),

@@ -6,10 +6,11 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from omc_runbook.headless import kept_records
+from omc_runbook.headless import notebooks
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive import kept_records
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
@@ -66,7 +67,8 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
-    return Cards(report.cards(snapshot, history, runbook_toml))
+    known = notebooks.paths()
+    return Cards([card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in known])
 
 
 class Cards(RichDisplay):

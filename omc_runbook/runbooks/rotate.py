@@ -15,8 +15,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.history import ages
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -48,7 +47,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("rotate", environment, runbook_toml)
+    return unfinished.begin("rotate", environment, runbook_toml, offers=secret_change.offers)
 
 
 def pickers(

@@ -11,8 +11,7 @@ from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -40,7 +39,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("update", environment, runbook_toml)
+    return unfinished.begin("update", environment, runbook_toml, offers=secret_change.offers)
 
 
 def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:
