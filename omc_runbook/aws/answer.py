@@ -71,6 +71,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "organizations:DescribeOrganization": ("Organization",),
     "scheduler:GetSchedule": ("Target",),
     "scheduler:ListSchedules": ("Schedules",),
+    "sns:Publish": ("MessageId",),
     "ssm:DescribeParameters": ("Parameters",),
     "cloudtrail:LookupEvents": ("Events",),
     "ec2:DescribeDhcpOptions": ("DhcpOptions",),

@@ -9,26 +9,21 @@ from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.troubleshoot import permissions_to_ask_for, remedies
 from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.state import Snapshot
 
 
-class Answer(RichDisplay):
-    """A banner, and the next steps below it; `policy` has the permissions that were missing, "" for none."""
+class Answer(Group):
+    """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
 
-    def __init__(self, outcome: Outcome, banner: Banner, next_steps: Listing | None = None, policy: str = "") -> None:
-        self.outcome, self.banner, self.next_steps, self.policy = outcome, banner, next_steps, policy
-
-    def to_html(self) -> str:
-        """Render both as HTML."""
-        return "\n".join(part.to_html() for part in (self.banner, self.next_steps) if part)
-
-    def to_text(self) -> str:
-        """Render both as plain text."""
-        return "\n\n".join(part.to_text() for part in (self.banner, self.next_steps) if part)
+    def __init__(
+        self, banner: Banner, next_steps: Listing | None = None, outcome: Outcome | None = None, policy: str = ""
+    ) -> None:
+        super().__init__(banner, next_steps)
+        self.banner, self.next_steps, self.outcome, self.policy = banner, next_steps, outcome, policy
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
@@ -39,15 +34,15 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     causes = [finding for finding in outcome.findings if finding.is_root_cause]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
-        return Answer(outcome, ended, _plan(outcome, command) or _unseen(snapshot), policy)
+        return Answer(ended, _plan(outcome, command) or _unseen(snapshot), outcome, policy)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *_known(outcome, first), *also)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
-        return Answer(outcome, with_plan, _plan(outcome, command), policy)
-    return Answer(outcome, Banner(ended.style, headline, lines), remedies(outcome.findings), policy)
+        return Answer(with_plan, _plan(outcome, command), outcome, policy)
+    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy)
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:

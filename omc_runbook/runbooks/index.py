@@ -60,9 +60,8 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     answer = run.answer(findings, snapshot)
     read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
-    is_fine = answer.outcome.status == "ok"
-    steps = () if is_fine else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.outcome, answer.banner.with_line(read)), links=steps)
+    steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
+    return LastWord(Answer(answer.banner.with_line(read)), links=steps)
 
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:

@@ -90,6 +90,8 @@ def make_button(link: Link, frontend: Frontend) -> Any:
 def links(answer: Answer) -> Iterator[Link]:
     """What leads on from an answer: the notebooks of its remedies, a command, and a policy to ask for."""
     outcome = answer.outcome
+    if outcome is None:
+        return
     remedies = [finding.remedy for finding in outcome.findings if finding.is_root_cause]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
     yield from (opening(each.runbook, each.parameters) for each in [*others.values()][:SHOWN])

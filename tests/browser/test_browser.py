@@ -14,6 +14,8 @@ from support.jupyterlab import READY, lab, processes, run_all, shown_by
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 
+from omc_runbook.runbooks.course import DRILLS
+from omc_runbook.runbooks.quiz import QUESTIONS
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -145,6 +147,37 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
     assert_nothing_leaked(desk, made, text, content, log.read_text(errors="replace"))
     assert platform.git("status", "--short") == ""
+
+
+def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """Questions by radio button, the first one wrong; three drills with a look and a hint; marks that follow."""
+    (tmp_path / "desk").mkdir()
+    own, log = Desk(tmp_path / "desk", desk.sandbox), tmp_path / "lab.log"
+    with lab(own, log, "onboarding") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(90_000)
+        run_all(page, address)
+        for number, question in enumerate(QUESTIONS):
+            letter = question.right if number else "b"
+            page.get_by_text(question.choice(letter).text, exact=True).first.click()
+            page.get_by_role("button", name="Answer", exact=True).nth(number).click()
+            page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
+        page.get_by_role("button", name="Start", exact=True).click()
+        for number, fault in enumerate(DRILLS, 1):
+            page.get_by_text(f"Drill {number} of {len(DRILLS)}:").last.wait_for()
+            page.get_by_role("button", name="Look at the state", exact=True).click()
+            page.get_by_text("SECRET_KEY" if fault == "misspelt" else "staging at 20").last.wait_for()
+            page.get_by_role("button", name="Hint (costs 2 points)", exact=True).click()
+            page.get_by_text("A right answer is worth 8 points").last.wait_for()
+            page.locator(".jp-OutputArea select").select_option(fault)
+            page.get_by_role("button", name="Answer", exact=True).last.click()
+            page.get_by_text(f"8 of 10 points: it was {fault}").first.wait_for()
+        page.get_by_text("9 of 10 answers are right").first.wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text = page.inner_text(".jp-NotebookPanel")
+        page.close()
+    assert "9 of 10 right" in text and "Error" not in text
+    assert not list((tmp_path / "desk" / "tmp").glob("omc-*/[0-9]*"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

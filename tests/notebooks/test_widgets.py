@@ -92,7 +92,7 @@ finding = Finding(check="weak-value", family="content", title="It is weak", stat
 names = dict(runbook="update", environment="production", account="", region="", endpoint="")
 now = datetime.now(UTC)
 outcome = Outcome(**names, started=now, finished=now, findings=(finding,), plan=("It would change.",))
-LastWord(Answer(outcome, Banner("bad", "It is weak."), policy="{a policy}"))
+LastWord(Answer(Banner("bad", "It is weak."), outcome=outcome, policy="{a policy}"))
 """
 
 

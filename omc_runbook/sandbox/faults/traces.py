@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults import other_sources
+from omc_runbook.sandbox.faults import checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def remove_traces(world: World) -> None:
     """Remove every resource that a fault created, if it exists."""
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
+    checkout.remove_copy(world.endpoint)
     remove_private(world)
     allow_in_organization(world)
     remove_consumers(world)
