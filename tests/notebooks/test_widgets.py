@@ -114,7 +114,7 @@ class Lab:
         sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
         for message in sent:
             self._hear(message)
-        while any(self.states[button]["description"] == "Working …" for button in self.row if button in self.buttons):
+        while any("Working …" in self.look(button) for row in self.rows for button in row if button in self.buttons):
             self._take(self.client.get_iopub_msg(timeout=60))
         # What it shows last comes before the next answer.
         self.run("")
@@ -156,7 +156,13 @@ class Lab:
     @property
     def row(self) -> list[str]:
         """Ids of the widgets that stand in the newest row."""
-        return [child.removeprefix("IPY_MODEL_") for child in self.states[self.models("HBoxModel")[-1]]["children"]]
+        return self.rows[-1]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Ids of the widgets in each row."""
+        rows = [self.states[row]["children"] for row in self.models("HBoxModel")]
+        return [[child.removeprefix("IPY_MODEL_") for child in row] for row in rows]
 
     @property
     def area(self) -> dict[str, str]:
