@@ -75,6 +75,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "ssm:DescribeParameters": ("Parameters",),
     "cloudtrail:LookupEvents": ("Events",),
     "ec2:DescribeDhcpOptions": ("DhcpOptions",),
+    "ec2:DescribeRegions": ("Regions",),
     "ec2:DescribeInternetGateways": ("InternetGateways",),
     "ec2:DescribeManagedPrefixLists": ("PrefixLists",),
     "ec2:DescribeNatGateways": ("NatGateways",),

@@ -27,7 +27,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.aws.secretsmanager import postpone
 from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network, process
@@ -64,7 +66,7 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, wire, reset, rest, settle); None for any other."""
+        """Answer a control path (status, calls, note, clock, rotation, wire, reset, rest, settle); None for others."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -79,6 +81,9 @@ class SandboxServer:
         if path == "clock":
             CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
             return {"minute_seconds": CLOCK.minute_seconds}
+        if (method, path) == ("POST", "rotation"):
+            postpone(members["secret"], members["days"], ACCOUNT, REGION)
+            return {}
         if path == "wire":
             if method == "POST":
                 return {"id": WIRE.add(members).id}

@@ -133,7 +133,7 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
     own, log = Desk(tmp_path / "desk", desk.sandbox), tmp_path / "lab.log"
     with lab(own, log, "onboarding") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(180_000)
         run_all(page, address)
         for number, question in enumerate(QUESTIONS):
             letter = question.right if number else "b"

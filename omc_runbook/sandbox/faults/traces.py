@@ -32,6 +32,7 @@ def remove_traces(world: World) -> None:
     remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_replicas(world)
+    _cancel_rotation(world)
     _remove_labels(world)
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
@@ -59,6 +60,14 @@ def _remove_replicas(world: World) -> None:
             world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+
+
+def _cancel_rotation(world: World) -> None:
+    try:
+        world.secretsmanager.cancel_rotate_secret(SecretId=SECRET)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "InvalidRequestException"):
             raise
 
 
