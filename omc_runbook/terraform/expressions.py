@@ -382,6 +382,7 @@ def source_of(node: Node) -> Source:
 
 
 def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The entries of a map, in the order of their keys, or of a list with their numbers."""
     if isinstance(value, Mapping):
         yield from sorted(value.items())
     elif isinstance(value, Objects):
@@ -401,4 +402,5 @@ def _unescape(text: str) -> str:
 
 
 def text_file(text: str, name: str = "a template") -> SourceFile:
+    """A text as if it stood in a file of this name."""
     return SourceFile(Path(name), name, text.encode())

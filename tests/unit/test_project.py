@@ -159,6 +159,16 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     assert answer.strip() == "set()"
 
 
+def test_what_a_notebook_imports_is_quick() -> None:
+    """All runbooks together import no library for plots, data frames or pages, and no IPython."""
+    names = " ".join(f"import {name};" for name in SOURCES if part_of(name) == "runbooks")
+    question = (
+        f"import sys; {names} print({{'matplotlib', 'pandas', 'nbconvert', 'IPython', 'papermill'}} & {{*sys.modules}})"
+    )
+    answer = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True).stdout
+    assert answer.strip() == "set()"
+
+
 def test_the_cli_run_as_a_module_is_the_command() -> None:
     """It ends with nothing done and exit code 0 for nobody."""
     words = [sys.executable, "-m", "omc_runbook.cli", "run", "no-such-runbook"]

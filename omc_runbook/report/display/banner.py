@@ -72,6 +72,13 @@ def _wrapped(sentence: str) -> list[str]:
     return wrap(sentence) if "\n" not in sentence else sentence.splitlines()
 
 
+def failure(text: str) -> Banner:
+    """An error's text: its first sentence as the headline, and the rest, with commands on lines of their own."""
+    first, *lines = text.split("\n")
+    headline, mark, rest = first.partition(". ")
+    return Banner("bad", f"{headline}{mark.strip()}", (*filter(None, [rest]), *lines))
+
+
 class Site(Protocol):
     """An environment of a run."""
 
