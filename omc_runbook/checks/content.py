@@ -449,20 +449,20 @@ def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
 def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
     """An address leads to the task itself, to a host of Compose, or to another environment."""
     environment = snapshot.environment
-    known = (*environment.others, LOCAL)
+    environments = (*environment.others, LOCAL)
     secrets = {other.secret: name for name, other in environment.others.items()}
     secrets.pop(environment.names.secret, None)
     for member in _relevant_members(snapshot):
         key, value = member.key, member.injected
         if owner := next((secrets[name] for name in secrets if hosts.names_secret(value, name)), ""):
             yield _about(snapshot, key, f"{key} names the secret of {owner}.")
-        elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, known):
+        elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, environments):
             readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
             if fact := _strangeness(snapshot, strange, readers):
                 yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange))
     for service, definition, container in _containers(snapshot):
         for name, host in container.hosts:
-            plain = hosts.judge(host, environment.name, known)
+            plain = hosts.judge(host, environment.name, environments)
             if plain is None or _is_emulated(snapshot, container, name):
                 continue
             if fact := _strangeness(snapshot, plain, [service]):

@@ -66,8 +66,8 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
-    known = notebooks.paths()
-    return Cards([card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in known])
+    paths = notebooks.paths()
+    return Cards([card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in paths])
 
 
 class Cards(RichDisplay):
