@@ -229,7 +229,7 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
     parts = (UnderWay(begun), Unfinished(begun), Unfinished(replace(begun, process=0), "Version v is current."))
     shown = tmp_path / "change.html"
     shown.write_text(
-        PAGE.format(title="A change", head="<h1>A change</h1>", body="\n".join(p.to_html() for p in parts))
+        PAGE.format(title="A change", head="<h1>A change</h1>", contents="", body="\n".join(p.to_html() for p in parts))
     )
     for path in (page_file, shown):
         page = browser.new_page(color_scheme=scheme)
