@@ -446,6 +446,8 @@ def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
     assert lab.told("error")[-1]["ename"] == "ZeroDivisionError" and lab.asked == []
     lab.run("raise UsageError('Nothing comes of it.')")
     assert lab.asked == [{"act": "stopped"}]
+    # The replies to these errors are not for the next test.
+    lab.run("")
 
 
 def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: Sandbox) -> None:
