@@ -91,13 +91,13 @@ class _Plot:
         height = self._foot + _BOTTOM
         taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
-            self._text(self._edge, 16, _legend(self._lines)),
+            self._label(self._edge, 16, _legend(self._lines)),
             *self._axis(),
-            *(self._text(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
+            *(self._label(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
             *self._deployments(),
             *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
             *self._versions(),
-            self._text(_RIGHT, height - 8, taken, "end"),
+            self._label(_RIGHT, height - 8, taken, "end"),
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img"'
@@ -114,7 +114,7 @@ class _Plot:
         return _TOP + _ROW * row + _ROW // 2
 
     @staticmethod
-    def _text(x: int, y: int, text: str, anchor: str = "start") -> str:
+    def _label(x: int, y: int, text: str, anchor: str = "start") -> str:
         return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
     @staticmethod
@@ -125,7 +125,7 @@ class _Plot:
         for moment, label in _ticks(self._left, self._right):
             x = self._x(moment)
             yield self._path(f"M{x} {_TOP}V{self._foot}", more=' opacity="0.25"')
-            yield self._text(x, self._foot + 18, label, "middle")
+            yield self._label(x, self._foot + 18, label, "middle")
 
     def _tasks(self, row: int, line: TimelineRow) -> Iterator[str]:
         """A bar from the first start to now, or a cross for each failed task."""
@@ -171,7 +171,7 @@ class _Plot:
             # Near the right edge it stands to the left; above the row where the one before is in the way.
             is_late = x + 10 + width > _RIGHT
             start = x - 10 - width if is_late else x + 10
-            yield self._text(start, y + (4 if start >= free else -8), label)
+            yield self._label(start, y + (4 if start >= free else -8), label)
             free = start + width
 
 

@@ -35,8 +35,8 @@ class QuestionPanel:
     def _ipython_display_(self) -> None:
         import ipywidgets
 
-        self._text = Banner("plain", f"Question {self._number}: {self._question.text}")
-        _show(self._text, self._id)
+        self._banner = Banner("plain", f"Question {self._number}: {self._question.text}")
+        _show(self._banner, self._id)
         options = [(self._question.choice(letter).text, letter) for letter in LETTERS]
         layout = ipywidgets.Layout(width="auto")
         self._choices = ipywidgets.RadioButtons(options=options, value=None, layout=layout)
@@ -50,7 +50,7 @@ class QuestionPanel:
             return
         self._choices.disabled = button.disabled = True
         mark = grade(self._question, letter)
-        update(self._id, Group(self._text, report.mark(mark)))
+        update(self._id, Group(self._banner, report.mark(mark)))
         self._course.keep(self._question.name, mark)
 
 
