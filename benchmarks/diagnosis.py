@@ -99,7 +99,7 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
         snapshot = run.look(look_inside=True, deeply=True)
         if plan and plan.moved_to:
             snapshot = worlds.move(snapshot, plan.moved_to, plan.partition)
-        findings = complaint.hear(symptom).focus(runbooks_run.diagnose(snapshot))
+        findings = complaint.read_complaint(symptom).focus(runbooks_run.diagnose(snapshot))
         return Diagnosis(findings, time.perf_counter() - start)
 
 
@@ -172,7 +172,7 @@ def try_on_moto(title: str) -> Row:
         try:
             toml = case.make(world) or ""
         except (ClientError, UsageError) as error:
-            reason = str(error).replace("|", "/").partition("\n")[0]
+            reason = f"{error.operation_name} fails" if isinstance(error, ClientError) else "asks for the sandbox"
             return Row((title, ", ".join(case.expected) or "none", "", "not possible in moto", reason, "", ""), True)
         diagnosis = look(case.symptom, toml)
     statuses = {(finding.check, finding.status) for finding in diagnosis.findings}
