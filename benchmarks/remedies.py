@@ -1,0 +1,214 @@
+"""What becomes of the remedies that troubleshoot prints: each is pasted into a shell, in a world with its fault.
+
+Needs the AWS CLI: on PATH, or named with --aws (`pip install awscli`, in a virtual environment of its own).
+Exits with 1 if a command neither mends its fault nor says what is missing; its output is on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import diagnosis
+from diagnosis import Diagnosis, Row
+
+from omc_runbook.diagnosis import complaint
+from omc_runbook.model.findings import is_sentence
+from omc_runbook.sandbox import faults as catalogue
+from omc_runbook.sandbox.faults.change import document
+from omc_runbook.sandbox.worlds.staging import World
+
+PAGE = Path(__file__).parents[1] / "docs" / "remedies.md"
+HEADS = ("fault", "the remedy, as printed", "pasted", "what it said or left")
+USAGE, SECONDS = 3, 300
+MENDED, FILLED, DECISION, SHOWS, MISSING = (
+    "mended",
+    "mended, filled in",
+    "a person decides",
+    "shows",
+    "says what is missing",
+)
+RIGHT = (MENDED, FILLED, DECISION, SHOWS)
+_CAUSE = re.compile(r"  (?:error|warning) +(\S+): ")
+_WAY = re.compile(r" {13}(?:→|or by hand:|or) (.+)")
+_APPLY = re.compile(r"  Apply it: (.+)")
+_NEEDED = re.compile(r"\bfile:(?://)?([\w.-]+)")
+_LOOKS = re.compile(r"aws (?:logs tail|\S+ describe-\S+) ")
+_VERSION_2 = "aws logs tail "
+"""A command that version 1 of the AWS CLI does not have."""
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """How a shell ended, and what it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def last(self) -> str:
+        """The last line of the output that is not empty, without the CLI's own mark before it."""
+        last = next((line.strip() for line in reversed(self.output.splitlines()) if line.strip()), "")
+        return last.removeprefix("error: ")
+
+
+class Shell:
+    """A shell in an empty folder and home, with this project's command and the AWS CLI on its PATH."""
+
+    def __init__(self, folder: Path, aws: str) -> None:
+        self.folder = folder
+        programs = (str(Path(sys.executable).parent), str(Path(aws).parent), os.environ["PATH"])
+        self._variables = os.environ | {"PATH": os.pathsep.join(programs), "HOME": str(folder), "AWS_PAGER": ""}
+
+    def paste(self, line: str) -> Pasted:
+        """Run a line in bash; standard output and error in one text."""
+        done = subprocess.run(
+            ["bash", "-c", line],
+            env=self._variables,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+        )
+        return Pasted(done.returncode, done.stdout)
+
+
+def try_remedies(fault: str, aws: str) -> list[Row]:
+    """Break one thing, and paste each remedy of it that the terminal prints, each in a new world."""
+    rows: list[Row] = []
+    total = 1
+    while len(rows) < total:
+        with tempfile.TemporaryDirectory() as folder:
+            shell = Shell(Path(folder), aws)
+            ways, said = _break(shell, fault)
+            total = len(ways)
+            if not ways:
+                return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
+            rows.append(_try(shell, fault, ways[len(rows)]))
+    return rows
+
+
+def _break(shell: Shell, fault: str) -> tuple[list[str], Pasted]:
+    diagnosis.renew()
+    catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
+    symptom = _symptom(fault)
+    option = f" -p symptom {symptom}" if symptom else ""
+    said = shell.paste(f"omc-runbook run troubleshoot -p environment staging{option} --summary")
+    return printed_ways(said.output, fault), said
+
+
+def printed_ways(output: str, fault: str) -> list[str]:
+    """The remedies below the first finding of a fault in what the terminal printed."""
+    ways: list[str] = []
+    is_below = False
+    for line in output.splitlines():
+        cause = _CAUSE.match(line)
+        if cause:
+            if ways:
+                return ways
+            is_below = cause[1] == fault
+        elif is_below and (way := _WAY.fullmatch(line)):
+            ways.append(way[1])
+    return ways
+
+
+def _try(shell: Shell, fault: str, way: str) -> Row:
+    shown = f"`{way}`".replace("|", "\\|")
+    if is_sentence(way):
+        return Row((fault, way.replace("|", "\\|"), DECISION, ""), True)
+    if way.startswith(_VERSION_2):
+        return Row((fault, shown, SHOWS, "needs version 2 of the AWS CLI"), True)
+    good = document(World(os.environ["AWS_ENDPOINT_URL"])) if _NEEDED.search(way) else {}
+    verdict, rest, said = _follow(shell, fault, way)
+    missing = _NEEDED.search(way)
+    if verdict != MENDED and missing:
+        sentence, _ = said.last, (shell.folder / missing[1]).write_text(json.dumps(good))
+        (shell.folder / missing[1]).chmod(0o600)
+        verdict, rest, again = _follow(shell, fault, way)
+        verdict = FILLED if verdict == MENDED else verdict
+        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), "; ".join(filter(None, (sentence, rest)))
+    elif verdict != MENDED and _LOOKS.match(way) and said.code == 0:
+        verdict, rest = SHOWS, ""
+    return Row((fault, shown, verdict, rest.replace("|", "\\|")), verdict in RIGHT, tuple(said.output.splitlines()))
+
+
+def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
+    """Paste a command, and the command that it says applies its plan: the verdict, what is left, what it said."""
+    said = shell.paste(way)
+    steps = [*filter(None, [_APPLY.search(said.output)])]
+    if steps:
+        applied = shell.paste(steps[0][1])
+        said = Pasted(applied.code, f"{said.output}\n$ {steps[0][1]}\n{applied.output}")
+    elif said.code not in (0, 1):
+        return f"exit code {said.code}", said.last, said
+    World(os.environ["AWS_ENDPOINT_URL"]).settle()
+    after = diagnosis.look(_symptom(fault))
+    left = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
+    verdict = "found again" if fault in problems(after) else MENDED
+    rest = ", ".join(dict.fromkeys(left))
+    return verdict, f"left: {rest}" if rest else "", Pasted(said.code, said.output + "\n".join(after.evidence()))
+
+
+def problems(found: Diagnosis) -> set[str]:
+    """The checks that found a problem."""
+    return {finding.check for finding in found.findings if finding.is_problem}
+
+
+def _symptom(fault: str) -> str:
+    return complaint.EXEC_FAILS if catalogue.find(fault).family == "exec" else ""
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The table in Markdown, and how many rows are right."""
+    lines = [f"| {' | '.join(HEADS)} |", "|---|---|---|---|", *(f"| {' | '.join(row.cells)} |" for row in rows)]
+    right = sum(1 for row in rows if row.holds)
+    return "\n".join([*lines, "", f"{right} of {len(rows)} as it should be."])
+
+
+@click.command(help=__doc__)
+@click.option("--only", default="", help="Only these faults, separated by commas.")
+@click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
+@click.option("--aws", default="aws", show_default=True, help="The AWS CLI.")
+@click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}.")
+def main(only: str, jobs: int, aws: str, keep: bool) -> None:
+    """Try the remedies of the chosen faults, and print the table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    program = shutil.which(aws)
+    if program is None:
+        raise click.UsageError(f"There is no AWS CLI {aws}: pip install awscli, and name it with --aws.")
+    chosen = [fault.id for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
+    rows: dict[str, list[Row]] = {}
+    with diagnosis.processes(jobs) as pool:
+        attempts = {pool.submit(try_remedies, fault, program): fault for fault in chosen}
+        for attempt in as_completed(attempts):
+            fault = attempts[attempt]
+            rows[fault] = attempt.result()
+            for row in rows[fault]:
+                mark = "" if row.holds else "  <- wrong"
+                click.echo(f"{len(rows)}/{len(chosen)}: {' | '.join(row.cells)}{mark}", err=True)
+                for line in () if row.holds else row.evidence:
+                    click.echo(f"    {line}", err=True)
+    text = table([row for fault in chosen for row in rows[fault]])
+    click.echo(text)
+    if keep:
+        date = datetime.now(UTC).date().isoformat()
+        diagnosis.fill(PAGE, "faults", f"{text}\n\nBy `python benchmarks/remedies.py --write` on {date}.")
+    sys.exit(0 if all(row.holds for found in rows.values() for row in found) else 1)
+
+
+if __name__ == "__main__":
+    main()
