@@ -27,7 +27,7 @@ from diagnosis import Diagnosis, Row
 from omc_runbook.diagnosis import complaint
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.sandbox import faults as catalogue
-from omc_runbook.sandbox.faults.change import document
+from omc_runbook.sandbox.worlds.build import good_document
 from omc_runbook.sandbox.worlds.staging import World
 
 PAGE = Path(__file__).parents[1] / "docs" / "remedies.md"
@@ -132,7 +132,7 @@ def _try(shell: Shell, fault: str, way: str) -> Row:
         return Row((fault, way.replace("|", "\\|"), DECISION, ""), True)
     if way.startswith(_VERSION_2):
         return Row((fault, shown, SHOWS, "needs version 2 of the AWS CLI"), True)
-    good = document(World(os.environ["AWS_ENDPOINT_URL"])) if _NEEDED.search(way) else {}
+    good = good_document(World(os.environ["AWS_ENDPOINT_URL"])) if _NEEDED.search(way) else {}
     verdict, rest, said = _follow(shell, fault, way)
     missing = _NEEDED.search(way)
     if verdict != MENDED and missing:

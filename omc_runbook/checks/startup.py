@@ -166,8 +166,8 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
         messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
         if messages:
             remedy = remedies.advise(
-                "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
-                f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
+                f"See {remedies.capacity(snapshot.environment.names).command} for the cluster's instances and"
+                " capacity providers, and check the account's Fargate quota and the subnets' free addresses."
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
             yield Evidence(service.name, (missing, *messages), remedy, frozenset({service.name}))
@@ -247,7 +247,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
     search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
-    return remedies.advise(f"Check that the image exists: {search.command}")
+    return remedies.advise(f"See {search.command} for whether the image exists: push it, or correct its name.")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -259,7 +259,7 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
     create = remedies.create_log_group(names, container.log_group)
-    return remedies.advise(f"{create.command}, then redeploy.")
+    return Remedy(f"{create.command} && {again(snapshot, stop).command}")
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,11 +72,17 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
     causes = {finding.check for finding in found if not finding.because_of}
+    printed = set[str]()
     effects = {check: [each for each in found if _first(each, causes) == check] for check in causes}
     for finding in found:
         if not _first(finding, causes):
             # Where a cause is found several times, its consequences stand below the first.
             yield from _finding(finding, effects.pop(finding.check, []))
+            ways = _ways(finding, outcome, command)
+            if ways and ways[0] not in printed:
+                # What mends several findings stands below the first.
+                yield from _remedy(ways, finding.remedy.needs)
+                printed.add(ways[0])
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
@@ -104,7 +110,20 @@ def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
             subjects.setdefault(each.check, []).append(each.subject)
         effects = ", ".join(f"{check} ({', '.join(filter(None, names))})" for check, names in subjects.items())
         yield Line(f"causes {effects}", "note", indent=_INDENT)
-    ways = finding.remedy.ways
+
+
+def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
+    """A finding's remedies; where that is this run, the command that applies its plan."""
+    remedy = finding.remedy
+    is_this = remedy.runbook == outcome.runbook and remedy.parameters.get("environment") == outcome.environment
+    if outcome.is_plan and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
+        return (command, *remedy.ways[1:])
+    return remedy.ways
+
+
+def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
     marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
     for mark, way in zip(marks, ways, strict=False):
         yield Line(f"{mark} {way}", "command", indent=_INDENT)
+    if ways and needs:
+        yield Line(needs, indent=_INDENT)

@@ -26,6 +26,8 @@ class Remedy:
     command: str = ""
     runbook: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+    needs: str = ""
+    """What the commands need first, such as a file, in a sentence; "" for nothing."""
 
     @property
     def invocation(self) -> str:
@@ -256,6 +258,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
             "command": finding.remedy.command,
         },
     }
+    if finding.remedy.needs:
+        body["remedy"]["needs"] = finding.remedy.needs
     if finding.cause_of:
         body["cause_of"] = list(finding.cause_of)
     if finding.because_of:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omc_runbook.changes.fix import advice
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import verify as report
 from omc_runbook.report.answer import Answer
@@ -13,7 +14,7 @@ from omc_runbook.report.drift import table as drift
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.report.verify import deployments, findings, injection_matrix, inventory, permissions
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -42,6 +43,11 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
     """Read the environment; raises as `Target.look` does."""
     return run.look(repository, look_inside)
+
+
+def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Run every check on the snapshot, and link causes with consequences."""
+    return advice.refer(runbooks_run.diagnose(snapshot), snapshot)
 
 
 def timeline(snapshot: Snapshot) -> Timeline:

@@ -33,6 +33,8 @@ class Entry:
     """A shell command, or a page's URL."""
     by_hand: str = ""
     """The AWS CLI's way to do the same, where `command` is a runbook."""
+    needs: str = ""
+    """What the commands need first, in a sentence."""
 
 
 class Listing(RichDisplay):
@@ -67,6 +69,7 @@ def _card(entry: Entry) -> str:
         _command(entry.command),
         '<p style="margin: 0">or by hand</p>' if entry.by_hand else "",
         _command(entry.by_hand),
+        _command(entry.needs),
         "</div>",
     )
     return "\n".join(filter(None, parts))
@@ -91,3 +94,4 @@ def _paragraph(entry: Entry) -> Iterator[str]:
         yield f"  → {entry.command}"
     if entry.by_hand:
         yield f"  or by hand: {entry.by_hand}"
+    yield from wrap(entry.needs, "  ", "  ")
