@@ -268,7 +268,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
             remedy = remedies.advise(
-                f"Let it end, or stop it with {command('aws', 'ecs', *stop)} and run it again as it was run."
+                f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again as it was run."
             )
             yield Evidence(task.id[:8], facts, remedy)
 

@@ -273,7 +273,7 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."
         )
-        yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
+        yield Evidence("this machine", (fact,), remedies.advise(f"Install it from {PLUGIN_PAGE} to use the AWS CLI."))
 
 
 def _judge_channels(

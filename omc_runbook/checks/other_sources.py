@@ -113,7 +113,8 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
             put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
             remedy = remedies.advise(
-                f"Create it with {put} --value file://PATH --region {region}, or correct the reference to"
+                f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
+                " or correct the reference to"
                 f" {demands[0].injection.variable}, and redeploy."
             )
             yield Evidence(
@@ -280,7 +281,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
-        return remedies.advise(f"Write the policy without that statement to policy.json, and put it with {put} then.")
+        return remedies.advise(f"Write the policy without that statement to policy.json, and put it with `{put}` then.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     return remedy_of(access, source.action, source.arn, grant)
 

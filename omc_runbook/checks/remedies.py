@@ -311,8 +311,8 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     if not _IS_TAKEN.search(replica.message):
         return again
     return advise(
-        f"Delete or rename what else has that name in {replica.location}, then {again.command}; or, to lose it,"
-        f" {again.command} --force-overwrite-replica-secret."
+        f"Delete or rename what else has that name in {replica.location}, then `{again.command}`; or, to lose it,"
+        f" `{again.command} --force-overwrite-replica-secret`."
     )
 
 

@@ -166,7 +166,7 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
         messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
         if messages:
             remedy = remedies.advise(
-                f"See {remedies.capacity(snapshot.environment.names).command} for the cluster's instances and"
+                f"See `{remedies.capacity(snapshot.environment.names).command}` for the cluster's instances and"
                 " capacity providers, and check the account's Fargate quota and the subnets' free addresses."
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
@@ -247,7 +247,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
     search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
-    return remedies.advise(f"See {search.command} for whether the image exists: push it, or correct its name.")
+    return remedies.advise(f"See `{search.command}` for whether the image exists: push it, or correct its name.")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:

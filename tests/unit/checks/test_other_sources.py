@@ -260,7 +260,7 @@ DENYING = {
     "the secret": (
         {"policy": policy("Deny", kind="resource", Principal={"AWS": ROLE})},
         "Write the policy without that statement to policy.json, and put it with"
-        " aws secretsmanager put-resource-policy --secret-id payments",
+        " `aws secretsmanager put-resource-policy --secret-id payments",
     ),
 }
 
