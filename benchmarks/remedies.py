@@ -6,15 +6,18 @@ Exits with 1 if a command neither mends its fault nor says what is missing; its 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,6 +49,8 @@ _WAY = re.compile(r" {13}(?:→|or by hand:|or) (.+)")
 _APPLY = re.compile(r"  Apply it: (.+)")
 _NEEDED = re.compile(r"\bfile:(?://)?([\w.-]+)")
 _LOOKS = re.compile(r"aws (?:logs tail|\S+ describe-\S+) ")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")
+"""Colours, and lines that others were written over."""
 _VERSION_2 = "aws logs tail "
 """A command that version 1 of the AWS CLI does not have."""
 
@@ -65,26 +70,41 @@ class Pasted:
 
 
 class Shell:
-    """A shell in an empty folder and home, with this project's command and the AWS CLI on its PATH."""
+    """A shell at a terminal, in an empty folder and home, with the example checkout to itself.
+
+    This project's command and the AWS CLI are on its PATH.
+    """
 
     def __init__(self, folder: Path, aws: str) -> None:
         self.folder = folder
+        checkout = shutil.copytree(os.environ["OMC_REPOSITORY"], folder / "checkout", symlinks=True)
         programs = (str(Path(sys.executable).parent), str(Path(aws).parent), os.environ["PATH"])
         self._variables = os.environ | {"PATH": os.pathsep.join(programs), "HOME": str(folder), "AWS_PAGER": ""}
+        self._variables |= {"OMC_REPOSITORY": str(checkout), "TERM": "dumb", "COLUMNS": "1000", "NO_COLOR": "1"}
 
     def paste(self, line: str) -> Pasted:
-        """Run a line in bash; standard output and error in one text."""
-        done = subprocess.run(
-            ["bash", "-c", line],
-            env=self._variables,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-        )
-        return Pasted(done.returncode, done.stdout)
+        """Run a line in bash, and wait until its terminal is closed."""
+        terminal, side = pty.openpty()
+        with os.fdopen(terminal, "rb", buffering=0) as output:
+            process = subprocess.Popen(
+                ["bash", "-c", line],
+                env=self._variables,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=side,
+                stderr=side,
+                start_new_session=True,
+            )
+            os.close(side)
+            text = b"".join(_read(output)).decode(errors="replace")
+        return Pasted(process.wait(SECONDS), _CONTROL.sub("", text.replace("\r\n", "\n")))
+
+
+def _read(output: io.FileIO) -> Iterator[bytes]:
+    """What comes from a terminal until its other side is closed, which Linux reports as an error."""
+    with contextlib.suppress(OSError):
+        while chunk := output.read(65536):
+            yield chunk
 
 
 def try_remedies(fault: str, aws: str) -> list[Row]:
@@ -98,8 +118,20 @@ def try_remedies(fault: str, aws: str) -> list[Row]:
             total = len(ways)
             if not ways:
                 return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
-            rows.append(_try(shell, fault, ways[len(rows)]))
+            rows.append(_read_only(fault, ways[len(rows)]) or _try(shell, fault, ways[len(rows)]))
+            # These need no world of their own.
+            while len(rows) < total and (row := _read_only(fault, ways[len(rows)])):
+                rows.append(row)
     return rows
+
+
+def _read_only(fault: str, way: str) -> Row | None:
+    """The row of a remedy that is no command for this shell."""
+    if is_sentence(way):
+        return Row((fault, way.replace("|", "\\|"), DECISION, ""), True)
+    if way.startswith(_VERSION_2):
+        return Row((fault, f"`{way}`", SHOWS, "needs version 2 of the AWS CLI"), True)
+    return None
 
 
 def _break(shell: Shell, fault: str) -> tuple[list[str], Pasted]:
@@ -128,10 +160,6 @@ def printed_ways(output: str, fault: str) -> list[str]:
 
 def _try(shell: Shell, fault: str, way: str) -> Row:
     shown = f"`{way}`".replace("|", "\\|")
-    if is_sentence(way):
-        return Row((fault, way.replace("|", "\\|"), DECISION, ""), True)
-    if way.startswith(_VERSION_2):
-        return Row((fault, shown, SHOWS, "needs version 2 of the AWS CLI"), True)
     good = good_document(World(os.environ["AWS_ENDPOINT_URL"])) if _NEEDED.search(way) else {}
     verdict, rest, said = _follow(shell, fault, way)
     missing = _NEEDED.search(way)
