@@ -43,7 +43,7 @@ MENDED, FILLED, DECISION, SHOWS, MISSING = (
     "shows",
     "says what is missing",
 )
-RIGHT = (MENDED, FILLED, DECISION, SHOWS)
+RIGHT = (MENDED, FILLED, DECISION, SHOWS, MISSING)
 _CAUSE = re.compile(r"  (?:error|warning) +(\S+): ")
 _WAY = re.compile(r" {13}(?:→|or by hand:|or) (.+)")
 _APPLY = re.compile(r"  Apply it: (.+)")
@@ -167,7 +167,7 @@ def _try(shell: Shell, fault: str, way: str) -> Row:
         sentence, _ = said.last, (shell.folder / missing[1]).write_text(json.dumps(good))
         (shell.folder / missing[1]).chmod(0o600)
         verdict, rest, again = _follow(shell, fault, way)
-        verdict = FILLED if verdict == MENDED else verdict
+        verdict = FILLED if verdict == MENDED else "found again" if verdict == MISSING else verdict
         said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), "; ".join(filter(None, (sentence, rest)))
     elif verdict != MENDED and _LOOKS.match(way) and said.code == 0:
         verdict, rest = SHOWS, ""
@@ -181,6 +181,8 @@ def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
     if steps:
         applied = shell.paste(steps[0][1])
         said = Pasted(applied.code, f"{said.output}\n$ {steps[0][1]}\n{applied.output}")
+    elif said.code == USAGE and way.startswith("omc-runbook "):
+        return MISSING, said.last, said
     elif said.code not in (0, 1):
         return f"exit code {said.code}", said.last, said
     World(os.environ["AWS_ENDPOINT_URL"]).settle()
