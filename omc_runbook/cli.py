@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from omc_runbook import __name__ as package
+from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox.cli import sandbox
 
@@ -85,6 +86,22 @@ def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]
     return (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
 
 
+def _values(
+    parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...], defaults: dict[str, str], command: str
+) -> dict[str, str]:
+    """A command's parameters with their defaults; raises UsageError for an unknown one, and one that is set twice."""
+    from omc_runbook.model.suggestions import nearest
+
+    values: dict[str, str] = {}
+    for name, value in _pairs(parameters, assignments):
+        if name not in defaults:
+            raise UsageError(f"{command} has no parameter {name}{nearest(name, defaults)}")
+        if name in values or (defaults[name] and name == "repository"):
+            raise UsageError(f"{name} is set twice: set it once.")
+        values[name] = value
+    return defaults | values
+
+
 @cli.command(name="list")
 def list_() -> None:
     """List the runbooks, and which of them can change something."""
@@ -114,6 +131,17 @@ def show(name: str) -> None:
 @click.option(
     "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
 )
+@click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own.")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write the outcome as junit, prometheus or emf.",
+)
+@click.option(
+    "--notify/--no-notify", "notifies", default=None, help="Notify as runbook.toml says; by default without a terminal."
+)
 @click.pass_context
 def run(
     context: click.Context,
@@ -123,13 +151,17 @@ def run(
     record: Path,
     in_sandbox: bool,
     summary: bool | None,
+    in_kernel: bool,
+    exports: tuple[str, ...],
+    notifies: bool | None,
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
+    from omc_runbook.headless import publishing, terminal
     from omc_runbook.headless import run as headless_run
-    from omc_runbook.headless import terminal
+    from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
 
     is_watched = sys.stderr.isatty()
@@ -137,10 +169,14 @@ def run(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith(FAILED):
-            click.echo(line, err=True)
+            click.echo(line, errors)
 
-    temporary = _temporary_sandbox() if in_sandbox else None
-    result = headless_run.run(name, _pairs(parameters, assignments), record, is_watched, print_line, temporary)
+    pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
+    publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
+    with terminal.own_errors() as errors:
+        bar = errors if is_watched else None
+        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         terminal.print_lines(result.summary)
@@ -157,16 +193,10 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
     Exit code 0: written, or as it was; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
     """
-    from omc_runbook.model.suggestions import nearest
     from omc_runbook.runbooks import init as runbook
 
-    values = {"environment": "", "repository": repository, "runbook_toml": ""}
-    for name, value in _pairs(parameters):
-        if name not in values:
-            raise UsageError(f"init has no parameter {name}{nearest(name, values)}")
-        if values[name]:
-            raise UsageError(f"{name} is set twice: set it once.")
-        values[name] = value
+    defaults = {"environment": "", "repository": repository, "runbook_toml": ""}
+    values = _values(parameters, (), defaults, "init")
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
     click.echo(runbook.text(found, plan))
@@ -179,6 +209,21 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     for problem in problems:
         click.echo(f"Not usable yet: {problem}", err=True)
     context.exit(1 if problems else 0)
+
+
+@cli.command()
+@click.argument("name", shell_complete=_complete_runbooks)
+@click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
+@_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
+def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
+    """Print the least IAM policy that a runbook needs in an environment, as JSON."""
+    from omc_runbook.runbooks.policy import least_policy
+
+    values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
+    least = least_policy(name, values["environment"], values["runbook_toml"])
+    click.echo(least.document)
+    for sentence in least.sometimes:
+        click.echo(f"Sometimes also: {sentence}.", err=True)
 
 
 @cli.command()
@@ -204,18 +249,26 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 @cli.command()
 @_folder_option("--record", "records", "Folder of the records.")
 @click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
-def records(record: Path, opens: bool) -> None:
-    """List the records of runs, the newest first, and how each run ended."""
-    from omc_runbook.headless import kept_records
+@click.pass_context
+def records(context: click.Context, record: Path, opens: bool) -> None:
+    """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    kept = kept_records.read(record)
-    if not kept:
+    Exit code: 1 where a scheduled run is overdue.
+    """
+    from omc_runbook.headless import kept_records, schedules
+
+    kept, expected = kept_records.read(record), schedules.read(record)
+    if not kept and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
     for each in kept:
         click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
-    click.echo(f"The newest: {kept[0].page}")
-    if opens:
-        click.launch(str(kept[0].page.resolve()))
+    for state in expected:
+        click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
+    if kept:
+        click.echo(f"The newest: {kept[0].page}")
+        if opens:
+            click.launch(str(kept[0].page.resolve()))
+    context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 
 @cli.command()
@@ -255,28 +308,38 @@ def main(arguments: list[str] | None = None) -> None:
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else CANNOT_FINISH
+    left_over.end(code)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line, print what went wrong, and return the exit code."""
     try:
         code = cli.main(words, PROGRAM, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
-        sys.exit(2)
+        return CANNOT_FINISH
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help shows its usage." if context else ""
         _print_error(_without_secrets(error.format_message(), words), hint)
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except RunbookError as error:
         _print_error(str(error), error.hint)
-        sys.exit(error.exit_code)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
+        return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
         _print_error(f"Operating system error: {error}.")
-        sys.exit(CANNOT_FINISH)
-    sys.exit(code if isinstance(code, int) else 0)
+        return CANNOT_FINISH
+    return code if isinstance(code, int) else 0
 
 
 def _without_secrets(message: str, words: list[str]) -> str:

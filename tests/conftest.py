@@ -11,6 +11,7 @@ from zlib import crc32
 import botocore.session
 import pytest
 from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -87,7 +88,19 @@ def one_reading_of_botocores_models() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         patch.setattr(ClientCreator, "_create_methods", share_methods)
+        # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
+        patch.setattr(EventAliaser, "_alias_event_name", _alias)
         yield
+
+
+_aliases: dict[str, str] = {}
+_find_alias = EventAliaser._alias_event_name
+
+
+def _alias(emitter: EventAliaser, event: str) -> str:
+    if event not in _aliases:
+        _aliases[event] = _find_alias(emitter, event)
+    return _aliases[event]
 
 
 @pytest.fixture

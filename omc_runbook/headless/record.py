@@ -207,16 +207,7 @@ def read_outcome(record: Record, failure: str) -> Outcome:
         outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         runbook, environment = record.stem.split("-")[:2]
-        return Outcome(
-            runbook=runbook,
-            environment=environment,
-            account="",
-            region="",
-            endpoint="",
-            started=now,
-            finished=now,
-            failure=failure or NO_OUTCOME,
-        )
+        return Outcome.of_failure(runbook, environment, now, failure or NO_OUTCOME)
     return replace(outcome, failure=failure, finished=now) if failure else outcome
 
 

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from omc_runbook.headless import kept_records, notebooks, summary
+from omc_runbook.headless import kept_records, notebooks, publishing, summary
 from omc_runbook.headless import record as records
+from omc_runbook.headless.publishing import Publish
 from omc_runbook.headless.record import Record
 from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
@@ -27,6 +28,8 @@ from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIA
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
+OWN_PROCESS = "omc-runbook-own-process"
+"""The name under which papermill finds the engine without a kernel."""
 FOLDER = Path("records")
 """The default folder of records."""
 PRIVATE = 0o077
@@ -52,16 +55,19 @@ def run(
     name: str,
     parameters: Iterable[tuple[str, str]],
     folder: Path,
-    progress: bool = False,
+    progress: TextIO | None = None,
     on_line: Callable[[str], None] = lambda line: None,
     sandbox: AbstractContextManager[None] | None = None,
+    in_kernel: bool = False,
+    publish: Publish = publishing.nothing,
 ) -> RunResult:
-    """Run a runbook and keep its record.
+    """Run a runbook, keep its record and publish its outcome.
 
-    Parameters are (name, text) pairs. `on_line` is called, on another thread, with each event line of a rollout while
-    the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
-    raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
-    for an unknown runbook or parameter, and what `record.prepare` raises.
+    The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
+    `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
+    rollout while the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the
+    notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises
+    UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
     skip_iri_grammar()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
@@ -69,16 +75,25 @@ def run(
     pairs = tuple(parameters)
     notebook = notebooks.find(name)
     typed = notebook_parameters.check(notebook, pairs)
-    started = datetime.now(UTC)
+    started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
     command = _command(name, pairs, typed, folder, sandbox is not None)
-    record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
+    record = records.prepare(folder, name, environment, started)
     with (
         sandbox or nullcontext(),
         _private_files(),
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
         _follow(Path(drafts) / "lines", on_line),
     ):
-        return _execute(notebook, typed, Record(Path(drafts), record.stem), record, command, progress)
+        draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
+        try:
+            return _execute(notebook, typed, draft, record, command, engine, progress, publish)
+        except Interrupted:
+            raise
+        except RunbookError as error:
+            failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
+            for line in summary.undelivered(failed):
+                error.add_note(line.text)
+            raise
 
 
 def _command(
@@ -118,11 +133,23 @@ def _missing(name: str) -> Iterator[None]:
 
 
 def _execute(
-    source: Path, parameters: dict[str, Any], draft: Record, record: Record, command: str, progress: bool
+    source: Path,
+    parameters: dict[str, Any],
+    draft: Record,
+    record: Record,
+    command: str,
+    engine: str,
+    progress: TextIO | None,
+    publish: Publish,
 ) -> RunResult:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+
+    if engine == OWN_PROCESS:
+        from omc_runbook.masking.own_process import OwnProcessEngine
+
+        papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
@@ -132,8 +159,8 @@ def _execute(
                 str(source),
                 str(draft.notebook),
                 parameters,
-                engine_name=ENGINE,
-                progress_bar=progress,
+                engine_name=engine,
+                progress_bar={"file": progress} if progress else False,
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
@@ -141,7 +168,7 @@ def _execute(
             if not _may_have_changed(draft.notebook):
                 raise Interrupted("Interrupted before anything was changed.") from None
             is_applied = records.read_outcome(draft, "").applied
-            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command)
+            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command, publish)
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
@@ -151,7 +178,7 @@ def _execute(
     except OSError as error:
         # Writing the notebook failed after its last cell, so the outcome is complete.
         return _unrecorded(records.read_outcome(draft, ""), record, command, error)
-    return _keep(draft, record, failure, command)
+    return _keep(draft, record, failure, command, publish)
 
 
 def _may_have_changed(path: Path) -> bool:
@@ -170,12 +197,13 @@ def _may_have_changed(path: Path) -> bool:
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResult:
+def _keep(draft: Record, record: Record, failure: str, command: str, publish: Publish) -> RunResult:
     """Mask values in a run's files, and move them into the record's folder."""
     import nbformat
 
     outcome = records.mask(records.read_outcome(draft, failure))
     try:
+        outcome = publish(outcome)
         notebook = nbformat.read(draft.notebook, as_version=4)
         kept_records.mark(notebook, outcome)
         nbformat.write(notebook, draft.notebook)

@@ -62,6 +62,13 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
     return tuple(_lines(outcome, record_path, command))
 
 
+def undelivered(outcome: Outcome) -> Iterator[Line]:
+    """A line for each notification that was not delivered."""
+    for each in outcome.notifications:
+        if each.failure:
+            yield Line(f"Could not notify {each.receiver}: {each.failure}", "warning", "warning")
+
+
 def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else outcome.status
     yield Line(f"{title(outcome)}: {end(outcome)}", style)
@@ -87,6 +94,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     yield Line(f"{clear} checks are clear.", "note", indent=2)
+    yield from undelivered(outcome)
     if outcome.is_plan:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")

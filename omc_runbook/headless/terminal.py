@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 import click
 
@@ -46,6 +49,18 @@ def print_lines(lines: Iterable[Line]) -> None:
         for number, row in enumerate(rows):
             row.rstrip()
             console.print((head if number == 0 else Text(" " * len(head))) + row, soft_wrap=True)
+
+
+@contextmanager
+def own_errors() -> Iterator[TextIO]:
+    """Standard error as it is now, for as long as the cells of a notebook write into their outputs instead."""
+    try:
+        copy = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError):
+        yield sys.stderr
+        return
+    with os.fdopen(copy, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors) as stream:
+        yield stream
 
 
 def print_markdown(text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -18,6 +19,7 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERALS = ("*", "?", "$")
 # "aws:PrincipalTag/" of a tag's name, "kms:EncryptionContext:" of a member's.
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
+_SCALARS = (str, bool, int, float)
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
 
@@ -78,8 +80,10 @@ class ConditionKeys:
 
 def texts(element: Any) -> list[str] | None:
     """A policy element, a scalar or a list of scalars, as strings; None if it is anything else."""
+    if isinstance(element, str):
+        return [element]
     members = element if isinstance(element, list) else [element]
-    if not all(isinstance(member, str | bool | int | float) for member in members):
+    if not all(isinstance(member, _SCALARS) for member in members):
         return None
     return [str(member).lower() if isinstance(member, bool) else str(member) for member in members]
 
@@ -89,16 +93,27 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
 
     None where the pattern has a policy variable whose value is unknown.
     """
-    chunks, certain = [""], True
-    for position, piece in enumerate(_VARIABLE.split(pattern) if keys.variables else [pattern]):
+    if not keys.variables or "$" not in pattern:
+        return _expression((pattern,), glob, fold).fullmatch(text) is not None
+    pieces: list[str | None] = []
+    for position, piece in enumerate(_VARIABLE.split(pattern)):
+        if position % 2 and keys.lacks(piece):
+            return False
+        pieces.append(keys.substitute(piece) if position % 2 else piece)
+    is_match = _expression(tuple(pieces), glob, fold).fullmatch(text) is not None
+    return is_match if None not in pieces or not is_match else None
+
+
+@lru_cache(maxsize=1024)
+def _expression(pieces: tuple[str | None, ...], glob: bool, fold: bool) -> re.Pattern[str]:
+    """The expression of a pattern; every second piece is a variable's value, or None if that is unknown."""
+    chunks = [""]
+    for position, piece in enumerate(pieces):
         if position % 2:
-            if keys.lacks(piece):
-                return False
-            value = keys.substitute(piece)
-            certain = certain and value is not None
-            parts = ["", ""] if value is None else [re.escape(value)]
+            parts = ["", ""] if piece is None else [re.escape(piece)]
         else:
-            parts = [re.escape(part) for part in (re.split(r"\*+", piece) if glob else [piece])]
+            text = piece or ""
+            parts = [re.escape(part) for part in (re.split(r"\*+", text) if glob else [text])]
             parts = [part.replace(r"\?", ".") for part in parts] if glob else parts
         chunks[-1] += parts[0]
         chunks += parts[1:]
@@ -106,8 +121,7 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
     first, *middle = chunks
     last = f".*{middle.pop()}" if middle else ""
     expression = first + "".join(f"(?>.*?{chunk})" for chunk in middle) + last
-    matched = re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if fold else 0)) is not None
-    return matched if certain or not matched else None
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
 def evaluate_condition(block: Any, keys: ConditionKeys) -> Iterator[tuple[str, Truth]]:

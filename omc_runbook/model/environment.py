@@ -17,6 +17,8 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
+from omc_runbook.model.notify import Notify
+from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
@@ -68,7 +70,11 @@ _PATTERNS = {
     "region": "an AWS region, such as ap-southeast-2",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",
+    "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
 }
+_PATTERNS["unknown"] = _PATTERNS["findings"]
+_PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
+_PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -84,6 +90,8 @@ class _Settings(BaseSettings):
     environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
+    notify: Notify = Notify()
+    schedules: tuple[Schedule, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -131,6 +139,10 @@ class Environment:
     """The platform's checkout, for runbooks that need one and get no other as a parameter."""
     accepted: tuple[Accepted, ...] = ()
     """The findings that are meant, as runbook.toml says."""
+    notify: Notify = field(default_factory=Notify)
+    """Who is notified of runs without a person."""
+    schedules: tuple[Schedule, ...] = ()
+    """When runs are expected, on any environment."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -192,6 +204,8 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
+        notify=settings.notify,
+        schedules=settings.schedules,
     )
 
 
@@ -276,11 +290,17 @@ def _explain(error: ValidationError) -> tuple[tuple[str, ...], str]:
 def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
     location = ".".join(parts)
     if kind == "extra_forbidden":
-        tables: dict[str, Iterable[str]] = {"keys": Key.model_fields, "accepted": Accepted.model_fields}
+        tables: dict[str, Iterable[str]] = {
+            "keys": Key.model_fields,
+            "accepted": Accepted.model_fields,
+            "notify": Notify.model_fields,
+            "schedules": Schedule.model_fields,
+        }
         known = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], known)}"
     if kind == "string_pattern_mismatch":
-        return f"{location} must be {_PATTERNS[parts[-1]]}."
+        name = next(part for part in reversed(parts) if not part.isdecimal())
+        return f"{location} must be {_PATTERNS[name]}."
     if kind in ("dict_type", "model_type"):
         return f"{location} must be a table."
     return f"{location}: {message}."

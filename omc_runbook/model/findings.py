@@ -15,6 +15,8 @@ from omc_runbook.model.shell import command
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
 OutcomeStatus = Literal["ok", "findings", "unknown", "failed"]
+Topic = Literal["findings", "unknown"]
+"""What a notification is about: problems that were found, or checks that could not be made."""
 
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
@@ -86,6 +88,15 @@ class Finding:
         return self.is_problem and not self.because_of
 
 
+@dataclass(frozen=True)
+class Notification:
+    """A notification of a run: to whom, about what, and why it was not delivered ("" where it was)."""
+
+    receiver: str
+    topic: Topic
+    failure: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetOutcome:
     """How a run ended on one of its environments."""
@@ -119,6 +130,8 @@ class Outcome:
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
+    notifications: tuple[Notification, ...] = ()
+    """The messages that the run sent, or could not send."""
 
     @property
     def status(self) -> OutcomeStatus:
@@ -160,11 +173,27 @@ class Outcome:
             body |= {"applied": self.applied, "plan": list(self.plan)}
         if self.targets:
             body["targets"] = [asdict(target) for target in self.targets]
+        if self.notifications:
+            body["notifications"] = [asdict(each) for each in self.notifications]
         if self.where:
             body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def of_failure(cls, runbook: str, environment: str, started: datetime, failure: str) -> Outcome:
+        """The outcome of a run that broke off before it had one."""
+        return cls(
+            runbook=runbook,
+            environment=environment,
+            account="",
+            region="",
+            endpoint="",
+            started=started,
+            finished=datetime.now(UTC),
+            failure=failure,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Outcome:
@@ -180,6 +209,7 @@ class Outcome:
             plan=tuple(body["plan"]) if "plan" in body else None,
             applied=body.get("applied", False),
             targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
+            notifications=tuple(Notification(**each) for each in body.get("notifications", ())),
         )
 
     def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Outcome:

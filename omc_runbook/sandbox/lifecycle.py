@@ -1,9 +1,7 @@
 """A sandbox's life cycle: start it in the background, find it, call it, and remove it completely."""
 
 import contextlib
-import http.client
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +13,7 @@ from typing import Any, get_args
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.handover import SANDBOX_VARIABLES
-from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox import control, folders, postgres
 from omc_runbook.sandbox.account import REGION, WorldName
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.folders import SandboxState
@@ -85,10 +83,9 @@ def renew(sandbox: Sandbox, world: WorldName | None = "healthy") -> None:
 def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
     """Wait until every service is steady or keeps failing; raises CouldNotLook after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not status(sandbox)["settled"]:
+    while not ask(sandbox, "POST", "settle")["settled"]:
         if time.monotonic() > deadline:
             raise CouldNotLook(f"The sandbox at {sandbox.endpoint} did not settle within {seconds:.0f} seconds.")
-        time.sleep(0.03)
 
 
 def set_minute(sandbox: Sandbox, seconds: float) -> None:
@@ -150,20 +147,7 @@ def down(sandbox: Sandbox | None = None) -> None:
 
 def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
     """Call one of the server's control paths, with the token from its state file."""
-    state = _state_of(sandbox)
-    headers = {"Content-Type": "application/json", folders.TOKEN_HEADER: state.token}
-    # Nothing of urllib, which would ask the environment for proxies.
-    connection = http.client.HTTPConnection("127.0.0.1", state.port, timeout=30)
-    try:
-        with contextlib.closing(connection):
-            connection.request(method, f"/_sandbox/{path}", json.dumps(members or {}), headers)
-            response = connection.getresponse()
-            answer: dict[str, Any] = json.load(response)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise CouldNotLook(f"The sandbox at {state.endpoint} does not answer: {error}") from None
-    if response.status != 200:
-        raise UsageError(f"The sandbox refused {path}: {answer.get('error', response.reason)}")
-    return answer
+    return control.ask(_state_of(sandbox), method, path, members)
 
 
 def _build(sandbox: Sandbox, world: WorldName) -> None:

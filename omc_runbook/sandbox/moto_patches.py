@@ -6,12 +6,11 @@ from functools import cache
 from moto import backends
 from moto.core import responses
 from moto.core.serialize import ResponseSerializer
-from moto.moto_api import state_manager
 from moto.moto_server import werkzeug_app
 
 
 def install() -> None:
-    """Install every corrected service, and stop moto from advancing tasks and from allowing CORS."""
+    """Install every corrected service, and stop moto from allowing CORS."""
     from omc_runbook.sandbox.aws.attributes import pick
     from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
@@ -45,9 +44,3 @@ def install() -> None:
     ):
         setattr(owner, name, cache(getattr(owner, name)))
     ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
-    freeze_tasks()
-
-
-def freeze_tasks() -> None:
-    """Let only the agent change a task's state; needed again after each reset of moto."""
-    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})

@@ -3,7 +3,12 @@
 `python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database]`
 """
 
+# First, because moto reads models while it is imported.
+from omc_runbook.sandbox import service_models  # noqa: F401
+
+# isort: split
 import argparse
+import gc
 import logging
 import os
 import secrets
@@ -23,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
@@ -30,7 +36,7 @@ from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.handler import RequestHandler
-from omc_runbook.sandbox.moto_patches import freeze_tasks, install
+from omc_runbook.sandbox.moto_patches import install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
@@ -58,7 +64,7 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, wire, reset); None for any other."""
+        """Answer a control path (status, calls, note, clock, wire, reset, rest, settle); None for any other."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -82,6 +88,10 @@ class SandboxServer:
         if (method, path) == ("POST", "reset"):
             self._reset()
             return self._status()
+        if (method, path) == ("POST", "rest"):
+            return {"rests": self.agent.await_rest(WAIT_SECONDS)}
+        if (method, path) == ("POST", "settle"):
+            return {"settled": self.agent.await_settled(WAIT_SECONDS)}
         return None
 
     def _status(self) -> dict[str, Any]:
@@ -102,7 +112,6 @@ class SandboxServer:
         with self.agent.paused(), STATE:
             BackendDict.reset()
             reset_model_data()
-            freeze_tasks()
             WIRE.clear()
             EVENT_HISTORY.clear()
             network.forget()
@@ -138,6 +147,8 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # What is there by now stays: the garbage collector need not go through it again and again.
+    gc.freeze()
     CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
-import json
 import threading
 import uuid
 from collections import Counter, deque
@@ -42,12 +41,13 @@ _RESOURCE_TYPES = {
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """One recorded call, with its account and region."""
+    """One recorded call, with its account and region; `record` is what its CloudTrailEvent says."""
 
     account: str
     region: str
     time: datetime
     fields: Mapping[str, Any]
+    record: Mapping[str, Any]
 
     def matches(self, attribute: str, value: str) -> bool:
         """Whether a LookupEvents attribute has the value."""
@@ -155,9 +155,8 @@ def _event(
         "EventSource": call.event_source,
         "Username": principal.session or principal.name,
         "Resources": referenced,
-        "CloudTrailEvent": json.dumps(record),
     }
-    return RecordedEvent(principal.account, call.region, now, fields)
+    return RecordedEvent(principal.account, call.region, now, fields, record)
 
 
 def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from omc_runbook.aws import ec2 as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.messages.reasons import is_of_network
-from omc_runbook.snapshot.gatherer import Gatherer
-from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
+
+    from omc_runbook.snapshot.gatherer import Gatherer
+    from omc_runbook.snapshot.state import Snapshot
 
 T = TypeVar("T")
 D = TypeVar("D")

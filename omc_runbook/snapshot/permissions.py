@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot import other_references
@@ -48,6 +48,7 @@ _ANYWHERE = (
     "ecs:ListServices",
     "ecs:ListTasks",
     "ecs:ListClusters",
+    "ecs:ListDaemons",
     "ecs:DescribeTaskDefinition",
     "sts:",
     "iam:Simulate",
@@ -69,12 +70,17 @@ def missing(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def policy(snapshot: Snapshot) -> str:
-    """An IAM policy document with the missing permissions, for this environment only; "" where none is missing.
+    """An IAM policy document with the missing permissions, for this environment only; "" where none is missing."""
+    return document(snapshot, missing(snapshot))
+
+
+def document(snapshot: Snapshot, actions: Iterable[str]) -> str:
+    """An IAM policy document that allows actions on this environment's resources only; "" for no action.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
     by_resource: dict[tuple[str, ...], list[str]] = {}
-    for permission in missing(snapshot):
+    for permission in sorted(set(actions)):
         by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
     statements = [
         {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
@@ -129,4 +135,5 @@ _KINDS = {
     "ecs:DescribeTasks": ("task",),
     "ecs:ListServiceDeployments": ("service",),
     "ecs:ExecuteCommand": ("cluster", "task"),
+    "ecs:UpdateService": ("service",),
 }

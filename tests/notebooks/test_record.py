@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from support.runs import COMMAND
+from support.runs import COMMAND, ENGINES
 
 from omc_runbook.headless import record as records
 from omc_runbook.headless.record import ROOM, Record
@@ -37,13 +39,20 @@ outcome = Outcome(**names, endpoint="", started=now, finished=now, changes=(chan
 """The last cell of a runbook that has changed something."""
 FULL = "resource.prlimit({process}, resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))"
 """From here on a process cannot write more than this into a file, as on a full disk."""
+KILLED = "os.kill(os.getpid(), 9)"
+BROKEN_OFF = (
+    ("raise ZeroDivisionError('by zero')", "ZeroDivisionError: by zero"),
+    ("from omc_runbook.model.errors import ConflictError; raise ConflictError('They were faster.')", "They were"),
+    ("", "without an outcome"),
+)
+"""Last lines of a runbook that gives no outcome, and the reason that its record has."""
 RUN = """
 import sys
 from pathlib import Path
 from omc_runbook import cli
 from omc_runbook.headless import notebooks
 notebooks.folder = lambda: Path(sys.argv[1])
-cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
+cli.main(["run", "night", "--quiet", "--record", *sys.argv[2:]])
 """
 
 
@@ -58,8 +67,13 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def run_night(folder: Path, *ending: str) -> subprocess.CompletedProcess[str]:
+def run_night(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess.CompletedProcess[str]:
     """Run a runbook without AWS, which ends with these lines, and keep its record in a folder with an older one."""
+    return subprocess.run(night(folder, engine, *ending), cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def night(folder: Path, engine: tuple[str, ...], *ending: str) -> list[str]:
+    """The command that runs it."""
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
@@ -72,8 +86,7 @@ def run_night(folder: Path, *ending: str) -> subprocess.CompletedProcess[str]:
     nbformat.write(notebook, folder / "notebooks" / "night.ipynb")
     (folder / "records").mkdir()
     (folder / "records" / "outcome.json").write_text(OLD)
-    command = [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records")]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records"), *engine]
 
 
 def draft(folder: Path, text: str) -> Record:
@@ -169,9 +182,13 @@ def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outc
     assert not list(kept.folder.iterdir())
 
 
-def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tmp_path: Path) -> None:
+@ENGINES
+def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
+    tmp_path: Path, engine: tuple[str, ...]
+) -> None:
     """Exit 2; what was done is told though it was to be quiet, and where no record is; the older outcome is gone."""
-    ended = run_night(tmp_path, FULL.format(process="os.getppid()", size=64), "conclude.end(outcome)")
+    full = FULL.format(process="os.getppid()" if engine else 0, size=64)
+    ended = run_night(tmp_path, engine, "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
     assert "changed  SECRET_KEY, in version a-version" in ended.stdout
     assert f"Record: none in {tmp_path / 'records'}, though the run took place: File too large" in ended.stdout
@@ -179,10 +196,12 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tm
     assert not list((tmp_path / "records").iterdir())
 
 
-def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path: Path) -> None:
+@ENGINES
+def test_an_outcome_that_cannot_be_handed_over_says_what_was_done(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """Exit 2 and a record of it, with the change in the sentence."""
-    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "conclude.end(outcome)")
-    ended = run_night(tmp_path, *lines)
+    full, free = FULL.format(process=0, size=64), FULL.format(process=0, size="resource.RLIM_INFINITY")
+    lines = ("from omc_runbook.report.display import banner", full)
+    ended = run_night(tmp_path, engine, *lines, "try: conclude.end(outcome)", f"finally: {free}")
     assert ended.returncode == 2, ended.stderr
     (page,) = (tmp_path / "records").glob("night-staging-*.html")
     assert "Changed: SECRET_KEY, in version a-version." in page.read_text()
@@ -192,16 +211,15 @@ def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("ending", "failure"),
+    ("engine", "ending", "failure"),
     [
-        ("raise ZeroDivisionError('by zero')", "ZeroDivisionError: by zero"),
-        ("from omc_runbook.model.errors import ConflictError; raise ConflictError('They were faster.')", "They were"),
-        ("os.kill(os.getpid(), 9)", "kernel died"),
-        ("", "without an outcome"),
+        *((engine, *each) for engine in ((), ("--kernel",)) for each in BROKEN_OFF),
+        (("--kernel",), KILLED, "kernel died"),
     ],
-    ids=["error", "error of ours", "killed", "silent"],
 )
-def test_a_run_that_breaks_off_leaves_what_was_known_of_it(tmp_path: Path, ending: str, failure: str) -> None:
+def test_a_run_that_breaks_off_leaves_what_was_known_of_it(
+    tmp_path: Path, engine: tuple[str, ...], ending: str, failure: str
+) -> None:
     """Exit 2 and a record: its account, targets and plan, whether that was to be applied, and why it ended."""
     lines = (
         "from omc_runbook.model.findings import NO_OUTCOME, TargetOutcome",
@@ -210,7 +228,7 @@ def test_a_run_that_breaks_off_leaves_what_was_known_of_it(tmp_path: Path, endin
         'known = replace(outcome, changes=(), failure=NO_OUTCOME, plan=("It would change.",), targets=(target,))',
         "conclude.announce(replace(known, applied=True))",
     )
-    ended = run_night(tmp_path, *lines, ending)
+    ended = run_night(tmp_path, engine, *lines, ending)
     assert ended.returncode == 2, ended.stderr
     body = json.loads((tmp_path / "records" / "outcome.json").read_text())
     assert failure in body["failure"] and (body["status"], body["account"]) == ("failed", "123456789012")
@@ -218,9 +236,51 @@ def test_a_run_that_breaks_off_leaves_what_was_known_of_it(tmp_path: Path, endin
     assert [(each["environment"], each["status"]) for each in body["targets"]] == [("staging", "failed")]
 
 
-def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path) -> None:
+@ENGINES
+def test_a_killed_command_leaves_the_folder_of_records_as_it_was(tmp_path: Path, engine: tuple[str, ...]) -> None:
+    """There is no file of this run, and the older outcome is still there."""
+    kill = "os.kill(os.getppid(), 9); import time; time.sleep(60)" if engine else KILLED
+    ended = run_night(tmp_path, engine, "conclude.announce(outcome)", kill)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-9, "", "")
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
+    assert (tmp_path / "records" / "outcome.json").read_text() == OLD
+
+
+SLEEP = """
+import pathlib, time
+pathlib.Path("started").touch()
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pathlib.Path("interrupted").touch()
+"""
+
+
+@ENGINES
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tuple[str, ...], number: int) -> None:
+    """Exit 2 with a word, no record, and no file for temporary ones; the cell's own threads are not waited for."""
+    thread = "import threading; threading.Thread(target=__import__('time').sleep, args=(100,)).start()"
+    (tmp_path / "tmp").mkdir()
+    command = night(tmp_path, engine, thread, SLEEP)
+    variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as process:
+        for name in ("started", "interrupted"):
+            while not (tmp_path / name).exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(number)
+        said = process.communicate(timeout=30)
+    assert (process.returncode, said[0]) == (2, "") and said[1].strip().startswith("Interrupted.")
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
+    assert not [*(tmp_path / "tmp").iterdir()]
+
+
+@ENGINES
+def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """The older outcome makes room for that of this run; nothing else is in the folder."""
-    ended = run_night(tmp_path, "conclude.end(outcome)")
+    ended = run_night(tmp_path, engine, "conclude.end(outcome)")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     names = [path.suffix for path in sorted((tmp_path / "records").iterdir())]
     assert names == [".html", ".ipynb", ".json"]

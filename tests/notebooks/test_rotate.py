@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health, values
+from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from support.administrator import BAD, Place
 from support.provider import provider
 
@@ -108,14 +108,18 @@ def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk
     assert (tried["status"], tried["subject"]) == ("clear", "OPENAI_API_KEY")
 
 
+@ENGINES
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(desk: Rotator, number: int) -> None:
+def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(
+    desk: Rotator, number: int, engine: tuple[str, ...]
+) -> None:
     """In the middle of a bake; the command that it prints finishes the change, and makes no other value."""
     place = Place(desk.sandbox)
     deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=15)
+    command = [*desk.command("SECRET_KEY"), *engine]
     try:
         with subprocess.Popen(
-            desk.command("SECRET_KEY"), env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True
+            command, env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True
         ) as process:
             place.world.wait(lambda: stage_of(place) == "BAKE_TIME", "the deployment bakes")
             process.send_signal(number)
@@ -200,22 +204,29 @@ WHEN: dict[str, Callable[[Place, str, str], bool]] = {
 }
 
 
-@pytest.mark.parametrize(("when", "whom"), [("staged", "kernel"), ("current", "both"), ("redeployed", "kernel")])
+@pytest.mark.parametrize(
+    ("when", "whom"),
+    [
+        *(("staged", "kernel"), ("current", "both"), ("redeployed", "kernel")),
+        *(("staged", "command"), ("current", "command"), ("redeployed", "command")),
+    ],
+)
 def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when: str, whom: str) -> None:
-    """The kernel or the command as well: then one value is new, no label is left, and every task has it."""
+    """A kernel, its command as well, or a command without one: then one value is new, and every task has it."""
+    engine = () if whom == "command" else ("--kernel",)
     place = Place(desk.sandbox)
     version, versions = place.current, place.versions
     deployment = place.service("worker")["deployments"][0]["id"]
     running = subprocess.Popen(
-        desk.command("SECRET_KEY"), env=desk.variables, cwd=desk.work, stdout=-1, stderr=-1, text=True
+        [*desk.command("SECRET_KEY"), *engine], env=desk.variables, cwd=desk.work, stdout=-1, stderr=-1, text=True
     )
     while not WHEN[when](place, version, deployment):
         assert running.poll() is None
         time.sleep(0.002)
     command = psutil.Process(running.pid)
     kernels = [child for child in command.children(True) if "ipykernel" in " ".join(child.cmdline())]
-    assert kernels
-    for process in [*kernels, *([command] if whom == "both" else [])]:
+    assert bool(kernels) == (whom != "command")
+    for process in [*kernels, *([command] if whom != "kernel" else [])]:
         process.kill()
     said = running.communicate(timeout=60)
     if whom == "kernel":

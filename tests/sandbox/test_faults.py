@@ -77,6 +77,12 @@ class Scene:
         """DescribeServices' answer for one service."""
         return self.world.ecs.describe_services(cluster=cluster, services=[name])["services"][0]
 
+    def services(self) -> dict[str, Any]:
+        """DescribeServices' answer for the healthy world's services, by name."""
+        names = [service.name for service in SERVICES]
+        described = self.world.ecs.describe_services(cluster=CLUSTER, services=names)["services"]
+        return {service["serviceName"]: service for service in described}
+
     def rollout(self, name: str) -> tuple[str, str]:
         """State and reason of a service's primary deployment."""
         primary = self.service(name)["deployments"][0]
@@ -96,14 +102,15 @@ class Scene:
 
     def definition(self, name: str) -> Any:
         """The task definition that a service is deployed with."""
-        arn = self.service(name)["taskDefinition"]
-        return self.world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        return self.definition_of(self.service(name))
+
+    def definition_of(self, service: Any) -> Any:
+        """The task definition of a service that was described."""
+        return self.world.ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
 
     def references(self, name: str) -> dict[str, str]:
         """The valueFrom of each variable of a service, without the secret's true ARN."""
-        secrets = self.definition(name)["containerDefinitions"][0].get("secrets", [])
-        arn = self.secret().get("ARN", "?")
-        return {entry["name"]: entry["valueFrom"].removeprefix(arn) for entry in secrets}
+        return references_of(self.definition(name), self.secret())
 
     def stopped(self, name: str) -> list[Any]:
         """A service's tasks that were stopped, or stopped by themselves, since."""
@@ -172,17 +179,22 @@ class Scene:
 
     def placement(self) -> Any:
         """Where the worker's tasks stand."""
-        return self.service("worker")["networkConfiguration"]["awsvpcConfiguration"]
+        return self.placement_of(self.service("worker"))
 
-    def vpc(self) -> str:
-        """The VPC that they stand in."""
-        found = self.ec2.describe_subnets(SubnetIds=self.placement()["subnets"])["Subnets"]
-        return str(found[0]["VpcId"])
+    def placement_of(self, service: Any) -> Any:
+        """Where the tasks of a service that was described stand."""
+        return service["networkConfiguration"]["awsvpcConfiguration"]
 
-    def endpoints(self) -> list[Any]:
+    def vpc(self, placement: Any = None) -> str:
+        """The VPC that they stand in, or that a placement is in."""
+        subnets = (placement or self.placement())["subnets"]
+        return str(self.ec2.describe_subnets(SubnetIds=subnets)["Subnets"][0]["VpcId"])
+
+    def endpoints(self, placement: Any = None) -> list[Any]:
         """The endpoints of that VPC."""
-        found = self.ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [self.vpc()]}])
-        return [endpoint for endpoint in found["VpcEndpoints"] if endpoint["State"] == "available"]
+        by_vpc = [{"Name": "vpc-id", "Values": [self.vpc(placement)]}]
+        found = self.ec2.describe_vpc_endpoints(Filters=by_vpc)["VpcEndpoints"]
+        return [endpoint for endpoint in found if endpoint["State"] == "available"]
 
     def group(self, id: str) -> Any:
         """A security group."""
@@ -197,18 +209,27 @@ class Scene:
             if self.placement()["subnets"][0] in [entry["SubnetId"] for entry in acl["Associations"]]
         )
 
-    def resolves_names(self) -> bool:
+    def resolves_names(self, placement: Any = None) -> bool:
         """Whether that VPC has DNS."""
-        found = self.ec2.describe_vpc_attribute(VpcId=self.vpc(), Attribute="enableDnsSupport")
+        found = self.ec2.describe_vpc_attribute(VpcId=self.vpc(placement), Attribute="enableDnsSupport")
         return bool(found["EnableDnsSupport"]["Value"])
 
     def whole(self, *names: str) -> bool:
         """Whether the services run all their tasks in one completed deployment that followed the secret."""
-        return all(
-            [deployment["rolloutState"] for deployment in service["deployments"]] == ["COMPLETED"]
-            and service["runningCount"] == service["desiredCount"] > 0
-            for service in map(self.service, names or [service.name for service in SERVICES])
-        )
+        services = self.services()
+        return all(is_whole(services[name]) for name in names or [service.name for service in SERVICES])
+
+
+def references_of(definition: Any, secret: dict[str, Any]) -> dict[str, str]:
+    """The valueFrom of each variable of a task definition, without the secret's true ARN."""
+    entries = definition["containerDefinitions"][0].get("secrets", [])
+    return {entry["name"]: entry["valueFrom"].removeprefix(secret.get("ARN", "?")) for entry in entries}
+
+
+def is_whole(service: Any) -> bool:
+    """Whether a service runs all its tasks in one completed deployment."""
+    states = [deployment["rolloutState"] for deployment in service["deployments"]]
+    return bool(states == ["COMPLETED"] and service["runningCount"] == service["desiredCount"] > 0)
 
 
 EVIDENCE: dict[str, Callable[[Scene], bool]] = {
@@ -448,18 +469,20 @@ def refused_deployment(scene: Scene) -> str:
 
 def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
-    secret = scene.secret()
-    assert is_good(scene.text())
+    secret, value, services = scene.secret(), scene.value(), scene.services()
+    assert is_good(str(value["SecretString"]))
     assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
-    assert scene.whole()
+    assert set(services) == {service.name for service in SERVICES} and all(map(is_whole, services.values()))
     for consumer in CONSUMERS:
-        assert scene.references(consumer.name) == {key: f":{key}::" for key in consumer.keys}
-        assert scene.definition(consumer.name)["executionRoleArn"].endswith(EXECUTION_ROLE)
-        assert scene.rollout(consumer.name)[1].endswith("completed.")
-        assert scene.service(consumer.name)["deployments"][0]["createdAt"] >= scene.value()["CreatedDate"]
-    assert len(scene.ec2.describe_vpcs()["Vpcs"]) == 1 and not scene.endpoints()
-    assert scene.placement()["assignPublicIp"] == "ENABLED" and scene.resolves_names()
+        definition, primary = scene.definition_of(services[consumer.name]), services[consumer.name]["deployments"][0]
+        assert references_of(definition, secret) == {key: f":{key}::" for key in consumer.keys}
+        assert definition["executionRoleArn"].endswith(EXECUTION_ROLE)
+        assert primary["rolloutStateReason"].endswith("completed.")
+        assert primary["createdAt"] >= value["CreatedDate"]
+    placement = scene.placement_of(services["worker"])
+    assert len(scene.ec2.describe_vpcs()["Vpcs"]) == 1 and not scene.endpoints(placement)
+    assert placement["assignPublicIp"] == "ENABLED" and scene.resolves_names(placement)
     assert scene.policy()["Resource"] == f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
 
 

@@ -30,6 +30,8 @@ from unittest import mock
 
 TESTS = Path(__file__).parents[1]
 
+KERNEL = "--kernel"
+"""With it `omc-runbook run` starts a kernel."""
 Main = Callable[[], object]
 
 
@@ -79,7 +81,8 @@ def _become(command: list[str], variables: Mapping[str, str], folder: Path, out:
         for descriptor, file in ((1, out), (2, err)):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
-        _fork_kernels()
+        if KERNEL in command or Path(command[0]).name != "omc-runbook":
+            _fork_kernels()
         code = _exit_code(_main(command))
     finally:
         if sys.exc_info()[0] is not None:

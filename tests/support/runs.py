@@ -22,6 +22,8 @@ from support import forked_command
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 
+ENGINES = pytest.mark.parametrize("engine", [(), ("--kernel",)], ids=["own process", "kernel"])
+"""The words by which `omc-runbook run` runs a notebook in its own process, and in a kernel."""
 SECRET = "ohmycoins-staging-app-secrets"
 COMMAND = Path(sys.executable).with_name("omc-runbook")
 PAPERMILL = Path(sys.executable).with_name("papermill")

@@ -37,7 +37,10 @@ class SandboxCloudTrail(CloudTrailResponse):
         first = next((n for n, event in enumerate(events, 1) if event.fields["EventId"] == token), 0)
         page = events[first : first + size]
         answer: dict[str, Any] = {
-            "Events": [dict(event.fields) | {"EventTime": event.time.timestamp()} for event in page]
+            "Events": [
+                {**event.fields, "EventTime": event.time.timestamp(), "CloudTrailEvent": json.dumps(event.record)}
+                for event in page
+            ]
         }
         if first + size < len(events):
             answer["NextToken"] = page[-1].fields["EventId"]

@@ -28,6 +28,7 @@ from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 # A world in which nothing moves is looked at seldom: several sandboxes may run on one machine.
 _BUSY_SECONDS, _IDLE_SECONDS = 0.03, 0.3
+_REMOVAL_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,6 +56,8 @@ class Agent(threading.Thread):
         self._running: dict[str, Application] = {}
         self._first_environments: dict[str, dict[str, str]] = {}
         self._step_done = threading.Lock()
+        self._stepped = threading.Condition()
+        self._next_removal = 0.0
 
     def run(self) -> None:
         """Run steps until `end`; a failed step is logged and repeated."""
@@ -68,6 +71,8 @@ class Agent(threading.Thread):
                 with self._step_done:
                     if not self._is_ending:
                         self.step()
+                with self._stepped:
+                    self._stepped.notify_all()
             except (ServiceException, HTTPException, LookupError, TypeError, ValueError, AttributeError, OSError):
                 _LOG.exception("a step of the agent failed")
 
@@ -75,6 +80,9 @@ class Agent(threading.Thread):
         """Update every task and every service once."""
         for application in list(self._running.values()):
             application.probe()
+        is_removal_due = time.monotonic() >= self._next_removal
+        if is_removal_due:
+            self._next_removal = time.monotonic() + _REMOVAL_SECONDS
         with STATE:
             accepted = [
                 (backend, task)
@@ -84,15 +92,17 @@ class Agent(threading.Thread):
         for backend, task in accepted:
             self._start(backend, task)
         with STATE:
-            for backend, task in _tasks():
+            unfinished = _tasks()
+            for backend, task in unfinished:
                 self._watch(backend, task)
             for backend in _backends():
                 for service in services_of(backend):
                     if service.status != "INACTIVE":
                         scheduler.reconcile(backend, service)
                 _count(backend)
-                tasks.remove_old(backend)
-            known = {task.task_arn for _, task in _tasks()}
+                if is_removal_due:
+                    tasks.remove_old(backend)
+            known = {task.task_arn for _, task in unfinished}
         for arn in set(self._running) - known:
             self._running.pop(arn).kill()
 
@@ -123,7 +133,7 @@ class Agent(threading.Thread):
     def statuses(self) -> list[TaskStatus]:
         """Every task that is not stopped."""
         with STATE:
-            return [self._status(task) for _, task in _tasks() if task.last_status != "STOPPED"]
+            return [self._status(task) for _, task in _tasks()]
 
     def is_settled(self) -> bool:
         """Whether every service is steady, keeps failing in the same way, or waits for long."""
@@ -133,6 +143,20 @@ class Agent(threading.Thread):
             return not starting and all(
                 s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in services
             )
+
+    def await_rest(self, seconds: float) -> bool:
+        """Wait until no service moves any more, or until so many seconds have passed; whether none does."""
+        with self._stepped:
+            return self._stepped.wait_for(self._rests, seconds)
+
+    def await_settled(self, seconds: float) -> bool:
+        """Wait until everything is settled, or until so many seconds have passed; whether it is."""
+        with self._stepped:
+            return self._stepped.wait_for(self.is_settled, seconds)
+
+    def _rests(self) -> bool:
+        with STATE:
+            return all(scheduler.rests(service) for backend in _backends() for service in services_of(backend))
 
     def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
@@ -202,7 +226,7 @@ class Agent(threading.Thread):
     def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)
         if application is None:
-            if task.desired_status == "STOPPED" and task.last_status != "STOPPED":
+            if task.desired_status == "STOPPED":
                 tasks.mark_stopped(task, None)
             return
         code = application.exit_code()
@@ -253,7 +277,7 @@ def _backends() -> Iterator[EC2ContainerServiceBackend]:
 
 
 def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
-    return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
+    return [(backend, task) for backend in _backends() for task in tasks.unfinished(backend)]
 
 
 def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, EcsDeployment | None]:
@@ -264,8 +288,9 @@ def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[Ecs
 
 
 def _count(backend: EC2ContainerServiceBackend) -> None:
+    all_live = [task for task in tasks.unfinished(backend) if tasks.is_live(task)]
     for cluster in list(backend.clusters.values()):
-        live = [t for t in tasks.of_backend(backend) if t.cluster_name == cluster.name and tasks.is_live(t)]
+        live = [task for task in all_live if task.cluster_name == cluster.name]
         services = [s for s in services_of(backend) if s.cluster_name == cluster.name]
         cluster.running_tasks_count = len([t for t in live if t.last_status == "RUNNING"])
         cluster.pending_tasks_count = len(live) - cluster.running_tasks_count

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -54,14 +55,15 @@ def environments(
     role = _execution_role(definition, task_id, region, account, has_secrets)
     if any(_is_beyond(platform_version, entry) for container in containers for entry in container.get("secrets") or []):
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
+    reader = _Reader(role, region, task_network) if role is not None else None
     variables: dict[str, dict[str, str]] = {}
     for container in containers:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
-        if role is not None:
+        if reader is not None:
             for entry in container.get("secrets") or []:
-                own[entry["name"]] = _resolve(role, entry["valueFrom"], region, task_network)
+                own[entry["name"]] = reader.resolve(entry["valueFrom"])
             for value_from in _other_references(container):
-                _resolve(role, value_from, region, task_network)
+                reader.resolve(value_from)
         variables[container["name"]] = own
     return variables
 
@@ -102,27 +104,56 @@ def _execution_role(
     )
 
 
-def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNetwork | None) -> str:
-    fields = value_from.split(":")
-    if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
-        return _parameter(role, value_from, region)
-    if len(fields) not in (7, 10):
-        raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
-    key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
-    if task_network is not None:
-        role = _over_network(role, task_network, ":".join(fields[:7]), region)
-    answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
-    text = answer.get("SecretString", "")
-    if not key:
-        return str(text)
-    try:
-        members = gotext.members(text)
-    except gotext.GoJsonError as error:
-        raise PullFailed(f"{_ASM}{_RETRIED}{error}") from None
-    if key not in members:
-        missing = f"retrieved secret from Secrets Manager did not contain json key {key}"
-        raise PullFailed(f"{_ASM}{_RETRIED}{missing}")
-    return gotext.show(members[key])
+class _Reader:
+    """Reads what a task's containers refer to; whether the task may read a secret is decided once."""
+
+    def __init__(self, role: Principal, region: str, task_network: TaskNetwork | None) -> None:
+        self._role, self._region = role, region
+        self._over_network = cache(lambda arn: _over_network(role, task_network, arn, region) if task_network else role)
+        self._value = cache(lambda arn, *version: read_value(self._over_network(arn), arn, *version))
+
+    def resolve(self, value_from: str) -> str:
+        """The value of a reference."""
+        fields = value_from.split(":")
+        if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
+            return _parameter(self._role, value_from, self._region)
+        if len(fields) not in (7, 10):
+            raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
+        key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
+        arn = ":".join(fields[:7])
+        answer = self._read(self._over_network(arn), arn, fields[3], version, stage)
+        text = answer.get("SecretString", "")
+        if not key:
+            return str(text)
+        try:
+            members = gotext.members(text)
+        except gotext.GoJsonError as error:
+            raise PullFailed(f"{_ASM}{_RETRIED}{error}") from None
+        if key not in members:
+            missing = f"retrieved secret from Secrets Manager did not contain json key {key}"
+            raise PullFailed(f"{_ASM}{_RETRIED}{missing}")
+        return gotext.show(members[key])
+
+    def _read(self, role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
+        _check_region(role.account, arn, region)
+        members = {"secretId": arn, "versionId": version, "versionStage": stage}
+        call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
+        request_id = str(uuid.uuid4())
+        error = _attempt(call, role, request_id, arn)
+        answer: Mapping[str, Any] = {}
+        if error is None:
+            try:
+                answer = self._value(arn, region, version, stage)
+            except JsonRESTError as denial:
+                error = (denial.error_type, denial.message)
+            EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
+        if error is not None:
+            raise PullFailed(
+                f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
+                f"GetSecretValue, https response error StatusCode: 400, RequestID: {request_id}, "
+                f"api error {error[0]}: {error[1]}"
+            )
+        return answer
 
 
 def _over_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> Principal:
@@ -155,28 +186,6 @@ def _check_region(account: str, arn: str, region: str) -> None:
             f'"https://secretsmanager.{region}.amazonaws.com/": dial tcp: lookup '
             f"secretsmanager.{region}.amazonaws.com: no such host"
         )
-
-
-def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
-    _check_region(role.account, arn, region)
-    members = {"secretId": arn, "versionId": version, "versionStage": stage}
-    call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
-    request_id = str(uuid.uuid4())
-    error = _attempt(call, role, request_id, arn)
-    answer: Mapping[str, Any] = {}
-    if error is None:
-        try:
-            answer = read_value(role, arn, region, version, stage)
-        except JsonRESTError as denial:
-            error = (denial.error_type, denial.message)
-        EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
-    if error is not None:
-        raise PullFailed(
-            f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
-            f"GetSecretValue, https response error StatusCode: 400, RequestID: {request_id}, "
-            f"api error {error[0]}: {error[1]}"
-        )
-    return answer
 
 
 def _parameter(role: Principal, name: str, region: str) -> str:

@@ -15,6 +15,7 @@ from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,
     add_event,
+    breaker,
     breaker_trips,
     complete,
     fail,
@@ -38,7 +39,7 @@ def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
     service_tasks = tasks.of_service(backend, service)
     service.running_count = placement.running(service_tasks)
     service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
-    if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in service_tasks):
+    if service.status == "DRAINING" and not service_tasks:
         service.status = "INACTIVE"
 
 
@@ -52,6 +53,21 @@ def is_waiting(service: EcsService) -> bool:
     """Whether a service's deployment waits for a person, or for longer than somebody would look on."""
     ongoing = service.ongoing
     return ongoing is not None and not ongoing.is_rolling_back and ongoing.waiting_seconds > _LONG_SECONDS
+
+
+def rests(service: EcsService) -> bool:
+    """Whether a service has come where it goes, fails on the way with nothing to stop it, or is deployed in stages."""
+    current = primary(service)
+    if service.status != "ACTIVE":
+        return service.status == "INACTIVE"
+    if current is None:
+        return service.running_count == service.desired_count
+    if current.state == "IN_PROGRESS":
+        is_rolling = service.ongoing is None or service.ongoing.strategy == "ROLLING"
+        return not is_rolling or (current.failed_tasks > 0 and not breaker(service).get("enable"))
+    return current.state == "FAILED" or (
+        len(service.deployments) == 1 and service.running_count == service.desired_count
+    )
 
 
 def _deploy(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
@@ -130,7 +146,7 @@ def _settle(service: EcsService, current: EcsDeployment, service_tasks: list[Ecs
         if deployment is not current and not its_tasks and not _is_needed(service, deployment, current):
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
-    ending = [task for task in service_tasks if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
+    ending = [task for task in service_tasks if task.desired_status == "STOPPED"]
     is_steady = not ending and len(live) == len(ready) == service.desired_count
     if current.state == "IN_PROGRESS" and _has_succeeded(service, current, ready, service_tasks, is_steady):
         complete(service, current)
@@ -154,9 +170,7 @@ def _has_succeeded(
     if criteria.get("enable") and not current.is_rollback:
         has_enough = len(ready) >= math.ceil(service.desired_count * criteria["healthyPercent"] / 100)
         if criteria["sourceServiceRevisionCleanup"] == "BLOCKING":
-            has_enough = has_enough and not any(
-                task.last_status != "STOPPED" and task.started_by != current.id for task in service_tasks
-            )
+            has_enough = has_enough and not any(task.started_by != current.id for task in service_tasks)
     if not has_enough:
         current.enough_since = None
         return False

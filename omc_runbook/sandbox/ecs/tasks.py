@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
@@ -40,6 +41,7 @@ class EcsContainer:
 class EcsTask(Task):
     """moto's task with the fields that ECS fills, built with moto's own arguments."""
 
+    last_status: str = "PROVISIONING"  # moto moves it on with time; here only the agent does
     containers: list[EcsContainer]  # type: ignore[assignment]  # moto describes the first alone
     stopped_reason: str | None  # type: ignore[assignment]  # moto has an empty one from the start
     started_at: datetime
@@ -53,7 +55,6 @@ class EcsTask(Task):
     def __init__(self, *, task_definition: TaskDefinition, execute: bool, **kwargs: Any) -> None:
         """A task that ECS has just accepted; moto's arguments and whether ECS Exec is on."""
         super().__init__(task_definition=task_definition, **kwargs)
-        self.last_status = "PROVISIONING"
         self.created_at = self.connectivity_at = datetime.now(UTC)
         self.enable_execute_command = execute
         self.health_status, self.connectivity = "UNKNOWN", "CONNECTED"
@@ -65,11 +66,23 @@ class EcsTask(Task):
             for container in self.containers:
                 container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
 
+    @cached_property
+    def task_arn(self) -> str:
+        """Its ARN, which moto builds anew for each reader."""
+        return super().task_arn
+
 
 def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     """Every task of an account in a region that ECS can still describe."""
     all_tasks = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
     return [task for task in all_tasks if isinstance(task, EcsTask)]
+
+
+def unfinished(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
+    """Those of them that have not stopped, which are few."""
+    tasks: list[EcsTask] = [t for t in getattr(backend, "unfinished_tasks", []) if t.last_status != "STOPPED"]
+    backend.unfinished_tasks = tasks  # type: ignore[attr-defined]
+    return tasks.copy()
 
 
 def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
@@ -113,6 +126,7 @@ def accept(
         execute=execute,
     )
     backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task
+    backend.unfinished_tasks = [*unfinished(backend), task]  # type: ignore[attr-defined]
     return task
 
 
@@ -175,9 +189,9 @@ def is_healthy(task: EcsTask) -> bool:
 
 
 def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
-    """Every task of a service that ECS can still describe."""
+    """Every task of a service that has not stopped."""
     group, cluster = f"service:{service.name}", service.cluster_name
-    return [task for task in of_backend(backend) if task.group == group and task.cluster_name == cluster]
+    return [task for task in unfinished(backend) if task.group == group and task.cluster_name == cluster]
 
 
 def remove_old(backend: EC2ContainerServiceBackend) -> None:

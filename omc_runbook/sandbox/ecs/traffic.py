@@ -141,7 +141,7 @@ def _is_over(
     stage = ongoing.stages[0]
     if stage.name == "RECONCILE_SERVICE":
         ids = {target.id} | ({source.id} if source else set())
-        return not any(task.last_status != "STOPPED" and task.started_by not in ids for task in service_tasks)
+        return not any(task.started_by not in ids for task in service_tasks)
     if stage.name == "SCALE_UP":
         healthy = [task for task in placement.of_deployment(service_tasks, target) if tasks.is_healthy(task)]
         return len(healthy) >= service.desired_count
@@ -154,5 +154,5 @@ def _is_over(
             ongoing.wait_until = time.monotonic() + CLOCK.seconds(stage.bake_minutes)
         return time.monotonic() >= ongoing.wait_until
     if stage.name == "CLEAN_UP":
-        return not any(task.last_status != "STOPPED" and task.started_by != target.id for task in service_tasks)
+        return not any(task.started_by != target.id for task in service_tasks)
     return True

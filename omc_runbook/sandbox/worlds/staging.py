@@ -13,7 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
-from omc_runbook.sandbox import folders
+from omc_runbook.sandbox import control, folders
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
@@ -150,6 +150,8 @@ class World:
             self.wait(partial(self._is_settled, cluster, self._pages(cluster)), f"{cluster} settled")
 
     def _is_settled(self, cluster: str, pages: list[list[str]]) -> bool:
+        # Else the services would be described again and again.
+        control.await_rest(self.endpoint)
         return all(is_settled(service) or self._is_waiting(service) for service in self._describe(cluster, pages))
 
     def _is_waiting(self, service: ServiceTypeDef) -> bool:

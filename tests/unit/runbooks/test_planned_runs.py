@@ -135,7 +135,7 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
     commands: list[str] = []
 
-    def execute(source: Path, typed: object, draft: object, kept: object, command: str, progress: bool) -> RunResult:
+    def execute(source: Path, typed: object, draft: object, kept: object, command: str, *_: object) -> RunResult:
         commands.append(command)
         return RunResult(0, ())
 

@@ -1,0 +1,137 @@
+"""An outcome in formats that other programs read: JUnit XML, a Prometheus textfile, CloudWatch's embedded metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.parameters import quoted
+from omc_runbook.model.suggestions import nearest
+
+NAMESPACE = "OmcRunbook"
+
+
+@dataclass(frozen=True)
+class Export:
+    """A format, and the file that an outcome is written to in it."""
+
+    format: str
+    path: Path
+
+
+def parse(word: str) -> Export:
+    """An export out of FORMAT=PATH; raises UsageError for another word, and where it cannot be written."""
+    name, _, path = word.partition("=")
+    if name not in FORMATS:
+        raise UsageError(f"--export knows no format {quoted(name)}{nearest(name, FORMATS)}")
+    if not path:
+        raise UsageError(f"--export {name} has no path: write {name}=PATH.")
+    module = LIBRARIES.get(name)
+    if module and find_spec(module) is None:
+        raise UsageError(f"--export {name} needs {module}: pip install 'omc-runbook[notify]'.")
+    if not os.access(Path(path).parent, os.W_OK):
+        raise UsageError(f"--export {name}: {path} is in no folder that can be written.")
+    return Export(name, Path(path))
+
+
+def write(outcome: Outcome, export: Export) -> None:
+    """Write an outcome to a file; raises OSError."""
+    FORMATS[export.format](outcome, export.path)
+
+
+def _junit(outcome: Outcome, path: Path) -> None:
+    """Each check is a test case: failed where it found a problem, an error where it is unknown."""
+    import junitparser
+
+    suite = junitparser.TestSuite(f"{outcome.runbook} {outcome.environment}")
+    suite.timestamp = outcome.started.isoformat(timespec="seconds")
+    for finding in outcome.findings:
+        case = junitparser.TestCase(f"{finding.check} {finding.subject}".strip(), f"{outcome.runbook}.{finding.family}")
+        text = "\n".join((*finding.evidence, *finding.remedy.ways))
+        if finding.is_problem:
+            case.result = [_result(junitparser.Failure, finding, text)]
+        elif finding.status == "unknown":
+            case.result = [_result(junitparser.Error, finding, text)]
+        elif finding.status == "skipped":
+            case.result = [_result(junitparser.Skipped, finding, "")]
+        suite.add_testcase(case)
+    if outcome.failure:
+        case = junitparser.TestCase("run", outcome.runbook)
+        case.result = [junitparser.Error(outcome.failure)]
+        suite.add_testcase(case)
+    suite.time = (outcome.finished - outcome.started).total_seconds()
+    report = junitparser.JUnitXml()
+    report.add_testsuite(suite)
+    report.write(str(path), pretty=True)
+
+
+def _result(kind: Any, finding: Finding, text: str) -> Any:
+    result = kind(finding.title, finding.severity)
+    result.text = text
+    return result
+
+
+def _prometheus(outcome: Outcome, path: Path) -> None:
+    """A file for node_exporter's textfile collector."""
+    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+    registry = CollectorRegistry()
+    names = {"runbook": outcome.runbook, "environment": outcome.environment}
+    metrics = {
+        "omc_runbook_exit_code": ("0 no problem, 1 findings, 2 could not look or finish", outcome.exit_code),
+        "omc_runbook_finished_timestamp_seconds": ("When the last run ended", outcome.finished.timestamp()),
+        "omc_runbook_duration_seconds": ("How long it took", _seconds(outcome)),
+    }
+    for name, (text, value) in metrics.items():
+        Gauge(name, text, tuple(names), registry=registry).labels(**names).set(value)
+    counts = Gauge("omc_runbook_checks", "Checks by result", (*names, "result"), registry=registry)
+    for result, number in _counts(outcome).items():
+        counts.labels(**names, result=result).set(number)
+    write_to_textfile(str(path), registry)
+
+
+def _embedded_metrics(outcome: Outcome, path: Path) -> None:
+    """A log line in CloudWatch's embedded metric format, appended to the file; /dev/stdout is one.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    counts = {name.capitalize(): number for name, number in _counts(outcome).items()}
+    values: Mapping[str, float] = {"ExitCode": outcome.exit_code, "Duration": _seconds(outcome), **counts}
+    metrics = [{"Name": name, "Unit": "Seconds" if name == "Duration" else "Count"} for name in values]
+    dimensions = {"Runbook": outcome.runbook, "Environment": outcome.environment}
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": metrics}
+    body = {
+        "_aws": {"Timestamp": int(outcome.finished.timestamp() * 1000), "CloudWatchMetrics": [directive]},
+        **dimensions,
+        **values,
+        "RootCauses": list(outcome.root_causes),
+    }
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(body) + "\n")
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    """How many checks found an error, a warning, nothing, or are unknown."""
+    problems = [finding.severity for finding in outcome.findings if finding.is_problem]
+    statuses = [finding.status for finding in outcome.findings]
+    by_severity = {f"{name}s": problems.count(name) for name in ("error", "warning")}
+    return by_severity | {"unknown": statuses.count("unknown"), "clear": statuses.count("clear")}
+
+
+def _seconds(outcome: Outcome) -> float:
+    return (outcome.finished - outcome.started).total_seconds()
+
+
+FORMATS: Mapping[str, Callable[[Outcome, Path], None]] = {
+    "junit": _junit,
+    "prometheus": _prometheus,
+    "emf": _embedded_metrics,
+}
+LIBRARIES: Mapping[str, str] = {"junit": "junitparser", "prometheus": "prometheus_client"}

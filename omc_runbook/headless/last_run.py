@@ -1,0 +1,48 @@
+"""The last run of a runbook on an environment, remembered beside the records, also where it left no record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from omc_runbook.headless.news import Open, Standing
+from omc_runbook.model.findings import Outcome
+from omc_runbook.textfile import private_file
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """When and how a run ended, and what is open since."""
+
+    finished: datetime
+    status: str
+    standing: Standing
+
+
+def read(folder: Path, runbook: str, environment: str) -> LastRun | None:
+    """The last run; None where there was none, or its file is broken."""
+    try:
+        body = json.loads(_path(folder, runbook, environment).read_text(encoding="utf-8"))
+        standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
+        return LastRun(datetime.fromisoformat(body["finished"]), str(body["status"]), standing)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write(folder: Path, outcome: Outcome, standing: Standing) -> None:
+    """Remember a run; raises OSError where the folder cannot be written."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    body: dict[str, object] = {
+        "finished": outcome.finished.isoformat(timespec="seconds"),
+        "status": outcome.status,
+    }
+    body |= {str(topic): each.to_json() for topic, each in standing.items()}
+    path = _path(folder, outcome.runbook, outcome.environment)
+    private_file.write(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+
+
+def _path(folder: Path, runbook: str, environment: str) -> Path:
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{runbook}-{environment}")
+    return folder / f".{name}.last.json"

@@ -1,0 +1,135 @@
+"""What a run shows that the one before it did not: new problems, resolved ones, and those that stay open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from omc_runbook.headless import summary
+from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
+
+Urgency = Literal["resolved", "warning", "failure"]
+
+_UNSEEN = "unseen"
+_URGENT_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Open:
+    """What is open on one topic: since when, by its name, and for which number of days a reminder was made."""
+
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    reminded: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For a record's metadata."""
+        return {
+            "since": {name: moment.isoformat(timespec="seconds") for name, moment in self.since.items()},
+            "reminded": self.reminded,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Open:
+        """What `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for anything else."""
+        since = {name: datetime.fromisoformat(text) for name, text in body["since"].items()}
+        return cls(since, int(body["reminded"]))
+
+
+Standing = Mapping[Topic, Open]
+"""What is open after a run, by topic."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message without values; its title may be shown on a locked phone."""
+
+    topic: Topic
+    title: str
+    lines: tuple[str, ...]
+    urgency: Urgency
+
+
+def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:
+    """The messages that a run's outcome is worth, and what is open after it.
+
+    `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
+    """
+    title, now = summary.title(outcome), outcome.finished
+    problems = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
+    before = former.get("findings", Open())
+    # What was not looked at is neither resolved nor new.
+    stay = {name: name for name in before.since if name not in problems and _is_unseen(name, outcome)}
+    reasons = "; ".join((*filter(None, (outcome.failure,)), *unknown_reasons(outcome.findings)))
+    unseen = {_UNSEEN: reasons} if reasons else {}
+    results = (
+        _compare("findings", title, before, {**problems, **stay}, now, remind_days),
+        _compare("unknown", title, former.get("unknown", Open()), unseen, now, remind_days),
+    )
+    standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
+    return tuple(message for message, _ in results if message), standing
+
+
+def _compare(
+    topic: Topic, title: str, former: Open, current: Mapping[str, str], now: datetime, remind_days: Sequence[int]
+) -> tuple[Notice | None, Open]:
+    new = [name for name in current if name not in former.since]
+    resolved = [name for name in former.since if name not in current]
+    since = {name: former.since.get(name, now) for name in current}
+    days = max(((now - moment).days for moment in since.values()), default=0)
+    reached = max((step for step in remind_days if step <= days), default=0)
+    urgency: Urgency = "failure" if new or reached >= _URGENT_DAYS else "warning" if current else "resolved"
+    if not (new or resolved or reached > former.reminded):
+        return None, Open(since, former.reminded if current else 0)
+    headline = _headline(topic, new, resolved, current, days)
+    lines = tuple(_lines(new, resolved, current, since, now))
+    return Notice(topic, f"{title}: {headline}", lines, urgency), Open(since, reached)
+
+
+def _headline(topic: Topic, new: Sequence[str], resolved: Sequence[str], current: Mapping[str, str], days: int) -> str:
+    if topic == "unknown":
+        return "can look again" if not current else "could not look" if new else f"could not look for {_days(days)}"
+    checks = ", ".join(dict.fromkeys(name.partition(":")[0] for name in (new or current)))
+    if not current:
+        return "resolved"
+    if new:
+        return f"new: {checks}" if len(current) > len(new) else checks
+    return f"{len(resolved)} resolved, still {checks}" if resolved else f"open for {_days(days)}: {checks}"
+
+
+def _lines(
+    new: Iterable[str],
+    resolved: Iterable[str],
+    current: Mapping[str, str],
+    since: Mapping[str, datetime],
+    now: datetime,
+) -> Iterator[str]:
+    first = set(new)
+    yield from (f"New: {current[name]}" for name in new)
+    for name, sentence in current.items():
+        if name not in first:
+            yield f"Open for {_days((now - since[name]).days)}: {sentence}"
+    yield from (f"Resolved: {name}" for name in resolved if name != _UNSEEN)
+
+
+def _days(number: int) -> str:
+    return "less than a day" if number < 1 else "1 day" if number == 1 else f"{number} days"
+
+
+def _name(finding: Finding) -> str:
+    return f"{finding.check}: {finding.subject}"
+
+
+def _sentence(finding: Finding) -> str:
+    return (
+        f"{finding.check}: {finding.title} — {finding.subject}"
+        if finding.subject
+        else f"{finding.check}: {finding.title}"
+    )
+
+
+def _is_unseen(name: str, outcome: Outcome) -> bool:
+    """Whether a run did not make the check of a former problem, so that it may still be there."""
+    statuses = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
+    return "unknown" in statuses or (bool(outcome.failure) and "clear" not in statuses)

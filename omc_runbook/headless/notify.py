@@ -1,0 +1,160 @@
+"""Sends messages about a run, by apprise or to an SNS topic; a failure is reported, and changes nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from omc_runbook.aws import sns
+from omc_runbook.aws.session import Clients, insist
+from omc_runbook.headless import last_run
+from omc_runbook.headless.news import Notice, Open, compare
+from omc_runbook.masking import registry
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.findings import Notification, Outcome, Topic
+from omc_runbook.model.notify import Notify
+
+Send = Callable[[Notice], None]
+"""Delivers a message, or raises RunbookError."""
+
+_KINDS = {"resolved": "success", "warning": "warning", "failure": "failure"}
+_TOKEN = 8
+
+
+def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
+    """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
+    deliveries = [_Delivery(each, to, profile) for each in notices for to in notify.receivers(each.topic)]
+    deadline = time.monotonic() + notify.timeout
+    for delivery in deliveries:
+        delivery.thread.start()
+    for delivery in deliveries:
+        delivery.thread.join(max(0.0, deadline - time.monotonic()))
+    return tuple(delivery.result(notify.timeout) for delivery in deliveries)
+
+
+class _Delivery:
+    """One message on its way to one receiver; a thread that hangs ends with the process."""
+
+    def __init__(self, notice: Notice, receiver: str, profile: str) -> None:
+        self._notice, self._receiver = notice, receiver
+        self._failure: str | None = None
+        try:
+            self._send = sender(receiver, profile)
+        except RunbookError as error:
+            self._send = _fail(error)
+        self.thread = threading.Thread(target=self._deliver, daemon=True)
+
+    def result(self, timeout: int) -> Notification:
+        """How it went."""
+        failure = f"It took more than {timeout} s." if self._failure is None else self._failure
+        topic: Topic = self._notice.topic
+        return Notification(self._receiver, topic, registry.mask_thoroughly(failure))
+
+    def _deliver(self) -> None:
+        try:
+            self._send(self._notice)
+        except RunbookError as error:
+            self._failure = str(error)
+        else:
+            self._failure = ""
+
+
+def _fail(error: RunbookError) -> Send:
+    def fail(notice: Notice) -> None:
+        raise error
+
+    return fail
+
+
+def sender(receiver: str, profile: str = "") -> Send:
+    """What delivers messages to a receiver, as runbook.toml spells it; raises UsageError where that cannot work."""
+    kind, _, rest = receiver.partition(":")
+    if kind == "sns":
+        return lambda notice: _publish(rest, profile, notice)
+    return _apprise(_address(kind, rest))
+
+
+def _publish(arn: str, profile: str, notice: Notice) -> None:
+    client = Clients(arn.split(":")[3], profile)("sns")
+    text = "\n".join((notice.title, "", *notice.lines))
+    insist(f"to {arn}", "sns:Publish", lambda: sns.publish(client, arn, notice.title, text), "send")
+
+
+def _address(kind: str, name: str) -> str:
+    """An address out of a variable or a file, masked from now on."""
+    try:
+        text = os.environ.get(name, "") if kind == "env" else Path(name).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"The file {name} with the address cannot be read: {reason}.") from None
+    if not text.strip():
+        raise UsageError(f"{'The variable' if kind == 'env' else 'The file'} {name} holds no address.")
+    address = text.strip()
+    registry.register(address, name)
+    for part in address.replace("?", "/").replace("@", "/").replace(":", "/").split("/"):
+        if len(part) >= _TOKEN:
+            registry.register(part, name)
+    return address
+
+
+def _apprise(address: str) -> Send:
+    try:
+        import apprise
+    except ImportError:
+        raise UsageError("apprise is not installed: pip install 'omc-runbook[notify]'.") from None
+    service = apprise.Apprise(asset=apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY))
+    if not service.add(address):
+        raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
+
+    def deliver(notice: Notice) -> None:
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
+            is_sent = service.notify(
+                body="\n".join(notice.lines) or notice.title,
+                title=notice.title,
+                notify_type=_KINDS[notice.urgency],
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+            reasons = log.getvalue().split("\n")
+        if not is_sent:
+            raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))
+
+    return deliver
+
+
+def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") -> Outcome:
+    """Send what a run's outcome is worth telling, and remember the run beside the records.
+
+    Returns the outcome with its notifications. Raises OSError where the folder cannot be written.
+    """
+    last = last_run.read(folder, outcome.runbook, outcome.environment)
+    former = last.standing if last else {}
+    notices, standing = compare(outcome, former, notify.remind_days)
+    notifications = send(notices, notify, profile)
+    for topic in {each.topic for each in notifications}:
+        if all(each.failure for each in notifications if each.topic == topic):
+            # Nobody heard of it: the next run tries again.
+            standing = {**standing, topic: former.get(topic, Open())}
+    last_run.write(folder, outcome, standing)
+    return replace(outcome, notifications=(*outcome.notifications, *notifications))
+
+
+def ping(notify: Notify, suffix: str = "") -> tuple[Notification, ...]:
+    """Call the address that watches whether runs take place, with a suffix to its path.
+
+    Returns a notification where that failed.
+    """
+    kind, _, name = notify.ping.partition(":")
+    try:
+        address = _address(kind, name)
+        if not address.startswith(("https://", "http://")):
+            raise UsageError("It holds no https:// address.")
+        with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):
+            return ()
+    except (RunbookError, OSError, ValueError) as error:
+        return (Notification(notify.ping, "unknown", registry.mask_thoroughly(f"{error}")),)

@@ -1,0 +1,68 @@
+"""Publishes a run's outcome: notifies who is to know of it, and writes the formats that other programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omc_runbook.headless import exports, notebooks
+from omc_runbook.headless.exports import Export
+from omc_runbook.model.findings import Notification, Outcome
+
+if TYPE_CHECKING:
+    from omc_runbook.model.environment import Environment
+
+Publish = Callable[[Outcome], Outcome]
+"""Publishes an outcome, and returns it with its notifications."""
+
+
+def nothing(outcome: Outcome) -> Outcome:
+    """Publish nothing."""
+    return outcome
+
+
+def publisher(
+    runbook: str, parameters: Mapping[str, str], folder: Path, targets: Sequence[Export], notifies: bool
+) -> Publish:
+    """What publishes the outcome of a run with these parameters, whose records are in the folder.
+
+    Runs that can change something notify nobody: a person began them. Raises UsageError for a runbook.toml that cannot
+    be read.
+    """
+    settings: Environment | None = None
+    if notifies and not notebooks.describe(runbook).can_change:
+        from omc_runbook.model import environment
+
+        settings = environment.load(parameters.get("environment", "staging"), parameters.get("runbook_toml", ""))
+
+    is_expected = settings is not None and (
+        not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
+    )
+    if settings is None or not is_expected:
+        return lambda outcome: replace(outcome, notifications=_export(outcome, targets))
+    from omc_runbook.headless import notify
+
+    who, profile = settings.notify, settings.names.profile
+    begun = notify.ping(who, "/start") if who.ping else ()
+
+    def publish(outcome: Outcome) -> Outcome:
+        suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
+        ended = notify.ping(who, suffix) if who.ping else ()
+        outcome = replace(outcome, notifications=(*_export(outcome, targets), *(begun or ended)))
+        return notify.report(outcome, folder, who, profile)
+
+    return publish
+
+
+def _export(outcome: Outcome, targets: Sequence[Export]) -> tuple[Notification, ...]:
+    """Write an outcome in some formats; what fails is reported with the notifications."""
+    failures = []
+    for target in targets:
+        try:
+            exports.write(outcome, target)
+        except OSError as error:
+            name = f"{target.format}={target.path}"
+            failures.append(Notification(name, "findings", f"{error.strerror or error}."))
+    return tuple(failures)

@@ -1,0 +1,31 @@
+"""The schedules of runbook.toml, and whether their runs take place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from omc_runbook.headless import last_run
+from omc_runbook.model.environment import LOCAL, load
+
+
+@dataclass(frozen=True)
+class ScheduleState:
+    """What is known of a schedule's last run, in a sentence, and whether one is missing since."""
+
+    sentence: str
+    is_overdue: bool
+
+
+def read(folder: Path, now: datetime | None = None) -> list[ScheduleState]:
+    """The state of each schedule, whose records are in a folder; raises UsageError for a wrong runbook.toml."""
+    now = now or datetime.now().astimezone()
+    states = []
+    for schedule in load(LOCAL).schedules:
+        last = last_run.read(folder, schedule.runbook, schedule.environment)
+        due = schedule.missed(last.finished if last else None, now)
+        ended = f"the last run ended {last.finished:%Y-%m-%d %H:%M} UTC ({last.status})" if last else "it never ran"
+        since = f"due {due:%Y-%m-%d %H:%M} by {schedule.cron}, " if due else ""
+        states.append(ScheduleState(f"{schedule.runbook} on {schedule.environment}: {since}{ended}.", due is not None))
+    return states

@@ -1,0 +1,105 @@
+"""File descriptors 0, 1 and 2 of this process while cells run in it."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import os
+import selectors
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+NAMES = {1: "stdout", 2: "stderr"}
+_CHUNK = 65536
+
+
+class Descriptors:
+    """Takes what child processes and C libraries write, and gives them nothing to read, while its context lasts.
+
+    `on_text` is called, on any thread, with a stream's name and its text. What was in the descriptors before returns
+    in the end; a child process that is left over cannot write there any more.
+    """
+
+    def __init__(self, on_text: Callable[[str, str], None]) -> None:
+        self._on_text = on_text
+        self._lock = threading.Lock()
+        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in NAMES.values()}
+
+    def __enter__(self) -> Self:
+        _flush()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        self._before = {number: _duplicate(number, nowhere) for number in (0, *NAMES)}
+        self._selector, self._pipes = selectors.DefaultSelector(), dict[str, int]()
+        self._bell, ring = os.pipe()
+        self._ring = os.fdopen(ring, "wb")
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        os.dup2(nowhere, 0)
+        os.close(nowhere)
+        for number, name in NAMES.items():
+            reading, writing = os.pipe()
+            os.set_blocking(reading, False)
+            os.dup2(writing, number)
+            os.close(writing)
+            self._pipes[name] = reading
+            self._selector.register(reading, selectors.EVENT_READ)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _flush()
+        for number, before in self._before.items():
+            os.dup2(before, number)
+            os.close(before)
+        self._ring.close()
+        self._reader.join()
+        self.drain()
+        self._selector.close()
+        for descriptor in (self._bell, *self._pipes.values()):
+            os.close(descriptor)
+
+    def settle(self) -> None:
+        """Take what was written so far, and what buffers keep back."""
+        _flush()
+        self.drain()
+
+    def drain(self) -> None:
+        """Take what was written so far."""
+        with self._lock:
+            for name, pipe in self._pipes.items():
+                with suppress(BlockingIOError):
+                    while data := os.read(pipe, _CHUNK):
+                        self._take(name, data)
+
+    def _take(self, name: str, data: bytes) -> None:
+        text = self._decoders[name].decode(data)
+        if text:
+            self._on_text(name, text)
+
+    def _read(self) -> None:
+        """Take what is written as it comes, until the bell rings: a full pipe would stop whoever writes."""
+        while self._bell not in [key.fd for key, _ in self._selector.select()]:
+            self.drain()
+
+
+def _duplicate(number: int, nowhere: int) -> int:
+    """A copy of a descriptor, of `nowhere` where this process was started without it."""
+    try:
+        return os.dup(number)
+    except OSError:
+        return os.dup(nowhere)
+
+
+def _flush() -> None:
+    """Let Python's and C's own buffers of standard output and error be written where the descriptors lead now."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            with suppress(OSError):
+                stream.flush()
+    ctypes.CDLL(None).fflush(None)

@@ -1,0 +1,37 @@
+"""When runs are expected: `[[schedules]]` in runbook.toml."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omc_runbook.model.errors import UsageError
+
+
+class Schedule(BaseModel):
+    """One `[[schedules]]` entry: a runbook and its environment, and cron's expression for its runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runbook: str = Field(min_length=1)
+    environment: str = "staging"
+    cron: str = Field(pattern=r"\S")
+    """When it runs, in this machine's time zone."""
+    grace_minutes: int = Field(default=60, gt=0)
+    """How late a run may end."""
+
+    def missed(self, last: datetime | None, now: datetime) -> datetime | None:
+        """When a run was due that is neither there nor within its grace; None where none is missing.
+
+        `last` is when the last run ended. Raises UsageError for an expression that is none, and without cronsim.
+        """
+        try:
+            from cronsim import CronSim, CronSimError
+        except ImportError:
+            raise UsageError("Schedules need cronsim: pip install 'omc-runbook[notify]'.") from None
+        try:
+            due: datetime = next(CronSim(self.cron, now - timedelta(minutes=self.grace_minutes), reverse=True))
+        except (CronSimError, StopIteration):
+            raise UsageError(f'runbook.toml: "{self.cron}" is no cron expression, such as 0 7 * * *.') from None
+        return due if last is None or last < due else None

@@ -1,0 +1,166 @@
+"""Cells that run in the command's own process show no value, and find and leave what they do in a kernel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from support.paths import SUPPORT
+from support.ways_to_show import CANARY, START, WAYS, shows
+
+UNSEEN = {"next input", "pager", "comm"}
+"""Ways whose text comes only to a client of a kernel."""
+
+
+class Ended:
+    """A notebook that a process ran, and what the process wrote by itself."""
+
+    def __init__(self, folder: Path, cells: dict[str, str], seconds: float = 90, **variables: str) -> None:
+        notebook = new_notebook(
+            cells=[
+                new_code_cell(text, metadata={"name": name, "tags": ["raises-exception"]})
+                for name, text in cells.items()
+            ],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        given, saved = folder / "given.ipynb", folder / "saved.ipynb"
+        nbformat.write(notebook, given)
+        command = [sys.executable, str(SUPPORT / "own_process_run.py"), str(given), str(saved)]
+        self.process = subprocess.run(
+            command,
+            env={**os.environ, "HOME": str(folder), **variables},
+            cwd=folder,
+            input="typed\n",
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        self.written = saved.read_text("utf-8")
+        self.notebook = nbformat.read(saved, as_version=4)
+
+    def outputs(self, name: str) -> list[Any]:
+        """The outputs of a cell."""
+        [cell] = [cell for cell in self.notebook.cells if cell.metadata.get("name") == name]
+        return list(cell.outputs)
+
+    def said(self, name: str) -> str:
+        """What a cell printed."""
+        return "".join(output.text for output in self.outputs(name) if output.output_type == "stream")
+
+    def result(self, name: str) -> str:
+        """A cell's result as text."""
+        [result] = [output for output in self.outputs(name) if output.output_type == "execute_result"]
+        return str(result.data["text/plain"])
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """All ways of showing the canary in one notebook."""
+    return Ended(tmp_path_factory.mktemp("shown"), {"start": START, **WAYS}, OMC_TEST_CANARY=CANARY)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_of_showing_a_value_gets_it_out(shown: Ended, way: str) -> None:
+    """The outputs of a cell that shows the canary have no five characters of it, and most have its name."""
+    text = str(shown.outputs(way))
+    assert not shows(text)
+    assert "‹CANARY›" in text or way in UNSEEN
+
+
+def test_nothing_gets_past_the_outputs(shown: Ended) -> None:
+    """The notebook as a whole, and what the process itself wrote, have no part of the value."""
+    assert (shown.process.stdout, shown.process.stderr) == ("end\n", "")
+    assert not shows(shown.written)
+
+
+ORDINARY = {
+    "surroundings": "import os, sys\n[sys.argv, '' in sys.path[:2], os.environ['TERM'], os.getcwd()]",
+    "streams": "print('a'); print('b', file=sys.stderr); print('c')",
+    "order": "print('a'); os.system('echo b'); print('c'); os.write(2, b'd\\n'); print('e')",
+    "in place": "shown = display('first', display_id=True); display('other')",
+    "later": "shown.update('second')",
+    "cleared": "from IPython.display import clear_output\nprint('a'); clear_output(); print('b')",
+    "cleared late": "print('a'); clear_output(wait=True); display('b')",
+    "quiet": "5;",
+    "result": "_ = 1\nIn[-1][-1], 2",
+    "error": "def fail():\n    raise LookupError('lost')\nfail()",
+    "syntax": "1 +",
+    "input": "input('name? ')",
+    "getpass": "import getpass; getpass.getpass()",
+    "stdin": "[sys.stdin.read(), os.read(0, 5)]",
+    "await": "import asyncio\nawait asyncio.sleep(0)\n7",
+    "plot": "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+    "bytes": "display({'image/png': b'abc', 'text/plain': ''}, raw=True)",
+    "no text": "display({'application/json': object()}, raw=True)",
+    "exit": "exit",
+    "moved": "os.chdir('/'); os.environ['LEFT'] = 'behind'",
+    "forked": "import warnings; warnings.simplefilter('ignore')\nif child := os.fork(): os.waitpid(child, 0)\n1",
+    "left over": (
+        "import subprocess, threading, time, atexit\n"
+        "threading.Thread(target=time.sleep, args=(100,)).start(); atexit.register(print, 'late')\n"
+        "process = subprocess.Popen(['sh', '-c', 'exec sleep 60'])\n"
+        "sys.__stdout__.write('kept back')\n"
+        "process.pid"
+    ),
+    "last": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Ordinary and odd cells."""
+    ended = Ended(tmp_path_factory.mktemp("ran"), ORDINARY)
+    os.kill(int(ended.result("left over")), 9)
+    return ended
+
+
+def test_cells_find_what_they_find_in_a_kernel(ran: Ended) -> None:
+    """No argument of the command, the working folder on the module path after the library, and nobody to ask."""
+    arguments, is_first, terminal, _ = eval(ran.result("surroundings"))
+    assert (len(arguments), is_first, terminal) == (1, False, "xterm-color")
+    assert ran.result("stdin") == "['', b'']"
+    for name in ("input", "getpass"):
+        assert [output.ename for output in ran.outputs(name)] == ["StdinNotImplementedError"]
+
+
+def test_outputs_are_what_a_kernel_makes_of_them(ran: Ended) -> None:
+    """Streams, displays that change in place, results with their number, errors, plots."""
+    assert [(output.name, output.text) for output in ran.outputs("streams")] == [
+        ("stdout", "a\n"),
+        ("stderr", "b\n"),
+        ("stdout", "c\n"),
+    ]
+    assert [(output.name, output.text) for output in ran.outputs("order")] == [
+        ("stdout", "a\nb\nc\n"),
+        ("stderr", "d\n"),
+        ("stdout", "e\n"),
+    ]
+    assert [output.data["text/plain"] for output in ran.outputs("in place")] == ["'second'", "'other'"]
+    assert ran.outputs("later") == [] == ran.outputs("quiet")
+    assert ran.said("cleared") == "b\n" and len(ran.outputs("cleared late")) == 1
+    number = list(ORDINARY).index("result") + 1
+    assert [output.execution_count for output in ran.outputs("result")] == [number]
+    [error] = ran.outputs("error")
+    assert (error.ename, error.evalue) == ("LookupError", "lost") and "fail" in error.traceback[-2]
+    assert [output.ename for output in ran.outputs("syntax")] == ["SyntaxError"]
+    assert ran.result("await") == "7"
+    assert [sorted(output.data) for output in ran.outputs("plot")] == [["image/png", "text/plain"]]
+    assert ran.outputs("bytes")[0].data["image/png"] == "YWJj"
+    assert [output.ename for output in ran.outputs("no text")] == ["TypeError"]
+    assert ran.outputs("exit")[0].ename == "SystemExit"
+    counts = [cell.execution_count for cell in ran.notebook.cells if "name" in cell.metadata]
+    assert counts == list(range(1, len(ORDINARY) + 1))
+
+
+def test_what_a_cell_leaves_running_holds_nothing_up(ran: Ended) -> None:
+    """A thread, a process and a full buffer: the command ends, with nothing but its own words."""
+    assert (ran.process.returncode, ran.process.stdout, ran.process.stderr) == (0, "end\n", "")
+    assert "kept back" in ran.said("left over")
+    assert ran.result("last") == "1"
+    nbformat.validate(ran.notebook)

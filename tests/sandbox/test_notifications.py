@@ -1,0 +1,122 @@
+"""Scheduled verify runs and who hears of them: one message for each change, through a real web server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
+from support.webhook import webhook
+
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+TOKEN = "T0k3nThatNobodyMaySee"
+
+pytest.importorskip("apprise", reason="apprise is not installed")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path, sandbox)
+
+
+def _configure(desk: Desk, *lines: str) -> None:
+    text = "\n".join(("[notify]", 'findings = ["env:OPS_WEBHOOK"]', 'unknown = ["env:OPS_WEBHOOK"]', *lines, ""))
+    (desk.work / "runbook.toml").write_text(text)
+
+
+def test_each_change_of_the_outcome_is_told_once(desk: Desk) -> None:
+    """ok, findings, the same, worse, unknown, the same as before, ok; and no value in any message."""
+    secrets, ecs = client(desk.sandbox, "secretsmanager"), client(desk.sandbox, "ecs")
+    healthy = secrets.get_secret_value(SecretId=SECRET)["SecretString"]
+    without_key = json.dumps({name: value for name, value in json.loads(healthy).items() if name != "SECRET_KEY"})
+    secret_values = values(desk.sandbox)
+    assert len(secret_values) > 3
+
+    def nothing() -> None:
+        """Change nothing."""
+
+    def break_secret() -> None:
+        secrets.put_secret_value(SecretId=SECRET, SecretString=without_key)
+
+    def break_deployment() -> None:
+        ecs.update_service(cluster="ohmycoins-staging", service="backend", desiredCount=0)
+
+    def mend() -> None:
+        lifecycle.renew(desk.sandbox)
+
+    _configure(desk, "timeout = 60")
+    steps: list[tuple[Callable[[], None], dict[str, str], int, list[str]]] = [
+        (nothing, {}, 0, []),
+        (break_secret, {}, 1, ["key-missing, not-forced"]),
+        (nothing, {}, 1, []),
+        (break_deployment, {}, 1, ["new: desired-zero"]),
+        (nothing, {"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, ["could not look"]),
+        (nothing, {}, 1, ["can look again"]),
+        (mend, {}, 0, ["resolved"]),
+    ]
+    with webhook(TOKEN) as (address, bodies):
+        for step, (change, variables, code, titles) in enumerate(steps):
+            change()
+            told = len(bodies)
+            done = desk.run("environment=staging", OPS_WEBHOOK=address, **variables)
+            heard = [body["title"].partition(": ")[2] for body in bodies[told:]]
+            assert (done.returncode, heard) == (code, titles), (step, done.stdout, done.stderr)
+    assert_nothing_leaked(desk, [*secret_values, TOKEN], *map(json.dumps, bodies))
+
+
+def test_a_webhook_that_hangs_changes_nothing_but_is_told(desk: Desk) -> None:
+    """The run's exit code stays, and its outcome says who did not hear."""
+    _configure(desk, "timeout = 1")
+    with webhook(TOKEN, hang=60) as (address, _):
+        variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
+        done = desk.run("environment=staging", **variables)
+    assert done.returncode == 2
+    assert "Could not notify env:OPS_WEBHOOK: It took more than 1 s." in done.stderr
+
+
+def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
+    """A watcher is called as runs begin and end, and `records` tells which did not take place; a failed one did."""
+    _configure(desk, 'ping = "env:WATCHER"', "[[schedules]]", 'runbook = "verify"', 'cron = "* * * * *"')
+    listing = [str(COMMAND), "records", "--record", str(desk.record)]
+    before = desk.call(listing)
+    with webhook(TOKEN) as (address, calls):
+        variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
+        done = desk.run("environment=staging", WATCHER=address.replace("json://", "http://"), **variables)
+    after = desk.call(listing)
+    assert (before.returncode, done.returncode) == (1, 2)
+    assert "OVERDUE  verify on staging: due " in before.stdout and "it never ran" in before.stdout
+    assert [call["path"] for call in calls if "path" in call] == ["/start", "/fail"]
+    assert after.returncode == 0 and "on time  verify on staging: the last run ended " in after.stdout
+
+
+def test_a_person_at_a_terminal_notifies_nobody(desk: Desk) -> None:
+    """Nor does who says so."""
+    _configure(desk, "timeout = 60")
+    with webhook(TOKEN) as (address, bodies):
+        desk.run("environment=staging", "--no-notify", OPS_WEBHOOK=address, AWS_SECRET_ACCESS_KEY="wrong")
+    assert bodies == []
+
+
+def test_an_outcome_is_exported(desk: Desk) -> None:
+    """In each format, for the programs that a team has."""
+    pytest.importorskip("junitparser", reason="junitparser is not installed")
+    formats = ("junit=verify.xml", "prometheus=verify.prom", "emf=verify.log")
+    done = desk.run("environment=staging", *(word for each in formats for word in ("--export", each)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '<testsuite name="verify staging"' in (desk.work / "verify.xml").read_text()
+    text = (desk.work / "verify.prom").read_text()
+    assert 'omc_runbook_exit_code{environment="staging",runbook="verify"} 0.0' in text
+    assert json.loads((desk.work / "verify.log").read_text())["ExitCode"] == 0
+
+
+def test_a_broken_table_is_told_before_the_run(desk: Desk) -> None:
+    """An address in runbook.toml is refused, and not repeated."""
+    (desk.work / "runbook.toml").write_text(f'[notify]\nfindings = ["slack://{TOKEN}"]\n')
+    done = desk.run("environment=staging")
+    assert done.returncode == 3
+    assert "findings" in done.stderr and "env:NAME or file:PATH" in done.stderr
+    assert TOKEN not in done.stderr

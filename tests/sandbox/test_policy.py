@@ -1,0 +1,100 @@
+"""The policies that `omc-runbook policy` prints, enforced by the sandbox: enough, and each action needed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.runs import COMMAND, Desk, client
+
+from omc_runbook.runbooks.policy import ACTIONS
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+APPLIED: Mapping[str, tuple[str, ...]] = {
+    "rotate": ("keys=SECRET_KEY", "apply=true"),
+    "restore": ("apply=true",),
+    "update": ("values_from=generate", "keys=SECRET_KEY", "apply=true"),
+}
+"""Parameters with which a runbook changes something, so that its whole policy is needed."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path, sandbox)
+
+
+def _policy(desk: Desk, runbook: str, environment: str = "staging") -> dict[str, Any]:
+    done = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}"])
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _person(sandbox: Sandbox, document: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of somebody with this policy alone."""
+    iam, name = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="least", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
+    """The policy without one action."""
+    statements = [
+        {**statement, "Action": [each for each in statement["Action"] if each != action]}
+        for statement in document["Statement"]
+    ]
+    return {**document, "Statement": [statement for statement in statements if statement["Action"]]}
+
+
+def _status(desk: Desk) -> str:
+    """How the run ended whose record is in the default folder."""
+    return str(json.loads((desk.work / "records" / "outcome.json").read_text())["status"])
+
+
+@pytest.mark.parametrize("runbook", sorted({*ACTIONS} - {"create"}))
+def test_a_policy_is_enough(desk: Desk, runbook: str) -> None:
+    """Nothing is unknown, and changes are made and proved."""
+    person = _person(desk.sandbox, _policy(desk, runbook))
+    done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
+    assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
+
+
+def test_the_policy_of_create_is_enough(desk: Desk) -> None:
+    """For an environment that has no secret yet: its name stands in for the ARN."""
+    document = _policy(desk, "create", "production")
+    secret = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-production-app-secrets-??????"
+    assert secret in {resource for statement in document["Statement"] for resource in statement["Resource"]}
+    words = ("environment=production", "apply=true", "confirm=production")
+    done = desk.call([str(COMMAND), "run", "create", *words], **_person(desk.sandbox, document))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def after_change(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """verify's policy a moment after a change, when CloudTrail decides which value a task has."""
+    desk = Desk(tmp_path_factory.mktemp("change"), sandbox)
+    done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]])
+    assert done.returncode == 0, done.stdout
+    return _policy(desk, "verify")
+
+
+@pytest.mark.parametrize("action", ACTIONS["verify"])
+def test_each_action_of_verify_is_needed(desk: Desk, after_change: dict[str, Any], action: str) -> None:
+    """Without it something is unknown, and it is named."""
+    person = _person(desk.sandbox, _without(after_change, action))
+    done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+    assert done.returncode == 2, done.stdout
+    assert action in done.stdout + done.stderr
+
+
+def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
+    """What has resources names staging's."""
+    for runbook in ACTIONS:
+        for statement in _policy(desk, runbook)["Statement"]:
+            assert statement["Resource"] == ["*"] or all("staging" in each for each in statement["Resource"])

@@ -1,0 +1,42 @@
+"""A web server that receives messages as apprise sends them to json:// addresses, and calls of watchers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@contextmanager
+def webhook(token: str, status: int = 200, hang: float = 0) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A server's address with a token, and the bodies that it received; it may answer late or with an error."""
+    bodies: list[dict[str, str]] = []
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            ended.wait(hang)
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            bodies.append({"path": self.path.removeprefix(f"/{token}")})
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"json://127.0.0.1:{server.server_port}/{token}", bodies
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,105 @@
+"""Outcomes in the formats of other programs, read back by their own libraries."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.outcomes import NOW, an_outcome
+
+from omc_runbook.headless import exports
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding, Remedy
+
+
+def _finding(check: str, status: str, **members: object) -> Finding:
+    return Finding(check=check, family="access", title=f"Title of {check}", status=status, **members)  # type: ignore[arg-type]
+
+
+OUTCOME = an_outcome(
+    finished=NOW + timedelta(seconds=3),
+    findings=(
+        _finding("no-permission", "found", subject="backend", evidence=("Denied.",), remedy=Remedy(command="aws iam")),
+        _finding("stale-tasks", "found", severity="warning"),
+        _finding("key-unused", "found", severity="info"),
+        _finding("kms-denied", "unknown", evidence=("The permission kms:DescribeKey is missing.",)),
+        _finding("secret-missing", "clear"),
+        _finding("env-quoting", "skipped"),
+    ),
+)
+
+
+def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
+    """A problem is a failure, an unknown check an error, and a remark passes."""
+    junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
+    exports.write(OUTCOME, exports.parse(f"junit={tmp_path / 'verify.xml'}"))
+    report = junitparser.JUnitXml.fromfile(str(tmp_path / "verify.xml"))
+    (suite,) = report
+    assert (suite.name, suite.tests, suite.failures, suite.errors, suite.skipped) == ("verify staging", 6, 2, 1, 1)
+    results = {case.name: [(type(each).__name__, each.message, each.text) for each in case.result] for case in suite}
+    assert results["no-permission backend"] == [("Failure", "Title of no-permission", "Denied.\naws iam")]
+    assert results["kms-denied"] == [("Error", "Title of kms-denied", "The permission kms:DescribeKey is missing.")]
+    assert results["key-unused"] == results["secret-missing"] == []
+
+
+def test_junit_shows_a_run_that_failed(tmp_path: Path) -> None:
+    """Without any check, it is no empty suite that passes."""
+    junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
+    exports.write(an_outcome(failure="The sign-in has expired."), exports.Export("junit", tmp_path / "verify.xml"))
+    ((case,),) = junitparser.JUnitXml.fromfile(str(tmp_path / "verify.xml"))
+    assert [each.message for each in case.result] == ["The sign-in has expired."]
+
+
+def test_prometheus_reads_the_textfile(tmp_path: Path) -> None:
+    """Whether it is well, when it was seen, and how many checks found what."""
+    parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-client is not installed")
+    exports.write(OUTCOME, exports.parse(f"prometheus={tmp_path / 'verify.prom'}"))
+    text = (tmp_path / "verify.prom").read_text()
+    samples = [sample for family in parser.text_string_to_metric_families(text) for sample in family.samples]
+    assert all(sample.labels.items() >= {"runbook": "verify", "environment": "staging"}.items() for sample in samples)
+    assert {(sample.name, sample.labels.get("result", "")): sample.value for sample in samples} == {
+        ("omc_runbook_exit_code", ""): 1,
+        ("omc_runbook_finished_timestamp_seconds", ""): OUTCOME.finished.timestamp(),
+        ("omc_runbook_duration_seconds", ""): 3,
+        ("omc_runbook_checks", "errors"): 1,
+        ("omc_runbook_checks", "warnings"): 1,
+        ("omc_runbook_checks", "unknown"): 1,
+        ("omc_runbook_checks", "clear"): 1,
+    }
+
+
+def test_embedded_metrics_are_a_line_a_run(tmp_path: Path) -> None:
+    """Each metric that the directive names stands in the line, as CloudWatch's specification wants it."""
+    export = exports.parse(f"emf={tmp_path / 'verify.log'}")
+    exports.write(OUTCOME, export)
+    exports.write(an_outcome(), export)
+    first, second = map(json.loads, (tmp_path / "verify.log").read_text().splitlines())
+    (directive,) = first["_aws"]["CloudWatchMetrics"]
+    assert first["_aws"]["Timestamp"] == OUTCOME.finished.timestamp() * 1000
+    assert {each["Name"]: first[each["Name"]] for each in directive["Metrics"]} == {
+        "ExitCode": 1,
+        "Duration": 3,
+        "Errors": 1,
+        "Warnings": 1,
+        "Unknown": 1,
+        "Clear": 1,
+    }
+    assert [[first[name] for name in names] for names in directive["Dimensions"]] == [["verify", "staging"]]
+    assert second["ExitCode"] == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("junti=x.xml", '--export knows no format "junti": did you mean junit?'),
+        ("junit", "--export junit has no path: write junit=PATH."),
+        ("emf=/nowhere/x.log", "--export emf: /nowhere/x.log is in no folder that can be written."),
+    ],
+)
+def test_a_wrong_word_is_refused_before_the_run(word: str, sentence: str) -> None:
+    """With what would be right."""
+    with pytest.raises(UsageError) as raised:
+        exports.parse(word)
+    assert str(raised.value) == sentence

@@ -1,0 +1,135 @@
+"""What is worth a message after a run, compared with what was open before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from support.outcomes import NOW, an_outcome
+
+from omc_runbook.headless.news import Notice, Open, Standing, compare
+from omc_runbook.model.findings import Finding, Outcome
+
+REMIND_DAYS = (1, 7, 30)
+
+
+def _finding(check: str, status: str = "found", **members: object) -> Finding:
+    common = {"family": "access", "title": f"Title of {check}", "subject": "backend"}
+    return Finding(check=check, status=status, **{**common, **members})  # type: ignore[arg-type]
+
+
+def _run(day: float, *findings: Finding, failure: str = "") -> Outcome:
+    return an_outcome(findings=findings, failure=failure, finished=NOW + timedelta(days=day))
+
+
+def _tell(runs: Sequence[Outcome]) -> list[tuple[Notice, ...]]:
+    """The messages of each of several runs, one after the other."""
+    standing: Standing = {}
+    told = []
+    for run in runs:
+        messages, standing = compare(run, standing, REMIND_DAYS)
+        told.append(messages)
+    return told
+
+
+def _titles(*runs: Outcome) -> list[list[str]]:
+    return [[message.title.partition(": ")[2] for message in messages] for messages in _tell(runs)]
+
+
+def test_each_change_is_one_message_and_what_stays_is_none() -> None:
+    """ok, findings, the same, worse, better, ok."""
+    one, two = _finding("no-permission"), _finding("stale-tasks")
+    assert _titles(_run(0), _run(0.1, one), _run(0.2, one), _run(0.3, two, one), _run(0.4, one), _run(0.5)) == [
+        [],
+        ["no-permission"],
+        [],
+        ["new: stale-tasks"],
+        ["1 resolved, still no-permission"],
+        ["resolved"],
+    ]
+
+
+def test_what_is_new_is_listed_first() -> None:
+    """Then what was open, with for how long."""
+    one, two = _finding("no-permission"), _finding("stale-tasks", severity="warning")
+    (message,) = _tell([_run(0, one), _run(3, one), _run(4, one, two)])[-1]
+    assert message.lines == (
+        "New: stale-tasks: Title of stale-tasks — backend",
+        "Open for 4 days: no-permission: Title of no-permission — backend",
+    )
+
+
+def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
+    """Once after each of the days, also where runs in between are missing."""
+    one = _finding("no-permission")
+    told = _tell([_run(day, one) for day in (0, 0.9, 1.1, 2, 8, 9, 31, 99)])
+    assert [[message.urgency for message in messages] for messages in told] == [
+        ["failure"],
+        [],
+        ["warning"],
+        [],
+        ["failure"],
+        [],
+        ["failure"],
+        [],
+    ]
+    assert told[4][0].title == "verify on staging: open for 8 days: no-permission"
+
+
+def test_a_new_problem_reminds_of_the_old_one_as_well() -> None:
+    """Its message has the others with their days, so that no reminder follows on its heels."""
+    one, two = _finding("no-permission"), _finding("stale-tasks")
+    assert _titles(_run(0, one), _run(1.5, one, two), _run(1.6, one, two)) == [
+        ["no-permission"],
+        ["new: stale-tasks"],
+        [],
+    ]
+
+
+def test_a_run_that_could_not_look_is_another_topic() -> None:
+    """It is told once, whatever stood in the way, and so is the first one that can look again."""
+    denied = _finding("no-permission", "unknown", evidence=("The permission iam:GetRole is missing.",))
+    throttled = _finding("no-permission", "unknown", evidence=("Throttled.",))
+    told = _tell([_run(0), _run(1, denied), _run(1.1, throttled), _run(1.2), _run(1.3)])
+    assert [[(message.topic, message.title) for message in messages] for messages in told] == [
+        [],
+        [("unknown", "verify on staging: could not look")],
+        [],
+        [("unknown", "verify on staging: can look again")],
+        [],
+    ]
+    assert told[1][0].lines == ("New: The permission iam:GetRole is missing.",)
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        pytest.param(_run(1, _finding("no-permission", "unknown", evidence=("Denied.",))), id="the check is unknown"),
+        pytest.param(_run(1, failure="The AWS sign-in has expired."), id="the run failed"),
+    ],
+)
+def test_what_was_not_looked_at_is_not_resolved(blind: Outcome) -> None:
+    """A problem stays open through a run that did not look, and is not new in the next one."""
+    one = _finding("no-permission")
+    assert _titles(_run(0, one), blind, _run(1.1, one)) == [
+        ["no-permission"],
+        ["open for 1 day: no-permission", "could not look"],
+        ["can look again"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"severity": "info"}, {"accepted": "Accepted: a test."}, {"because_of": ("secret-missing",)}],
+    ids=["remark", "accepted", "consequence"],
+)
+def test_only_root_causes_are_told(members: dict[str, object]) -> None:
+    """Remarks, accepted findings and consequences are in the record."""
+    assert _titles(_run(0, _finding("no-permission", **members))) == [[]]
+
+
+def test_what_is_open_survives_its_json() -> None:
+    """It is kept between runs."""
+    standing = Open({"no-permission: backend": NOW}, 7)
+    assert Open.from_json(standing.to_json()) == standing

@@ -1,0 +1,147 @@
+"""Messages that are really sent: to a web server through apprise, and to an SNS topic."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+from support.outcomes import an_outcome
+from support.webhook import webhook
+
+from omc_runbook.headless import notify
+from omc_runbook.headless.news import Notice
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.notify import Notify
+
+TOKEN = "T0k3nThatNobodyMaySee"
+MESSAGE = Notice("findings", "verify on staging: no-permission", ("New: no-permission: A title — backend",), "failure")
+FOUND = an_outcome(findings=(Finding(check="no-permission", family="access", title="A title", status="found"),))
+
+pytest.importorskip("apprise", reason="apprise is not installed")
+
+
+def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its title, its lines and its urgency."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    assert (sent.receiver, sent.topic, sent.failure) == ("env:OPS_WEBHOOK", "findings", "")
+    assert [(each["title"], each["message"], each["type"]) for each in bodies] == [
+        ("verify on staging: no-permission", "New: no-permission: A title — backend", "failure")
+    ]
+
+
+def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who wants to hear of problems need not hear of runs that could not look."""
+    with webhook(TOKEN) as (first, to_first), webhook(TOKEN) as (second, to_second):
+        monkeypatch.setenv("OPS_WEBHOOK", first)
+        (tmp_path / "address").write_text(f"{second}\n")
+        receivers = Notify(findings=("env:OPS_WEBHOOK",), unknown=(f"file:{tmp_path / 'address'}",))
+        notify.send([Notice("unknown", "verify on staging: could not look", (), "failure")], receivers)
+    assert (len(to_first), len(to_second)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "address", "failure"),
+    [
+        ("env:OPS_WEBHOOK", "", "The variable OPS_WEBHOOK holds no address."),
+        ("env:OPS_WEBHOOK", "hello", "It holds no address that apprise knows, such as slack://… or mailto://…."),
+        ("env:OPS_WEBHOOK", f"json://127.0.0.1:9/{TOKEN}", "A Connection error occurred sending JSON notification"),
+        ("file:/nowhere", "", "The file /nowhere with the address cannot be read: No such file or directory."),
+    ],
+)
+def test_what_could_not_be_sent_is_reported(
+    monkeypatch: pytest.MonkeyPatch, receiver: str, address: str, failure: str
+) -> None:
+    """In a sentence without the address, which contains a token."""
+    monkeypatch.setenv("OPS_WEBHOOK", address)
+    (sent,) = notify.send([MESSAGE], Notify(findings=(receiver,)))
+    assert sent.failure.startswith(failure)
+    assert TOKEN not in sent.failure
+
+
+def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its answer."""
+    with webhook(TOKEN, status=403) as (address, _):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    assert "error=403" in sent.failure
+
+
+def test_a_webhook_that_hangs_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others get theirs."""
+    with webhook(TOKEN, hang=60) as (slow, _), webhook(TOKEN) as (quick, bodies):
+        monkeypatch.setenv("SLOW", slow)
+        monkeypatch.setenv("QUICK", quick)
+        started = time.monotonic()
+        sent = notify.send([MESSAGE], Notify(findings=("env:SLOW", "env:QUICK"), timeout=1))
+        took = time.monotonic() - started
+    assert [each.failure for each in sent] == ["It took more than 1 s.", ""]
+    assert len(bodies) == 1
+    assert took < 10
+
+
+def test_a_message_reaches_an_sns_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the topic's region; the subject is plain text in one line."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        topic = boto3.client("sns", region_name="eu-west-1").create_topic(Name="oncall")["TopicArn"]
+        queues = boto3.client("sqs", region_name="eu-west-1")
+        queue = queues.create_queue(QueueName="oncall")["QueueUrl"]
+        arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        boto3.client("sns", region_name="eu-west-1").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        sent = notify.send([MESSAGE], Notify(findings=(f"sns:{topic}", "sns:arn:aws:sns:eu-west-1:123456789012:none")))
+        body = json.loads(queues.receive_message(QueueUrl=queue)["Messages"][0]["Body"])
+    assert body["Subject"] == "verify on staging: no-permission"
+    assert "A title" in body["Message"]
+    assert [each.failure for each in sent] == [
+        "",
+        "Could not send to arn:aws:sns:eu-west-1:123456789012:none: sns:Publish failed with NotFound.",
+    ]
+
+
+def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One message for a problem, none for the same, and none for another environment's."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
+        outcomes = [notify.report(FOUND, tmp_path, receivers) for _ in range(3)]
+        notify.report(an_outcome(environment="production"), tmp_path, receivers)
+        notify.report(an_outcome(), tmp_path, receivers)
+    assert [len(outcome.notifications) for outcome in outcomes] == [1, 0, 0]
+    assert [each["title"] for each in bodies] == ["verify on staging: no-permission", "verify on staging: resolved"]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert type(FOUND).from_json(outcomes[0].to_json()).notifications == outcomes[0].notifications
+
+
+def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the next run."""
+    receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
+    monkeypatch.setenv("OPS_WEBHOOK", "")
+    assert [each.failure for each in notify.report(FOUND, tmp_path, receivers).notifications] == [
+        "The variable OPS_WEBHOOK holds no address."
+    ]
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        notify.report(FOUND, tmp_path, receivers)
+    assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
+
+
+def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its address, with what happened behind it; a call that fails is reported without the address."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("WATCHER", address.replace("json://", "http://"))
+        assert notify.ping(Notify(ping="env:WATCHER"), "/start") == ()
+        assert notify.ping(Notify(ping="env:WATCHER")) == ()
+    assert [body["path"] for body in bodies] == ["/start", ""]
+    (failed,) = notify.ping(Notify(ping="env:WATCHER"))
+    assert failed.failure and TOKEN not in failed.failure
+    monkeypatch.setenv("WATCHER", f"ftp://127.0.0.1/{TOKEN}")
+    assert [each.failure for each in notify.ping(Notify(ping="env:WATCHER"))] == ["It holds no https:// address."]
