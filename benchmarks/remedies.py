@@ -160,7 +160,7 @@ def printed_ways(output: str, fault: str) -> list[str]:
 
 def _try(shell: Shell, fault: str, way: str) -> Row:
     shown = f"`{way}`".replace("|", "\\|")
-    good = good_document(World(os.environ["AWS_ENDPOINT_URL"])) if _NEEDED.search(way) else {}
+    good = _good(fault) if _NEEDED.search(way) else {}
     verdict, rest, said = _follow(shell, fault, way)
     missing = _NEEDED.search(way)
     if verdict != MENDED and missing:
@@ -191,6 +191,15 @@ def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
     verdict = "found again" if fault in problems(after) else MENDED
     rest = ", ".join(dict.fromkeys(left))
     return verdict, f"left: {rest}" if rest else "", Pasted(said.code, said.output + "\n".join(after.evidence()))
+
+
+def _good(fault: str) -> dict[str, str]:
+    """What a person would fill in: the values of the healthy world, and of the keys that faults add."""
+    good = good_document(World(os.environ["AWS_ENDPOINT_URL"]))
+    address = f"postgresql://app:{good['POSTGRES_PASSWORD']}@database:5432/app"
+    return good | {"value-refused": {"POSTGRES_PORT": "5432"}, "address-differs": {"DATABASE_URL": address}}.get(
+        fault, {}
+    )
 
 
 def problems(found: Diagnosis) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import Finding, Outcome, is_sentence, unknown_reasons
+from omc_runbook.model.findings import Finding, Outcome, is_sentence, roots_of, unknown_reasons
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -78,11 +78,11 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
-    causes = {finding.check for finding in found if not finding.because_of}
+    first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}
     printed = set[str]()
-    effects = {check: [each for each in found if _first(each, causes) == check] for check in causes}
+    effects = {check: [each for each in found if first[id(each)] == check] for check in set(first.values()) - {""}}
     for finding in found:
-        if not _first(finding, causes):
+        if not first[id(finding)]:
             # Where a cause is found several times, its consequences stand below the first.
             yield from _finding(finding, effects.pop(finding.check, []))
             ways = _ways(finding, outcome, command)
@@ -98,11 +98,6 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.is_plan:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")
-
-
-def _first(finding: Finding, causes: set[str]) -> str:
-    """The first of a consequence's causes among those of the run; "" for what is none."""
-    return next((cause for cause in finding.because_of if cause in causes), "")
 
 
 def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
