@@ -30,21 +30,18 @@ from diagnosis import Diagnosis, Row
 from omc_runbook.diagnosis import complaint
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.sandbox import faults as catalogue
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document
 from omc_runbook.sandbox.worlds.staging import World
 
 PAGE = Path(__file__).parents[1] / "docs" / "remedies.md"
 HEADS = ("fault", "the remedy, as printed", "pasted", "what it said or left")
 USAGE, SECONDS = 3, 300
-MENDED, FILLED, DECISION, SHOWS, MISSING = (
-    "mended",
-    "mended, filled in",
-    "a person decides",
-    "shows",
-    "says what is missing",
-)
+MENDED, FILLED, AGAIN = "mended", "mended, filled in", "found again"
+DECISION, SHOWS, MISSING = "a person decides", "shows", "says what is missing"
 RIGHT = (MENDED, FILLED, DECISION, SHOWS, MISSING)
-_CAUSE = re.compile(r"  (?:error|warning) +(\S+): ")
+_CAUSE = re.compile(r"  (?:error|warning|info|accepted|unknown) +(\S+): ")
+_INDENT = " " * 13
 _WAY = re.compile(r" {13}(?:→|or by hand:|or) (.+)")
 _APPLY = re.compile(r"  Apply it: (.+)")
 _NEEDED = re.compile(r"\bfile:(?://)?([\w.-]+)")
@@ -114,11 +111,11 @@ def try_remedies(fault: str, aws: str) -> list[Row]:
     while len(rows) < total:
         with tempfile.TemporaryDirectory() as folder:
             shell = Shell(Path(folder), aws)
-            ways, said = _break(shell, fault)
+            ways, needs, said = _break(shell, fault)
             total = len(ways)
             if not ways:
                 return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
-            rows.append(_read_only(fault, ways[len(rows)]) or _try(shell, fault, ways[len(rows)]))
+            rows.append(_read_only(fault, ways[len(rows)]) or _try(shell, fault, ways[len(rows)], needs))
             # These need no world of their own.
             while len(rows) < total and (row := _read_only(fault, ways[len(rows)])):
                 rows.append(row)
@@ -134,48 +131,58 @@ def _read_only(fault: str, way: str) -> Row | None:
     return None
 
 
-def _break(shell: Shell, fault: str) -> tuple[list[str], Pasted]:
+def _break(shell: Shell, fault: str) -> tuple[list[str], str, Pasted]:
     diagnosis.renew()
     catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
     symptom = _symptom(fault)
     option = f" -p symptom {symptom}" if symptom else ""
     said = shell.paste(f"omc-runbook run troubleshoot -p environment staging{option} --summary")
-    return printed_ways(said.output, fault), said
+    return *printed(said.output, fault), said
 
 
-def printed_ways(output: str, fault: str) -> list[str]:
-    """The remedies below the first finding of a fault in what the terminal printed."""
-    ways: list[str] = []
+def printed(output: str, fault: str) -> tuple[list[str], str]:
+    """The remedies below a fault's first finding with one, in what the terminal printed, and the sentence after them.
+
+    That says what they need first.
+    """
+    ways, needs = list[str](), list[str]()
     is_below = False
     for line in output.splitlines():
         cause = _CAUSE.match(line)
-        if cause:
+        if cause or not line.startswith(_INDENT):
             if ways:
-                return ways
-            is_below = cause[1] == fault
+                break
+            is_below = (cause is not None and cause[1] == fault) or (is_below and not cause)
         elif is_below and (way := _WAY.fullmatch(line)):
             ways.append(way[1])
-    return ways
+        elif ways:
+            needs.append(line.strip())
+    return ways, " ".join(needs)
 
 
-def _try(shell: Shell, fault: str, way: str) -> Row:
+def _try(shell: Shell, fault: str, way: str, needs: str) -> Row:
     shown = f"`{way}`".replace("|", "\\|")
     good = _good(fault) if _NEEDED.search(way) else {}
     verdict, rest, said = _follow(shell, fault, way)
     missing = _NEEDED.search(way)
     if verdict != MENDED and missing:
-        sentence, _ = said.last, (shell.folder / missing[1]).write_text(json.dumps(good))
+        (shell.folder / missing[1]).write_text(json.dumps(good))
         (shell.folder / missing[1]).chmod(0o600)
         verdict, rest, again = _follow(shell, fault, way)
-        verdict = FILLED if verdict == MENDED else "found again" if verdict == MISSING else verdict
-        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), "; ".join(filter(None, (sentence, rest)))
+        verdict = FILLED if verdict == MENDED else AGAIN if verdict == MISSING else verdict
+        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), " ".join(filter(None, (needs, rest)))
     elif verdict != MENDED and _LOOKS.match(way) and said.code == 0:
         verdict, rest = SHOWS, ""
+    elif verdict == AGAIN and needs:
+        verdict, rest = MISSING, needs
     return Row((fault, shown, verdict, rest.replace("|", "\\|")), verdict in RIGHT, tuple(said.output.splitlines()))
 
 
 def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
     """Paste a command, and the command that it says applies its plan: the verdict, what is left, what it said."""
+    if fault == "throttled":
+        # It passes, which is what is waited for.
+        lifecycle.ask(lifecycle.at(os.environ["AWS_ENDPOINT_URL"]), "DELETE", "wire")
     said = shell.paste(way)
     steps = [*filter(None, [_APPLY.search(said.output)])]
     if steps:
@@ -186,9 +193,10 @@ def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
     elif said.code not in (0, 1):
         return f"exit code {said.code}", said.last, said
     World(os.environ["AWS_ENDPOINT_URL"]).settle()
-    after = diagnosis.look(_symptom(fault))
+    names = shell.folder / "runbook.toml"
+    after = diagnosis.look(_symptom(fault), names.read_text() if names.exists() else "")
     left = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
-    verdict = "found again" if fault in problems(after) else MENDED
+    verdict = AGAIN if fault in problems(after) else MENDED
     rest = ", ".join(dict.fromkeys(left))
     return verdict, f"left: {rest}" if rest else "", Pasted(said.code, said.output + "\n".join(after.evidence()))
 

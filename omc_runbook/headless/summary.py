@@ -79,17 +79,15 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
     first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}
-    printed = set[str]()
+    remedies = _by_first_way(found, outcome, command)
     effects = {check: [each for each in found if first[id(each)] == check] for check in set(first.values()) - {""}}
     for finding in found:
         if not first[id(finding)]:
             # Where a cause is found several times, its consequences stand below the first.
             yield from _finding(finding, effects.pop(finding.check, []))
-            ways = _ways(finding, outcome, command)
-            if ways and ways[0] not in printed:
-                # What mends several findings stands below the first.
-                yield from _remedy(ways, finding.remedy.needs)
-                printed.add(ways[0])
+            # What mends several findings stands below the first.
+            first_way, *_ = (*_ways(finding, outcome, command), "")
+            yield from _remedy(remedies.pop(first_way, ()), finding.remedy.needs)
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
@@ -122,6 +120,18 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     if outcome.is_plan and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
         return (command, *remedy.ways[1:])
     return remedy.ways
+
+
+def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[str, tuple[str, ...]]:
+    """The remedies of all findings, each once; by hand all the commands of those that one runbook mends."""
+    by_hand: dict[str, dict[str, None]] = {}
+    for finding in found:
+        if ways := _ways(finding, outcome, command):
+            by_hand.setdefault(ways[0], {}).update(dict.fromkeys(ways[1:]))
+    return {
+        way: (way, *((next(iter(hands)),) if any(map(is_sentence, hands)) else filter(None, (" && ".join(hands),))))
+        for way, hands in by_hand.items()
+    }
 
 
 def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
