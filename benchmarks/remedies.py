@@ -7,6 +7,7 @@ Exits with 1 if a command neither mends its fault nor says what is missing; its 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -17,11 +18,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import diagnosis
@@ -34,8 +36,14 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document
 from omc_runbook.sandbox.worlds.staging import World
 
-PAGE = Path(__file__).parents[1] / "docs" / "remedies.md"
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))
+dotenv_faults: Any = importlib.import_module("support.dotenv_faults")
+small_platform: Any = importlib.import_module("support.local_setup_runs").small_platform
+
+PAGE = ROOT / "docs" / "remedies.md"
 HEADS = ("fault", "the remedy, as printed", "pasted", "what it said or left")
+CHECKOUT = "checkout"
 USAGE, SECONDS = 3, 300
 MENDED, FILLED, AGAIN = "mended", "mended, filled in", "found again"
 DECISION, SHOWS, MISSING = "a person decides", "shows", "says what is missing"
@@ -67,14 +75,16 @@ class Pasted:
 
 
 class Shell:
-    """A shell at a terminal, in an empty folder and home, with the example checkout to itself.
+    """A shell at a terminal, in a folder that is its home, with this project's command and the AWS CLI on its PATH.
 
-    This project's command and the AWS CLI are on its PATH.
+    It has the folder's checkout, or a copy of the example one.
     """
 
     def __init__(self, folder: Path, aws: str) -> None:
         self.folder = folder
-        checkout = shutil.copytree(os.environ["OMC_REPOSITORY"], folder / "checkout", symlinks=True)
+        checkout = folder / CHECKOUT
+        if not checkout.exists():
+            shutil.copytree(os.environ["OMC_REPOSITORY"], checkout, symlinks=True)
         programs = (str(Path(sys.executable).parent), str(Path(aws).parent), os.environ["PATH"])
         self._variables = os.environ | {"PATH": os.pathsep.join(programs), "HOME": str(folder), "AWS_PAGER": ""}
         self._variables |= {"OMC_REPOSITORY": str(checkout), "TERM": "dumb", "COLUMNS": "1000", "NO_COLOR": "1"}
@@ -125,7 +135,7 @@ def try_remedies(fault: str, aws: str) -> list[Row]:
 def _read_only(fault: str, way: str) -> Row | None:
     """The row of a remedy that is no command for this shell."""
     if is_sentence(way):
-        return Row((fault, way.replace("|", "\\|"), DECISION, ""), True)
+        return Row((fault, re.sub(rf"/\S+(?=/{CHECKOUT}/)", "…", way).replace("|", "\\|"), DECISION, ""), True)
     if way.startswith(_VERSION_2):
         return Row((fault, f"`{way}`", SHOWS, "needs version 2 of the AWS CLI"), True)
     return None
@@ -219,6 +229,44 @@ def _symptom(fault: str) -> str:
     return complaint.EXEC_FAILS if catalogue.find(fault).family == "exec" else ""
 
 
+def try_local(fault: str, aws: str) -> list[Row]:
+    """Break a checkout's .env or what reads it, and paste each command that local_setup prints about it."""
+    case = next(case for case in dotenv_faults.FAULTS if case.fault == fault)
+    rows: list[Row] = []
+    total = 1
+    while len(rows) < total:
+        with tempfile.TemporaryDirectory() as folder:
+            platform = small_platform(Path(folder, CHECKOUT))
+            platform.write_dotenv()
+            case.change(platform)
+            shell = Shell(Path(folder), aws)
+            setup = f"omc-runbook run local_setup -p environment local -p repository {CHECKOUT}"
+            said = shell.paste(f"{setup} --summary")
+            ways, needs = printed(said.output, fault)
+            total = len(ways)
+            if not ways:
+                return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
+            rows.append(_read_only(fault, ways[len(rows)]) or _try_here(shell, fault, ways[len(rows)], needs, setup))
+            while len(rows) < total and (row := _read_only(fault, ways[len(rows)])):
+                rows.append(row)
+    return rows
+
+
+def _try_here(shell: Shell, fault: str, way: str, needs: str, setup: str) -> Row:
+    said = shell.paste(way)
+    if step := _APPLY.search(said.output):
+        said = shell.paste(step[1])
+    after = shell.paste(f"{setup} --summary")
+    outcome = json.loads((shell.folder / "records" / "outcome.json").read_text())
+    problems = [each for each in outcome["findings"] if each["status"] == "found" and each["severity"] != "info"]
+    left = ", ".join(dict.fromkeys(each["check"] for each in problems if each["check"] != fault))
+    is_there = any(each["check"] == fault for each in problems)
+    verdict = MENDED if not is_there else MISSING if needs else SHOWS if " log " in way else AGAIN
+    rest = needs if verdict == MISSING else f"left: {left}" if left and verdict == MENDED else ""
+    cells = (fault, f"`{way}`".replace(str(shell.folder), "…").replace("|", "\\|"), verdict, rest)
+    return Row(cells, verdict in RIGHT, (*said.output.splitlines(), *after.output.splitlines()))
+
+
 def table(rows: Sequence[Row]) -> str:
     """The table in Markdown, and how many rows are right."""
     lines = [f"| {' | '.join(HEADS)} |", "|---|---|---|---|", *(f"| {' | '.join(row.cells)} |" for row in rows)]
@@ -227,34 +275,48 @@ def table(rows: Sequence[Row]) -> str:
 
 
 @click.command(help=__doc__)
+@click.option("--part", type=click.Choice(["faults", "local"]), default="", help="One table; both by default.")
 @click.option("--only", default="", help="Only these faults, separated by commas.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--aws", default="aws", show_default=True, help="The AWS CLI.")
 @click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}.")
-def main(only: str, jobs: int, aws: str, keep: bool) -> None:
+def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
     """Try the remedies of the chosen faults, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     program = shutil.which(aws)
     if program is None:
         raise click.UsageError(f"There is no AWS CLI {aws}: pip install awscli, and name it with --aws.")
-    chosen = [fault.id for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
+    here = dict.fromkeys(case.fault for case in dotenv_faults.FAULTS if case.fault)
+    parts = {
+        "faults": (try_remedies, [fault.id for fault in catalogue.catalogue()]),
+        "local": (try_local, [*here]),
+    }
+    rows: list[Row] = []
+    for name, (attempt, faults) in parts.items():
+        if part in ("", name):
+            chosen = [fault for fault in faults if not only or fault in only.split(",")]
+            found = _measure(attempt, chosen, program, jobs)
+            rows += found
+            click.echo(f"{table(found)}\n")
+            if keep:
+                date = datetime.now(UTC).date().isoformat()
+                diagnosis.fill(PAGE, name, f"{table(found)}\n\nBy `python benchmarks/remedies.py --write` on {date}.")
+    sys.exit(0 if all(row.holds for row in rows) else 1)
+
+
+def _measure(attempt: Callable[[str, str], list[Row]], faults: Sequence[str], aws: str, jobs: int) -> list[Row]:
     rows: dict[str, list[Row]] = {}
     with diagnosis.processes(jobs) as pool:
-        attempts = {pool.submit(try_remedies, fault, program): fault for fault in chosen}
-        for attempt in as_completed(attempts):
-            fault = attempts[attempt]
-            rows[fault] = attempt.result()
+        attempts = {pool.submit(attempt, fault, aws): fault for fault in faults}
+        for done in as_completed(attempts):
+            fault = attempts[done]
+            rows[fault] = done.result()
             for row in rows[fault]:
                 mark = "" if row.holds else "  <- wrong"
-                click.echo(f"{len(rows)}/{len(chosen)}: {' | '.join(row.cells)}{mark}", err=True)
+                click.echo(f"{len(rows)}/{len(faults)}: {' | '.join(row.cells)}{mark}", err=True)
                 for line in () if row.holds else row.evidence:
                     click.echo(f"    {line}", err=True)
-    text = table([row for fault in chosen for row in rows[fault]])
-    click.echo(text)
-    if keep:
-        date = datetime.now(UTC).date().isoformat()
-        diagnosis.fill(PAGE, "faults", f"{text}\n\nBy `python benchmarks/remedies.py --write` on {date}.")
-    sys.exit(0 if all(row.holds for found in rows.values() for row in found) else 1)
+    return [row for fault in faults for row in rows[fault]]
 
 
 if __name__ == "__main__":
