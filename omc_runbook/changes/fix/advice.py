@@ -55,7 +55,9 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
     steps = [step for step in plan.steps if isinstance(step, RestoreVersion)]
     if any(finding in step.because for step in steps):
         back = Remedy(steps[0].by_hand(plan.names))
-        own = remedies.then_start_tasks(plan.names, back, [entry.service for entry in plan.redeploys])
+        own = remedies.then_start_tasks(
+            plan.names, back, [entry.service for entry in plan.redeploys if not entry.blocker]
+        )
     return _by_fix(snapshot.environment, own)
 
 
