@@ -255,7 +255,8 @@ def records(context: click.Context, record: Path, opens: bool) -> None:
 
     Exit code: 1 where a scheduled run is overdue.
     """
-    from omc_runbook.headless import kept_records, schedules
+    from omc_runbook.headless import schedules
+    from omc_runbook.report.archive import kept_records
 
     kept, expected = kept_records.read(record), schedules.read(record)
     if not kept and not expected:

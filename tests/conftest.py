@@ -16,19 +16,20 @@ from botocore.model import ServiceModel
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from omc_runbook.headless.run import skip_iri_grammar
+from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 # Until all is imported there is next to nothing to collect, and more and more to go through.
 gc.disable()
-skip_iri_grammar()
+skip_formats()
 
 TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),
-    *("unit/terraform/test_task_definitions.py", "sandbox/", "unit/"),
+    *("sandbox/test_strategies.py", "sandbox/test_rotation.py", "unit/terraform/test_task_definitions.py"),
+    *("sandbox/", "unit/"),
 )
 """Which tests begin first, for all workers to end together."""
 

@@ -127,6 +127,8 @@ class ServiceDeployment:
     threshold: int = 0
     rollback_reason: str = ""
     rollback_started: datetime | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
 
     @property
     def region(self) -> str:
@@ -223,6 +225,13 @@ def stop_service_deployment(client: ECSClient, arn: str) -> None:
     client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
 
 
+def usual_duration(found: Sequence[ServiceDeployment]) -> timedelta | None:
+    """The median duration of the newest five that succeeded; None where there is none."""
+    ended = [each.finished - each.started for each in found if each.has_succeeded and each.finished and each.started]
+    durations = sorted(ended[:5])
+    return durations[len(durations) // 2] if durations else None
+
+
 def newest_first(found: Any) -> tuple[ServiceDeployment, ...]:
     """Service deployments by the time of their creation; those without one, which is not AWS's, keep their order."""
     entries = list(found)
@@ -283,6 +292,8 @@ def _service_deployment(raw: Any) -> ServiceDeployment:
         threshold=breaker.get("threshold", 0),
         rollback_reason=rollback.get("reason", ""),
         rollback_started=rollback.get("startedAt"),
+        started=raw.get("startedAt"),
+        finished=raw.get("finishedAt"),
     )
 
 

@@ -141,8 +141,8 @@ class Service:
         """The same service with the rollout state of its deployments as its service deployments give it."""
         by_id = {each.deployment_id: each for each in found}
         judged = tuple(
-            replace(each, rollout=known.rollout, rollout_reason=known.why or each.rollout_reason)
-            if (known := by_id.get(each.id)) and each.rollout != "FAILED"
+            replace(each, rollout=its_deployment.rollout, rollout_reason=its_deployment.why or each.rollout_reason)
+            if (its_deployment := by_id.get(each.id)) and each.rollout != "FAILED"
             else each
             for each in self.deployments
         )

@@ -513,9 +513,9 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
     """What is wrong with a member's text, such as true; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
-    known = snapshot.environment.words
+    words = snapshot.environment.words
     is_text = member.kind in ("string", "boolean")
-    return find_defect(member.injected, member.key, entry, known) if is_text else None
+    return find_defect(member.injected, member.key, entry, words) if is_text else None
 
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:

@@ -332,8 +332,8 @@ def _failed_rollout(
 ) -> Evidence:
     """A rollout whose tasks failed; how they did says which faults can be its cause."""
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
-    known = [CAUSES.get(stop.kind) for stop in stops]
-    causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    causes_of_stops = [CAUSES.get(stop.kind) for stop in stops]
+    causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
     remedy, withdrawn = log_of(snapshot, service), service.withdrawn
     if withdrawn and not stops and not withdrawn.failures:
         # No task failed: a hook, an alarm or a person took the deployment back.
@@ -347,7 +347,7 @@ def _failed_rollout(
         remedy,
         frozenset({service.name}),
         severity,
-        causes if stops and all(known) else None,
+        causes if stops and all(causes_of_stops) else None,
     )
 
 

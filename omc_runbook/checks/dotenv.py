@@ -264,11 +264,11 @@ def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
 
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
-    known = workstation.known_variables
-    folded = {name.casefold(): name for name in known}
+    variables = workstation.known_variables
+    folded = {name.casefold(): name for name in variables}
     for binding in bindings_of(workstation):
         right = folded.get(binding.name.casefold(), binding.name)
-        if binding.name not in known and right != binding.name:
+        if binding.name not in variables and right != binding.name:
             yield binding, right
 
 

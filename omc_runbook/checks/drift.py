@@ -9,8 +9,16 @@ from dataclasses import replace
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_drift import OF_AWS, VariableDrift, variable_drifts
-from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
+from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
+from omc_runbook.checks.variable_locations import (
+    COMPOSE,
+    ELSEWHERE,
+    OF_AWS,
+    SETTINGS,
+    TEMPLATE,
+    TERRAFORM,
+    VariableLocations,
+)
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
@@ -21,7 +29,6 @@ from omc_runbook.repository.readers import EnvironmentRead
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
-from omc_runbook.terraform.secret_versions import find_own
 
 check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
 CHECKOUT = "checkout"
@@ -242,13 +249,9 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform's initial value of the secret lacks a key that its containers reference"""
-    checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
-    defined = (key for (container, _), key in locations.defined.items() if container in locations.shared)
-    referenced = {key for key in (*defined, *locations.declared.values()) if key}
-    # key-missing and terraform-ahead report a key that the secret itself lacks.
-    referenced &= locations.keys if locations.keys is not None else referenced
-    for value in find_own(checkout.initial_values, referenced):
-        for key in sorted(referenced - {*value.keys}):
+    locations = VariableLocations(snapshot, _checkout(snapshot))
+    for value in locations.initial_values:
+        for key in sorted(locations.referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
             yield Evidence(
                 f"{key} {value.address}",
@@ -271,19 +274,44 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """A list of variables in a workflow or a Compose file lacks a secret that Settings requires"""
-    checkout = _checkout(snapshot)
-    locations = VariableLocations(snapshot, checkout)
+    locations = VariableLocations(snapshot, _checkout(snapshot))
     required = {name for name in locations.required if locations.is_secret(name)}
-    application = checkout.compose.application() if checkout.compose else None
-    files = [file.name for file in checkout.compose.files] if checkout.compose else []
-    for variables in checkout.lists_with({name for name in checkout.reads if locations.is_secret(name)}):
-        # compose-lacks reports the application's own service.
-        if application and variables.owner == application.name and variables.file in files:
-            continue
-        for name in sorted(required - {*variables.variables}):
+    for variables in locations.lists:
+        for name in sorted(required - {*variables.all_variables}):
             location = f"{variables.file}, line {variables.line}"
             fact = f"{location}: {variables.owner} has other secrets of Settings, and no {name}."
             yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Add {entry_of(variables, name)} there."))
+
+
+@check(
+    "initial-alone",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="info",
+    looks_like=("file-behind",),
+    ruled_out_by="each key of Terraform's initial value is in the secret, or a container or the code reads it",
+)
+def initial_alone(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Terraform's initial value of the secret has a key that nothing else has"""
+    for value, key in VariableLocations(snapshot, _checkout(snapshot)).alone_in_initial_values():
+        # key-unreferenced reports a key that the secret has.
+        what = f"{value.file}, line {value.line}: {value.address} gives the secret {key}, which it does not have;"
+        hand = Remedy(f"Remove {key} there, or let the application read it and add it to the secret.")
+        yield Evidence(f"{key} {value.address}", (f"{what} no container gets it, and no code reads it.",), hand)
+
+
+@check(
+    "list-alone",
+    needs=(CHECKOUT,),
+    severity="info",
+    looks_like=("variable-not-read",),
+    ruled_out_by="each secret in lists of the application's variables is read by Settings or by other code",
+)
+def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A list of variables in a workflow or a Compose file has a secret that nothing reads"""
+    for variables, name in VariableLocations(snapshot, _checkout(snapshot)).alone_in_lists():
+        where = f"{variables.file}, line {variables.line}: {variables.owner}"
+        fact = f"{where} has {name}, which neither Settings nor other code of the checkout reads."
+        yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Remove {name} there, or read it in Settings."))
 
 
 def _is_of_others(variable: str) -> bool:
@@ -382,8 +410,8 @@ def _evidence(
         and not any(key in text for key in row.keys for text in sentences)
     ):
         sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
-    hand, known = Remedy(by_hand), snapshot.environment.keys
-    is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
+    hand, catalogue = Remedy(by_hand), snapshot.environment.keys
+    is_taken = any(name != row.variable and variable_of(name, catalogue) == row.variable for name in catalogue)
     parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
     remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
     return Evidence(row.variable, tuple(sentences), remedy)

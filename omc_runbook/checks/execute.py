@@ -23,7 +23,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("exec", symptom="exec-fails")
 
-NEEDS = ("inside", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
 MESSAGES = "ssmmessages"
 STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that AWS's SDKs prefer to a task role.
@@ -162,7 +162,7 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
     """AWS keys in the container's environment take the place of the task role, which ECS Exec needs."""
-    works = {look.task_id for look in snapshot.inside or () if not look.refused}
+    works = {look.task_id for look in snapshot.exec_looks or () if not look.refused}
     for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id not in works):
         for definition in _definitions(snapshot, tasks):
             for container in definition.containers:
@@ -250,7 +250,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that computes a digest."""
     for service in snapshot.consumers:
-        for look in snapshot.inside or ():
+        for look in snapshot.exec_looks or ():
             refused = look.refused
             if look.service == service.name and refused and refused.kind in ("no-shell", "no-tool"):
                 fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
@@ -262,7 +262,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "exec-plugin",
-    needs=("services", "tasks", "inside"),
+    needs=("services", "tasks", "exec_looks"),
     severity="info",
     looks_like=("exec-refused",),
     ruled_out_by="session-manager-plugin is on this machine",
@@ -271,7 +271,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """session-manager-plugin is not installed here."""
     # Where no session works at all, something else is in its way, and the plugin would hide that.
-    if not snapshot.plugin and any(not look.refused for look in snapshot.inside or ()):
+    if not snapshot.plugin and any(not look.refused for look in snapshot.exec_looks or ()):
         fact = (
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."
@@ -339,7 +339,7 @@ def _agent_ended(task: Task, name: str) -> bool:
 
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     """The ids of the tasks that could not be looked into for one of these reasons."""
-    looks = snapshot.inside or ()
+    looks = snapshot.exec_looks or ()
     return frozenset(look.task_id for look in looks if look.refused and look.refused.kind in reasons)
 
 

@@ -123,9 +123,9 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
     for demand in secret_demands(snapshot):
         content, key = content_for(snapshot, demand), demand.injection.reference.key
         if key and content and content.document and content.document.get(key) is None:
-            known = referenced | set(snapshot.environment.keys)
+            in_use = referenced | set(snapshot.environment.keys)
             spare = [
-                other for other in content.document.keys if other not in known or other == demand.injection.variable
+                other for other in content.document.keys if other not in in_use or other == demand.injection.variable
             ]
             alike = [other for other in content.document.keys if letters.is_same_but_for_case(other, key)]
             affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
@@ -146,10 +146,10 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
 def _is_affixed(key: str, other: str, words: Sequence[str]) -> bool:
     """Whether a key is another with a word at an end that says no more than where it is used: SENTRY_DSN_STAGING."""
     mine, theirs = (re.split(r"[-_. ]+", letters.skeleton(name).casefold()) for name in (key, other))
-    known = {*AFFIXES, *(word.casefold() for word in words)}
+    affixes = {*AFFIXES, *(word.casefold() for word in words)}
     before, behind = theirs[: -len(mine)], theirs[len(mine) :]
-    return (theirs[-len(mine) :] == mine and len(before) == 1 and before[0] in known) or (
-        theirs[: len(mine)] == mine and len(behind) == 1 and behind[0] in known
+    return (theirs[-len(mine) :] == mine and len(before) == 1 and before[0] in affixes) or (
+        theirs[: len(mine)] == mine and len(behind) == 1 and behind[0] in affixes
     )
 
 

@@ -271,12 +271,12 @@ def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     if workstation.dotenv is None:
         return
     template, compose = workstation.checkout.template, workstation.checkout.compose
-    known = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
-    known |= {entry.name for entry in template.entries} if template else set()
-    folded = {name.casefold() for name in known}
+    names = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
+    names |= {entry.name for entry in template.entries} if template else set()
+    folded = {name.casefold() for name in names}
     empty = [name for name, _ in missing_required(workstation)]
     optional = [
-        name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))
+        name for name in sorted(names) if name not in workstation.required and is_blank(workstation.value(name))
     ]
     for binding in workstation.dotenv.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):

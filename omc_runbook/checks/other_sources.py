@@ -228,9 +228,9 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
         ]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
-            known = snapshot.permissions.get(arn)
+            permissions = snapshot.permissions.get(arn)
             # That a role may not read what does not exist is no fault of its own.
-            if known is None or not known.exists or not source.is_there:
+            if permissions is None or not permissions.exists or not source.is_there:
                 continue
             services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
             cited = [stop for stop in stops if stop.service.name in services]
@@ -288,11 +288,11 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
 
 def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess:
     """Judge whether a role may read a source, by its own policies and, of a secret, the secret's."""
-    known = snapshot.permissions[role_arn]
-    keys = keys_of(snapshot, role_arn, known)
+    permissions = snapshot.permissions[role_arn]
+    keys = keys_of(snapshot, role_arn, permissions)
     tags = source.secret.tags if source.secret else None
     keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
-    access = judge_action(known, role_arn, source.action, source.arn, keys)
+    access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
         return access
     verdict = evaluate_resource(source.policy, {role_arn}, source.action, source.arn, keys)

@@ -286,10 +286,10 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected into another container than the application's."""
     keys = snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
-    known = frozenset(variable_of(key, keys) for key in keys) if read is None else frozenset(read)
+    variables = frozenset(variable_of(key, keys) for key in keys) if read is None else frozenset(read)
     for demand, ref in _arns(snapshot):
         application = _application(demand)
-        if application is None or application is demand.container or demand.injection.variable not in known:
+        if application is None or application is demand.container or demand.injection.variable not in variables:
             continue
         own = {*application.environment, *(injection.variable for injection in application.secrets)}
         entry = keys.get(ref.key)

@@ -43,8 +43,8 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
 
     The value is generated where the catalogue says how, unless the database needs the same one.
     """
-    known = environment.keys.get(key)
-    is_generated = known is not None and known.generate and known.effect != "database-too"
+    entry = environment.keys.get(key)
+    is_generated = entry is not None and entry.generate and entry.effect != "database-too"
     by_hand = put_value(environment.names)
     if not is_generated:
         lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"

@@ -208,28 +208,28 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     simulated, policies, boundary = permissions.simulation_of(action, resource), permissions.policies, None
     statements: tuple[str, ...]
     if simulated and not simulated.missing_context:
-        said = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
+        fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         statements, boundary = simulated.statements, simulated.allowed_by_boundary
         if not is_allowed and simulated.allowed_by_organization is False:
-            return RoleAccess("organization", f"{said}; AllowedByOrganizations is false.", statements)
+            return RoleAccess("organization", f"{fact}; AllowedByOrganizations is false.", statements)
     elif policies is not None:
         verdict = evaluate(policies, action, resource, context, permissions.boundary)
-        said, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements
+        fact, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements
         if verdict.decision == "unknown":
-            return RoleAccess("unknown", said)
+            return RoleAccess("unknown", fact)
         is_allowed, is_denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
     else:
         unread = " ".join(gap.sentence for gap in permissions.unread)
         return RoleAccess("unknown", unread or f"What {iam.role_name(role_arn)} may do could not be read.")
     own = evaluate(policies, action, resource, context).decision if policies is not None else ""
     if is_allowed:
-        return RoleAccess("", f"{said}.")
+        return RoleAccess("", f"{fact}.")
     if (own == "allowed" and boundary is not True) or (not own and not is_denied and boundary is False):
-        return RoleAccess("boundary", f"{said}: its permissions boundary does not allow it.", statements)
+        return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", statements)
     if is_denied:
-        return RoleAccess("identity-deny", f"{said}{f', by {_list(statements)}' if simulated else ''}.", statements)
-    return RoleAccess("nothing-allows", f"{said}.")
+        return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
+    return RoleAccess("nothing-allows", f"{fact}.")
 
 
 def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:

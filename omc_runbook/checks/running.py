@@ -14,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("running", symptom="not-updating")
 
-NEEDS = ("inside", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
 
 SLACK = timedelta(seconds=10)
 """How far a container's clock, with its boot time in whole seconds, may be from ECS's."""
@@ -148,7 +148,7 @@ def _is_shadowed(value: HeldValue) -> bool:
 def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
     """By service and variable, the looks with such a value, at least one."""
     for service in snapshot.consumers:
-        looks = [look for look in snapshot.inside or () if look.service == service.name]
+        looks = [look for look in snapshot.exec_looks or () if look.service == service.name]
         for variable in dict.fromkeys(name for look in looks for name in look.values):
             matching = [look for look in looks if variable in look.values and predicate(look.values[variable])]
             if matching:
@@ -157,7 +157,7 @@ def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> It
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What could not be read inside tasks and what to do about it, by reason."""
-    looks = snapshot.inside or ()
+    looks = snapshot.exec_looks or ()
     by_reason: dict[str, list[ExecLook]] = {}
     for look in looks:
         if look.refused:

@@ -122,12 +122,12 @@ def _own_words(key: str) -> set[str]:
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
     """Whether the key, or its login, differs from AWSPREVIOUS; None where that is unknown."""
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
-    current, known = snapshot.current, snapshot.environment.keys.get(key)
+    current, entry = snapshot.current, snapshot.environment.keys.get(key)
     if not (previous and previous.document and current and current.document):
         return None
     pairs = [
         (previous.document.get(name), current.document.get(name))
-        for name in (key, known.login if known else "")
+        for name in (key, entry.login if entry else "")
         if name
     ]
     return any(bool(was) != bool(now) or (was and now and not was.injected.same_as(now.injected)) for was, now in pairs)
@@ -150,8 +150,8 @@ def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
 
 def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
     environment, secret = snapshot.environment, snapshot.secret
-    known = environment.keys.get(key)
-    has_database = known is not None and known.effect == "database-too"
+    entry = environment.keys.get(key)
+    has_database = entry is not None and entry.effect == "database-too"
     if changed and secret and snapshot.current:
         back = remedies.restore(environment, secret.version_at(PREVIOUS), snapshot.current.version_id)
         forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"

@@ -9,17 +9,18 @@ from omc_runbook.checks.variable_locations import (
     COMPOSE,
     DEFINITION,
     ELSEWHERE,
+    INITIAL,
+    LISTS,
+    OF_AWS,
     SETTINGS,
     TASKS,
     TEMPLATE,
     TERRAFORM,
+    WORKFLOWS,
     VariableLocations,
 )
 from omc_runbook.model.secretive import is_frontend
 from omc_runbook.snapshot.state import Snapshot
-
-OF_AWS = "AWS_"
-"""The prefix of variables that AWS's libraries read, and Settings never does."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class VariableDrift:
     """By environment whether its secret has the key; None where it could not be read, left out where there is none."""
     tasks: str
     """How many running tasks have it, of those that should: "2 of 2"; "" where none should."""
+    others: Mapping[str, tuple[bool, ...]]
+    """By location of those that a checkout may not have, for each of its lists whether it has the variable."""
     is_misnamed: bool
     """Whether its key belongs to another variable that Settings reads and that is not set."""
     missing: frozenset[str] = frozenset()
@@ -60,6 +63,10 @@ class VariableDrift:
     def is_injected(self) -> bool:
         """Whether it reaches, or is to reach, containers from the secret."""
         return bool(self.keys)
+
+    def is_only_in(self, location: str) -> bool:
+        """Whether one of the lists that a checkout may not have has it, and nothing else does."""
+        return any(self.others[location]) and not (self.template or self.settings or self.is_injected or self.plain)
 
     @property
     def reaches(self) -> bool:
@@ -81,6 +88,8 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     yield from map(locations.variable, locations.keys or ())
     theirs = {locations.variable(key) for names in locations.others.values() for key in names or ()}
     yield from (variable for variable in theirs if locations.checkout.settings.find(variable))
+    yield from (locations.variable(key) for _, key in locations.alone_in_initial_values())
+    yield from (name for _, name in locations.alone_in_lists())
     template, compose = locations.checkout.template, locations.checkout.compose
     read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
     yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
@@ -117,6 +126,10 @@ def _row(locations: VariableLocations, variable: str) -> VariableDrift:
         plain=plain,
         secrets=dict(locations.in_secrets(in_force or {*names})) if is_injected else {},
         tasks=locations.in_tasks(variable) if defined else "",
+        others={
+            INITIAL: locations.in_initial_values(names),
+            **{kind: locations.in_lists(variable, kind) for kind in (WORKFLOWS, LISTS)},
+        },
         is_misnamed=any(locations.is_misnamed(variable, key) for key in defined.values()),
     )
 
@@ -148,6 +161,10 @@ def _missing(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
         yield TERRAFORM
     if _ahead(locations, row) or _is_stranded(locations, row, DEFINITION):
         yield DEFINITION
+    if not all(row.others[INITIAL]) and locations.referenced.intersection(row.keys):
+        yield INITIAL
+    if is_required and locations.is_secret(row.variable):
+        yield from (kind for kind in (WORKFLOWS, LISTS) if not all(row.others[kind]))
     if row.reaches or row.settings:
         yield from (name for name, has in row.secrets.items() if has is False)
 

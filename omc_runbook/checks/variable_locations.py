@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
-from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings import Field
+from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import TemplateEntry
+from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
+from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
+INITIAL, WORKFLOWS, LISTS = "initial value", "workflow env", "other Compose lists"
+"""What new environments, workflows and further services of Compose begin with: a checkout may have none of them."""
+
+OF_AWS = "AWS_"
+"""The prefix of variables that AWS's libraries read, and Settings never does."""
 
 ELSEWHERE = "elsewhere"
 """How a variable is read that another file of the application reads."""
@@ -173,6 +180,71 @@ class VariableLocations:
             return "environment"
         is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()
         return "env_file" if service and (service.env_files or is_mounted) else ""
+
+    @cached_property
+    def referenced(self) -> frozenset[str]:
+        """The keys that containers reference, in force or in Terraform's files, and that the secret does not lack."""
+        defined = (key for (container, _), key in self.defined.items() if container in self.shared)
+        keys = frozenset(key for key in (*defined, *self.declared.values()) if key)
+        # key-missing and terraform-ahead report a key that the secret itself lacks.
+        return keys & self.keys if self.keys is not None else keys
+
+    @cached_property
+    def initial_values(self) -> tuple[SecretVersion, ...]:
+        """What Terraform gives the first version of this secret."""
+        return find_own(self.checkout.initial_values, self.referenced)
+
+    @cached_property
+    def lists(self) -> tuple[VariableList, ...]:
+        """The lists in workflows and Compose files with secrets of Settings, but the application's own in Compose."""
+        compose = self.checkout.compose
+        application = compose.application() if compose else None
+        files = [file.name for file in compose.files] if compose else []
+
+        def is_own(each: VariableList) -> bool:
+            return application is not None and each.owner == application.name and each.file in files
+
+        # compose-lacks reports the application's own service.
+        return tuple(each for each in self.lists_of_all if not is_own(each))
+
+    @cached_property
+    def lists_of_all(self) -> tuple[VariableList, ...]:
+        """The lists in workflows and Compose files with secrets of Settings."""
+        return self.checkout.lists_with({name for name in self.checkout.reads if self.is_secret(name)})
+
+    def in_lists(self, variable: str, location: str) -> tuple[bool, ...]:
+        """For each list of a kind whether it has a variable."""
+        kind = (each for each in self.lists if (each.owner == ENV) == (location == WORKFLOWS))
+        return tuple(variable in each.all_variables for each in kind)
+
+    def in_initial_values(self, keys: Collection[str]) -> tuple[bool, ...]:
+        """For each first value of the secret whether it has one of the keys."""
+        return tuple(not {*keys}.isdisjoint(each.keys) for each in self.initial_values)
+
+    def alone_in_initial_values(self) -> Iterator[tuple[SecretVersion, str]]:
+        """The keys of first values that nothing else has, each with its value; not those that the secret has."""
+        elsewhere = {*(self.keys or ()), *self.defined.values(), *self.declared.values()}
+        for value in self.initial_values if self.keys is not None else ():
+            keys = (key for key in sorted({*value.keys} - elsewhere) if not self.is_read(self.variable(key)))
+            yield from ((value, key) for key in keys)
+
+    def alone_in_lists(self) -> Iterator[tuple[VariableList, str]]:
+        """The secrets in lists with the application's variables that nothing reads, each with its list."""
+        for variables in self.lists_of_all:
+            # The commands of a workflow read variables too, and so do tools that no file names.
+            workflow = self.checkout.workflows.find(variables.file)
+            for name in variables.variables if not workflow or workflow.passes_on(variables) else ():
+                is_of_others = name.startswith(OF_AWS) or is_frontend(name)
+                if self.is_secret(name) and not is_of_others and not self.is_read(name):
+                    yield variables, name
+
+    def is_read(self, variable: str) -> bool:
+        """Whether anything in the checkout reads a variable, or any container gets it."""
+        checkout = self.checkout
+        names = {name for _, name in (*self.defined, *self.declared, *self.foreign)}
+        names |= {each.variable for each in checkout.environment_reads}
+        names |= checkout.reads | checkout.application_reads | checkout.other_reads
+        return variable in names or self.in_settings(variable) != "" or self.entry(variable) is not None
 
     def is_provided(self, variable: str) -> bool:
         """Whether any location has it: files of the checkout, task definitions, or a key of a secret."""

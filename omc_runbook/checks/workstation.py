@@ -288,7 +288,7 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database refused it."""
     workstation = workstation_of(snapshot)
-    known = (
+    variables = (
         {problem.variable for problem in workstation.settings_result.messages} if workstation.settings_result else set()
     )
     pg = any(problem.check == "pg-volume" for problem in workstation.start_messages or ())
@@ -296,7 +296,7 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         if (
             problem.check == "pg-volume"
             or (pg and problem.check == "store-only")
-            or (problem.variable and problem.variable in known)
+            or (problem.variable and problem.variable in variables)
             or _is_of_file(workstation, problem)
         ):
             continue

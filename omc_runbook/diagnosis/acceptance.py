@@ -47,8 +47,8 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
             continue
         check = families.find(entry.check)
         if check is None:
-            known = families.every_id()
-            fact = f"There is no check {entry.check}{nearest(entry.check, known)}"
+            ids = families.every_id()
+            fact = f"There is no check {entry.check}{nearest(entry.check, ids)}"
         elif statuses.get(entry.check, {"skipped"}) & {"unknown", "skipped"}:
             continue
         else:

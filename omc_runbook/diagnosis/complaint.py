@@ -99,9 +99,9 @@ class Complaint:
         )
 
     def _family(self, text: KnownMessage, findings: Sequence[Finding]) -> str:
-        known = [finding.family for finding in findings if finding.check == text.checks[0]]
+        own = [finding.family for finding in findings if finding.check == text.checks[0]]
         local = [LOCAL] if self.is_local and families.is_local(text.checks[0]) else []
-        return next(iter((*local, *known)), "deployment")
+        return next(iter((*local, *own)), "deployment")
 
     def _rank(self, finding: Finding) -> tuple[int, bool, int, bool, bool, bool]:
         status, severity = rank(finding)
@@ -112,7 +112,7 @@ class Complaint:
         return status, far, severity, not pointed_at, is_other_service, is_other_symptom
 
 
-def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
+def read_complaint(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
     """Parse the parameters of a complaint; raises UsageError for an unknown symptom, or what is no task's id."""
     name = symptom.strip()
     if name and name not in SYMPTOMS:
@@ -140,10 +140,10 @@ def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) ->
         for problem in log
         for check in [_ON_A_MACHINE.get(problem.check, problem.check)]
     ]
-    known = {check for text in matching for check in text.checks}
+    checks = {check for text in matching for check in text.checks}
     for text in texts:
         local = tuple(check for check in text.checks if families.is_local(check))
-        if not known.intersection(local):
+        if not checks.intersection(local):
             matching.append(replace(text, checks=local or text.checks))
     return tuple(matching)
 

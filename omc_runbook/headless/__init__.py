@@ -1,1 +1,1 @@
-"""Running a notebook headlessly, and keeping its record."""
+"""Running a notebook headlessly."""

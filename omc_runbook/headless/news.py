@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from omc_runbook.headless import summary
 from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
+from omc_runbook.report.archive import summary
 
 Urgency = Literal["resolved", "warning", "failure"]
 

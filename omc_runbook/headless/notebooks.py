@@ -67,12 +67,12 @@ def paths() -> dict[str, Path]:
 
 def find(name: str) -> Path:
     """A runbook's notebook; raises UsageError, with the nearest name, where there is none."""
-    known = paths()
-    if name not in known:
+    notebooks = paths()
+    if name not in notebooks:
         raise UsageError(
-            f"There is no runbook {quoted(name)}{nearest(name, known)}", "omc-runbook list shows what each is for."
+            f"There is no runbook {quoted(name)}{nearest(name, notebooks)}", "omc-runbook list shows what each is for."
         )
-    return known[name]
+    return notebooks[name]
 
 
 def describe(name: str) -> Description:

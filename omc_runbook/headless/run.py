@@ -15,17 +15,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from omc_runbook.headless import kept_records, notebooks, publishing, summary
-from omc_runbook.headless import record as records
+from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.publishing import Publish
-from omc_runbook.headless.record import Record
-from omc_runbook.headless.summary import Line
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import COMMAND_VARIABLE, CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
-from omc_runbook.textfile import private_file
+from omc_runbook.model.handover import (
+    COMMAND_VARIABLE,
+    CONFIRMED,
+    FOLDER_VARIABLE,
+    LINES_VARIABLE,
+    OUTCOME_VARIABLE,
+    STATE_VARIABLE,
+)
+from omc_runbook.report.archive import kept_records, summary
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive.record import Record
+from omc_runbook.report.archive.summary import Line
 
 ENGINE = "omc-runbook"
 OWN_PROCESS = "omc-runbook-own-process"
@@ -34,6 +41,11 @@ FOLDER = Path("records")
 """The default folder of records."""
 PRIVATE = 0o077
 POLL_SECONDS = 0.1
+_FORMATS = (
+    *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator", "rfc3987_syntax"),
+    *("uri_template", "webcolors"),
+)
+"""Libraries that jsonschema imports if they are installed."""
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
@@ -69,7 +81,7 @@ def run(
     notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises
     UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
-    skip_iri_grammar()
+    skip_formats()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
@@ -108,28 +120,29 @@ def _command(
     return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
-def skip_iri_grammar() -> None:
-    """Keep jsonschema, which validates notebooks for papermill, from building its parser of IRIs.
+def skip_formats() -> None:
+    """Keep jsonschema, which validates notebooks for papermill, from preparing to check formats of strings.
 
-    Where JupyterLab is installed, importing jsonschema builds that grammar, which takes a second. Notebooks have no
-    format "iri".
+    Where JupyterLab is installed, importing jsonschema builds a grammar of IRIs, which takes a second, and imports what
+    checks dates, durations, colours and URIs. A notebook's schema has none of these formats.
     """
     if "jsonschema" not in sys.modules:
-        with _missing("rfc3987_syntax"):
+        with _missing(_FORMATS):
             import nbformat  # noqa: F401
 
 
 @contextmanager
-def _missing(name: str) -> Iterator[None]:
-    """Treat a module as not installed."""
-    before = sys.modules.get(name)
-    sys.modules[name] = None  # type: ignore[assignment]
+def _missing(names: Iterable[str]) -> Iterator[None]:
+    """Treat modules as not installed."""
+    before = {name: sys.modules.get(name) for name in names}
+    sys.modules.update(dict.fromkeys(before))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[name]
-        if before is not None:
-            sys.modules[name] = before
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
 
 
 def _execute(
@@ -154,13 +167,19 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
     try:
-        with _variable(OUTCOME_VARIABLE, str(draft.outcome)), _variable(COMMAND_VARIABLE, command):
+        with (
+            _variable(OUTCOME_VARIABLE, str(draft.outcome)),
+            _variable(COMMAND_VARIABLE, command),
+            _variable(STATE_VARIABLE, str(record.state.resolve())),
+        ):
             papermill.execute_notebook(
                 str(source),
                 str(draft.notebook),
                 parameters,
                 engine_name=engine,
                 progress_bar={"file": progress} if progress else False,
+                # Without a kernel, nothing is left to be saved of a process that died.
+                request_save_on_cell_execute=engine == ENGINE,
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
@@ -205,12 +224,7 @@ def _keep(draft: Record, record: Record, failure: str, command: str, publish: Pu
     try:
         outcome = publish(outcome)
         notebook = nbformat.read(draft.notebook, as_version=4)
-        kept_records.mark(notebook, outcome)
-        nbformat.write(notebook, draft.notebook)
-        private_file.write(draft.outcome, outcome.to_json().encode())
-        records.write_page(notebook, outcome, draft)
-        records.close(draft)
-        record = records.keep(draft, record)
+        record = kept_records.save(notebook, outcome, draft, record)
     except (OSError, ValueError, CouldNotLook) as error:
         return _unrecorded(outcome, record, command, error)
     return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command))

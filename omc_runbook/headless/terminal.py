@@ -10,7 +10,7 @@ from typing import TextIO
 
 import click
 
-from omc_runbook.headless.summary import Line, Style
+from omc_runbook.report.archive.summary import Line, Style
 
 _STYLES: dict[Style, str] = {
     "plain": "",

@@ -158,8 +158,8 @@ def refusing_conditions(
             if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
                 if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
-                    known = {name: keys.get(name) for name in keys_in(statement["Condition"])}
-                    values = {name: actual for name, actual in known.items() if actual is not None}
+                    all_values = {name: keys.get(name) for name in keys_in(statement["Condition"])}
+                    values = {name: actual for name, actual in all_values.items() if actual is not None}
                     label = _label(policy, number, statement)
                     refusing.append(RefusingCondition(label, statement["Condition"], values))
     return refusing

@@ -91,13 +91,13 @@ class Defect:
     """What comes of the value, as a sentence without its end; "" where it may do no harm."""
 
 
-def find_defect(value: Masked, name: str, key: Key | None = None, known: Sequence[str] = ()) -> Defect | None:
+def find_defect(value: Masked, name: str, key: Key | None = None, words: Sequence[str] = ()) -> Defect | None:
     """The first defect of a key's value, None for a good one.
 
-    `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found. `known` are
+    `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found. `words` are
     words that an attacker would try first, beside those of the name.
     """
-    defect = next(_defects(value, name, key, known), None)
+    defect = next(_defects(value, name, key, words), None)
     if defect and key and not value.is_empty and key.form in _STRICT_FORMS and not has_form(value, key):
         return Defect(defect.check, defect.sentence, "the application refuses to start with it")
     return defect
@@ -120,7 +120,7 @@ def has_shape(value: Masked, key: Key) -> bool:
     return bool(is_distinct) and has_form(value, key)
 
 
-def _defects(value: Masked, name: str, key: Key | None, known: Sequence[str]) -> Iterator[Defect]:
+def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) -> Iterator[Defect]:
     text = reveal(value)
     is_chosen = key is not None or is_secret(name) or addresses.is_address(name, key)
     if "\0" in text:
@@ -156,7 +156,7 @@ def _defects(value: Masked, name: str, key: Key | None, known: Sequence[str]) ->
         yield Defect("weak", f"is shorter than {key.weak_below} characters")
     if key.in_url and URL_BREAKERS.search(text):
         yield Defect("url-chars", "has a character that breaks a URL (/ @ : # and the like)")
-    if is_guessable_signing_key(value, key, (*name.split("_"), *known)):
+    if is_guessable_signing_key(value, key, (*name.split("_"), *words)):
         yield Defect("weak", "signs, and is easy to guess: it consists of words, repetitions or patterns")
 
 

@@ -38,10 +38,10 @@ def required_digits(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def is_guessable_signing_key(value: Masked, key: Key, known: Iterable[str] = ()) -> bool:
+def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ()) -> bool:
     """Whether a value is that of a key that signs, and easier to guess than such a key may be.
 
-    `known` are texts whose words an attacker would try first, such as the project's name.
+    `words` are texts whose words an attacker would try first, such as the project's name.
     """
     text = reveal(value)
     if required_digits(key) != SIGNED:
@@ -49,17 +49,17 @@ def is_guessable_signing_key(value: Masked, key: Key, known: Iterable[str] = ())
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if is_varied and LETTERS.search(text) and not WORD_LIKE.search(text):
         return False
-    return digits_of_guesses(value, known) < SIGNED
+    return digits_of_guesses(value, words) < SIGNED
 
 
-def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:
+def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> float:
     """The decimal logarithm of the guesses that an attacker with dictionaries needs, as zxcvbn estimates it.
 
-    `known` are texts whose words an attacker would try first, such as the user's name.
+    `likely_texts` are texts whose words an attacker would try first, such as the user's name.
 
     See https://github.com/dropbox/zxcvbn
     """
-    texts = [reveal(each) if isinstance(each, Masked) else each for each in known]
+    texts = [reveal(each) if isinstance(each, Masked) else each for each in likely_texts]
     pieces = [piece for text in texts for piece in (text, *PIECE.split(text))]
     words = {word for piece in pieces for word in (piece, *WORD.findall(piece), "".join(WORD.findall(piece)))}
     user_inputs = tuple(sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST))

@@ -42,13 +42,13 @@ class StartProblem:
     service: str
 
 
-def read_log(text: str, known: Collection[str] = ()) -> tuple[StartProblem, ...]:
+def read_log(text: str, variables: Collection[str] = ()) -> tuple[StartProblem, ...]:
     """What a log says is wrong, in its order, each once; nothing for what is not understood.
 
-    A name that may be a piece of a value is shown only if it is one of the `known` variables. About 0.5 s for 5 MB.
+    A name that may be a piece of a value is shown only if it is one of `variables`. About 0.5 s for 5 MB.
     """
     lines = _COLOUR.sub("", text).replace("\r\n", "\n").split("\n")
-    problems = list(_read(lines, KnownVariables(known)))
+    problems = list(_read(lines, KnownVariables(variables)))
     if any(_KEPT_VOLUME in line for line in lines):
         problems = [_of_volume(problem) if problem.reason == OTHER_PASSWORD else problem for problem in problems]
     return tuple(dict.fromkeys(problems))
@@ -61,9 +61,9 @@ def last_exception(text: str, service: str) -> str:
     return next((match[1] for match in reversed([*filter(None, matches)])), "")
 
 
-def problem_of(error: FieldError, known: Collection[str] = ()) -> StartProblem:
+def problem_of(error: FieldError, variables: Collection[str] = ()) -> StartProblem:
     """An error of pydantic's, as `read_log` gives it."""
-    return _problem(_fault_of(error, KnownVariables(known)), "")
+    return _problem(_fault_of(error, KnownVariables(variables)), "")
 
 
 def _read(lines: list[str], names: KnownVariables) -> Iterator[StartProblem]:

@@ -163,9 +163,11 @@ def provider_keys() -> dict[str, Key]:
 
 def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
     """The default catalogue with `[keys.NAME]` tables applied; raises pydantic.ValidationError for an invalid one."""
-    known = default_keys()
-    tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
-    return {**known, **_Tables.model_validate({"keys": tables}).keys}
+    defaults = default_keys()
+    tables = {
+        name: {**(defaults[name].model_dump() if name in defaults else {}), **table} for name, table in changes.items()
+    }
+    return {**defaults, **_Tables.model_validate({"keys": tables}).keys}
 
 
 def effect_of(name: str, keys: Mapping[str, Key]) -> Effect:

@@ -177,10 +177,10 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
     try:
         settings = _Settings(**table)
         variables = _AllVariables().model_dump(exclude_none=True)
-        known = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if may_be_new else ()))))
-        if environment not in known:
-            raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
-        chosen = {name: {**shared, **_own(settings, name), **variables} for name in known}
+        all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if may_be_new else ()))))
+        if environment not in all_names:
+            raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, all_names)}')
+        chosen = {name: {**shared, **_own(settings, name), **variables} for name in all_names}
         filled = {
             name: _fill({**_DEFAULTS.get(name, {}), **table}, settings.project, name) for name, table in chosen.items()
         }
@@ -296,8 +296,8 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "notify": Notify.model_fields,
             "schedules": Schedule.model_fields,
         }
-        known = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
-        return f"{location} is not a known name{nearest(parts[-1], known)}"
+        fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
+        return f"{location} is not a known name{nearest(parts[-1], fields)}"
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
         return f"{location} must be {_PATTERNS[name]}."

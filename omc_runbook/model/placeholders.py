@@ -50,8 +50,8 @@ SETTING = re.compile(
 
 def is_placeholder(text: str, name: str) -> bool:
     """Whether a secret's text stands for a value that is still missing, in any spelling."""
-    known = PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text)
-    return known is not None or is_made_of_placeholder_words(text, name)
+    match = PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text)
+    return match is not None or is_made_of_placeholder_words(text, name)
 
 
 def is_made_of_placeholder_words(text: str, name: str) -> bool:

@@ -11,9 +11,9 @@ from omc_runbook.model import letters
 from omc_runbook.model.handover import FOLDER_VARIABLE
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, as the end of a sentence: ": did you mean …?"."""
-    names = sorted(set(known))
+    names = sorted(set(candidates))
     folded = {other.casefold(): other for other in names}
     target = letters.skeleton(name).casefold()
     parts = [other for other in folded if target and (target in other or other in target)]

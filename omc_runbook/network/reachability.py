@@ -180,8 +180,8 @@ class _Call:
         states = [f"{endpoint.id} is in state {endpoint.state}" for endpoint in self.endpoints]
         vpc = self.subnet.vpc
         endpoint_fact = f"DescribeVpcEndpoints: {', '.join(states) or f'no endpoint for {name} in {vpc}'}."
-        known = self.network.groups or {}
-        ingress = [rule for id in self.task_groups if id in known for rule in known[id].ingress]
+        groups = self.network.groups or {}
+        ingress = [rule for id in self.task_groups if id in groups for rule in groups[id].ingress]
         let_in = (
             ""
             if network_rules.allows(ingress, self.task_networks, frozenset(self.task_groups), self.network.prefix_lists)
@@ -202,10 +202,10 @@ class _Call:
 
     def _no_https_egress(self) -> Iterator[Obstacle]:
         """The task's security groups allow no egress on port 443 at all."""
-        known = self.network.groups
-        if known is None or not self.task_groups or not all(id in known for id in self.task_groups):
+        groups = self.network.groups
+        if groups is None or not self.task_groups or not all(id in groups for id in self.task_groups):
             return
-        if not network_rules.https_peers(rule for id in self.task_groups for rule in known[id].egress):
+        if not network_rules.https_peers(rule for id in self.task_groups for rule in groups[id].egress):
             yield self._no_egress_rule("anywhere", "IpRanges=[{CidrIp=0.0.0.0/0}]", True)
 
     def _by_endpoint(self, endpoint: Endpoint, requests: Sequence[Request]) -> Iterator[Obstacle]:
@@ -220,16 +220,16 @@ class _Call:
         yield from self._endpoint_policy(endpoint, requests)
 
     def _task_egress(self, others: tuple[IPv4Network, ...], groups: Sequence[str]) -> Iterator[Obstacle]:
-        known = self.network.groups
-        if known is None or not self.task_groups:
+        all_groups = self.network.groups
+        if all_groups is None or not self.task_groups:
             return
-        rules = [rule for id in self.task_groups if id in known for rule in known[id].egress]
+        rules = [rule for id in self.task_groups if id in all_groups for rule in all_groups[id].egress]
         allowed = network_rules.allows(rules, others, frozenset(groups), self.network.prefix_lists)
         if allowed is True:
             return
         destination = f"the endpoint ({' '.join(groups)})" if groups else "the internet"
         peer = f"UserIdGroupPairs=[{{GroupId={groups[0]}}}]" if groups else "IpRanges=[{CidrIp=0.0.0.0/0}]"
-        certain = allowed is False and all(id in known for id in self.task_groups)
+        certain = allowed is False and all(id in all_groups for id in self.task_groups)
         yield self._no_egress_rule(destination, peer, certain)
 
     def _no_egress_rule(self, destination: str, peer: str, certain: bool) -> Obstacle:
@@ -244,15 +244,15 @@ class _Call:
         return Obstacle(check="sg-egress", subject=names, facts=facts, command=fix, certain=certain)
 
     def _endpoint_ingress(self, endpoint: Endpoint) -> Iterator[Obstacle]:
-        known = self.network.groups
-        if known is None or not endpoint.groups:
+        groups = self.network.groups
+        if groups is None or not endpoint.groups:
             return
-        rules = [rule for id in endpoint.groups if id in known for rule in known[id].ingress]
+        rules = [rule for id in endpoint.groups if id in groups for rule in groups[id].ingress]
         allowed = network_rules.allows(
             rules, self.task_networks, frozenset(self.task_groups), self.network.prefix_lists
         )
         if allowed is not True:
-            certain = allowed is False and all(id in known for id in endpoint.groups)
+            certain = allowed is False and all(id in groups for id in endpoint.groups)
             names = " ".join(endpoint.groups)
             facts = (
                 f"DescribeSecurityGroups: IpPermissions of {names}, the group of {endpoint.id}, has no rule for TCP 443"

@@ -194,6 +194,7 @@ def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
             label="by hand",
             lead=location.reason,
             lines=(f"Add {location.addition}",) if location.addition else (),
+            command=location.command,
         )
 
 
@@ -234,7 +235,7 @@ def _lines(edit: Edit) -> Iterator[str]:
     lines = [line.rstrip("\r") for line in edit.diff.rstrip("\n").split("\n")[2:]]
     # A changed line still contains what the old line contained.
     has_no_old_line = not any(line.startswith("-") for line in lines)
-    is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".json")
+    is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".tfvars", ".json", ".tftpl", ".tpl", ".yml", ".yaml")
     for line in lines:
         is_public = line.startswith(("@", "\\")) or (has_no_old_line and line.startswith("+"))
         yield line if is_public else line[:1] + redact(line[1:], is_code)

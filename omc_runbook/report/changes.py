@@ -108,6 +108,9 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
     )
     what = keys or "no key changed"
     reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
+    if result.is_cancelled:
+        back = "the former version is back" if result.restored_version else "the new version stays"
+        return Banner("unsure", f"Stopped, as you asked: {back}.", (result.rollback_note, *lines))
     if result.rollback_note:
         failure = next(finding for finding in result.findings if finding.check == deploy_failure.FAILED)
         causes = ", ".join(

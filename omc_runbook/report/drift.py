@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
-from omc_runbook.checks.variable_locations import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
+from omc_runbook.checks.variable_locations import (
+    COMPOSE,
+    DEFINITION,
+    INITIAL,
+    LISTS,
+    SETTINGS,
+    TASKS,
+    TEMPLATE,
+    TERRAFORM,
+    WORKFLOWS,
+)
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
 TITLE = "Where each variable is defined"
-MISSING, NOT_READ, NOWHERE = "missing", "not read", "—"
+MISSING, LACKING, NOT_READ, NOWHERE = "missing", "not there", "not read", "—"
 SAME = "the same"
 
 
 def table(snapshot: Snapshot, only: str = "") -> Table:
     """A row for each variable that the secret provides or the application requires; `only` limits it to one.
 
-    A cell says "missing" where the variable should be and is not, and has a dash where it need not be. Without a
-    repository the table is empty.
+    A cell says "missing" where the variable should be and is not, and has a dash where it need not be. Terraform's
+    initial value of the secret, workflows and further lists in Compose have a column where they lack a variable, or
+    alone have it. Without a repository the table is empty.
     """
     if snapshot.checkout is None:
         return Table(TITLE, [], [], None, "No repository was named, so there is nothing to compare.")
@@ -27,7 +38,13 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     all_environments = [snapshot.environment.name, *snapshot.other_keys]
     environments = [name for name in all_environments if any(name in row.secrets for row in rows)]
     secrets = [f"secret {name}" for name in environments]
-    columns = ["variable", "key", TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION, *secrets, TASKS]
+    others = [
+        name for name in (INITIAL, WORKFLOWS, LISTS) if any(name in row.missing or row.is_only_in(name) for row in rows)
+    ]
+    whole = [
+        name for name in (INITIAL, WORKFLOWS, LISTS) if name not in others and any(row.others[name] for row in rows)
+    ]
+    columns = ["variable", "key", TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, *others, DEFINITION, *secrets, TASKS]
     cells = [
         [
             row.variable,
@@ -36,16 +53,18 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
             _cell(row, SETTINGS, row.settings),
             _cell(row, COMPOSE, "yes" if row.compose else ""),
             _containers(row, TERRAFORM, row.declared, row.lacking),
+            *(LACKING if name in row.missing else _share(row.others[name]) for name in others),
             _containers(row, DEFINITION, row.defined, row.ahead),
             *(_cell(row, name, "yes" if row.secrets.get(name) else "") for name in environments),
             _cell(row, TASKS, row.tasks),
         ]
         for row in rows
     ]
-    levels: dict[str, Level] = {NOT_READ: "unknown"}
+    levels: dict[str, Level] = {NOT_READ: "unknown", LACKING: "warning"}
     levels |= {cell: "error" for row in cells for cell in row[2:] if cell.startswith(MISSING)}
     levels |= {row.tasks: "warning" for row in rows if row.tasks and not _is_whole(row.tasks)}
-    return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot)])
+    complete = [f"Complete, and with nothing of their own: {', '.join(whole)}."] if whole else []
+    return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot), *complete])
 
 
 def _key(row: VariableDrift) -> str:
@@ -64,6 +83,11 @@ def _cell(row: VariableDrift, location: str, state: str) -> str:
     if location in row.unsure:
         return NOT_READ
     return MISSING if location in row.missing else state or NOWHERE
+
+
+def _share(has: Sequence[bool]) -> str:
+    """How many of several lists have it."""
+    return "yes" if has and all(has) else f"{sum(has)} of {len(has)}" if any(has) else NOWHERE
 
 
 def _containers(row: VariableDrift, location: str, names: Mapping[str, str], missing: Sequence[str]) -> str:

@@ -55,6 +55,8 @@ def inventory(snapshot: Snapshot) -> Table:
     fields = f"{len(settings.fields)} fields, read from {read_from}"
     if settings.file is None:
         fields, settings_state = f"none: the code reads {len(settings.fields)} variables itself", "nothing to load"
+        if settings.library:
+            fields = f"made by {settings.library}: {len(settings.fields)} names known, read from {read_from}"
     rows = [
         ["template", template.file.name if template else ".env.template", entries],
         [".env", workstation.path.name, dotenv_state],
@@ -172,7 +174,9 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     if workstation.dotenv is None:
         empty = "There is no .env to start with."
     elif from_log is None and workstation.checkout.settings.file is None:
-        empty = "This checkout has no class of settings to load: only a start shows what it rejects."
+        library = workstation.checkout.settings.library
+        what = f"The settings are made by {library}" if library else "This checkout has no class of settings to load"
+        empty = f"{what}: only a start shows what it rejects."
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 

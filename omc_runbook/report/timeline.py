@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
@@ -15,10 +14,6 @@ from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.freshness import Freshness
 from omc_runbook.snapshot.state import Snapshot
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TaskState = Freshness | Literal["failed", "none"]
 
@@ -33,9 +28,18 @@ LEGEND = {
 MOST_TASKS = 6
 """Beyond this many tasks of a service, tasks of one freshness share a row."""
 SHORTEST = timedelta(minutes=1)
-_TIMES = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
-"""Formats of the time axis for years, months, days, hours, minutes and seconds."""
-_INCHES, _SHARPNESS, _WIDTH = 10, 160, 960
+MOST_TICKS = 8
+_STEPS = (
+    *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
+    *(timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30)),
+    *(timedelta(hours=number) for number in (1, 2, 3, 6, 12)),
+    *(timedelta(days=number) for number in (1, 2, 7, 14, 30, 90, 180, 365)),
+)
+"""Intervals between ticks of the time axis."""
+_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
+_WIDTH, _RIGHT, _TOP, _ROW, _BOTTOM = 960, 940, 30, 26, 50
+_LETTER = 7
+"""Pixels that a letter of a label takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +60,9 @@ class Timeline:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str | int]]]:
-        """The picture and the text, by media type, with the picture's size and alternative text."""
-        picture = io.BytesIO()
-        draw(self.snapshot).savefig(picture, format="png", dpi=_SHARPNESS)
-        image = base64.b64encode(picture.getvalue()).decode()
-        metadata: dict[str, str | int] = {
-            "width": _WIDTH,
-            "alt": "Versions of the secret, deployments and tasks in time",
-        }
-        return {"text/plain": self.to_text(), "image/png": image}, {"image/png": metadata}
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """The picture and the text, by media type."""
+        return {"text/plain": self.to_text(), "image/svg+xml": draw(self.snapshot)}
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
@@ -73,34 +70,121 @@ class Timeline:
         return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {what}"[:WIDTH] for moment, what in moments)
 
 
-def draw(snapshot: Snapshot) -> Figure:
-    """Draw the timeline with grey text on a transparent background, legible on light and dark pages."""
-    from matplotlib.dates import date2num
-    from matplotlib.figure import Figure
+def draw(snapshot: Snapshot) -> str:
+    """Draw the timeline as SVG, with grey text and no background, legible on light and dark pages."""
+    return _Plot(snapshot).to_svg()
 
-    lines = tuple(lines_of(snapshot))
-    left, right = _window(snapshot, lines)
-    figure = Figure(figsize=(_INCHES, 1.15 + 0.3 * (len(lines) + 1)), layout="constrained")
-    figure.patch.set_alpha(0)
-    axes = figure.add_subplot()
-    _format(axes, ["secret", *(line.label for line in lines)], left, right)
-    for row, line in enumerate(lines, start=1):
-        starts = [date2num(max(moment, left)) for moment in line.moments]
+
+class _Plot:
+    """The timeline in pixels: a row for the secret, and one for each of `lines_of`."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
+        self._labels = ("secret", *(line.label for line in self._lines))
+        self._left, self._right = _window(snapshot, self._lines)
+        self._edge = _LETTER * max(map(len, self._labels)) + 12
+        self._foot = _TOP + _ROW * len(self._labels)
+
+    def to_svg(self) -> str:
+        """All of it, with a title for who cannot see it."""
+        title = "Versions of the secret, deployments and tasks in time"
+        height = self._foot + _BOTTOM
+        taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
+        parts = (
+            self._text(self._edge, 16, _legend(self._lines)),
+            *self._axis(),
+            *(self._text(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
+            *self._deployments(),
+            *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
+            *self._versions(),
+            self._text(_RIGHT, height - 8, taken, "end"),
+        )
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img"'
+            f' style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
+            f"<title>{title}</title>\n" + "\n".join(parts) + "\n</svg>"
+        )
+
+    def _x(self, moment: datetime) -> int:
+        share = (max(moment, self._left) - self._left) / (self._right - self._left)
+        return round(self._edge + share * (_RIGHT - self._edge))
+
+    @staticmethod
+    def _y(row: int) -> int:
+        return _TOP + _ROW * row + _ROW // 2
+
+    @staticmethod
+    def _text(x: int, y: int, text: str, anchor: str = "start") -> str:
+        return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+
+    @staticmethod
+    def _path(points: str, colour: str = GREY, more: str = "") -> str:
+        return f'<path d="{points}" fill="none" stroke="{colour}"{more}/>'
+
+    def _axis(self) -> Iterator[str]:
+        for moment, label in _ticks(self._left, self._right):
+            x = self._x(moment)
+            yield self._path(f"M{x} {_TOP}V{self._foot}", more=' opacity="0.25"')
+            yield self._text(x, self._foot + 18, label, "middle")
+
+    def _tasks(self, row: int, line: TimelineRow) -> Iterator[str]:
+        """A bar from the first start to now, or a cross for each failed task."""
+        y = self._y(row)
         if line.state == "failed":
-            axes.plot(starts, [row] * len(starts), "x", color=COLOURS["failed"], markersize=8, markeredgewidth=2)
-        elif starts:
-            width = date2num(snapshot.taken) - min(starts)
-            axes.barh(row, width, left=min(starts), height=0.55, color=COLOURS[line.state], alpha=0.85)
-    for service in snapshot.consumers:
-        rows = [row for row, line in enumerate(lines, start=1) if line.service == service.name]
-        for deployment in service.deployments:
-            if deployment.created >= left:
-                span = (rows[0] - 0.5, rows[-1] + 0.5)
-                axes.plot([date2num(deployment.created)] * 2, span, ":", color=GREY, linewidth=2)
-    _mark_versions(axes, snapshot, left, right)
-    axes.set_title(_legend(lines), color=GREY, fontsize=9, loc="left")
-    axes.set_xlabel(f"read on {snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC", color=GREY, fontsize=9, loc="right")
-    return figure
+            for moment in line.moments:
+                cross = f"M{self._x(moment) - 4} {y - 4}l8 8m0 -8l-8 8"
+                yield self._path(cross, COLOURS["failed"], ' stroke-width="2"')
+        elif line.moments:
+            start, height = self._x(min(line.moments)), _ROW * 55 // 100
+            width = max(self._x(self._snapshot.taken) - start, 1)
+            colour, top = COLOURS[line.state], y - height // 2
+            yield f'<rect x="{start}" y="{top}" width="{width}" height="{height}" fill="{colour}" opacity="0.85"/>'
+
+    def _deployments(self) -> Iterator[str]:
+        """A dotted line through its service's rows for each deployment."""
+        for service in self._snapshot.consumers:
+            rows = [row for row, line in enumerate(self._lines, 1) if line.service == service.name]
+            top, foot = self._y(rows[0]) - _ROW // 2, self._y(rows[-1]) + _ROW // 2
+            for deployment in service.deployments:
+                if deployment.created >= self._left:
+                    line = f"M{self._x(deployment.created)} {top}V{foot}"
+                    yield self._path(line, more=' stroke-width="2" stroke-dasharray="2 3"')
+
+    def _versions(self) -> Iterator[str]:
+        """A diamond for each version with a staging label, and a line through all rows for the current one.
+
+        A version from before the window is a triangle at its edge.
+        """
+        snapshot, y, free = self._snapshot, self._y(0), self._edge
+        since = freshness.current_since(snapshot)
+        staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= self._left)]
+        for version in sorted(staged, key=lambda each: each.created):
+            is_current = CURRENT in version.stages
+            moment = max(version.created, since[0]) if is_current and since else version.created
+            is_visible, x = moment >= self._left, self._x(moment) + 6 * (moment < self._left)
+            shape = f"M{x} {y - 6}l6 6l-6 6l-6 -6z" if is_visible else f"M{x - 6} {y}l9 -6v12z"
+            yield f'<path d="{shape}"/>'
+            if is_current and is_visible:
+                yield self._path(f"M{x} {_TOP}V{self._foot}")
+            label = _stages(version) + ("" if is_visible else f", since {moment:%d %b %Y}")
+            width = _LETTER * len(label)
+            # Near the right edge it stands to the left; above the row where the one before is in the way.
+            is_late = x + 10 + width > _RIGHT
+            start = x - 10 - width if is_late else x + 10
+            yield self._text(start, y + (4 if start >= free else -8), label)
+            free = start + width
+
+
+def _ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
+    """Moments at round times, at most `MOST_TICKS`, with their labels: a date where a day begins."""
+    step = next((each for each in _STEPS if (right - left) / each <= MOST_TICKS), _STEPS[-1])
+    origin = datetime(left.year, 1, 1, tzinfo=UTC)
+    moment = origin + ((left - origin) // step + 1) * step
+    while moment <= right:
+        is_midnight = moment.hour == moment.minute == moment.second == 0
+        form = "%d %b" if step >= _DAY or is_midnight else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
+        yield moment, f"{moment:{form}}"
+        moment += step
 
 
 def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
@@ -170,54 +254,10 @@ def _window(snapshot: Snapshot, lines: Sequence[TimelineRow]) -> tuple[datetime,
     return snapshot.taken - span * 1.2, snapshot.taken + span * 0.04
 
 
-def _mark_versions(axes: Axes, snapshot: Snapshot, left: datetime, right: datetime) -> None:
-    """Mark each version that has a staging label, the current one with a line through all rows."""
-    from matplotlib.dates import date2num
-
-    since = freshness.current_since(snapshot)
-    staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= left)]
-    for number, version in enumerate(staged):
-        is_current = CURRENT in version.stages
-        moment = max(version.created, since[0]) if is_current and since else version.created
-        is_visible, position = moment >= left, date2num(max(moment, left + (right - left) * 0.01))
-        axes.plot(position, 0, marker="D" if is_visible else "<", color=GREY, markersize=7, clip_on=False)
-        if is_current and is_visible:
-            axes.axvline(position, color=GREY, linewidth=1)
-        # Labels alternate above and below the row, and point left near the right edge, so that they do not overlap.
-        is_late = moment > left + (right - left) * 0.8
-        axes.annotate(
-            _stages(version) if is_visible else f"{_stages(version)}, since {moment:%d %b %Y}",
-            (position, 0),
-            (-8 if is_late else 8, -3 if len(staged) == 1 else 5 if number % 2 else -11),
-            textcoords="offset points",
-            color=GREY,
-            fontsize=9,
-            horizontalalignment="right" if is_late else "left",
-        )
-
-
 def _stages(version: Version) -> str:
     return ", ".join(
         stage.removeprefix("AWS").lower() if stage.startswith("AWS") else stage for stage in version.stages
     )
-
-
-def _format(axes: Axes, labels: Sequence[str], left: datetime, right: datetime) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-
-    axes.patch.set_alpha(0)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.8)
-    axes.set_xlim(date2num(left), date2num(right))
-    locator = AutoDateLocator(minticks=4, maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(
-        ConciseDateFormatter(locator, formats=_TIMES, zero_formats=_TIMES, show_offset=False)
-    )
-    axes.tick_params(colors=GREY, labelsize=9, length=0)
-    axes.grid(axis="x", color=GREY, alpha=0.25)
-    for side in axes.spines.values():
-        side.set_visible(False)
 
 
 def _legend(lines: Sequence[TimelineRow]) -> str:

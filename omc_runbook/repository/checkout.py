@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
 from omc_runbook.repository.readers import (
@@ -16,13 +17,16 @@ from omc_runbook.repository.readers import (
     find_environment_reads,
     find_other_reads,
 )
-from omc_runbook.repository.settings import SettingsSource, read_settings
+from omc_runbook.repository.settings import read_settings
+from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template, find_template, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
-from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
+from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file
+from omc_runbook.repository.variable_lists_edit import add_variable
 from omc_runbook.repository.workflows import Workflows, read_workflows
 from omc_runbook.terraform.secret_versions import SecretVersion, read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
+from omc_runbook.textfile.file import Edit
 
 _OF_DATABASE = re.compile(r"POSTGRES|PG|MYSQL|MARIADB|REDIS|MONGO|DATABASE_")
 
@@ -62,16 +66,33 @@ class Checkout:
         """The lists in workflows and Compose files that give an application one of these variables.
 
         A database's own variables show no application. Of the lists in one workflow, the one that has most of them
-        stands for all, with all their variables.
+        stands for all.
         """
         shown = {name for name in variables if not _OF_DATABASE.match(name)}
         lists = []
         for workflow in self.workflows.files:
             own = [each for each in workflow.variable_lists if shown.intersection(each.variables)]
             best = max(own, key=lambda each: len(shown.intersection(each.variables)), default=None)
-            everything = tuple(dict.fromkeys(name for each in workflow.variable_lists for name in each.variables))
-            lists += [replace(best, variables=everything)] if best else []
+            others = (each.variables for each in workflow.variable_lists if each is not best)
+            lists += [replace(best, other_variables=tuple(chain.from_iterable(others)))] if best else []
         return (*lists, *(each for each in self.compose_lists if shown.intersection(each.variables)))
+
+    def add_to_list(self, variables: VariableList, name: str, required: bool) -> Edit | None:
+        """The edit that adds a variable to a list; None where the list is not certainly the application's."""
+        workflow = self.workflows.find(variables.file)
+        is_own = workflow.passes_on(variables) if workflow else self._is_of_application(variables)
+        file = workflow.file if workflow else read_file(self.root, variables.file)
+        try:
+            return add_variable(file, variables, name, required) if file and is_own else None
+        except CannotEdit:
+            return None
+
+    def _is_of_application(self, variables: VariableList) -> bool:
+        """Whether a list is the only one of the service that runs the application, as Compose merges it."""
+        service = self.compose.application() if self.compose else None
+        files = {file.name for file in self.compose.files} if self.compose else set()
+        own = [each for each in self.compose_lists if service and each.owner == service.name and each.file in files]
+        return service is not None and own == [variables] and not service.env_files
 
 
 def find_root(repository: str) -> Path:
@@ -101,6 +122,6 @@ def read_checkout(root: Path) -> Checkout:
         environment_reads=environment_reads,
         environment_sets=environment_sets,
         workflows=read_workflows(root),
-        compose_lists=read_compose_lists(root),
+        compose_lists=read_compose_lists(root, [file.name for file in compose.files] if compose else ()),
         initial_values=read_secret_versions(root),
     )

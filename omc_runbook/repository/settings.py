@@ -4,161 +4,27 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
+from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.readers import find_environment_reads
+from omc_runbook.repository.settings_classes import (
+    COMPUTED,
+    NAMING,
+    OPTIONS,
+    Classes,
+    last_name,
+    union_members,
+)
 from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
+from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, read_source
 
-CONFIG = "backend/app/core/config.py"
-"""The path of the platform's Settings within a checkout."""
-
-FOLDERS = ("backend", "", "backend/src", "src", "api", "server")
-"""The folders that an application is imported from, within a checkout."""
-
-MODULES = ("app/core/config.py", "app/config.py", "app/core/settings.py", "app/settings.py")
-"""The modules that Settings are in, within such a folder."""
-
-NAMING = (
-    *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
-    *("populate_by_name", "validate_by_name", "alias_generator"),
-)
-"""Options that decide the names of variables."""
-
-LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-"""A line as Python counts them, with its line ending; a form feed is none."""
-
-_IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
-
-FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
-"""Base classes of settings that have no fields."""
-
-COMPUTED = object()
-"""The value of an option that is an expression, known only by running the file."""
-
-OPTIONS = {
-    "env_file": None,
-    "env_prefix": "",
-    "env_prefix_target": "variable",
-    "case_sensitive": False,
-    "env_ignore_empty": False,
-    "env_nested_delimiter": None,
-    "populate_by_name": False,
-    "validate_by_name": False,
-    "alias_generator": None,
-}
-"""The options of model_config that are read, with the defaults of pydantic-settings."""
-
-
-_INVALID_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""The exceptions of ast.parse and compile for a text that is not valid Python."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A field of a settings class, and its variables in order of precedence."""
-
-    name: str
-    variables: tuple[str, ...]
-    annotation: str
-    """The annotation's source."""
-    required: bool
-    owner: str
-    """The settings class that reads it; inherited fields count as the class's own."""
-    line: int
-    file: str = ""
-    """The path within the checkout of the file that declares it."""
-    has_known_names: bool = True
-    """Whether no option that decides the names of its variables is an expression."""
-    nested: Mapping[str, bool] = field(default_factory=dict)
-    """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
-    default: str = field(default="", repr=False)
-    """Its default, where that is a text in the source."""
-
-    @property
-    def reason(self) -> str:
-        """Why the application needs the variable, where it is required."""
-        return "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, fails without it"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SettingsSource:
-    """The application's settings as the source declares them.
-
-    Without a class of settings, each variable that the code asks the environment for is a field.
-    """
-
-    file: SourceFile | None = field(repr=False)
-    """The file of the main class; None without such a class."""
-    name: str = MAIN_CLASS
-    """The name of the main class."""
-    fields: tuple[Field, ...]
-    """The fields of the main class, then those of other settings classes that its file has or uses."""
-    env_files: tuple[str, ...] | None
-    """The env_file of the main class, as in the source; None if it is an expression."""
-    env_prefix: str
-    case_sensitive: bool
-    ignore_empty: bool
-    computed_options: tuple[str, ...] = ()
-    """Options of the main class that are expressions; their defaults are used here."""
-    ambiguities: tuple[str, ...] = ()
-    """A clause on each reason why fields or the names of their variables may be unknown."""
-    conditions: tuple[Condition, ...] = ()
-    """Variables that validators require where another one has one of some values."""
-
-    @property
-    def folder(self) -> str:
-        """The folder within the checkout that the application is imported from; "" for the top."""
-        return import_folder(repository_of(self.file), self.file.name) if self.file else ""
-
-    @property
-    def path(self) -> str:
-        """The path of the main class's file within the checkout; "" without such a class."""
-        return self.file.name if self.file else ""
-
-    def find(self, variable: str) -> Field | None:
-        """The field of a variable; of several, the one whose first variable it is."""
-        return self._by_variable.get(self._cased(variable))
-
-    @cached_property
-    def _by_variable(self) -> dict[str, Field]:
-        others = {self._cased(name): each for each in reversed(self.fields) for name in each.variables}
-        return others | {self._cased(name): each for each in reversed(self.fields) for name in each.variables[:1]}
-
-    def _cased(self, variable: str) -> str:
-        return variable if self.case_sensitive else variable.upper()
-
-
-def import_folder(repository: Path, name: str) -> str:
-    """The folder within a checkout that a module, by its path there, is imported from; "" for the top."""
-    usual = next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), None)
-    if usual is not None:
-        return usual
-    folder = Path(name).parent
-    while folder.name and (repository / folder / "__init__.py").is_file():
-        folder = folder.parent
-    if folder == Path(name).parent and (file := read_source(repository, name)):
-        # A package may do without __init__.py: then its own imports say where it begins.
-        packages = _IMPORTED.findall(file.text)
-        above = (
-            each for each in Path(name).parents if any((repository / each / package).is_dir() for package in packages)
-        )
-        folder = next(above, folder)
-    return "" if folder == Path() else folder.as_posix()
-
-
-def repository_of(file: SourceFile) -> Path:
-    """The checkout that a file is of."""
-    parents = file.path.parents
-    return parents[min(len(Path(file.name).parts), len(parents)) - 1]
 
 
 def read_settings(repository: Path) -> SettingsSource:
@@ -179,19 +45,20 @@ def read_settings(repository: Path) -> SettingsSource:
         )
     sources = [(read_source(repository, each.file), each.name) for each in found]
     main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
-    known = {(each.file, each.line) for each in main.fields}
+    places = {(each.file, each.line) for each in main.fields}
     rest = {(each.file, each.line): each for other in others for each in other.fields}
-    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in known)))
+    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in places)))
 
 
 def _without_class(repository: Path) -> SettingsSource:
     reads, _ = find_environment_reads(repository, "")
-    if not reads and (file := read_source(repository, CONFIG)):
+    made = read_dynaconf(repository)
+    if not reads and not made and (file := read_source(repository, CONFIG)):
         return parse_settings(file)
-    if not reads:
+    if not reads and not made:
         raise UsageError(
             f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
-            " also by starlette, decouple or environs: name a checkout of the platform."
+            " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
         )
     fields: dict[str, Field] = {}
     for each in sorted(reads, key=lambda read: not read.is_required):
@@ -205,6 +72,8 @@ def _without_class(repository: Path) -> SettingsSource:
             file=each.file,
         )
         fields.setdefault(each.variable, variable)
+    if made:
+        return replace(made, fields=(*made.fields, *fields.values()))
     return SettingsSource(
         file=None,
         name="",
@@ -229,8 +98,8 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
     main_names = {each.name for each in lineage}
     for other in classes.nodes:
         if other not in main_names and classes.is_settings(other):
-            known = {(each.file, each.line, each.variables) for each in fields}
-            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in known)
+            places = {(each.file, each.line, each.variables) for each in fields}
+            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
     return SettingsSource(
         file=file,
         name=name,
@@ -378,239 +247,3 @@ def _has_default(call: ast.Call) -> bool:
     keywords = {each.arg: each.value for each in call.keywords}
     defaults = [*call.args[:1], *(keywords[name] for name in ("default", "default_factory", None) if name in keywords)]
     return not all(map(_is_ellipsis, defaults))
-
-
-@contextmanager
-def python_errors(name: str) -> Iterator[None]:
-    """Parse or compile a file of this name: raises UsageError, with the line but none of its text, if it is invalid."""
-    try:
-        with _without_warnings():
-            yield
-    except _INVALID_PYTHON as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
-
-
-def parse_expression(text: str) -> ast.expr | None:
-    """Parse an expression; None if it is not valid."""
-    try:
-        with _without_warnings():
-            return ast.parse(text.strip(), mode="eval").body
-    except _INVALID_PYTHON:
-        return None
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Suppress the warnings of parsing and compiling: they show the source line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
-    """Yield the members of an annotation's union, with Optional, Annotated and quotes resolved."""
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        yield from union_members(annotation.left)
-        yield from union_members(annotation.right)
-    elif isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("Optional", "Union", "Annotated"):
-        kind = last_name(annotation.value)
-        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-        for each in inner[:1] if kind == "Annotated" else inner:
-            yield from union_members(each)
-        if kind == "Optional":
-            yield ast.Constant(None)
-    elif isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        quoted = parse_expression(annotation.value)
-        yield from union_members(quoted) if quoted else [annotation]
-    else:
-        yield annotation
-
-
-def last_name(node: ast.expr) -> str:
-    """The last part of a dotted name; "" for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else ""
-
-
-def is_config(statement: ast.stmt) -> bool:
-    """Whether a statement of a class is its model_config, or the inner class Config of pydantic 1."""
-    if isinstance(statement, ast.ClassDef):
-        return statement.name == "Config"
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return any(isinstance(each, ast.Name) and each.id == "model_config" for each in targets)
-
-
-def field_name(statement: ast.stmt) -> str:
-    """The name of the field that a statement of a class declares; "" for none."""
-    if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name) or not statement.simple:
-        return ""
-    name, kinds = statement.target.id, union_members(statement.annotation)
-    plain = [each.value if isinstance(each, ast.Subscript) else each for each in kinds]
-    hidden = name.startswith("_") or name == "model_config" or "ClassVar" in map(last_name, plain)
-    return "" if hidden else name
-
-
-class Classes:
-    """The top-level classes of a file, those of other files that they use, and the aliases in their imports."""
-
-    def __init__(self, file: SourceFile, main: str = MAIN_CLASS) -> None:
-        """Parse a file; raises UsageError if it is not valid Python or has no class of the name `main`."""
-        self.file, self.main = file, main
-        with python_errors(file.name):
-            self.tree = ast.parse(file.text)
-        self.lines: list[str] = LINE.findall(file.text)
-        self.nodes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
-        if main not in self.nodes:
-            raise UsageError(f"{file.name} has no class {main}: name a checkout of the platform.")
-        self.imported_names: dict[str, str] = {}
-        self._foreign: dict[str, SourceFile] = {}
-        self._included: set[tuple[str, str]] = set()
-        self._include(file, self.tree, [*self.nodes.values()])
-
-    def file_of(self, node: ast.ClassDef) -> SourceFile:
-        """The file that declares a class."""
-        return self._foreign.get(node.name, self.file)
-
-    def _include(self, file: SourceFile, tree: ast.Module, definitions: Sequence[ast.ClassDef]) -> None:
-        """Include the classes that some classes of a file use from elsewhere, and the aliases of its imports."""
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        aliases = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
-        self.imported_names = aliases | self.imported_names
-        origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
-        here = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-        for used in dict.fromkeys(name for node in definitions for name in _used_names(node)):
-            if used in here:
-                found = (file, tree, here[used]) if file is not self.file else None
-            else:
-                found = _find_class(file, *origins[used]) if used in origins else None
-            if found is None or (found[0].name, found[2].name) in self._included or found[0].name == self.file.name:
-                continue
-            source, module, definition = found
-            self._included.add((source.name, definition.name))
-            if definition.name in self.nodes:
-                # Two classes of one name: the other one gets its own.
-                definition.name = f"{source.name}:{definition.name}"
-            if used != definition.name:
-                self.imported_names[used] = definition.name
-            self.nodes[definition.name], self._foreign[definition.name] = definition, source
-            self._include(source, module, [definition])
-
-    def name(self, node: ast.expr) -> str:
-        """The original name of a class or function, with import aliases resolved."""
-        bare = node.value if isinstance(node, ast.Subscript) else node
-        return self.imported_names.get(bare.id, bare.id) if isinstance(bare, ast.Name) else last_name(bare)
-
-    def lineage(self, name: str, below: tuple[str, ...] = ()) -> list[ast.ClassDef]:
-        """A class and its base classes in the file, the nearest first."""
-        if name not in self.nodes or name in below:
-            return []
-        node = self.nodes[name]
-        above = [each for base in node.bases for each in self.lineage(self.name(base), (*below, name))]
-        return [node, *reversed(dict.fromkeys(reversed(above)))]
-
-    def is_settings(self, name: str) -> bool:
-        """Whether a class derives from BaseSettings, directly or through others in the file."""
-        return self._derives(name, "BaseSettings")
-
-    def is_model(self, name: str) -> bool:
-        """Whether a class derives from BaseModel or BaseSettings."""
-        return self._derives(name, "BaseModel") or self.is_settings(name)
-
-    def options(self, lineage: list[ast.ClassDef]) -> dict[str, object]:
-        """The options that a class or its bases set; `COMPUTED` for an expression."""
-        options: dict[str, object] = {}
-        for each in reversed(lineage):
-            for statement in filter(is_config, each.body):
-                options |= _options(statement)
-            options |= {word.arg: _literal(word.value) for word in each.keywords if word.arg in OPTIONS}
-        return options
-
-    def foreign_bases(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
-        """The base classes that are defined in other files."""
-        names = [self.name(base) for node in lineage for base in node.bases]
-        return tuple(dict.fromkeys(name for name in names if name not in self.nodes and name not in FOUNDATION))
-
-    def own_fields(self, node: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
-        """Yield the fields in the body of a class, with their statements."""
-        for each in node.body:
-            if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
-                yield name, each
-
-    def source(self, node: ast.expr, file: SourceFile) -> str:
-        """The source of an expression of a file, on one line."""
-        if node.lineno != node.end_lineno or file is not self.file:
-            return ast.unparse(node)
-        return self.lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
-
-    def _derives(self, name: str, root: str) -> bool:
-        return any(self.name(base) == root for each in self.lineage(name) for base in each.bases)
-
-
-def _used_names(node: ast.ClassDef) -> Iterator[str]:
-    """Yield the names of a class's bases and of its fields' types."""
-    yield from map(last_name, node.bases)
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign):
-            yield from map(last_name, union_members(statement.annotation))
-
-
-def _find_class(
-    file: SourceFile, node: ast.ImportFrom, name: str, depth: int = 5
-) -> tuple[SourceFile, ast.Module, ast.ClassDef] | None:
-    """The class that an import of a file brings, in the checkout's file that defines it; None for any other."""
-    source = _module_of(file, node)
-    if source is None or not depth:
-        return None
-    with python_errors(source.name):
-        tree = ast.parse(source.text)
-    for each in ast.walk(tree):
-        if isinstance(each, ast.ClassDef) and each.name == name and each in tree.body:
-            return source, tree, each
-        if isinstance(each, ast.ImportFrom):
-            for alias in each.names:
-                if (alias.asname or alias.name) == name:
-                    return _find_class(source, each, alias.name, depth - 1)
-    return None
-
-
-def _module_of(file: SourceFile, node: ast.ImportFrom) -> SourceFile | None:
-    """The file of the checkout that an import names; None for a package from elsewhere."""
-    repository, parents = repository_of(file), Path(file.name).parents
-    if node.level > len(parents):
-        return None
-    folder = parents[node.level - 1] if node.level else Path(import_folder(repository, file.name))
-    module = folder.joinpath(*(node.module or "").split("."))
-    names = (f"{module.as_posix()}.py", (module / "__init__.py").as_posix())
-    return next((source for name in names if (source := read_source(repository, name))), None)
-
-
-def _options(statement: ast.stmt) -> dict[str, object]:
-    """The options that a model_config sets, or an inner class Config."""
-    if isinstance(statement, ast.ClassDef):
-        return {
-            last_name(target): _literal(each.value)
-            for each in statement.body
-            if isinstance(each, ast.Assign)
-            for target in each.targets
-            if last_name(target) in OPTIONS
-        }
-    value = getattr(statement, "value", None)
-    if isinstance(value, ast.Call) and not value.args:
-        pairs = [(each.arg, each.value) for each in value.keywords]
-    elif isinstance(value, ast.Dict):
-        keys = [each.value if isinstance(each, ast.Constant) else None for each in value.keys]
-        pairs = [(key if isinstance(key, str) else None, each) for key, each in zip(keys, value.values, strict=True)]
-    else:
-        pairs = [(None, ast.Constant(None))]
-    # A ** argument may set any option; those named after it override it.
-    options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(pairs) else {}
-    return options | {name: _literal(value) for name, value in pairs if name in OPTIONS}
-
-
-def _literal(node: ast.expr) -> object:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return COMPUTED

@@ -12,19 +12,18 @@ from itertools import pairwise
 from typing import Literal
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.settings import (
+from omc_runbook.repository.settings import parse_settings
+from omc_runbook.repository.settings_classes import (
     Classes,
-    Field,
-    SettingsSource,
     field_name,
     is_config,
     last_name,
     parse_expression,
-    parse_settings,
     python_errors,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS
+from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import Edit, SourceFile
 
 BUILTINS = ("str", "int", "float", "bool", "bytes", "list", "dict", "set", "tuple")
@@ -153,10 +152,10 @@ def _annotation(classes: Classes, new: NewField) -> str:
     main = classes.nodes[classes.main]
     above = {name: node for name, node in _bindings(_at_runtime(classes.tree.body)) if node.lineno < main.lineno}
     types = {name: node for name, node in above.items() if not isinstance(node, ast.FunctionDef)}
-    known = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
-    for word in sorted(words - known):
+    names = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
+    for word in sorted(words - names):
         # A module's name is defined too, but is not a type.
-        candidates = sorted(name for name in known if not isinstance(types.get(name), ast.Import))
+        candidates = sorted(name for name in names if not isinstance(types.get(name), ast.Import))
         suggestion = "".join(f", or did you mean {each}?" for each in difflib.get_close_matches(word, candidates, n=1))
         problem = f"{classes.file.name} defines no type {word} above class {classes.main}"
         raise CannotEdit(f"{problem}: import it there first{suggestion or '.'}")

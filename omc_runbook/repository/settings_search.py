@@ -84,10 +84,10 @@ def _derived(trees: Iterable[tuple[str, ast.Module]], renamed: Collection[tuple[
         for node in tree.body
         if isinstance(node, ast.ClassDef)
     ]
-    known = {_ROOT}
-    while (names := _all_names(known | {each.name for each in classes if known & each.bases}, renamed)) != known:
-        known = names
-    yield from (each for each in classes if known & each.bases)
+    roots = {_ROOT}
+    while (names := _all_names(roots | {each.name for each in classes if roots & each.bases}, renamed)) != roots:
+        roots = names
+    yield from (each for each in classes if roots & each.bases)
 
 
 def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:

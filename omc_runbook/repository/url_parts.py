@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omc_runbook.repository.compose import Compose, find_references
 from omc_runbook.repository.readers import application_files
-from omc_runbook.repository.settings import SettingsSource
+from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template
 
 _LOGIN = re.compile(r"://([^\s\"']*?)@")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,25 @@ class VariableList:
     variables: tuple[str, ...]
     is_map: bool
     """Whether its entries are NAME: value, and not - NAME=value."""
+    lines: tuple[int, int] = (0, 0)
+    """The first and the last line of what gets it."""
+    other_variables: tuple[str, ...] = ()
+    """Those of the other lists in the same workflow, which reach the same commands."""
+
+    @property
+    def all_variables(self) -> tuple[str, ...]:
+        """Its variables and those of the others."""
+        return (*self.variables, *self.other_variables)
 
 
-def read_compose_lists(repository: Path) -> tuple[VariableList, ...]:
+def read_compose_lists(repository: Path, others: Collection[str] = ()) -> tuple[VariableList, ...]:
     """Read the lists in every Compose file at the top of a checkout, of services that have no `env_file`.
+
+    `others` are more Compose files, such as those that one of them includes.
 
     Files that are not valid YAML are skipped, since `read_compose` reports the one that Compose reads.
     """
-    names = sorted(path.name for path in repository.glob("*compose*.y*ml"))
+    names = sorted({*others, *(path.name for path in repository.glob("*compose*.y*ml"))})
     return tuple(each for name in names for each in _lists_of(read_file(repository, name)))
 
 

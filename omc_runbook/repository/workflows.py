@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -105,6 +106,20 @@ class Workflow:
     commands: tuple[Command, ...]
     variable_lists: tuple[VariableList, ...]
 
+    def mentions(self, variable: str) -> bool:
+        """Whether a variable is named anywhere but as an entry of an `env:`."""
+        entry = re.compile(rf"(?m)^\s*{variable}:.*$")
+        return re.search(rf"\b{variable}\b", entry.sub("", self.file.text)) is not None
+
+    def passes_on(self, variables: VariableList) -> bool:
+        """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""
+        first, last = variables.lines
+        is_run = any(
+            each.file == self.file.name and first <= each.line <= last and each.verb.startswith("docker")
+            for each in self.commands
+        )
+        return is_run and not any(self.mentions(name) for name in variables.variables if is_secret(name))
+
 
 @dataclass(frozen=True)
 class Workflows:
@@ -117,6 +132,10 @@ class Workflows:
     def variables(self) -> frozenset[str]:
         """Every variable that an `env:` sets."""
         return frozenset(name for each in self.files for listed in each.variable_lists for name in listed.variables)
+
+    def find(self, file: str) -> Workflow | None:
+        """The workflow of a file."""
+        return next((each for each in self.files if each.file.name == file), None)
 
     def on_merge(self, files: Collection[str]) -> tuple[tuple[Command, str], ...]:
         """What a merge that changes these files applies or deploys, each with what starts it, in words."""
@@ -269,7 +288,14 @@ def _variable_lists(file: SourceFile, node: Node) -> Iterator[VariableList]:
     for key, value in yaml_nodes.members(node):
         if key.value == "env":
             names = tuple(str(name.value) for name, _ in yaml_nodes.members(value))
-            yield VariableList(file=file.name, line=yaml_nodes.line_of(key), owner=ENV, variables=names, is_map=True)
+            yield VariableList(
+                file=file.name,
+                line=yaml_nodes.line_of(key),
+                owner=ENV,
+                variables=names,
+                is_map=True,
+                lines=(yaml_nodes.line_of(node), int(node.end_mark.line) + 1),
+            )
         else:
             yield from _variable_lists(file, value)
     for item in yaml_nodes.items(node):

@@ -21,6 +21,7 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
@@ -77,7 +78,12 @@ def findings(snapshots: Snapshots) -> Listing:
 
 
 def apply(
-    run: Run, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+    run: Run,
+    plan: AddKeyPlan | None,
+    apply: bool,
+    confirm: str = "",
+    step: Callable[[str], None] = ignore,
+    live: Live | None = None,
 ) -> AddKeyResult | None:
     """Add the key as planned if `apply` is set; None in a dry run.
 
@@ -88,7 +94,7 @@ def apply(
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
     if not run.may_change(apply, confirm) or plan is None:
         return None
-    return executor.apply(plan, {target.environment.name: target.context(step) for target in run.targets})
+    return executor.apply(plan, {target.environment.name: target.context(step, live) for target in run.targets})
 
 
 def judge(
@@ -128,8 +134,8 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
 def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", report.result(plan, result)
         yield "proof", changes.proof(result)
         after = look(run) if result else before

@@ -1,11 +1,17 @@
-"""The button that does in JupyterLab what `apply = True` does."""
+"""Buttons in JupyterLab: what `apply = True` does, what stops it, and what finishes it or takes it back."""
 
 from __future__ import annotations
 
+import contextvars
 import html
+import signal
 import sys
-from collections.abc import Callable, Generator
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
@@ -13,17 +19,58 @@ from typing import Any
 from omc_runbook.masking import kernel
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
+from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
 Act = Callable[[str], Generator[object, None, str]]
 """Applies the plan with the word that was typed and yields each display; returns the button's last label."""
 
 BY_HAND = "Set apply = True above to do it"
+REFRESH_SECONDS = 0.5
+"""How often the progress of a change is shown anew."""
+STOPS: dict[Wish, str] = {
+    "back": "Stop and put the former version back",
+    "leave": "Stop watching (leave it rolling)",
+}
 
 
-def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
+Offer = Callable[[ChangeState], "Sequence[Choice]"]
+"""The buttons for a change that broke off."""
+
+
+Offers = Callable[[Run, ChangeState], "Sequence[Choice]"]
+"""The buttons for a change of a run's environment that broke off."""
+
+
+def nothing_to_offer(run: Run, state: ChangeState) -> Sequence[Choice]:
+    """Offer nothing."""
+    return ()
+
+
+def no_choice(state: ChangeState) -> Sequence[Choice]:
+    """Offer nothing."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A button: what it says, what it does, and the change that it begins, which a person may stop."""
+
+    label: str
+    act: Act
+    live: Live | None = None
+    after: Offer = no_choice
+    """The buttons instead of this one, where the change breaks off."""
+
+
+def offer(
+    run: Run, label: str, act: Act, is_done: bool, is_empty: bool, live: Live | None = None, after: Offer = no_choice
+) -> Button | Listing:
     """A button that acts, which asks for a word in production; or a sentence why there is none."""
     if is_done:
         sentence = "The plan was applied above."
@@ -31,22 +78,34 @@ def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Butt
         sentence = "There is nothing to do."
     elif not kernel.allows_input():
         sentence = f"{BY_HAND}, or open this notebook in JupyterLab for a button."
-    elif find_spec("ipywidgets") is None:
+    elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
     else:
-        return Button(label, PRODUCTION if run.environment.is_production else "", act)
+        return Button(label, word_of(run), act, live, after)
     return Listing("By a button", (), sentence)
 
 
-class Button:
-    """A button with its displays below; unless `word` is "", that has to be typed first.
+def can_press() -> bool:
+    """Whether buttons can be shown to a person."""
+    return kernel.allows_input() and find_spec("ipywidgets") is not None
 
-    It works once: presses that are queued meanwhile are ignored. After an error, which it shows, it can be pressed
-    again.
+
+def word_of(run: Run) -> str:
+    """The word that has to be typed before a button of this run acts; "" for none."""
+    return PRODUCTION if run.environment.is_production else ""
+
+
+class Buttons:
+    """Buttons in a row, of which one is pressed, with its displays below; unless `word` is "", that is typed first.
+
+    What a button does runs in a thread of its own, so that the kernel hears the buttons that stop it, and the
+    interrupt. Each works once: presses that are queued meanwhile are ignored. After an error, which is shown, there are
+    buttons again.
     """
 
-    def __init__(self, label: str, word: str, act: Act) -> None:
-        self._label, self._word, self._act = label, word, act
+    def __init__(self, choices: Sequence[Choice], word: str) -> None:
+        self._choices, self._word = tuple(choices), word
+        self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
         import ipywidgets
@@ -54,47 +113,218 @@ class Button:
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
-        self._row = ipywidgets.HBox()
-        self._arm()
-        display(self._row._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
+        self._status, self._row = Status(), ipywidgets.HBox()
+        self._arm(self._choices)
+        whole = ipywidgets.VBox([self._row, self._status.box])
+        display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
 
-    def _arm(self) -> None:
+    def _arm(self, choices: Sequence[Choice]) -> None:
         import ipywidgets
 
-        style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto")
-        button = ipywidgets.Button(description=self._label, button_style=style, layout=layout)
-        button.on_click(self._press)
-        self._row.children = (self._field, button) if self._word else (button,)
+        buttons = []
+        for choice in choices:
+            style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto")
+            button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
+            button.on_click(partial(self._press, choice))
+            buttons.append(button)
+        self._row.children = (self._field, *buttons) if self._word else tuple(buttons)
 
-    def _press(self, button: Any) -> None:
-        button.on_click(self._press, remove=True)
-        button.disabled, button.description = True, "Working …"
-        with self._area:
+    def _press(self, choice: Choice, button: Any) -> None:
+        import ipywidgets
+
+        if button.disabled:
+            return
+        for other in self._row.children:
+            other.disabled = True
+        button.description = "Working …"
+        # It shows errors that are not ours as ipywidgets does.
+        work = ipywidgets.CallbackDispatcher()
+        work.register_callback(partial(self._work, choice))
+
+        def run() -> None:
+            self._label, self._again = "", self._choices
+            work()
+            if self._label:
+                button.description, button.button_style = self._label, ""
+            else:
+                self._arm(self._again)
+
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
+
+    def _work(self, choice: Choice) -> None:
+        with self._area, self._status.following(choice.live) if choice.live else nullcontext():
             try:
-                label = self._do()
+                self._label = self._do(choice.act)
             except RunbookError as error:
                 self._area.show(Banner("bad", str(error)))
-                label = ""
+                if choice.live and choice.live.state and choice.live.is_open(error):
+                    self._again = tuple(choice.after(choice.live.state)) or self._again
             except BaseException as error:
                 self._area.show(Banner("bad", f"Interrupted ({type(error).__name__}): run verify to see the state."))
-                self._arm()
                 raise
-        if label:
-            button.description, button.button_style = label, ""
-        else:
-            self._arm()
 
-    def _do(self) -> str:
+    def _do(self, act: Act) -> str:
         word = self._field.value.strip()
         if word != self._word:
             raise UsageError(f"This is {self._word}: type {self._word} beside the button first. Nothing was done.")
-        steps = self._act(word)
+        steps = act(word)
         while True:
             try:
                 self._area.show(next(steps))
             except StopIteration as end:
                 return str(end.value)
+
+
+class Button(Buttons):
+    """One button; `after` has those that take its place where its change breaks off."""
+
+    def __init__(self, label: str, word: str, act: Act, live: Live | None = None, after: Offer = no_choice) -> None:
+        super().__init__([Choice(label, act, live, after)], word)
+
+
+class Panel(Buttons, InteractiveDisplay):
+    """A change that is under way in this kernel or another process, or that was not finished.
+
+    `describe` shows it, `after` has the buttons that finish it or take it back. While it runs, its file is followed.
+    """
+
+    def __init__(
+        self,
+        file: StateFile,
+        state: ChangeState,
+        describe: Callable[[ChangeState], RichDisplay],
+        after: Offer,
+        word: str,
+    ) -> None:
+        super().__init__(after(state), word)
+        self._file, self._state, self._describe, self._after = file, state, describe, after
+
+    def to_html(self) -> str:
+        """Render it as HTML."""
+        return self._describe(self._state).to_html()
+
+    def to_text(self) -> str:
+        """Render it as plain text."""
+        return self._describe(self._state).to_text()
+
+    def _ipython_display_(self) -> None:
+        super()._ipython_display_()
+        if self._state.is_alive:
+            self._row.children = ()
+            work = contextvars.copy_context().run
+            threading.Thread(target=work, args=(self._follow,), daemon=True, name="status").start()
+        else:
+            self._offer(self._state)
+
+    def _follow(self) -> None:
+        state: ChangeState | None = self._state
+        while state and state.is_alive:
+            self._state = state
+            self._status.show_progress(state, self._file.ask)
+            time.sleep(REFRESH_SECONDS)
+            state = self._file.read()
+        if state:
+            self._offer(state)
+        else:
+            page = self._file.path.with_name(f"{self._file.stem}.html")
+            sentence = f"It has ended. Run this notebook again from its first cell. Record: {page}"
+            self._status.show(Banner("plain", sentence).to_html())
+
+    def _offer(self, state: ChangeState) -> None:
+        self._state = state
+        self._status.show(self.to_html())
+        self._arm((*self._after(state), Choice("Dismiss", self._dismiss)))
+
+    def _dismiss(self, word: str) -> Generator[object, None, str]:
+        self._file.remove()
+        self._status.show("")
+        yield Banner("plain", "Dismissed: the record of what was done is kept.")
+        return "Dismissed"
+
+
+class Status:
+    """The progress of a change and the buttons that stop it, as widgets: after a reload of the page they go on."""
+
+    def __init__(self) -> None:
+        import ipywidgets
+
+        self._html = ipywidgets.HTML()
+        self._stops = ipywidgets.HBox()
+        self.box = ipywidgets.VBox([self._html, self._stops])
+        self._is_stoppable = False
+
+    def show(self, text: str) -> None:
+        """Show HTML without buttons."""
+        self._html.value, self._stops.children, self._is_stoppable = text, (), False
+
+    def show_progress(self, state: ChangeState, ask: Callable[[Wish], None]) -> None:
+        """Show a change that runs, and how to stop it."""
+        self._html.value = UnderWay(state).to_html()
+        wishes: list[Wish] = ["back", "leave"] if state.can_go_back else ["leave"]
+        if len(self._stops.children) != len(wishes) or not self._is_stoppable:
+            self._stops.children = tuple(self._stop(wish, ask) for wish in wishes)
+            self._is_stoppable = True
+
+    @contextmanager
+    def following(self, live: Live) -> Iterator[None]:
+        """Show the progress of a change in this kernel while it runs; an interrupt of the kernel stops it, too."""
+        ended = threading.Event()
+
+        def follow() -> None:
+            while not ended.wait(REFRESH_SECONDS):
+                if live.state and live.has_begun:
+                    self.show_progress(live.state, live.ask)
+
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(follow,), daemon=True, name="status")
+        thread.start()
+        try:
+            with _interruptible(live):
+                yield
+        finally:
+            ended.set()
+            thread.join()
+            self.show(f'<p role="status">{html.escape(live.note)}</p>' if live.note else "")
+
+    def _stop(self, wish: Wish, ask: Callable[[Wish], None]) -> Any:
+        import ipywidgets
+
+        style = "danger" if wish == "back" else ""
+        button = ipywidgets.Button(description=STOPS[wish], button_style=style, layout=ipywidgets.Layout(width="auto"))
+
+        def press(_: Any) -> None:
+            for each in self._stops.children:
+                each.disabled = True
+            button.description = "Stopping …"
+            ask(wish)
+
+        button.on_click(press)
+        return button
+
+
+@contextmanager
+def _interruptible(live: Live) -> Iterator[None]:
+    """Stop a change in a thread where the kernel is interrupted while it does nothing else.
+
+    Signals are handled in the main thread, where ipykernel ignores them between two cells.
+    """
+    loop, former = _shell().kernel.io_loop, [signal.SIG_IGN]
+
+    def stop(number: int, frame: object) -> None:
+        live.ask("leave")
+
+    def install() -> None:
+        former[0] = signal.signal(signal.SIGINT, stop)  # type: ignore[call-overload]
+
+    def uninstall() -> None:
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, former[0])
+
+    loop.add_callback(install)
+    try:
+        yield
+    finally:
+        loop.add_callback(uninstall)
 
 
 @dataclass
@@ -121,6 +351,7 @@ class _Area:
     def __enter__(self) -> None:
         self._outputs = []
         self._handle.update(self)
+        # Hooks are those of this thread.
         _publisher().register_hook(self._take)
 
     def __exit__(
@@ -162,4 +393,8 @@ class _Area:
 
 
 def _publisher() -> Any:
-    return sys.modules["IPython"].get_ipython().display_pub
+    return _shell().display_pub
+
+
+def _shell() -> Any:
+    return sys.modules["IPython"].get_ipython()

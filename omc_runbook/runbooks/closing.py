@@ -7,10 +7,13 @@ from uuid import uuid4
 
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay, update
-from omc_runbook.runbooks.button import Button, offer
+from omc_runbook.runbooks import own_record
+from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer, word_of
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
 Displays = Generator[tuple[str, object], None, str]
@@ -38,7 +41,8 @@ class Closing:
     """The displays that end a runbook, each made once and in order, by a generator that also applies the plan.
 
     The cells show them for the parameters `apply` and `confirm`. The button calls the same function with True and the
-    word that was typed; in Jupyter what the cells show is then replaced, so that the page says what is.
+    word that was typed; in Jupyter what the cells show is then replaced, so that the page says what is. `state` is how
+    the change's state begins, `after` has the buttons for a change that broke off.
     """
 
     def __init__(
@@ -46,14 +50,20 @@ class Closing:
         run: Run,
         plan: Plan | None,
         label: str,
-        make: Callable[[bool, str], Displays],
+        make: Callable[[bool, str, Live], Displays],
         apply: bool,
         confirm: str,
         is_empty: bool,
+        state: ChangeState | None = None,
+        after: Offer = no_choice,
     ) -> None:
-        self._run, self._label, self._make = run, label, make
+        self._run, self._plan, self._label, self._make = run, plan, label, make
         self._is_applied, self._is_empty = apply, is_empty
-        self._generator = make(apply, confirm)
+        self._state, self._after = state or run.state(), after
+        self._live = Live()
+        if apply:
+            own_record.begin(self._live, self._state)
+        self._generator = make(apply, confirm, self._live)
         self._displays: dict[str, object] = {}
         self._id = uuid4().hex
         self._error: RunbookError | None = None
@@ -76,16 +86,20 @@ class Closing:
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""
-        return offer(self._run, self._label, self._press, self._is_applied, self._is_empty)
+        return offer(self._run, self._label, self.press, self._is_applied, self._is_empty, self._live, self._after)
 
-    def _press(self, word: str) -> Generator[object, None, str]:
-        displays, is_outdated, end = self._make(True, word), False, INTERRUPTED
-        stale = dict.fromkeys(self._displays)
+    def press(self, word: str, live: Live | None = None) -> Generator[object, None, str]:
+        """Apply the plan with the word that was typed, and yield what is new; returns the button's last label."""
+        live = live or self._live
+        own_record.begin(live, self._state)
+        displays, is_outdated, end = self._make(True, word, live), False, INTERRUPTED
+        stale, shown = dict.fromkeys(self._displays), dict[str, object]()
         try:
             while True:
                 try:
                     name, display = next(displays)
                 except StopIteration as last:
+                    own_record.end(live, self._run, shown)
                     if is_outdated:
                         yield Banner("plain", OUTDATED)
                     stale.clear()
@@ -94,9 +108,10 @@ class Closing:
                     is_outdated = is_outdated or name in self._displays
                     yield display
                 stale.pop(name, None)
-                self._displays[name] = display
+                self._displays[name] = shown[name] = display
         except RunbookError as error:
             end = str(error)
+            own_record.fail(live, self._run, self._plan, shown, error)
             raise
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
@@ -115,8 +130,23 @@ class Closing:
             raise UsageError(INTERRUPTED) from None
         except RunbookError as error:
             self._error = error
+            self._break_off(error)
             raise
         self._displays[name] = display
+        if name == "answer" and self._is_applied:
+            own_record.end(self._live, self._run, self._displays)
+
+    def _break_off(self, error: RunbookError) -> None:
+        """Leave the record of a change of the cells that broke off, and show the buttons that go on with it."""
+        if not self._is_applied:
+            return
+        own_record.fail(self._live, self._run, self._plan, self._displays, error)
+        state = self._live.state
+        choices = self._after(state) if state and self._live.is_open(error) and can_press() else ()
+        if choices:
+            from IPython.display import display
+
+            display(Buttons(choices, word_of(self._run)))
 
 
 class LastWord(RichDisplay):

@@ -24,7 +24,17 @@ def announce(outcome: Outcome) -> None:
             _hand_over(masked(outcome))
 
 
-def end(outcome: Outcome) -> Banner:
+class Ending(Banner):
+    """How a run ended, in words, with its outcome."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        banner = verify.outcome(outcome)
+        super().__init__(banner.style, banner.headline, banner.lines)
+        # It has its mark already.
+        self.headline, self.outcome = banner.headline, outcome
+
+
+def end(outcome: Outcome) -> Ending:
     """Say how a run ended, and tell the caller.
 
     Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain papermill, a
@@ -39,7 +49,7 @@ def end(outcome: Outcome) -> Banner:
     if not is_handed_over and outcome.status != "ok" and not kernel.allows_input():
         kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise kind(verify.headline(outcome))
-    return verify.outcome(outcome)
+    return Ending(outcome)
 
 
 def masked(outcome: Outcome) -> Outcome:

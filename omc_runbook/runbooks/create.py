@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from omc_runbook.changes.secret import create as secret_create
 from omc_runbook.changes.secret import create_plan
 from omc_runbook.changes.secret.create import CreateResult
@@ -15,7 +17,8 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
-from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
 
@@ -53,7 +56,9 @@ def steps(run: Run, plan: CreatePlan) -> Table:
     return report.plan(plan, run.environment)
 
 
-def apply(run: Run, plan: CreatePlan, apply: bool, confirm: str = "") -> CreateResult | None:
+def apply(
+    run: Run, plan: CreatePlan, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+) -> CreateResult | None:
     """Create or restore the secret as planned if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
@@ -65,14 +70,14 @@ def apply(run: Run, plan: CreatePlan, apply: bool, confirm: str = "") -> CreateR
         # A plan file has values in it, and only the button could still use it.
         if not may_change and not kernel.allows_input():
             plan.drop()
-    return secret_create.apply(run.target.clients, plan) if may_change else None
+    return secret_create.apply(run.target.clients, plan, step) if may_change else None
 
 
 def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, live.announce)
         yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)

@@ -49,16 +49,16 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
     unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
-    wanted = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
+    environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, str], _Asked] = {}
-    all_names = [_find(each, declared.get(each), toml, asked) for each in wanted]
+    all_names = [_find(each, declared.get(each), toml, asked) for each in environment_names]
     found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
         problems = dict.fromkeys(problem for each in found for problem in each.problems)
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
-        raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join((*problems, *others))}")
+        raise CouldNotLook(f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from omc_runbook.aws.session import Clients
@@ -21,7 +22,8 @@ from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks.closing import Closing, Displays
-from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
@@ -103,7 +105,14 @@ def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> DotenvPlan:
     return replace(setup, notes=(*setup.notes, *notes))
 
 
-def apply(run: Run, plan: DotenvPlan, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
+def apply(
+    run: Run,
+    plan: DotenvPlan,
+    apply: bool,
+    confirm: str = "",
+    backup: bool = False,
+    step: Callable[[str], None] = ignore,
+) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
     `confirm` is ignored, because no server changes. Raises as `executor.apply` does.
@@ -112,7 +121,7 @@ def apply(run: Run, plan: DotenvPlan, apply: bool, confirm: str = "", backup: bo
         return None
     checkout = _checkout(run)
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
-    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables))
+    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables), step)
 
 
 def closing(
@@ -120,8 +129,8 @@ def closing(
 ) -> Closing:
     """Write and start, if `may_apply` is set: result, start, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm, backup)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, backup, live.announce)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)

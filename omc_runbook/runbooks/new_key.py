@@ -196,7 +196,15 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
             f"{why[0].upper()}{why[1:]}: check that {new.name} is read accordingly."
             for why in checkout.settings.ambiguities
         )
-    if checkout.settings.file is None and new.name not in checkout.reads:
+    settings = checkout.settings
+    if settings.library:
+        name = new.name.removeprefix(settings.env_prefix).replace("__", ".")
+        validator = f', and Validator("{name}", must_exist=True) where it is made demands it' if new.required else ""
+        notes.append(
+            f"The settings are made by {settings.library}, which needs no field: it reads {new.name} as"
+            f" settings.{name}{validator}."
+        )
+    elif settings.file is None and new.name not in checkout.reads:
         notes.append(
             "This checkout has no class of settings to add a field to: read the variable where the application needs"
             f' it, as in os.environ["{new.name}"].'

@@ -8,8 +8,7 @@ from omc_runbook.report.changes import consumers
 from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.history import by_hand, versions
 from omc_runbook.report.verify import inventory
-from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
@@ -34,7 +33,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("restore", environment, runbook_toml)
+    return unfinished.begin("restore", environment, runbook_toml, offers=secret_change.offers)
 
 
 def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:

@@ -14,8 +14,7 @@ from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.history import ages
 from omc_runbook.report.verify import inventory
-from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
@@ -43,7 +42,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("rotate", environment, runbook_toml)
+    return unfinished.begin("rotate", environment, runbook_toml, offers=secret_change.offers)
 
 
 def precautions(values_from: str, database_url_from: str) -> Listing:

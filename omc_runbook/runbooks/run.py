@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
@@ -32,11 +31,13 @@ from omc_runbook.model.findings import (
 from omc_runbook.model.handover import COMMAND_VARIABLE
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.progress import Progress
+from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude
+from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
@@ -98,15 +99,22 @@ class Target:
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
         )
 
-    def context(self, step: Callable[[str], None] = ignore) -> ChangeContext:
+    def context(self, step: Callable[[str], None] = ignore, live: Live | None = None) -> ChangeContext:
         """What a change of this environment works with; `step` is called with each step's name as it begins."""
+        live = live or Live()
+
+        def announce(name: str) -> None:
+            live.announce(name)
+            step(name)
+
         return ChangeContext(
             clients=self.clients,
             cluster=self.environment.names.cluster,
             look=self.look,
-            show=Progress(),
-            announce=step,
-            clock=time,
+            show=live.show,
+            announce=announce,
+            clock=live,
+            tell=live.tell,
         )
 
     def outcome(self, findings: Sequence[Finding]) -> TargetOutcome:
@@ -151,10 +159,27 @@ class Run:
     checkout: Checkout | None = None
     """The checkout as it was when the run began."""
     local_target: LocalTarget | None = None
+    unfinished: tuple[RichDisplay, ...] = ()
+    """Changes of its environment that are under way, or were not finished."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """The banner for Jupyter: red where production is among the targets, striped for the sandbox."""
-        return self.banner._repr_mimebundle_()
+        """The banner for Jupyter, and below it what was not finished.
+
+        It is red where production is among the targets, and striped for the sandbox.
+        """
+        parts = (self.banner, *self.unfinished)
+        return {
+            "text/plain": "\n\n".join(part.to_text() for part in parts),
+            "text/html": "\n".join(part.to_html() for part in parts),
+        }
+
+    def _ipython_display_(self) -> None:
+        if not any(isinstance(each, InteractiveDisplay) for each in self.unfinished):
+            raise NotImplementedError  # IPython then asks for the bundle.
+        from IPython.display import display
+
+        for part in (self.banner, *self.unfinished):
+            display(part)
 
     @property
     def banner(self) -> Banner:
@@ -215,9 +240,28 @@ class Run:
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
+        conclude.announce(self.failed(NO_OUTCOME, plan, is_applied))
+
+    def failed(self, failure: str, plan: Plan | None = None, is_applied: bool = True) -> Outcome:
+        """The outcome of a run that broke off."""
         outcome = self._outcome((), None, plan, {})
         targets = tuple(replace(target, status="failed") for target in outcome.targets)
-        conclude.announce(replace(outcome, failure=NO_OUTCOME, applied=is_applied, targets=targets))
+        return conclude.masked(replace(outcome, failure=failure, applied=is_applied, targets=targets))
+
+    def state(self, **details: Any) -> ChangeState:
+        """The state of a change that this run begins; `details` are what is known of it."""
+        outcome = self._outcome((), None, None, {})
+        again = os.environ.get(COMMAND_VARIABLE) or f"Run {self.runbook} again, with the same parameters."
+        known = {"go_on": again} | details | own_process()
+        return ChangeState(
+            runbook=self.runbook,
+            environment=LOCAL if self.local_target else outcome.environment,
+            account="" if self.local_target else outcome.account,
+            region=outcome.region,
+            endpoint="" if self.local_target else outcome.endpoint,
+            started=now(),
+            **known,
+        )
 
     def _outcome(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
@@ -11,25 +12,29 @@ from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
-from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
-from omc_runbook.changes.values.sources import GENERATE, KEEP
+from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
 from omc_runbook.checks import remedies
 from omc_runbook.model.errors import Interrupted, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
+from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 DUE = "due"
 RESTORE, LEAVE = "restore", "leave"
+CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
 
@@ -106,6 +111,7 @@ def apply(
     new: NewValues | None = None,
     on_failure: str = RESTORE,
     step: Callable[[str], None] = ignore,
+    live: Live | None = None,
 ) -> SecretResult | None:
     """Apply a plan if `apply` is set: write, redeploy every consumer, watch and verify; None in a dry run.
 
@@ -119,7 +125,7 @@ def apply(
         return None
     live_check.check(plan, run.environment.keys)
     try:
-        return executor.apply(run.target.context(step), plan, new, on_failure == LEAVE)
+        return executor.apply(run.target.context(step, live), plan, new, on_failure == LEAVE)
     except Interrupted as error:
         raise Interrupted(f"{error} {_after_interruption(run, plan, new)}") from None
 
@@ -178,8 +184,8 @@ def closing(
 ) -> Closing:
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm, source.new, on_failure)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, source.new, on_failure, live=live)
         is_in_force = result is not None and result.is_in_force
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
         yield "result", changes.result(plan, result, file_note)
@@ -206,10 +212,70 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
+        if result.is_cancelled:
+            return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers
     keys = shorten([change.key for change in plan.changed])
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
-    return Closing(run, plan, label, displays, may_apply, confirm, is_empty)
+    state = run.state(
+        secret=plan.secret_name,
+        keys=tuple(change.key for change in plan.changed),
+        former=plan.base if plan.base != plan.token else "",
+        new=plan.token,
+        **_ways(run, plan),
+    )
+    after = partial(offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state, after)
+
+
+def _ways(run: Run, plan: SecretPlan) -> dict[str, str]:
+    """The commands that finish a change that broke off, and take it back."""
+    environment = run.environment
+    keep = remedies.by("rotate", environment, NO_REMEDY, values_from=KEEP)
+    back = remedies.at_once(environment, remedies.restore(environment, plan.base, plan.token)) if plan.base else ""
+    return {"go_on": remedies.at_once(environment, keep), "go_back": back if plan.base != plan.token else ""}
+
+
+def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
+    """Buttons that finish a change of the secret, or take it back; none for other changes, which are begun anew."""
+    if not state.secret:
+        return ()
+    live = Live()
+    finish = Choice("Finish it", partial(_finish, run, live), live)
+    back = Choice("Take it back", partial(_take_back, run, live, state), live)
+    return (finish, back) if state.former else (finish,)
+
+
+def _finish(run: Run, live: Live, word: str) -> Generator[object, None, str]:
+    """Go on with the version that a change left, and give all tasks its values."""
+    snapshot = run.look()
+    left = new_values.find_unfinished(run.target.clients, snapshot)
+    keys = left.keys if left and not left.is_current else ()
+    if left and not left.is_current and set(left.keys) != set(left.actions):
+        raise UsageError(f"A change that removes keys is finished by its own runbook: {CHANGE_AGAIN}")
+    new = gather(run, snapshot, RENEW if keys else KEEP, ",".join(keys))
+    if new.rotation is None and any(is_database_password(run.environment.keys, key) for key in keys):
+        raise UsageError(f"The database may have the new password already: {CHANGE_AGAIN}")
+    return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))
+
+
+def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+    """Make the version before a change current again, and give all tasks its values."""
+    snapshot = run.look()
+    current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
+    if current == state.former:
+        new = gather(run, snapshot, KEEP)
+        return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))
+    if current != state.new:
+        raise UsageError("Somebody else has changed the secret meanwhile, and theirs stays: run verify.")
+    back = with_others(run, snapshot, restore.plan_restore(snapshot, history(run, snapshot), state.former))
+    return (yield from _carry_out(run, snapshot, back, Source(), live, word))
+
+
+def _carry_out(
+    run: Run, snapshot: Snapshot, plan: SecretPlan, source: Source, live: Live, word: str
+) -> Generator[object, None, str]:
+    return (yield from closing(run, snapshot, plan, False, "", source).press(word, live))

@@ -8,7 +8,7 @@ from omc_runbook.changes.fix import advice, executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.diagnosis.complaint import Complaint, hear
+from omc_runbook.diagnosis.complaint import Complaint, read_complaint
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes, fix, verify
 from omc_runbook.report import troubleshoot as report
@@ -17,13 +17,15 @@ from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
-    "hear",
+    "read_complaint",
     "begin",
     "look",
     "state",
@@ -47,7 +49,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("troubleshoot", environment, runbook_toml, service)
+    return unfinished.begin("troubleshoot", environment, runbook_toml, service)
 
 
 def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
@@ -72,13 +74,18 @@ def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tu
 
 
 def apply(
-    run: Run, plan: FixPlan, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+    run: Run,
+    plan: FixPlan,
+    apply: bool,
+    confirm: str = "",
+    step: Callable[[str], None] = ignore,
+    live: Live | None = None,
 ) -> FixResult | None:
     """Take the steps and verify them if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
     """
-    return executor.apply(run.target.context(step), plan) if run.may_change(apply, confirm) else None
+    return executor.apply(run.target.context(step, live), plan) if run.may_change(apply, confirm) else None
 
 
 def closing(
@@ -92,8 +99,8 @@ def closing(
 ) -> Closing:
     """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str) -> Displays:
-        result = apply(run, plan, may_apply, confirm)
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
         after = look(run, complaint, repository) if result else snapshot

@@ -10,8 +10,7 @@ from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.verify import inventory
-from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, findings, look, plan
@@ -35,7 +34,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("update", environment, runbook_toml)
+    return unfinished.begin("update", environment, runbook_toml, offers=secret_change.offers)
 
 
 def precautions(values_from: str) -> Listing:

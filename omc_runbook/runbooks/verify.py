@@ -14,6 +14,7 @@ from omc_runbook.report.drift import table as drift
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.report.verify import deployments, findings, injection_matrix, inventory, permissions
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 
@@ -37,7 +38,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("verify", environment, runbook_toml, service)
+    return unfinished.begin("verify", environment, runbook_toml, service)
 
 
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:

@@ -30,7 +30,7 @@ from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
-from omc_runbook.sandbox.ecs import network
+from omc_runbook.sandbox.ecs import network, process
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
@@ -149,6 +149,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     # What is there by now stays: the garbage collector need not go through it again and again.
     gc.freeze()
+    process.compile_into(directory)
     CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()

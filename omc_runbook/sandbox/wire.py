@@ -38,9 +38,9 @@ class Wire:
 
     def add(self, members: dict[str, Any]) -> WireRule:
         """Activate a rule from its JSON members; raises UsageError for an unknown member."""
-        known = {"action", "error", "message", "count", "delay_ms", "principal"}
-        if unknown := sorted(set(members) - known):
-            raise UsageError(f"a wire rule has no member {unknown[0]}: use {', '.join(sorted(known))}")
+        fields = {"action", "error", "message", "count", "delay_ms", "principal"}
+        if unknown := sorted(set(members) - fields):
+            raise UsageError(f"a wire rule has no member {unknown[0]}: use {', '.join(sorted(fields))}")
         values = {name: value for name, value in members.items() if name != "count"}
         rule = WireRule(**values, remaining=members.get("count"))
         with self._lock:

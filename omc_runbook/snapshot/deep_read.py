@@ -22,8 +22,8 @@ def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     task_roles = {
         arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
     }
-    snapshot = replace(snapshot, inside=exec_read.read(gatherer, snapshot))
-    if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.inside or ()):
+    snapshot = replace(snapshot, exec_looks=exec_read.read(gatherer, snapshot))
+    if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.exec_looks or ()):
         snapshot = _with_session_key(gatherer, snapshot)
     return replace(snapshot, task_roles={arn: answer.result() for arn, answer in task_roles.items()})
 

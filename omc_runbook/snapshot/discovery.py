@@ -204,13 +204,13 @@ class _Discovering(Gatherer):
             chosen = tuple(each for each in clusters if environment_of(each.name, each.tags) in ("", environment))
             chosen = chosen[:MOST_CLUSTERS]
         services = self._services([cluster.name for cluster in chosen])
-        known: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
+        own_secrets: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
         return Discovery(
             environment=environment,
             clusters=clusters,
             services=services,
-            secrets=known,
-            other_regions=self._other_regions(known),
+            secrets=own_secrets,
+            other_regions=self._other_regions(own_secrets),
             unread=self.gaps.get(FIELD, ()),
             not_searched=tuple(each.name for each in clusters if each not in chosen),
         )

@@ -86,8 +86,8 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     Variables of its plain environment are omitted: the task definition shows their values anyway.
     """
     keys, document = snapshot.environment.keys, snapshot.current.document if snapshot.current else None
-    known = dict.fromkeys((*keys, *(document.keys if document else ())))
-    variables: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
+    names = dict.fromkeys((*keys, *(document.keys if document else ())))
+    variables: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in names}
     for injection in container.secrets:
         if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
             variables[injection.variable] = (injection.reference.key, injection.reference)

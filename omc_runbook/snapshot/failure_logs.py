@@ -62,7 +62,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
 
     Registered values are masked. One sentence says so where the log cannot be read; () where nothing was logged.
     """
-    stopped = (task for known in snapshot.services if known.name == service for task in snapshot.stopped(known))
+    stopped = (task for each in snapshot.services if each.name == service for task in snapshot.stopped(each))
     task = next((task for task in stopped if task.deployment_id == deployment_id), None)
     sentences: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():

@@ -60,10 +60,10 @@ def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] =
     writes = [_events(gatherer, name, snapshot) for name in (() if is_known else WRITES) + others]
     reads = None if is_known else _events(gatherer, "GetSecretValue", snapshot)
     answers = [gatherer.keep("writes", answer, None) for answer in writes]
-    known = tuple(event for answer in answers for event in answer or ())
+    events = tuple(event for answer in answers for event in answer or ())
     return replace(
         snapshot,
-        writes=None if None in answers else known + (snapshot.writes or () if is_known else ()),
+        writes=None if None in answers else events + (snapshot.writes or () if is_known else ()),
         reads=gatherer.keep("reads", reads, None) if reads else snapshot.reads,
     )
 
@@ -101,10 +101,10 @@ def read_key_use(gatherer: Gatherer, key: KmsKey, roles: Iterable[Permissions]) 
 
     A call that is refused there is in the key's `unread`.
     """
-    client, known = gatherer.clients("kms"), [role for role in roles if role.exists]
-    policies = [key.policy, *(policy for role in known for policy in (*(role.policies or ()), role.boundary))]
+    client, existing = gatherer.clients("kms"), [role for role in roles if role.exists]
+    policies = [key.policy, *(policy for role in existing for policy in (*(role.policies or ()), role.boundary))]
     text = json.dumps([policy.document for policy in policies if policy]).casefold()
-    is_allowed = ":root" in text and all(_may_decrypt(role, key.arn) for role in known)
+    is_allowed = ":root" in text and all(_may_decrypt(role, key.arn) for role in existing)
     tags = "aws:resourcetag/" in text and gatherer.ask(
         f"the tags of key {key.arn}", "kms:ListResourceTags", lambda: kms.list_tags(client, key.arn)
     )

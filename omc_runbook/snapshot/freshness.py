@@ -74,8 +74,8 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
-    known = frozenset(key for key, is_inside in stale if is_inside or True in _changes(snapshot, task, key))
-    return known if known or not stale else None
+    changed = frozenset(key for key, is_inside in stale if is_inside or True in _changes(snapshot, task, key))
+    return changed if changed or not stale else None
 
 
 def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
@@ -127,7 +127,9 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
     """The values inside a task, or one container of it, of variables from the secret; () where they were not read."""
-    looks = [look for look in snapshot.inside or () if look.task_id == task.id and container in ("", look.container)]
+    looks = [
+        look for look in snapshot.exec_looks or () if look.task_id == task.id and container in ("", look.container)
+    ]
     return tuple(value for look in looks for value in look.values.values() if value.has_reference and value.expected)
 
 
@@ -165,8 +167,8 @@ def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:
     """Whether CloudTrail's answer is complete up to a time: it is long ago, or its own event is there."""
     if snapshot.writes is None:
         return False
-    known = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
-    return known or moment + TRAIL_DELAY <= snapshot.taken
+    has_event = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
+    return has_event or moment + TRAIL_DELAY <= snapshot.taken
 
 
 def _read_of(snapshot: Snapshot, task: Task) -> Event | None:

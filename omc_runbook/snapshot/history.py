@@ -101,10 +101,12 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
         contents: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
         contents |= {version_id: _parse(answer.result()) for version_id, answer in answers.items()}
         results = [answer.result() for answer in trails]
-    known = [trail for trail in results if isinstance(trail, Trail)]
-    events = sorted((event for trail in known for event in trail.events), key=lambda event: event.time, reverse=True)
+    write_trails = [trail for trail in results if isinstance(trail, Trail)]
+    events = sorted(
+        (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
+    )
     writes = tuple(event for event in events if not event.error)
-    complete = len(known) == len(WRITES) and all(trail.complete for trail in known)
+    complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
     return History(
         versions=tuple(
             _entry(version, contents[version.id], writes, complete) for version in reversed(snapshot.versions)

@@ -113,7 +113,7 @@ class _Reader:
         groups = self.ask("DescribeSecurityGroups", lambda client: reading.describe_security_groups(client, vpcs))
         acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
         endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
-        read, route_tables, known = self.keep(described), self.keep(tables), self.keep(groups)
+        read, route_tables, security_groups = self.keep(described), self.keep(tables), self.keep(groups)
         dns = _keep_all(self, support), _keep_all(self, hostnames)
         with_dns = {
             id: replace(vpc, dns_support=dns[0][id], dns_hostnames=dns[1][id]) for id, vpc in (read or {}).items()
@@ -127,10 +127,10 @@ class _Reader:
             route_tables=route_tables,
             nat_gateways=self.keep(nats),
             internet_gateways=self.keep(gateways),
-            groups=known,
+            groups=security_groups,
             acls=self.keep(acls),
             endpoints=self.keep(endpoints),
-            prefix_lists=self._prefix_lists([*destinations, *_peers((known or {}).values())]),
+            prefix_lists=self._prefix_lists([*destinations, *_peers((security_groups or {}).values())]),
             own_dns=self._own_dns(with_dns.values()),
         )
 

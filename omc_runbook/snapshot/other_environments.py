@@ -53,7 +53,7 @@ def read_fingerprints(
     caller: Caller,
     profile: str,
     others: Mapping[str, Names],
-    known: Mapping[str, Key],
+    catalogue: Mapping[str, Key],
     key: bytes,
 ) -> dict[str, dict[str, str] | str]:
     """By environment, its secret's keys by the fingerprints of their values under `key`, or why it could not be read.
@@ -63,7 +63,7 @@ def read_fingerprints(
     """
     with ThreadPoolExecutor(PARALLEL, "compare") as pool:
         futures = {
-            name: pool.submit(_keys_by_fingerprint, clients, caller, profile, names, known, key)
+            name: pool.submit(_keys_by_fingerprint, clients, caller, profile, names, catalogue, key)
             for name, names in others.items()
         }
     return {name: answer.result() for name, answer in futures.items()}
@@ -77,7 +77,7 @@ def may_be_secret(value: Masked, key: Key | None) -> bool:
 
 
 def _keys_by_fingerprint(
-    clients: Clients, caller: Caller, profile: str, other: Names, known: Mapping[str, Key], key: bytes
+    clients: Clients, caller: Caller, profile: str, other: Names, catalogue: Mapping[str, Key], key: bytes
 ) -> dict[str, str] | str:
     document = _elsewhere(caller, profile, other) or _document(clients, other)
     if isinstance(document, str):
@@ -85,7 +85,7 @@ def _keys_by_fingerprint(
     return {
         fingerprint(member.injected, key): member.key
         for member in (document.members if document else ())
-        if may_be_secret(member.injected, known.get(member.key))
+        if may_be_secret(member.injected, catalogue.get(member.key))
     }
 
 

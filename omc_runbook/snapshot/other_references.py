@@ -25,13 +25,13 @@ FIELD = "other_sources"
 
 def references_of(snapshot: Snapshot) -> Iterator[Reference]:
     """The references of consumers to other secrets and to parameters, each source once."""
-    known = set()
+    sources = set()
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
             for _, injection in snapshot.other_references(revision):
                 ref = injection.reference
-                if ref.source not in known and not ref.problem:
-                    known.add(ref.source)
+                if ref.source not in sources and not ref.problem:
+                    sources.add(ref.source)
                     yield ref
 
 
@@ -80,8 +80,8 @@ class Reading:
         sources |= self._found_parameters()
         sources = {name: self._with_date(source) for name, source in sources.items()}
         sources = {name: self._with_keys(source) for name, source in sources.items()}
-        known = tuple(roles)
-        return {name: self._with_policy(source, known) for name, source in sources.items()}
+        permissions = tuple(roles)
+        return {name: self._with_policy(source, permissions) for name, source in sources.items()}
 
     def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
         clients, arn = self._gatherer.clients, ref.secret_arn

@@ -92,10 +92,10 @@ def document(snapshot: Snapshot, actions: Iterable[str]) -> str:
 def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
     for gaps in snapshot.gaps.values():
         yield from gaps
-    for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
-        yield from known.unread
+    for permissions in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
+        yield from permissions.unread
     yield from snapshot.kms_key.unread if snapshot.kms_key else ()
-    for values in snapshot.inside or ():
+    for values in snapshot.exec_looks or ():
         if values.refused and values.refused.kind == "denied":
             yield ReadFailure(values.container, values.refused.permission, "AccessDeniedException", "denied")
 

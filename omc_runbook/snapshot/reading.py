@@ -194,14 +194,14 @@ class _Reading(Gatherer):
             for arn in self._roles(snapshot)
         }
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
-        known = {arn: answer.result() for arn, answer in permissions.items()}
+        permissions_of = {arn: answer.result() for arn, answer in permissions.items()}
         snapshot = replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
             other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
-            kms_key=follow_ups.read_key_use(self, key, known.values()) if key and key_arn else key,
-            other_sources=others.finish(known.values()),
-            permissions=known,
+            kms_key=follow_ups.read_key_use(self, key, permissions_of.values()) if key and key_arn else key,
+            other_sources=others.finish(permissions_of.values()),
+            permissions=permissions_of,
         )
         return replace(snapshot, organization=follow_ups.read_organization(self, snapshot))
 

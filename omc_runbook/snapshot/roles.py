@@ -56,14 +56,14 @@ def read(
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
-    known, unread = or_none(role), (role,) if isinstance(role, ReadFailure) else ()
+    details, unread = or_none(role), (role,) if isinstance(role, ReadFailure) else ()
     if simulation is None:
-        return Permissions(role=known, unread=unread)
+        return Permissions(role=details, unread=unread)
     simulated = simulation.result()
     results = or_none(simulated) or ()
     allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
     if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
-        return Permissions(role=known, simulated=results, unread=unread)
+        return Permissions(role=details, simulated=results, unread=unread)
     return _with_policies(clients, name, role, simulated)
 
 
@@ -92,12 +92,12 @@ def _with_policies(
     clients: Clients, name: str, role: Role | ReadFailure, simulated: tuple[Simulated, ...] | ReadFailure
 ) -> Permissions:
     """Add the role's policies, complete or not at all, where the simulation does not decide."""
-    known, policies = or_none(role), _policies(clients, name)
-    boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
+    details, policies = or_none(role), _policies(clients, name)
+    boundary = _boundary(clients, name, details.boundary_arn) if details and details.boundary_arn else None
     complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
     answers = (role, simulated, *policies, boundary)
     return Permissions(
-        role=known,
+        role=details,
         simulated=or_none(simulated) or (),
         policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
         boundary=or_none(boundary),

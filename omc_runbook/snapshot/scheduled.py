@@ -66,12 +66,12 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         else:
             found += tasks
     missing = {task.task_definition_arn for task in found} - set(snapshot.task_definitions)
-    known = {**snapshot.task_definitions, **gatherer.task_definitions(FIELD, missing)}
+    definitions = {**snapshot.task_definitions, **gatherer.task_definitions(FIELD, missing)}
     # An ARN may be that of a family, and stands for its newest revision.
     scheduled = tuple(
-        replace(task, task_definition_arn=known[task.task_definition_arn].arn)
+        replace(task, task_definition_arn=definitions[task.task_definition_arn].arn)
         for task in found
-        if task.task_definition_arn in known
+        if task.task_definition_arn in definitions
     )
-    revisions = {revision.arn: revision for revision in known.values()}
+    revisions = {revision.arn: revision for revision in definitions.values()}
     return replace(snapshot, scheduled=scheduled, task_definitions=revisions)

@@ -92,7 +92,7 @@ class Snapshot:
     """The developer's machine; None where it was not read."""
     network: Network | None = None
     """The network of the consumers' tasks; None where it was not read."""
-    inside: tuple[ExecLook, ...] | None = None
+    exec_looks: tuple[ExecLook, ...] | None = None
     """Values inside running tasks; None where they were not read."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from omc_runbook.terraform.hcl import Block, Node
-from omc_runbook.terraform.hcl_folder import Folder, ListPart, describe, find_member
-from omc_runbook.terraform.hcl_template import interpolations, is_literal, read_json, split_value_from
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
+from omc_runbook.terraform.hcl_json import JSON
+from omc_runbook.terraform.hcl_template import interpolations, is_literal, read_heredoc, read_json, split_value_from
 from omc_runbook.terraform.modules import folders_of, foreign_calls, source_of, variants
 from omc_runbook.textfile.file import SourceFile
 
@@ -25,6 +27,8 @@ VALUE_FROM = ("valueFrom", "value_from")
 MAPS = ("object", "object-for")
 """The kinds of expressions that are maps."""
 
+_RENDERED = re.compile(r"data\.template_file\.([\w-]+)\.rendered")
+_OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
 _LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
@@ -210,10 +214,10 @@ def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeat
         result.uncertain_locals.update((name, definition) for name in folder.locals_in(attribute.source))
 
     start = folder.follow(attribute.value)
-    is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1
-    whole = start.parts[0] if is_call else read_json(start) if start.kind == "heredoc" else None
+    text = _text_of(start, folder)
+    whole = start.parts[0] if _is_call(start, "jsonencode") else text.json if text else None
     if whole is None:
-        why = "which is not plain JSON" if start.kind == "heredoc" else "which is not followed"
+        why = f"{text.subject} is not plain JSON" if text else "which is not followed"
         return report("its container definitions are", start, why)
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
@@ -231,9 +235,10 @@ def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeat
                     definition=definition,
                     name="",
                     node=objects[-1],
-                    json=start.kind == "heredoc",
+                    json=text is not None,
                     block_folder=str(attribute.file.path.parent),
                 ),
+                text.variables if text else {},
             )
             if is_repeated or not part.certain:
                 obstacle = "for_each creates several definitions with it" if is_repeated else "it is conditional"
@@ -241,6 +246,73 @@ def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeat
             if not container.name:
                 report("a container has no plain text as its name in", container.node, "so it cannot be matched")
             result.containers.append(container)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """JSON's text: a heredoc, a string of a JSON file, or a template."""
+
+    json: Node | None
+    """What it is as an expression; None where it is not plain JSON."""
+    variables: Loop = field(default_factory=dict)
+    """The texts of the template's variables, by name."""
+    subject: str = "which"
+    """As in: templatefile() on line 3, which is …."""
+
+
+def _text_of(node: Node, folder: Folder) -> _Text | None:
+    """The text of container definitions that are not encoded from an expression; None for any other expression."""
+    if node.kind == "heredoc":
+        return _Text(read_heredoc(node, _without_encoding))
+    if node.kind == "string" and node.file.name.endswith(JSON):
+        return _Text(read_json(node.file, node.start + 1, node.end - 1, _without_encoding))
+    call, variables = _template_call(node, folder)
+    template = _template(call, folder) if call else None
+    if template is None:
+        return None
+    members = {member.name: member.value for each in variables for member in each.parts if member.name}
+
+    def value(expression: Node) -> Node:
+        """What a template's expression is where it is called: a variable of the call, and nothing else."""
+        inner = _without_encoding(expression)
+        found = members.get(inner.name) if inner.kind == "path" else None
+        return _without_encoding(folder.follow(found)) if found else replace(expression, kind="other")
+
+    texts = {name: _read_name(each, folder) for name, each in members.items()}
+    plain = {name: each for name, each in texts.items() if each and is_literal(each)}
+    return _Text(read_json(template, 0, len(template.text), value), plain, f"whose file {template.name}")
+
+
+def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node, ...]]:
+    """The path of the file that a call reads as a template, and the objects of its variables."""
+    if node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
+        labels = ("template_file", name[1])
+        block = next((each for each in folder.blocks if (each.type, each.labels) == ("data", labels)), None)
+        template, variables = (block.find(each) if block else None for each in ("template", "vars"))
+        file = folder.follow(template.value) if template else node
+        return _template_call(file, folder)[0], folder.objects(variables.value) if variables else ()
+    if _is_call(node, "file"):
+        return node.parts[0], ()
+    is_template = node.kind == "call" and node.name == "templatefile" and len(node.parts) == 2
+    return (node.parts[0], folder.objects(node.parts[1])) if is_template else (None, ())
+
+
+def _template(path: Node, folder: Folder) -> SourceFile | None:
+    """The file of a path, as Terraform has it when it is applied."""
+    text, scope = _resolve(_read_text(path, folder), path, folder), folder.scope(path)
+    base = (scope if text.startswith("${path.module}/") else folder.root).files[0].path.parent
+    name = os.path.normpath(base / _OWN_PATH.sub("", text))
+    return next((file for file in folder.templates if os.path.normpath(file.path) == name), None)
+
+
+def _without_encoding(node: Node) -> Node:
+    """What jsonencode() encodes, or any other expression itself."""
+    return node.parts[0] if _is_call(node, "jsonencode") else node
+
+
+def _is_call(node: Node, name: str) -> bool:
+    """Whether an expression calls a function with one argument."""
+    return node.kind == "call" and node.name == name and len(node.parts) == 1
 
 
 def _read_arguments(call: Block, result: _FolderContainers) -> None:
@@ -287,7 +359,8 @@ def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[
             yield from () if is_variable else _objects_in(element, label, folder)
 
 
-def _read_container(objects: tuple[Node, ...], container: TerraformContainer) -> TerraformContainer:
+def _read_container(objects: tuple[Node, ...], container: TerraformContainer, texts: Loop) -> TerraformContainer:
+    """Read a container's object; `texts` are those of a template's variables."""
     folder = container.folder
     name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
     plain = (
@@ -295,7 +368,7 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer) ->
     )
     container = replace(
         container,
-        name=_read_name(name.value, folder) if name and name.kind == "member" else "",
+        name=_read_name(name.value, folder, texts) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
         plain_variables=tuple(plain.variables),
     )
@@ -331,20 +404,25 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
     best = [each.position for each in container.lists[:1]]
     # An expression means something only in the folder that it is in; a for expression takes it from where it is.
     is_usable = target.kind == "for" or not best
-    here = container.folder.scope(target)
+    here, is_template = container.folder.scope(target), not target.file.name.endswith((*SOURCES, *VALUES))
+
+    def is_here(variable: ContainerVariable) -> bool:
+        element = variable.element
+        return element.file.name == target.file.name if is_template else here.has(element)
+
     all_variables = [
         (each.address, variable)
         for each in others
         for variable in each.references
-        if _is_global(variable) and variable.element.file in here.files
+        if _is_global(variable) and is_here(variable)
     ]
-    own = [each for each in container.references if is_usable or each.element.file in here.files]
+    own = [each for each in container.references if (is_usable and not is_template) or is_here(each)]
     candidates = (
         [each for each in own if collection_of(target, container.folder).encloses(each.element)],
         [each for each in own if each.list.position in best],
         own,
         [variable for address, variable in all_variables if address == container.address],
-        [variable for _, variable in all_variables if variable.element.file == container.node.file],
+        [variable for _, variable in all_variables if variable.element.file.name == container.file],
     )
     for group in candidates:
         (first, most), (_, next_most) = [
@@ -358,7 +436,7 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         each.value_from for each in container.references
     ):
         return ""
-    return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) else ""
+    return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) and not is_template else ""
 
 
 def _is_global(variable: ContainerVariable) -> bool:
@@ -538,19 +616,24 @@ def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""
 
 
-def _read_name(node: Node, folder: Folder) -> str:
+def _read_name(node: Node, folder: Folder, texts: Loop | None = None) -> str:
     """A container's name, with the variables and local values in it resolved where all of them can be."""
-    text = _read_text(node, folder)
+    text = _read_text(node, folder, texts)
     if is_literal(text) or not (folder.call or folder.each):
         return text
+    resolved = _resolve(text, node, folder)
+    return resolved if is_literal(resolved) else text
+
+
+def _resolve(text: str, node: Node, folder: Folder) -> str:
+    """An expression's text, with those of its variables and local values in it that are texts themselves."""
 
     def value(match: re.Match[str]) -> str:
         path = Node(kind="path", file=folder.scope(node).files[0], start=0, end=0, name=match[1])
         resolved = folder.follow(path)
         return resolved.name if resolved.kind == "string" else match[0]
 
-    resolved = _LOOP.sub(value, text)
-    return resolved if is_literal(resolved) else text
+    return _LOOP.sub(value, text)
 
 
 def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:

@@ -167,18 +167,18 @@ class _Reader:
             users = ", ".join(dict.fromkeys(s.name for s in services if any(v.secret == name for v in s.variables)))
             also = f"; also to {', '.join(others)}" if others else ""
             return DeclaredName(name, sources, f"{users} refer{'s' if ',' not in users else ''} to it{also}")
-        known = [name for name in secrets if name]
+        names = [name for name in secrets if name]
         whole = [each for each in variables if each.secret and not each.key]
         unknown = [each.why_unknown for each in variables if each.why_unknown]
         if unknown:
             self.reasons["secret"] = f"Task definitions refer to it, but {unknown[0]}."
             return None
-        if len(known) == 1:
-            return DeclaredName(known[0], sources_of(secrets[known[0]], "name"), "it is the only secret there")
+        if len(names) == 1:
+            return DeclaredName(names[0], sources_of(secrets[names[0]], "name"), "it is the only secret there")
         if len(whole) > 1:
             self.reasons["secret"] = "Each variable has a secret of its own, without a JSON key."
-        elif len(known) > 1:
-            self.reasons["secret"] = f"No task definition refers to one of {', '.join(known)} with a JSON key."
+        elif len(names) > 1:
+            self.reasons["secret"] = f"No task definition refers to one of {', '.join(names)} with a JSON key."
         elif secrets:
             self.reasons["secret"] = why_unknown(next(iter(secrets.values())), "name", "secret")
         else:

@@ -17,9 +17,9 @@ from typing import Any
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import functions, templates
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
-from omc_runbook.terraform.hcl import Block, Node, read_expression
+from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.hcl_template import interpolations
+from omc_runbook.terraform.hcl_template import expression_of, only_expression
 from omc_runbook.terraform.marks import computed, is_failure, is_known, reasons, unknown, without_folder, without_marks
 from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
@@ -30,7 +30,6 @@ DEEPEST_MODULE = 12
 MOST_INSTANCES = 100
 """How many instances of a count are looked at."""
 
-_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_*][\w-]*)*")
 _HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
 _ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _ESCAPE = re.compile(r'\\["nt\\]')
@@ -115,9 +114,9 @@ class Instance:
 
     def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
-        known = self.module.stack.data(self, attribute)
-        if known is not None:
-            return known
+        value = self.module.stack.data(self, attribute)
+        if value is not None:
+            return value
         result = self.get(attribute)
         if result is not None and self.type != "module":
             return result.value
@@ -153,9 +152,9 @@ class Stack:
             table = config.value if config and isinstance(config.value, Mapping) else {}
             return Lookup(partial(self.output_of_another, table))
         if instance.type == "data.template_file" and attribute == "rendered":
-            template, given = instance.get("template"), instance.get("vars")
+            template, arguments = instance.get("template"), instance.get("vars")
             if template and isinstance(template.value, str):
-                variables = given.value if given and isinstance(given.value, Mapping) else {}
+                variables = arguments.value if arguments and isinstance(arguments.value, Mapping) else {}
                 return instance.module.render(template.value, _text_file(template.value), 0, variables)
         return None
 
@@ -303,11 +302,8 @@ class Module:
 
     def _of_part(self, part: Part, file: SourceFile, position: int, names: Mapping[str, Any]) -> Any:
         """The value of an expression in a template."""
-        at = position + part.at
-        if _PATH.fullmatch(part.text) and "*" not in part.text:
-            return self.value(Node(kind="path", file=file, start=at, end=at + len(part.text), name=part.text), names)
         try:
-            return self.value(read_expression(part.text, file, at), names)
+            return self.value(expression_of(part.text, file, position + part.at), names)
         except UsageError:
             return unknown(f"an interpolation in {file.name} is not valid")
 
@@ -323,10 +319,11 @@ class Module:
         match node.kind:
             case "string":
                 self._sources.append(source_of(node))
-                if [*interpolations(node.name)] != [(0, len(node.name))]:
+                expression = only_expression(node)
+                if expression is None:
                     return self.render(node.name, node.file, node.start + 1, names)
                 # A list or an object that stands alone in a template stays one.
-                value = self._of_part(templates.parse(node.name)[0], node.file, node.start + 1, names)
+                value = self.value(expression, names)
                 return functions.as_text(value) if isinstance(value, bool | int | float) else value
             case "heredoc":
                 return self._heredoc(node, names)

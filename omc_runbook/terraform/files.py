@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.hcl_folder import VALUES, Folder
-from omc_runbook.terraform.hcl_json import JSON
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder
 from omc_runbook.textfile.file import SourceFile, read_source
 
 SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
@@ -18,7 +17,13 @@ SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
 LOCAL = ("./", "../")
 """How the source of a module of the same checkout begins."""
 
-_FILES = ("*.tf", "*.tofu", *(f"*{ending}" for ending in JSON))
+TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
+"""The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
+
+_READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
+_OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
+_INTERPOLATION = re.compile(r"\$\{[^}]*\}")
+_FILES = tuple(f"*{ending}" for ending in SOURCES)
 _CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
@@ -60,19 +65,29 @@ class TerraformFiles:
             self._folders[directory] = Folder(tuple(file for end in _FILES for file in self.matching(directory, end)))
         return self._folders[directory]
 
-    def native(self, directory: Path) -> tuple[SourceFile, ...]:
-        """The files of a folder in Terraform's own syntax, which can be edited."""
-        return tuple(file for file in self.folder(directory).files if not file.name.endswith(JSON))
-
     def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
         files = (self._read(path) for path in sorted(directory.glob(pattern)))
         return tuple(file for file in files if file)
 
     def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
-        """The folders that have a file in Terraform's own syntax in which a pattern is found, with these files."""
-        folders = (Folder(files) for directory in self.folders if (files := self.native(directory)))
+        """The folders that have a file in which a pattern is found."""
+        folders = map(self.folder, self.folders)
         return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
+
+    def templates(self, files: Collection[SourceFile]) -> tuple[SourceFile, ...]:
+        """The templates and JSON whose text files may read; an interpolation in a path stands for any name."""
+        found: dict[str, SourceFile] = {}
+        for file in files:
+            here = file.path.parent
+            for text in _READS_FILE.findall(file.text):
+                own, pattern = _OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", _OWN_PATH.sub("", text)))
+                bases = {here} if own and own[1] == "module" else with_callers(self.calls, {here})
+                folders = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
+                for folder in folders if pattern.suffix in TEMPLATES else ():
+                    inside = self.matching(folder, pattern.name) if self.contains(folder) else ()
+                    found |= {each.name: each for each in inside if not is_terraform(each.name)}
+        return tuple(found[name] for name in sorted(found))
 
     def contains(self, path: Path) -> bool:
         """Whether a path is in the checkout."""
@@ -90,16 +105,27 @@ class TerraformFiles:
             self.errors[path] = str(error)
             return None
 
+    def _names_of_templates(self, folder: Path) -> set[str]:
+        return {file.name for file in self.templates(self.folder(folder).files)}
+
     def roots_of(self, name: str) -> tuple[str, ...]:
         """The folders in which an apply uses a file: those that call its folder and that nobody calls.
 
-        A .tfvars file belongs to the nearest folder above it that has *.tf files.
+        A .tfvars file belongs to the nearest folder above it that has *.tf files, a template to those that read it.
         """
         folder = Path(os.path.normpath((self.root / name).parent))
+        folders = {folder}
         if name.endswith(VALUES):
-            folder = next((above for above in (folder, *folder.parents) if above in self.calls), folder)
-        tops = sorted(with_callers(self.calls, {folder}) - self.called)
+            folders = {next((above for above in (folder, *folder.parents) if above in self.calls), folder)}
+        elif not is_terraform(name):
+            folders = {each for each in self.folders if name in self._names_of_templates(each)}
+        tops = sorted(with_callers(self.calls, folders) - self.called)
         return tuple(path.relative_to(self.root).as_posix() for path in tops)
+
+
+def is_terraform(name: str) -> bool:
+    """Whether a file is one of Terraform's own, by its name."""
+    return name.endswith((*SOURCES, *VALUES))
 
 
 def folder_of(folder: Folder) -> Path:

@@ -79,7 +79,7 @@ class Node:
 
     def encloses(self, other: Node) -> bool:
         """Whether another expression is inside this one."""
-        return self.file == other.file and self.start <= other.start and other.end <= self.end
+        return self.file.name == other.file.name and self.start <= other.start and other.end <= self.end
 
     def member(self, key: str) -> Node | None:
         """The last member of an object with this key."""

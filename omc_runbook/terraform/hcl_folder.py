@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
-from omc_runbook.terraform.hcl_json import JSON, read_json_blocks
+from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
+from omc_runbook.terraform.hcl_template import only_expression
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
 """The deepest chain of locals that is followed; a cycle has no end."""
 
-VALUES = ".tfvars"
-"""The ending of files that set variables of a root module."""
+SOURCES = (".tf", ".tofu", *JSON)
+"""The endings of files with blocks."""
+VALUES = (".tfvars", ".tfvars.json")
+"""The endings of files that set variables of a root module."""
 
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
@@ -52,7 +55,7 @@ class ModuleCall:
 class Folder:
     """The files of a folder, which Terraform reads as one module; as one `call` gives its variables, if there is one.
 
-    Files that end in .tfvars set variables of a folder that is not called.
+    Files that end in one of `VALUES` set variables of a folder that is not called.
     """
 
     files: tuple[SourceFile, ...]
@@ -61,15 +64,21 @@ class Folder:
     """The member, or the string, of the for_each for which expressions are resolved."""
     is_root: bool = False
     """Whether no other folder calls it, so that .tfvars and defaults decide its variables."""
+    templates: tuple[SourceFile, ...] = field(default=(), repr=False)
+    """Other files, in any folder, whose text its expressions may read."""
 
     @property
     def root(self) -> Folder:
         """The folder in which the chain of calls begins, where `terraform apply` runs."""
         return self.call.folder.root if self.call else self
 
+    def has(self, node: Node) -> bool:
+        """Whether an expression is in one of its files."""
+        return any(node.file.name == file.name for file in self.files)
+
     def scope(self, node: Node) -> Folder:
         """The folder, of this one and its callers, that an expression is in."""
-        if node.file in self.files or self.call is None:
+        if self.has(node) or self.call is None:
             return self
         return self.call.folder.scope(node)
 
@@ -79,7 +88,7 @@ class Folder:
         errors = dict(self.call.folder.broken) if self.call else {}
         for file in self.files:
             try:
-                read_attributes(file) if file.name.endswith(VALUES) else _read(file)
+                parse(file)
             except UsageError as error:
                 errors[file.name] = error
         return errors
@@ -88,7 +97,7 @@ class Folder:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all files that are valid."""
         sources = [file for file in self.files if file.name not in self.broken and not file.name.endswith(VALUES)]
-        return tuple(block for file in sources for block in _read(file))
+        return tuple(block for file in sources for block in blocks_of(file))
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:
@@ -133,6 +142,10 @@ class Folder:
             return node
         if node.kind == "group":
             return self.follow(node.parts[0], depth + 1)
+        # In JSON, an expression that is no constant can only be written as a template.
+        expression = only_expression(node) if node.file.name.endswith(JSON) else None
+        if expression:
+            return self.follow(expression, depth + 1)
         value, *keys = self.scope(node)._definition(node) if node.kind == "path" else (None,)
         if value is None:
             return node
@@ -195,7 +208,7 @@ class Folder:
         if not (self.call or self.is_root):
             return None
         values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.broken]
-        settings = [member for file in values for member in read_attributes(file) if member.name == name]
+        settings = [member for file in values for member in values_of(file) if member.name == name]
         declaration = self._declaration(name)
         default = declaration.find("default") if declaration else None
         if len(settings) > 1 or not (settings or default):
@@ -241,9 +254,22 @@ class Folder:
             yield ListPart(call, certain)
 
 
-def _read(file: SourceFile) -> tuple[Block, ...]:
-    """The blocks of a file in either syntax."""
+def parse(file: SourceFile) -> None:
+    """Raise UsageError, with the line, if one of Terraform's files is not valid; templates are not looked at."""
+    if file.name.endswith(VALUES):
+        values_of(file)
+    elif file.name.endswith(SOURCES):
+        blocks_of(file)
+
+
+def blocks_of(file: SourceFile) -> tuple[Block, ...]:
+    """The blocks of a file in either syntax; raises UsageError if it is not valid."""
     return read_json_blocks(file) if file.name.endswith(JSON) else read_blocks(file)
+
+
+def values_of(file: SourceFile) -> tuple[Node, ...]:
+    """The variables that a .tfvars or .tfvars.json sets; raises UsageError if it is not valid."""
+    return read_json_values(file) if file.name.endswith(VALUES[1]) else read_attributes(file)
 
 
 def find_member(objects: tuple[Node, ...], key: str) -> Node | None:

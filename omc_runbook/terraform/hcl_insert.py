@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from json import dumps
 
 from omc_runbook.terraform.hcl import Node
+from omc_runbook.terraform.hcl_json import JsonString
+from omc_runbook.textfile.file import Edit, SourceFile
 
 UNIT = "  "
 """The indentation of terraform fmt, if a file shows no other."""
@@ -16,6 +19,13 @@ class Insertion:
 
     position: int
     text: str
+
+    def into(self, file: SourceFile) -> Edit:
+        """The edit that makes it, with the file's line ends, and escaped within a string of JSON."""
+        new, position = self.text.replace("\n", file.newline), self.position
+        if isinstance(file, JsonString):
+            new, position, file = dumps(new, ensure_ascii=False)[1:-1], file.outer_position(position), file.outer
+        return file.with_text(file.text[:position] + new + file.text[position:], "")
 
 
 @dataclass(frozen=True)
@@ -67,9 +77,9 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
     return _insert_member(node, after, name, value, not unit, json)
 
 
-def add_pair(node: Node, name: str, value: str) -> Insertion:
+def add_pair(node: Node, name: str, value: str, json: bool) -> Insertion:
     """Insert a member with the text of its value as the last one of an object that has members."""
-    return _insert_member(node, node.parts[-1], name, value, "\n" not in value, False)
+    return _insert_member(node, node.parts[-1], name, value, "\n" not in value, json)
 
 
 def _insert_member(node: Node, after: Node, name: str, value: str, one_line: bool, json: bool) -> Insertion:

@@ -1,11 +1,12 @@
-"""Terraform's syntax in JSON: a *.tf.json file as the blocks that the native syntax would have."""
+"""Terraform's syntax in JSON: files as the blocks and values that the native syntax would have."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Kind, Node
@@ -21,6 +22,35 @@ _DECODER = json.JSONDecoder()
 _COMMENT = "//"
 _BLANK = re.compile(r"[\s,:]*")
 _WORD = re.compile(r"[^\s,:\]}]+")
+_CHARACTER = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|.", re.DOTALL)
+"""A character of a JSON string: a pair of surrogates, an escape, or itself."""
+
+
+@dataclass(frozen=True)
+class JsonString(SourceFile):
+    """A string of a JSON file as a text in which its escapes are resolved, and which begins at the same position."""
+
+    start: int
+    """The position of its opening quote."""
+
+    @property
+    def outer(self) -> SourceFile:
+        """The file that it is in."""
+        return SourceFile(self.path, self.name, self.raw)
+
+    @cached_property
+    def text(self) -> str:
+        """The string between quotes, after blanks in place of what is before it."""
+        before = self.outer.text
+        return re.sub(r"[^\n]", " ", before[: self.start]) + f'"{_DECODER.raw_decode(before, self.start)[0]}"'
+
+    def outer_position(self, position: int) -> int:
+        """The position in its file of one in its text."""
+        text, at = self.outer.text, self.start + 1
+        for _ in range(position - at):
+            character = _CHARACTER.match(text, at)
+            at = character.end() if character else at
+        return at
 
 
 @lru_cache(maxsize=512)
@@ -29,20 +59,29 @@ def read_json_blocks(file: SourceFile) -> tuple[Block, ...]:
 
     See https://developer.hashicorp.com/terraform/language/syntax/json
     """
+    return tuple(
+        block
+        for each in _objects(_read(file))
+        for member in each.parts
+        if member.name != _COMMENT
+        for block in _blocks(member.value, member.name, (), _LABELS.get(member.name, 0))
+    )
+
+
+@lru_cache(maxsize=512)
+def read_json_values(file: SourceFile) -> tuple[Node, ...]:
+    """Parse the members of a file's object, as .tfvars.json has them; raises UsageError if it is not valid JSON."""
+    return tuple(member for each in _objects(_read(file)) for member in each.parts)
+
+
+def _read(file: SourceFile) -> Node:
     try:
         json.loads(file.text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{file.name}, line {error.lineno} is not valid JSON: fix it first.") from None
     except RecursionError:
         raise UsageError(f"{file.name} is nested too deeply.") from None
-    root = _Reader(file).read()
-    return tuple(
-        block
-        for each in _objects(root)
-        for member in each.parts
-        if member.name != _COMMENT
-        for block in _blocks(member.value, member.name, (), _LABELS.get(member.name, 0))
-    )
+    return _Reader(file).read()
 
 
 class _Reader:
@@ -82,12 +121,13 @@ class _Reader:
         return self._node("member", start, (key, value), key.name)
 
     def _string(self) -> Node:
-        """A string, as one of a file in which its escapes are resolved, on the same line."""
-        line = self.text.count("\n", 0, self.at)
-        text, self.at = _DECODER.raw_decode(self.text, self.at)
-        raw = "\n" * line + f'"{text}"'
-        file = SourceFile(self.file.path, self.file.name, raw.encode("utf-8", "replace"))
-        return Node(kind="string", file=file, start=line, end=len(raw), name=text)
+        """A string; one with escapes is in a text of its own, in which they are resolved."""
+        start = self.at
+        text, self.at = _DECODER.raw_decode(self.text, start)
+        if "\\" not in self.text[start : self.at]:
+            return self._node("string", start, name=text)
+        file = JsonString(self.file.path, self.file.name, self.file.raw, start)
+        return Node(kind="string", file=file, start=start, end=start + len(text) + 2, name=text)
 
     def _node(self, kind: Kind, start: int, parts: tuple[Node, ...] = (), name: str = "") -> Node:
         return Node(kind=kind, file=self.file, start=start, end=self.at, name=name, parts=parts)

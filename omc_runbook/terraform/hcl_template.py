@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Node, read_expression
+from omc_runbook.textfile.file import SourceFile
 
 _FILLER = "\x00"
 _OPENING = re.compile(r"\$\$?\{|%%?\{")
 """How an interpolation or a directive begins, or what is none because it is escaped."""
+_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*")
 _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
 
 
@@ -67,25 +70,63 @@ def split_value_from(text: str) -> tuple[str, str, str]:
     return (text[: start - 1], key, text[end:]) if key and is_literal(key) else ("", "", "")
 
 
-def read_json(heredoc: Node) -> Node | None:
-    """Parse the JSON of a heredoc as an expression; interpolations may be in its strings or be values.
+def expression_of(text: str, file: SourceFile, position: int) -> Node:
+    """The expression in an interpolation, which begins at a position of a file; raises UsageError for none."""
+    if _PATH.fullmatch(text):
+        return Node(kind="path", file=file, start=position, end=position + len(text), name=text)
+    return read_expression(text, file, position)
 
-    None if it is not JSON, or has template directives.
-    """
+
+def only_expression(node: Node) -> Node | None:
+    """The expression of a string that is one interpolation and nothing else; None for any other."""
+    if node.kind != "string" or [*interpolations(node.name)] != [(0, len(node.name))]:
+        return None
+    return _inside(node.name, node.file, node.start + 1)
+
+
+def read_heredoc(heredoc: Node, value: Callable[[Node], Node]) -> Node | None:
+    """Parse the JSON of a heredoc as `read_json` does."""
     source = heredoc.source
     opening = _HEREDOC.match(source)
     if opening is None:
         return None
-    start = opening.end()
-    end = source.rstrip().rfind("\n") + 1
-    if end <= start or "%{" in source:
+    start, end = heredoc.start + opening.end(), heredoc.start + source.rstrip().rfind("\n") + 1
+    return read_json(heredoc.file, start, end, value)
+
+
+def read_json(file: SourceFile, start: int, end: int, value: Callable[[Node], Node]) -> Node | None:
+    """Parse JSON between two positions of a file as an expression; interpolations may be in its strings.
+
+    An interpolation that stands as a value becomes what `value` has for its expression. None if it is not JSON, or has
+    template directives.
+    """
+    text = file.text[start:end]
+    if "%{" in text:
         return None
-    body = _hide_in_json(source[start:end])
-    blank = len(body) - len(body.lstrip())
+    body, spans = _hide_in_json(text), {(start + at, start + to): text[at:to] for at, to in interpolations(text)}
     try:
         json.loads(body, parse_int=str)
-        return read_expression(body.strip(), heredoc.file, heredoc.start + start + blank)
+        root = read_expression(body.strip(), file, start + len(body) - len(body.lstrip()))
     except (json.JSONDecodeError, UsageError):
+        return None
+
+    def fill(node: Node) -> Node:
+        interpolation = spans.get((node.start, node.end)) if node.kind == "number" else None
+        if interpolation is None:
+            return replace(node, parts=tuple(map(fill, node.parts)))
+        expression = _inside(interpolation, file, node.start)
+        return replace(node, kind="group", parts=(value(expression),)) if expression else replace(node, kind="other")
+
+    return fill(root)
+
+
+def _inside(interpolation: str, file: SourceFile, position: int) -> Node | None:
+    """The expression of an interpolation that begins at a position; None for one that is not valid."""
+    inner = interpolation[2:-1]
+    stripped = inner.strip("~ \t\r\n")
+    try:
+        return expression_of(stripped, file, position + 2 + inner.find(stripped))
+    except UsageError:
         return None
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from omc_runbook.terraform.files import LOCAL, folder_of, target
 from omc_runbook.terraform.hcl import Block
-from omc_runbook.terraform.hcl_folder import DEEPEST, VALUES, Folder, ModuleCall
+from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, VALUES, Folder, ModuleCall
 from omc_runbook.textfile.file import SourceFile
 
 
 def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
-    """The folders with *.tf files, by path in order; .tfvars belong to the folder that they are in or below."""
-    sources = sorted((file for file in files if not file.name.endswith(VALUES)), key=lambda file: file.name)
+    """The folders with Terraform's files, by path in order, each with all files that are not Terraform's.
+
+    .tfvars belong to the folder that they are in or below.
+    """
+    sources = sorted((file for file in files if file.name.endswith(SOURCES)), key=lambda file: file.name)
+    templates = tuple(file for file in files if not file.name.endswith((*SOURCES, *VALUES)))
     paths = dict.fromkeys(
         str(file.path.parent) for file in sorted(sources, key=lambda file: (file.path.parent, file.name))
     )
@@ -24,7 +28,8 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
             (
                 *(file for file in sources if str(file.path.parent) == path),
                 *(file for file, home in values.items() if home == path),
-            )
+            ),
+            templates=templates,
         )
         for path in paths
     }

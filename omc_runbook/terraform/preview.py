@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import command
+from omc_runbook.terraform.files import TEMPLATES
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.plan_json import ResourceChange
 from omc_runbook.terraform.secret_versions import check_folder
 from omc_runbook.textfile.file import Edit
@@ -29,7 +31,7 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
         raise UsageError(
             f"terraform_dir {folder} is not within {root}: name the folder in this checkout. Nothing was written."
         )
-    edited = [edit for edit in edits if edit.file.path.suffix in (".tf", ".tofu", ".json")]
+    edited = [edit for edit in edits if edit.file.name.endswith((*SOURCES, *VALUES, *TEMPLATES))]
     for edit in edited:
         if not edit.file.path.resolve().is_relative_to(root):
             raise UsageError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block
-from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.hcl_folder import SOURCES, Folder
 from omc_runbook.terraform.modules import source_of
 
 SECRET = "aws_secretsmanager_secret"
@@ -19,7 +19,7 @@ VERSION = "aws_secretsmanager_secret_version"
 VALUES = ("secret_binary", "secret_string")
 """The arguments of a version with its value; a write-only one is only written when its own version changes."""
 
-_VERSION = re.compile(rf'^\s*resource\s+"?{VERSION}\b', re.MULTILINE)
+_VERSION = re.compile(rf'^\s*resource\s+"?{VERSION}\b|"{VERSION}"\s*:', re.MULTILINE)
 _VERSION_OR_MODULE = re.compile(rf"{VERSION}|\bmodule\b")
 
 
@@ -45,7 +45,7 @@ def check_folder(folder: Path) -> None:
         raise UsageError(
             f"terraform_dir {folder} is not a folder: name the one in which you would run terraform apply."
         )
-    if not [*folder.glob("*.tf"), *folder.glob("*.tf.json"), *folder.glob("*.tofu")]:
+    if not any(any(folder.glob(f"*{ending}")) for ending in SOURCES):
         raise UsageError(f"terraform_dir {folder} has no *.tf file: name the folder with the configuration.")
 
 

@@ -81,11 +81,11 @@ def units_from_elsewhere(repository: Path) -> tuple[str, ...]:
     """A sentence on each unit of Terragrunt whose module is not in the checkout, so that its names are not known."""
     files = TerraformFiles(repository)
     folders = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
-    known = {configuration.directory for configuration, _ in terragrunt.read_units(files, folders)}
+    directories = {configuration.directory for configuration, _ in terragrunt.read_units(files, folders)}
     return tuple(
         f"{_relative(folder, files)}/{terragrunt.FILE_NAME} takes no module of the checkout: its names are not known."
         for folder in folders
-        if folder not in known and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
+        if folder not in directories and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
     )
 
 

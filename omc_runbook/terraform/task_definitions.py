@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omc_runbook.model.environment_names import aliases
 from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, depends_on_callers, find_containers
-from omc_runbook.terraform.files import TerraformFiles, called_folders, with_callers
+from omc_runbook.terraform.files import TEMPLATES, TerraformFiles, called_folders, is_terraform, with_callers
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.textfile.file import SourceFile
@@ -19,13 +19,12 @@ MODULE = Path("infrastructure/terraform/modules/ecs")
 ROOTS = ("infrastructure", ".")
 """Where task definitions are searched if that folder has none."""
 
-TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
-"""The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
-
-_RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
-_FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
+_RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b|"{DEFINITION}"\s*:', re.MULTILINE)
+_FOREIGN = re.compile(r'(?:^\s*source\s*=|"source"\s*:)\s*"(?!\.\.?/)', re.MULTILINE)
 _TAKES_SECRETS = re.compile(
-    r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]", re.MULTILINE
+    r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]"
+    r'|"(?:\w*_)?secrets"\s*:|"\w*secret_\w+"\s*:\s*[\[{]',
+    re.MULTILINE,
 )
 _HOLDS = re.compile(r"containerDefinitions|container_definitions|\bvalueFrom\b")
 _HOLDS_IN_HCL = re.compile(
@@ -45,7 +44,7 @@ class TaskDefinitions:
     unreadable: tuple[str, ...]
     """A sentence on each file or definition that could not be read."""
     files: tuple[SourceFile, ...] = field(repr=False)
-    """All *.tf files of the folders that have a task definition, and of those that give its variables."""
+    """All files of the folders that have a task definition, and of those that give its variables, and templates."""
     other_files: tuple[SourceFile, ...] = field(default=(), repr=False)
     """Files that seem to hold task definitions in a form that is not read, such as a template."""
 
@@ -98,8 +97,9 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
         if _has_definition(files) or (unreadable and folders == [terraform.root / MODULE]):
             break
-    if files and depends_on_callers(files):
+    if files and depends_on_callers((*files, *terraform.templates(files))):
         files = _with_callers(terraform, files)
+    files = (*files, *terraform.templates(files))
     task_definitions = task_definitions_of(files)
     unreadable += task_definitions.unreadable
     is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
@@ -116,13 +116,13 @@ def _has_definition(files: tuple[SourceFile, ...]) -> bool:
 
 def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
     """Terraform files, templates and JSON that seem to hold task definitions."""
-    endings = (".tf", *TEMPLATES)
+    endings = (".tf", ".tofu", *TEMPLATES)
     found = (file for folder in files.walk() for end in endings for file in files.matching(folder, f"*{end}"))
     return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
 
 
 def _seems_to_hold(name: str, line: str) -> bool:
-    is_hcl = name.endswith((".tf", ".hcl"))
+    is_hcl = name.endswith((".tf", ".tofu", ".hcl"))
     is_input = name.endswith(".hcl") and _TAKES_SECRETS.search(line)
     return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
 
@@ -131,9 +131,9 @@ def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> t
     """The files, those of all folders that call theirs, directly or through others, and the .tfvars beside or below."""
     folders = {file.path.parent for file in files}
     reached = with_callers(terraform.calls, folders)
-    added = [file for path in terraform.folders if path in reached - folders for file in terraform.native(path)]
+    added = [file for path in terraform.folders if path in reached - folders for file in terraform.folder(path).files]
     below = (folder for folder in terraform.walk() if any(path in (folder, *folder.parents) for path in reached))
-    values = [file for folder in below for file in terraform.matching(folder, f"*{VALUES}")]
+    values = [file for folder in below for end in VALUES for file in terraform.matching(folder, f"*{end}")]
     return (*files, *added, *values)
 
 
@@ -163,7 +163,7 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
     called = called_folders(files)
 
     def is_sibling(file: SourceFile) -> bool:
-        is_root = file.path.parent not in called
+        is_root = is_terraform(file.name) and file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
     kept = tuple(file for file in here if not is_sibling(file))
@@ -171,8 +171,8 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:
-    """The *.tf files of a folder; none if they have no task definition."""
-    own = files.native(folder)
+    """Terraform's files of a folder; none if they have no task definition."""
+    own = files.folder(folder).files
     is_definition = any(_RESOURCE.search(file.text) for file in own)
     takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in own)
     return own if is_definition or takes_secrets else ()

@@ -16,8 +16,8 @@ from omc_runbook.terraform.containers import (
     collection_of,
     find_containers,
 )
-from omc_runbook.terraform.hcl import Node, read_attributes, read_blocks
-from omc_runbook.terraform.hcl_folder import VALUES
+from omc_runbook.terraform.hcl import Node
+from omc_runbook.terraform.hcl_folder import parse
 from omc_runbook.terraform.hcl_insert import (
     UNIT,
     Insertion,
@@ -28,6 +28,7 @@ from omc_runbook.terraform.hcl_insert import (
     ends_in_comma,
     indent_at,
 )
+from omc_runbook.terraform.hcl_json import JsonString
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.terraform.task_definitions import TaskDefinitions
 from omc_runbook.textfile.file import Edit, SourceFile
@@ -62,7 +63,7 @@ def add_reference(
         return None
     for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
-        read_attributes(file) if file.name.endswith(VALUES) else read_blocks(file)
+        parse(file)
     match = _choose(matches, task_definitions, container)
     target = _with_secret(match, secret_keys)
     containers = tuple(target if each is match else each for each in containers)
@@ -78,9 +79,7 @@ def add_reference(
         raise _refusal(
             target, variable, f"the list on line {node.line} is a variable's value, which has no expressions"
         )
-    text = node.file.text
-    new = insertion.text.replace("\n", node.file.newline)
-    edit = node.file.with_text(text[: insertion.position] + new + text[insertion.position :], "")
+    edit = insertion.into(node.file)
     others = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
     also = f" and, by the same list, {' and '.join(others)}" if others else ""
     what = f"{variable} from key {key} of the secret, for container {target.name}{also} of {target.definition}"
@@ -164,18 +163,19 @@ def _insertion(
     """The insertion, and a node of the file to insert it into."""
     unit = _unit_of(container)
     lists = [each.list for each in container.plain_variables if each.list.kind == "tuple" and "\n" in each.list.source]
-    comma = not container.json and all(map(ends_in_comma, lists[:1]))
     secrets_list = container.lists[0] if container.lists else None
+    is_json = _is_json(container, secrets_list or container.node)
+    comma = not is_json and all(map(ends_in_comma, lists[:1]))
     if secrets_list and secrets_list.kind != "tuple":
         return _collection_insertion(container, secrets_list, (variable, key), unit, comma)
-    shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::")
+    shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::", is_json)
     if secrets_list:
         return secrets_list, add_element(secrets_list, shape, unit, comma)
     environment = [each for each in container.node.parts if each.name == "environment"]
     if not container.node.parts:
         raise _refusal(container, variable, "the last object that it is merged from is empty")
     after = (environment or list(container.node.parts))[-1]
-    return container.node, add_member(container.node, after, "secrets", shape, unit, comma, container.json)
+    return container.node, add_member(container.node, after, "secrets", shape, unit, comma, is_json)
 
 
 def _collection_insertion(
@@ -184,6 +184,7 @@ def _collection_insertion(
     """The insertion into a map, or into the collection of a for expression, formed like its last element."""
     variable, key = names
     collection = collection_of(secrets_list, container.folder)
+    is_json = _is_json(container, collection)
     samples = [each for each in container.references if each.list == secrets_list and collection.encloses(each.element)]
     is_named = secrets_list.kind in ("for", "object-for") and collection.kind == "tuple"
     if is_named and all(each.kind == "string" for each in collection.parts):
@@ -204,9 +205,9 @@ def _collection_insertion(
             container, variable, f"the value of {sample.variable} on line {sample.element.line} shows no form"
         )
     if member:
-        return collection, add_pair(collection, variable, text)
+        return collection, add_pair(collection, variable, text, is_json)
     shape = Shape(text, indent_at(collection.file.text, sample.element.start))
-    return collection, add_element(collection, shape, unit, True)
+    return collection, add_element(collection, shape, unit, not is_json)
 
 
 def _substitute(source: str, sample: ContainerVariable, variable: str, key: str) -> str:
@@ -260,24 +261,37 @@ def _contents(container: TerraformContainer) -> Counter[tuple[str, ...]]:
     )
 
 
+def _is_json(container: TerraformContainer, node: Node) -> bool:
+    """Whether a list or object, for a container, is written in JSON."""
+    if container.json and container.node.encloses(node):
+        return True
+    return node.file.name.endswith(".json") and not isinstance(node.file, JsonString)
+
+
 def _shape_reference(
-    container: TerraformContainer, neighbors: Iterable[TerraformContainer], variable: str, value_from: str
+    container: TerraformContainer,
+    neighbors: Iterable[TerraformContainer],
+    variable: str,
+    value_from: str,
+    is_json: bool,
 ) -> Shape:
     """The text of the new reference, formatted like the container's own, like others in the folder, or plain."""
-    elements = [each.element for each in container.references]
     best = [each.element for each in container.references if each.list in container.lists[:1]]
-    others = [each.element for other in neighbors if other.json == container.json for each in other.references]
+    elements, others = (
+        [each.element for owner in owners for each in owner.references if _is_json(owner, each.element) == is_json]
+        for owners in ([container], neighbors)
+    )
     for element in (*reversed(best), *reversed(elements), *reversed(others)):
         if _is_plain(element, PAIR):
             return _copy(element, [each for each in best if _is_plain(each, PAIR)], (variable, value_from))
     for plain in reversed(container.plain_variables):
-        if _is_plain(plain.element, ("name", "value")):
+        if _is_json(container, plain.element) == is_json and _is_plain(plain.element, ("name", "value")):
             return _adapt(plain.element, variable, value_from)
     for own in reversed([each for each in container.references if each.list in container.lists[:1] and each.key]):
         if any(own.element.member(name) for name in VALUE_FROM[1:]) and _is_without_comment(own.element):
             text = _substitute(own.element.source, own, variable, split_value_from(value_from)[1])
             return Shape(text, indent_at(own.element.file.text, own.element.start))
-    if container.json:
+    if is_json:
         return Shape(f'{{"name": "{variable}", "valueFrom": "{value_from}"}}')
     return Shape(f'{{ name = "{variable}", valueFrom = "{value_from}" }}')
 

@@ -101,8 +101,8 @@ class Configuration(Module):
 
     def _open(self, path: Any, directory: Path | None = None) -> Configuration | None:
         """A file by its path, as a unit in a directory reads it, else as its own folder does."""
-        known = isinstance(path, str) and is_known(path) and self._nesting < DEEPEST_MODULE
-        file = self.stack.files.file(Path(os.path.normpath(self.directory / path))) if known else None
+        is_file = isinstance(path, str) and is_known(path) and self._nesting < DEEPEST_MODULE
+        file = self.stack.files.file(Path(os.path.normpath(self.directory / path))) if is_file else None
         if file is None:
             return None
         return Configuration(self.stack, directory or file.path.parent, file, self._units, self._nesting + 1)

@@ -68,7 +68,7 @@ def set_values(text: str, values: Mapping[str, str], is_secret: bool = False) ->
         if _BARE.fullmatch(new) and (after.startswith("#") or needs_quotes):
             new = f"'{new}'"
         pieces[at] = before + new + after
-    return _join(pieces)
+    return _join(parts, pieces)
 
 
 def insert(text: str, block: str, after: str | None) -> str:
@@ -88,17 +88,17 @@ def insert(text: str, block: str, after: str | None) -> str:
     if lines and not lines[0].strip() and (not index or parts[index - 1].kind == "blank"):
         lines = lines[1:]
     insertion = "".join(f"{line}{newline}" for line in lines)
-    return text[: len(text) - len(body)] + _join([*pieces[:index], insertion, *pieces[index:]])
+    return text[: len(text) - len(body)] + _join(parts, [*pieces[:index], insertion, *pieces[index:]])
 
 
 def replace_tabs(text: str, except_names: Collection[str] = ()) -> str:
     """Replace tabs before comments by blanks, except in `except_names`: Compose starts no comment after a tab."""
-    pieces = []
-    for part in statements(text):
+    parts, pieces = statements(text), []
+    for part in parts:
         before, value, after = spelling_of(part) if part.kind == "assignment" else ("", "", "")
         tab = _TAB.match(after) if value and value[0] not in "'\"" and part.name not in except_names else None
         pieces.append(f"{before}{value}{tab[1]} #{after[tab.end() :]}" if tab else part.raw)
-    return _join(pieces)
+    return _join(parts, pieces)
 
 
 def quote_of(assignment: Statement) -> str:
@@ -109,7 +109,8 @@ def quote_of(assignment: Statement) -> str:
 
 def comment_out(text: str, names: Collection[str]) -> str:
     """Comment out every assignment of some variables, with all lines of its value."""
-    return _join([_comment(part.raw) if part.name in names and part.name else part.raw for part in statements(text)])
+    parts = statements(text)
+    return _join(parts, [_comment(part.raw) if part.name in names and part.name else part.raw for part in parts])
 
 
 def uncomment(text: str, names: Collection[str]) -> str:
@@ -121,7 +122,7 @@ def uncomment(text: str, names: Collection[str]) -> str:
     for name in set(names) & last.keys() - active:
         inner = assignment_of(parts[last[name]])
         pieces[last[name]] = inner.raw if inner else pieces[last[name]]
-    return _join(pieces)
+    return _join(parts, pieces)
 
 
 def merge(template_text: str, existing_text: str) -> tuple[TemplateBlock, ...]:
@@ -164,9 +165,13 @@ def _comment(raw: str) -> str:
     return f"{first[:at]}# {first[at:]}" + "".join(f"# {line}" if line.strip() else f"#{line}" for line in others)
 
 
-def _join(pieces: Sequence[str]) -> str:
-    """Join pieces to a text; raises ValueError if they are not parsed as the same statements in it."""
-    text = "".join(pieces)
-    if [part.raw for part in statements(text)] != [part.raw for piece in pieces for part in statements(piece)]:
+def _join(parts: Sequence[Statement], pieces: Sequence[str]) -> str:
+    """Join pieces, which were these parts, to a text; raises ValueError if they are other statements in it."""
+    text, same = "".join(pieces), {part.raw for part in parts}
+    if [part.raw for part in parts] == pieces:
+        return text
+    # What was a statement is one: only what is new may be several, or not be closed.
+    own = [raw for piece in pieces for raw in ([piece] if piece in same else [part.raw for part in statements(piece)])]
+    if [part.raw for part in statements(text)] != own:
         raise ValueError("A quote is never closed, so that its value includes the lines below: close it first.")
     return text

@@ -120,8 +120,8 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
             path, (_, mode, _, id_, _) = next(fields, ""), head.split()
             if mode.startswith(("100", "120")):
                 # A version of a commit is told as such, whether it is in the index too or not.
-                known = blobs.get((id_, path))
-                blobs[id_, path] = Blob(id_, path, commit) if known is None or not known.commit else known
+                former = blobs.get((id_, path))
+                blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
     return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle)
 
 

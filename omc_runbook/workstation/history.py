@@ -71,10 +71,10 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
     key, locations = new_key(), dict[str, Location]()
     versions = git.find_versions(root, names, lambda path: bool(_HOLDS_VALUES.search(path)) and path not in without)
     blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
-    known: dict[str, str] = {}
+    prints: dict[str, str] = {}
     for blob, raw in blobs:
         for text in _texts(raw):
-            print_ = known.get(text) or known.setdefault(text, text_fingerprint(text, key))
+            print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations.setdefault(print_, Location(blob.path, blob.commit))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""

@@ -22,8 +22,8 @@ from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import expand
-from omc_runbook.repository.settings import CONFIG, import_folder
 from omc_runbook.repository.settings_search import MAIN_CLASS
+from omc_runbook.repository.settings_source import CONFIG, import_folder
 
 SECONDS = 30.0
 LARGEST_OUTPUT = 1_048_576
@@ -181,14 +181,14 @@ def _read(output: _Output, python: str, names: frozenset[str], module: _Module) 
         )
         return SettingsResult(ok=False, messages=read_log(log), obstacle=no_report)
     variables = _spellings(report)
-    known = frozenset(variables.values()) | names
-    message, errors = str(report.get("message", "")), tuple(_field_errors(report, variables, known))
+    names_of_variables = frozenset(variables.values()) | names
+    message, errors = str(report.get("message", "")), tuple(_field_errors(report, variables, names_of_variables))
     ok = bool(report.get("ok"))
     return SettingsResult(
         ok=ok,
-        messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", known)))),
+        messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", names_of_variables)))),
         env_files=tuple((Path(path), exists) for path, exists in report.get("env_files", ())),
-        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python, module),
+        obstacle="" if ok or errors or read_log(message, names_of_variables) else _obstacle(report, python, module),
         url_parts=tuple(UrlPart(*part) for part in urls.get("urls", ())),
         broken=tuple((variable, name) for variable, name in urls.get("broken", ())),
         borrowed=tuple(report.get("borrowed", ())),
@@ -218,12 +218,12 @@ def _spellings(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _field_errors(
-    report: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]
+    report: Mapping[str, Any], variables: Mapping[str, str], names: frozenset[str]
 ) -> Iterator[StartProblem]:
     for error in report.get("errors", ()):
         head, *rest = error["loc"] or [""]
         location = ".".join((variables.get(head.casefold(), head), *rest))
-        yield problem_of(FieldError(location, error["type"], error["message"]), known)
+        yield problem_of(FieldError(location, error["type"], error["message"]), names)
 
 
 def _obstacle(report: Mapping[str, Any], python: str, module: _Module) -> str:

@@ -120,12 +120,12 @@ class Workstation:
             if option := self._chosen(condition.chooser, condition.options, values):
                 reason = f"Settings requires it where {condition.chooser} is {option}"
                 reasons.setdefault(self.dotenv_name(condition.required), reason)
-        known = self.known_variables
+        variables = self.known_variables
         for name, key in self.keys.items():
             variable = variable_of(name, self.keys)
             chooser, _, options = key.required_if.partition("=")
             option = self._chosen(chooser, options.split("|"), values) if chooser else None
-            if variable in known and (option or (key.required and option is None)):
+            if variable in variables and (option or (key.required and option is None)):
                 reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
                 reasons.setdefault(self.dotenv_name(variable), reason)
         for name in self.checkout.compose.required if self.checkout.compose else ():

@@ -4,49 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from dotenv import dotenv_values
+from support.jupyterlab import READY, lab, processes, run_all, shown_by
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 
-from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-
-CHROMIUM = shutil.which("chromium")
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-READY = """() => {
-    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
-    return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs a browser: there is no chromium on the PATH")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright to drive a browser")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -68,109 +37,6 @@ def page_file(desk: Desk) -> Path:
     assert ended.returncode == 0, ended.stderr
     (page,) = desk.record.glob("*.html")
     return page
-
-
-@pytest.fixture
-def changing_desk(browser: Any, tmp_path: Path) -> Iterator[Desk]:
-    """A desk with a sandbox of its own, which a test may change."""
-    started = lifecycle.up("healthy")
-    yield Desk(tmp_path, started)
-    lifecycle.down(started)
-
-
-@contextmanager
-def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
-    """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
-    folder = desk.work / "notebooks"
-    folder.mkdir()
-    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
-    settings = desk.root / "settings"
-    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    write_settings(news, {"fetchNews": "false"})
-    # Every cell is to stand in the page, also those that are out of sight.
-    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    write_settings(tracker, {"windowingMode": "none"})
-    # What widgets hold is saved too, which it is not unless a person wants it.
-    write_settings(
-        settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
-    )
-    port, token = free_port(), secrets.token_hex(8)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
-    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with log.open("wb") as file:
-        server = subprocess.Popen(
-            command, env=desk.variables, cwd=desk.work, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
-        try:
-            await_answer(f"http://127.0.0.1:{port}/api?token={token}")
-            yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(timeout=20)
-
-
-def fresh(path: Path, parameters: dict[str, str]) -> Any:
-    """A notebook as it is before its first run, so that what it shows comes from that run; with some parameters set."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-        for name, text in parameters.items():
-            cell.source = cell.source.replace(f'{name}: str = ""', f"{name}: str = {text!r}")
-    return notebook
-
-
-def run_all(page: Any, address: str) -> None:
-    """Open a notebook and run all of its cells."""
-    page.goto(address)
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    page.wait_for_function(READY)
-    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function(READY)
-
-
-def shown_by(notebook: Any) -> str:
-    """The plain text of all outputs."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    return "\n".join(output.get("data", {}).get("text/plain", "") for output in outputs)
-
-
-def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(settings))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def await_answer(address: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
-
-
-def processes(mark: str) -> list[str]:
-    """Command lines of running processes that hold a text."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        found += [line] if mark in line else []
-    return found
 
 
 def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(

@@ -18,8 +18,8 @@ import nbformat
 import pytest
 from support.runs import COMMAND, ENGINES
 
-from omc_runbook.headless import record as records
-from omc_runbook.headless.record import ROOM, Record
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive.record import ROOM, Record
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)

@@ -68,7 +68,7 @@ def look(platform: Platform, told: Complaint) -> Snapshot:
 
 def asked(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:
     """What troubleshoot sees and finds for the symptom local."""
-    told = complaint.hear("local", error_text=error_text)
+    told = complaint.read_complaint("local", error_text=error_text)
     snapshot = look(platform, told)
     return snapshot, told, told.focus(root_causes.diagnose(snapshot))
 
@@ -133,12 +133,12 @@ def test_one_local_fault_is_the_only_root_cause(at: Sandbox, platform: Platform,
 def test_local_faults_come_before_those_of_the_environment(at: Sandbox, platform: Platform) -> None:
     """A warning here stands above an error there, and both are told."""
     platform.dotenv.chmod(0o644)
-    told = complaint.hear("local")
+    told = complaint.read_complaint("local")
     snapshot = look(platform, told)
     worse = replace(snapshot, services=(), service_names=None)
     findings = told.focus(root_causes.diagnose(worse))
     assert roots(findings)[0] == "permissions" and "wrong-names" in roots(findings)
-    assert roots(complaint.hear().focus(root_causes.diagnose(worse)))[0] != "permissions"
+    assert roots(complaint.read_complaint().focus(root_causes.diagnose(worse)))[0] != "permissions"
 
 
 TEXTS = {
@@ -164,7 +164,7 @@ TEXTS = {
 def test_a_pasted_start_points_at_the_check_of_this_machine(case: str) -> None:
     """By its first check, a local one, and by the variable where the text is sure of it."""
     text, check, variable = TEXTS[case]
-    told = complaint.hear("local", error_text=text)
+    told = complaint.read_complaint("local", error_text=text)
     assert told.texts[0].checks[0] == check
     assert all(is_local(each) for each in told.texts[0].checks)
     assert [name for kind, name in told.texts[0].names if kind == "variable"] == ([variable] if variable else [])
@@ -196,7 +196,7 @@ def test_without_a_repository_it_is_one_sentence(at: Sandbox, monkeypatch: pytes
     """Nothing is read of a machine whose checkout nobody named."""
     monkeypatch.delenv("OMC_REPOSITORY")
     with pytest.raises(UsageError, match="set repository"):
-        troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.hear("local"))
+        troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.read_complaint("local"))
 
 
 def test_the_checkout_of_the_configuration_will_do(
@@ -204,13 +204,13 @@ def test_the_checkout_of_the_configuration_will_do(
 ) -> None:
     """As it does for local_setup."""
     monkeypatch.setenv("OMC_REPOSITORY", str(platform.root))
-    snapshot = troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.hear("local"))
+    snapshot = troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.read_complaint("local"))
     assert snapshot.workstation and snapshot.workstation.path == platform.dotenv
 
 
 def test_other_symptoms_leave_the_machine_alone(at: Sandbox, platform: Platform) -> None:
     """A repository alone is compared, and its .env is not opened."""
-    snapshot = look(platform, complaint.hear("cannot-read"))
+    snapshot = look(platform, complaint.read_complaint("cannot-read"))
     assert snapshot.checkout and snapshot.workstation is None
 
 

@@ -65,9 +65,18 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
     },
     ("environ_only", "ANTHROPIC_API_KEY", "staging"): {
         ".env.sample": "ANTHROPIC_API_KEY=<",
+        "docker-compose.yml": "      - ANTHROPIC_API_KEY\n",
         "terraform/ecs.tf": VALUE_FROM.format("ANTHROPIC_API_KEY", "local.arn"),
     },
     ("environ_only", "OPENAI_API_KEY", "staging"): {},
+    ("monorepo", "ANTHROPIC_API_KEY", "staging"): {
+        "apps/api/app/core/config.py": FIELD.format("ANTHROPIC_API_KEY"),
+        ".env.dist": "ANTHROPIC_API_KEY=<",
+        "compose.yaml": "      SENTRY_DSN: ${SENTRY_DSN}\n      ANTHROPIC_API_KEY: ${ANTHROPIC_API_KEY}\n",
+        "deploy/terraform/templates/backend.json.tftpl": (
+            '      { "name": "ANTHROPIC_API_KEY", "valueFrom": "${secret_arn}:ANTHROPIC_API_KEY::" },\n'
+        ),
+    },
     ("windows", "ANTHROPIC_API_KEY", "staging"): {
         "backend/app/core/config.py": FIELD.format("ANTHROPIC_API_KEY"),
         ".env.template": "ANTHROPIC_API_KEY=<",
@@ -107,10 +116,6 @@ REFUSED = {
         "nested_settings",
         "OPENAI_API_KEY",
     ): 'settings.py, line 32: .* to use it, set type = "SecretStr" and required = Fal',
-    (
-        "monorepo",
-        "ALPHA2_API_KEY",
-    ): r"templatefile\(\) on line 11, which is not followed.* Once ALPHA2_API_KEY is there",
     ("monorepo", "VITE_MAP_TOKEN"): "a secret in it is public. Add MAP_TOKEN to the backend",
     ("monorepo", "SENTRY_DSN"): 'config.py, line 26: .* set type = "HttpUrl" and required = False',
     ("json_terraform", "NEWS_API_KEY"): r"has no \.env\.template: write one that names the variables \(\.env\.example",
@@ -120,6 +125,7 @@ REFUSED = {
 """What is refused, and the way on."""
 
 READS = {
+    "monorepo": ("apps/api", "from app.core.config import settings; print(settings.ANTHROPIC_API_KEY)"),
     "nested_settings": ("src", "from app.settings import settings; print(settings.anthropic_api_key)"),
     "windows": ("backend", "from app.core.config import settings; print(settings.ANTHROPIC_API_KEY)"),
     "community_modules": ("backend", "from app.config import config; print(config.ANTHROPIC_API_KEY)"),
@@ -224,7 +230,7 @@ def test_the_way_on_from_a_refusal_works(tmp_path: Path) -> None:
     monorepo, prefixed = (CHECKOUTS[name](tmp_path / name) for name in ("monorepo", "json_terraform"))
     by_hand(monorepo / "deploy/terraform/templates/backend.json.tftpl", '"secrets": [', "secret_arn", "ALPHA2_API_KEY")
     added = edits(monorepo, "ALPHA2_API_KEY")
-    assert [*added] == ["apps/api/app/core/config.py", ".env.dist"]
+    assert [*added] == ["apps/api/app/core/config.py", ".env.dist", "compose.yaml"]
     apply(added)
     assert edits(monorepo, "ALPHA2_API_KEY") == edits(monorepo, "SENTRY_DSN", type="HttpUrl") == {}
 

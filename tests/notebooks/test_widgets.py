@@ -88,6 +88,10 @@ class Lab:
         sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
         for message in sent:
             self._hear(message)
+        while any(self.states[button]["description"] == "Working …" for button in self.row if button in self.buttons):
+            self._take(self.client.get_iopub_msg(timeout=60))
+        # What it shows last comes before the next answer.
+        self.run("")
 
     def type(self, text: str) -> None:
         """Type into the one text field."""
@@ -130,17 +134,22 @@ class Lab:
         """Take in what comes of a message until the kernel is done with it."""
         while True:
             message = self.client.get_iopub_msg(timeout=30)
-            self.heard.append(message)
+            self._take(message)
             content = message["content"]
-            if message["msg_type"] == "comm_open":
-                self.states[content["comm_id"]] = dict(content["data"]["state"])
-            elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update":
-                self.states[content["comm_id"]] |= content["data"]["state"]
-            elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
-                self.displays[content["transient"]["display_id"]] = content["data"]
             is_its = message["parent_header"].get("msg_id") == sent
             if is_its and message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return self.client.get_shell_msg(timeout=30)["content"] if reply else None
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Take in one message."""
+        self.heard.append(message)
+        content = message["content"]
+        if message["msg_type"] == "comm_open":
+            self.states[content["comm_id"]] = dict(content["data"]["state"])
+        elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update":
+            self.states[content["comm_id"]] |= content["data"]["state"]
+        elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
+            self.displays[content["transient"]["display_id"]] = content["data"]
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """The contents of all messages of a kind."""
@@ -309,7 +318,7 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Done and verified", False), lab.area["text/plain"]
+    assert lab.look(lab.row[-1]) == ("✓ Done and verified", False), (lab.area["text/plain"], lab.told("error"))
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -327,7 +336,7 @@ def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path:
     run_cells(lab, "local_setup", repository=str(platform.root))
     assert not platform.dotenv.exists()
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Written", False), lab.area["text/plain"]
+    assert lab.look(lab.row[-1]) == ("✓ Written", False), lab.area["text/plain"]
     for words in (".env was written", "OPENAI_API_KEY", "required-empty", f"rm {platform.dotenv}"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -344,7 +353,7 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     assert platform.git("status", "--short") == ""
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
+    assert lab.look(lab.row[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
     for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()

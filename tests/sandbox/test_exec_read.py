@@ -281,7 +281,7 @@ def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Take the look, with a thread for it."""
     with ThreadPoolExecutor(2) as pool:
         gatherer = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
-        return exec_read.read(gatherer, replace(snapshot, inside=None))
+        return exec_read.read(gatherer, replace(snapshot, exec_looks=None))
 
 
 def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,10 +441,10 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
         snapshot = run.look(look_inside=True)
         taken.append(time.monotonic() - began)
     assert min(taken) < 1
-    assert [seen.service for seen in snapshot.inside or ()] == ["backend", "backend", "worker"]
-    held = [h for seen in snapshot.inside or () for h in seen.values.values() if h.has_reference]
+    assert [seen.service for seen in snapshot.exec_looks or ()] == ["backend", "backend", "worker"]
+    held = [h for seen in snapshot.exec_looks or () for h in seen.values.values() if h.has_reference]
     assert len(held) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held)
-    assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.inside or ())
+    assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.exec_looks or ())
     findings = runbooks_run.diagnose(snapshot, families=("running", "exec"))
     assert {finding.status for finding in findings if finding.check not in ("exec-plugin", "exec-endpoint")} == {
         "clear"
@@ -480,7 +480,7 @@ def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
     try:
         run = runbooks_run.begin("verify", "staging")
         snapshot = run.look(look_inside=True)
-        stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.values.values() if h.is_stale}
+        stale = {(h.key, h.injected) for seen in snapshot.exec_looks or () for h in seen.values.values() if h.is_stale}
         assert stale == {("SECRET_KEY", before)}
         roots = {finding.check for finding in runbooks_run.diagnose(snapshot) if finding.is_root_cause}
         assert roots == {"not-forced"}
@@ -498,7 +498,7 @@ def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
         ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
         World(desk.endpoint).settle()
         snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
-        [worker] = [seen for seen in snapshot.inside or () if seen.service == "worker"]
+        [worker] = [seen for seen in snapshot.exec_looks or () if seen.service == "worker"]
         assert all(h.is_fresh and not h.differs for h in worker.values.values() if h.has_reference)
     finally:
         mend(desk.endpoint)
@@ -509,7 +509,7 @@ def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, mo
     deny(desk, monkeypatch, "ecs:ExecuteCommand")
     run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
-    assert {seen.refused.kind for seen in snapshot.inside or () if seen.refused} == {"denied"}
+    assert {seen.refused.kind for seen in snapshot.exec_looks or () if seen.refused} == {"denied"}
     findings = runbooks_run.diagnose(snapshot)
     assert not [finding for finding in findings if finding.is_root_cause]
     unknown = [finding for finding in findings if finding.status == "unknown"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import troubleshoot
@@ -112,7 +112,7 @@ def test_a_task_that_runs_alone(world: World) -> None:
     ran = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
     arn = str(ran["tasks"][0]["taskArn"])
     world.wait(lambda: _status(world, arn) == "STOPPED", "the job stopped")
-    complaint = hear(task=arn)
+    complaint = read_complaint(task=arn)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in lifecycle.at(world.endpoint).variables.items():
             patch.setenv(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,9 @@ from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.report import fix as report
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.runbooks import live, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change, troubleshoot
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
@@ -39,7 +40,7 @@ def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None)
         monkeypatch.setenv(name, value)
     made = Place(sandbox)
     monkeypatch.setattr(
-        runbooks_run, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+        live, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
     )
     yield made
     deployments.configure(made.world, "backend")
@@ -95,6 +96,41 @@ def test_a_bad_value_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch
     else:
         assert actions == ["redeployed", "stopped"] and "its former tasks serve" in done.rollback_note
         assert tasks == set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
+def test_a_person_stops_it_and_has_the_former_version_back(place: Place, tmp_path: Path, strategy: Strategy) -> None:
+    """While new tasks are watched, by the file of its state; the state has the bars until then, and is gone after."""
+    configure(place, strategy)
+    version, old = place.current, place.members["SECRET_KEY"]
+    file = StateFile(tmp_path / "rotate.state.json")
+    run = runbooks_run.begin("rotate", "staging")
+    change = live.Live(run.state(secret="s", former=version, new="another"), file)
+    seen: list[ChangeState] = []
+
+    def watch_and_stop(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        state = file.read()
+        if not seen and rollouts and state and state.steps[-1] == "watch":
+            seen.append(state)
+            file.ask("back")
+
+    change._show = watch_and_stop
+    done = place.rotate("SECRET_KEY", live=change)
+    assert done and done.is_cancelled and done.is_back and not done.is_proved and not done.is_in_force
+    assert done.restored_version == version == place.current and not place.labels()
+    assert {each.state for each in done.rollbacks} == {"done"}, done.rollback_note
+    assert {name: place.held("SECRET_KEY")[name] for name in ("backend", "worker")} == {
+        "backend": {old},
+        "worker": {old},
+    }
+    assert [(each.check, each.status) for each in done.findings] == [("change-cancelled", "found")]
+    (state,) = seen
+    assert state.is_alive and "redeployed backend" in " ".join(state.changes)
+    assert {each.service for each in state.rollouts} == {"backend", "worker"}
+    actions = [each.action for each in done.changes if each.service == "backend"]
+    assert actions == ["redeployed", "stopped" if strategy == "BLUE_GREEN" else "redeployed"]
+    usual = [each.usual for each in done.rollouts if each.service == "worker"]
+    assert usual != [None]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

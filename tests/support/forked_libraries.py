@@ -3,29 +3,27 @@
 import contextlib
 import gc
 import importlib
-import io
 import pkgutil
 from functools import cache
 
 import botocore.session
 
 import omc_runbook
-from omc_runbook.headless.run import skip_iri_grammar
+from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import common
 
 LIBRARIES = (
     *("boto3", "click", "dotenv", "hcl2", "pydantic_settings", "tenacity", "websockets.sync.client", "yaml", "zxcvbn"),
-    *("matplotlib.backends.backend_svg", "matplotlib.dates", "pandas", "ansicolors", "tqdm.auto"),
+    *("pandas", "ansicolors", "tqdm.auto"),
     *("ipykernel.debugger", "ipykernel.ipkernel", "ipykernel.kernelapp", "ipywidgets"),
-    *("jupyter_client.provisioning", "matplotlib_inline.backend_inline", "nbclient", "papermill.__main__"),
+    *("jupyter_client.provisioning", "nbclient", "papermill.__main__"),
 )
 SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2")
 
 
 def use_once() -> None:
-    """Let libraries make what they make at their first use: templates, patterns, schemas, fonts and drawings."""
+    """Let libraries make what they make at their first use: templates, patterns and schemas."""
     import nbformat
-    from matplotlib.figure import Figure
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -35,14 +33,10 @@ def use_once() -> None:
     ]
     nbformat.validate(new_notebook(cells=cells))
     HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
-    figure = Figure()
-    figure.subplots().barh([1], [1])
-    figure.savefig(io.BytesIO(), format="svg")
-    figure.savefig(io.BytesIO(), format="png")
     common.is_common("a word")
 
 
-skip_iri_grammar()
+skip_formats()
 for name in LIBRARIES:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(name)

@@ -376,7 +376,7 @@ def looked(snapshot: Snapshot) -> Snapshot:
     role = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
     seen = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={role: with_channels()})
     inside = tuple(_inside(seen, service, task) for service in seen.consumers for task in seen.running(service))
-    return replace(seen, inside=inside)
+    return replace(seen, exec_looks=inside)
 
 
 def with_channels(decision: str = "allowed") -> Permissions:
@@ -403,9 +403,9 @@ def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> S
         replace(seen, values={**seen.values, variable: replace(seen.values[variable], **changes)})
         if seen.service == name
         else seen
-        for seen in snapshot.inside or ()
+        for seen in snapshot.exec_looks or ()
     )
-    return replace(snapshot, inside=inside)
+    return replace(snapshot, exec_looks=inside)
 
 
 def with_refusal(
@@ -417,9 +417,9 @@ def with_refusal(
         ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
         if seen.service == name
         else seen
-        for seen in snapshot.inside or ()
+        for seen in snapshot.exec_looks or ()
     )
-    return replace(snapshot, inside=inside)
+    return replace(snapshot, exec_looks=inside)
 
 
 def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:

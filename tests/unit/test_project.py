@@ -171,7 +171,7 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     question = (
         "import sys, omc_runbook.headless.run as headless\n"
         "print({'boto3', 'pydantic', 'papermill'} & {*sys.modules})\n"
-        "headless.skip_iri_grammar()\n"
+        "headless.skip_formats()\n"
         "print({'lark', 'rfc3987_syntax'} & {*sys.modules})\n"
         "import papermill, jsonschema, rfc3987_syntax\n"
         "print(rfc3987_syntax.is_valid_syntax('iri', 'https://example.com'))"

@@ -89,7 +89,8 @@ class _KeyAddition:
 
     def __init__(self, plan: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> None:
         self._plan, self._contexts, self._git_dir = plan, contexts, git.find_git_dir(plan.root)
-        self._journal = Journal()
+        # Each environment tells the same listener.
+        self._journal = Journal(next(iter(contexts.values())).tell)
         self._environments: list[EnvironmentResult] = []
 
     def carry_out(self) -> AddKeyResult:

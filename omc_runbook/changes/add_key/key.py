@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Form, Key
-from omc_runbook.repository.settings import last_name, parse_expression, union_members
+from omc_runbook.repository.settings_classes import last_name, parse_expression, union_members
 
 TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
 """Types that accept any text, and thus a placeholder."""
@@ -34,9 +34,9 @@ class NewKey:
     type: str
     containers: tuple[str, ...]
 
-    def entry(self, known: Mapping[str, Key]) -> Key:
+    def entry(self, catalogue: Mapping[str, Key]) -> Key:
         """The catalogue's entry, updated with this key's fields."""
-        key = known.get(self.name, Key())
+        key = catalogue.get(self.name, Key())
         fields = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
         forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
         form = forms.pop() if len(forms) == 1 else key.form
@@ -50,8 +50,8 @@ class NewKey:
 
     def takes(self, value: Masked) -> bool:
         """Whether a value fits the key's type; True for types that are not known here."""
-        known = self._alternatives - {"None"}
-        return not known <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in known)
+        types = self._alternatives - {"None"}
+        return not types <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in types)
 
     @property
     def _alternatives(self) -> frozenset[str]:

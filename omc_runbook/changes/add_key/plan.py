@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.model.catalogue import Key, variable_of
-from omc_runbook.model.errors import CannotFollow, UsageError
+from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
@@ -143,17 +143,23 @@ def plan_edits(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str] = (),
+    environments: Collection[str] = (),
     present: Collection[str] = (),
 ) -> tuple[Edit, ...]:
     """The edits still missing for the key, one a file; raises CannotEdit where one is not certain.
 
-    `containers` is by environment, `known` are the names of all environments, `present` the keys in the secret.
+    `containers` is by environment, `environments` are the names of all environments, `present` the keys in the secret.
     """
     if checkout.template is None:
         raise UsageError(
             f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])} will do"
             f" too), or set repository to a platform checkout.{advise_folder(checkout.root)} Nothing was written."
+        )
+    settings = checkout.settings
+    if settings.library and not key.name.startswith(settings.env_prefix):
+        raise CannotEdit(
+            f"{key.name} does not begin with {settings.env_prefix}, which {settings.library} puts before the names of"
+            f" its settings: use the key {settings.env_prefix}{key.name}. Nothing was written."
         )
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(
@@ -164,9 +170,10 @@ def plan_edits(
         is_text=key.is_text,
     )
     edits = [add_entry(checkout.template.file, entry)]
-    if checkout.settings.file:
-        edits.insert(0, add_field(checkout.settings.file, field, checkout.settings.name))
-    edits += _references(checkout, key, containers, known, present)
+    if settings.file:
+        edits.insert(0, add_field(settings.file, field, settings.name))
+    edits += _references(checkout, key, containers, environments, present)
+    edits += _lists(checkout, key)
     return tuple(edit for edit in edits if edit)
 
 
@@ -174,7 +181,7 @@ def references_by_hand(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str],
+    environments: Collection[str],
     present: Collection[str],
     error: CannotFollow,
 ) -> dict[str, dict[str, str]]:
@@ -186,11 +193,11 @@ def references_by_hand(
     found: dict[str, dict[str, str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
         try:
-            _references(checkout, key, {environment: (container,)}, known, present)
+            _references(checkout, key, {environment: (container,)}, environments, present)
         except CannotFollow:
             declared = checkout.task_definitions
-            here = files_of(declared.files, environment, known)
-            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, known))
+            here = files_of(declared.files, environment, environments)
+            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, environments))
             mention = replace(declared, files=here, other_files=others).mention(key.name)
             if not mention:
                 raise CannotFollow(
@@ -201,9 +208,9 @@ def references_by_hand(
     return found
 
 
-def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
+def refuse_taken(key: NewKey, catalogue: Mapping[str, Key]) -> None:
     """Raise UsageError where another key of the catalogue has the variable of this name."""
-    owner = next((name for name in known if name != key.name and variable_of(name, known) == key.name), "")
+    owner = next((name for name in catalogue if name != key.name and variable_of(name, catalogue) == key.name), "")
     if owner:
         raise UsageError(
             f"{key.name} is the variable of the key {owner} already: choose another name. Nothing was written."
@@ -241,7 +248,7 @@ def _references(
     checkout: Checkout,
     key: NewKey,
     containers: Mapping[str, Sequence[str]],
-    known: Collection[str],
+    environments: Collection[str],
     present: Collection[str],
 ) -> list[Edit]:
     """The edits of the Terraform files, one a file."""
@@ -250,7 +257,7 @@ def _references(
     files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     descriptions: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = files_of(files, environment, known)
+        here = files_of(files, environment, environments)
         declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:
@@ -259,6 +266,14 @@ def _references(
             descriptions.setdefault(edit.file.name, []).append(edit.what)
     now = {file.name: file for file in files}
     return [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
+
+
+def _lists(checkout: Checkout, key: NewKey) -> Iterator[Edit | None]:
+    """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""
+    secrets = {name for name in checkout.reads if is_secret(name)} - {key.name}
+    for variables in checkout.lists_with(secrets):
+        if key.name not in variables.all_variables:
+            yield checkout.add_to_list(variables, key.name, key.required)
 
 
 def _is_odd(name: str) -> bool:

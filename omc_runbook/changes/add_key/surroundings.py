@@ -11,6 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment import KNOWN, PRODUCTION, Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
@@ -58,8 +59,10 @@ class OtherLocation:
     file: str
     line: int
     reason: str
-    addition: str
+    addition: str = ""
     """The entry to add; "" where its form is not known."""
+    command: str = ""
+    """What sets it there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,10 @@ class Surroundings:
                 for each in self.shared
             ),
             *(f"Once merged: {sentence}" for sentence in self.merge_sentences),
-            *(f"By hand, {each.file}, line {each.line}: {each.addition or each.reason}" for each in self.locations),
+            *(
+                f"By hand, {each.file}, line {each.line}: {each.addition or each.command or each.reason}"
+                for each in self.locations
+            ),
         )
 
 
@@ -117,17 +123,18 @@ def _shared(
     asked: Collection[str],
 ) -> Iterator[SharedEnvironment]:
     own = main.environment
-    known = {*KNOWN, own.name, *own.others}
+    environments = {*KNOWN, own.name, *own.others}
     users: dict[str, tuple[set[str], set[str]]] = {}
-    terraform = [file.endswith((".tf", ".tofu", ".tfvars")) for file in files]
+    declared = checkout.task_definitions
+    terraform = {file.name for file in declared.files} if declared else set()
     folders_of_terraform = TerraformFiles(checkout.root)
-    for file, is_terraform in zip(files, terraform, strict=True):
-        roots = folders_of_terraform.roots_of(file) if is_terraform else ()
-        names = {root: named_after(f"{root}/main.tf", known) for root in roots}
+    for file in files:
+        roots = folders_of_terraform.roots_of(file) if file in terraform else ()
+        names = {root: named_after(f"{root}/main.tf", environments) for root in roots}
         for root in roots:
             # Folders beside one that is named after an environment are environments too.
             label = root.rpartition("/")[2]
-            several = [label] if any(names.values()) else named_after(file, known) or known - {"local"}
+            several = [label] if any(names.values()) else named_after(file, environments) or environments - {"local"}
             for environment in names[root] or several:
                 folders, edited = users.setdefault(environment, (set(), set()))
                 folders.add(root)
@@ -193,7 +200,16 @@ def _why_initial(value: SecretVersion, key: str) -> str:
 def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     secrets = {name for name in checkout.reads if is_secret(name)}
     for variables in checkout.lists_with(secrets - {key.name}):
-        if key.name in variables.variables:
+        if key.name in variables.all_variables:
+            continue
+        if checkout.add_to_list(variables, key.name, key.required):
+            if variables.owner == ENV:
+                yield OtherLocation(
+                    file=variables.file,
+                    line=variables.line,
+                    reason=f"This env reads secrets.{key.name}, which is empty until the repository on GitHub has it.",
+                    command=command("gh", "secret", "set", key.name),
+                )
             continue
         who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
         need = "the application refuses to start" if key.required else "the application there goes without it"

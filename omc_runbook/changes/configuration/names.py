@@ -190,14 +190,14 @@ def _state(field: str, value: str, aws: AwsAnswer) -> State:
     found = aws.discovery
     if found is None or found.unread:
         return "not checked"
-    known = {
+    names = {
         "cluster": {cluster.name for cluster in found.clusters},
         "service": {service.name for service in found.services},
         "secret": {secret.name for secret in found.secrets},
     }
-    if field not in known or found.not_searched:
+    if field not in names or found.not_searched:
         return "not checked"
-    return "exists" if value in known[field] else "does not exist"
+    return "exists" if value in names[field] else "does not exist"
 
 
 def _is_running_truth(field: str, aws: AwsAnswer) -> bool:
@@ -233,13 +233,13 @@ def _why_not_in_aws(field: str, aws: AwsAnswer) -> str:
 def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict[str, Key]:
     """Keys with a variable of another name; one that stands for a catalogue's key takes over what is known of that."""
     renamed = {**(declared.renamed if declared else {}), **(found.renamed if found else {})}
-    known = default_keys()
-    by_variable = {variable_of(name, known): key for name, key in known.items()}
+    catalogue = default_keys()
+    by_variable = {variable_of(name, catalogue): key for name, key in catalogue.items()}
     empty = Key()
     return {
         key: by_variable.get(variable, empty).model_copy(update={"variable": variable})
         for key, variable in renamed.items()
-        if key not in known
+        if key not in catalogue
     }
 
 
@@ -266,10 +266,10 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
     # A container that could not be read may get any key.
     if not all(service.is_whole for service in declared.services):
         return
-    given = {variable.key for service in declared.services for variable in service.variables}
+    injected_keys = {variable.key for service in declared.services for variable in service.variables}
     plain = {name for service in declared.services for name in service.plain}
     for key, source in declared.keys.items():
-        if key not in given | plain:
+        if key not in injected_keys | plain:
             reason = f"Terraform creates it and gives it to no container ({source})"
             yield Accepted(
                 check="key-unreferenced", subject=key, reason=reason, until=until, environment=declared.environment

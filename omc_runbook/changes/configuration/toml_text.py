@@ -41,11 +41,11 @@ def merge(table: Mapping[str, Any], found: Sequence[EnvironmentNames]) -> tuple[
             comments["environments", each.environment, found_name.field] = "; ".join(found_name.sources)
         for key, entry in each.keys.items():
             keys[key] = {**_key_table(entry), **keys.get(key, {}), "variable": entry.variable}
-        known = [(entry.get("check"), entry.get("subject"), entry.get("environment", "")) for entry in accepted]
+        identities = [(entry.get("check"), entry.get("subject"), entry.get("environment", "")) for entry in accepted]
         accepted += [
             _accepted_table(entry)
             for entry in each.accepted
-            if not {(entry.check, entry.subject, entry.environment), (entry.check, entry.subject, "")} & {*known}
+            if not {(entry.check, entry.subject, entry.environment), (entry.check, entry.subject, "")} & {*identities}
         ]
     for name, value in (("environments", environments), ("keys", keys), ("accepted", accepted)):
         if value:

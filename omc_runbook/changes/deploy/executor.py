@@ -9,6 +9,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
+from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
@@ -39,6 +40,16 @@ class SecretResult(ChangeResult):
     """The id of the version that a rollback made current again."""
     is_in_force: bool = True
     """Whether the secret is as planned, and nobody has changed it since."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a person stopped it and had it taken back."""
+        return any(finding.check == failure.CANCELLED for finding in self.findings)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether the former version is current again, and every service runs with it."""
+        return bool(self.restored_version) and all(rollout.state in PROVED for rollout in self.rollbacks)
 
 
 def apply(
@@ -79,17 +90,21 @@ class _SecretChange:
         )
         # With one role the rollback needs the former password first; with two, tasks use the new one until replaced.
         self._alternates = new_values.rotation is not None and new_values.rotation.alternates
+        self._journal = Journal(context.tell)
         self._failure: Failure | None = None
+        self._snapshot: Snapshot | None = None
         self._is_withdrawn = False
         self._database_note = ""
 
     def carry_out(self) -> SecretResult:
-        journal = Journal()
+        journal = self._journal
         leave = self._leave or self._replaced_plan is None
         with self._writer.cleaning_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
         # Until its end is seen, the label lets another run go on with this version, instead of writing one more.
-        stays_open = not self._is_withdrawn and failure.is_open(self._redeployment.rollouts)
+        stays_open = (
+            not self._is_withdrawn and not journal.is_cancelled and failure.is_open(self._redeployment.rollouts)
+        )
         if not stays_open:
             execute([self._writer.release()], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
@@ -103,7 +118,7 @@ class _SecretChange:
             restored_version=restored_version,
             rollback_note=note,
             findings=self._findings(note),
-            is_in_force=works or leave,
+            is_in_force=works or (leave and not journal.is_cancelled),
         )
         if restored_version or not (result.version_change or rollouts):
             return result
@@ -115,6 +130,8 @@ class _SecretChange:
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
             return self._failure.findings(", ".join(self._keys), note)
+        if self._journal.is_cancelled:
+            return (failure.cancelled(self._plan.secret_name, note),)
         left = failure.find_left(self._plan.left) if self._writer.version_change else ()
         return (*failure.find_unproved(self._redeployment.rollouts), *left)
 
@@ -172,9 +189,11 @@ class _SecretChange:
 
     def _redeployed_services(self) -> tuple[Service, ...]:
         """The services with new tasks, of this run or the killed one that it continues, where they have to go back."""
-        if not self._is_withdrawn or self._failure is None:
+        if not self._is_withdrawn:
             return ()
-        snapshot = self._failure.snapshot
+        if self._snapshot is None:
+            self._snapshot = self._failure.snapshot if self._failure else self._context.look()
+        snapshot = self._snapshot
         names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
         if self._plan.is_empty:
             readers = {name for key in self._keys for name in services_reading(snapshot, key)}
@@ -187,9 +206,9 @@ class _SecretChange:
 
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
-        if self._failure is None:
+        if self._failure is None and not self._journal.is_cancelled:
             return ""
-        if self._leave or self._replaced_plan is None:
+        if (self._leave and not self._journal.is_cancelled) or self._replaced_plan is None:
             return NEW_VERSION_LEFT if self._leave else NOTHING_TO_RESTORE
         if not self._is_withdrawn:
             return (

@@ -21,6 +21,9 @@ FAMILY = "deployment"
 FAILED = "change-failed"
 """The check of the finding that a change failed."""
 
+CANCELLED = "change-cancelled"
+"""The check of the finding that a person stopped a change, and had it taken back."""
+
 PASSING = frozenset({"throttled"})
 """Faults that keep secrets from tasks for a while."""
 
@@ -158,6 +161,19 @@ def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
             evidence=(sentence,),
         )
         for name, sentence in others
+    )
+
+
+def cancelled(secret: str, note: str) -> Finding:
+    """The finding that a change was stopped and taken back; `note` says what was put back."""
+    return Finding(
+        check=CANCELLED,
+        family=FAMILY,
+        title="The change was stopped and taken back, as you asked",
+        status="found",
+        severity="warning",
+        subject=secret,
+        evidence=(note,),
     )
 
 

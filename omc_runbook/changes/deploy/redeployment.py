@@ -76,11 +76,16 @@ class Redeployment:
             context.clients,
             context.cluster,
             self.rollouts,
-            context.show,
+            self._show,
             context.clock,
             self._to_the_end,
             self._is_certain,
         )
+
+    def _show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        """Keep how far they came, also for a watch that is broken off."""
+        self.rollouts = tuple(rollouts)
+        self._context.show(rollouts, lines)
 
     def _is_certain(self, rollout: Rollout) -> bool:
         """Whether every other task would fail, too; keeps the snapshot that shows it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -25,6 +25,8 @@ FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
 GONE = "It was deleted meanwhile."
 
 PARALLEL = 8
+HISTORY = timedelta(days=30)
+"""How far back deployments tell how long one usually takes."""
 NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
 TRIES = 3
 """How many tasks may fail while none runs, where the circuit breaker allows more or is off: its own least threshold."""
@@ -64,6 +66,12 @@ class Rollout:
     """Whether the deployment had begun before this run, with the current values."""
     failures: int = 0
     """How many of its tasks have failed."""
+    others: int = 0
+    """How many tasks of other deployments run in its service."""
+    usual: timedelta | None = None
+    """How long deployments of its service have taken lately."""
+    took: timedelta | None = None
+    """How long it took, once it is over."""
 
     @property
     def is_over(self) -> bool:
@@ -160,6 +168,7 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
         rollout,
         desired=service.desired,
         running=running,
+        others=max(service.running - running, 0),
         arn=own.arn if own and is_followed else rollout.arn,
         progress=own.progress if own and is_followed else "",
     )
@@ -346,4 +355,23 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     revision = answer.task_definition_arn.rpartition("/")[2]
     state: State = rollout.state if rollout.is_over else "rolling"
-    return replace(rollout, state=state, deployment_id=answer.id, revision=revision, began=answer.created)
+    return replace(
+        rollout,
+        state=state,
+        deployment_id=answer.id,
+        revision=revision,
+        began=answer.created,
+        others=service.running,
+        usual=_usual_duration(clients, cluster, service.name),
+    )
+
+
+def _usual_duration(clients: Clients, cluster: str, service: str) -> timedelta | None:
+    """How long its deployments have taken lately; None where that cannot be read, which harms nothing."""
+    since = datetime.now(UTC) - HISTORY
+    answer = look(
+        f"the service deployments of {service}",
+        "ecs:ListServiceDeployments",
+        lambda: deployments.list_service_deployments(clients("ecs"), cluster, service, since),
+    )
+    return None if isinstance(answer, ReadFailure) else deployments.usual_duration(answer)

@@ -135,6 +135,7 @@ class _Watch:
             ]
         )
         self._rollouts = tuple(self._end_certain(*pair) for pair in zip(before, self._rollouts, strict=True))
+        self._rollouts = tuple(map(_timed, self._rollouts))
         self._time_pauses()
         lines += self._stages(before)
         self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
@@ -308,3 +309,10 @@ def _first_event(rollout: Rollout, service: Service) -> datetime | None:
         return rollout.began
     own = own_service_deployment(rollout, service)
     return own.rollback_started if own else None
+
+
+def _timed(rollout: Rollout) -> Rollout:
+    """A roll-out that is over, with how long it took."""
+    if not rollout.is_over or rollout.took or not rollout.began:
+        return replace(rollout, took=rollout.took if rollout.is_over else None)
+    return replace(rollout, took=datetime.now(UTC) - rollout.began)

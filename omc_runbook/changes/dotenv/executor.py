@@ -48,7 +48,13 @@ class DotenvResult(ChangeResult):
     start: StartResult
 
 
-def apply(plan: DotenvPlan, backup: bool, now: datetime, start_application: Callable[[], StartResult]) -> DotenvResult:
+def apply(
+    plan: DotenvPlan,
+    backup: bool,
+    now: datetime,
+    start_application: Callable[[], StartResult],
+    announce: Callable[[str], None] = lambda name: None,
+) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
     Raises UsageError for a plan with an obstacle and a file that is not writable, ConflictError where the .env has
@@ -66,7 +72,7 @@ def apply(plan: DotenvPlan, backup: bool, now: datetime, start_application: Call
         yield from _changes_of(plan)
 
     journal = Journal()
-    execute([Step(name="write", apply=write, is_done=lambda: plan.is_empty)], lambda name: None, journal)
+    execute([Step(name="write", apply=write, is_done=lambda: plan.is_empty)], announce, journal)
     return DotenvResult(
         changes=tuple(journal.changes),
         plan=plan,

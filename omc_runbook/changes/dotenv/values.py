@@ -56,16 +56,18 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
         return SourceValues()
     if kind not in ("file", "env") or not name:
         raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
-    known = _known_names(workstation)
-    keys = [name] if kind == "env" and name in known | {*workstation.keys} else []
+    variables = _known_names(workstation)
+    keys = [name] if kind == "env" and name in variables | {*workstation.keys} else []
     values: dict[str, NewValue] = {}
     notes = []
     for key, entry in sources.take(values_from, keys, workstation.keys).items():
         variable = _spelling(workstation, variable_of(key, workstation.keys))
-        if variable not in known:
-            near = nearest(key, known)
+        if variable not in variables:
+            near = nearest(key, variables)
             near = near if near.startswith(": did you mean") else "."
-            notes.append(f"{printable_key(key, known)} from {entry.origin} is left out: nothing here reads it{near}")
+            notes.append(
+                f"{printable_key(key, variables)} from {entry.origin} is left out: nothing here reads it{near}"
+            )
             continue
         problem = _objection(workstation, variable, entry.value)
         if problem:

@@ -15,6 +15,10 @@ class StepFailed(Exception):
     """AWS accepted every step, but the result does not work: new tasks fail."""
 
 
+class Cancelled(StepFailed):
+    """A person asked to stop, and to put back what was there before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of a change; `name` is announced as it begins, unless it is "".
@@ -32,11 +36,17 @@ class Step:
 
 
 class Journal:
-    """What a run has changed so far, in order; nested executions share it."""
+    """What a run has changed so far, in order; nested executions share it, and each change is also told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Change], None] = lambda change: None) -> None:
         self.changes: list[Change] = []
-        self._is_explained = False
+        self.is_cancelled = False
+        self._tell, self._is_explained = tell, False
+
+    def add(self, change: Change) -> None:
+        """Note a change that is in force."""
+        self.changes.append(change)
+        self._tell(change)
 
     def explain(
         self, error: CouldNotLook | ConflictError | Interrupted, advice: str
@@ -58,17 +68,19 @@ def execute(
     """Execute steps in order; returns False where a step raised StepFailed.
 
     In that case the steps so far are undone, the last one first, and then `afterwards` is executed; with `leave`
-    nothing is undone. `announce` takes the name of each step as it begins. Raises CouldNotLook and ConflictError as the
-    steps do, and Interrupted for a KeyboardInterrupt, with the changes made before: nothing is undone then, because a
-    second run continues.
+    nothing is undone, unless a person asks for it (`Cancelled`). `announce` takes the name of each step as it begins.
+    Raises CouldNotLook and ConflictError as the steps do, and Interrupted for a KeyboardInterrupt, with the changes
+    made before: nothing is undone then, because a second run continues.
     """
     started: list[Step] = []
     try:
         for step in steps:
             started.append(step)
             _run(step, announce, journal)
-    except StepFailed:
-        back = () if leave else (*(undo for step in reversed(started) for undo in step.undo), *afterwards)
+    except StepFailed as failure:
+        journal.is_cancelled = isinstance(failure, Cancelled)
+        is_left = leave and not journal.is_cancelled
+        back = () if is_left else (*(undo for step in reversed(started) for undo in step.undo), *afterwards)
         for step in back:
             _run(step, announce, journal)
         return False
@@ -82,7 +94,7 @@ def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
         if step.name:
             announce(step.name)
         for change in step.apply() or ():
-            journal.changes.append(change)
+            journal.add(change)
     except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None
     except KeyboardInterrupt:

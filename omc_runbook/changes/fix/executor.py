@@ -53,7 +53,7 @@ def apply(context: ChangeContext, plan: FixPlan, journal: Journal | None = None)
     """
     if plan.consumers_unknown and plan.steps:
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
-    return _Fix(context, plan, journal or Journal()).carry_out()
+    return _Fix(context, plan, journal or Journal(context.tell)).carry_out()
 
 
 class _Fix:

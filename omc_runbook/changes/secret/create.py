@@ -53,12 +53,14 @@ def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
     return key if key.manager == "CUSTOMER" else None
 
 
-def apply(clients: Clients, plan: CreatePlan) -> CreateResult | None:
+def apply(
+    clients: Clients, plan: CreatePlan, announce: Callable[[str], None] = lambda name: None
+) -> CreateResult | None:
     """Create or restore the secret as planned, and verify it; None where there is nothing to do.
 
     After a kill at any point, applying the same plan again finishes it. Raises ConflictError where somebody else
     created the secret first, CouldNotLook where AWS or Terraform refuses or the result differs from the plan,
-    UsageError for a harmful Terraform plan.
+    UsageError for a harmful Terraform plan. `announce` takes the step's name as it begins.
     """
     results: list[CreateResult] = []
 
@@ -70,7 +72,7 @@ def apply(clients: Clients, plan: CreatePlan) -> CreateResult | None:
         yield change
 
     step = Step(name=plan.intent, apply=act, is_done=lambda: plan.intent == "nothing")
-    execute([step], lambda name: None, Journal())
+    execute([step], announce, Journal())
     return results[0] if results else None
 
 

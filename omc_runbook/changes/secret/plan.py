@@ -395,9 +395,9 @@ def _refuse_exchanged(
 def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) -> None:
     """Refuse a change after which an address has another password than its key, where both were the same before."""
     catalogue, plain = snapshot.environment.keys, plain_logins(snapshot)
-    known = {(mismatch.address, mismatch.password) for mismatch in find_mismatches(before, catalogue, plain)}
+    former = {(mismatch.address, mismatch.password) for mismatch in find_mismatches(before, catalogue, plain)}
     for mismatch in find_mismatches(after, catalogue, plain):
-        is_new = (mismatch.address, mismatch.password) not in known
+        is_new = (mismatch.address, mismatch.password) not in former
         if is_new and before.get(mismatch.address) and before.get(mismatch.password):
             raise UsageError(
                 f"The password in {mismatch.address} would not be the value of {mismatch.password} any more: give both"

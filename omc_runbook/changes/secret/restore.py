@@ -116,13 +116,13 @@ def _document(history: History, entry: VersionHistory) -> Document:
 
 def _notes(snapshot: Snapshot, current: Document | None, target: Document, origin: str) -> Iterator[str]:
     """Warnings about the values to be restored."""
-    catalogue, known = snapshot.environment.keys, snapshot.environment.words
+    catalogue, words = snapshot.environment.keys, snapshot.environment.words
     for key, action in compare(current, target).items():
         member = target.get(key)
         if member is None or action == "unchanged":
             continue
         problem = (
-            objection(member.injected, catalogue.get(key), known)
+            objection(member.injected, catalogue.get(key), words)
             if member.kind == "string"
             else f"is a JSON {member.kind}"
         )

@@ -9,10 +9,10 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
 
 
-def objection(value: Masked, key: Key | None, known: Sequence[str] = ()) -> str:
+def objection(value: Masked, key: Key | None, words: Sequence[str] = ()) -> str:
     """What is wrong with a value, as the end of a sentence that begins with its key; "" where it is valid.
 
-    `known` are words that an attacker would try first.
+    `words` are words that an attacker would try first.
     """
-    defect = find_defect(value, value.name, key, known)
+    defect = find_defect(value, value.name, key, words)
     return defect.sentence if defect else ""

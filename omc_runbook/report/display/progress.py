@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import os
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from omc_runbook.model.handover import LINES_VARIABLE
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import wrap
+
+REFRESH_SECONDS = 5.0
+"""After so many seconds without news, the times are shown anew."""
 
 NEWEST = 12
 """How many of the newest events are shown."""
@@ -36,8 +41,12 @@ STATES: dict[State, Level] = {
 _CELLS = 12
 _CELL = "text-align: left; vertical-align: middle; white-space: nowrap"
 _REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
-_TRACK = "width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em"
-_BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85); border-radius: 0.4em"
+_TRACK = (
+    "display: flex; width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em;"
+    " overflow: hidden"
+)
+_BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85)"
+_OLD = "196, 154, 96"
 _MOVING = "38, 110, 190"
 _EVENTS = (
     "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
@@ -57,11 +66,14 @@ class Progress(RichDisplay):
         self._rollouts: tuple[Rollout, ...] = ()
         self._events: deque[str] = deque(maxlen=NEWEST)
         self._handle: Any = None
+        self._shown = 0.0
 
     def __call__(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         """Show the state of all rollouts, and the event lines since the last call."""
-        if tuple(rollouts) == self._rollouts and not lines:
+        is_old = self._shown and time.monotonic() - self._shown > REFRESH_SECONDS
+        if tuple(rollouts) == self._rollouts and not lines and not is_old:
             return
+        self._shown = time.monotonic()
         self._rollouts = tuple(rollouts)
         self._events.extend(lines)
         _pass_on(lines)
@@ -74,13 +86,33 @@ class Progress(RichDisplay):
 
     def to_html(self) -> str:
         """Render the state as HTML."""
-        rows = "".join(map(_rows, self._rollouts))
-        lines = html.escape("\n".join(self._events))
-        events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
-        return f"<p><strong>{self._title}</strong></p>\n<table><tbody>{rows}</tbody></table>\n{events}".rstrip()
+        return self._bars.to_html()
 
     def to_text(self) -> str:
         """Render the state as plain text."""
+        return self._bars.to_text()
+
+    @property
+    def _bars(self) -> Bars:
+        return Bars(self._rollouts, self._events)
+
+
+class Bars(RichDisplay):
+    """A bar for each roll-out with its new and its old tasks, how long it lasts and usually does, and event lines."""
+
+    def __init__(self, rollouts: Sequence[Rollout], events: Iterable[str] = ()) -> None:
+        self._rollouts, self._events = tuple(rollouts), tuple(events)
+
+    def to_html(self) -> str:
+        """Render the bars as HTML."""
+        rows = "".join(map(_rows, self._rollouts))
+        lines = html.escape("\n".join(self._events))
+        events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
+        table = f'<table role="presentation"><tbody>{rows}</tbody></table>'
+        return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
+
+    def to_text(self) -> str:
+        """Render the bars as plain text."""
         events = [line for event in self._events for line in wrap(event, indent="    ")]
         return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
 
@@ -110,18 +142,22 @@ def _texts(rollout: Rollout) -> tuple[str, ...]:
     """A rollout's cells in plain text."""
     full = round(_share(rollout) * _CELLS)
     bar = "█" * full + "░" * (_CELLS - full)
-    return rollout.service, mark(rollout.state, STATES[rollout.state]), bar, _tasks(rollout), rollout.revision
+    state = mark(rollout.state, STATES[rollout.state])
+    return rollout.service, state, bar, _tasks(rollout), _time(rollout), rollout.revision
 
 
 def _rows(rollout: Rollout) -> str:
     """A rollout's row, and a second one for its reason if it has one."""
     level = STATES[rollout.state]
     bar = _BAR.format(share=_share(rollout), colour=_MOVING if rollout.state == "rolling" else COLOURS[level])
+    # The old tasks fill what the new ones leave, for as long as they run.
+    old = _BAR.format(share=1.0 - _share(rollout) if rollout.others else 0.0, colour=_OLD)
     cells = (
         f"<strong>{html.escape(rollout.service)}</strong>",
         badge(rollout.state, level),
-        f'<div style="{_TRACK}"><div style="{bar}"></div></div>',
+        f'<div style="{_TRACK}" aria-hidden="true"><div style="{bar}"></div><div style="{old}"></div></div>',
         _tasks(rollout),
+        _time(rollout),
         html.escape(rollout.revision),
     )
     row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
@@ -135,7 +171,24 @@ def _share(rollout: Rollout) -> float:
 
 
 def _tasks(rollout: Rollout) -> str:
-    return f"{rollout.running} of {_count(rollout.desired, 'task')}"
+    old = f", {rollout.others} old" if rollout.others and not rollout.undoes else ""
+    return f"{rollout.running} of {_count(rollout.desired, 'task')}{old}"
+
+
+def _time(rollout: Rollout) -> str:
+    """How long it lasts or took, and how long it usually takes."""
+    if rollout.took is not None:
+        return f"took {_clock(rollout.took)}"
+    if rollout.began is None or rollout.is_over:
+        return ""
+    usual = f" of about {_clock(rollout.usual)}" if rollout.usual else ""
+    return f"{_clock(datetime.now(UTC) - rollout.began)}{usual}"
+
+
+def _clock(duration: timedelta) -> str:
+    seconds = max(0, round(duration.total_seconds()))
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -35,6 +35,10 @@ class RichDisplay(ABC):
         display(self._repr_mimebundle_(), display_id=self.display_id, raw=True)
 
 
+class InteractiveDisplay(RichDisplay):
+    """A display with buttons, where a person can press them."""
+
+
 def is_in_ipython() -> bool:
     """Whether this runs in IPython, which shows displays."""
     ipython = sys.modules.get("IPython")

@@ -37,10 +37,10 @@ class DaemonCalls(EcsBase):
 
     def register_daemon_task_definition(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterDaemonTaskDefinition.html"""
-        known, family = _of(self.ecs_backend).task_definitions, self._get_param("family")
-        revision = len([each for each in known.values() if each["family"] == family]) + 1
+        definitions, family = _of(self.ecs_backend).task_definitions, self._get_param("family")
+        revision = len([each for each in definitions.values() if each["family"] == family]) + 1
         arn = self._arn("daemon-task-definition", f"{family}:{revision}")
-        known[arn] = {member: self._get_param(member) for member in _OF_TASK} | {
+        definitions[arn] = {member: self._get_param(member) for member in _OF_TASK} | {
             "daemonTaskDefinitionArn": arn,
             "revision": revision,
             "status": "ACTIVE",
@@ -172,8 +172,8 @@ class DaemonCalls(EcsBase):
         return deployment_arn
 
     def _task_definition(self, name: str) -> dict[str, Any]:
-        name, known = last_part(name), _of(self.ecs_backend).task_definitions
-        found = [each for arn, each in known.items() if name in (last_part(arn), each["family"])]
+        name, definitions = last_part(name), _of(self.ecs_backend).task_definitions
+        found = [each for arn, each in definitions.items() if name in (last_part(arn), each["family"])]
         if not found:
             raise EcsError("ClientException", "Unable to describe daemon task definition.")
         return found[-1]
@@ -184,12 +184,12 @@ class DaemonCalls(EcsBase):
             raise EcsError("DaemonNotFoundException", "Daemon not found.")
         return daemon
 
-    def _describe(self, parameter: str, member: str, known: Described) -> ActionResult:
+    def _describe(self, parameter: str, member: str, definitions: Described) -> ActionResult:
         arns = self._get_param(parameter, [])
         if not 1 <= len(arns) <= _MOST_ARNS:
             raise InvalidParameter(f"{parameter} must have between 1 and {_MOST_ARNS} members.")
-        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]
-        return ActionResult({member: [known[arn] for arn in arns if arn in known], "failures": failures})
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in definitions]
+        return ActionResult({member: [definitions[arn] for arn in arns if arn in definitions], "failures": failures})
 
     def _arn(self, kind: str, name: str) -> str:
         return f"arn:aws:ecs:{self.region}:{self.current_account}:{kind}/{name}"

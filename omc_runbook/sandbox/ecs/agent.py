@@ -102,8 +102,8 @@ class Agent(threading.Thread):
                 _count(backend)
                 if is_removal_due:
                     tasks.remove_old(backend)
-            known = {task.task_arn for _, task in unfinished}
-        for arn in set(self._running) - known:
+            arns = {task.task_arn for _, task in unfinished}
+        for arn in set(self._running) - arns:
             self._running.pop(arn).kill()
 
     def wake(self) -> None:

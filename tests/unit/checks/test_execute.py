@@ -27,7 +27,7 @@ from omc_runbook.checks import execute
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.checks.registry import checks_of
-from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 
@@ -152,7 +152,7 @@ def test_the_plugin_does_not_stand_for_a_session_that_fails() -> None:
     snapshot = looked(healthy())
     for name in ("backend", "worker"):
         snapshot = with_refusal(snapshot, name, "session", "it ended")
-    findings = hear("exec-fails").focus(diagnose(replace(snapshot, plugin="")))
+    findings = read_complaint("exec-fails").focus(diagnose(replace(snapshot, plugin="")))
     assert not [finding for finding in findings if finding.check == "exec-plugin" and finding.status == "found"]
     assert any(finding.status == "unknown" and "session failed" in finding.evidence[0] for finding in findings)
 
@@ -175,7 +175,7 @@ def test_keys_that_may_open_channels_are_no_fault() -> None:
 def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) -> None:
     """Whether the AWS CLI's plugin is here or not, the cause comes first, as an error, and the plugin is none."""
     snapshot = replace(FAULTS[id].make(healthy()), plugin=plugin)
-    findings = hear("exec-fails").focus(diagnose(snapshot))
+    findings = read_complaint("exec-fails").focus(diagnose(snapshot))
     errors = [finding.check for finding in findings if finding.is_root_cause and finding.severity == "error"]
     assert errors == [id]
 

@@ -9,8 +9,16 @@ from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import Check, run_check
-from omc_runbook.checks.drift import initial_lacks, list_lacks, settings_lacks, unprovided
+from omc_runbook.checks.drift import (
+    initial_alone,
+    initial_lacks,
+    list_alone,
+    list_lacks,
+    settings_lacks,
+    unprovided,
+)
 from omc_runbook.model.findings import Finding
+from omc_runbook.report import drift
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
 
@@ -49,7 +57,9 @@ def crypto(platform: Platform, text: str = CRYPTO) -> None:
     (platform.root / "backend/app/crypto.py").write_text(text)
 
 
-@pytest.mark.parametrize("check", [unprovided, initial_lacks, list_lacks], ids=lambda check: check.id)
+@pytest.mark.parametrize(
+    "check", [unprovided, initial_lacks, initial_alone, list_lacks, list_alone], ids=lambda check: check.id
+)
 def test_the_platform_s_own_files_lack_nothing(check: Check, platform: Platform) -> None:
     """Every check is clear on a healthy environment and the guide's checkout."""
     assert [finding.status for finding in run_check(check, with_checkout(platform))] == ["clear"]
@@ -150,6 +160,48 @@ def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
         "FIRST_SUPERUSER_PASSWORD docker-compose.prod.yml",
     }
     assert "docker-compose.prod.yml, line 4: backend" in findings["OPENAI_API_KEY docker-compose.prod.yml"].evidence[0]
+
+
+def rows(snapshot: Snapshot) -> dict[str, dict[str, str]]:
+    """The drift table, by variable and column."""
+    table = drift.table(snapshot)
+    return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+
+
+def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platform) -> None:
+    """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
+    whole = drift.table(with_checkout(platform))
+    assert "initial value" not in whole.columns
+    assert "Complete, and with nothing of their own: initial value." in whole.to_text()
+    line = '    "SENTRY_DSN"               = "temporary-sentry-dsn-please-update"\n'
+    platform.edit(platform.secrets_tf, line, line.replace("SENTRY_DSN", "LEGACY_TOKEN"))
+    snapshot = with_checkout(platform)
+    finding = found(initial_alone, snapshot)[f"LEGACY_TOKEN {VERSION}"]
+    assert finding.severity == "info" and "which it does not have; no container gets it" in finding.evidence[0]
+    assert [rows(snapshot)[name]["initial value"] for name in ("SENTRY_DSN", "LEGACY_TOKEN")] == ["not there", "yes"]
+    crypto(platform, CRYPTO.replace("ENCRYPTION_KEY", "LEGACY_TOKEN"))
+    assert not found(initial_alone, with_checkout(platform))
+
+
+def test_a_list_may_have_a_secret_alone(platform: Platform) -> None:
+    """In a workflow only where Docker Compose gets the list: the commands of tests may read what no file names."""
+    text = WORKFLOW.replace("    steps:", "      LEGACY_TOKEN: ${{ secrets.LEGACY_TOKEN }}\n    steps:")
+    workflow(platform, text)
+    assert not found(list_alone, with_checkout(platform)) and "LEGACY_TOKEN" not in rows(with_checkout(platform))
+    workflow(platform, text.replace("pytest", "docker compose up -d"))
+    (platform.root / "docker-compose.prod.yml").write_text(
+        "services:\n  worker:\n    environment: [SECRET_KEY, LEGACY_TOKEN, VITE_MAP_TOKEN, AWS_SECRET_ACCESS_KEY]\n"
+    )
+    snapshot = with_checkout(platform)
+    assert {*found(list_alone, snapshot)} == {
+        "LEGACY_TOKEN .github/workflows/test.yml",
+        "LEGACY_TOKEN docker-compose.prod.yml",
+    }
+    shown = {name: (row["workflow env"], row["other Compose lists"]) for name, row in rows(snapshot).items()}
+    assert shown["LEGACY_TOKEN"] == ("yes", "yes") and shown["POSTGRES_PASSWORD"] == ("yes", "not there")
+    assert shown["SENTRY_DSN"] == ("—", "—")
+    workflow(platform, text.replace("pytest", "docker compose up -d && curl -H $LEGACY_TOKEN https://example.com"))
+    assert not found(list_alone, with_checkout(platform))
 
 
 def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: Platform) -> None:

@@ -29,7 +29,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
-from omc_runbook.diagnosis.complaint import hear
+from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot import permissions
@@ -128,10 +128,10 @@ def test_a_complaint_about_a_task_is_about_its_owner() -> None:
     """Naming a task brings the findings of its service, or of its family, to the top."""
     snapshot = world(failed(PULL), key="JOB_TOKEN")
     [job] = [each for each in snapshot.tasks if not each.service]
-    assert hear(task=job.id).about(snapshot).service == JOB
+    assert read_complaint(task=job.id).about(snapshot).service == JOB
     of_service = next(each for each in snapshot.tasks if each.service == "worker")
-    assert hear(task=of_service.id).about(snapshot).service == "worker"
-    assert hear(service="backend", task=job.id).about(snapshot).service == "backend"
+    assert read_complaint(task=of_service.id).about(snapshot).service == "worker"
+    assert read_complaint(service="backend", task=job.id).about(snapshot).service == "backend"
     assert definition_arn("job") in snapshot.task_definitions
 
 

@@ -12,10 +12,10 @@ from support.snapshot_faults.content import FAULTS
 from support.snapshots import NOW, healthy, with_service
 
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.headless.summary import summarise
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Outcome, status_of
 from omc_runbook.report import troubleshoot, verify
+from omc_runbook.report.archive.summary import summarise
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -14,8 +14,9 @@ from support.outcomes import NOW, an_outcome
 from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
-from omc_runbook.headless import completion, kept_records, notebooks, summary, terminal
+from omc_runbook.headless import completion, notebooks, terminal
 from omc_runbook.model.findings import Finding, Remedy, with_remedies_of_causes
+from omc_runbook.report.archive import kept_records, summary
 
 CAUSE = Finding(
     check="no-permission",

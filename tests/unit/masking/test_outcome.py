@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.headless import record
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome, Remedy
+from omc_runbook.report.archive import record
 from omc_runbook.runbooks import conclude
 
 WORDS = (

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from xml.etree import ElementTree
 
 import pytest
 from support import snapshots
@@ -18,7 +19,7 @@ from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import WIDTH, Table
-from omc_runbook.report.timeline import MOST_TASKS, Timeline
+from omc_runbook.report.timeline import MOST_TASKS, Timeline, _ticks, lines_of
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -169,10 +170,33 @@ def test_the_timeline_goes_from_the_oldest_to_the_newest() -> None:
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
     """With no task, one or thirty, there is a picture beside the text, with a word on what it is."""
-    data, about = Timeline(many_tasks(snapshots.healthy(), count))._repr_mimebundle_()
-    assert data.keys() == {"text/plain", "image/png"}
-    assert len(data["image/png"]) < 80_000
-    assert about["image/png"]["alt"]
+    snapshot = many_tasks(snapshots.healthy(), count)
+    data = Timeline(snapshot)._repr_mimebundle_()
+    assert data.keys() == {"text/plain", "image/svg+xml"}
+    assert len(data["image/svg+xml"]) < 10_000
+    picture = ElementTree.fromstring(data["image/svg+xml"])
+    texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "Versions of the secret" in (picture[0].text or "")
+    assert {"secret", *(line.label for line in lines_of(snapshot))} <= {*texts}
+    assert any((text or "").startswith("current") for text in texts)
+    [height] = [int(number) for number in picture.attrib["viewBox"].split()[3:]]
+    for shape in picture.iter():
+        assert 0 <= int(shape.attrib.get("x", 0)) <= 960 and 0 <= int(shape.attrib.get("y", 0)) <= height
+
+
+def ticks(span: timedelta) -> list[str]:
+    """The labels of a time axis of that length."""
+    end = NOW.replace(hour=12, minute=3, second=0)
+    return [label for _, label in _ticks(end - span, end)]
+
+
+def test_the_time_axis_has_round_times() -> None:
+    """Seconds, minutes, hours or days, whatever the window is, and a date where a day begins."""
+    assert ticks(timedelta(minutes=1))[:2] == ["12:02:10", "12:02:20"]
+    assert ticks(timedelta(hours=1))[:2] == ["11:10", "11:20"]
+    assert f"{NOW:%d %b}" in ticks(timedelta(hours=20))
+    for days in (1, 3, 20, 100, 1000):
+        assert 1 <= len(ticks(timedelta(days=days))) <= 9
 
 
 def test_siblings_keep_their_evidence() -> None:

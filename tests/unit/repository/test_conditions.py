@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.repository.settings import CONFIG, parse_settings
+from omc_runbook.repository.settings import parse_settings
+from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.textfile.file import SourceFile
 
 FIELDS = """

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.settings import CONFIG, Field, SettingsSource, parse_settings, read_settings
+from omc_runbook.repository.settings import parse_settings, read_settings
 from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.repository.settings_source import CONFIG, Field, SettingsSource
 from omc_runbook.textfile.file import Edit, SourceFile
 
 IMPORTS = """\

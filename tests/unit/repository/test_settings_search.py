@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.settings import SettingsSource, read_settings
+from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.repository.settings_source import SettingsSource
 
 BASE = "from pydantic_settings import BaseSettings\n\n\n"
 DATABASE = f"{BASE}class Db(BaseSettings):\n    A: str\n\n\n"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.repository.compose import read_compose
-from omc_runbook.repository.settings import CONFIG, read_settings
+from omc_runbook.repository.settings import read_settings
+from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.repository.template import find_template, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 

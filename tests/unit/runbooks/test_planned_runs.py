@@ -18,10 +18,10 @@ from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
-from omc_runbook.headless.summary import summarise
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
+from omc_runbook.report.archive.summary import summarise
 from omc_runbook.runbooks import add_key
 
 DRY = an_outcome(

@@ -20,6 +20,7 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.closing import OUTDATED, Closing, Displays
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, Target
 
 
@@ -130,7 +131,7 @@ class Work:
         self.done: list[str] = []
         self.error = error
 
-    def __call__(self, apply: bool, confirm: str) -> Displays:
+    def __call__(self, apply: bool, confirm: str, live: Live) -> Displays:
         self.done.append(f"{'applied' if apply else 'planned'} {confirm}".strip())
         yield "result", "what was done"
         if self.error:
@@ -180,7 +181,7 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     closing.show("outcome")
     button = closing.button()
     assert isinstance(button, Button)
-    shown, label = played(button._act("production"))
+    shown, label = played(button._choices[0].act("production"))
     assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
     assert work.done == ["planned", "looked", "applied production", "looked"]
     assert "was applied" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]

@@ -675,7 +675,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "secrets put into a heredoc": (
         HEREDOC % ("EOF", ',\n      "secrets": ${jsonencode(var.secrets)}', "EOF"),
-        "its secrets are an expression on line 12.",
+        "its secrets are var.secrets on line 12.",
     ),
     "containers made by a for expression": (
         'resource "aws_ecs_task_definition" "a" {\n  container_definitions = jsonencode([for c in var.c : c])\n}\n',

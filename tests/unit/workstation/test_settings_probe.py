@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.settings import import_folder, read_settings
+from omc_runbook.repository.settings import read_settings
+from omc_runbook.repository.settings_source import import_folder
 from omc_runbook.workstation import settings_probe
 from omc_runbook.workstation.settings_probe import SettingsResult, find_program, load_settings
 

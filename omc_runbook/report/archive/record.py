@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.headless import summary
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
+from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.suggestions import exists
+from omc_runbook.report.archive import summary
 from omc_runbook.report.display.banner import ENDINGS, Banner
 from omc_runbook.textfile import private_file
 
@@ -87,6 +88,11 @@ class Record:
         return self.folder / "outcome.json"
 
     @property
+    def state(self) -> Path:
+        """The state of the run's change, while it is under way or unfinished."""
+        return self.folder / f"{self.stem}{STATE_SUFFIX}"
+
+    @property
     def files(self) -> tuple[Path, Path, Path]:
         """All three files."""
         return self.notebook, self.page, self.outcome
@@ -120,8 +126,13 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
             f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
+    return Record(folder, stem_of(runbook, environment, started))
+
+
+def stem_of(runbook: str, environment: str, started: datetime) -> str:
+    """How the names of a run's files begin."""
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in environment)
-    return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
+    return f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}"
 
 
 def _check_space(folder: Path) -> None:

@@ -8,8 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.headless import summary
 from omc_runbook.model.findings import Outcome
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive import summary
+from omc_runbook.report.archive.record import Record
+from omc_runbook.textfile import private_file
 
 _MEMBER = "omc_runbook"
 
@@ -31,6 +34,21 @@ def mark(notebook: Any, outcome: Outcome) -> None:
         "end": summary.end(outcome, with_causes=True),
         "finished": outcome.finished.isoformat(timespec="seconds"),
     }
+
+
+def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Record:
+    """Write a run's notebook, page and outcome as a draft, mask what is left of values, and keep it as its record.
+
+    Raises OSError, ValueError, and as `record.close` does.
+    """
+    import nbformat
+
+    mark(notebook, outcome)
+    nbformat.write(notebook, draft.notebook)
+    private_file.write(draft.outcome, outcome.to_json().encode())
+    records.write_page(notebook, outcome, draft)
+    records.close(draft)
+    return records.keep(draft, record)
 
 
 def read(folder: Path) -> list[KeptRecord]:

@@ -1,0 +1,164 @@
+"""Settings made by dynaconf: the variables that its validators and its TOML files name, without running it.
+
+See https://www.dynaconf.com/envvars/ and https://www.dynaconf.com/validation/
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.repository.readers import code_files, parse_python, read_text
+from omc_runbook.repository.settings_classes import last_name
+from omc_runbook.repository.settings_source import Field, SettingsSource
+from omc_runbook.textfile.file import SourceFile, read_source
+
+NAME = "dynaconf"
+_PREFIXES = {"Dynaconf": "DYNACONF", "LazySettings": "DYNACONF", "FlaskDynaconf": "FLASK", "DjangoDynaconf": "DJANGO"}
+"""What makes settings, and what its variables begin with by default."""
+_IMPORT = re.compile(rf"^(?:from|import)[ \t]+{NAME}\b", re.MULTILINE)
+_READ = re.compile(r"""\bsettings(?:\.|\[["']|(?:\.get)?\(["'])([A-Z][A-Z0-9_]*)\b(?!\()""")
+"""Settings that code reads by name; dynaconf's own methods are in small letters."""
+_FILES = ("settings.toml", ".secrets.toml")
+_SECRETS = re.compile(r"(?:^|/)\.?secrets\.")
+
+
+def read_dynaconf(repository: Path) -> SettingsSource | None:
+    """The settings of a checkout that dynaconf makes; None without any.
+
+    A variable is required where a validator demands it and no file of settings has it, other than one of secrets.
+    Raises UsageError for a file of settings that cannot be read.
+    """
+    for path in code_files(repository):
+        text = read_text(path)
+        tree = parse_python(text) if _IMPORT.search(text) else None
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
+        made = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
+        file = read_source(repository, path.relative_to(repository).as_posix()) if made else None
+        if made and file:
+            return _settings(repository, file, made, calls)
+    return None
+
+
+def _settings(repository: Path, file: SourceFile, made: ast.Call, calls: list[ast.Call]) -> SettingsSource:
+    options = {each.arg: each.value for each in made.keywords}
+    prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(made.func)])
+    files = [*_files(repository, file, options)]
+    stated = {name for each in files for name in _names(_tables(each, options), "")}
+    stated |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
+    has_default = {
+        name for each in files if not _SECRETS.search(each.name) for name in _names(_tables(each, options), "")
+    }
+    demands = {name: node for node in calls for name in _validated(node)}
+    fields = [
+        Field(
+            name=name,
+            variables=(f"{prefix}{name.upper().replace('.', '__')}",),
+            annotation="str",
+            required=name in demands and _is_demand(demands[name]) and name.upper() not in has_default,
+            owner="",
+            line=demands[name].lineno if name in demands else made.lineno,
+            file=file.name,
+            has_known_names=is_known,
+        )
+        for name in dict.fromkeys((*demands, *sorted(stated - {each.upper() for each in demands})))
+    ]
+    unread = [each for each in ("settings_files", "settings_file") if each in options and not _texts(options[each])]
+    ambiguities = [f"{each} in {file.name} is an expression" for each in unread]
+    ambiguities += [] if is_known else [f"envvar_prefix in {file.name} is an expression"]
+    begins = f" that begins with {prefix}" if prefix else ""
+    ambiguities.append(f"{NAME}, made in {file.name}, line {made.lineno}, takes any variable{begins}")
+    return SettingsSource(
+        file=None,
+        name="",
+        fields=tuple(fields),
+        env_files=(".env",) if _is_true(options.get("load_dotenv")) else (),
+        env_prefix=prefix,
+        case_sensitive=True,
+        ignore_empty=False,
+        ambiguities=tuple(ambiguities),
+        library=NAME,
+    )
+
+
+def _prefix(option: ast.expr | None, default: str) -> tuple[str, bool]:
+    """What variables begin with, and whether that is known."""
+    if option is None:
+        return f"{default}_", True
+    if isinstance(option, ast.Constant) and option.value in (False, None):
+        return "", True
+    if isinstance(option, ast.Constant) and isinstance(option.value, str):
+        # A list of prefixes, of which the first is as good as any.
+        first = option.value.split(",")[0].strip()
+        return (f"{first.upper()}_" if first else "", True)
+    return "", False
+
+
+def _files(repository: Path, file: SourceFile, options: Mapping[str | None, ast.expr]) -> Iterator[SourceFile]:
+    """The TOML files that it reads, those that are there, beside its own file or above it."""
+    texts = [text for name in ("settings_files", "settings_file") for text in _texts(options.get(name))] or _FILES
+    folders = [posixpath.dirname(file.name)]
+    while folders[-1]:
+        folders.append(posixpath.dirname(folders[-1]))
+    for text in texts:
+        names = (posixpath.normpath(posixpath.join(folder, text)) for folder in folders if text.endswith(".toml"))
+        yield from filter(None, [next(filter(None, (_source(repository, name) for name in names)), None)])
+
+
+def _source(repository: Path, name: str) -> SourceFile | None:
+    return None if name.startswith(("/", "..")) else read_source(repository, name)
+
+
+def _tables(file: SourceFile, options: Mapping[str | None, ast.expr]) -> list[Mapping[str, Any]]:
+    """The tables with settings in a file: of each environment, where it has those."""
+    try:
+        tree = tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError:
+        return []
+    has_environments = "environments" in options and not _is_false(options["environments"])
+    return [each for each in tree.values() if isinstance(each, dict)] if has_environments else [tree]
+
+
+def _names(tables: list[Mapping[str, Any]], above: str) -> Iterator[str]:
+    """The names of settings in capitals, with a dot below a table; no value."""
+    for name, value in (pair for table in tables for pair in table.items()):
+        if isinstance(value, dict):
+            yield from _names([value], f"{above}{name}.".upper())
+        elif not name.startswith("dynaconf_"):
+            yield f"{above}{name}".upper()
+
+
+def _validated(node: ast.Call) -> Iterator[str]:
+    """The names of settings that a validator is for."""
+    if last_name(node.func) == "Validator":
+        yield from (each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def _is_demand(node: ast.Call) -> bool:
+    """Whether a validator fails without its settings, in every environment."""
+    options = {each.arg: each.value for each in node.keywords}
+    is_conditional = bool({"when", "env", "default"} & options.keys())
+    return not is_conditional and any(_is_true(options.get(each)) for each in ("must_exist", "required"))
+
+
+def _texts(node: ast.expr | None) -> tuple[str, ...]:
+    """The texts of a literal, or of a list of them; () for anything else."""
+    try:
+        value = ast.literal_eval(node) if node else ()
+    except (ValueError, TypeError):
+        return ()
+    values = (value,) if isinstance(value, str) else value
+    return tuple(values) if isinstance(values, list | tuple) and all(isinstance(each, str) for each in values) else ()
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False

@@ -1,0 +1,125 @@
+"""What the application reads from its environment: the fields of its settings, and the variables of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from omc_runbook.repository.conditions import Condition
+from omc_runbook.repository.settings_search import MAIN_CLASS
+from omc_runbook.textfile.file import SourceFile, read_source
+
+CONFIG = "backend/app/core/config.py"
+"""The path of the platform's Settings within a checkout."""
+
+FOLDERS = ("backend", "", "backend/src", "src", "api", "server")
+"""The folders that an application is imported from, within a checkout."""
+
+MODULES = ("app/core/config.py", "app/config.py", "app/core/settings.py", "app/settings.py")
+"""The modules that Settings are in, within such a folder."""
+
+_IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A field of a settings class, and its variables in order of precedence."""
+
+    name: str
+    variables: tuple[str, ...]
+    annotation: str
+    """The annotation's source."""
+    required: bool
+    owner: str
+    """The settings class that reads it; inherited fields count as the class's own."""
+    line: int
+    file: str = ""
+    """The path within the checkout of the file that declares it."""
+    has_known_names: bool = True
+    """Whether no option that decides the names of its variables is an expression."""
+    nested: Mapping[str, bool] = field(default_factory=dict)
+    """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
+    default: str = field(default="", repr=False)
+    """Its default, where that is a text in the source."""
+
+    @property
+    def reason(self) -> str:
+        """Why the application needs the variable, where it is required."""
+        return "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, fails without it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsSource:
+    """The application's settings as the source declares them.
+
+    Without a class of settings, each variable that the code asks the environment for is a field.
+    """
+
+    file: SourceFile | None = field(repr=False)
+    """The file of the main class; None without such a class."""
+    name: str = MAIN_CLASS
+    """The name of the main class."""
+    fields: tuple[Field, ...]
+    """The fields of the main class, then those of other settings classes that its file has or uses."""
+    env_files: tuple[str, ...] | None
+    """The env_file of the main class, as in the source; None if it is an expression."""
+    env_prefix: str
+    case_sensitive: bool
+    ignore_empty: bool
+    computed_options: tuple[str, ...] = ()
+    """Options of the main class that are expressions; their defaults are used here."""
+    ambiguities: tuple[str, ...] = ()
+    """A clause on each reason why fields or the names of their variables may be unknown."""
+    library: str = ""
+    """The library that makes the settings without a class of their own."""
+    conditions: tuple[Condition, ...] = ()
+    """Variables that validators require where another one has one of some values."""
+
+    @property
+    def folder(self) -> str:
+        """The folder within the checkout that the application is imported from; "" for the top."""
+        return import_folder(repository_of(self.file), self.file.name) if self.file else ""
+
+    @property
+    def path(self) -> str:
+        """The path of the main class's file within the checkout; "" without such a class."""
+        return self.file.name if self.file else ""
+
+    def find(self, variable: str) -> Field | None:
+        """The field of a variable; of several, the one whose first variable it is."""
+        return self._by_variable.get(self._cased(variable))
+
+    @cached_property
+    def _by_variable(self) -> dict[str, Field]:
+        others = {self._cased(name): each for each in reversed(self.fields) for name in each.variables}
+        return others | {self._cased(name): each for each in reversed(self.fields) for name in each.variables[:1]}
+
+    def _cased(self, variable: str) -> str:
+        return variable if self.case_sensitive else variable.upper()
+
+
+def import_folder(repository: Path, name: str) -> str:
+    """The folder within a checkout that a module, by its path there, is imported from; "" for the top."""
+    usual = next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), None)
+    if usual is not None:
+        return usual
+    folder = Path(name).parent
+    while folder.name and (repository / folder / "__init__.py").is_file():
+        folder = folder.parent
+    if folder == Path(name).parent and (file := read_source(repository, name)):
+        # A package may do without __init__.py: then its own imports say where it begins.
+        packages = _IMPORTED.findall(file.text)
+        above = (
+            each for each in Path(name).parents if any((repository / each / package).is_dir() for package in packages)
+        )
+        folder = next(above, folder)
+    return "" if folder == Path() else folder.as_posix()
+
+
+def repository_of(file: SourceFile) -> Path:
+    """The checkout that a file is of."""
+    parents = file.path.parents
+    return parents[min(len(Path(file.name).parts), len(parents)) - 1]

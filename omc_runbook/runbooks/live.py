@@ -1,0 +1,142 @@
+"""A change under way: its state on disk, its progress on the screen, and a person's wish to stop it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from omc_runbook.changes.deploy.rollout import Rollout, Show
+from omc_runbook.changes.engine.step import Cancelled
+from omc_runbook.model.change import Change
+from omc_runbook.model.errors import ConflictError, RunbookError, UsageError
+from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
+from omc_runbook.report.display.progress import Progress
+
+POLL_SECONDS = 0.25
+"""How often a change that waits looks for a wish to stop."""
+
+BEFORE = frozenset({"stage", "database", "move"})
+"""The steps before anything is in force: what is stopped there is cleaned up at once."""
+FORWARD = frozenset({"redeploy", "watch"})
+"""The steps at which a change is taken back by its own undo."""
+
+UNSURE = frozenset({"database", "move"})
+"""The steps that may have taken effect without an answer that tells so."""
+OPEN = frozenset({"paused", "unknown"})
+"""The states of a deployment that another run should look at."""
+
+
+class Live:
+    """What a change tells as it goes, and what stops it; also its clock.
+
+    Its state is written to `file`, if there is one, from its first step on, and the file is removed when it has ended
+    well.
+    """
+
+    def __init__(self, state: ChangeState | None = None, file: StateFile | None = None) -> None:
+        self.state, self.file = state, file
+        self._show: Show = Progress()
+        self.note = ""
+        """What to say of it at its end."""
+        self._wish: Wish | None = None
+        self._asked = threading.Event()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has come to its first step."""
+        return self.state is not None and bool(self.state.steps)
+
+    def announce(self, step: str) -> None:
+        """Note that a step begins; raises as `sleep` does."""
+        self._note(lambda state: replace(state, steps=(*state.steps, step)))
+        self._obey(step)
+
+    def tell(self, change: Change) -> None:
+        """Note a change that is in force."""
+        self._note(lambda state: replace(state, changes=(*state.changes, str(change))))
+
+    def show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        """Show and note the state of all roll-outs."""
+        self._show(rollouts, lines)
+        if self.state and self.state.rollouts != tuple(rollouts):
+            self._note(lambda state: replace(state, rollouts=tuple(rollouts)))
+
+    def ask(self, wish: Wish) -> None:
+        """Ask it to stop."""
+        self._wish = wish
+        self._asked.set()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait, unless a person asks to stop: then raises Cancelled to have it taken back, or KeyboardInterrupt."""
+        end = time.monotonic() + seconds
+        while True:
+            self._obey(self.state.steps[-1] if self.state and self.state.steps else "")
+            rest = end - time.monotonic()
+            if rest <= 0:
+                return
+            self._asked.wait(min(rest, POLL_SECONDS))
+
+    def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
+        """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
+        self.state, self.file, self._wish, self.note = state, file, None, ""
+        self._show = Progress() if is_watched else lambda rollouts, lines: None
+        self._asked.clear()
+
+    def end(self) -> None:
+        """Note that it has ended; its file stays where a deployment was left that waits or was not seen to end."""
+        open_rollouts = [each for each in (self.state.rollouts if self.state else ()) if each.state in OPEN]
+        if open_rollouts:
+            reasons = " ".join(f"{each.service}: {each.reason}" for each in open_rollouts)
+            self._note(lambda state: replace(state, ended=reasons))
+        elif self.file:
+            self.file.remove()
+
+    def fail(self, error: RunbookError) -> None:
+        """Note why it broke off; its file stays where something of it may be in force."""
+        if self.is_open(error):
+            self._note(lambda state: replace(state, ended=str(error)))
+        elif self.file:
+            self.file.remove()
+
+    def is_open(self, error: RunbookError) -> bool:
+        """Whether something of a change that broke off may be in force."""
+        if self.state is None:
+            return False
+        has_tried = bool(UNSURE & {*self.state.steps}) and not isinstance(error, UsageError | ConflictError)
+        return bool(self.state.changes) or has_tried
+
+    def _note(self, change: Callable[[ChangeState], ChangeState]) -> None:
+        if self.state is None:
+            return
+        self.state = change(self.state)
+        if self.file:
+            # A full disk must not abort a roll-out.
+            with suppress(OSError):
+                self.file.write(self.state)
+
+    def _obey(self, step: str) -> None:
+        wish = self._wish or (self.file.take_wish() if self.file and self.has_begun else None)
+        self._wish = None
+        self._asked.clear()
+        can_go_back = self.state is not None and self.state.can_go_back
+        if wish == "back" and can_go_back and step in FORWARD:
+            raise Cancelled
+        if wish == "leave" or (wish == "back" and step in (BEFORE if can_go_back else BEFORE | FORWARD)):
+            raise KeyboardInterrupt
+
+
+def refuse_another(others: Sequence[tuple[StateFile, ChangeState]]) -> None:
+    """Raise UsageError where a change of the same environment is under way on this machine."""
+    for _, state in others:
+        if state.is_alive:
+            raise UsageError(
+                f"{state.runbook} on {state.environment} is under way since {state.started:%H:%M:%S} UTC, in process"
+                f" {state.process} of this machine: wait until it has ended, or stop it. Nothing was written."
+            )

@@ -1,0 +1,117 @@
+"""The record of a change that a person makes in JupyterLab, and the state of a change until it has ended."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from omc_runbook.changes.engine.result import Plan
+from omc_runbook.masking import kernel
+from omc_runbook.model.errors import CouldNotLook, RunbookError
+from omc_runbook.model.findings import Outcome
+from omc_runbook.model.handover import STATE_SUFFIX, STATE_VARIABLE
+from omc_runbook.model.suggestions import expand
+from omc_runbook.report.archive import kept_records
+from omc_runbook.report.archive import record as records
+from omc_runbook.report.archive import state as states
+from omc_runbook.report.archive.record import Record
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
+from omc_runbook.runbooks import live as live_change
+from omc_runbook.runbooks.conclude import Ending
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.run import Run, now
+
+RECORDS = "records"
+"""The folder of records, beside which a person works."""
+HEADINGS = {
+    "result": "Change it",
+    "proof": "Did it work",
+    "outcome": "Outcome",
+    "undo": "How to undo it",
+    "answer": "Answer",
+}
+"""The headings of a record's page, before the displays of these names."""
+
+
+def folder() -> Path:
+    """The folder with the records and the states of changes: that of `omc-runbook run`, or a person's own."""
+    path = os.environ.get(STATE_VARIABLE)
+    return Path(path).parent if path else expand(RECORDS)
+
+
+def unfinished(run: Run) -> list[tuple[StateFile, ChangeState]]:
+    """The changes of a run's main environment that have not ended well, the newest first."""
+    own = run.state()
+    return states.find(folder(), own.account, own.environment, own.endpoint)
+
+
+def begin(live: Live, state: ChangeState) -> None:
+    """Give a change its file; raises UsageError where a person works on another one of the same environment."""
+    path, started = os.environ.get(STATE_VARIABLE), now()
+    state = states.begun(state, started)
+    if path:
+        live.restart(state, StateFile(Path(path)), is_watched=True)
+        return
+    if not _is_at_a_screen():
+        live.restart(state, None, is_watched=True)
+        return
+    live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
+    stem = records.stem_of(state.runbook, state.environment, started)
+    live.restart(state, StateFile(folder() / f"{stem}{STATE_SUFFIX}"), is_watched=False)
+
+
+def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
+    """Note that a change has ended, and in JupyterLab leave its record."""
+    live.end()
+    if live.state and live.has_begun:
+        for file, state in states.find(folder(), live.state.account, live.state.environment, live.state.endpoint):
+            if not state.is_alive and file != live.file and bool(state.secret) == bool(live.state.secret):
+                file.remove()
+    ending = displays.get("outcome")
+    if isinstance(ending, Ending):
+        _leave(live, run, ending.outcome, displays)
+
+
+def fail(live: Live, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:
+    """Note why a change broke off, and in JupyterLab leave its record, if it had begun."""
+    live.fail(error)
+    if live.has_begun:
+        _leave(live, run, run.failed(str(error), plan), displays)
+
+
+def _leave(live: Live, run: Run, outcome: Outcome, displays: Mapping[str, object]) -> None:
+    if live.file is None or STATE_VARIABLE in os.environ:
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix="omc-run-") as drafts:
+            draft = Record(Path(drafts), live.file.stem)
+            outcome = records.mask(outcome)
+            kept = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
+        live.note = f"Record: {kept.page}"
+    except (OSError, ValueError, CouldNotLook) as error:
+        live.note = f"No record was kept, though the change took place: {error}"
+
+
+def _notebook(run: Run, outcome: Outcome, displays: Mapping[str, object]) -> object:
+    """The displays of a change as a notebook that has been executed."""
+    from nbformat import v4
+
+    plan = "".join(f"\n- {sentence}" for sentence in outcome.plan or ())
+    where: list[tuple[str, object]] = [("where", run.banner)]
+    cells = [v4.new_markdown_cell(f"# {run.runbook}: {outcome.where or outcome.environment}")]
+    for name, display in (*where, *displays.items()):
+        if name in HEADINGS:
+            cells.append(v4.new_markdown_cell(f"## {HEADINGS[name]}"))
+        if isinstance(display, RichDisplay):
+            bundle = {"text/plain": display.to_text(), "text/html": display.to_html()}
+            cells.append(v4.new_code_cell(outputs=[v4.new_output("display_data", bundle)]))
+        if name == "where" and plan:
+            cells.append(v4.new_markdown_cell(f"## The plan\n{plan}"))
+    return v4.new_notebook(cells=cells)
+
+
+def _is_at_a_screen() -> bool:
+    return is_in_ipython() and kernel.allows_input()

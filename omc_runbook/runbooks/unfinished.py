@@ -1,0 +1,56 @@
+"""Changes of an environment that are under way or were not finished, shown as a run begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.aws.session import look as aws_look
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.report.change_state import Unfinished
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.runbooks import own_record
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.button import Offers, Panel, can_press, nothing_to_offer, word_of
+from omc_runbook.runbooks.run import Run
+
+
+def begin(
+    runbook: str,
+    environment: str,
+    runbook_toml: str = "",
+    service: str = "",
+    offers: Offers = nothing_to_offer,
+) -> Run:
+    """Begin on one environment, and show its changes that are under way or were not finished.
+
+    `offers` gives the buttons that finish one or take it back. Raises as `run.reach` does.
+    """
+    run = runbooks_run.begin(runbook, environment, runbook_toml, service)
+    left = [_show(run, file, state, offers) for file, state in own_record.unfinished(run)]
+    return replace(run, unfinished=tuple(left))
+
+
+def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> RichDisplay:
+    if not can_press():
+        return Unfinished(state, _current(run, state))
+    return Panel(file, state, lambda each: Unfinished(each, _current(run, each)), partial(offers, run), word_of(run))
+
+
+def _current(run: Run, state: ChangeState) -> str:
+    """Which version is current now, in a sentence; "" for a change that wrote none."""
+    if not state.secret:
+        return ""
+    client = run.target.clients("secretsmanager")
+    read = partial(secretsmanager.describe, client, state.secret)
+    secret = aws_look(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
+    version = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
+    if not version:
+        return f"Which version of {state.secret} is current could not be read: run verify."
+    if version == state.new and state.former:
+        return f"Version {version} is current, with the new values; the one before is {state.former}."
+    if version in (state.new, state.former):
+        return f"Version {version} is current, as before this change."
+    return f"Version {version} is current, which is neither that of this change nor the one before it: run verify."

@@ -1,0 +1,138 @@
+"""A change at a person's screen: stopped, reloaded, its kernel killed, interrupted; finished and taken back by buttons.
+
+Backend is deployed blue/green, with a bake time that leaves room to act; worker is rolled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.administrator import Place
+from support.jupyterlab import lab, processes_of, run_all
+from support.runs import Desk, assert_nothing_leaked, values
+
+from omc_runbook.model.handover import FOLDER_VARIABLE
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.worlds import deployments
+
+LABEL = "Write SECRET_KEY and redeploy backend, worker in staging"
+BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
+
+
+class Screen:
+    """The notebook rotate in JupyterLab, in a world that a person watches."""
+
+    def __init__(self, page: Any, address: str, desk: Desk) -> None:
+        self.page, self.address, self.desk, self.place = page, address, desk, Place(desk.sandbox)
+        self.hidden = values(desk.sandbox)
+
+    def run_all(self) -> None:
+        """Run every cell, and note the values that must not be seen."""
+        run_all(self.page, self.address)
+        self.hidden += values(self.desk.sandbox)
+
+    def button(self, name: str) -> Any:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def begin(self) -> None:
+        """Press the button, and wait for the bars of both services."""
+        self.button(LABEL).click()
+        self.button(LEAVE).wait_for(timeout=20_000)
+        self.page.wait_for_function("document.body.innerText.includes('watching the new tasks')")
+        self.hidden += values(self.desk.sandbox)
+
+    @property
+    def text(self) -> str:
+        return str(self.page.inner_text(".jp-NotebookPanel"))
+
+    @property
+    def records(self) -> Path:
+        return self.desk.work / "records"
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in self.records.glob("*.state.json")]
+
+    def outcome(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads((self.records / "outcome.json").read_text())
+        return body
+
+
+@pytest.fixture(scope="module")
+def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    started, root = lifecycle.up("healthy"), tmp_path_factory.mktemp("screen")
+    desk = Desk(root, started)
+    desk.variables[FOLDER_VARIABLE] = str(desk.work)
+    log = root / "lab.log"
+    with lab(desk, log, "rotate", keys="SECRET_KEY") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        made = Screen(page, address, desk)
+        deployments.configure(made.place.world, "backend", strategy="BLUE_GREEN", bake_minutes=1)
+        lifecycle.set_minute(started, 8.0)
+        yield made
+        text, content = made.text, page.content()
+        page.close()
+    assert_nothing_leaked(desk, made.hidden, text, content, log.read_text(errors="replace"))
+    lifecycle.down(started)
+
+
+def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen: Screen) -> None:
+    """The bars and the buttons are there again; the former version is current, its tasks run, and a record says so."""
+    screen.run_all()
+    before, page = screen.place.current, screen.page
+    screen.begin()
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    screen.button(BACK).wait_for(timeout=20_000)
+    assert "backend" in screen.text and "under way since" in screen.text
+    (state,) = screen.states
+    assert state["former"] == before and state["new"] == screen.place.current
+    screen.button(BACK).click()
+    screen.button("✓ Stopped and put back").wait_for(timeout=30_000)
+    assert screen.place.current == before and not screen.place.labels() and screen.states == []
+    assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
+    (record,) = screen.records.glob("rotate-staging-*.html")
+    assert str(record) in screen.text and "Stopped, as you asked" in record.read_text()
+
+
+def test_after_its_kernel_was_killed_a_change_is_finished_by_a_button(screen: Screen) -> None:
+    """The notebook, run again, says above its plan what was done and what is current."""
+    screen.run_all()
+    before = screen.place.current
+    screen.begin()
+    (kernel,) = processes_of("ipykernel", str(screen.desk.root))
+    os.kill(kernel, signal.SIGKILL)
+    screen.page.wait_for_timeout(500)
+    (state,) = screen.states
+    assert state["steps"][-1] == "watch" and screen.place.current == state["new"] != before
+    screen.page.goto("about:blank")
+    screen.run_all()
+    text = screen.text
+    assert "was not finished" in text and f"Version {state['new']} is current, with the new values" in text
+    assert text.index("was not finished") < text.index("What is there")
+    screen.button("Finish it").click()
+    screen.button("✓ Done and verified").first.wait_for(timeout=30_000)
+    assert screen.place.current == state["new"] and not screen.place.labels() and screen.states == []
+    assert screen.outcome()["status"] == "ok" and screen.outcome()["changes"]
+
+
+def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(screen: Screen) -> None:
+    """By JupyterLab's own button for it; the two buttons stand where the first one was."""
+    screen.run_all()
+    before = screen.place.current
+    screen.begin()
+    screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    screen.button("Take it back").wait_for(timeout=20_000)
+    (state,) = screen.states
+    assert "Interrupted" in state["ended"] and f"Version {state['new']} is current" in screen.text
+    assert screen.outcome()["status"] == "failed" and screen.outcome()["applied"]
+    screen.button("Take it back").click()
+    screen.button("✓ Done and verified").wait_for(timeout=30_000)
+    assert screen.place.current == before and not screen.place.labels() and screen.states == []

@@ -1,0 +1,118 @@
+"""Settings made by dynaconf: which variables it reads, which it demands, and what add_key says of them."""
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.changes.add_key import plan as add_key
+from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.errors import CannotEdit
+from omc_runbook.repository.checkout import Checkout, read_checkout
+from omc_runbook.repository.settings import read_settings
+from omc_runbook.repository.settings_source import SettingsSource
+
+CONFIG = """\
+from dynaconf import Dynaconf, Validator
+
+settings = Dynaconf(
+    envvar_prefix="OMC",
+    settings_files=["settings.toml", ".secrets.toml"],
+    environments=True,
+    load_dotenv=True,
+    validators=[
+        Validator("SECRET_KEY", "database.password", must_exist=True),
+        Validator("TITLE", must_exist=True),
+        Validator("SENTRY_DSN", must_exist=True, env="production"),
+        Validator("PORT", gt=1024),
+    ],
+)
+"""
+TOML = """\
+[default]
+title = "platform"
+dynaconf_merge = true
+
+[default.database]
+host = "db"
+
+[production]
+log_level = "warning"
+"""
+SECRETS = '[default]\nsecret_key = "0f6c2b6f7f3b4e63a1c7"\nopenai_api_key = "sk-0f6c2b6f7f3b4e63a1c7"\n'
+MAIN = 'from app.config import settings\n\nprint(settings.STRIPE_KEY, settings["MAPS_KEY"], settings.get("NEWS_KEY"))\n'
+
+
+def write(root: Path, config: str = CONFIG, **files: str) -> Path:
+    texts = {"app/config.py": config, "app/main.py": MAIN, "settings.toml": TOML, ".secrets.toml": SECRETS}
+    for name, text in {**texts, ".env.example": "OMC_SECRET_KEY=\n", **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def required(settings: SettingsSource) -> dict[str, bool]:
+    return {each.variables[0]: each.required for each in settings.fields}
+
+
+def test_its_variables_are_those_of_validators_of_files_and_of_the_code(tmp_path: Path) -> None:
+    """A demand counts where no committed file has the setting; values of files are never kept."""
+    settings = read_settings(write(tmp_path))
+    assert required(settings) == {
+        "OMC_SECRET_KEY": True,
+        "OMC_DATABASE__PASSWORD": True,
+        "OMC_TITLE": False,
+        "OMC_SENTRY_DSN": False,
+        "OMC_PORT": False,
+        "OMC_DATABASE__HOST": False,
+        "OMC_LOG_LEVEL": False,
+        "OMC_OPENAI_API_KEY": False,
+        **dict.fromkeys(("OMC_STRIPE_KEY", "OMC_MAPS_KEY", "OMC_NEWS_KEY"), False),
+    }
+    assert (settings.file, settings.library, settings.env_files) == (None, "dynaconf", (".env",))
+    assert settings.ambiguities == (
+        "dynaconf, made in app/config.py, line 3, takes any variable that begins with OMC_",
+    )
+    assert "0f6c2b6f" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "prefix"),
+    [
+        ('    envvar_prefix="OMC",\n', "", "DYNACONF_"),
+        ('"OMC"', "False", ""),
+        ('"OMC"', '"omc,shared"', "OMC_"),
+        ("settings = Dynaconf", "settings = FlaskDynaconf", "OMC_"),
+    ],
+)
+def test_what_variables_begin_with(tmp_path: Path, old: str, new: str, prefix: str) -> None:
+    """As the option says, or as dynaconf has it."""
+    settings = read_settings(write(tmp_path, CONFIG.replace(old, new)))
+    assert settings.env_prefix == prefix and f"{prefix}SECRET_KEY" in required(settings)
+
+
+def test_a_file_without_environments_and_an_option_that_is_an_expression(tmp_path: Path) -> None:
+    """Its tables are nested settings; an expression makes the names uncertain."""
+    config = CONFIG.replace("    environments=True,\n    load_dotenv=True,\n", "").replace('"OMC"', "PREFIX")
+    settings = read_settings(write(tmp_path, config))
+    assert "DEFAULT__TITLE" in required(settings) and settings.env_files == ()
+    assert settings.ambiguities[0] == "envvar_prefix in app/config.py is an expression"
+    assert not any(each.has_known_names for each in settings.fields)
+
+
+def test_variables_of_os_environ_count_too(tmp_path: Path) -> None:
+    """An application may read some itself."""
+    write(tmp_path, **{"app/worker.py": 'import os\n\nQUEUE = os.environ["QUEUE_URL"]\n'})
+    assert required(read_settings(tmp_path))["QUEUE_URL"] is True
+
+
+def plan(checkout: Checkout, name: str) -> list[str]:
+    key = add_key.describe(name, "Headlines", "", False, "str", ())
+    return [edit.file.name for edit in add_key.plan_edits(checkout, key, {}, KNOWN, ())]
+
+
+def test_add_key_needs_the_prefix_and_no_field(tmp_path: Path) -> None:
+    """The template alone gets it; a key that dynaconf would not read is refused with the one that it would."""
+    checkout = read_checkout(write(tmp_path))
+    with pytest.raises(CannotEdit, match=r"does not begin with OMC_, .* use the key OMC_ALPHA_API_KEY"):
+        plan(checkout, "ALPHA_API_KEY")
+    assert plan(checkout, "OMC_ALPHA_API_KEY") == [".env.example"]

@@ -1,0 +1,141 @@
+"""A change under way: when a wish to stop is heard, and what stays on disk of one that broke off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.engine.step import Cancelled
+from omc_runbook.model.change import Change
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
+from omc_runbook.report.archive.state import ChangeState, StateFile, own_process
+from omc_runbook.runbooks.live import Live, refuse_another
+
+STATE = ChangeState(
+    runbook="rotate",
+    environment="staging",
+    account="1",
+    region="",
+    endpoint="",
+    started=datetime(2026, 11, 26, tzinfo=UTC),
+    secret="s",
+    former="version-1",
+    new="version-2",
+    **own_process(),
+)
+CHANGE = Change(key="SECRET_KEY", action="changed", version="version-2")
+
+
+def live_at(tmp_path: Path, *steps: str, former: str = "version-1") -> Live:
+    live = Live(replace(STATE, former=former), StateFile(tmp_path / "rotate.state.json"))
+    for step in steps:
+        live.announce(step)
+    return live
+
+
+def test_its_state_is_on_disk_from_its_first_step_until_its_end(tmp_path: Path) -> None:
+    """Steps, changes and roll-outs, each as it comes."""
+    live = live_at(tmp_path)
+    assert live.file and not live.file.path.exists() and not live.has_begun
+    live.announce("move")
+    live.tell(CHANGE)
+    live.announce("watch")
+    rollout = Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2)
+    live.show([rollout], [])
+    state = live.file.read()
+    assert state == live.state and state and state.steps == ("move", "watch") and state.rollouts == (rollout,)
+    assert state.changes == ("changed SECRET_KEY, in version version-2",)
+    live.end()
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("step", ["redeploy", "watch"])
+@pytest.mark.parametrize("is_elsewhere", [True, False])
+def test_a_change_in_force_is_taken_back_by_its_undo(tmp_path: Path, step: str, is_elsewhere: bool) -> None:
+    """Asked for in this process, or by a file; and only once."""
+    live = live_at(tmp_path, "move", step)
+    assert live.file
+    (live.file if is_elsewhere else live).ask("back")
+    with pytest.raises(Cancelled):
+        live.sleep(5)
+    live.sleep(0)
+
+
+@pytest.mark.parametrize("step", ["stage", "database", "move"])
+def test_before_anything_is_in_force_it_is_only_stopped(tmp_path: Path, step: str) -> None:
+    """What was begun is cleaned up by what handles an interruption."""
+    live = live_at(tmp_path)
+    live.ask("back")
+    with pytest.raises(KeyboardInterrupt):
+        live.announce(step)
+
+
+@pytest.mark.parametrize("step", ["withdraw", "redeploy back", "watch back", "release"])
+def test_the_way_back_cannot_be_taken_back(tmp_path: Path, step: str) -> None:
+    """It goes on to its end."""
+    live = live_at(tmp_path, "move", "withdraw", step)
+    live.ask("back")
+    live.sleep(0)
+
+
+def test_without_a_former_version_it_is_only_stopped(tmp_path: Path) -> None:
+    """There is nothing to put back."""
+    live = live_at(tmp_path, "move", "watch", former="")
+    live.ask("back")
+    with pytest.raises(KeyboardInterrupt):
+        live.sleep(5)
+
+
+@pytest.mark.parametrize("step", ["stage", "watch", "watch back"])
+def test_to_stop_watching_is_heard_at_every_step(tmp_path: Path, step: str) -> None:
+    """As an interrupt of the kernel is."""
+    live = live_at(tmp_path, step)
+    live.ask("leave")
+    with pytest.raises(KeyboardInterrupt):
+        live.sleep(5)
+
+
+@pytest.mark.parametrize(
+    ("steps", "has_changed", "error", "is_kept"),
+    [
+        (("stage", "move", "watch"), True, Interrupted("Interrupted."), True),
+        (("stage", "move"), False, CouldNotLook("No answer."), True),
+        (("stage", "move"), False, ConflictError("Theirs stays."), False),
+        (("stage",), False, Interrupted("Interrupted."), False),
+        ((), False, UsageError("Wrong."), False),
+    ],
+)
+def test_what_broke_off_stays_on_disk_where_something_may_be_in_force(
+    tmp_path: Path, steps: tuple[str, ...], has_changed: bool, error: RunbookError, is_kept: bool
+) -> None:
+    """With the reason; where nothing was done, no file is left."""
+    live = live_at(tmp_path, *steps)
+    if has_changed:
+        live.tell(CHANGE)
+    live.fail(error)
+    assert live.file
+    state = live.file.read()
+    assert live.is_open(error) == is_kept == bool(state)
+    assert not state or (state.ended == str(error) and not state.is_alive)
+
+
+def test_a_deployment_that_waits_keeps_the_file(tmp_path: Path) -> None:
+    """Another run has to look at it."""
+    live = live_at(tmp_path, "watch")
+    live.show([Rollout("backend", "ecs-svc/1", "family:7", "paused", 2, reason="It waits for a person.")], [])
+    live.end()
+    assert live.file
+    state = live.file.read()
+    assert state and state.ended == "backend: It waits for a person."
+
+
+def test_a_second_change_of_an_environment_waits_for_the_first(tmp_path: Path) -> None:
+    """One that runs is named; one that broke off is no obstacle."""
+    file = StateFile(tmp_path / "rotate.state.json")
+    with pytest.raises(UsageError, match=r"rotate on staging is under way since 00:00:00 UTC, in process \d+"):
+        refuse_another([(file, STATE)])
+    refuse_another([(file, replace(STATE, ended="Interrupted."))])

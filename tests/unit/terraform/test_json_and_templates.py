@@ -1,0 +1,279 @@
+"""References added to Terraform's JSON syntax, to OpenTofu's files, to .tfvars.json, and to templates of containers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.errors import CannotFollow
+from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.secret_versions import read_secret_versions
+from omc_runbook.terraform.task_definitions import TaskDefinitions, files_of, read_task_definitions, task_definitions_of
+from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.textfile.file import Edit
+
+KEY = "OAUTH2_CLIENT_SECRET"
+ARN = "${data.aws_secretsmanager_secret.app.arn}"
+SECRETS = [{"name": name, "valueFrom": f"{ARN}:{name}::"} for name in ("SECRET_KEY", "SENTRY_DSN")]
+ADDED = {"name": KEY, "valueFrom": f"{ARN}:{KEY}::"}
+OF_KEYS = '[for k in var.keys : { name = k, valueFrom = "${var.arn}:${k}::" }]'
+VARIABLE = {"provider": {"aws": {}}, "variable": {"keys": {"type": "list(string)"}}}
+
+
+def definition(container_definitions: str, **blocks: Any) -> dict[str, Any]:
+    """A task definition in JSON, beside other blocks."""
+    return {"resource": {"aws_ecs_task_definition": {"api": {"container_definitions": container_definitions}}}} | blocks
+
+
+def encoded(secrets: str) -> str:
+    return f'${{jsonencode([{{ name = "backend", secrets = {secrets} }}])}}'
+
+
+def written(tree: Any) -> str:
+    """Container definitions as JSON's text, within which Terraform fills in the ARN."""
+    return json.dumps([{"name": "backend", "environment": [{"name": "TITLE", "value": "Café"}], "secrets": tree}])
+
+
+MODULE = """\
+variable "secrets" {}
+resource "aws_ecs_task_definition" "api" {
+  container_definitions = jsonencode([{ name = "backend", secrets = var.secrets }])
+}
+"""
+IN_JSON: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "a local value": (
+        {"tf/main.tf.json": definition(encoded("local.secrets"), locals={"secrets": SECRETS})},
+        "tf/main.tf.json",
+        definition(encoded("local.secrets"), locals={"secrets": [SECRETS[0], ADDED, SECRETS[1]]}),
+    ),
+    "a string with the JSON of the containers": (
+        {"tf/main.tofu.json": definition(written(SECRETS))},
+        "tf/main.tofu.json",
+        definition(written([*SECRETS, ADDED])),
+    ),
+    "a list in an expression": (
+        {"tf/main.tf.json": definition(encoded('[{ name = "A", valueFrom = "${var.arn}:A::" }]'))},
+        "tf/main.tf.json",
+        definition(
+            encoded(
+                '[{ name = "A", valueFrom = "${var.arn}:A::" }, '
+                f'{{ name = "{KEY}", valueFrom = "${{var.arn}}:{KEY}::" }}]'
+            )
+        ),
+    ),
+    "a container without secrets": (
+        {"tf/main.tf.json": definition('[{"name": "backend"}]', variable={"secrets_arn": {}})},
+        "tf/main.tf.json",
+        definition(
+            f'[{{"name": "backend", "secrets": [{{"name": "{KEY}", "valueFrom": "${{var.secrets_arn}}:{KEY}::"}}]}}]',
+            variable={"secrets_arn": {}},
+        ),
+    ),
+    "an environment's .tfvars.json": (
+        {
+            "tf/main.tf.json": definition(encoded(OF_KEYS), **VARIABLE),
+            "tf/staging.tfvars.json": {"keys": ["SECRET_KEY", "SENTRY_DSN"]},
+            "tf/production.tfvars.json": {"keys": ["SECRET_KEY"]},
+        },
+        "tf/staging.tfvars.json",
+        {"keys": ["SECRET_KEY", KEY, "SENTRY_DSN"]},
+    ),
+    "a map in a .tfvars.json": (
+        {
+            "tf/main.tf.json": definition(encoded(OF_KEYS.replace("for k in", "for k, v in")), **VARIABLE),
+            "tf/env/staging/app.tfvars.json": {"keys": {"SECRET_KEY": "SECRET_KEY"}},
+        },
+        "tf/env/staging/app.tfvars.json",
+        {"keys": {"SECRET_KEY": "SECRET_KEY", KEY: KEY}},
+    ),
+    "a module's argument": (
+        {
+            "tf/service/main.tf": MODULE,
+            "tf/staging/main.tf.json": {"module": {"api": {"source": "../service", "secrets": SECRETS}}},
+            "tf/production/main.tf.json": {"module": {"api": {"source": "../service", "secrets": SECRETS}}},
+        },
+        "tf/staging/main.tf.json",
+        {"module": {"api": {"source": "../service", "secrets": [SECRETS[0], ADDED, SECRETS[1]]}}},
+    ),
+    "a module of another repository": (
+        {"tf/main.tf.json": {"module": {"api": {"source": "org/ecs/aws", "name": "backend", "secrets": SECRETS}}}},
+        "tf/main.tf.json",
+        {"module": {"api": {"source": "org/ecs/aws", "name": "backend", "secrets": [SECRETS[0], ADDED, SECRETS[1]]}}},
+    ),
+}
+
+
+def write(root: Path, files: Mapping[str, Any], indent: int | None = 2) -> TaskDefinitions:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text if isinstance(text, str) else json.dumps(text, indent=indent))
+    return read_task_definitions(root)
+
+
+def add(declared: TaskDefinitions, container: str = "backend") -> Edit:
+    """The edit for staging, which only adds text, once."""
+    here = task_definitions_of(files_of(declared.files, "staging", KNOWN))
+    edit = add_reference(here, container, KEY, KEY, ("SECRET_KEY", "A"))
+    assert edit
+    after = tuple(replace(file, raw=edit.after) if file.name == edit.file.name else file for file in here.files)
+    assert add_reference(task_definitions_of(after), container, KEY, KEY, ("SECRET_KEY", "A")) is None
+    before, size = edit.file.raw, len(edit.after) - len(edit.file.raw)
+    assert any(edit.after[:at] + edit.after[at + size :] == before for at in range(len(before) + 1))
+    return edit
+
+
+@pytest.mark.parametrize("form", IN_JSON)
+def test_json_gets_the_reference(form: str, tmp_path: Path) -> None:
+    """The file stays valid JSON, the same but for the reference, in its own form."""
+    files, name, expected = IN_JSON[form]
+    edit = add(write(tmp_path, files))
+    assert edit.file.name == name and json.loads(edit.after) == expected
+
+
+@pytest.mark.parametrize("form", ("a local value", "a module of another repository", "a map in a .tfvars.json"))
+def test_json_on_one_line(form: str, tmp_path: Path) -> None:
+    """It stays on one line, with the new entry as the last one."""
+    files, name, _ = IN_JSON[form]
+    edit = add(write(tmp_path, files, None))
+    entry = f', "{KEY}": "{KEY}"' if "map" in form else f", {json.dumps(ADDED)}"
+    assert edit.file.name == name and entry.encode() in edit.after and b"\n" not in edit.after
+
+
+def test_an_escaped_text_keeps_its_escapes(tmp_path: Path) -> None:
+    """What is before the new entry may have escapes of any length, and stays as it is."""
+    text = (
+        written(SECRETS)
+        .replace("Caf\\u00e9", "\U0001f4b0 \\u00e9 \\\\")
+        .replace('[{"name": "backend"', '[\n{"name": "backend"')
+    )
+    edit = add(write(tmp_path, {"tf/main.tf.json": definition(text)}))
+    assert rb"\ud83d\udcb0 \\u00e9 \\\\" in edit.after
+    containers = json.loads(edit.after)["resource"]["aws_ecs_task_definition"]["api"]["container_definitions"]
+    assert json.loads(containers)[0]["secrets"][-1] == ADDED
+
+
+def test_a_tofu_file_is_edited_like_any_other(tmp_path: Path) -> None:
+    """As a file of blocks, and not as something that only seems to hold a definition."""
+    text = MODULE.replace("var.secrets", '[\n    { name = "A", valueFrom = "${var.arn}:A::" },\n  ]')
+    edit = add(write(tmp_path, {"tf/main.tofu": text}))
+    assert f'    {{ name = "{KEY}", valueFrom = "${{var.arn}}:{KEY}::" }},\n  ]' in edit.after.decode()
+
+
+TEMPLATE = """\
+[
+  {
+    "name": "${name}",
+    "cpu": ${cpu},
+    "secrets": [
+      { "name": "SECRET_KEY", "valueFrom": "${arn}:SECRET_KEY::" },
+      { "name": "SENTRY_DSN", "valueFrom": "${arn}:SENTRY_DSN::" }
+    ]
+  }
+]
+"""
+LINE = f'      {{ "name": "{KEY}", "valueFrom": "${{arn}}:{KEY}::" }},\n'
+CALL = """\
+locals {
+  name = "backend"
+}
+
+resource "aws_ecs_task_definition" "api" {
+  container_definitions = %s
+}
+"""
+VARIABLES = "{ name = local.name, cpu = 256, arn = var.arn }"
+TEMPLATES = {
+    "beside": (f'templatefile("${{path.module}}/api.json.tftpl", {VARIABLES})', "tf/api.json.tftpl"),
+    "below the root": (f'templatefile("templates/api.tpl", {VARIABLES})', "tf/templates/api.tpl"),
+    "above": (f'templatefile("${{path.root}}/../shared/api.json", {VARIABLES})', "shared/api.json"),
+    "named by a local value": (
+        f'templatefile("${{path.module}}/${{local.name}}.tftpl", {VARIABLES})',
+        "tf/backend.tftpl",
+    ),
+    "of a data source": (
+        "data.template_file.api.rendered\n}\n"
+        f'data "template_file" "api" {{\n  template = file("${{path.module}}/api.json")\n  vars = {VARIABLES}',
+        "tf/api.json",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", TEMPLATES)
+def test_a_template_s_list_gets_the_reference(form: str, tmp_path: Path) -> None:
+    """In the template's own words for the secret's ARN, wherever Terraform finds the file."""
+    call, name = TEMPLATES[form]
+    declared = write(tmp_path, {"tf/main.tf": CALL % call, name: TEMPLATE, "tf/worker.tftpl": TEMPLATE})
+    assert [(each.name, each.is_clear) for each in declared.containers] == [("backend", True)]
+    edit = add(declared)
+    assert edit.file.name == name and edit.after.decode() == TEMPLATE.replace(
+        '      { "name": "SENTRY', f'{LINE}      {{ "name": "SENTRY'
+    )
+    assert TerraformFiles(tmp_path).roots_of(name) == ("tf",)
+
+
+@pytest.mark.parametrize(
+    ("argument", "placeholder"),
+    [("local.secrets", "${jsonencode(secrets)}"), ("jsonencode(local.secrets)", "${secrets}")],
+    ids=["encoded in the template", "encoded in the call"],
+)
+def test_a_list_that_a_template_is_given_is_edited_where_it_is_written(
+    argument: str, placeholder: str, tmp_path: Path
+) -> None:
+    """The template has a variable in place of the list."""
+    native = '[\n    { name = "A", valueFrom = "${var.arn}:A::" },\n  ]'
+    call = (
+        CALL.replace('name = "backend"', f"secrets = {native}") % f'templatefile("t.tftpl", {{ secrets = {argument} }})'
+    )
+    template = f'[{{ "name": "backend", "secrets": {placeholder} }}]'
+    edit = add(write(tmp_path, {"tf/main.tf": call, "tf/t.tftpl": template}))
+    assert edit.file.name == "tf/main.tf"
+    assert f'    {{ name = "{KEY}", valueFrom = "${{var.arn}}:{KEY}::" }},\n  ]' in edit.after.decode()
+
+
+def test_an_environment_s_template_is_its_own_and_a_shared_one_all_s(tmp_path: Path) -> None:
+    """Folders of two environments that read one template both use an edit of it."""
+    call = CALL % f'templatefile("../templates/api.json", {VARIABLES})'
+    files = {"tf/staging/main.tf": call, "tf/production/main.tf": call, "tf/templates/api.json": TEMPLATE}
+    assert add(write(tmp_path, files)).file.name == "tf/templates/api.json"
+    assert TerraformFiles(tmp_path).roots_of("tf/templates/api.json") == ("tf/production", "tf/staging")
+
+
+SECOND = (CALL % f'templatefile("t.json", {VARIABLES})').partition("\n\n")[2].replace('"api"', '"worker"')
+REFUSED = {
+    "loops": (
+        {"tf/t.json": '[{ "name": "backend", "secrets": [%{ for k in keys }{ "name": "${k}" }%{ endfor }] }]'},
+        "templatefile() on line 6, whose file tf/t.json is not plain JSON.",
+    ),
+    "no file": ({}, "templatefile() on line 6, which is not followed."),
+    "no reference": ({"tf/t.json": '[{ "name": "backend" }]'}, "no reference nearby names the secret"),
+    "a variable for the list that is none": (
+        {"tf/t.json": '[{ "name": "backend", "secrets": ${secrets} }]'},
+        "its secrets are an expression on line 1",
+    ),
+    "a template of two definitions": (
+        {"tf/t.json": TEMPLATE, "tf/worker.tf": SECOND.replace("local.name", '"worker"')},
+        "is shared with container worker of aws_ecs_task_definition.worker",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_what_a_template_does_not_show_is_refused(form: str, tmp_path: Path) -> None:
+    """With the reason, in a way that a person can answer by hand."""
+    files, reason = REFUSED[form]
+    declared = write(tmp_path, {"tf/main.tf": CALL % f'templatefile("t.json", {VARIABLES})', **files})
+    with pytest.raises(CannotFollow) as raised:
+        add_reference(declared, "backend", KEY, KEY, ("SECRET_KEY",))
+    assert reason in str(raised.value)
+
+
+def test_the_initial_value_of_a_secret_in_json(tmp_path: Path) -> None:
+    """Its keys are read, and whether an apply writes it again."""
+    version = {"secret_id": "x", "secret_string": '${jsonencode({ SECRET_KEY = "placeholder", B = "" })}'}
+    write(tmp_path, {"tf/secret.tf.json": {"resource": {"aws_secretsmanager_secret_version": {"app": version}}}})
+    (found,) = read_secret_versions(tmp_path)
+    assert (found.file, found.keys, found.is_protected) == ("tf/secret.tf.json", ("SECRET_KEY", "B"), False)
