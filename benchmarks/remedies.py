@@ -50,7 +50,7 @@ DECISION, SHOWS, MISSING = "a person decides", "shows", "says what is missing"
 RIGHT = (MENDED, FILLED, DECISION, SHOWS, MISSING)
 _CAUSE = re.compile(r"  (?:error|warning|info|accepted|unknown) +(\S+): ")
 _INDENT = " " * 13
-_WAY = re.compile(r" {13}(?:→|or by hand:|or) (.+)")
+_FIRST, _NEXT = re.compile(r" {13}→ (.+)"), re.compile(r" {13}or (?:by hand: )?(.+)")
 _APPLY = re.compile(r"  Apply it: (.+)")
 _NEEDED = re.compile(r"\bfile:(?://)?([\w.-]+)")
 _LOOKS = re.compile(r"aws (?:logs tail|\S+ describe-\S+) ")
@@ -163,7 +163,7 @@ def printed(output: str, fault: str) -> tuple[list[str], str]:
             if ways:
                 break
             is_below = (cause is not None and cause[1] == fault) or (is_below and not cause)
-        elif is_below and (way := _WAY.fullmatch(line)):
+        elif is_below and (way := (_NEXT if ways else _FIRST).fullmatch(line)):
             ways.append(way[1])
         elif ways:
             needs.append(line.strip())
@@ -279,7 +279,7 @@ def table(rows: Sequence[Row]) -> str:
 @click.option("--only", default="", help="Only these faults, separated by commas.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--aws", default="aws", show_default=True, help="The AWS CLI.")
-@click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}.")
+@click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}, with its other rows.")
 def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
     """Try the remedies of the chosen faults, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
@@ -299,9 +299,19 @@ def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
             rows += found
             click.echo(f"{table(found)}\n")
             if keep:
+                found = _with_kept(found, name, faults)
                 date = datetime.now(UTC).date().isoformat()
                 diagnosis.fill(PAGE, name, f"{table(found)}\n\nBy `python benchmarks/remedies.py --write` on {date}.")
     sys.exit(0 if all(row.holds for row in rows) else 1)
+
+
+def _with_kept(rows: Sequence[Row], name: str, faults: Sequence[str]) -> list[Row]:
+    """The rows, and those that the page has of faults that were not tried again, in the order of the faults."""
+    table = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
+    tried = {row.cells[0] for row in rows}
+    lines = [re.split(r" ?(?<!\\)\| ?", line) for line in table.splitlines() if line.startswith("| ")][1:]
+    kept = [Row(tuple(cells[1:5]), cells[3] in RIGHT) for cells in lines if cells[1] not in tried]
+    return sorted([*rows, *kept], key=lambda row: faults.index(row.cells[0]))
 
 
 def _measure(attempt: Callable[[str, str], list[Row]], faults: Sequence[str], aws: str, jobs: int) -> list[Row]:
