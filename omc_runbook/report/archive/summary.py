@@ -85,9 +85,9 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         if not first[id(finding)]:
             # Where a cause is found several times, its consequences stand below the first.
             yield from _finding(finding, effects.pop(finding.check, []))
-            # What mends several findings stands below the first.
+            # What mends several findings of a check stands below the first.
             first_way, *_ = (*_ways(finding, outcome, command), "")
-            yield from _remedy(remedies.pop(first_way, ()), finding.remedy.needs)
+            yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
@@ -122,15 +122,15 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     return remedy.ways
 
 
-def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[str, tuple[str, ...]]:
-    """The remedies of all findings, each once; by hand all the commands of those that one runbook mends."""
-    by_hand: dict[str, dict[str, None]] = {}
+def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The remedies of each check by its id and the first of them; by hand the commands of all findings that it mends."""
+    by_hand: dict[tuple[str, str], dict[str, None]] = {}
     for finding in found:
         if ways := _ways(finding, outcome, command):
-            by_hand.setdefault(ways[0], {}).update(dict.fromkeys(ways[1:]))
+            by_hand.setdefault((finding.check, ways[0]), {}).update(dict.fromkeys(ways[1:]))
     return {
-        way: (way, *((next(iter(hands)),) if any(map(is_sentence, hands)) else filter(None, (" && ".join(hands),))))
-        for way, hands in by_hand.items()
+        key: (key[1], *((next(iter(hands)),) if any(map(is_sentence, hands)) else filter(None, (" && ".join(hands),))))
+        for key, hands in by_hand.items()
     }
 
 
