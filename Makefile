@@ -1,5 +1,5 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
-#   make demo        run the verify runbook against a healthy sandbox and keep its record in records/
+#   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
 #   make test        run the whole suite: some eight minutes on two cores
 #   make check       lint, check the format and the types
@@ -18,7 +18,24 @@ SUITS := import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 
 demo: $(VENV)/demo.stamp
-	@$(BIN)/omc-runbook run verify -p environment staging --record records --sandbox --summary
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh -ec "$$DEMO"
+
+# Each command is one that a person would type; troubleshoot ends with 1 while the fault stands.
+define DEMO
+show() { printf '\n$$ %s\n' "$$*"; "$$@"; }
+variables=$$(omc-runbook sandbox up)
+eval "$$variables"
+unset AWS_PROFILE AWS_SESSION_TOKEN
+trap 'omc-runbook sandbox down >/dev/null' EXIT
+trap 'exit 2' HUP INT TERM
+show omc-runbook run verify -p environment staging --record records --summary
+show omc-runbook sandbox break not-forced
+code=0; show omc-runbook run troubleshoot --record records --summary || code=$$?
+[ "$$code" -eq 1 ]
+show omc-runbook run troubleshoot -p apply true --record records --summary
+show omc-runbook run verify --record records --summary
+endef
+export DEMO
 
 # Hundreds of processes import the same modules: compiled once, whatever the shell says of bytecode.
 quick test: export PYTHONDONTWRITEBYTECODE :=

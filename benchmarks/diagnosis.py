@@ -27,12 +27,13 @@ from typing import Any, TypeVar
 import cases
 import click
 import pairing
+import plain_moto
 import worlds
 from botocore.exceptions import BotoCoreError, ClientError
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.masking import registry
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults as catalogue
@@ -50,6 +51,7 @@ HEADS = {
     "pairs": ("pair", "root causes named", "verdict", "other alarms", "seconds"),
     "healthy": ("healthy world", "errors", "warnings", "unknown", "seconds"),
     "cases": ("case", "expected", "root causes named", "verdict", "other alarms", "seconds"),
+    "moto": ("case", "expected", "root causes named", "verdict", "other alarms", "unknown checks", "seconds"),
     "headless": ("world", "exit code", "root causes named", "seconds, median of 5", "range"),
 }
 T = TypeVar("T")
@@ -161,6 +163,31 @@ def try_case(title: str) -> Row:
     expected, named = (", ".join(checks) or "none" for checks in (case.expected, causes))
     cells = (title, expected, named, verdict, ", ".join(beside), f"{diagnosis.seconds:.2f}")
     return _row(cells, verdict == "right" and not beside, diagnosis)
+
+
+def try_on_moto(title: str) -> Row:
+    """Make a world of `cases` in a plain moto, which runs no tasks: what that does not show has to be unknown."""
+    case = next(case for case in cases.CASES if case.title == title)
+    with plain_moto.serve(case.starts_healthy) as world:
+        try:
+            toml = case.make(world) or ""
+        except (ClientError, UsageError) as error:
+            reason = str(error).replace("|", "/").partition("\n")[0]
+            return Row((title, ", ".join(case.expected) or "none", "", "not possible in moto", reason, "", ""), True)
+        diagnosis = look(case.symptom, toml)
+    statuses = {(finding.check, finding.status) for finding in diagnosis.findings}
+    found = {*diagnosis.root_causes, *diagnosis.errors}
+    missed = [check for check in case.expected if check not in found]
+    unseen = [check for check in missed if (check, "unknown") not in statuses]
+    beside = [
+        check for check in dict.fromkeys([*diagnosis.root_causes, *diagnosis.errors]) if check not in case.expected
+    ]
+    beside = [check for check in beside if check not in case.consequences]
+    verdict = f"missed {' and '.join(unseen)}" if unseen else "unknown" if missed else "right"
+    unknown = str(len({check for check, status in statuses if status == "unknown"}))
+    expected, named = (", ".join(checks) or "none" for checks in (case.expected, diagnosis.root_causes))
+    cells = (title, expected, named, verdict, ", ".join(beside), unknown, f"{diagnosis.seconds:.2f}")
+    return _row(cells, not unseen and not beside, diagnosis)
 
 
 def time_headless(fault: str) -> Row:
@@ -292,6 +319,7 @@ def _enter_sandbox(sandboxes: Any) -> None:
 @click.option("--pairs", type=int, default=0, help="The number of pairs of independent faults.")
 @click.option("--healthy", is_flag=True, help="The healthy worlds.")
 @click.option("--cases", "documented", is_flag=True, help="Worlds made from AWS's documentation alone.")
+@click.option("--moto", is_flag=True, help="Those of them that need no running task, in a plain moto.")
 @click.option("--headless", is_flag=True, help="Timed whole runs of the runbook.")
 @click.option(
     "--only",
@@ -308,6 +336,7 @@ def main(
     pairs: int,
     healthy: bool,
     documented: bool,
+    moto: bool,
     headless: bool,
     only: str,
     seed: int,
@@ -316,8 +345,8 @@ def main(
 ) -> None:
     """Measure the chosen parts, and print the tables."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    if not (faults or pairs or healthy or documented or headless):
-        faults, pairs, healthy, documented, headless = True, PAIRS, not only, not only, not only
+    if not (faults or pairs or healthy or documented or moto or headless):
+        faults, pairs, healthy, documented, moto, headless = True, PAIRS, not only, not only, not only, not only
     chosen = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
     parts: list[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]] = []
     if faults:
@@ -327,9 +356,12 @@ def main(
     if healthy:
         numbers = [number for number in range(len(worlds.PLANS)) if not only or str(number) in only.split(",")]
         parts.append(("healthy", try_healthy, [(number,) for number in numbers]))
+    named = [case for case in cases.CASES if not only or any(word in case.title for word in only.split(","))]
     if documented:
-        named = [case.title for case in cases.CASES if not only or any(word in case.title for word in only.split(","))]
-        parts.append(("cases", try_case, [(title,) for title in named]))
+        parts.append(("cases", try_case, [(case.title,) for case in named]))
+    if moto:
+        still = [case.title for case in named if plain_moto.needs_no_task(case.expected)]
+        parts.append(("moto", try_on_moto, [(title,) for title in still]))
     tables = measure(parts, jobs)
     if headless:
         # One after another: a second run would slow this one.

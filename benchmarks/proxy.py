@@ -85,14 +85,21 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_POST(self) -> None:
-        """Every AWS call in use is a POST."""
+        """Forward a call, which most of AWS's are by POST."""
+        self._forward()
+
+    def do_GET(self) -> None:
+        """Forward a call of a service with paths for its actions."""
+        self._forward()
+
+    def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         began = time.monotonic()
         time.sleep(self.network.delay)
-        self.onward.request("POST", self.path, body, self._signed(body))
+        self.onward.request(self.command, self.path, body, self._signed(body))
         answer = self.onward.getresponse()
         content = answer.read()
-        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), body), (began, time.monotonic()))
+        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), self.path, body), (began, time.monotonic()))
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP | {"content-length"}:
@@ -105,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The request's headers for the sandbox's address, signed again because the signature covers it."""
         headers = {name: value for name, value in self.headers.items() if name.lower() not in SIGNED}
         scope = self.headers["Authorization"].split("Credential=")[1].split("/")
-        request = AWSRequest("POST", f"{self.network.server}{self.path}", headers, body)
+        request = AWSRequest(self.command, f"{self.network.server}{self.path}", headers, body)
         own = folders.at(self.network.server).credentials
         SigV4Auth(Credentials(own.access_key, own.secret_key), scope[3], scope[2]).add_auth(request)
         return dict(request.headers.items())
@@ -114,10 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _action(target: str, body: bytes) -> tuple[str, str]:
-    """The action of a call in JSON or as a form, and its parameters, sorted."""
+def _action(target: str, path: str, body: bytes) -> tuple[str, str]:
+    """The action of a call in JSON or as a form, and its parameters, sorted; of another its path, which has all."""
     if target:
         return target.rpartition(".")[2], json.dumps(json.loads(body or b"{}"), sort_keys=True)
+    if not body:
+        return path.partition("?")[0], path
     form = dict(parse_qsl(body.decode()))
     return form.pop("Action", ""), json.dumps(form, sort_keys=True)
 

@@ -58,10 +58,10 @@ def revise(world: World, service: str, edit: Callable[[list[Container], str], ob
     current: Any = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
     edit(current["containerDefinitions"], world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
     kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
-    world.ecs.register_task_definition(
+    revision = world.ecs.register_task_definition(
         **{name: current[name] for name in kept}, requiresCompatibilities=current["requiresCompatibilities"]
-    )
-    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=family)
+    )["taskDefinition"]["taskDefinitionArn"]
+    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=revision)
     world.settle()
 
 
@@ -106,7 +106,7 @@ def project(
         references = {key: key for key in values} if keys is None else keys
         containers = [container(stage, service, {each: f"{arn}:{key}::" for each, key in references.items()})]
         edit(containers, arn)
-        world.ecs.register_task_definition(
+        revision = world.ecs.register_task_definition(
             family=f"{stage}-{service}",
             containerDefinitions=containers,  # type: ignore[arg-type]
             executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
@@ -115,11 +115,11 @@ def project(
             requiresCompatibilities=["FARGATE"],
             cpu="512",
             memory="1024",
-        )
+        )["taskDefinition"]["taskDefinitionArn"]
         world.ecs.create_service(
             cluster=stage,
             serviceName=service,
-            taskDefinition=f"{stage}-{service}",
+            taskDefinition=revision,
             desiredCount=1,
             launchType="FARGATE",
             networkConfiguration={"awsvpcConfiguration": network},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.masking import plain_variables
+from omc_runbook.masking import hosts, plain_variables
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.value_from import Reference
 
@@ -36,6 +36,8 @@ class Container:
     environment: tuple[str, ...]
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Plain variables, such as REDIS_URL, with the host of the store that they lead to."""
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
     log_group: str = ""
@@ -201,6 +203,11 @@ def _container(raw: Any) -> Container:
             (entry["name"], entry.get("value", ""))
             for entry in raw.get("environment") or ()
             if LOGIN.search(entry["name"])
+        ),
+        hosts=tuple(
+            (entry["name"], host)
+            for entry in raw.get("environment") or ()
+            if (host := hosts.find_host(entry.get("value") or "", entry["name"]))
         ),
         plain_secrets=tuple(
             entry["name"]

@@ -154,6 +154,14 @@ class Network:
     """Ids of DHCP options with DNS servers other than Amazon's; read where a VPC has no DNS support."""
 
 
+def list_regions(client: EC2Client) -> tuple[str, ...]:
+    """The regions that are enabled for the account.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html
+    """
+    return tuple(region["RegionName"] for region in client.describe_regions()["Regions"])
+
+
 def describe_subnets(client: EC2Client, ids: Sequence[str]) -> dict[str, Subnet]:
     """Read subnets by id; those that do not exist are left out.
 

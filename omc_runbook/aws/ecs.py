@@ -87,6 +87,8 @@ class Service:
     launch_type: str = ""
     platform_version: str = ""
     """The Fargate platform version of new tasks, such as 1.4.0 or LATEST; "" outside Fargate."""
+    connects: bool = False
+    """Whether its tasks find others by the names of Service Connect."""
     is_family: bool = False
     """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
     configuration: DeploymentConfiguration = PLAIN
@@ -330,6 +332,9 @@ def _service(raw: Any) -> Service:
         execute=bool(raw.get("enableExecuteCommand")),
         launch_type=raw.get("launchType", ""),
         platform_version=raw.get("platformVersion") or "",
+        connects=any(
+            (each.get("serviceConnectConfiguration") or {}).get("enabled") for each in raw.get("deployments", ())
+        ),
         configuration=deployments.configuration_from(raw.get("deploymentConfiguration") or {}),
     )
 

@@ -108,6 +108,15 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                     f"Set executionRoleArn to {permissions.role.arn} and register a new revision."
                 )
                 yield Evidence(name, (fact, refused[0].sentence), register, services)
+            elif permissions.role.arn != arn and not _has_started(snapshot, arn):
+                fact = f"GetRole: the ARN of {name} is {permissions.role.arn}; the task definition names {arn}."
+                yield Uncertain(name, (f"{fact} No task has started with that, so that it may not be found.",))
+
+
+def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
+    """Whether a task runs whose execution role is named so."""
+    definitions = (snapshot.definition(task.task_definition_arn) for task in snapshot.tasks if task.is_running)
+    return any(definition and definition.execution_role_arn == role_arn for definition in definitions)
 
 
 @check(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
@@ -20,14 +20,17 @@ from omc_runbook.checks.key_demand import (
     successions,
 )
 from omc_runbook.checks.registry import Family
+from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import (
     variable_of,
 )
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -37,6 +40,9 @@ check = Family("content", hinders="secret")
 NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
 """Names under which people write about a secret in the secret."""
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
+HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\b")
+FREE_PORT = 32768
+"""Where operating systems begin to number ports that nobody asked for."""
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
@@ -438,6 +444,44 @@ def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
+    "wrong-host",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue and DescribeTaskDefinition: no address leads to localhost or to another environment",
+    hinders="value",
+)
+def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
+    """An address leads to the task itself, to a host of Compose, or to another environment."""
+    environment = snapshot.environment
+    known = (*environment.others, LOCAL)
+    secrets = {other.secret: name for name, other in environment.others.items()}
+    secrets.pop(environment.names.secret, None)
+    for member in _relevant_members(snapshot):
+        key, value = member.key, member.injected
+        if owner := next((secrets[name] for name in secrets if hosts.names_secret(value, name)), ""):
+            yield _about(snapshot, key, f"{key} names the secret of {owner}.")
+        elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, known):
+            readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
+            if fact := _strangeness(snapshot, strange, readers):
+                yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange))
+    for service, definition, container in _containers(snapshot):
+        for name, host in container.hosts:
+            plain = hosts.judge(host, environment.name, known)
+            if plain is None or _is_emulated(snapshot, container, name):
+                continue
+            if fact := _strangeness(snapshot, plain, [service]):
+                subject = f"{definition.label} {container.name} {name}"
+                advice = f"Give {name} the host that {environment.name} has, where {definition.family} is declared"
+                yield Evidence(
+                    subject,
+                    (f"DescribeTaskDefinition: {name} of {definition.label} {container.name} {fact}",),
+                    remedies.advise(f"{advice}, and deploy that."),
+                    frozenset({service.name}),
+                    _severity_of(plain),
+                )
+
+
+@check(
     "weak",
     needs=KEY_NEEDS,
     severity="warning",
@@ -486,6 +530,44 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
+
+
+def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Service]) -> str:
+    """What is wrong with a host for one of these services, as the end of a sentence; "" where it may be right."""
+    if strange.kind == "environment":
+        return f"names a host of {strange.environment}."
+    for service in services:
+        definition = snapshot.definition(service.task_definition_arn)
+        # With awsvpc a task has an interface of its own; a container beside may be what answers there.
+        is_alone = definition is not None and len(definition.containers) == 1
+        if not (service.placement.subnets or service.launch_type == "FARGATE"):
+            continue
+        if strange.kind == "loopback" and definition and is_alone:
+            return f"leads to localhost, which is the task itself: {definition.label} has no container beside this one."
+        if strange.kind == "short" and not service.connects:
+            return (
+                "has a host without a dot, as Compose's services do: a task resolves it only with Service Connect,"
+                f" which {service.name} does not use, or with a search domain in the VPC's DHCP options."
+            )
+    return ""
+
+
+def _severity_of(strange: StrangeHost) -> Severity:
+    return "warning" if strange.kind == "short" else "error"
+
+
+def _containers(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
+    """The containers of the consumers' revisions in force."""
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        if definition:
+            yield from ((service, definition, container) for container in definition.containers)
+
+
+def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
+    """Whether a plain host is that of an emulator's own database: its tasks run here, and its port is a free one."""
+    port = dict(container.logins).get(f"{name.rpartition('_')[0]}_PORT", "")
+    return HERE.match(snapshot.endpoint) is not None and port.isdecimal() and int(port) >= FREE_PORT
 
 
 def _reused(snapshot: Snapshot, member: Member) -> str:

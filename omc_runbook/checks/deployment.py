@@ -13,7 +13,7 @@ from omc_runbook.checks.check import Evidence, Hinders, Uncertain
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, recovered_since, stale_evidence
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.model.findings import NO_REMEDY, Severity
 from omc_runbook.model.shell import command
@@ -147,6 +147,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment failed and was stopped or rolled back."""
+    # A remark where the value was put back too: see recovered_since.
     for service in snapshot.consumers:
         for deployment in service.deployments:
             if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
@@ -399,13 +400,9 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
+    if recovered_since(snapshot, service):
+        return True
     since, failed, primary = freshness.current_since(snapshot), snapshot.stopped(service)[:1], service.primary
-    withdrawn = service.withdrawn
-    if since and withdrawn and withdrawn.created and withdrawn.created < since[0]:
-        # It was taken back with its version: what serves now was there before it, with the values that are current.
-        tasks = snapshot.running(service)
-        if len(tasks) >= service.desired > 0 and all(freshness.of(snapshot, task) == "fresh" for task in tasks):
-            return True
     if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
         return service.running >= service.desired > 0
     return since is not None and any(

@@ -30,7 +30,7 @@ from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
 
-check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
+check = Family("drift", not_in_sandbox="It is a fault of the application's files, not of AWS")
 CHECKOUT = "checkout"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 

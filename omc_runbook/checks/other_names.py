@@ -20,6 +20,8 @@ def found_instead(snapshot: Snapshot) -> tuple[str, ...]:
 def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
     if found.other_regions:
         yield f"Found instead: a secret of that name in {', '.join(found.other_regions)}."
+    if found.cluster_regions:
+        yield f"Found instead: cluster {names.cluster} in {', '.join(found.cluster_regions)}."
     services = [service.name for service in found.own_services if service.cluster == found.cluster]
     if found.cluster and (found.cluster != names.cluster or names.service not in services):
         yield f"Found instead: cluster {found.cluster} with the services {', '.join(services) or 'none'}."
@@ -47,14 +49,16 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
 
 
 def is_elsewhere(snapshot: Snapshot) -> bool:
-    """Whether the secret is missing because another region has it."""
-    return snapshot.secret is None and bool(snapshot.discovery and snapshot.discovery.other_regions)
+    """Whether the secret is missing because the environment is in another region: that has it, or only the cluster."""
+    found = snapshot.discovery
+    return snapshot.secret is None and found is not None and bool(found.other_regions or found.cluster_regions)
 
 
 def is_misnamed(snapshot: Snapshot) -> bool:
     """Whether the secret is missing under a name that is probably wrong: services refer to another that exists.
 
-    Or another region has it. A name in runbook.toml is one that somebody decided on; a variable may be left over.
+    Or the environment is in another region. A name in runbook.toml is one that somebody decided on; a variable may be
+    left over.
     """
     found = snapshot.discovery
     is_left_over = "secret" in snapshot.environment.variables and bool(found and found.is_referred_to)

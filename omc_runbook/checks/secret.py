@@ -124,7 +124,6 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeSecret: RotationEnabled is false, or NextRotationDate is ahead",
     hinders="",
     because_of=("rotation-pending",),
-    not_in_sandbox="NextRotationDate must be past, and the sandbox cannot set dates back",
 )
 def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
     """Automatic rotation is on and does not happen."""

@@ -77,7 +77,14 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     """
     for service in snapshot.readers:
         starts = [
-            moment for moment in (_current_since(snapshot), service.created, _well_since(snapshot, service)) if moment
+            moment
+            for moment in (
+                _current_since(snapshot),
+                service.created,
+                _well_since(snapshot, service),
+                recovered_since(snapshot, service),
+            )
+            if moment
         ]
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
@@ -91,6 +98,21 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
         ]
         if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
             yield from stops
+
+
+def recovered_since(snapshot: Snapshot, service: Service) -> datetime | None:
+    """When the value with which a deployment was rolled back was replaced; None where that may still stand.
+
+    One rule for every strategy: the deployment began before AWSCURRENT last moved, as far as can be told, and all tasks
+    run, with the present values. What its tasks died of is over then.
+    """
+    since, withdrawn = freshness.current_since(snapshot), service.withdrawn
+    failed = snapshot.last_failed(service) if service.rolled_back else None
+    began = withdrawn.created if withdrawn else failed.created if failed else None
+    tasks = snapshot.running(service)
+    if since is None or began is None or began >= since[1] or not len(tasks) >= service.desired > 0:
+        return None
+    return since[1] if all(freshness.of(snapshot, task) == "fresh" for task in tasks) else None
 
 
 def _is_of_secrets(stop: Stop) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,7 +41,7 @@ OWN_PROCESS = "omc-runbook-own-process"
 FOLDER = Path("records")
 """The default folder of records."""
 PRIVATE = 0o077
-POLL_SECONDS = 0.1
+POLL_SECONDS, PAGE_POLL_SECONDS = 0.1, 0.02
 _FORMATS = (
     *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator", "rfc3987_syntax"),
     *("uri_template", "webcolors"),
@@ -171,6 +172,7 @@ def _execute(
             _variable(OUTCOME_VARIABLE, str(draft.outcome)),
             _variable(COMMAND_VARIABLE, command),
             _variable(STATE_VARIABLE, str(record.state.resolve())),
+            _beside(partial(_prepare_page, draft.outcome)),
         ):
             papermill.execute_notebook(
                 str(source),
@@ -243,9 +245,8 @@ def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception
 @contextmanager
 def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
     """Call `on_line` with each line that the notebook appends to a file."""
-    ended = threading.Event()
 
-    def follow() -> None:
+    def follow(ended: threading.Event) -> None:
         with path.open(encoding="utf-8") as file:
             last = False
             while not last:
@@ -254,11 +255,26 @@ def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
                     on_line(line.rstrip("\n"))
 
     path.touch()
-    thread = threading.Thread(target=follow, daemon=True)
+    with _beside(follow), _variable(LINES_VARIABLE, str(path)):
+        yield
+
+
+def _prepare_page(outcome: Path, ended: threading.Event) -> None:
+    """Make what writes the page once the notebook has said where it is: from there on it mostly waits for AWS."""
+    while not ended.wait(PAGE_POLL_SECONDS):
+        if outcome.exists():
+            records.exporter()
+            return
+
+
+@contextmanager
+def _beside(act: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Call `act` on another thread with an event that is set at the end of the context, which then waits for it."""
+    ended = threading.Event()
+    thread = threading.Thread(target=act, args=(ended,), daemon=True)
     thread.start()
     try:
-        with _variable(LINES_VARIABLE, str(path)):
-            yield
+        yield
     finally:
         ended.set()
         thread.join()

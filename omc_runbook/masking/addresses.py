@@ -72,6 +72,16 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     return AddressLogin(match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host.partition(":")[0])
 
 
+def host_of(text: str, name: str, key: Key | None) -> tuple[str, str]:
+    """The scheme and the first host of an address, with or without a login; ("", "") where it is broken, or none."""
+    match = _ADDRESS.search(text) if is_address(name, key) else None
+    if not match or _problem(match):
+        return "", ""
+    first = match["authority"].rpartition("@")[2].partition(",")[0]
+    host = first.rpartition("]")[0] + "]" if first.startswith("[") else first.partition(":")[0]
+    return match["scheme"].lower(), host
+
+
 def is_store(scheme: str) -> bool:
     """Whether a scheme is that of a database, a cache, a queue or a mail server."""
     return _STORES.search(scheme) is not None

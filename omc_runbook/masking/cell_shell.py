@@ -16,7 +16,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.page import as_hook
 from traitlets import Any as AnyTrait
-from traitlets import Type
+from traitlets import Bool, Type
 from traitlets.config import Config
 
 from omc_runbook.masking import registry
@@ -107,6 +107,7 @@ class CellShell(InteractiveShell):
     display_pub_class = Type(CellPublisher)
     displayhook_class = Type(CellDisplayHook)
     outputs = AnyTrait()
+    has_terminal = Bool(help="Whether a person sits before the command that runs the notebook.")
 
     def init_hooks(self) -> None:
         """Leave out the pager: nobody reads it."""
@@ -127,11 +128,11 @@ class CellShell(InteractiveShell):
 
 
 @contextmanager
-def shell(outputs: CellOutputs) -> Iterator[Any]:
+def shell(outputs: CellOutputs, has_terminal: bool) -> Iterator[Any]:
     """IPython's shell of this process while the context lasts; it leaves no file, and no name of a cell."""
     config = Config({"HistoryManager": {"enabled": False, "hist_file": ":memory:"}})
     with tempfile.TemporaryDirectory(prefix="omc-") as folder:
-        one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs)
+        one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs, has_terminal=has_terminal)
         try:
             yield one
         finally:

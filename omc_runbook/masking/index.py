@@ -17,6 +17,7 @@ _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
+_BETWEEN = "\0"
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
 
@@ -31,6 +32,7 @@ class Index:
         self._pieces: dict[str, tuple[str, int, str]] = {}
         secret = [(text, name) for text, name in values if text not in public]
         self._standalone = StandaloneMatcher([(text, name) for text, name in secret if is_common(text)])
+        words = _BETWEEN.join(public)
         for text, name in secret:
             if is_common(text):
                 continue
@@ -40,7 +42,8 @@ class Index:
             if len(text) < SHORT:
                 self._short |= spell(text)
             for piece, start in pieces(text).items():
-                if not any(piece in word for word in public):
+                # One search instead of one for each word; only a piece with the mark in it might reach over two words.
+                if piece not in words or (_BETWEEN in piece and not any(piece in word for word in public)):
                     self._pieces.setdefault(piece, (text, start, name))
         self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
         # The part of a value that no spelling changes: without any of them, escapes need not be undone.

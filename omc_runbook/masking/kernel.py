@@ -53,6 +53,18 @@ def allows_input() -> bool:
     return bool(shell.kernel._allow_stdin)
 
 
+def has_terminal() -> bool:
+    """Whether this notebook runs in a command at whose terminal a person can be asked for a hidden value."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "has_terminal", False) is True
+
+
+def allows_prompt() -> bool:
+    """Whether a person can be asked for a hidden value."""
+    return has_terminal() or allows_input()
+
+
 @dataclass
 class _Stream:
     """One output stream: its held-back end and how to send that."""

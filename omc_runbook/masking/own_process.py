@@ -102,12 +102,13 @@ class OwnProcessEngine(MaskingEngine):
         """Run the notebook's cells, until one fails or is interrupted."""
         wire.silence()
         outputs, interruption = CellOutputs(nb_man.autosave_cell), Interruption()
+        has_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
         with (
             left_over.noticed(),
-            _surroundings(),
+            _surroundings(has_terminal),
             Descriptors(outputs.write) as descriptors,
             _streams(outputs, descriptors),
-            cell_shell.shell(outputs) as shell,
+            cell_shell.shell(outputs, has_terminal) as shell,
             interruption.listening(),
         ):
             for index, cell in enumerate(nb_man.nb.cells):
@@ -152,14 +153,17 @@ def _execute(cell: Any, shell: Any, outputs: CellOutputs, descriptors: Descripto
 
 
 @contextmanager
-def _surroundings() -> Iterator[None]:
-    """Let cells find what they find in a kernel: its variables, module path, arguments, and nobody to ask."""
+def _surroundings(has_terminal: bool) -> Iterator[None]:
+    """Let cells find what they find in a kernel: its variables, module path, arguments, and nobody to ask.
+
+    At a terminal a person can be asked for a hidden value, which goes past the cell's streams.
+    """
     variables, arguments, path, folder = dict(os.environ), sys.argv, [*sys.path], Path.cwd()
     prompts = builtins.input, getpass.getpass
     try:
         os.environ.update(_PLOTS | variables | _KERNEL_VARIABLES)
         sys.argv, sys.path[:] = sys.argv[:1], _module_path()
-        builtins.input, getpass.getpass = _refuse, _refuse
+        builtins.input, getpass.getpass = _refuse, prompts[1] if has_terminal else _refuse
         yield
     finally:
         builtins.input, getpass.getpass = prompts

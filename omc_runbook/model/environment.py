@@ -42,6 +42,8 @@ class Names(BaseModel):
     profile: str = ""
     secret: str = "{prefix}-app-secrets"
     cluster: str = "{prefix}"
+    clusters: tuple[str, ...] = ()
+    """Other clusters in which services may use the secret, or "*" for all: a change names them."""
     service: str = "backend"
     task_family: str = "{prefix}-backend"
     execution_role: str = "{prefix}-ecs-task-execution-role"

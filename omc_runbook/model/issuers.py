@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ KINDS = (
 """Kinds that are told apart by how they begin."""
 
 
+@lru_cache(maxsize=1024)
 def of_name(name: str) -> IssuedKind | None:
     """The kind of key that a variable of this name should have; None where its name tells none."""
     return next((kind for kind in KINDS if kind.name.search(name)), None)

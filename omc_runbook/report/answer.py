@@ -9,26 +9,19 @@ from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.troubleshoot import remedies
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 
-class Answer(RichDisplay):
+class Answer(Group):
     """A banner, and the next steps below it."""
 
     def __init__(self, banner: Banner, next_steps: Listing | None = None) -> None:
+        super().__init__(banner, next_steps)
         self.banner, self.next_steps = banner, next_steps
-
-    def to_html(self) -> str:
-        """Render both as HTML."""
-        return "\n".join(part.to_html() for part in (self.banner, self.next_steps) if part)
-
-    def to_text(self) -> str:
-        """Render both as plain text."""
-        return "\n\n".join(part.to_text() for part in (self.banner, self.next_steps) if part)
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:

@@ -35,12 +35,13 @@ class UnderWay(RichDisplay):
 
     def __init__(self, state: ChangeState) -> None:
         self._state = state
-        self._bars = Bars(state.rollouts) if state.rollouts else None
+        self._bars = Bars(state.rollouts, with_revisions=False) if state.rollouts else None
 
     def to_html(self) -> str:
         """Render it as HTML."""
         bars = self._bars.to_html() if self._bars else ""
-        return f'<div role="status"><p style="margin: 0.4em 0">{html.escape(self._sentence)}</p>{bars}</div>'
+        sentence = f'<p style="margin: 0.4em 0; white-space: normal">{html.escape(self._sentence)}</p>'
+        return f'<div role="status">{sentence}{bars}</div>'
 
     def to_text(self) -> str:
         """Render it as plain text."""
@@ -77,7 +78,7 @@ class Unfinished(RichDisplay):
         style: Style = "unsure" if state.is_alive else "bad"
         yield Banner(style, self._headline, tuple(self._lines))
         if state.rollouts:
-            yield Bars(state.rollouts)
+            yield Bars(state.rollouts, with_revisions=False)
         if not state.is_alive:
             ways = (("finish it", state.go_on), ("take it back", state.go_back))
             yield Listing("How to go on", [Entry(name, command=command) for name, command in ways if command])

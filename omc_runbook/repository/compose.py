@@ -102,7 +102,13 @@ class Compose:
             return self.find(_CONTEXT)
         usual = [service for service in map(self.find, _APPLICATIONS) if service]
         built = [each for each in (*usual, *self.services) if _folder(each) == _CONTEXT]
-        return next(iter(built or [each for each in usual if _folder(each) in ("", ".")]), None)
+        at_top = [each for each in usual if _folder(each) in ("", ".")]
+        return next(iter(built or at_top or [each for each in usual if _is_api(each)]), None)
+
+
+def _is_api(service: ComposeService) -> bool:
+    """Whether a service is named api, and built from a folder of that name: with others it may be a frontend."""
+    return service.name == posixpath.basename(_folder(service)) == "api"
 
 
 def _folder(service: ComposeService) -> str:

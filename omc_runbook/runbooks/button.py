@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import html
+import os
 import signal
 import sys
 import threading
@@ -19,9 +20,10 @@ from typing import Any
 from omc_runbook.masking import kernel
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
 from omc_runbook.report.change_state import UnderWay
-from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.runbooks.live import Live
@@ -76,7 +78,7 @@ def offer(
         sentence = "The plan was applied above."
     elif is_empty:
         sentence = "There is nothing to do."
-    elif not kernel.allows_input():
+    elif not _is_watched():
         sentence = f"{BY_HAND}, or open this notebook in JupyterLab for a button."
     elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
@@ -87,7 +89,11 @@ def offer(
 
 def can_press() -> bool:
     """Whether buttons can be shown to a person."""
-    return kernel.allows_input() and find_spec("ipywidgets") is not None
+    return _is_watched() and find_spec("ipywidgets") is not None
+
+
+def _is_watched() -> bool:
+    return kernel.allows_input() and OUTCOME_VARIABLE not in os.environ
 
 
 def word_of(run: Run) -> str:
@@ -113,18 +119,22 @@ class Buttons:
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
-        self._status, self._row = Status(), ipywidgets.HBox()
+        self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self._arm(self._choices)
-        whole = ipywidgets.VBox([self._row, self._status.box])
+        whole = ipywidgets.VBox(self._order)
         display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
+
+    @property
+    def _order(self) -> tuple[Any, ...]:
+        return self._row, self._status.box
 
     def _arm(self, choices: Sequence[Choice]) -> None:
         import ipywidgets
 
         buttons = []
         for choice in choices:
-            style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto")
+            style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto", flex="0 0 auto")
             button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
             button.on_click(partial(self._press, choice))
             buttons.append(button)
@@ -157,7 +167,7 @@ class Buttons:
             try:
                 self._label = self._do(choice.act)
             except RunbookError as error:
-                self._area.show(Banner("bad", str(error)))
+                self._area.show(failure(str(error)))
                 if choice.live and choice.live.state and choice.live.is_open(error):
                     self._again = tuple(choice.after(choice.live.state)) or self._again
             except BaseException as error:
@@ -217,6 +227,10 @@ class Panel(Buttons, InteractiveDisplay):
         else:
             self._offer(self._state)
 
+    @property
+    def _order(self) -> tuple[Any, ...]:
+        return self._status.box, self._row
+
     def _follow(self) -> None:
         state: ChangeState | None = self._state
         while state and state.is_alive:
@@ -249,8 +263,8 @@ class Status:
     def __init__(self) -> None:
         import ipywidgets
 
-        self._html = ipywidgets.HTML()
-        self._stops = ipywidgets.HBox()
+        self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"))
+        self._stops = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.box = ipywidgets.VBox([self._html, self._stops])
         self._is_stoppable = False
 
@@ -290,7 +304,9 @@ class Status:
         import ipywidgets
 
         style = "danger" if wish == "back" else ""
-        button = ipywidgets.Button(description=STOPS[wish], button_style=style, layout=ipywidgets.Layout(width="auto"))
+        button = ipywidgets.Button(
+            description=STOPS[wish], button_style=style, layout=ipywidgets.Layout(width="auto", flex="0 0 auto")
+        )
 
         def press(_: Any) -> None:
             for each in self._stops.children:
@@ -346,10 +362,11 @@ class _Area:
         from IPython.display import display
 
         self._outputs: list[_Output] = []
+        self._idle = "Nothing was done yet."
         self._handle = display(self, display_id=True)
 
     def __enter__(self) -> None:
-        self._outputs = []
+        self._outputs, self._idle = [], "What comes of it is shown here."
         self._handle.update(self)
         # Hooks are those of this thread.
         _publisher().register_hook(self._take)
@@ -367,7 +384,7 @@ class _Area:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         if not self._outputs:
-            return {"text/plain": "Nothing was done yet.", "text/html": "<p>Nothing was done yet.</p>"}
+            return {"text/plain": self._idle, "text/html": f"<p>{self._idle}</p>"}
         return {
             "text/plain": "\n\n".join(output.text for output in self._outputs),
             "text/html": "\n".join(output.html for output in self._outputs),

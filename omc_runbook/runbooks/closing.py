@@ -21,6 +21,8 @@ Displays = Generator[tuple[str, object], None, str]
 
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
+SEE_END = "The last cell says what was done, and how to go on."
+
 OUTDATED = "The cells above still show the run before this."
 
 
@@ -116,7 +118,7 @@ class Closing:
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
-                update(self._id_of(name), Banner("bad", end))
+                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"))
 
     def _id_of(self, name: str) -> str:
         return f"{self._id}-{name}"

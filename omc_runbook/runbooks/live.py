@@ -101,7 +101,9 @@ class Live:
     def fail(self, error: RunbookError) -> None:
         """Note why it broke off; its file stays where something of it may be in force."""
         if self.is_open(error):
-            self._note(lambda state: replace(state, ended=str(error)))
+            # What was done before it, and what is current, the state itself says.
+            headline, mark, _ = str(error).partition(". ")
+            self._note(lambda state: replace(state, ended=headline + mark.strip()))
         elif self.file:
             self.file.remove()
 

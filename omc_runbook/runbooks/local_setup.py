@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.changes.dotenv.executor import DotenvResult
+from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
 from omc_runbook.changes.dotenv.plan import DotenvPlan
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.masking import registry
@@ -112,25 +112,36 @@ def apply(
     confirm: str = "",
     backup: bool = False,
     step: Callable[[str], None] = ignore,
+    starts: bool = True,
 ) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
-    `confirm` is ignored, because no server changes. Raises as `executor.apply` does.
+    `confirm` is ignored, because no server changes. Without `starts` the application is not started. Raises as
+    `executor.apply` does.
     """
     if not run.may_change(apply, confirm):
         return None
+    if not starts:
+        not_started = StartResult("", "The application is not to be started here.")
+        return executor.apply(plan, backup, now(), lambda: not_started, step)
     checkout = _checkout(run)
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
     return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables), step)
 
 
 def closing(
-    run: Run, snapshot: Snapshot, plan: DotenvPlan, may_apply: bool, confirm: str = "", backup: bool = False
+    run: Run,
+    snapshot: Snapshot,
+    plan: DotenvPlan,
+    may_apply: bool,
+    confirm: str = "",
+    backup: bool = False,
+    starts: bool = True,
 ) -> Closing:
-    """Write and start, if `may_apply` is set: result, start, outcome, undo."""
+    """Write and start, if `may_apply` is set: result, start, outcome, undo; `starts` is as in `apply`."""
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
-        result = apply(run, plan, may_apply, confirm, backup, live.announce)
+        result = apply(run, plan, may_apply, confirm, backup, live.announce, starts)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)

@@ -252,7 +252,7 @@ class Run:
         """The state of a change that this run begins; `details` are what is known of it."""
         outcome = self._outcome((), None, None, {})
         again = os.environ.get(COMMAND_VARIABLE) or f"Run {self.runbook} again, with the same parameters."
-        known = {"go_on": again} | details | own_process()
+        entries = {"go_on": again} | details | own_process()
         return ChangeState(
             runbook=self.runbook,
             environment=LOCAL if self.local_target else outcome.environment,
@@ -260,7 +260,7 @@ class Run:
             region=outcome.region,
             endpoint="" if self.local_target else outcome.endpoint,
             started=now(),
-            **known,
+            **entries,
         )
 
     def _outcome(

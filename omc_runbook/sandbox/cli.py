@@ -33,12 +33,15 @@ def sandbox() -> None:
     show_default=True,
 )
 @click.option("--database", is_flag=True, help="Also start a PostgreSQL that the application logs in to.")
+@click.option(
+    "--attached", is_flag=True, help="Stop it when standard input ends, as when a program that wrote to it ends."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
-def up(world: "WorldName", port: int, database: bool, as_json: bool) -> None:
+def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: bool) -> None:
     """Start a sandbox in the background and print the environment variables for it."""
     from omc_runbook.sandbox import lifecycle
 
-    running = lifecycle.up(world, port, database)
+    running = lifecycle.up(world, port, database, attached)
     if as_json:
         _print(running.variables)
     else:
@@ -88,7 +91,7 @@ def faults(as_json: bool) -> None:
     from omc_runbook.sandbox import faults as catalogue
     from omc_runbook.sandbox import hints
 
-    every = [(each, hints.level(each)) for each in catalogue.catalogue()]
+    every = [(each, hints.level(each)) for each in catalogue.every()]
     if as_json:
         _print([{"id": each.id, "family": each.family, "level": level, "breaks": each.breaks} for each, level in every])
         return
@@ -99,31 +102,33 @@ def faults(as_json: bool) -> None:
 def _complete_faults(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from omc_runbook.sandbox import faults as catalogue
 
-    return [each.id for each in catalogue.catalogue() if each.id.startswith(incomplete)]
+    return [each.id for each in catalogue.every() if each.id.startswith(incomplete)]
 
 
 def _complete_families(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from omc_runbook.sandbox import faults as catalogue
 
-    families = dict.fromkeys(each.family for each in catalogue.catalogue())
+    families = dict.fromkeys(each.family for each in catalogue.every())
     return [family for family in families if family.startswith(incomplete)]
 
 
 @sandbox.command(name="break")
 @click.argument("fault", required=False, shell_complete=_complete_faults)
 @click.option("--secretly", is_flag=True, help="As a drill for somebody else; without FAULT, asks for it unseen.")
-def break_(fault: str | None, secretly: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="With --secretly, print the symptom as JSON.")
+def break_(fault: str | None, secretly: bool, as_json: bool) -> None:
     """Inject one fault.
 
     With --secretly no command names it: a second person answers with `omc-runbook sandbox answer ID`, which repairs it.
     """
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
+    from omc_runbook.sandbox.faults import checkout
 
     running = lifecycle.find()
     if secretly:
         chosen = fault or click.prompt("The fault's id (it is not shown)", hide_input=True)
-        _print_symptom(drills.start_secretly(running, chosen))
+        _print_symptom(running, drills.start_secretly(running, chosen), as_json)
         return
     if fault is None:
         raise UsageError("Which fault? omc-runbook sandbox faults lists them.")
@@ -132,8 +137,9 @@ def break_(fault: str | None, secretly: bool) -> None:
     catalogue.break_(running.endpoint, fault)
     broken = lifecycle.status(running)["broken"]
     lifecycle.ask(running, "POST", "note", {"broken": [*broken, fault]})
-    breaks = next(each.breaks for each in catalogue.catalogue() if each.id == fault)
-    click.echo(f"Broken: {breaks} Repair it with: omc-runbook sandbox mend {fault}")
+    broken_fault = catalogue.find(fault)
+    where = f" It is in {checkout.copy_of(running.endpoint)}." if broken_fault.symptom else ""
+    click.echo(f"Broken: {broken_fault.breaks}{where} Repair it with: omc-runbook sandbox mend {fault}")
 
 
 @sandbox.command()
@@ -175,7 +181,7 @@ def drill_(family: str, level: "Level | None", count: int, seed: int | None, sto
     if stop:
         _end_drill(running, as_json)
         return
-    _print_symptom(drills.start(running, family, count, seed, level), as_json)
+    _print_symptom(running, drills.start(running, family, count, seed, level), as_json)
 
 
 @sandbox.command()
@@ -198,12 +204,14 @@ def hint(as_json: bool) -> None:
 
 @sandbox.command()
 @click.argument("fault", metavar="ID", shell_complete=_complete_faults)
+@click.option("--no-card", is_flag=True, help="Do not keep a right answer for the card.")
 @click.option("--json", "as_json", is_flag=True)
-def answer(fault: str, as_json: bool) -> None:
+def answer(fault: str, no_card: bool, as_json: bool) -> None:
     """Answer a drill with a fault's id: grades it, repairs, and continues."""
     from omc_runbook.sandbox import drills, lifecycle
 
-    grade, drill = drills.answer(lifecycle.find(), fault)
+    running = lifecycle.find()
+    grade, drill = drills.answer(running, fault, not no_card)
     if as_json:
         graded = {**_graded(grade), "told": drills.verdict(grade)}
         _print({**graded, "next": None if drill.is_over else _symptom(drill), "card": _card(drill)})
@@ -213,7 +221,7 @@ def answer(fault: str, as_json: bool) -> None:
     if drill.is_over:
         click.echo(drills.card(drill.grades))
     else:
-        _print_symptom(drill)
+        _print_symptom(running, drill)
 
 
 @sandbox.command()
@@ -247,14 +255,15 @@ def _end_drill(running: "Sandbox", as_json: bool) -> None:
         click.echo(f"\n{drills.card(drill.grades)}")
 
 
-def _print_symptom(drill: "Drill", as_json: bool = False) -> None:
+def _print_symptom(running: "Sandbox", drill: "Drill", as_json: bool = False) -> None:
     from omc_runbook.sandbox import drills
 
     if as_json:
-        _print(_symptom(drill))
+        where = {"repository": drills.repository(running, drill), "diagnosis": drills.diagnosis(running, drill)}
+        _print({**_symptom(drill), **where})
         return
     click.echo(f"{len(drill.grades) + 1} of {len(drill.faults)}: {drill.symptom}")
-    click.echo("Diagnose it: omc-runbook run troubleshoot -p environment staging --summary")
+    click.echo(f"Diagnose it: {drills.diagnosis(running, drill)}")
     click.echo("Then answer: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
     click.echo(f"Or take a hint: omc-runbook sandbox hint ({drills.HINT_COST} of {drills.POINTS} points)")
 

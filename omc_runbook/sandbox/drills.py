@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.sandbox import faults, hints, lifecycle, solved
-from omc_runbook.sandbox.faults import Fault
+from omc_runbook.sandbox.faults import Fault, checkout
 from omc_runbook.sandbox.hints import Level
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.solved import FamilyScore, Solved
@@ -127,13 +128,14 @@ def hint(sandbox: Sandbox) -> tuple[tuple[str, ...], Drill]:
     return every[: drill.hints], drill
 
 
-def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
+def answer(sandbox: Sandbox, fault: str, is_kept: bool = True) -> tuple[Grade, Drill]:
     """Grade an answer, repair, and inject the next fault; returns the grade and the drill, which may be over.
 
-    Raises UsageError if no drill is running, and for an unknown id.
+    A right answer is kept for the card, unless `is_kept` is False. Raises UsageError if no drill is running, and for an
+    unknown id.
     """
     drill = _running(sandbox)
-    ids = {check.id for check in root_causes.CHECKS} | {each.id for each in faults.catalogue()}
+    ids = {check.id for check in root_causes.EVERY_CHECK} | {each.id for each in faults.every()}
     if fault not in ids:
         raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
     grade = Grade(drill.fault, fault, drill.seconds, drill.hints)
@@ -143,9 +145,24 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
         _note(sandbox, None)
     else:
         drill = _break(sandbox, drill)
-    if grade.is_right:
+    if grade.is_right and is_kept:
         solved.add(Solved(grade.fault, grade.points, grade.seconds))
     return grade, drill
+
+
+def repository(sandbox: Sandbox, drill: Drill) -> str:
+    """The path of the copy of the checkout, where the current fault broke that; "" else."""
+    is_in_checkout = faults.find(drill.fault).family in (checkout.LOCAL, checkout.DRIFT)
+    return str(checkout.copy_of(sandbox.endpoint)) if is_in_checkout else ""
+
+
+def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
+    """The command that looks at what the current fault broke: the environment, or the drill's copy of the checkout."""
+    root = repository(sandbox, drill)
+    if not root:
+        return "omc-runbook run troubleshoot -p environment staging --summary"
+    runbook = "local_setup" if faults.find(drill.fault).family == checkout.LOCAL else "verify"
+    return command("omc-runbook", "run", runbook, "-p", "repository", root, "--summary")
 
 
 def stop(sandbox: Sandbox) -> Drill:
@@ -232,7 +249,7 @@ def _check_healthy(sandbox: Sandbox) -> None:
 
 def _choose(family: str, level: Level | None, count: int, generator: random.Random) -> tuple[str, ...]:
     """The ids of `count` faults; none comes twice before each came once."""
-    catalogue = faults.catalogue()
+    catalogue = faults.every()
     members = [fault for fault in catalogue if family in ("", fault.family)]
     if not members:
         raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")
@@ -268,7 +285,7 @@ def _follows(effect: str, cause: str) -> bool:
     """Whether the diagnosis links two faults as effect and cause."""
     findings = [
         Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
-        for check in root_causes.CHECKS
+        for check in root_causes.EVERY_CHECK
         if check.id in (effect, cause)
     ]
     return any(cause in finding.because_of for finding in root_causes.relate(findings) if finding.check == effect)
@@ -276,6 +293,8 @@ def _follows(effect: str, cause: str) -> bool:
 
 def _symptom(world: World, fault: Fault) -> str:
     """What somebody on call would report: only what is visible from outside."""
+    if fault.symptom:
+        return fault.symptom
     if fault.family == "exec":
         return _SHELL
     try:

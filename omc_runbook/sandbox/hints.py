@@ -6,6 +6,7 @@ import random
 from typing import Literal
 
 from omc_runbook.checks import families
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.faults import Fault
 
@@ -25,7 +26,7 @@ def level(fault: Fault) -> Level:
 
 def of(fault: Fault) -> tuple[str, ...]:
     """The hints at a fault, each narrower than the one before: its family, the evidence, three candidates."""
-    family = [other for other in faults.catalogue() if other.family == fault.family]
+    family = [other for other in faults.every() if other.family == fault.family]
     return (
         f"The fault's family is {fault.family}, which has {len(family)} faults.",
         f"This would rule it out: {families.ruled_out_by(fault.id, fault.family)}.",
@@ -34,15 +35,16 @@ def of(fault: Fault) -> tuple[str, ...]:
 
 
 def _candidates(fault: Fault) -> list[str]:
-    """The fault and two that look like it, of its family where there are two: the same ones at every call."""
+    """The fault and two others, the same ones at every call: that look like it and are of its family, or are either."""
     others = _look_alikes(fault)
+    family = [other for other in faults.every() if other.family == fault.family and other.id != fault.id]
     relatives = [other for other in others if other.family == fault.family]
-    pool = relatives if len(relatives) > 1 else others
-    chosen = random.Random(fault.id).sample(pool, min(2, len(pool)))
+    pool = next(each for each in (relatives, others, family) if len(each) > 1)
+    chosen = random.Random(fault.id).sample(pool, 2)
     return sorted([fault.id, *(other.id for other in chosen)])
 
 
 def _look_alikes(fault: Fault) -> list[Fault]:
     """The other faults of the catalogue whose check looks like this one's."""
-    ids = {check.id for check in families.look_alikes(fault.id, fault.family)}
-    return [other for other in faults.catalogue() if other.id in ids and other.id != fault.id]
+    alike = {(check.id, check.family == LOCAL) for check in families.look_alikes(fault.id, fault.family)}
+    return [each for each in faults.every() if (each.id, each.family == LOCAL) in alike and each.id != fault.id]

@@ -51,15 +51,18 @@ class Sandbox:
         }
 
 
-def up(world: WorldName | None = "healthy", port: int = 0, database: bool = False) -> Sandbox:
+def up(
+    world: WorldName | None = "healthy", port: int = 0, database: bool = False, is_attached: bool = False
+) -> Sandbox:
     """Start a sandbox in the background, with an example checkout, and build its world; returns when it is settled.
 
     With `world` None the account stays empty. `port` 0 takes any free one. `database` also starts a PostgreSQL that the
-    application logs in to. Raises UsageError for an unknown world, RunbookError if the sandbox cannot start.
+    application logs in to. With `is_attached` it ends with this process's standard input, as where a pipe's
+    writer has ended. Raises UsageError for an unknown world, RunbookError if the sandbox cannot start.
     """
     if world is not None and world not in get_args(WorldName):
         raise UsageError(f"There is no world {world!r}: choose {' or '.join(get_args(WorldName))}.")
-    sandbox = _start(port, database)
+    sandbox = _start(port, database, is_attached)
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
         answer = status(sandbox)
@@ -158,7 +161,7 @@ def _build(sandbox: Sandbox, world: WorldName) -> None:
     settle(sandbox)
 
 
-def _start(port: int, database: bool) -> Sandbox:
+def _start(port: int, database: bool, is_attached: bool) -> Sandbox:
     if importlib.util.find_spec("moto") is None or (database and not postgres.is_installed()):
         raise UsageError("The sandbox's packages are not installed: pip install 'omc-runbook[sandbox]'.")
     root = folders.root()
@@ -166,12 +169,14 @@ def _start(port: int, database: bool) -> Sandbox:
     command = [sys.executable, "-m", folders.SERVER, "--port", str(port), "--state", str(root.resolve())]
     if database:
         command.append("--database")
+    if is_attached:
+        command.append("--attached")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     with os.fdopen(reading) as lines:
         try:
             process = subprocess.Popen(
                 [*command, "--ready", str(writing)],
-                stdin=subprocess.DEVNULL,
+                stdin=None if is_attached else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=writing,
                 env=environment,

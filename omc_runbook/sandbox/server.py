@@ -1,6 +1,6 @@
 """The sandbox's server: corrected moto behind the gateway, with the ECS agent, in one process.
 
-`python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database]`
+`python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database] [--attached]`
 """
 
 # First, because moto reads models while it is imported.
@@ -27,7 +27,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.aws.secretsmanager import postpone
 from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network, process
@@ -64,7 +66,7 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, wire, reset, rest, settle); None for any other."""
+        """Answer a control path (status, calls, note, clock, rotation, wire, reset, rest, settle); None for others."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -79,6 +81,9 @@ class SandboxServer:
         if path == "clock":
             CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
             return {"minute_seconds": CLOCK.minute_seconds}
+        if (method, path) == ("POST", "rotation"):
+            postpone(members["secret"], members["days"], ACCOUNT, REGION)
+            return {}
         if path == "wire":
             if method == "POST":
                 return {"id": WIRE.add(members).id}
@@ -126,6 +131,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="the directory of all sandboxes")
     parser.add_argument("--ready", type=int, help="a file descriptor to which the port, or an error, is written")
     parser.add_argument("--database", action="store_true", help="also start a PostgreSQL")
+    parser.add_argument("--attached", action="store_true", help="also stop when standard input is at its end")
     options = parser.parse_args()
 
     try:
@@ -147,6 +153,8 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if options.attached:
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     # What is there by now stays: the garbage collector need not go through it again and again.
     gc.freeze()
     process.compile_into(directory)
@@ -162,6 +170,13 @@ def main() -> int:
     folders.release(directory)
     os.close(lock)
     return 0
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    """Wait until nobody can write to standard input any more, then stop the server."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()
 
 
 def _log_to(path: Path) -> None:

@@ -50,7 +50,7 @@ def score() -> tuple[FamilyScore, ...]:
     """Every family with what was solved of it, in the catalogue's order."""
     answers = {each.fault: each for each in _read()}
     members: dict[str, list[str]] = {}
-    for fault in faults.catalogue():
+    for fault in faults.every():
         members.setdefault(fault.family, []).append(fault.id)
     return tuple(
         FamilyScore(family, len(ids), tuple(answers[id] for id in ids if id in answers))
@@ -65,5 +65,5 @@ def _read() -> list[Solved]:
         answers = [Solved(str(each["fault"]), int(each["points"]), float(each["seconds"])) for each in members]
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return []
-    ids = {fault.id for fault in faults.catalogue()}
+    ids = {fault.id for fault in faults.every()}
     return list({each.fault: each for each in answers if each.fault in ids}.values())

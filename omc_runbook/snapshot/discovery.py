@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from omc_runbook.aws import ecs, iam, secretsmanager
+from omc_runbook.aws import ec2, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
 from omc_runbook.aws.secretsmanager import ListedSecret
@@ -61,7 +61,9 @@ class Discovery:
     services: tuple[FoundService, ...] = ()
     secrets: tuple[ListedSecret, ...] = ()
     other_regions: tuple[str, ...] = ()
-    """Other regions that the configuration names and that have a secret of the configured name, where this has none."""
+    """Other regions with a secret of the configured name, where this one has none."""
+    cluster_regions: tuple[str, ...] = ()
+    """Other regions with a cluster of the configured name, where this one has none."""
     unread: tuple[ReadFailure, ...] = ()
     not_searched: tuple[str, ...] = ()
     """Clusters that were left out, because there are too many."""
@@ -205,30 +207,53 @@ class _Discovering(Gatherer):
             chosen = chosen[:MOST_CLUSTERS]
         services = self._services([cluster.name for cluster in chosen])
         own_secrets: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())
+        lacks_secret = ":" not in self.names.secret and self.names.secret not in {each.name for each in own_secrets}
+        lacks_cluster = self.names.cluster not in names
+        regions = self._other_regions(lacks_secret and lacks_cluster) if lacks_secret else ()
         return Discovery(
             environment=environment,
             clusters=clusters,
             services=services,
             secrets=own_secrets,
-            other_regions=self._other_regions(own_secrets),
+            other_regions=self._with_secret(regions),
+            cluster_regions=self._with_cluster(regions) if lacks_cluster else (),
             unread=self.gaps.get(FIELD, ()),
             not_searched=tuple(each.name for each in clusters if each not in chosen),
         )
 
-    def _other_regions(self, secrets: Iterable[ListedSecret]) -> tuple[str, ...]:
-        """The regions with a secret of the configured name; without the permission to look there, none is known."""
-        name = self.names.secret
-        if ":" in name or name in {secret.name for secret in secrets}:
-            return ()
+    def _other_regions(self, is_empty: bool) -> tuple[str, ...]:
+        """The other regions that the configuration names; all that the account uses, where nothing is in this one."""
         others = {names.region for names in self.environment.others.values()}
-        configured = {configured_region(self.names.profile), Names().region, *others} - {self.names.region, ""}
+        regions = {configured_region(self.names.profile), Names().region, *others}
+        if is_empty:
+            client = self.clients("ec2")
+            listed = self.ask("the account's regions", "ec2:DescribeRegions", lambda: ec2.list_regions(client))
+            regions |= set(or_none(listed.result()) or ())
+        return tuple(sorted(regions - {self.names.region, ""}))
+
+    def _with_secret(self, regions: Iterable[str]) -> tuple[str, ...]:
+        """Those with a secret of the configured name; without the permission to look there, none is known."""
+        name = self.names.secret
         answers = {
             region: self.ask(
                 f"secret {name} in {region}",
                 "secretsmanager:DescribeSecret",
                 lambda region=region: secretsmanager.describe(self.clients("secretsmanager", region), name),  # type: ignore[misc]
             )
-            for region in sorted(configured)
+            for region in regions
+        }
+        return tuple(region for region, answer in answers.items() if or_none(answer.result()))
+
+    def _with_cluster(self, regions: Iterable[str]) -> tuple[str, ...]:
+        """Those with a cluster of the configured name; the same."""
+        name = self.names.cluster
+        answers = {
+            region: self.ask(
+                f"cluster {name} in {region}",
+                "ecs:DescribeClusters",
+                lambda region=region: ecs.describe_clusters(self.clients("ecs", region), [name]),  # type: ignore[misc]
+            )
+            for region in regions
         }
         return tuple(region for region, answer in answers.items() if or_none(answer.result()))
 

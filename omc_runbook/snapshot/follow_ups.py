@@ -30,7 +30,7 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.readers for task in snapshot.running(service)]
-    is_unclear = any(_is_unclear(snapshot, task) for task in tasks)
+    is_unclear = any(_is_unclear(snapshot, task) for task in tasks) or _is_back(snapshot)
     if is_unclear and snapshot.versions:
         snapshot = read_trail(gatherer, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
@@ -43,6 +43,12 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
     )
+
+
+def _is_back(snapshot: Snapshot) -> bool:
+    """Whether a deployment was rolled back, and AWSCURRENT is on an older version: since when, only CloudTrail says."""
+    is_older = any(secretsmanager.CURRENT in version.stages for version in snapshot.versions[:-1])
+    return is_older and any(service.rolled_back or service.withdrawn for service in snapshot.consumers)
 
 
 def _is_unclear(snapshot: Snapshot, task: Task) -> bool:
@@ -173,7 +179,11 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
-    since = min((version.created for version in snapshot.versions[-2:]), default=created)
+    started = [task.created for each in snapshot.readers for task in snapshot.running(each) if task.created]
+    # With what was current when the oldest task started.
+    before = [version for version in snapshot.versions if started and version.created <= min(started)]
+    versions = (*before[-1:], *snapshot.versions[-2:])
+    since = min((version.created for version in versions), default=created)
     return gatherer.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",

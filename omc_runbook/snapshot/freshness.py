@@ -87,7 +87,11 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     if version is None:
         return None
     calls = [event for event in snapshot.writes or () if event.version_id == current and not event.error]
-    moves = [event for event in calls if abs(event.time - version.created) > SAME_MOMENT]
+    moves = [
+        event
+        for event in calls
+        if abs(event.time - version.created) > SAME_MOMENT or _is_return(snapshot, event, version.created)
+    ]
     # AWSPREVIOUS was current just before; a version that is only staged never was.
     was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
     earliest = max([version.created, *was_current, *(event.time for event in moves)])
@@ -117,11 +121,12 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     restored = [version.id for version in existing[:-1] if {CURRENT, PREVIOUS}.intersection(version.stages)]
     if not restored:
         return (newest.id,)
-    moves = [event for event in snapshot.writes or () if event.version_id in restored and not event.error]
-    moved = [event for event in moves if event.time - newest.created > SAME_MOMENT]
-    if not moved:
-        return (newest.id, *restored)
+    moves = [event for event in snapshot.writes or () if event.version_id in restored and _moves_current(event)]
+    moved = [event for event in moves if event.time > newest.created]
     last = max((event for event in moved if event.time <= moment), key=lambda event: event.time, default=None)
+    is_doubtful = any(event.time <= newest.created < event.until for event in moves)
+    if not moved or is_doubtful:
+        return (newest.id, *restored)
     return (last.version_id,) if last else (newest.id,)
 
 
@@ -161,6 +166,17 @@ def _differs(snapshot: Snapshot, version: str, key: str) -> bool | None:
     # A reference without a key gets the whole document.
     keys = {key} if key else {*former.document.keys, *current.document.keys}
     return any(differ(former.document.get(each), current.document.get(each)) for each in keys)
+
+
+def _moves_current(event: Event) -> bool:
+    """Whether a call moved AWSCURRENT to a version that had been created before."""
+    is_current = not event.stages or CURRENT in event.stages
+    return event.name == "UpdateSecretVersionStage" and is_current and not event.error
+
+
+def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:
+    """Whether a call moved AWSCURRENT back to a version of this date, after another one was created."""
+    return _moves_current(event) and any(created < other.created < event.time for other in snapshot.versions)
 
 
 def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:

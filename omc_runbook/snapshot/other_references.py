@@ -12,7 +12,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
-from omc_runbook.messages.reasons import is_of_content
+from omc_runbook.messages.reasons import is_of_content, points_at
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
@@ -165,10 +165,14 @@ class Reading:
         return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
 
     def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
-        """Add a secret's own policy, where a role's policies do not allow reading it."""
+        """Add a secret's own policy, where a role's policies do not allow reading it, or a task was refused it."""
         secret = source.secret
         results = [role.simulation_of(source.action, source.arn) for role in roles]
-        if secret is None or all(result and result.decision == "allowed" for result in results):
+        refused = any(
+            source.reference.source in task.stopped_reason and points_at(task.stopped_reason, "resource-deny")
+            for task in self._snapshot.tasks
+        )
+        if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):
             return source
         client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
         answer = self._gatherer.ask(

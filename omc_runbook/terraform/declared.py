@@ -11,7 +11,8 @@ from pathlib import Path
 from omc_runbook.model.environment_names import main_rank
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform import stacks
-from omc_runbook.terraform.evaluation import Instance, Module, Source, source_of
+from omc_runbook.terraform.evaluation import Instance, Module
+from omc_runbook.terraform.expressions import Source, source_of
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.marks import decode, is_known
 from omc_runbook.terraform.resources import (

@@ -104,6 +104,17 @@ class Folder:
         """The members that declare local values."""
         return tuple(member for block in self.blocks if block.type == "locals" for member in block.attributes)
 
+    def local(self, name: str) -> Node | None:
+        """The expression of a local value; None where none is declared, or several are."""
+        values = [member.value for member in self.locals if member.name == name]
+        return values[0] if len(values) == 1 else None
+
+    def default(self, variable: str) -> Node | None:
+        """The expression of a variable's default; None without one."""
+        declaration = self._declaration(variable)
+        member = declaration.find("default") if declaration else None
+        return member.value if member else None
+
     def declares(self, variable: str) -> bool:
         """Whether the folder has a variable of this name."""
         return self._declaration(variable) is not None
@@ -189,8 +200,8 @@ class Folder:
         kind, _, rest = path.name.partition(".")
         name, *keys = rest.split(".")
         if kind == "local":
-            values = [member.value for member in self.locals if member.name == name]
-            return (values[0], *keys) if len(values) == 1 else (None,)
+            value = self.local(name)
+            return (value, *keys) if value else (None,)
         if kind == "var":
             return (self._variable(name), *keys)
         if kind == "each" and self.each is not None and name == "value":
@@ -209,11 +220,9 @@ class Folder:
             return None
         values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.broken]
         settings = [member for file in values for member in values_of(file) if member.name == name]
-        declaration = self._declaration(name)
-        default = declaration.find("default") if declaration else None
-        if len(settings) > 1 or not (settings or default):
+        if len(settings) > 1:
             return None
-        return settings[0].value if settings else default.value if default else None
+        return settings[0].value if settings else self.default(name)
 
     def _declaration(self, variable: str) -> Block | None:
         return next((block for block in self.blocks if block.type == "variable" and block.labels == (variable,)), None)

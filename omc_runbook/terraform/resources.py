@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omc_runbook.terraform.evaluation import Instance, Source
+from omc_runbook.terraform.evaluation import Instance
+from omc_runbook.terraform.expressions import Source
 from omc_runbook.terraform.marks import is_known, marks, reasons, without_marks
 from omc_runbook.terraform.stacks import Root, instances
 

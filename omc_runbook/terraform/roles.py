@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omc_runbook.terraform.evaluation import Instance, Result, Source, source_of
+from omc_runbook.terraform.evaluation import Instance
+from omc_runbook.terraform.expressions import Result, Source, source_of
 from omc_runbook.terraform.marks import decode, is_known
 from omc_runbook.terraform.resources import DeclaredName, Resources, because, last_part, name_of, named, why_unknown
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omc_runbook.model.value_from import split_suffix
-from omc_runbook.terraform.evaluation import Instance, Source
+from omc_runbook.terraform.evaluation import Instance
+from omc_runbook.terraform.expressions import Source
 from omc_runbook.terraform.marks import decode, is_known, reasons, split_mark, without_marks
 from omc_runbook.terraform.resources import (
     DeclaredName,

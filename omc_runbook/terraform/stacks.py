@@ -15,7 +15,8 @@ from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import terragrunt
-from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack
+from omc_runbook.terraform.evaluation import Instance, Module, Stack
+from omc_runbook.terraform.expressions import Result
 from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.evaluation import DEEPEST_MODULE, Lookup, Module, Result, Stack
+from omc_runbook.terraform.evaluation import DEEPEST_MODULE, Module, Stack
+from omc_runbook.terraform.expressions import Lookup, Result
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.hcl import Node, read_attributes
 from omc_runbook.terraform.hcl_folder import Folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from dotenv import dotenv_values
 from support.jupyterlab import READY, lab, processes, run_all, shown_by
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
+from support.snapshots import NOW
 
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.report.archive.record import PAGE
+from omc_runbook.report.archive.state import ChangeState, own_process
+from omc_runbook.report.change_state import UnderWay, Unfinished
+from omc_runbook.runbooks.course import DRILLS
+from omc_runbook.runbooks.quiz import QUESTIONS
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -119,6 +127,37 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     assert platform.git("status", "--short") == ""
 
 
+def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """Questions by radio button, the first one wrong; three drills with a look and a hint; marks that follow."""
+    (tmp_path / "desk").mkdir()
+    own, log = Desk(tmp_path / "desk", desk.sandbox), tmp_path / "lab.log"
+    with lab(own, log, "onboarding") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(180_000)
+        run_all(page, address)
+        for number, question in enumerate(QUESTIONS):
+            letter = question.right if number else "b"
+            page.get_by_text(question.choice(letter).text, exact=True).first.click()
+            page.get_by_role("button", name="Answer", exact=True).nth(number).click()
+            page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
+        page.get_by_role("button", name="Start", exact=True).click()
+        for number, fault in enumerate(DRILLS, 1):
+            page.get_by_text(f"Drill {number} of {len(DRILLS)}:").last.wait_for()
+            page.get_by_role("button", name="Look at the state", exact=True).click()
+            page.get_by_text("SECRET_KEY" if fault == "misspelt" else "staging at 20").last.wait_for()
+            page.get_by_role("button", name="Hint (costs 2 points)", exact=True).click()
+            page.get_by_text("A right answer is worth 8 points").last.wait_for()
+            page.locator(".jp-OutputArea select").select_option(fault)
+            page.get_by_role("button", name="Answer", exact=True).last.click()
+            page.get_by_text(f"8 of 10 points: it was {fault}").first.wait_for()
+        page.get_by_text("9 of 10 answers are right").first.wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text = page.inner_text(".jp-NotebookPanel")
+        page.close()
+    assert "9 of 10 right" in text and "Error" not in text
+    assert not list((tmp_path / "desk" / "tmp").glob("omc-*/[0-9]*"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 800])
 def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme: str, width: int) -> None:
@@ -140,3 +179,33 @@ def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme
     is_light = page.evaluate("getComputedStyle(document.body).color") != "rgb(0, 0, 0)"
     assert is_light == (scheme == "dark")
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, tmp_path: Path, scheme: str) -> None:
+    """The record of a run, and what is shown of a change under way or unfinished: contrast, landmarks."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core to look for faults")
+    begun = ChangeState(
+        runbook="rotate",
+        environment="staging",
+        account="",
+        region="",
+        endpoint="",
+        started=NOW,
+        go_on="omc-runbook run rotate",
+        steps=("move", "watch"),
+        changes=("changed SECRET_KEY",),
+        rollouts=(Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2, 1, others=1, began=NOW),),
+        **own_process(),
+    )
+    parts = (UnderWay(begun), Unfinished(begun), Unfinished(replace(begun, process=0), "Version v is current."))
+    shown = tmp_path / "change.html"
+    shown.write_text(
+        PAGE.format(title="A change", head="<h1>A change</h1>", body="\n".join(p.to_html() for p in parts))
+    )
+    for path in (page_file, shown):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(path.as_uri())
+        found = axe.Axe().run(page).response["violations"]
+        assert [(path.name, fault["id"], fault["nodes"][0]["html"]) for fault in found] == []
+        page.close()

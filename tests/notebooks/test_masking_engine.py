@@ -15,10 +15,15 @@ import pytest
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from omc_runbook.headless.run import OWN_PROCESS
 from omc_runbook.masking import channel, registry
+from omc_runbook.masking.own_process import OwnProcessEngine
 from omc_runbook.masking.scan import leaks
 from omc_runbook.model.errors import RunbookError, UsageError
 
+OURS = ("omc-runbook", OWN_PROCESS)
+"""The engines with a kernel, and without one."""
+papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
 TAKE = """
 import os, sys
 from omc_runbook.masking.value import Masked, reveal
@@ -66,7 +71,7 @@ SHOW = [
 ]
 
 
-@pytest.mark.parametrize("engine", [None, "omc-runbook"])
+@pytest.mark.parametrize("engine", [None, *OURS])
 def test_a_saved_notebook_shows_no_part_of_a_value(tmp_path: Path, canary: str, engine: str | None) -> None:
     """With either engine the outputs, widgets and metadata hold names only, and the notebook is whole."""
     saved = run(tmp_path, engine, ["mode = 'x'", TAKE, *SHOW], parameters={"mode": "given"})
@@ -79,10 +84,11 @@ def test_a_saved_notebook_shows_no_part_of_a_value(tmp_path: Path, canary: str, 
     assert all(cell.metadata.papermill.status == "completed" for cell in notebook.cells)
 
 
-def test_the_engine_masks_what_the_kernel_cannot(tmp_path: Path, canary: str) -> None:
+@pytest.mark.parametrize("engine", OURS)
+def test_the_engine_masks_what_the_kernel_cannot(tmp_path: Path, canary: str, engine: str) -> None:
     """A literal in a cell, a parameter, metadata, lines of single characters and widget state are saved masked."""
     cells = ["secret = ''", TAKE, f"copy = '{canary}'", "print('\\n'.join(text))", SHOW[-1], "print(len(secret))"]
-    saved = run(tmp_path, "omc-runbook", cells, parameters={"secret": canary})
+    saved = run(tmp_path, engine, cells, parameters={"secret": canary})
     written = saved.read_text("utf-8")
     assert not shows(written, canary)
     notebook = nbformat.read(saved, as_version=4)
@@ -94,22 +100,24 @@ def test_the_engine_masks_what_the_kernel_cannot(tmp_path: Path, canary: str) ->
     assert leaks(saved) == ()
 
 
-def test_a_failed_run_is_saved_and_reported_without_the_value(tmp_path: Path, canary: str) -> None:
+@pytest.mark.parametrize("engine", OURS)
+def test_a_failed_run_is_saved_and_reported_without_the_value(tmp_path: Path, canary: str, engine: str) -> None:
     """The error in the notebook, and the exception that papermill raises, hold the name."""
     with pytest.raises(PapermillExecutionError) as caught:
-        run(tmp_path, "omc-runbook", ["x = 1", TAKE, f"raise ValueError('{canary}' + text)"])
+        run(tmp_path, engine, ["x = 1", TAKE, f"raise ValueError('{canary}' + text)"])
     written = (tmp_path / "saved.ipynb").read_text("utf-8")
     assert "‹CANARY›" in written and not shows(written, canary)
     assert "‹CANARY›" in str(caught.value) and not shows(str(caught.value), canary)
 
 
-def test_every_save_on_the_way_is_masked(tmp_path: Path, canary: str) -> None:
+@pytest.mark.parametrize("engine", OURS)
+def test_every_save_on_the_way_is_masked(tmp_path: Path, canary: str, engine: str) -> None:
     """The file that a long run has saved so far is as clean as the last one."""
     look = (
         f"import time; time.sleep(.3); saved = open({str(tmp_path / 'saved.ipynb')!r}).read()\n"
         "[any(text[i:i+5] in saved for i in range(len(text) - 4)), 'CANARY›' in saved]"
     )
-    saved = run(tmp_path, "omc-runbook", ["x = 1", TAKE + f"copy = '{canary}'", "print(text)", look])
+    saved = run(tmp_path, engine, ["x = 1", TAKE + f"copy = '{canary}'", "print(text)", look])
     assert nbformat.read(saved, 4).cells[-1].outputs[0].data["text/plain"] == "[False, True]"
 
 
@@ -128,11 +136,12 @@ def test_the_kernel_keeps_no_history_and_the_environment_stays(tmp_path: Path, c
         assert not path.is_file() or not shows(path.read_bytes().decode("latin-1"), canary)
 
 
+@pytest.mark.parametrize("engine", OURS)
 @pytest.mark.parametrize("option", ["stdout_file", "stderr_file", "log_output"])
-def test_the_engine_refuses_other_places_for_output(tmp_path: Path, option: str) -> None:
+def test_the_engine_refuses_other_places_for_output(tmp_path: Path, option: str, engine: str) -> None:
     """Output that would be written beside the record is refused before anything runs."""
     with pytest.raises(UsageError, match=option):
-        run(tmp_path, "omc-runbook", ["x = 1"], **{option: sys.stdout})
+        run(tmp_path, engine, ["x = 1"], **{option: sys.stdout})
     assert not (tmp_path / "saved.ipynb").exists()
 
 
@@ -180,13 +189,15 @@ def test_many_values_can_be_announced_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert len(heard) == 300
 
 
-def test_a_value_that_reads_like_code_breaks_no_cell(tmp_path: Path, canary: str) -> None:
+@pytest.mark.parametrize("engine", OURS)
+@pytest.mark.usefixtures("own_registry")
+def test_a_value_that_reads_like_code_breaks_no_cell(tmp_path: Path, canary: str, engine: str) -> None:
     """Cells run as they were written, whatever is registered before them; a parameter that has the value is masked."""
     take = (
         "from omc_runbook.masking.value import Masked\nMasked('after', 'WORD'); Masked('2026', 'YEAR'); print('after')"
     )
     cells = ["word = ''", take, TAKE, f"after = '{canary}'", f"assert after == text == '{canary}'; 2026 + len(word)"]
-    saved = run(tmp_path, "omc-runbook", cells, parameters={"word": "after"})
+    saved = run(tmp_path, engine, cells, parameters={"word": "after"})
     notebook = nbformat.read(saved, as_version=4)
     assert [cell.source for cell in notebook.cells[3:]] == [
         TAKE,

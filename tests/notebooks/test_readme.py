@@ -15,9 +15,10 @@ import tomllib
 from pathlib import Path
 
 from support.platform_checkout import Platform
-from support.runs import COMMAND, Desk, values
+from support.runs import COMMAND, SECRET, Desk, values
 
 from omc_runbook.model.environment import load
+from omc_runbook.runbooks import policy
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -106,6 +107,16 @@ def test_the_configuration_is_one(tmp_path: Path) -> None:
     assert environment.names.cluster == "ohmycoins-staging-cluster"
     assert environment.keys["CRYPTOPANIC_API_KEY"].required
     assert tomllib.loads(example)["environments"]["staging"]["account_id"] == environment.names.account_id
+
+
+def test_the_policy_is_what_verify_calls() -> None:
+    """The one to copy has the actions of `omc-runbook policy verify`, each once, and reads one secret's values."""
+    [document] = [json.loads(block) for block in blocks("json")]
+    statements = document["Statement"]
+    actions = [action for statement in statements for action in statement["Action"]]
+    assert sorted(actions) == sorted(policy.ACTIONS["verify"])
+    (secret,) = [each["Resource"] for each in statements if "secretsmanager:GetSecretValue" in each["Action"]]
+    assert secret.endswith(f"{SECRET}-??????")
 
 
 def test_the_links_lead_somewhere() -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
@@ -109,19 +109,27 @@ def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk
 
 
 @ENGINES
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "strategy", "stage"),
+    [
+        (signal.SIGINT, "BLUE_GREEN", "BAKE_TIME"),
+        (signal.SIGTERM, "BLUE_GREEN", "BAKE_TIME"),
+        (signal.SIGINT, "LINEAR", "PRODUCTION_TRAFFIC_SHIFT"),
+    ],
+)
 def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(
-    desk: Rotator, number: int, engine: tuple[str, ...]
+    desk: Rotator, number: int, strategy: Literal["BLUE_GREEN", "LINEAR"], stage: str, engine: tuple[str, ...]
 ) -> None:
-    """In the middle of a bake; the command that it prints finishes the change, and makes no other value."""
+    """In the middle of a bake or between two steps; the command that it prints finishes the change with its value."""
     place = Place(desk.sandbox)
-    deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=15)
+    step = (25.0, 5) if strategy == "LINEAR" else None
+    deployments.configure(place.world, "backend", strategy=strategy, step=step, bake_minutes=15)
     command = [*desk.command("SECRET_KEY"), *engine]
     try:
         with subprocess.Popen(
             command, env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True
         ) as process:
-            place.world.wait(lambda: stage_of(place) == "BAKE_TIME", "the deployment bakes")
+            place.world.wait(lambda: stage_of(place) == stage, f"the deployment reached {stage}")
             process.send_signal(number)
             told = process.communicate(timeout=60)[0]
         body, version = desk.outcome(), place.current
@@ -291,6 +299,31 @@ def test_a_database_password_changes_without_one_refused_login(with_database: Sa
     log = Path(with_database.database.log).read_text()
     assert "ALTER ROLE" in log and not [value for value in before if value in log]
     assert_nothing_leaked(desk, before)
+
+
+def test_one_role_is_refused_where_old_tasks_outlive_its_password(with_database: Sandbox, tmp_path: Path) -> None:
+    """During a bake they would be refused by the database: nothing is written, and the way out that is named works."""
+    desk, place = Rotator(tmp_path, with_database), Place(with_database)
+    version, deployment, before = place.current, place.service("worker")["deployments"][0]["id"], place.members
+    database = with_database.database
+    assert database
+    login = f"{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}"
+    desk.variables["OWN"] = f"postgresql://{login}@{database.host}:{database.port}/{database.dbname}"
+    deployments.configure(place.world, "backend", strategy="BLUE_GREEN", bake_minutes=15)
+    try:
+        ended = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
+    finally:
+        deployments.configure(place.world, "backend")
+    assert ended.returncode == 3 and ended.stderr.count("\n") == 1
+    assert "one password at a time" in ended.stderr and "bakes for 15 min" in ended.stderr
+    assert "Let two roles take turns" in ended.stderr and "set the strategy ROLLING" in ended.stderr
+    assert (place.current, place.labels(), place.members) == (version, [], before)
+    assert place.service("worker")["deployments"][0]["id"] == deployment
+    assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
+    done = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
+    assert (done.returncode, place.members["POSTGRES_USER"]) == (0, before["POSTGRES_USER"])
+    assert place.members["POSTGRES_PASSWORD"] != before["POSTGRES_PASSWORD"]
+    assert_nothing_leaked(desk, [before["POSTGRES_PASSWORD"]], ended.stderr)
 
 
 def test_a_database_password_alone_is_taken_back(with_database: Sandbox, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""local_setup and add_key on eight checkouts of other shapes: what they edit, what they leave, and what they say."""
+"""local_setup and add_key on twelve checkouts of other shapes: what they edit, what they leave, and what they say."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import hcl2
 import pytest
 from dotenv import dotenv_values
 from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
+from support.further_checkouts import FURTHER
 from support.platform_checkout import Platform
-from support.unseen_checkouts import CHECKOUTS
+from support.unseen_checkouts import CHECKOUTS as EIGHT
 
 from omc_runbook.changes.add_key import plan as add_key
 from omc_runbook.model.catalogue import default_keys
@@ -22,6 +23,8 @@ from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.textfile.file import Edit
 
 __all__ = ["bench"]
+
+CHECKOUTS = EIGHT | FURTHER
 
 GENERATED = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
 
@@ -42,6 +45,15 @@ LOCAL: dict[str, tuple[tuple[str, ...], dict[tuple[str, str], str]]] = {
     "copied_folders": (GENERATED, {("required-empty", "FIRST_SUPERUSER"): "error"}),
 }
 """What local_setup generates, where the template has it, and what it still finds once it is applied."""
+
+FURTHER_LOCAL: dict[str, tuple[tuple[str, ...], set[tuple[str, str]]]] = {
+    # a validator of dynaconf demands both, and nothing can be generated under such names
+    "flask_dynaconf": ((), {("required-empty", "SHOP_SECRET_KEY"), ("required-empty", "SHOP_DATABASE__PASSWORD")}),
+    "tofu_and_templates": (GENERATED, set()),
+    "django_template": (("POSTGRES_PASSWORD",), {("required-empty", "DJANGO_SECRET_KEY")}),
+    "copilot_without_terraform": (GENERATED, set()),
+}
+"""The same for the further checkouts, in which nothing reads OPENAI_API_KEY."""
 
 VALUE_FROM = '{{ name = "{0}", valueFrom = "${{{1}}}:{0}::" }},\n'
 MEMBER = '{{\n          name      = "{0}"\n          valueFrom = "${{var.secrets_arn}}:{0}::"\n        }}'
@@ -108,6 +120,32 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
         ".env.example": "ANTHROPIC_API_KEY=<your-anthropic-api-key>\n\n# frontend",
         "infrastructure/production/ecs.tf": VALUE_FROM.format("ANTHROPIC_API_KEY", "aws_secretsmanager_secret.app.arn"),
     },
+    ("flask_dynaconf", "SHOP_NEWS_API_KEY", "production"): {
+        ".env.example": "SHOP_NEWS_API_KEY=<",
+        "infra/main.tf.json": (
+            ' { "name": "SHOP_NEWS_API_KEY",'
+            ' "valueFrom": "${aws_secretsmanager_secret.app.arn}:SHOP_NEWS_API_KEY::" },\n'
+        ),
+        "docker-compose.yml": "      SHOP_NEWS_API_KEY: ${SHOP_NEWS_API_KEY-}\n",
+    },
+    ("tofu_and_templates", "ANTHROPIC_API_KEY", "production"): {
+        "src/ledger/settings.py": FIELD.format("ANTHROPIC_API_KEY"),
+        ".env.template": "ANTHROPIC_API_KEY=<",
+        "infra/live/production/main.tofu": '    "ANTHROPIC_API_KEY",\n  ]',
+        "compose.yaml": "      - ANTHROPIC_API_KEY\n",
+        ".github/workflows/preview.yaml": "      ANTHROPIC_API_KEY: ${{ secrets.ANTHROPIC_API_KEY }}\n    steps:",
+    },
+    ("django_template", "ANTHROPIC_API_KEY", "staging"): {
+        ".env.sample": "ANTHROPIC_API_KEY=<",
+        "terraform/task-definitions/web.json": (
+            '        "name": "ANTHROPIC_API_KEY",\n        "valueFrom": "${secret_arn}:ANTHROPIC_API_KEY::"\n      },\n'
+        ),
+    },
+    ("copilot_without_terraform", "ANTHROPIC_API_KEY", "staging"): {
+        "api/app/config.py": FIELD.format("anthropic_api_key"),
+        ".env.dist": "ANTHROPIC_API_KEY=<",
+        "deploy/api.yml": "      ANTHROPIC_API_KEY: ${ANTHROPIC_API_KEY}\n",
+    },
 }
 """By checkout, key and environment: a part of what each file gets, with the line ends of most files. No other changes."""
 
@@ -120,6 +158,7 @@ REFUSED = {
     ("monorepo", "SENTRY_DSN"): 'config.py, line 26: .* set type = "HttpUrl" and required = False',
     ("json_terraform", "NEWS_API_KEY"): r"has no \.env\.template: write one that names the variables \(\.env\.example",
     ("community_modules", "FIRST_SUPERUSER_PASSWORD"): 'config/secrets.py, line 8: .* set type = "SecretStr" and requ',
+    ("flask_dynaconf", "NEWS_API_KEY"): "which dynaconf puts before .*: use the key SHOP_NEWS_API_KEY",
     ("copied_folders", "VITE_SENTRY_DSN"): "a secret in it is public. Add SENTRY_DSN to the backend",
 }
 """What is refused, and the way on."""
@@ -160,6 +199,22 @@ def test_local_setup(tmp_path: Path, name: str) -> None:
     assert_absent([made[key] for key in (*generated, "OPENAI_API_KEY")], done.shown, again.shown)
 
 
+@pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("name", FURTHER_LOCAL)
+def test_local_setup_of_the_further_ones(tmp_path: Path, name: str) -> None:
+    """Applied it fills the .env, and names what is required and still empty; again it has nothing to do."""
+    checkout = Platform(FURTHER[name](tmp_path / "omc"))
+    generated, expected = FURTHER_LOCAL[name]
+    done = turn(checkout, apply=True)
+    made = {key: value or "" for key, value in dotenv_values(checkout.dotenv).items()}
+    assert all(len(made[key]) > 30 for key in generated)
+    assert {*found(done)} == expected and done.exit_code == (1 if expected else 0)
+    assert ("made by dynaconf: 6 names known, read from .env" in done.shown) == (name == "flask_dynaconf")
+    again = turn(checkout, apply=True)
+    assert again.plan.is_empty and {*found(again)} == expected
+    assert_absent([made[key] for key in generated], done.shown, again.shown)
+
+
 def found(seen: Turn) -> dict[tuple[str, str], str]:
     """The findings with their severity."""
     findings = (each for each in seen.outcome["findings"] if each["status"] == "found")
@@ -171,7 +226,7 @@ def edits(
 ) -> dict[str, Edit]:
     """What add_key would edit for the container backend, by file."""
     new = add_key.describe(key, "Headlines on coins", "https://news.example.com/keys", required, type, ())
-    checkout, containers, present = read_checkout(root), {environment: ("backend",)}, [*default_keys()]
+    checkout, containers, present = read_checkout(root), {environment: ("backend",)}, [*default_keys(), "SHOP_SECRET_KEY"]
     try:
         planned = add_key.plan_edits(checkout, new, containers, KNOWN, present)
     except CannotFollow as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from support.paths import SUPPORT
 import json
 import os
+import pty
 import secrets
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +224,27 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) 
     ended = desk.run("-p", "values_from", value, "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
     assert ended.returncode == 3 and value not in ended.stderr
     assert "looks like a secret" in ended.stderr
+
+
+@pytest.mark.parametrize("source", [(), ("-p", "values_from", "prompt")], ids=["no source", "prompt"])
+def test_at_a_terminal_a_prompt_asks_hidden(own: Kept, desk: Updater, source: tuple[str, ...]) -> None:
+    """`omc-runbook run` asks on the terminal itself; what is typed stands neither there nor in the record."""
+    new, screen = secrets.token_urlsafe(24), b""
+    given = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(desk.work)
+        os.execve(COMMAND, [str(COMMAND), "run", "update", "--record", str(desk.record), *given], desk.variables)
+    with suppress(OSError):
+        while text := os.read(terminal, 1024):
+            screen += text
+            if b"New value of SMTP_PASSWORD" in screen and new:
+                os.write(terminal, f"{new}\n".encode())
+                typed, new = new, ""
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    os.close(terminal)
+    assert (code, own.members["SMTP_PASSWORD"]) == (0, typed), screen
+    assert_nothing_leaked(desk, [typed], screen.decode())
 
 
 def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater) -> None:

@@ -90,6 +90,16 @@ def test_one_fault_and_one_healthy_world() -> None:
     assert broken.holds and healthy.holds
 
 
+@pytest.mark.parametrize(
+    ("title", "verdict"),
+    [("content: JSON in a JSON string", "right"), ("ecs: another secret's customer key", "unknown")],
+)
+def test_a_world_in_a_plain_moto(title: str, verdict: str) -> None:
+    """The same calls make it without the sandbox, and what moto does not answer is unknown and not clear."""
+    row = diagnosis.try_on_moto(title)
+    assert row.cells[0] == title and row.cells[3] == verdict and row.holds, row
+
+
 def test_there_are_worlds_enough() -> None:
     """At least twenty healthy worlds, no two of one title, of all three partitions."""
     assert len({plan.title for plan in worlds.PLANS}) == len(worlds.PLANS) >= 20

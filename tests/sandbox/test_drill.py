@@ -17,7 +17,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import drills, folders, hints, lifecycle, solved
 from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.drills import Grade
-from omc_runbook.sandbox.faults import catalogue, find
+from omc_runbook.sandbox.faults import every, find
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.solved import Solved
 
@@ -64,7 +64,7 @@ def test_a_drill_from_start_to_score(sandbox: Sandbox) -> None:
     told = said("drill", "--family", "content", "--count", "2", "--seed", "1")
     first = broken(sandbox)
     assert (told["number"], told["count"]) == (1, 2)
-    assert not any(fault.id in json.dumps(told) for fault in catalogue())
+    assert not any(fault.id in json.dumps(told) for fault in every())
 
     wrong = said("answer", "wrong-region")
     assert (wrong["fault"], wrong["answer"], wrong["right"]) == (first, "wrong-region", False)
@@ -143,7 +143,7 @@ def test_a_consequence_is_told_kindly() -> None:
 
 def test_every_fault_comes_before_one_comes_again(sandbox: Sandbox) -> None:
     """More faults than a family has are all of it, then some again; the same seed gives the same."""
-    family = [fault.id for fault in catalogue() if fault.family == "secret"]
+    family = [fault.id for fault in every() if fault.family == "secret"]
     orders = []
     for _ in range(2):
         call("drill", "--family", "secret", "--count", str(len(family) + 1), "--seed", "5")
@@ -157,7 +157,7 @@ def test_every_fault_comes_before_one_comes_again(sandbox: Sandbox) -> None:
 
 def test_the_levels() -> None:
     """Each level has faults of several families, by the rule that the help states; `faults` lists each fault's."""
-    levels = {fault.id: hints.level(fault) for fault in catalogue()}
+    levels = {fault.id: hints.level(fault) for fault in every()}
     counts = Counter(levels.values())
     assert min(counts.values()) > len(levels) / 4 and counts.keys() == {"easy", "medium", "hard"}
     # Only one other error is shown where an image or a log group is missing; many faults leave an old value.
@@ -232,7 +232,7 @@ def test_the_card_keeps_the_best_answer(here: Path) -> None:
     assert re.search(r"^content +1 of \d+ +10 +40 s$", card, re.MULTILINE)
     assert re.search(r"^exec +1 of \d+ +4 +7 s$", card, re.MULTILINE)
     assert re.search(r"^network +0 of \d+ +0 +-$", card, re.MULTILINE)
-    assert card.splitlines()[-1] == f"2 of {len(catalogue())} faults solved, 14 points"
+    assert card.splitlines()[-1] == f"2 of {len(every())} faults solved, 14 points"
 
     here.write_text(json.dumps([*json.loads(here.read_text()), {"fault": "gone", "points": 1, "seconds": 1}]))
     assert call("card").output == card
@@ -248,4 +248,4 @@ def test_families_are_completed() -> None:
     """A shell completes the families of `drill`."""
     completion = BashComplete(commands, {}, "sandbox", "_SANDBOX_COMPLETE")
     assert [item.value for item in completion.get_completions(["drill", "--family"], "re")] == ["reference"]
-    assert len(completion.get_completions(["drill", "--family"], "")) == len({each.family for each in catalogue()})
+    assert len(completion.get_completions(["drill", "--family"], "")) == len({each.family for each in every()})

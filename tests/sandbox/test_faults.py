@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -237,6 +237,9 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
     "rotation-pending": lambda s: ["AWSPENDING"] in s.secret()["VersionIdsToStages"].values() and s.whole(),
+    "rotation-overdue": lambda s: (
+        s.secret()["RotationEnabled"] and s.secret()["NextRotationDate"] < s.since - timedelta(days=13) and s.whole()
+    ),
     "other-secret-missing": lambda s: "find the specified secret" in s.reasons() and bool(s.text()),
     "other-secret-denied": lambda s: f"resource: {s.other()}" in s.reasons() and "no identity-based" in s.reasons(),
     "other-secret-key": lambda s: "json key SMS_PASSWORD" in s.reasons() and "SMS_PASSWORD" not in s.text(),
@@ -323,6 +326,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and "DATABASE_URL" in s.references("worker")
         and s.whole()
     ),
+    "wrong-host": lambda s: "production" in s.key("REDIS_URL") and "REDIS_URL" in s.references("worker") and s.whole(),
     "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
     "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
@@ -471,7 +475,7 @@ def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
     secret, value, services = scene.secret(), scene.value(), scene.services()
     assert is_good(str(value["SecretString"]))
-    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
+    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret) and not secret.get("RotationEnabled")
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
     assert set(services) == {service.name for service in SERVICES} and all(map(is_whole, services.values()))
     for consumer in CONSUMERS:

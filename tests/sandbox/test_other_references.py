@@ -55,6 +55,20 @@ def problems(world: World) -> list[Finding]:
     return [finding for finding in findings if finding.is_root_cause or finding.status == "unknown"]
 
 
+def test_another_secrets_own_policy_is_named(world: World) -> None:
+    """It denies what the role's policies allow: the statement is told, with the command that replaces it."""
+    arn = create(world, token=secrets.token_hex(16))
+    denial = policy(
+        READ, effect="Deny", Principal="*", Resource="*", Condition={"Bool": {"aws:ViaAWSService": "false"}}
+    )
+    world.secretsmanager.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(denial))
+    deploy(world, lambda container: container["secrets"].append({"name": "TOKEN", "valueFrom": f"{arn}:token::"}))
+    [found] = problems(world)
+    assert (found.check, found.subject) == ("other-secret-denied", OTHER_SECRET)
+    assert found.evidence[0].startswith("GetResourcePolicy: ")
+    assert f"put-resource-policy --secret-id {OTHER_SECRET}" in found.remedy.command
+
+
 def test_a_key_that_was_not_rotated(world: World) -> None:
     """Tasks that read a secret's user are fine after its password was rotated, and those that read that are not."""
     arn = create(world, user="app", password=secrets.token_hex(16))

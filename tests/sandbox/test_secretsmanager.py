@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from support.small_world import ACCOUNT, Stage, policy
+from support.small_world import ACCOUNT, REGION, Stage, policy
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import Replica
@@ -241,6 +241,26 @@ def test_rotation_needs_a_lambda(stage: Stage, name: str) -> None:
         stage.secrets.rotate_secret(SecretId=name)
     assert code_of(error) == "InvalidRequestException"
     assert value(stage, name) == "one"
+
+
+def test_rotation_that_is_to_begin_later_changes_no_version(stage: Stage, name: str) -> None:
+    """RotateSecret with RotateImmediately false says when it is due, without that it rotates; a cancel ends it."""
+    function, before = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotate", stages(stage, name)
+    stage.secrets.rotate_secret(
+        SecretId=name,
+        RotationLambdaARN=function,
+        RotationRules={"AutomaticallyAfterDays": 30},
+        RotateImmediately=False,
+    )
+    described = stage.secrets.describe_secret(SecretId=name)
+    assert described["RotationEnabled"] and described["RotationLambdaARN"] == function
+    assert (described["NextRotationDate"] - datetime.now(UTC)).days in (29, 30)
+    assert stages(stage, name) == before and value(stage, name) == "one"
+    rotated = stage.secrets.rotate_secret(SecretId=name)["VersionId"]
+    assert stages(stage, name)[rotated] == ["AWSCURRENT"] and value(stage, name) == "one"
+    assert stage.secrets.describe_secret(SecretId=name)["LastRotatedDate"] <= datetime.now(UTC)
+    stage.secrets.cancel_rotate_secret(SecretId=name)
+    assert not stage.secrets.describe_secret(SecretId=name)["RotationEnabled"]
 
 
 def test_other_account_needs_both_sides_and_a_customer_key(stage: Stage) -> None:

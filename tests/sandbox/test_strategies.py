@@ -13,7 +13,7 @@ import pytest
 from support import forked_command
 from support.administrator import BAD, Place
 from support.paths import SUPPORT
-from support.runs import deny
+from support.runs import SECRET, deny
 
 from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -23,7 +23,7 @@ from omc_runbook.report import fix as report
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import live, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.sandbox import faults
+from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
 from omc_runbook.sandbox.worlds.staging import CLUSTER
@@ -96,6 +96,31 @@ def test_a_bad_value_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch
     else:
         assert actions == ["redeployed", "stopped"] and "its former tasks serve" in done.rollback_note
         assert tasks == set(place.ecs.list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"])
+    assert verified() == {}
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", "CANARY"])
+def test_a_rollback_is_a_remark_once_the_value_is_back(place: Place, strategy: Strategy) -> None:
+    """Whoever put it back, in whatever way: the tasks that serve are well, and have the current values."""
+    configure(place, strategy)
+    version = place.current
+    place.put(SENTRY_DSN=BAD)
+    bad = place.current
+    place.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+    lifecycle.settle(place.sandbox)
+    assert {"breaker-rollback", "not-forced"} <= verified().keys()
+    place.secretsmanager.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=version, RemoveFromVersionId=bad
+    )
+    assert verified() == {}
+    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+    assert "not-forced" in verified()
+
+
+def verified() -> dict[str, str]:
+    """The problems that verify finds, with their severities."""
+    found = root_causes.diagnose(runbooks_run.begin("verify", "staging").look())
+    return {finding.check: finding.severity for finding in found if finding.is_problem}
 
 
 @pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
@@ -231,6 +256,39 @@ def test_what_is_no_service_is_named_and_leaves_the_change_unproved(place: Place
     command = f"aws ecs update-express-gateway-service --service-arn {express} --region ap-southeast-2"
     assert command in told[f"Express service {consumers.NAME}"].evidence[0]
     assert not place.labels()
+
+
+def test_services_of_other_clusters_are_named_where_the_names_ask_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that redeploys each; a cluster that is not there is said, and without a name none is read."""
+    other, worker = "ohmycoins-tools", place.service("worker")
+    place.ecs.create_cluster(clusterName=other)
+    place.ecs.create_service(
+        cluster=other,
+        serviceName="reports",
+        taskDefinition=worker["taskDefinition"],
+        desiredCount=1,
+        launchType="FARGATE",
+        networkConfiguration=worker["networkConfiguration"],
+    )
+    try:
+        plain = place.rotate("SECRET_KEY")
+        assert plain and not plain.findings
+        monkeypatch.setenv("OMC_CLUSTERS", '["*", "gone"]')
+        run = runbooks_run.begin("rotate", "staging")
+        snapshot = run.look()
+        new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
+        notes = " ".join(secret_change.plan(run, snapshot, new).readiness)
+        done = place.rotate("SECRET_KEY")
+    finally:
+        place.world.delete_service("reports", other)
+        place.ecs.delete_cluster(cluster=other)
+    assert done and not done.is_proved and {each.state for each in done.rollouts} == {"done"}
+    told = {finding.subject: finding.evidence[0] for finding in done.findings}
+    command = f"aws ecs update-service --cluster {other} --service reports --force-new-deployment"
+    assert command in told[f"service reports of cluster {other}"]
+    assert command in notes and "there is no cluster gone" in notes
 
 
 @pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -14,13 +15,14 @@ import papermill
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.headless.run import ENGINE
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.lifecycle import Sandbox
 
 PORT = 5000
 """Stands in the outputs for the port of the sandbox, which is another each time."""
 
 CHECKOUT = "~/ohmycoins"
-"""Stands in the outputs for the path of the sandbox's example checkout."""
+"""Stands in the outputs for the path of a sandbox's example checkout."""
+
+OWN_CHECKOUT = r"(?:/[\w.-]+)+/omc-sandbox-\d+/\d+/(?:drill/)?ohmycoins"
 
 
 def executed(source: Path, folder: Path) -> Any:
@@ -32,25 +34,22 @@ def executed(source: Path, folder: Path) -> Any:
     return nbformat.read(target, as_version=4)
 
 
-def refresh(source: Path, ran: Any, sandbox: Sandbox) -> None:
+def refresh(source: Path, ran: Any) -> None:
     """Give a notebook the outputs and counts of its run, and nothing else of it."""
     notebook = nbformat.read(source, as_version=4)
     cells = {cell.id: cell for cell in ran.cells}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_settled(output, sandbox) for output in cells[cell.id].outputs]
+            cell.outputs = [_settled(output) for output in cells[cell.id].outputs]
             cell.execution_count = cells[cell.id].execution_count
     nbformat.write(notebook, source)
 
 
-def _settled(output: Any, sandbox: Sandbox) -> Any:
-    assert sandbox.repository is not None
-    shown = {f"127.0.0.1:{sandbox.port}": f"127.0.0.1:{PORT}", str(sandbox.repository.resolve()): CHECKOUT}
+def _settled(output: Any) -> Any:
     for kind, text in output.get("data", {}).items():
         if kind.startswith("text/"):
-            for found, settled in shown.items():
-                text = text.replace(found, settled)
-            output.data[kind] = text
+            text = re.sub(r"(?<=127\.0\.0\.1:)\d+", str(PORT), text)
+            output.data[kind] = re.sub(OWN_CHECKOUT, CHECKOUT, text)
     return output
 
 
@@ -62,7 +61,7 @@ def main() -> None:
         for source in sorted(notebooks().glob("*.ipynb")):
             if not sys.argv[1:] or source.stem in sys.argv[1:]:
                 with tempfile.TemporaryDirectory() as folder:
-                    refresh(source, executed(source, Path(folder)), sandbox)
+                    refresh(source, executed(source, Path(folder)))
     finally:
         lifecycle.down(sandbox)
 

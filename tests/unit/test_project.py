@@ -159,6 +159,16 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     assert answer.strip() == "set()"
 
 
+def test_what_a_notebook_imports_is_quick() -> None:
+    """All runbooks together import no library for plots, data frames or pages, and no IPython."""
+    names = " ".join(f"import {name};" for name in SOURCES if part_of(name) == "runbooks")
+    question = (
+        f"import sys; {names} print({{'matplotlib', 'pandas', 'nbconvert', 'IPython', 'papermill'}} & {{*sys.modules}})"
+    )
+    answer = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True).stdout
+    assert answer.strip() == "set()"
+
+
 def test_the_cli_run_as_a_module_is_the_command() -> None:
     """It ends with nothing done and exit code 0 for nobody."""
     words = [sys.executable, "-m", "omc_runbook.cli", "run", "no-such-runbook"]
@@ -304,17 +314,26 @@ def test_the_core_needs_no_jupyterlab() -> None:
     assert requirements(PROJECT["dependencies"]).keys() & {"jupyterlab", "ipywidgets", "moto", "notebook"} == set()
 
 
-def test_conda_users_get_the_same_set() -> None:
-    """environment.yml and pyproject.toml name the same packages with the same extras and lower bounds."""
-    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+@pytest.mark.parametrize(
+    ("name", "is_for_users"),
+    [("environment.yml", True), ("docs/environment-dev.yml", False)],
+    ids=["users", "developers"],
+)
+def test_conda_users_get_the_same_set(name: str, is_for_users: bool) -> None:
+    """Users' packages and developers' are pyproject.toml's, with the same extras and lower bounds; each stands once."""
+    conda = yaml.safe_load((ROOT / name).read_text())["dependencies"]
     (from_pip,) = (entry["pip"] for entry in conda if isinstance(entry, dict))
     from_conda = [entry for entry in conda if isinstance(entry, str)]
-    assert "-e ." in from_pip
-    told = requirements([*from_conda, *(line for line in from_pip if line != "-e .")])
+    assert ("-e ." in from_pip) is is_for_users
+    listed = [*from_conda, *(line for line in from_pip if line != "-e .")]
+    told = requirements(listed)
     extras = PROJECT["optional-dependencies"]
-    wanted = requirements([*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)])
-    python = f"python{PROJECT['requires-python']}"
-    assert {str(each) for each in told.values()} == {str(each) for each in wanted.values()} | {python, "pip"}
+    mine = [extra for extra in extras if (extra != "dev") is is_for_users]
+    core = PROJECT["dependencies"] if is_for_users else []
+    wanted = requirements([*core, *(line for extra in mine for line in extras[extra])])
+    python = {f"python{PROJECT['requires-python']}", "pip"} if is_for_users else set()
+    assert {str(each) for each in told.values()} == {str(each) for each in wanted.values()} | python
+    assert len(listed) == len(told)
 
 
 def test_entry_points_resolve() -> None:

@@ -1,11 +1,13 @@
-"""Daemons and Express services with the secret: this package starts no new tasks of them, and names them."""
+"""Daemons, Express services and other clusters' services with the secret: no run starts their tasks; it names them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
-from omc_runbook.aws import managed
+from omc_runbook.aws import definitions, ecs, managed
+from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
@@ -14,6 +16,9 @@ from omc_runbook.model.environment import Names
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.client import ECSClient
 
 UNSUPPORTED = "UnsupportedFeatureException"
 """The error of a region that has none of them."""
@@ -26,7 +31,8 @@ def find(
 ) -> Iterator[tuple[str, str]]:
     """Each daemon and Express service that refers to a changed key, with a sentence on how it gets new tasks.
 
-    A pair without a name says what could not be read. `changed` has what happens to each key.
+    The services of other clusters too, where runbook.toml names these. A pair without a name says what could not be
+    read. `changed` has what happens to each key.
     """
     names, client = snapshot.environment.names, clients("ecs")
     reads: tuple[tuple[str, str, _Read], ...] = (
@@ -48,18 +54,64 @@ def find(
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
             continue
         for consumer in answer:
-            keys = {injection.reference.key for _, injection in snapshot.own_references(consumer.definition)}
-            # A reference without a key gets the whole document.
-            affected = [key for key in changed if key in keys or "" in keys]
-            lost = ", ".join(key for key in affected if changed[key] == "removed" and key in keys)
             name = f"{kind} {consumer.name}"
-            if lost:
-                yield name, f"{name} refers to {lost}: its next task would not start."
-            elif affected:
-                yield (
-                    name,
-                    f"{name} has the secret, and its tasks keep the old values until {_how(kind, consumer, names)}",
-                )
+            yield from _named(snapshot, changed, name, consumer.definition, _how(kind, consumer, names))
+    if names.clusters:
+        yield from _in_other_clusters(clients, snapshot, changed)
+
+
+def _named(
+    snapshot: Snapshot, changed: Mapping[str, Action], name: str, definition: TaskDefinition, how: str
+) -> Iterator[tuple[str, str]]:
+    """A consumer with its sentence, if a changed key reaches it; `how` ends the sentence on how it gets new tasks."""
+    keys = {injection.reference.key for _, injection in snapshot.own_references(definition)}
+    # A reference without a key gets the whole document.
+    affected = [key for key in changed if key in keys or "" in keys]
+    lost = ", ".join(key for key in affected if changed[key] == "removed" and key in keys)
+    if lost:
+        yield name, f"{name} refers to {lost}: its next task would not start."
+    elif affected:
+        yield name, f"{name} has the secret, and its tasks keep the old values until {how}"
+
+
+def _in_other_clusters(
+    clients: Clients, snapshot: Snapshot, changed: Mapping[str, Action]
+) -> Iterator[tuple[str, str]]:
+    """The services of the clusters that runbook.toml names beside the environment's own."""
+    names, client = snapshot.environment.names, clients("ecs")
+    listed: tuple[str, ...] | ReadFailure = ()
+    if "*" in names.clusters:
+        listed = look("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+    if isinstance(listed, ReadFailure):
+        yield "", f"Not looked at, so that services of other clusters are not all named: {listed.sentence}"
+        listed = ()
+    for cluster in sorted({*names.clusters, *listed} - {"*", names.cluster}):
+        answer = look(
+            f"the services of cluster {cluster}", "ecs:DescribeServices", partial(_services_of, client, cluster)
+        )
+        if isinstance(answer, ReadFailure) or answer is None:
+            why = f"there is no cluster {cluster}." if answer is None else answer.sentence
+            yield "", f"Not looked at, so that no service of cluster {cluster} is named: {why}"
+            continue
+        for service, definition in answer:
+            words = ("update-service", "--cluster", cluster, "--service", service, "--force-new-deployment")
+            how = f"it is redeployed: {command('aws', 'ecs', *words, '--region', names.region)}"
+            yield from _named(snapshot, changed, f"service {service} of cluster {cluster}", definition, how)
+
+
+def _services_of(client: ECSClient, cluster: str) -> list[tuple[str, TaskDefinition]] | None:
+    """A cluster's services, each with its task definition; None where there is no such cluster."""
+    found = ecs.list_service_names(client, cluster)
+    if found is None:
+        return None
+    services = [
+        each
+        for batch in ecs.batches(found, ecs.SERVICES_A_CALL)
+        for each in ecs.describe_services(client, cluster, batch)
+    ]
+    arns = {service.task_definition_arn for service in services} - {""}
+    revisions = {arn: definitions.describe_task_definition(client, arn) for arn in sorted(arns)}
+    return [(each.name, revisions[each.task_definition_arn]) for each in services if each.task_definition_arn]
 
 
 def _how(kind: str, consumer: ManagedConsumer, names: Names) -> str:

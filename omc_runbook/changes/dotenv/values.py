@@ -189,7 +189,7 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
     """Prompt for each without echo; an empty answer skips it."""
     if not names:
         return {}
-    if not kernel.allows_input():
+    if not kernel.allows_prompt():
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH or env:NAME.")
     answers = {name: Masked(getpass.getpass(f"Value of {name} (empty to skip it): "), name) for name in names}
     for name, value in answers.items():

@@ -14,7 +14,7 @@ from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.placeholders import placeholder
 from omc_runbook.changes.secret.plan import LARGEST, why_not_writable
 from omc_runbook.checks import remedies
-from omc_runbook.checks.other_names import secret_in_use
+from omc_runbook.checks.other_names import found_instead, is_elsewhere, secret_in_use
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -46,7 +46,7 @@ class CreatePlan:
     draft: SavedPlan | None = None
     """The Terraform plan, where Terraform creates the secret."""
     doubts: tuple[str, ...] = ()
-    """Why services may refer, or refer, to another secret, in sentences."""
+    """Why it may be the wrong place or name: another region's secret, or services that refer to another one."""
     warnings: tuple[Finding, ...] = ()
     """Findings about the Terraform files and the Terraform plan."""
 
@@ -85,7 +85,8 @@ class CreatePlan:
 def intent_of(snapshot: Snapshot) -> Intent:
     """Whether to create or restore the secret, or nothing.
 
-    Raises CouldNotLook where it could not be read, UsageError where services refer to another one that exists.
+    Raises CouldNotLook where it could not be read, UsageError where services refer to another one that exists, or
+    where the environment is in another region.
     """
     gaps = snapshot.gaps.get("secret", ())
     if gaps:
@@ -98,6 +99,13 @@ def intent_of(snapshot: Snapshot) -> Intent:
                 f"Secret {name} does not exist, but {users} refer{'s' if ', ' not in users else ''} to {other}, which"
                 f' exists: set secret = "{other}" in runbook.toml, by'
                 f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
+            )
+        if is_elsewhere(snapshot) and snapshot.service_names is None:
+            names = snapshot.environment.names
+            raise UsageError(
+                f"Neither secret {name} nor cluster {names.cluster} exists in {names.region}."
+                f" {' '.join(found_instead(snapshot))} Correct region in {snapshot.environment.source_of('region')}."
+                " Nothing was written."
             )
         return "create"
     return "restore" if snapshot.secret.deleted else "nothing"
@@ -151,6 +159,14 @@ def _doubts(snapshot: Snapshot) -> Iterator[str]:
     found = snapshot.discovery
     if found is None:
         return
+    names = snapshot.environment.names
+    if found.other_regions:
+        yield f"{', '.join(found.other_regions)} has a secret of this name, which stays: this one would be another."
+    elif snapshot.service_names is None and not found.own_services and not found.unread:
+        yield (
+            f"{names.region} has nothing of {snapshot.environment.name} yet, neither cluster {names.cluster} nor a"
+            f" service, in account {snapshot.caller.account}: check region and account."
+        )
     for failure in found.unread:
         yield f"Whether services refer to another secret is unknown. {failure.sentence}"
     if found.is_referred_to and found.secret != snapshot.secret_name:

@@ -169,7 +169,7 @@ def _values(
     generated = [key for key in rest if key in catalogue and catalogue[key].generate]
     prompted = [key for key in rest if key not in generated]
     notes: tuple[str, ...] = ()
-    if prompted and are_due and not kernel.allows_input():
+    if prompted and are_due and not kernel.allows_prompt():
         notes = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
         prompted = []
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}

@@ -33,11 +33,15 @@ def gather(
 ) -> dict[str, NewValue]:
     """Read new values from the source `values_from`, masked; "" and "keep" give none.
 
+    At the terminal of a command, "" prompts for the keys.
+
     `keys` selects them; empty means all that the source has, which does not work for a prompt or a generator. Each key
     must be in the catalogue (`catalogue`) or in the secret (`present_keys`). `where` is the environment's name, for a
     prompt. Raises UsageError, without a value in it, for an unknown source or a key that the source lacks.
     """
     refuse_unknown(keys, {*catalogue, *present_keys})
+    if not values_from and keys and kernel.has_terminal():
+        values_from = "prompt"
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {SOURCES}.")
     values = take(values_from, keys, catalogue, where) if values_from not in ("", KEEP) else {}
@@ -75,7 +79,7 @@ def _from_variable(name: str, keys: Sequence[str]) -> dict[str, NewValue]:
 
 
 def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
-    if not kernel.allows_input():
+    if not kernel.allows_prompt():
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH, env:NAME or generate.")
     name = f" in {where}" if where else ""
     return {key: NewValue(Masked(getpass.getpass(f"New value of {key}{name}: "), key), "prompt") for key in keys}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import html
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.archive import summary
-from omc_runbook.report.display.banner import ENDINGS, Banner
+from omc_runbook.report.archive import sections, summary
+from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.textfile import private_file
 
 PAGE = """<!doctype html>
@@ -29,7 +31,8 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
+body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; }}
+body {{ max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
 p, li {{ overflow-wrap: break-word; }}
 h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
 h1 {{ margin-top: 0.8em; }}
@@ -47,12 +50,26 @@ a {{ color: LinkText; }}
   table {{ font-size: 12px; }}
   th, td {{ padding-right: 0.6em; }}
 }}
+@media (max-width: 30em) {{
+  body {{ margin: 0.6em auto; padding: 0 0.8em; }}
+  h1 {{ font-size: 1.6em; }}
+  h2 {{ font-size: 1.3em; }}
+  ul, ol {{ padding-left: 1.4em; }}
+}}
 a.anchor-link {{ display: none; }}
+nav {{ margin: 0.8em 0; font-size: 14px; line-height: 2; }}
+nav a {{ margin-right: 1.1em; white-space: nowrap; }}
+nav a.remedy {{ font-weight: bold; }}
 </style>
 </head>
 <body>
+<header>
 {head}
+{contents}
+</header>
+<main>
 {body}
+</main>
 </body>
 </html>
 """
@@ -61,8 +78,6 @@ ROOM = 4 * 1024 * 1024
 """Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
-
-PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
 @dataclass(frozen=True)
@@ -180,20 +195,43 @@ def _reserve(record: Record) -> Record:
 
 
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
-    """Write the executed notebook as one self-contained page: how the run ended, then everything but the code."""
-    from nbconvert import HTMLExporter
-    from nbformat.v4 import new_markdown_cell
+    """Write the executed notebook as one self-contained page: how the run ended, then everything but the code.
 
-    visible = notebook.copy()
-    visible.cells = [
-        new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
-        for cell in notebook.cells
-    ]
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
-    exporter.embed_images = True
-    text, _ = exporter.from_notebook_node(visible)
-    page = PAGE.format(title=record.stem, head=_head(outcome).to_html(), body=text)
+    Sections of which no cell showed anything, as after a failure, are left out.
+    """
+    visible = sections.without_empty(notebook)
+    text, _ = exporter().from_notebook_node(visible)
+    page = PAGE.format(
+        title=html.escape(f"{_headline(outcome)}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
+        head=_head(outcome).to_html(),
+        contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
+        body=text,
+    )
     record.page.write_text(page, encoding="utf-8")
+
+
+@cache
+def exporter() -> Any:
+    """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
+    from nbconvert import HTMLExporter
+
+    made = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    made.embed_images = True
+    made.template  # noqa: B018
+    return made
+
+
+def _contents(headings: Sequence[str], has_remedy: bool) -> str:
+    """Links to the sections, and before them one to what there is to do."""
+    links = [f'<a href="#{html.escape(text.replace(" ", "-"))}">{html.escape(text)}</a>' for text in headings]
+    if has_remedy and sections.ANSWER in headings:
+        links.insert(0, f'<a class="remedy" href="#{sections.ANSWER}">What to do</a>')
+    return f'<nav aria-label="Contents">\n{chr(10).join(links)}\n</nav>' if links else ""
+
+
+def _headline(outcome: Outcome) -> str:
+    """Which run it was, and how it ended: applied, a plan, or with nothing to do; and its causes."""
+    return f"{summary.title(outcome)}: {summary.end(outcome, with_causes=True)}"
 
 
 def _head(outcome: Outcome) -> Banner:
@@ -201,14 +239,9 @@ def _head(outcome: Outcome) -> Banner:
     causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
     lines = [f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found"]
     failure = [outcome.failure] if outcome.failure else []
-    if outcome.is_plan:
-        style = "plain" if outcome.status == "ok" else ENDINGS[outcome.status]
-        headline = f"{summary.title(outcome)}: {summary.end(outcome)}"
-    else:
-        style = ENDINGS[outcome.status]
-        headline = f"{summary.title(outcome)}: {', '.join(outcome.root_causes) or outcome.status}"
+    style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
-    return Banner(style, headline, (*failure, *dict.fromkeys(lines), finished))
+    return Banner(style, _headline(outcome), (*failure, *dict.fromkeys(lines), finished))
 
 
 def read_outcome(record: Record, failure: str) -> Outcome:

@@ -86,8 +86,8 @@ class ChangeState:
         try:
             body["started"] = datetime.fromisoformat(body["started"])
             body["rollouts"] = [_rollout_from_json(each) for each in body["rollouts"]]
-            known = {field.name for field in fields(cls)}
-            return cls(**{name: _frozen(value) for name, value in body.items() if name in known})
+            names = {field.name for field in fields(cls)}
+            return cls(**{name: _frozen(value) for name, value in body.items() if name in names})
         except (KeyError, TypeError) as error:
             raise ValueError("no state of a change") from error
 

@@ -46,12 +46,16 @@ def title(outcome: Outcome) -> str:
 
 
 def end(outcome: Outcome, with_causes: bool = False) -> str:
-    """How the run ended, in a few words; PLAN for one that was not applied, and its causes, always or for a plan."""
+    """How the run ended, in a few words; PLAN for one that was not applied, with its causes.
+
+    For any other, `with_causes` also adds them, and whether the plan was applied or there was nothing to do.
+    """
     causes = ", ".join(outcome.root_causes)
     if outcome.is_plan:
         return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
-    applied = "applied, " if with_causes and outcome.applied else ""
-    return f"{applied}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
+    is_idle = outcome.plan == () and not outcome.changes and not outcome.failure
+    done = "nothing to do, " if is_idle else "applied, " if outcome.applied else ""
+    return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
 
 
 def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, ...]:
@@ -123,7 +127,7 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
 
 
 def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The remedies of each check by its id and the first of them; by hand the commands of all findings that it mends."""
+    """The remedies of each check by its id and the first of them; by hand, the commands of all its findings."""
     by_hand: dict[tuple[str, str], dict[str, None]] = {}
     for finding in found:
         if ways := _ways(finding, outcome, command):

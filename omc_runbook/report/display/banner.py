@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from omc_runbook.model.findings import OutcomeStatus
 from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.table import wrap
 
 if TYPE_CHECKING:
     from omc_runbook.aws.sts import Caller
@@ -63,7 +64,19 @@ class Banner(RichDisplay):
     def to_text(self) -> str:
         """Render the banner as plain text."""
         rule = {"production": "!", "sandbox": "/"}.get(self.style, "─") * 72
-        return "\n".join((rule, self.headline, *self.lines, rule))
+        return "\n".join((rule, *(line for sentence in self.sentences for line in _wrapped(sentence)), rule))
+
+
+def _wrapped(sentence: str) -> list[str]:
+    """The lines of a sentence on a terminal; one that has lines of its own, such as commands to copy, keeps them."""
+    return wrap(sentence) if "\n" not in sentence else sentence.splitlines()
+
+
+def failure(text: str) -> Banner:
+    """An error's text: its first sentence as the headline, and the rest, with commands on lines of their own."""
+    first, *lines = text.split("\n")
+    headline, mark, rest = first.partition(". ")
+    return Banner("bad", f"{headline}{mark.strip()}", (*filter(None, [rest]), *lines))
 
 
 class Site(Protocol):

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,9 @@ class Progress(RichDisplay):
 class Bars(RichDisplay):
     """A bar for each roll-out with its new and its old tasks, how long it lasts and usually does, and event lines."""
 
-    def __init__(self, rollouts: Sequence[Rollout], events: Iterable[str] = ()) -> None:
+    def __init__(self, rollouts: Sequence[Rollout], events: Iterable[str] = (), with_revisions: bool = True) -> None:
+        if not with_revisions:
+            rollouts = [replace(rollout, revision="") for rollout in rollouts]
         self._rollouts, self._events = tuple(rollouts), tuple(events)
 
     def to_html(self) -> str:

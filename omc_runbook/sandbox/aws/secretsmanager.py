@@ -18,7 +18,7 @@ from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import is_managed, use_key
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.aws.versions import CURRENT, add_version, check_value, holder_of, move_label, now
+from omc_runbook.sandbox.aws.versions import CURRENT, PENDING, add_version, check_value, holder_of, move_label, now
 from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
@@ -48,6 +48,15 @@ def _locate(secret_id: str, account: str, region: str) -> FakeSecret | ReplicaSe
     if secret is None:
         raise _not_found()
     return secret
+
+
+def postpone(secret_id: str, days: float, account: str, region: str) -> None:
+    """Set the dates of a secret's automatic rotation back, as if so many days had passed without one."""
+    with STATE:
+        secret = locate(secret_id, account, region)
+        seconds = int(days * _DAY)
+        secret.next_rotation_date = secret.next_rotation_date and secret.next_rotation_date - seconds
+        secret.last_rotation_date = secret.last_rotation_date and secret.last_rotation_date - seconds
 
 
 def read_value(
@@ -247,7 +256,27 @@ class SandboxSecretsManager(SecretsManagerResponse):
                 "You tried to enable rotation on a secret that doesn't already have a Lambda function ARN "
                 "configured and you didn't include such an ARN as a parameter in this call.",
             )
-        return super().rotate_secret()
+        secret.rotation_lambda_arn = self._get_param("RotationLambdaARN") or secret.rotation_lambda_arn
+        rules = self._get_param("RotationRules") or {}
+        days = rules.get("AutomaticallyAfterDays") or secret.auto_rotate_after_days
+        secret.rotation_requested = secret.rotation_enabled = True
+        secret.auto_rotate_after_days, secret.next_rotation_date = days, int(time.time()) + days * _DAY
+        answer = {"ARN": secret.arn, "Name": secret.name}
+        if self._get_bool_param("RotateImmediately", True):
+            answer["VersionId"] = self._rotate(secret)
+        return json.dumps(answer)
+
+    def _rotate(self, secret: FakeSecret) -> str:
+        """Rotate as a function does that keeps the value: the sandbox has no Lambda."""
+        holder = holder_of(secret, CURRENT)
+        if holder is None:
+            raise _no_value(f"staging label: {CURRENT}")
+        if holder_of(secret, PENDING) not in (None, holder):
+            message = "A previous rotation isn't complete. That rotation will be reattempted."
+            raise JsonRESTError("InvalidRequestException", message)
+        text, binary = (secret.versions[holder].get(name) for name in ("secret_string", "secret_binary"))
+        secret.last_rotation_date = int(time.time())
+        return add_version(secret, self._get_param("ClientRequestToken"), text, binary, [CURRENT])
 
     def put_resource_policy(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html"""

@@ -14,7 +14,7 @@ from moto.secretsmanager.models import FakeSecret
 MAX_VALUE_BYTES = 65_536
 MAX_LABELS = 20
 MAX_VERSIONS = 100
-CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 
 
 def check_value(text: str | None, binary: str | None) -> None:

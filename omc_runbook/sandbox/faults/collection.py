@@ -8,6 +8,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
     access,
+    checkout,
     content,
     deployment,
     execute,
@@ -24,9 +25,14 @@ from omc_runbook.sandbox.worlds.staging import World
 
 
 def catalogue() -> tuple[Fault, ...]:
-    """All faults, family by family."""
+    """All faults of AWS, family by family."""
     families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
     return tuple(fault for family in families for fault in family.faults())
+
+
+def every() -> tuple[Fault, ...]:
+    """All faults: those of AWS, and those of a developer's checkout."""
+    return (*catalogue(), *checkout.faults())
 
 
 def break_(endpoint: str, fault_id: str) -> None:
@@ -61,7 +67,7 @@ def mend(endpoint: str, fault_id: str | None = None) -> None:
 
 def find(fault_id: str) -> Fault:
     """The fault with an id; raises UsageError, with the nearest existing id, for an unknown one."""
-    faults = {fault.id: fault for fault in catalogue()}
+    faults = {fault.id: fault for fault in every()}
     if fault_id in faults:
         return faults[fault_id]
     nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)

@@ -59,7 +59,17 @@ def faults() -> tuple[Fault, ...]:
             "content",
             "address-differs",
             "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
-            lambda world: _inject(world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database:5432/app"),
+            lambda world: _inject(
+                world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database.internal:5432/app"
+            ),
+        ),
+        Fault(
+            "content",
+            "wrong-host",
+            "The worker's REDIS_URL leads to production.",
+            lambda world: _inject(
+                world, "REDIS_URL", "rediss://ohmycoins-production.x7k2.apse2.cache.amazonaws.com:6379"
+            ),
         ),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),

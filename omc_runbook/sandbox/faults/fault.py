@@ -16,3 +16,5 @@ class Fault:
     id: str
     breaks: str
     apply: Callable[[World], object]
+    symptom: str = ""
+    """What somebody would report of it; "" where that is seen from the services."""

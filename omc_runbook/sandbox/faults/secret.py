@@ -7,6 +7,8 @@ import secrets
 from functools import partial
 
 from omc_runbook.aws.secretsmanager import PENDING
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, redeploy
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service, restore_task_definition
@@ -28,6 +30,7 @@ def faults() -> tuple[Fault, ...]:
             _create_without_value,
         ),
         _fault("rotation-pending", "A rotation staged a new version as AWSPENDING and never ended.", _begin_rotation),
+        _fault("rotation-overdue", "Automatic rotation is on, and was due two weeks ago.", _let_rotation_lapse),
         _fault(
             "replica-stale",
             f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
@@ -54,6 +57,16 @@ def _schedule_deletion(world: World) -> None:
 def _begin_rotation(world: World) -> None:
     text = json.dumps(document(world) | {"SECRET_KEY": secrets.token_hex(32)})
     world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text, VersionStages=[PENDING])
+
+
+def _let_rotation_lapse(world: World) -> None:
+    world.secretsmanager.rotate_secret(
+        SecretId=SECRET,
+        RotationLambdaARN=f"arn:aws:lambda:{world.region}:{ACCOUNT}:function:rotate-app-secrets",
+        RotationRules={"AutomaticallyAfterDays": 30},
+        RotateImmediately=False,
+    )
+    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "rotation", {"secret": SECRET, "days": 44})
 
 
 def _create_without_value(world: World) -> None:

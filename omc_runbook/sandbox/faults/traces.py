@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults import other_sources
+from omc_runbook.sandbox.faults import checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def remove_traces(world: World) -> None:
     """Remove every resource that a fault created, if it exists."""
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
+    checkout.remove_copy(world.endpoint)
     remove_private(world)
     allow_in_organization(world)
     remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_replicas(world)
+    _cancel_rotation(world)
     _remove_labels(world)
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
@@ -58,6 +60,14 @@ def _remove_replicas(world: World) -> None:
             world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+
+
+def _cancel_rotation(world: World) -> None:
+    try:
+        world.secretsmanager.cancel_rotate_secret(SecretId=SECRET)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "InvalidRequestException"):
             raise
 
 

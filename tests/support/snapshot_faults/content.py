@@ -67,7 +67,18 @@ def with_address(snapshot: Snapshot) -> Snapshot:
     made = with_container(
         snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(*old.logins, login))
     )
-    return with_keys(made, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db:5432/app")
+    return with_keys(made, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db.internal:5432/app")
+
+
+def with_store(host: str, name: str = "REDIS_URL") -> Callable[[Snapshot], Snapshot]:
+    """Let backend have an address from the secret that leads to a host."""
+    entry = Injection(name, parse(f"{ARN}:{name}::"))
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        made = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+        return with_keys(made, **{name: f"redis://{host}:6379/0"})
+
+    return change
 
 
 FAULTS = {
@@ -102,6 +113,7 @@ FAULTS = {
     "bad-copy": Fault(lambda s: with_keys(s, SECRET_KEY=f'"{document(s)["SECRET_KEY"]}"'), "SECRET_KEY", "quotes"),
     "values-exchanged": Fault(exchange, "FIRST_SUPERUSER", "has what FIRST_SUPERUSER_PASSWORD should have", BACKEND),
     "address-differs": Fault(with_address, "DATABASE_URL", "is not the value of POSTGRES_PASSWORD", BACKEND),
+    "wrong-host": Fault(with_store("cache.prod.internal"), "REDIS_URL", "a host of production", BACKEND),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }

@@ -31,9 +31,9 @@ pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
 SERVICES = (
     *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),
-    *("events", "scheduler", "ssm", "organizations"),
+    *("events", "scheduler", "sns", "ssm", "organizations"),
 )
-WRITES = ("Stop", "Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
+WRITES = ("Stop", "Create", "Put", "Publish", "Restore", "Update", "Register", "Delete", "Execute")
 
 
 @pytest.fixture(autouse=True)

@@ -530,6 +530,16 @@ def test_a_grant_of_the_key_is_enough() -> None:
     assert found_in(replace(doubtful, tasks=())) == {"kms-no-permission"}
 
 
+def test_a_role_at_another_path_is_in_doubt_before_a_task_has_started() -> None:
+    """A running task proves that ECS finds it; without one nobody knows."""
+    allowed = healthy().permissions[ROLE]
+    at_path = replace(allowed.role, arn=f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}")  # type: ignore[type-var]
+    snapshot = replace(healthy(), permissions={ROLE: replace(allowed, role=at_path)})
+    assert_clear(CHECKS["role-untrusted"], snapshot)
+    [found] = run_check(CHECKS["role-untrusted"], replace(snapshot, tasks=()))
+    assert found.status == "unknown" and "/services/" in found.evidence[0]
+
+
 def test_a_role_at_another_path_is_named() -> None:
     """Where ECS could not assume the role, the ARN that it really has is told."""
     at_path = f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}"

@@ -2,10 +2,11 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.content import FAULTS, overwritten
+from support.snapshot_faults.content import FAULTS, overwritten, with_store
 from support.snapshots import (
     ARN,
     CURRENT,
@@ -22,13 +23,14 @@ from support.snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import Names
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
@@ -295,3 +297,80 @@ def test_values_without_a_form_go_back_by_the_former_version() -> None:
         exchanged, versions=(replace(older, created=newer.created), replace(newer, created=older.created))
     )
     assert_clear(CHECKS["values-exchanged"], restored)
+
+
+def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
+    """The services run on Fargate, with other settings besides."""
+    return replace(
+        snapshot, services=tuple(replace(each, launch_type="FARGATE", **changes) for each in snapshot.services)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says", "severity"),
+    [
+        ("REDIS_URL", "redis://127.0.0.1:6379/0", "leads to localhost", "error"),
+        ("REDIS_URL", "rediss://:Xk3vQ9pLm2Zt@[::1]:6379", "leads to localhost", "error"),
+        ("CELERY_BROKER_URL", "amqp://app:Xk3vQ9pLm2Zt@rabbit:5672/", "a host without a dot", "warning"),
+        ("POSTGRES_SERVER", "db", "a host without a dot", "warning"),
+        ("POSTGRES_SERVER", "ohmycoins-prod.c1.ap-southeast-2.rds.amazonaws.com", "a host of production", "error"),
+    ],
+)
+def test_a_host_of_elsewhere_is_found_without_the_value(name: str, value: str, says: str, severity: str) -> None:
+    """Also where the tasks run well: nobody has used it yet."""
+    made = on_fargate(with_store("x", name)(healthy()))
+    [found] = run_check(CHECKS["wrong-host"], with_keys(made, **{name: value}))
+    assert (found.subject, found.status, found.severity) == (name, "found", severity)
+    assert says in found.evidence[0] and value not in " ".join(found.evidence)
+
+
+def test_the_name_of_another_environments_secret_is_found() -> None:
+    """An application that reads its secret itself would read production's."""
+    made = with_keys(with_store("x", "APP_SECRETS")(healthy()), APP_SECRETS="ohmycoins-production-app-secrets")
+    others = {"production": Names(secret="ohmycoins-production-app-secrets")}
+    [found] = run_check(CHECKS["wrong-host"], replace(made, environment=replace(made.environment, others=others)))
+    assert found.evidence == ("APP_SECRETS names the secret of production.",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis://cache.staging.internal:6379/0"),
+        ("REDIS_URL", "redis://live.cache.amazonaws.com:6379/0"),
+        ("MONGODB_URI", "mongodb://app:Xk3vQ9pLm2Zt@m1:27017,m2:27017/app?replicaSet=rs0"),
+        ("FRONTEND_HOST", "http://localhost:5173"),
+        ("UVICORN_HOST", "0.0.0.0"),
+        ("COINSPOT_API_URL", "https://api.prod.coinspot.example"),
+        ("DATABASE_URL", "sqlite:///./test.db"),
+    ],
+)
+def test_a_host_that_may_be_right_is_clear(name: str, value: str) -> None:
+    """Public services have hosts of their production, and what a server listens at is no store."""
+    made = on_fargate(with_store("x", name)(healthy()))
+    assert_clear(CHECKS["wrong-host"], with_keys(made, **{name: value}))
+
+
+def test_names_of_service_connect_and_sidecars_are_right() -> None:
+    """A name without a dot is resolved there, and at localhost a container beside the application answers."""
+    assert_clear(CHECKS["wrong-host"], on_fargate(with_store("redis")(healthy()), connects=True))
+    made = on_fargate(with_store("localhost")(healthy()))
+    arn = next(each.task_definition_arn for each in made.services if each.name == "backend")
+    revision = made.task_definitions[arn]
+    beside = replace(revision, containers=(*revision.containers, replace(revision.containers[0], name="redis")))
+    assert_clear(CHECKS["wrong-host"], replace(made, task_definitions={**made.task_definitions, arn: beside}))
+
+
+def test_a_plain_host_is_judged_too_but_not_an_emulators() -> None:
+    """Its own database is on this machine, as its tasks are, at a port that was free."""
+
+    def with_plain(port: str) -> Snapshot:
+        def change(old: Container) -> Container:
+            return replace(old, hosts=(("POSTGRES_SERVER", "127.0.0.1"),), logins=(("POSTGRES_PORT", port),))
+
+        return on_fargate(with_container(healthy(), "backend", change))
+
+    [found] = run_check(CHECKS["wrong-host"], with_plain("5432"))
+    assert "POSTGRES_SERVER" in found.subject and found.services == {"backend"}
+    local = replace(with_plain("45555"), endpoint="http://127.0.0.1:5000")
+    assert_clear(CHECKS["wrong-host"], local)
+    assert run_check(CHECKS["wrong-host"], replace(local, endpoint=""))[0].status == "found"

@@ -65,6 +65,7 @@ SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "
     "bad-copy",
     "values-exchanged",
     "address-differs",
+    "wrong-host",
 }
 NETWORK = (
     "ResourceInitializationError: unable to pull secrets or registry auth: There is a connection issue between the "

@@ -48,6 +48,7 @@ def test_names_without_a_file_are_the_guides() -> None:
         "profile": "",
         "secret": "ohmycoins-staging-app-secrets",
         "cluster": "ohmycoins-staging",
+        "clusters": (),
         "service": "backend",
         "task_family": "ohmycoins-staging-backend",
         "execution_role": "ohmycoins-staging-ecs-task-execution-role",
@@ -59,6 +60,15 @@ def test_names_without_a_file_are_the_guides() -> None:
         "kms_key": "",
         "recovery_days": 30,
     }
+
+
+def test_other_clusters_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the file and in a variable."""
+    path = tmp_path / "runbook.toml"
+    path.write_text('[environments.staging]\nclusters = ["tools"]\n')
+    assert load("staging", str(path)).names.clusters == ("tools",)
+    monkeypatch.setenv("OMC_CLUSTERS", '["*"]')
+    assert load("staging", str(path)).names.clusters == ("*",)
 
 
 def test_production_rotates_sooner_and_wants_a_second_word() -> None:

@@ -210,6 +210,40 @@ def test_a_wrong_region_is_one_cause(monkeypatch: pytest.MonkeyPatch) -> None:
         plan_of_a_generated_key()
 
 
+def test_create_makes_nothing_where_the_environment_is_in_another_region() -> None:
+    """Its secret is there, or only its cluster: in a region that nothing names, too."""
+    secret = moto_platform.client("secretsmanager", "eu-west-3").create_secret(Name=SECRET, SecretString="{}")["ARN"]
+    run = create.begin("staging")
+    with pytest.raises(
+        UsageError, match=r"of that name in eu-west-3\. Correct region in runbook\.toml\. Nothing was wri"
+    ):
+        create.plan(run, run.look())
+    assert problems()["secret-missing"].remedy.ways == ("Correct region in runbook.toml.",)
+    moto_platform.client("secretsmanager", "eu-west-3").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+    moto_platform.client("ecs", "eu-west-3").create_cluster(clusterName=PREFIX)
+    with pytest.raises(UsageError, match=rf"Found instead: cluster {PREFIX} in eu-west-3\."):
+        create.plan(run, run.look())
+
+
+def test_create_asks_where_nothing_of_the_environment_is_here() -> None:
+    """A new environment begins so, and a wrong region or account looks the same."""
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.intent == "create"
+    assert f"has nothing of staging yet, neither cluster {PREFIX} nor a service" in create.steps(run, plan).to_text()
+
+
+def test_create_names_another_regions_secret_where_the_services_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may want one of their own; the regions of the other environments are looked at."""
+    client("ecs").create_cluster(clusterName=PREFIX)
+    moto_platform.client("secretsmanager", "us-east-1").create_secret(Name=SECRET, SecretString="{}")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.intent == "create"
+    assert "us-east-1 has a secret of this name, which stays" in create.steps(run, plan).to_text()
+
+
 def test_a_wrong_name_of_a_variable_is_corrected_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """runbook.toml, which the variable overrides, would not help, and nor would the guide."""
     moto_platform.build(desired=1)

@@ -1,0 +1,83 @@
+"""The sections of an executed notebook, as its record's page shows them."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import html
+import re
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+PARAMETERS = frozenset({"parameters", "injected-parameters"})
+ANSWER = "Answer"
+"""The section with what there is to do."""
+
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"Until you run it, the outputs here are a sample[^.]*\. *")
+
+
+def without_empty(notebook: Any) -> Any:
+    """A copy of a notebook to be read: parameters as text, no section in which no cell showed anything."""
+    visible = copy.deepcopy(notebook)
+    cells = chain.from_iterable(map(_split, visible.cells))
+    groups: list[list[Any]] = [[]]
+    for cell in cells:
+        if _HEADING.match(cell.source) and cell.cell_type == "markdown":
+            groups.append([])
+        groups[-1].append(cell)
+    visible.cells = [_readable(cell) for group in groups if _has_content(group) for cell in group]
+    return visible
+
+
+def headings(notebook: Any) -> tuple[str, ...]:
+    """The titles of a notebook's sections."""
+    return tuple(
+        title for cell in notebook.cells if cell.cell_type == "markdown" for title in _HEADING.findall(cell.source)
+    )
+
+
+def _split(cell: Any) -> Iterator[Any]:
+    """A cell in parts, of which only the beginning of one can be a section's heading."""
+    from nbformat.v4 import new_markdown_cell
+
+    if cell.cell_type != "markdown":
+        yield cell
+        return
+    starts = [match.start() for match in _HEADING.finditer(cell.source)]
+    for start, end in zip([0, *starts], [*starts, len(cell.source)], strict=True):
+        if text := cell.source[start:end].strip():
+            yield new_markdown_cell(text)
+
+
+def _has_content(cells: list[Any]) -> bool:
+    """Whether a section has no cell to run, or one that showed something; parameters show themselves."""
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    return not code or any(cell.outputs or _is_of_parameters(cell) for cell in code)
+
+
+def _readable(cell: Any) -> Any:
+    from nbformat.v4 import new_markdown_cell
+
+    if cell.cell_type == "markdown":
+        cell.source = _SAMPLE.sub("", cell.source)
+    elif _is_of_parameters(cell):
+        return new_markdown_cell(f"```python\n{cell.source}\n```")
+    else:
+        for output in cell.get("outputs", ()):
+            _describe(output)
+    return cell
+
+
+def _describe(output: Any) -> None:
+    """Give a drawing its alternative text, which nbconvert only does for pixels."""
+    drawing = output.get("data", {}).get("image/svg+xml")
+    text = output.get("metadata", {}).get("image/svg+xml", {}).get("alt", "")
+    if drawing and text:
+        source = base64.b64encode("".join(drawing).encode()).decode()
+        output.data = {"text/html": f'<img alt="{html.escape(text)}" src="data:image/svg+xml;base64,{source}">'}
+
+
+def _is_of_parameters(cell: Any) -> bool:
+    return bool(PARAMETERS & {*cell.metadata.get("tags", ())})

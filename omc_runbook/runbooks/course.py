@@ -1,0 +1,105 @@
+"""The state of an onboarding: its sandbox, the answers with their marks, and the displays that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+from omc_runbook.masking import kernel
+from omc_runbook.report import onboarding as report
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.runbooks import quiz
+from omc_runbook.runbooks.practice import Practice
+from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
+from omc_runbook.textfile import private_file
+
+DRILLS = ("no-permission", "deployment-paused", "misspelt")
+"""One fault for each issue of the guide's Troubleshooting: cannot read, not updating, local development."""
+
+COUNT = len(QUESTIONS) + len(DRILLS)
+
+
+@dataclass(kw_only=True)
+class Course:
+    """An onboarding that has begun; a notebook displays it as a banner."""
+
+    practice: Practice
+    started: datetime
+    faults: tuple[str, ...]
+    """The ids of the faults that a drill can be answered with."""
+    answers: tuple[str, ...] | None
+    """The answers of the parameter; None where a person is asked, or nobody: then the right ones are taken."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """The graded answers by the name of their question or fault."""
+    done: list[str] = field(default_factory=list)
+    """What was done, a sentence for each step, which begins with the runbook's name."""
+    _live: dict[str, Callable[[], RichDisplay]] = field(default_factory=dict)
+    _id: str = field(default_factory=lambda: uuid4().hex)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """The banner for Jupyter."""
+        return self.banner._repr_mimebundle_()
+
+    @property
+    def banner(self) -> Banner:
+        """Where everything happens."""
+        return report.where(str(self.practice.checkout), self.practice.variables["AWS_ENDPOINT_URL"])
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person answers: in JupyterLab, with widgets, and without answers in the parameter."""
+        return self.answers is None and kernel.allows_input() and find_spec("ipywidgets") is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every question and drill was answered."""
+        return len(self.marks) == COUNT
+
+    @property
+    def runbook_toml(self) -> str:
+        """An empty runbook.toml, so that the guide's names count, whatever the user's own says."""
+        path = self.practice.checkout / "runbook.toml"
+        path.touch()
+        return str(path)
+
+    def put(self, name: str, content: str) -> str:
+        """Write a source of values that only the user can read; returns the parameter `values_from` for it."""
+        path = self.practice.checkout / name
+        private_file.write(path, content.encode())
+        return f"file:{path}"
+
+    def remove(self, values_from: str) -> None:
+        """Remove a source that `put` wrote."""
+        Path(values_from.partition(":")[2]).unlink()
+
+    def answer_of(self, question: Question) -> str:
+        """The letter that the parameter has for a question, or the right one."""
+        number, _ = quiz.find(question.name)
+        return question.right if self.answers is None else self.answers[number - 1]
+
+    def fault_of(self, number: int, root_cause: str) -> str:
+        """The fault that the parameter has for a drill, or the root cause that was found."""
+        return root_cause if self.answers is None else self.answers[len(QUESTIONS) + number]
+
+    def keep(self, name: str, mark: Mark) -> None:
+        """Keep a mark, and renew what shows the marks; the sandbox ends with the last one."""
+        self.marks.setdefault(name, mark)
+        for shown, make in self._live.items():
+            update(self._id_of(shown), make())
+        if self.is_over:
+            self.practice.end()
+
+    def follow(self, name: str, make: Callable[[], RichDisplay]) -> RichDisplay:
+        """A display that changes with the marks."""
+        self._live[name] = make
+        display = make()
+        display.display_id = self._id_of(name)
+        return display
+
+    def _id_of(self, name: str) -> str:
+        return f"{self._id}-{name}"

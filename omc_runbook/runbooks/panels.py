@@ -1,0 +1,147 @@
+"""The questions and drills of the onboarding as widgets in JupyterLab."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.report import onboarding as report
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.runbooks import drill
+from omc_runbook.runbooks.course import DRILLS, Course
+from omc_runbook.runbooks.drill import CourseDrill
+from omc_runbook.runbooks.quiz import LETTERS, Question, grade
+
+_BUSY = "Working …"
+
+
+def shown(number: int, question: Question) -> Listing:
+    """A question with its choices, to read."""
+    choices = {letter: question.choice(letter).text for letter in LETTERS}
+    return report.question(number, question.text, choices)
+
+
+class QuestionPanel:
+    """A question with a button; the first answer counts."""
+
+    def __init__(self, course: Course, number: int, question: Question) -> None:
+        self._course, self._number, self._question = course, number, question
+        self._id = uuid4().hex
+
+    def _ipython_display_(self) -> None:
+        import ipywidgets
+
+        self._text = Banner("plain", f"Question {self._number}: {self._question.text}")
+        _show(self._text, self._id)
+        options = [(self._question.choice(letter).text, letter) for letter in LETTERS]
+        layout = ipywidgets.Layout(width="auto")
+        self._choices = ipywidgets.RadioButtons(options=options, value=None, layout=layout)
+        self._button = ipywidgets.Button(description="Answer", button_style="primary")
+        self._button.on_click(self._answer)
+        _show_widget(ipywidgets.VBox((self._choices, self._button)), "Answer it in JupyterLab.")
+
+    def _answer(self, button: Any) -> None:
+        letter = self._choices.value
+        if letter is None:
+            return
+        self._choices.disabled = button.disabled = True
+        mark = grade(self._question, letter)
+        update(self._id, Group(self._text, report.mark(mark)))
+        self._course.keep(self._question.name, mark)
+
+
+class DrillPanel:
+    """The drills one after the other: look, take hints, answer."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._id = uuid4().hex
+        self._past: list[RichDisplay] = []
+        self._seen: RichDisplay | None = None
+        self._drill: CourseDrill | None = None
+
+    def _ipython_display_(self) -> None:
+        import ipywidgets
+
+        _show(Banner("plain", f"{len(DRILLS)} drills: press Start when you are ready."), self._id)
+        wide = ipywidgets.Layout(width="auto")
+        self._start = ipywidgets.Button(description="Start", button_style="primary", layout=wide)
+        self._look = ipywidgets.Button(description="Look at the state", layout=wide)
+        self._hint = ipywidgets.Button(description="Hint (costs 2 points)", layout=wide)
+        self._fault = ipywidgets.Dropdown(
+            description="It is",
+            options=[("which fault?", ""), *((fault, fault) for fault in sorted(self._course.faults))],
+            style={"description_width": "initial"},
+            layout=ipywidgets.Layout(width="18em"),
+        )
+        self._answer = ipywidgets.Button(description="Answer", button_style="primary", layout=wide)
+        for button, act in (
+            (self._start, self._begin),
+            (self._look, self._do_look),
+            (self._hint, self._do_hint),
+            (self._answer, self._do_answer),
+        ):
+            button.on_click(self._guarded(act))
+        self._row = ipywidgets.HBox((self._start,), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        _show_widget(self._row, "Answer them in JupyterLab.")
+
+    def _guarded(self, act: Any) -> Any:
+        """A press that shows that it works, ignores those that are queued meanwhile, and shows an error of ours."""
+
+        def press(button: Any) -> None:
+            if button.disabled:
+                return
+            label, button.disabled, button.description = button.description, True, _BUSY
+            try:
+                act()
+                self._refresh()
+            except RunbookError as error:
+                self._refresh(Banner("bad", str(error)))
+            finally:
+                button.disabled, button.description = False, label
+
+        return press
+
+    def _begin(self) -> None:
+        done = len(self._past)
+        if done < len(DRILLS):
+            self._drill, self._seen = drill.start(self._course, done), None
+            self._fault.value = ""
+            self._row.children = (self._look, self._hint, self._fault, self._answer)
+
+    def _do_look(self) -> None:
+        if self._drill:
+            self._seen, _ = self._drill.look()
+
+    def _do_hint(self) -> None:
+        if self._drill:
+            self._drill.hint()
+
+    def _do_answer(self) -> None:
+        if self._drill is None or not self._fault.value:
+            return
+        _, findings = self._drill.look()
+        graded = self._drill.answer(self._fault.value, is_own=True)
+        self._past.append(Group(self._drill.head, graded, drill.evidence(findings)))
+        self._drill, self._seen = None, None
+        self._row.children = ()
+        self._begin()
+
+    def _refresh(self, error: RichDisplay | None = None) -> None:
+        update(self._id, Group(*self._past, self._drill.head if self._drill else None, self._seen, error))
+
+
+def _show(display: RichDisplay, display_id: str) -> None:
+    from IPython.display import display as show
+
+    show(display._repr_mimebundle_(), display_id=display_id, raw=True)
+
+
+def _show_widget(widget: Any, text: str) -> None:
+    from IPython.display import display as show
+
+    show(widget._repr_mimebundle_() | {"text/plain": text}, raw=True)

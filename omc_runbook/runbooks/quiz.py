@@ -1,0 +1,163 @@
+"""Questions with choices, and their grading: pure functions of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import nearest
+
+LETTERS = "abc"
+
+
+@dataclass(frozen=True)
+class PossibleAnswer:
+    """A possible answer, and why it is right or wrong."""
+
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, which choice is right (a, b or c), and the choices in this order."""
+
+    name: str
+    text: str
+    right: str
+    choices: tuple[PossibleAnswer, PossibleAnswer, PossibleAnswer]
+
+    def choice(self, letter: str) -> PossibleAnswer:
+        """The choice of a letter."""
+        return self.choices[LETTERS.index(letter)]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How an answer was graded; `answer` is "" where there was none."""
+
+    subject: str
+    answer: str
+    is_right: bool
+    why: str
+
+
+QUESTIONS = (
+    Question(
+        "way",
+        "A task of backend starts in staging. Who reads the secret?",
+        "a",
+        (
+            PossibleAnswer(
+                "ECS, with the task execution role", "ECS reads it, and the process finds values in its environment."
+            ),
+            PossibleAnswer(
+                "the application, with its task role", "It may, and does not: it reads variables, as on your machine."
+            ),
+            PossibleAnswer(
+                "Terraform, when it is applied", "Terraform only writes references into the task definition."
+            ),
+        ),
+    ),
+    Question(
+        "local_setup",
+        "Which of these files belongs into git?",
+        "b",
+        (
+            PossibleAnswer(".env", "It has your values: git ignores it, and only you can read it."),
+            PossibleAnswer(".env.template", "It has every name and no value, so that the next person can begin."),
+            PossibleAnswer("secrets.json", "It has values, and is deleted once they are in the secret."),
+        ),
+    ),
+    Question(
+        "create",
+        "A new secret has placeholders. Services that use it are deployed. What happens?",
+        "c",
+        (
+            PossibleAnswer("ECS refuses to start their tasks", "To ECS a placeholder is a value like any other."),
+            PossibleAnswer("ECS waits for the real values", "ECS reads what is there when a task starts."),
+            PossibleAnswer(
+                "the tasks start with the placeholders", "So it fails later and elsewhere, such as at a login."
+            ),
+        ),
+    ),
+    Question(
+        "update",
+        "You wrote new values into the secret. What else do running services need?",
+        "b",
+        (
+            PossibleAnswer("nothing", "A process keeps the environment with which it was started."),
+            PossibleAnswer("new tasks", "Only a task that starts reads the secret: hence the new deployment."),
+            PossibleAnswer("terraform apply", "References stay the same, so that Terraform has nothing to change."),
+        ),
+    ),
+    Question(
+        "add_key",
+        "Why does a key come into the secret before a task definition refers to it?",
+        "a",
+        (
+            PossibleAnswer(
+                "a task whose key is missing does not start", "ECS stops it with ResourceInitializationError."
+            ),
+            PossibleAnswer("IAM needs a permission for each key", "A permission is for the whole secret."),
+            PossibleAnswer("Settings would refuse the variable", "Settings does not know where a variable comes from."),
+        ),
+    ),
+    Question(
+        "rotate",
+        "A key was rotated an hour ago, and nothing was redeployed. What does a running task have?",
+        "c",
+        (
+            PossibleAnswer("the new value", "Nobody tells a running process of it."),
+            PossibleAnswer("no value", "Its environment stays as it was at its start."),
+            PossibleAnswer("the former value, until it is replaced", "Deploy anew before the former value is revoked."),
+        ),
+    ),
+    Question(
+        "verify",
+        "verify says: unknown, AccessDenied. What do you know?",
+        "b",
+        (
+            PossibleAnswer("that nothing is wrong", "What could not be read proves nothing."),
+            PossibleAnswer(
+                "which permission to ask for", "Unknown is not clear: get the permission, and run it again."
+            ),
+            PossibleAnswer("that the secret is missing", "That would be a finding of its own, with evidence."),
+        ),
+    ),
+)
+"""The questions of the onboarding, in its order."""
+
+
+def find(name: str) -> tuple[int, Question]:
+    """A question by its name, with its number from 1."""
+    return next((number, each) for number, each in enumerate(QUESTIONS, 1) if each.name == name)
+
+
+def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
+    """The answers in a text with commas: a letter for each question, then a fault's id for each drill; "" for none.
+
+    Raises UsageError for too many, for a letter that is no choice, and for an unknown fault.
+    """
+    given = tuple(part.strip() for part in answers.split(",")) if answers.strip() else ()
+    count = len(QUESTIONS) + drills
+    if len(given) > count:
+        raise UsageError(f"answers has {len(given)} parts: there are {len(QUESTIONS)} questions and {drills} drills.")
+    for number, letter in enumerate(given[: len(QUESTIONS)], 1):
+        if letter not in ("", *LETTERS):
+            raise UsageError(f"answers, part {number} is neither {', '.join(LETTERS)} nor empty.")
+    for number, fault in enumerate(given[len(QUESTIONS) :], 1):
+        if fault and fault not in faults:
+            raise UsageError(f"answers, drill {number} is no fault{nearest(fault, faults)}")
+    return given + ("",) * (count - len(given))
+
+
+def grade(question: Question, letter: str) -> Mark:
+    """Grade one answer, with the reason; no answer is not right."""
+    right = f"({question.right}) {question.choice(question.right).text}"
+    if not letter:
+        return Mark(question.text, "", False, f"Not answered. It is {right}.")
+    chosen, is_right = question.choice(letter), letter == question.right
+    why = chosen.why if is_right else f"{chosen.why} It is {right}."
+    return Mark(question.text, f"({letter}) {chosen.text}", is_right, why)

@@ -1,0 +1,104 @@
+"""Onboarding from its first cell to its last, headless; and the sandbox that it starts, which ends with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.runs import COMMAND
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import STATE_VARIABLE
+from omc_runbook.runbooks import onboarding
+from omc_runbook.runbooks.practice import Practice
+
+HOLD = """
+import sys, time
+from omc_runbook.runbooks.practice import Practice
+practice = Practice()
+print(practice.checkout.parent, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    """Somebody's shell, with a home and a folder for temporary files of its own, signed in to another account."""
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    theirs = {"AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "OMC_CLUSTER": "another"}
+    return {**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), **theirs}
+
+
+def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str], tmp_path: Path) -> None:
+    """Every step is taken whatever the shell says of AWS; a wrong letter, a wrong fault and a gap are findings."""
+    answers = "a,c,c,b,a,c,b,no-permission,bom"
+    words = ["run", "onboarding", f"answers={answers}", "--record", str(tmp_path / "out"), "--summary"]
+    ended = subprocess.run(
+        [str(COMMAND), *words], env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 1, ended.stderr
+    body = json.loads((tmp_path / "out" / "outcome.json").read_text())
+    assert (body["runbook"], body["status"], body["root_causes"]) == ("onboarding", "findings", ["wrong-answer"])
+    subjects = [finding["subject"] for finding in body["findings"]]
+    assert [subject.partition(":")[0] for subject in subjects] == [
+        "Which of these files belongs into git?",
+        "Drill 2",
+        "Drill 3",
+    ]
+    evidence = "\n".join(text for finding in body["findings"] for text in finding["evidence"])
+    for words_of_it in ("secrets.json", "It is (b) .env.template", "not bom, it was deployment-paused", "It was misspelt"):
+        assert words_of_it in evidence
+    (page,) = (tmp_path / "out").glob("*.html")
+    text = page.read_text()
+    for step in (".env was written", "was created by the API", "Done and verified", "NEWS_API_KEY", "2\u00a0stale", "2\u00a0fresh"):
+        assert step in text
+    assert not list((tmp_path / "tmp").glob("omc-*"))
+
+
+def test_the_sandbox_ends_with_the_process_that_asked_for_it(variables: dict[str, str]) -> None:
+    """Also where that is killed, and has no time to say so."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD], env=variables, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout
+    folder = Path(holder.stdout.readline().strip())
+    assert (folder / "state.json").is_file()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    deadline = time.monotonic() + 30
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not folder.exists()
+
+
+def test_its_environment_is_the_sandboxs_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Within it the variables of AWS and of runbooks are the sandbox's, afterwards as before; its errors are sentences."""
+    monkeypatch.setenv("AWS_PROFILE", "theirs")
+    monkeypatch.setenv("OMC_CLUSTER", "another")
+    before, practice = dict(os.environ), Practice()
+    try:
+        with practice.entered():
+            inside = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "OMC_"))}
+        assert Path(inside.pop(STATE_VARIABLE)).parent == practice.checkout.parent
+        assert inside == practice.variables
+        assert dict(os.environ) == before
+        assert practice.checkout.is_dir()
+        with pytest.raises(UsageError, match="no fault no-permision"):
+            practice.tell("break", "no-permision")
+    finally:
+        practice.end()
+    assert not practice.checkout.exists()
+    practice.end()
+
+
+def test_it_practises_on_staging_alone() -> None:
+    """Another environment is refused before a sandbox is started."""
+    with pytest.raises(UsageError, match="onboarding practises on staging"):
+        onboarding.begin("production")
