@@ -99,7 +99,7 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
         snapshot = run.look(look_inside=True, deeply=True)
         if plan and plan.moved_to:
             snapshot = worlds.move(snapshot, plan.moved_to, plan.partition)
-        findings = complaint.hear(symptom).focus(runbooks_run.diagnose(snapshot))
+        findings = complaint.read_complaint(symptom).focus(runbooks_run.diagnose(snapshot))
         return Diagnosis(findings, time.perf_counter() - start)
 
 

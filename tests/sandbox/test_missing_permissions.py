@@ -40,7 +40,7 @@ def attach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
 
 def troubled() -> Snapshot:
-    return troubleshoot.look(troubleshoot.begin("staging"), complaint.hear())
+    return troubleshoot.look(troubleshoot.begin("staging"), complaint.read_complaint())
 
 
 def test_the_policy_that_is_shown_suffices(attach: Callable[[str], object]) -> None:

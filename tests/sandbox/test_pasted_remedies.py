@@ -11,7 +11,7 @@ import pytest
 from support import aws_commands
 from support.runs import COMMAND, Desk, client
 
-from omc_runbook.diagnosis.complaint import EXEC_FAILS, hear
+from omc_runbook.diagnosis.complaint import EXEC_FAILS, read_complaint
 from omc_runbook.headless import summary
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.runbooks import troubleshoot
@@ -43,7 +43,7 @@ def desk(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> D
 
 def look(symptom: str = "") -> tuple[Finding, ...]:
     """What troubleshoot finds, with its plan for a remedy where it has one."""
-    run, complaint = troubleshoot.begin("staging"), hear(symptom)
+    run, complaint = troubleshoot.begin("staging"), read_complaint(symptom)
     snapshot = troubleshoot.look(run, complaint)
     findings = troubleshoot.diagnose(snapshot, complaint)
     return troubleshoot.follow(findings, troubleshoot.plan(run, snapshot, findings), snapshot)
