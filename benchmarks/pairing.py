@@ -76,6 +76,7 @@ EXCEPTIONS: dict[str, Reach] = {
     "store-only": reach("worker content", BOTH, WORKER),
     "value-refused": reach("worker content", _ONE, WORKER),
     "address-differs": reach("worker content"),
+    "wrong-host": reach("worker content"),
     **dict.fromkeys(("wrong-form", "values-exchanged"), reach(CONTENT, frozenset({BACKEND}))),
     "plain-secret": reach(WORKER),
     "exec-iam": reach(EXEC, seen_in="worker backend"),

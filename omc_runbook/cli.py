@@ -232,7 +232,7 @@ def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str,
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
-    from omc_runbook.headless.lab import copy_notebooks
+    from omc_runbook.headless.lab import OPTIONS, copy_notebooks
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
@@ -243,7 +243,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
         click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _temporary_sandbox() if in_sandbox else nullcontext():
-        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *options])
+        LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *OPTIONS, *options])
 
 
 @cli.command()
@@ -255,20 +255,17 @@ def records(context: click.Context, record: Path, opens: bool) -> None:
 
     Exit code: 1 where a scheduled run is overdue.
     """
-    from omc_runbook.headless import schedules
-    from omc_runbook.report.archive import kept_records
+    from omc_runbook.headless import schedules, terminal
 
-    kept, expected = kept_records.read(record), schedules.read(record)
-    if not kept and not expected:
+    newest, expected = terminal.print_records(record), schedules.read(record)
+    if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
-    for each in kept:
-        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
     for state in expected:
         click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
-    if kept:
-        click.echo(f"The newest: {kept[0].page}")
+    if newest:
+        click.echo(f"The newest: {newest}")
         if opens:
-            click.launch(str(kept[0].page.resolve()))
+            click.launch(str(newest.resolve()))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 

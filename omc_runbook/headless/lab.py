@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
 from omc_runbook.textfile import private_file
+
+OPTIONS = ("--LabApp.default_url=/lab/tree/index.ipynb", "--LabApp.expose_app_in_browser=True")
+"""Options of JupyterLab: it opens the index, and forms and buttons can run cells and open notebooks."""
 
 _MEMBER = "omc_runbook_source"
 
@@ -28,6 +33,34 @@ def copy_notebooks(folder: Path) -> list[str]:
     except OSError as error:
         raise UsageError(f"{folder} cannot hold the notebooks: {error.strerror}. Name another with --folder.") from None
     return sentences
+
+
+def fill_in(folder: Path, name: str, parameters: Mapping[str, str]) -> Path:
+    """A copy of a notebook with these parameters in a folder, which is new or was neither edited nor run.
+
+    Raises UsageError where there is no such notebook, for a value of the wrong type, and where the folder cannot be
+    written.
+    """
+    notebook = _cleared(json.loads(notebooks.find(name).read_text(encoding="utf-8")))
+    cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", ()))
+    cell["source"] = notebooks.with_parameters("".join(cell["source"]), parameters)
+    stem = "-".join(filter(None, (name, parameters.get("environment", ""))))
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}.ipynb" for number in count(1))
+    try:
+        path = next(path for each in names if not (path := folder / each).exists() or _is_fresh(path, notebook))
+        _write(path, notebook)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot hold the notebook: {error.strerror}.") from None
+    return path
+
+
+def _is_fresh(path: Path, notebook: dict[str, Any]) -> bool:
+    """Whether a file is this notebook, and was never run."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return _read(path)[1] == _digest(notebook) and not any(cell.get("outputs") for cell in cells)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _copy(source: Path, copy: Path, beside: Path) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import quoted
+from omc_runbook.model.handover import CONFIRMED
+from omc_runbook.model.parameters import convert, literal, quoted
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 
 _PARAMETER = re.compile(r"^(?P<name>\w+): (?P<kind>\w+) = (?P<default>.*?)  # (?P<meaning>.*)$", re.MULTILINE)
@@ -84,6 +86,27 @@ def describe(name: str) -> Description:
     parameters = tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(sources[at]))
     notes = sources[at - 1].partition("\n")[2].strip()
     return Description(name, head.removeprefix("# "), text.strip(), notes, parameters)
+
+
+def applying_command(name: str, parameters: Mapping[str, str], options: Iterable[str] = ()) -> str:
+    """The command line that applies the plan of a run with these parameters."""
+    others = {key: text for key, text in parameters.items() if key not in ("apply", "confirm")}
+    names = {others.get("environment", ""), *others.get("environments", "").replace(",", " ").split()}
+    confirm = {"confirm": CONFIRMED} if CONFIRMED in names else {}
+    words = (word for pair in (others | {"apply": "true"} | confirm).items() for word in ("-p", *pair))
+    return command("omc-runbook", "run", name, *words, *options)
+
+
+def with_parameters(source: str, parameters: Mapping[str, str]) -> str:
+    """The source of a parameters cell with these values; raises UsageError as `parameters.convert` does."""
+
+    def declare(match: re.Match[str]) -> str:
+        """The line of a parameter, with its new value where it has one."""
+        name, kind = match["name"], match["kind"]
+        value = literal(convert(name, parameters[name], kind)) if name in parameters else match["default"]
+        return f"{name}: {kind} = {value}  # {match['meaning']}"
+
+    return _PARAMETER.sub(declare, source)
 
 
 def overview() -> Iterable[Description]:

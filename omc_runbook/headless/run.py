@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,6 @@ from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, Us
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import (
     COMMAND_VARIABLE,
-    CONFIRMED,
     FOLDER_VARIABLE,
     LINES_VARIABLE,
     OUTCOME_VARIABLE,
@@ -89,7 +87,8 @@ def run(
     notebook = notebooks.find(name)
     typed = notebook_parameters.check(notebook, pairs)
     started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
-    command = _command(name, pairs, typed, folder, sandbox is not None)
+    options = (*(() if folder == FOLDER else ("--record", str(folder))), *(("--sandbox",) if sandbox else ()))
+    command = notebooks.applying_command(name, dict(pairs), options)
     record = records.prepare(folder, name, environment, started)
     with (
         sandbox or nullcontext(),
@@ -107,18 +106,6 @@ def run(
             for line in summary.undelivered(failed):
                 error.add_note(line.text)
             raise
-
-
-def _command(
-    name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
-) -> str:
-    """The command line that applies the plan of a run with these parameters."""
-    others = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
-    names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
-    confirm = [("confirm", CONFIRMED)] if CONFIRMED in names else []
-    words = [word for pair in (*others, ("apply", "true"), *confirm) for word in ("-p", *pair)]
-    record = () if folder == FOLDER else ("--record", str(folder))
-    return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
 def skip_formats() -> None:

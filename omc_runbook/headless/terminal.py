@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 import click
 
+from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive.summary import Line, Style
 
 _STYLES: dict[Style, str] = {
@@ -72,3 +74,11 @@ def print_markdown(text: str) -> None:
     from rich.markdown import Markdown
 
     Console().print(Markdown(text))
+
+
+def print_records(folder: Path) -> Path | None:
+    """Print how each run with a record in a folder ended, the newest first; gives the newest page, None without any."""
+    kept = kept_records.read(folder)
+    for each in kept:
+        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
+    return kept[0].page if kept else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -50,7 +51,7 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
                 f'The value of "{name}" looks like a secret, and parameters are saved: '
                 "name its source instead (prompt, file:PATH or env:NAME)."
             )
-        parameters[name] = _convert(name, text, declared[name])
+        parameters[name] = convert(name, text, declared[name])
     return parameters
 
 
@@ -73,6 +74,11 @@ def looks_secret(text: str) -> bool:
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
 
 
+def literal(value: str | bool) -> str:
+    """A parameter's value as Python source, a text in double quotes."""
+    return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+
+
 def split_names(parameter: str, text: str) -> tuple[str, ...]:
     """The names in a comma-separated parameter; raises UsageError for a duplicate."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
@@ -82,7 +88,8 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
     return names
 
 
-def _convert(name: str, text: str, kind: str) -> Any:
+def convert(name: str, text: str, kind: str) -> Any:
+    """A parameter's text as a value of its type; raises UsageError where it is none."""
     if kind == "bool":
         if text.lower() not in _YES | _NO:
             raise UsageError(f'"{name}" must be true or false.')

@@ -11,17 +11,19 @@ from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.troubleshoot import remedies
-from omc_runbook.snapshot import freshness
+from omc_runbook.report.troubleshoot import permissions_to_ask_for, remedies
+from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.state import Snapshot
 
 
 class Answer(Group):
-    """A banner, and the next steps below it."""
+    """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
 
-    def __init__(self, banner: Banner, next_steps: Listing | None = None) -> None:
+    def __init__(
+        self, banner: Banner, next_steps: Listing | None = None, outcome: Outcome | None = None, policy: str = ""
+    ) -> None:
         super().__init__(banner, next_steps)
-        self.banner, self.next_steps = banner, next_steps
+        self.banner, self.next_steps, self.outcome, self.policy = banner, next_steps, outcome, policy
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
@@ -30,16 +32,17 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     `command` applies the plan of a run that was only planned, "" where it is not known.
     """
     causes = [finding for finding in outcome.findings if finding.is_root_cause]
-    ended = verify.outcome(outcome)
+    ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
-        return Answer(ended, _plan(outcome, command))
+        return Answer(ended, _plan(outcome, command) or _unseen(snapshot), outcome, policy)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *_known(outcome, first), *also)
     if outcome.is_plan:
-        return Answer(Banner(ended.style, headline, (f"{verify.headline(outcome)}", *lines)), _plan(outcome, command))
-    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings))
+        with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
+        return Answer(with_plan, _plan(outcome, command), outcome, policy)
+    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy)
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
@@ -81,6 +84,11 @@ def _serving(snapshot: Snapshot, service: Service) -> str:
     older = f", {stale} with older values" if stale else ""
     older += f" than those since {since[0]:%H:%M:%S} UTC" if stale and since else ""
     return f"{len(running)} of {service.desired} tasks run{older}"
+
+
+def _unseen(snapshot: Snapshot | None) -> Listing | None:
+    entries = permissions_to_ask_for(snapshot) if snapshot else ()
+    return Listing("What to do", entries) if entries else None
 
 
 def _plan(outcome: Outcome, command: str) -> Listing | None:

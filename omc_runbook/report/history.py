@@ -46,6 +46,13 @@ def versions(snapshot: Snapshot, history: History) -> Table:
     return Table(title, columns, rows, levels, "No version could be listed.", notes=tuple(_notes(history, counts)))
 
 
+def label(history: History, version: VersionHistory) -> str:
+    """A version in a few words: its time, id and labels, and who wrote it."""
+    author = f"by {_name(version.author)}" if version.author else ""
+    parts = (f"{version.version.created:%Y-%m-%d %H:%M}", history.short(version.id), _labels(version), author)
+    return " · ".join(part for part in parts if part not in ("", "—"))
+
+
 def ages(snapshot: Snapshot, history: History) -> Table:
     """The age of each key's value, and whether its rotation is due."""
     key_ages = age.ages(snapshot, history)

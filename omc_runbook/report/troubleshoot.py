@@ -149,15 +149,19 @@ def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
 
 def unseen(snapshot: Snapshot, findings: Sequence[Finding]) -> Listing:
     """What could not be read, and one IAM policy with all missing permissions."""
-    entries = []
-    document = permissions.policy(snapshot)
-    if document:
-        missing = permissions.missing(snapshot)
-        count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
-        lead = f"Ask for {count} for {snapshot.caller.arn}; this policy grants them for this environment only:"
-        entries.append(Entry("permissions", ", ".join(missing), level="unknown", lead=lead, command=document))
-    entries += verify.unknown_entries(findings)
+    entries = (*permissions_to_ask_for(snapshot), *verify.unknown_entries(findings))
     return Listing("What could not be read", entries, "Everything could be read.")
+
+
+def permissions_to_ask_for(snapshot: Snapshot) -> tuple[Entry, ...]:
+    """The missing permissions with one IAM policy that grants them; () where none is missing."""
+    document = permissions.policy(snapshot)
+    if not document:
+        return ()
+    missing = permissions.missing(snapshot)
+    count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
+    lead = f"Ask for {count} for {snapshot.caller.arn}; this policy grants them for this environment only:"
+    return (Entry("permissions", ", ".join(missing), level="unknown", lead=lead, command=document),)
 
 
 def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Collapsible:

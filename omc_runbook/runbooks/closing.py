@@ -7,12 +7,14 @@ from uuid import uuid4
 
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer, word_of
+from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -83,7 +85,7 @@ class Closing:
     def answer(self) -> LastWord:
         """The answer, and below it the button that applies the plan, where there is one."""
         answer, button = self.show("answer"), self.button()
-        assert isinstance(answer, RichDisplay)
+        assert isinstance(answer, Answer)
         return LastWord(answer, button if isinstance(button, Button) else None)
 
     def button(self) -> Button | Listing:
@@ -149,25 +151,3 @@ class Closing:
             from IPython.display import display
 
             display(Buttons(choices, word_of(self._run)))
-
-
-class LastWord(RichDisplay):
-    """An answer with the button below it."""
-
-    def __init__(self, answer: RichDisplay, button: Button | None) -> None:
-        self._answer, self._button = answer, button
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self._answer)
-        if self._button:
-            display(self._button)
-
-    def to_html(self) -> str:
-        """Render the answer as HTML."""
-        return self._answer.to_html()
-
-    def to_text(self) -> str:
-        """Render the answer as plain text."""
-        return self._answer.to_text()

@@ -67,9 +67,12 @@ class Course:
         path.touch()
         return str(path)
 
-    def put(self, name: str, content: str) -> str:
-        """Write a source of values that only the user can read; returns the parameter `values_from` for it."""
-        path = self.practice.checkout / name
+    def put(self, name: str, content: str, beside: bool = False) -> str:
+        """Write a source of values that only the user can read; returns the parameter `values_from` for it.
+
+        It is in the checkout, or beside it, where git cannot publish it.
+        """
+        path = (self.practice.checkout.parent if beside else self.practice.checkout) / name
         private_file.write(path, content.encode())
         return f"file:{path}"
 

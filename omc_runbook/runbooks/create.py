@@ -15,15 +15,20 @@ from omc_runbook.report.create import warnings
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
     "begin",
+    "pickers",
     "look",
     "inventory",
     "findings",
@@ -39,6 +44,11 @@ __all__ = [
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
     return runbooks_run.begin("create", environment, runbook_toml)
+
+
+def pickers(run: Run) -> tuple[Picker, ...]:
+    """What the form offers: environments."""
+    return (choices.environment(run),)
 
 
 def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> CreatePlan:

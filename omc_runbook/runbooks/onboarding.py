@@ -89,7 +89,7 @@ def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:
 def local_setup(course: Course) -> RichDisplay:
     """Create the .env from the template, with generated values and a provider's key from a file."""
     (course.practice.checkout / ".env").unlink(missing_ok=True)
-    source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n")
+    source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n", beside=True)
     with course.practice.entered():
         run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout))
         snapshot = local_setup_runbook.look(run)

@@ -8,18 +8,24 @@ from omc_runbook.report.changes import consumers
 from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.history import by_hand, versions
 from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
+from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
     "begin",
     "look",
     "inventory",
     "history",
+    "pickers",
     "versions",
     "findings",
     "plan",
@@ -34,6 +40,11 @@ __all__ = [
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
     return unfinished.begin("restore", environment, runbook_toml, offers=secret_change.offers)
+
+
+def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tuple[Picker, ...]:
+    """What the form offers: the former versions."""
+    return choices.environment(run), choices.version(snapshot, history, version)
 
 
 def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:

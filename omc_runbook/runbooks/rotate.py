@@ -14,8 +14,11 @@ from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.history import ages
 from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
@@ -23,10 +26,12 @@ from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
     "begin",
     "look",
     "inventory",
     "history",
+    "pickers",
     "ages",
     "findings",
     "precautions",
@@ -45,6 +50,18 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return unfinished.begin("rotate", environment, runbook_toml, offers=secret_change.offers)
 
 
+def pickers(
+    run: Run, snapshot: Snapshot, history: History, keys: str, values_from: str, on_failure: str
+) -> tuple[Picker, ...]:
+    """What the form offers: keys with their ages, sources of values, what to do on failure."""
+    return (
+        choices.environment(run),
+        choices.keys_by_age(snapshot, history, keys),
+        choices.values_from(values_from, renew="generated, or typed where a provider issues it"),
+        choices.on_failure(on_failure),
+    )
+
+
 def precautions(values_from: str, database_url_from: str) -> Listing:
     """What is unsafe about the source files; the values in them are not read."""
     return changes.precautions(source_file.precautions(values_from) + source_file.precautions(database_url_from))
@@ -60,7 +77,7 @@ def gather(
     ages_of_keys = age.ages(snapshot, history)
     due, left_out = age.due(snapshot, ages_of_keys), age.overdue_encryption(snapshot, ages_of_keys)
     new = secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
-    if keys.strip() != secret_change.DUE or not left_out:
+    if keys.strip() != age.DUE or not left_out:
         return new
     note = f"{', '.join(left_out)} would be due, and is not renewed by itself: it encrypts data. {encryption.WAY}"
     return replace(new, notes=(*new.notes, note))

@@ -12,7 +12,7 @@ from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
-from omc_runbook.changes.secret import new_values, restore
+from omc_runbook.changes.secret import age, new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
@@ -32,7 +32,6 @@ from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
-DUE = "due"
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 FAMILIES = ("secret", "content")
@@ -72,7 +71,7 @@ def gather(
     Raises as `new_values.renew` and `rotation.url_from` do, and as `new_values.refuse_loss` for a rotation and for
     generated values. Nothing is written.
     """
-    are_due = due is not None and keys.strip() == DUE
+    are_due = due is not None and keys.strip() == age.DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
     url = rotation.url_from(database_url_from)
     new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)

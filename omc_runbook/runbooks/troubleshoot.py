@@ -16,18 +16,23 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
     "read_complaint",
     "begin",
     "look",
+    "pickers",
     "state",
     "diagnose",
     "verdict",
@@ -55,6 +60,11 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
 def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
     """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does."""
     return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint)
+
+
+def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:
+    """What the form offers: symptoms and services."""
+    return choices.environment(run), choices.symptom(symptom), choices.service(snapshot, service)
 
 
 def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:

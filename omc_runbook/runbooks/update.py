@@ -10,15 +10,20 @@ from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, findings, look, plan
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
     "begin",
     "look",
+    "pickers",
     "inventory",
     "findings",
     "precautions",
@@ -35,6 +40,12 @@ __all__ = [
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
     return unfinished.begin("update", environment, runbook_toml, offers=secret_change.offers)
+
+
+def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:
+    """What the form offers: keys and sources of values."""
+    sources = choices.values_from(values_from, **{"": "not known yet"})
+    return choices.environment(run), choices.keys(snapshot, keys), sources
 
 
 def precautions(values_from: str) -> Listing:

@@ -382,6 +382,7 @@ def source_of(node: Node) -> Source:
 
 
 def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The entries of an object or a list, each with its key or index."""
     """The entries of a map, in the order of their keys, or of a list with their numbers."""
     if isinstance(value, Mapping):
         yield from sorted(value.items())
@@ -402,5 +403,6 @@ def _unescape(text: str) -> str:
 
 
 def text_file(text: str, name: str = "a template") -> SourceFile:
+    """A text as a file, for what is in no file as it is evaluated."""
     """A text as if it stood in a file of this name."""
     return SourceFile(Path(name), name, text.encode())

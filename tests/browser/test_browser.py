@@ -62,7 +62,7 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
     assert "Nothing is wrong in staging" in text
     saved = nbformat.read(desk.work / "notebooks" / "verify.ipynb", as_version=4)
     kinds = {output.output_type for cell in saved.cells for output in cell.get("outputs", ())}
-    assert kinds == {"execute_result"}
+    assert kinds == {"execute_result", "display_data"}
     assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
     assert processes(str(desk.root)) == []
 
@@ -91,6 +91,34 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         assert "Done and verified: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+
+
+def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """Two clicks show the verdict, a card opens its notebook filled in, and a choice in its form plans again."""
+    hidden, log = values(desk.sandbox), tmp_path / "lab.log"
+    with lab(desk, log, "index") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.get_by_text("Nothing is wrong in staging").wait_for()
+        page.get_by_role("button", name="Open rotate", exact=True).click()
+        page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'rotate-staging.ipynb'")
+        panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        panel.get_by_label("SECRET_KEY", exact=False).check()
+        status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
+        status.wait_for()
+        panel.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging").wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel:not(.lm-mod-hidden)"), page.content()
+        page.close()
+    saved = nbformat.read(desk.work / "notebooks" / "rotate-staging.ipynb", as_version=4)
+    (parameters,) = (cell.source for cell in saved.cells if "parameters" in cell.metadata.get("tags", ()))
+    assert 'keys: str = "SECRET_KEY"  # keys to renew' in parameters and "apply: bool = False" in parameters
+    assert "SECRET_KEY would be changed" in shown_by(saved) and "SECRET_KEY would be changed" in text
+    assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
 
 
 def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
@@ -201,7 +229,7 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
     parts = (UnderWay(begun), Unfinished(begun), Unfinished(replace(begun, process=0), "Version v is current."))
     shown = tmp_path / "change.html"
     shown.write_text(
-        PAGE.format(title="A change", head="<h1>A change</h1>", body="\n".join(p.to_html() for p in parts))
+        PAGE.format(title="A change", head="<h1>A change</h1>", contents="", body="\n".join(p.to_html() for p in parts))
     )
     for path in (page_file, shown):
         page = browser.new_page(color_scheme=scheme)

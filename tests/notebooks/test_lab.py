@@ -16,7 +16,7 @@ from omc_runbook import cli
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import notebooks, run
-from omc_runbook.headless.lab import copy_notebooks
+from omc_runbook.headless.lab import OPTIONS, copy_notebooks, fill_in
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -90,7 +90,8 @@ def test_an_editor_that_starts_kernels_beside_the_notebooks_finds_the_file(
 
 def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
     """The path of the file, or that there is none."""
-    assert f"names from {folder / 'runbook.toml'}" in where("staging").to_text()
+    text = where("staging").to_text().replace("\n", " ")
+    assert f"names from {folder / 'runbook.toml'}" in text
     local = banner.workstation("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
     assert f"names from {folder / 'runbook.toml'}" in local
     (folder / "runbook.toml").unlink()
@@ -118,7 +119,7 @@ def test_lab_works_on_copies_without_outputs(folder: Path, monkeypatch: pytest.M
     started: list[str] = []
     monkeypatch.setattr(labapp.LabApp, "launch_instance", started.extend)
     cli.cli.main(["lab", "--folder", "desk"], standalone_mode=False)
-    assert started == [f"--ServerApp.root_dir={folder / 'desk'}"]
+    assert started == [f"--ServerApp.root_dir={folder / 'desk'}", *OPTIONS]
     assert {path.stem for path in (folder / "desk").iterdir()} == set(notebooks.paths())
     for path in (folder / "desk").iterdir():
         cells = nbformat.read(path, as_version=4).cells
@@ -164,3 +165,14 @@ def test_a_folder_that_cannot_hold_the_notebooks_is_one_sentence(tmp_path: Path)
     (tmp_path / "desk").write_text("")
     with pytest.raises(UsageError, match="desk cannot hold the notebooks: .*--folder"):
         copy_notebooks(tmp_path / "desk")
+
+
+def test_a_filled_in_copy_is_new_and_refused_where_it_cannot_be(tmp_path: Path) -> None:
+    """A second one with other parameters has a name of its own; a folder that is none is one sentence."""
+    first = fill_in(tmp_path, "verify", {"environment": "production", "look_inside": "true"})
+    second = fill_in(tmp_path, "verify", {"environment": "production"})
+    assert [first.name, second.name] == ["verify-production.ipynb", "verify-production-2.ipynb"]
+    assert "look_inside: bool = True  # also look" in first.read_text()
+    assert fill_in(tmp_path, "verify", {"environment": "production"}) == second
+    with pytest.raises(UsageError, match="cannot hold the notebook: .*"):
+        fill_in(tmp_path / "none", "verify", {})

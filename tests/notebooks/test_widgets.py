@@ -69,6 +69,32 @@ def label(word):
     return text
 """
 
+FORM = """
+from dataclasses import replace
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.pickers import Picker
+environments = Picker("environment", "staging", {"production": "production", "staging": "staging"})
+labels = {"SECRET_KEY": "SECRET_KEY", "DSN": "DSN · 201 days, due"}
+keys = Picker("keys", "SECRET_KEY, OWN", labels, is_list=True)
+shown = form()
+shown
+"""
+ANSWER = """
+from datetime import UTC, datetime
+from omc_runbook.model.findings import Finding, Outcome, Remedy
+from omc_runbook.report.answer import Answer
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.runbooks.last_word import LastWord
+environment, keys, keep_source, apply, confirm = "production", "SECRET_KEY", False, False, ""
+runbook_toml = values_from = remove = ""
+remedy = Remedy("true", "rotate", {"environment": "staging", "keys": "SECRET_KEY"})
+finding = Finding(check="weak-value", family="content", title="It is weak", status="found", remedy=remedy)
+names = dict(runbook="update", environment="production", account="", region="", endpoint="")
+now = datetime.now(UTC)
+outcome = Outcome(**names, started=now, finished=now, findings=(finding,), plan=("It would change.",))
+LastWord(Answer(Banner("bad", "It is weak."), outcome=outcome, policy="{a policy}"))
+"""
+
 
 class Lab:
     """A kernel, and the widgets and displays of it as a front end with somebody before it has them."""
@@ -88,7 +114,7 @@ class Lab:
         sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
         for message in sent:
             self._hear(message)
-        while any(self.states[button]["description"] == "Working …" for button in self.row if button in self.buttons):
+        while any("Working …" in self.look(button) for row in self.rows for button in row if button in self.buttons):
             self._take(self.client.get_iopub_msg(timeout=60))
         # What it shows last comes before the next answer.
         self.run("")
@@ -98,6 +124,22 @@ class Lab:
         (field,) = self.models("TextModel")
         self._hear(self._send(field, {"method": "update", "state": {"value": text}}))
 
+    def choose(self, widget: str, value: object, trait: str = "value") -> None:
+        """Tick a box, or choose in a list."""
+        self.states[widget][trait] = value
+        self._hear(self._send(widget, {"method": "update", "state": {trait: value}}))
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """What the browser was asked to do."""
+        sent = [content["data"] for content in self.told("comm_msg")]
+        return [data["content"] for data in sent if data.get("method") == "custom"]
+
+    def value(self, code: str) -> str:
+        """A text that an expression gives in the kernel."""
+        self.run(f"print({code})")
+        return str(self.told("stream")[-1]["text"]).strip()
+
     def models(self, name: str) -> list[str]:
         """Ids of the widgets of a kind, in the order in which they were made."""
         return [comm for comm, state in self.states.items() if state.get("_model_name") == name]
@@ -106,10 +148,21 @@ class Lab:
     def buttons(self) -> list[str]:
         return self.models("ButtonModel")
 
+    def button(self, label: str) -> str:
+        """The id of the one button with a label."""
+        (found,) = (button for button in self.buttons if self.look(button)[0] == label)
+        return found
+
     @property
     def row(self) -> list[str]:
         """Ids of the widgets that stand in the newest row."""
-        return [child.removeprefix("IPY_MODEL_") for child in self.states[self.models("HBoxModel")[-1]]["children"]]
+        return self.rows[-1]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Ids of the widgets in each row."""
+        rows = [self.states[row]["children"] for row in self.models("HBoxModel")]
+        return [[child.removeprefix("IPY_MODEL_") for child in row] for row in rows]
 
     @property
     def area(self) -> dict[str, str]:
@@ -317,8 +370,8 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
-    lab.press(*lab.buttons)
-    assert lab.look(lab.row[-1]) == ("✓ Done and verified", False), (lab.area["text/plain"], lab.told("error"))
+    lab.press(lab.button("Write SECRET_KEY and redeploy backend, worker in staging"))
+    assert not lab.look(lab.button("✓ Done and verified"))[1]
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -335,8 +388,8 @@ def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path:
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "local_setup", repository=str(platform.root))
     assert not platform.dotenv.exists()
-    lab.press(*lab.buttons)
-    assert lab.look(lab.row[-1]) == ("✓ Written", False), lab.area["text/plain"]
+    lab.press(lab.button("Write the .env"))
+    assert not lab.look(lab.button("✓ Written"))[1]
     for words in (".env was written", "OPENAI_API_KEY", "required-empty", f"rm {platform.dotenv}"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
@@ -352,14 +405,92 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     run_cells(lab, "add_key", repository=str(platform.root), key="NEWS_API_KEY", values_from="generate")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     assert platform.git("status", "--short") == ""
-    lab.press(*lab.buttons)
-    assert lab.look(lab.row[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
+    lab.press(lab.button("Add NEWS_API_KEY in the checkout and staging"))
+    assert not lab.look(lab.button("✓ Added and verified"))[1]
     for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
     value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
     assert value not in json.dumps([message["content"] for message in lab.heard])
     assert len(platform.git("diff", "--name-only").split()) == 3
+
+
+def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> None:
+    """It reaches the browser as Python, without apply; filling the form is no choice, and leaves its widgets alone."""
+    lab.run(FORM)
+    lab.run("shown.show(environments, keys)")
+    boxes = lab.models("CheckboxModel")
+    assert [lab.states[box]["description"] for box in boxes] == ["SECRET_KEY", "DSN · 201 days, due", "OWN"]
+    assert [lab.states[box]["value"] for box in boxes] == [True, False, True]
+    assert lab.asked == []
+    lab.choose(boxes[1], True)
+    assert lab.asked[-1]["act"] == "plan"
+    assert lab.asked[-1]["parameters"] == {"keys": '"SECRET_KEY,DSN,OWN"', "apply": "False", "confirm": '""'}
+    assert lab.asked[-1]["text"] == 'Set keys = "SECRET_KEY,DSN,OWN" in the parameters cell, and run all cells.'
+    (environment,) = lab.models("DropdownModel")
+    lab.choose(environment, 0, "index")
+    assert lab.asked[-1]["parameters"]["environment"] == '"production"'
+    count = len(lab.asked)
+    lab.run("shown.show(environments, replace(keys, value='DSN', labels={**keys.labels, 'OWN': 'OWN'}))")
+    assert lab.models("CheckboxModel") == boxes and len(lab.asked) == count
+    assert [lab.states[box]["value"] for box in boxes] == [False, True, False]
+    lab.press(lab.button("Plan again"))
+    assert lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
+
+
+def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
+    """The browser is asked to, once however often the form was shown; for no other error and no good cell."""
+    lab.run(FORM)
+    lab.run(FORM)
+    lab.run("1 / 0")
+    assert lab.told("error")[-1]["ename"] == "ZeroDivisionError" and lab.asked == []
+    lab.run("raise UsageError('Nothing comes of it.')")
+    assert lab.asked == [{"act": "stopped"}]
+
+
+def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: Sandbox) -> None:
+    """A press writes a copy beside the index, once for the same parameters, and never over one that was edited."""
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "index")
+    folder = Path(lab.value("os.getcwd()"))
+    card = lab.button("Open restore")
+    for _ in range(2):
+        lab.press(card)
+        assert lab.asked[-1] == {
+            "act": "open",
+            "name": "restore-staging.ipynb",
+            "leads_to": "form",
+            "text": "Parameters are set in restore-staging.ipynb, beside this notebook.",
+        }
+    written = nbformat.read(folder / "restore-staging.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in written.cells)
+    written.cells[0].source = "Mine."
+    nbformat.write(written, folder / "restore-staging.ipynb")
+    lab.press(card)
+    assert lab.asked[-1]["name"] == "restore-staging-2.ipynb"
+    assert nbformat.read(folder / "restore-staging.ipynb", as_version=4).cells[0].source == "Mine."
+    shown = "\n".join(content["data"]["text/plain"] for content in lab.told("display_data"))
+    assert "Nothing is wrong in staging" in shown and "Read at" in shown
+    assert "omc-runbook run restore -p environment staging" in shown
+
+
+def test_an_answer_leads_on_by_buttons(lab: Lab) -> None:
+    """The notebook of a remedy, a command to copy and a policy to ask for; the plan's command has what was chosen."""
+    lab.run(ANSWER)
+    lab.press(lab.button("Open rotate.ipynb, filled in"))
+    assert (lab.asked[-1]["act"], lab.asked[-1]["name"]) == ("open", "rotate-staging.ipynb")
+    source = next(
+        cell.source
+        for cell in nbformat.read(Path(lab.value("os.getcwd()")) / "rotate-staging.ipynb", as_version=4).cells
+        if "parameters" in cell.metadata.get("tags", ())
+    )
+    assert 'keys: str = "SECRET_KEY"  # keys to renew' in source and 'environment: str = "staging"  #' in source
+    lab.press(lab.button("Copy the policy to ask for"))
+    assert lab.asked[-1] == {"act": "copy", "text": "{a policy}"}
+    lab.press(lab.button("Copy the command"))
+    assert lab.asked[-1]["text"] == (
+        "omc-runbook run update -p environment production -p keys SECRET_KEY -p apply true -p confirm production"
+    )
 
 
 def run_cells(lab: Lab, name: str, **parameters: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import nbformat
 from support.runs import Desk
 
+from omc_runbook.headless.lab import OPTIONS as LAB_OPTIONS
 from omc_runbook.headless.notebooks import folder as notebooks
 
 CHROMIUM = shutil.which("chromium")
@@ -37,7 +38,7 @@ READY = """() => {
 def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
     """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
     folder = desk.work / "notebooks"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -51,9 +52,9 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
     )
     port, token = free_port(), secrets.token_hex(8)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    command += [*LAB_OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
-    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with log.open("wb") as file:
         server = subprocess.Popen(
@@ -94,7 +95,7 @@ def shown_by(notebook: Any) -> str:
 
 
 def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings))
 
 

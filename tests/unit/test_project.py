@@ -31,7 +31,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 
 ROOMS = (
     *("model", "iam", "messages", "masking", "textfile", "aws", "network", "terraform", "repository", "workstation"),
-    *("snapshot", "checks", "diagnosis", "changes", "report", "runbooks", "headless", "cli"),
+    *("snapshot", "checks", "diagnosis", "changes", "report", "headless", "runbooks", "cli"),
 )
 """The package's rooms from the ground up: a room imports from those before it. The sandbox stands apart."""
 

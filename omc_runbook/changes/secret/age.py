@@ -12,6 +12,9 @@ from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
 
+DUE = "due"
+"""Stands for the keys whose rotation is due."""
+
 
 @dataclass(frozen=True)
 class Age:
@@ -55,14 +58,16 @@ def overdue_encryption(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str
 
 
 def _overdue(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
-    catalogue, max_age = snapshot.environment.keys, timedelta(days=snapshot.environment.names.rotation_days)
+    max_age = timedelta(days=snapshot.environment.names.rotation_days)
     return tuple(
-        age.key
-        for age in key_ages
-        if age.key in catalogue
-        and (catalogue[age.key].generate or catalogue[age.key].obtain_from)
-        and snapshot.taken - age.earliest > max_age
+        age.key for age in key_ages if is_renewable(snapshot, age.key) and snapshot.taken - age.earliest > max_age
     )
+
+
+def is_renewable(snapshot: Snapshot, key: str) -> bool:
+    """Whether a key is generated or obtained, unlike names and addresses such as SMTP_HOST."""
+    entry = snapshot.environment.keys.get(key)
+    return entry is not None and bool(entry.generate or entry.obtain_from)
 
 
 def _age(snapshot: Snapshot, history: History, member: Member) -> Age:

@@ -18,7 +18,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 
 SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
-KEEP, GENERATE, RENEW = "keep", "generate", "renew"
+KEEP, GENERATE, RENEW, PROMPT = "keep", "generate", "renew", "prompt"
 CAPITALS = re.compile(r"[A-Z_][A-Z0-9_]{0,47}")
 
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -57,7 +57,7 @@ def take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], wh
         return _select(source_file.read_file(path), keys, values_from)
     if kind == "env" and name:
         return _select(_from_variable(name, keys), keys, values_from)
-    if values_from == "prompt":
+    if values_from == PROMPT:
         return _prompt(_require_keys(keys, values_from), where)
     if values_from == GENERATE:
         return {key: _generate(key, catalogue.get(key)) for key in _require_keys(keys, values_from)}

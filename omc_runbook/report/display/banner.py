@@ -50,6 +50,12 @@ class Banner(RichDisplay):
         """The headline and the lines."""
         return self.headline, *self.lines
 
+    def with_line(self, line: str) -> Banner:
+        """The same banner with another line below."""
+        longer = Banner(self.style, "", (*self.lines, line))
+        longer.headline = self.headline
+        return longer
+
     def to_html(self) -> str:
         """Render the banner as HTML."""
         colour = "color: white; " if self.style == "production" else ""

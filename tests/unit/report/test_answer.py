@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.answer import answer
@@ -62,3 +64,13 @@ def test_a_failed_run_says_why() -> None:
     """Its failure is the headline, whatever else is wrong."""
     failed = replace(outcome(healthy()), failure="The kernel died.")
     assert "failed: The kernel died." in answer(failed, healthy()).to_text()
+
+
+def test_what_may_not_be_read_is_asked_for_by_a_policy() -> None:
+    """Where nothing is known to be wrong, the policy is what to do; the answer has it to copy."""
+    gap = ReadFailure("its task definitions", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
+    snapshot = replace(healthy(), gaps={"task_definitions": (gap,)})
+    shown = answer(outcome(snapshot), snapshot)
+    assert "ecs:DescribeTaskDefinition" in shown.policy and json.loads(shown.policy)["Version"] == "2012-10-17"
+    assert shown.policy in shown.to_text()
+    assert answer(outcome(healthy()), healthy()).policy == ""

@@ -1,0 +1,76 @@
+"""What index.ipynb shows: a card for each purpose, and the last records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from omc_runbook.changes.secret import age
+from omc_runbook.model.findings import Remedy
+from omc_runbook.report import history as versions
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.snapshot.history import History
+from omc_runbook.snapshot.state import Snapshot
+
+Place = Literal["answer", "form", "parameters"]
+"""Where in a notebook a person goes on: where nothing is left to choose, at the answer."""
+
+ANSWER: Place = "answer"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A purpose, the runbook for it with its parameters, and what is known of it here."""
+
+    purpose: str
+    text: str
+    runbook: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    leads_to: Place = ANSWER
+
+    @property
+    def entry(self) -> Entry:
+        """The card in a listing, with the command that does the same."""
+        command = Remedy(runbook=self.runbook, parameters=dict(self.parameters)).invocation
+        return Entry(self.purpose, lead=self.text, command=command)
+
+
+def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
+    """What somebody may have come for; `runbook_toml` is a file that was named."""
+    here = {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
+    ages = age.ages(snapshot, history)
+    return (
+        Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
+        Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
+        Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
+        _old(snapshot, ages, here),
+        Card("I have a new value", "It is typed hidden, or read from a file.", "update", here, "form"),
+        Card("That change was a mistake", _last(history), "restore", here, "form"),
+        Card("The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", here, "parameters"),
+        Card("A new environment", "It gets its secret, with a placeholder for each required key.", "create", here),
+        Card("My own machine", "The .env: complete, valid and private.", "local_setup", here, "parameters"),
+    )
+
+
+def listing(cards: Sequence[Card]) -> Listing:
+    """The cards, each with its command."""
+    return Listing("What to do", [card.entry for card in cards])
+
+
+def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -> Card:
+    due = age.due(snapshot, ages)
+    if not due:
+        return Card("A value is old or has leaked", "No rotation is due.", "rotate", here, "form")
+    days = {each.key: (snapshot.taken - each.since).days for each in ages}
+    shown = ", ".join(f"{key} {days[key]} days" for key in due[:3])
+    allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
+    text = f"{shown}{', …' if due[3:] else ''}. {allowed}"
+    return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
+
+
+def _last(history: History) -> str:
+    if not history.versions:
+        return "A former version becomes current again."
+    count = f"{len(history.versions)} versions are kept" if history.versions[1:] else "1 version is kept"
+    return f"{count}; the last: {versions.label(history, history.versions[0])}."

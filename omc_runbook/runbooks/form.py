@@ -1,0 +1,125 @@
+"""The form above a notebook's parameters: pickers of what is there, which set the parameters and plan again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.pickers import Picker
+
+BY_HAND = "Set the parameters in their cell, and run all cells."
+
+_AFTER_CELL = "post_run_cell"
+
+
+def form(action: str = "Plan again") -> Form:
+    """An empty form, whose button says `action` and runs the notebook with the parameters as they are."""
+    return Form(action)
+
+
+class Form:
+    """Where a person is, pickers in one row; it is empty until `show` is called, and headlessly it shows nothing."""
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+        self._controls: dict[str, _Control] = {}
+        self._box: Any = None
+
+    def show(self, *pickers: Picker) -> None:
+        """Fill the form, or bring it up to date; nothing runs because of it."""
+        if self._box is None:
+            return
+        if [*self._controls] != [picker.parameter for picker in pickers]:
+            self._controls = {picker.parameter: _Control(picker, self._frontend) for picker in pickers}
+            self._box.children = (
+                *(control.widget for control in self._controls.values()),
+                self._button(),
+                self._frontend.widget,
+            )
+        for picker in pickers:
+            self._controls[picker.parameter].fill(picker)
+
+    def _button(self) -> Any:
+        import ipywidgets
+
+        button = ipywidgets.Button(description=self._action, layout=ipywidgets.Layout(width="auto"))
+        button.on_click(lambda _: self._frontend.plan({}))
+        return button
+
+    def _after_cell(self, result: Any) -> None:
+        if isinstance(result.error_in_exec, RunbookError):
+            self._frontend.repeat_error()
+
+    def _ipython_display_(self) -> None:
+        if not is_available():
+            return
+        import ipywidgets
+        from IPython import get_ipython
+        from IPython.display import display
+
+        events = get_ipython().events
+        for callback in tuple(events.callbacks[_AFTER_CELL]):
+            if isinstance(getattr(callback, "__self__", None), Form):
+                events.unregister(_AFTER_CELL, callback)
+        events.register(_AFTER_CELL, self._after_cell)
+
+        self._frontend = Frontend()
+        self._controls = {}
+        self._box = ipywidgets.HBox(
+            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em")
+        )
+        display(self._box._repr_mimebundle_() | {"text/plain": BY_HAND}, raw=True)
+
+
+class _Control:
+    """The widget of one picker, which sets its parameter as soon as something else is chosen."""
+
+    def __init__(self, picker: Picker, frontend: Frontend) -> None:
+        import ipywidgets
+
+        self._picker, self._frontend = picker, frontend
+        self._is_filling = False
+        self._boxes: dict[str, Any] = {}
+        if picker.is_list:
+            layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 0.8em")
+            self.widget: Any = ipywidgets.HBox(layout=layout)
+        else:
+            style = {"description_width": "initial"}
+            layout = ipywidgets.Layout(width="auto")
+            self.widget = ipywidgets.Dropdown(description=picker.parameter, style=style, layout=layout)
+            self.widget.observe(lambda change: self._choose(change["new"]), "value")
+
+    def fill(self, picker: Picker) -> None:
+        """Show what can be chosen now, and what is."""
+        self._picker, self._is_filling = picker, True
+        try:
+            if picker.is_list:
+                self._fill_list(picker)
+            else:
+                options = [(label, value) for value, label in picker.options.items()]
+                if list(self.widget.options) != options:
+                    self.widget.options = options
+                self.widget.value = picker.value
+        finally:
+            self._is_filling = False
+
+    def _fill_list(self, picker: Picker) -> None:
+        import ipywidgets
+
+        if self._boxes.keys() != picker.options.keys():
+            layout = ipywidgets.Layout(width="auto")
+            self._boxes = {name: ipywidgets.Checkbox(indent=False, layout=layout) for name in picker.options}
+            for box in self._boxes.values():
+                box.observe(lambda _: self._choose(",".join(self._ticked())), "value")
+            self.widget.children = (ipywidgets.Label(picker.parameter), *self._boxes.values())
+        for name, box in self._boxes.items():
+            box.description, box.value = picker.options[name], name in picker.chosen
+
+    def _ticked(self) -> Iterable[str]:
+        return (name for name, box in self._boxes.items() if box.value)
+
+    def _choose(self, value: str) -> None:
+        if not self._is_filling:
+            self._frontend.plan({self._picker.parameter: value})

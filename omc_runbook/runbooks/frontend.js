@@ -1,0 +1,124 @@
+// Does for a kernel what only the browser can: set parameters and run cells, open a notebook, copy a text.
+// JupyterLab has to be started with --LabApp.expose_app_in_browser=True, as `omc-runbook lab` does; elsewhere a sentence
+// says how to do the same by hand.
+
+const PATIENCE = 500; // milliseconds in which further choices join one run
+
+function panelOf(element) {
+  const widgets = window.jupyterapp ? [...window.jupyterapp.shell.widgets("main")] : [];
+  return widgets.find((widget) => widget.content?.widgets && widget.node.contains(element));
+}
+
+function withParameters(source, parameters) {
+  for (const [name, literal] of Object.entries(parameters)) {
+    const line = new RegExp(`^(${name}(?:: \\w+)? = ).*?(?=  #|$)`, "m");
+    source = source.replace(line, (_, start) => start + literal);
+  }
+  return source;
+}
+
+function tagsOf(cell) {
+  return cell.model.getMetadata("tags") ?? [];
+}
+
+// How a run ended: an error's message, or the first line of the last cell's answer.
+function endOf(cells) {
+  const outputs = cells.map((cell) => cell.model.sharedModel.getOutputs?.() ?? []);
+  const error = outputs.flat().find((output) => output.output_type === "error");
+  if (error) return `It stopped: ${error.evalue}`;
+  const text = outputs.findLast((some) => some.length)?.[0]?.data?.["text/plain"] ?? "";
+  return [text].flat().join("").split("\n").find((line) => /\w/.test(line)) ?? "";
+}
+
+async function plan(panel, element, parameters, say) {
+  const { commands, shell } = window.jupyterapp;
+  const notebook = panel.content;
+  const first = notebook.widgets.findIndex((cell) => tagsOf(cell).includes("parameters"));
+  const cells = notebook.widgets.slice(first);
+  for (const cell of cells) {
+    if (tagsOf(cell).some((tag) => ["parameters", "injected-parameters"].includes(tag))) {
+      cell.model.sharedModel.setSource(withParameters(cell.model.sharedModel.getSource(), parameters));
+    }
+    // What the last run showed is not true of these parameters.
+    cell.model.clearExecution?.();
+  }
+  say("Running with these parameters …");
+  const form = notebook.widgets.findIndex((cell) => cell.node.contains(element));
+  shell.activateById(panel.id);
+  notebook.activeCellIndex = first;
+  const done = commands.execute("notebook:run-all-below");
+  // The form stays in view, although the cells run to the last one.
+  const stay = () => {
+    notebook.activeCellIndex = form;
+    return notebook.scrollToItem(form);
+  };
+  await stay();
+  await done;
+  await stay();
+  say(endOf(cells), () => notebook.scrollToItem(notebook.widgets.length - 1, "start"));
+}
+
+async function open(panel, name, place) {
+  const { commands } = window.jupyterapp;
+  const folder = panel.context.path.split("/").slice(0, -1);
+  const opened = await commands.execute("docmanager:open", { path: [...folder, name].join("/") });
+  await opened.context.ready;
+  await opened.sessionContext.ready;
+  if (place !== "parameters") await commands.execute("notebook:run-all-cells");
+  const at = opened.content.widgets.findIndex((cell) => cell.model.id === place);
+  if (at < 0) return;
+  opened.content.activeCellIndex = at;
+  await opened.content.scrollToItem(at, "start");
+}
+
+// Shows the error that stopped a run also in the last cell, where JupyterLab leads after it has run all.
+function repeatError(panel) {
+  const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
+  const errors = cells.flatMap((cell) => cell.model.sharedModel.getOutputs());
+  const error = errors.find((output) => output.output_type === "error");
+  const last = cells.at(-1).model;
+  if (error && last.outputs.length === 0) last.outputs.add(error);
+}
+
+function render({ model, el }) {
+  el.setAttribute("role", "status");
+  const say = (text, showAnswer) => {
+    el.textContent = `${text} `;
+    if (!showAnswer) return;
+    const button = Object.assign(document.createElement("button"), { textContent: "To the answer" });
+    button.className = "jupyter-button";
+    button.onclick = showAnswer;
+    el.append(button);
+  };
+  let parameters = {};
+  let timer;
+  const acts = {
+    say: ({ text }) => say(text),
+    copy: ({ text }) => navigator.clipboard.writeText(text).then(() => say("Copied."), () => say(text)),
+    open: ({ name, leads_to, text }) => {
+      const panel = panelOf(el);
+      say(text);
+      if (panel) open(panel, name, leads_to);
+    },
+    stopped: () => {
+      const panel = panelOf(el);
+      if (panel) setTimeout(() => repeatError(panel), PATIENCE);
+    },
+    plan: (message) => {
+      parameters = { ...parameters, ...message.parameters };
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const panel = panelOf(el);
+        const chosen = parameters;
+        parameters = {};
+        if (panel) plan(panel, el, chosen, say);
+        else say(message.text);
+      }, PATIENCE);
+    },
+  };
+  const hear = (message) => acts[message.act](message);
+  model.on("msg:custom", hear);
+  return () => model.off("msg:custom", hear);
+}
+
+export default { render };

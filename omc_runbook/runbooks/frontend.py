@@ -1,0 +1,64 @@
+"""What only the browser can do for a kernel: set parameters and run cells, open a notebook, copy a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.headless import lab
+from omc_runbook.masking import kernel
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import literal
+from omc_runbook.report.index import ANSWER, Place
+
+_SCRIPT = Path(__file__).with_suffix(".js")
+_DRY = {"apply": literal(False), "confirm": literal("")}
+"""A choice plans, whatever the parameters cell says."""
+
+
+def is_available() -> bool:
+    """Whether a person is there, before a front end with widgets."""
+    return kernel.allows_input() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+
+
+class Frontend:
+    """A widget that acts in the browser, and says in a line how that went."""
+
+    def __init__(self) -> None:
+        import anywidget
+
+        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT})()
+
+    def plan(self, parameters: Mapping[str, str]) -> None:
+        """Set parameters in their cell, and run that and all below it, without `apply`."""
+        literals = {name: literal(value) for name, value in parameters.items()} | _DRY
+        lines = ", ".join(f"{name} = {literals[name]}" for name in parameters)
+        text = f"{'Set ' + lines + ' in the parameters cell, and run' if lines else 'Run'} all cells."
+        self._send(act="plan", parameters=literals, text=text)
+
+    def open(self, runbook: str, parameters: Mapping[str, str], leads_to: Place = ANSWER) -> None:
+        """Open a new copy of a runbook's notebook with these parameters at a place.
+
+        It is run first, which applies nothing, unless it is opened at its parameters.
+        """
+        try:
+            name = lab.fill_in(Path.cwd(), runbook, parameters).name
+        except UsageError as error:
+            self._send(act="say", text=str(error))
+        else:
+            self._send(
+                act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
+            )
+
+    def repeat_error(self) -> None:
+        """Show the error of a cell also in the last one, which does not run any more."""
+        self._send(act="stopped")
+
+    def copy(self, text: str) -> None:
+        """Copy a text to the clipboard; where the browser refuses, show it."""
+        self._send(act="copy", text=text)
+
+    def _send(self, **message: object) -> None:
+        self.widget.send(message)

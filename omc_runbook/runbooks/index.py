@@ -1,0 +1,120 @@
+"""What index.ipynb does: say how an environment is, and open the notebook for a purpose."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from omc_runbook.headless import notebooks
+from omc_runbook.model.suggestions import expand
+from omc_runbook.report import index as report
+from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive import kept_records
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.table import Table
+from omc_runbook.report.index import Card
+from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.last_word import LastWord, make_button, opening
+from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.secret_change import history, look
+from omc_runbook.snapshot.history import History
+from omc_runbook.snapshot.state import Snapshot
+
+__all__ = [
+    "form",
+    "begin",
+    "pickers",
+    "look",
+    "verdict",
+    "history",
+    "cards",
+    "records",
+]
+"""All that the notebook calls, in its order."""
+
+SHOWN = 5
+"""How many records are shown."""
+
+NONE = "There is none yet: a run of a runbook leaves one."
+
+
+def begin(environment: str, runbook_toml: str = "") -> Run:
+    """Begin on one environment; raises as `run.reach` does."""
+    return runbooks_run.begin("index", environment, runbook_toml)
+
+
+def pickers(run: Run) -> tuple[Picker, ...]:
+    """What the form offers: environments."""
+    return (choices.environment(run),)
+
+
+def verdict(run: Run, snapshot: Snapshot) -> LastWord:
+    """How the environment is, and when it was read; raises as `conclude.end` does."""
+    findings = diagnose(snapshot)
+    run.conclude(findings)
+    answer = run.answer(findings, snapshot)
+    read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
+    here = {"environment": run.environment.name}
+    steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
+    return LastWord(Answer(answer.banner.with_line(read)), links=steps)
+
+
+def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
+    """What somebody may have come for, and the notebooks for it."""
+    known = notebooks.paths()
+    return Cards([card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in known])
+
+
+class Cards(RichDisplay):
+    """Cards with a button each, which opens a notebook with its parameters set; elsewhere with the command."""
+
+    def __init__(self, cards: Sequence[Card]) -> None:
+        self._cards = cards
+
+    def _ipython_display_(self) -> None:
+        if not is_available():
+            raise NotImplementedError  # IPython then asks for the bundle.
+        import ipywidgets
+        from IPython.display import display
+
+        frontend = Frontend()
+        layout = ipywidgets.Layout(
+            display="grid", grid_template_columns="repeat(auto-fill, minmax(17em, 1fr))", grid_gap="0.6em"
+        )
+        grid = ipywidgets.Box([_widget(card, frontend) for card in self._cards], layout=layout)
+        box = ipywidgets.VBox((grid, frontend.widget))
+        display(box._repr_mimebundle_() | {"text/plain": self.to_text()}, raw=True)
+
+    def to_html(self) -> str:
+        """Render the cards as a listing, as HTML."""
+        return report.listing(self._cards).to_html()
+
+    def to_text(self) -> str:
+        """Render the cards as a listing, as plain text."""
+        return report.listing(self._cards).to_text()
+
+
+def records(folder: str) -> Table:
+    """The newest records in a folder, by what their runs were."""
+    path = expand(folder)
+    kept = kept_records.read(path)
+    rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept[:SHOWN]]
+    return Table(f"The last records in {folder}", ["ended (UTC)", "runbook", "how it ended", "page"], rows, empty=NONE)
+
+
+def _widget(card: Card, frontend: Frontend) -> Any:
+    import ipywidgets
+
+    button = make_button(opening(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
+    button.button_style = "primary"
+    text = f"<strong>{html.escape(card.purpose)}</strong><br>{html.escape(card.text)}"
+    text = ipywidgets.HTML(f'<div style="line-height: 1.4; white-space: normal">{text}</div>')
+    layout = ipywidgets.Layout(
+        border="1px solid rgba(128, 128, 128, 0.4)", padding="0.6em", justify_content="space-between"
+    )
+    return ipywidgets.VBox((text, button), layout=layout)

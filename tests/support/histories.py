@@ -1,0 +1,29 @@
+"""A healthy environment whose secret was written some days ago, with its versions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from support.snapshots import CURRENT as CURRENT_ID
+from support.snapshots import healthy, with_secret
+
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
+from omc_runbook.snapshot.history import History, VersionHistory
+from omc_runbook.snapshot.state import Snapshot
+
+FORMER_ID = "f" * 32
+
+
+def written(days: int) -> tuple[Snapshot, History]:
+    """The environment, and its current version of that many days ago, by ana, after a former one without a value."""
+    snapshot = healthy()
+    moment = snapshot.taken - timedelta(days=days)
+    snapshot = with_secret(snapshot, created=moment)
+    current = Version(CURRENT_ID, created=moment, stages=(CURRENT,))
+    former = Version(FORMER_ID, created=moment, stages=(PREVIOUS,))
+    author = "arn:aws:iam::123456789012:user/ana"
+    kept = (
+        VersionHistory(version=current, content=snapshot.current, author=author),
+        VersionHistory(version=former, content=None),
+    )
+    return snapshot, History(kept)

@@ -1,0 +1,57 @@
+"""The cards of the index: each leads to a runbook with parameters that it has."""
+
+from __future__ import annotations
+
+import pytest
+from support.histories import written
+from support.snapshots import healthy
+
+from omc_runbook.headless import notebooks
+from omc_runbook.model.errors import UsageError
+from omc_runbook.report import index
+from omc_runbook.snapshot.history import History
+
+
+@pytest.mark.parametrize("days", [2, 400])
+def test_each_card_leads_to_a_runbook_that_takes_its_parameters(days: int) -> None:
+    """Every runbook but the index has a card, and its environment is filled in."""
+    cards = index.cards(*written(days))
+    there = notebooks.paths().keys() - {"index"}
+    assert there <= {card.runbook for card in cards} <= there | {"onboarding"}
+    for card in cards:
+        if card.runbook in there:
+            declared = {each.name for each in notebooks.describe(card.runbook).parameters}
+            assert card.parameters.keys() <= declared
+            assert card.runbook == "onboarding" or card.parameters["environment"] == "staging"
+
+
+def test_what_is_due_is_counted_and_filled_in() -> None:
+    """With the ages; where nothing is due, the keys are left to choose."""
+    old = next(card for card in index.cards(*written(400)) if card.runbook == "rotate")
+    assert old.purpose == "A value is old: 6 due" and "SECRET_KEY 400 days" in old.text
+    assert (old.parameters["keys"], old.leads_to) == ("due", "answer")
+    young = next(card for card in index.cards(*written(2)) if card.runbook == "rotate")
+    assert "keys" not in young.parameters and young.leads_to == "form"
+
+
+def test_as_text_each_card_is_a_command() -> None:
+    """What a button does in JupyterLab, it does in a terminal."""
+    text = index.listing(index.cards(*written(400))).to_text()
+    assert "  → omc-runbook run rotate -p environment staging -p keys due" in text.splitlines()
+
+
+def test_versions_are_counted_with_their_last_author() -> None:
+    """Without any, the card says what it is for."""
+    (card,) = (card for card in index.cards(*written(2)) if card.runbook == "restore")
+    assert card.text.startswith("2 versions are kept; the last:") and card.text.endswith("by ana.")
+    (card,) = (card for card in index.cards(healthy(), History(())) if card.runbook == "restore")
+    assert card.text == "A former version becomes current again."
+
+
+def test_parameters_are_set_in_their_cell() -> None:
+    """As Python, with the comments kept; a value of the wrong type is refused."""
+    source = 'name: str = "a"  # a name\nkeep: bool = False  # whether to keep it'
+    changed = notebooks.with_parameters(source, {"name": 'b "c" \\ ü', "keep": "true"})
+    assert changed == 'name: str = "b \\"c\\" \\\\ ü"  # a name\nkeep: bool = True  # whether to keep it'
+    with pytest.raises(UsageError, match="must be true or false"):
+        notebooks.with_parameters(source, {"keep": "perhaps"})

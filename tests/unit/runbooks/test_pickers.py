@@ -1,0 +1,77 @@
+"""What the form above the parameters offers, and that it shows nothing where nobody is."""
+
+from __future__ import annotations
+
+import pytest
+from support.histories import FORMER_ID, written
+from support.snapshots import NOW
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.diagnosis import complaint
+from omc_runbook.headless import notebooks
+from omc_runbook.model.environment import load
+from omc_runbook.runbooks import pickers, restore, rotate, troubleshoot, update, verify
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.run import Run, Target
+
+
+@pytest.fixture
+def run(bare_names: None) -> Run:
+    """A run that calls nothing."""
+    target = Target(load("staging"), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
+    return Run(runbook="rotate", started=NOW, targets=(target,))
+
+
+def test_keys_that_are_due_are_chosen(run: Run) -> None:
+    """With their ages; names and addresses are not offered, and what was named stays chosen."""
+    picker = pickers.keys_by_age(*written(201), "due")
+    assert "SECRET_KEY" in picker.chosen and picker.options["SECRET_KEY"].endswith(", due")
+    assert "SMTP_HOST" not in picker.options
+    young = pickers.keys_by_age(*written(2), "OWN, SECRET_KEY")
+    assert young.chosen == ("OWN", "SECRET_KEY")
+    assert young.options["SECRET_KEY"] == "SECRET_KEY · 2 days" and young.options["OWN"] == "OWN"
+    assert pickers.keys_by_age(*written(2), "due").chosen == ()
+
+
+def test_versions_are_those_that_can_come_back(run: Run) -> None:
+    """Not the current one; a label that was typed can be chosen too."""
+    picker = pickers.version(*written(2), "AWSPREVIOUS")
+    assert [*picker.options] == ["", FORMER_ID, "AWSPREVIOUS"]
+    assert "AWSPREVIOUS" in picker.options[FORMER_ID]
+
+
+def test_symptoms_are_those_that_troubleshoot_knows() -> None:
+    """Each with words."""
+    assert [*pickers.symptom("").options] == ["", *complaint.SYMPTOMS]
+
+
+def test_environments_are_those_in_aws(run: Run) -> None:
+    """Not this machine."""
+    assert [*pickers.environment(run).options] == ["production", "staging"]
+
+
+def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
+    """A picker that set what is no parameter would do nothing."""
+    snapshot, history = written(2)
+    offered = {
+        "rotate": rotate.pickers(run, snapshot, history, "", "renew", "restore"),
+        "restore": restore.pickers(run, snapshot, history, ""),
+        "update": update.pickers(run, snapshot, "", "file:values.env"),
+        "troubleshoot": troubleshoot.pickers(run, snapshot, "", ""),
+        "verify": verify.pickers(run, snapshot, ""),
+    }
+    for name, found in offered.items():
+        declared = {each.name for each in notebooks.describe(name).parameters}
+        assert (name, {picker.parameter for picker in found} - declared) == (name, set())
+        assert all(set(picker.chosen) <= picker.options.keys() for picker in found)
+
+
+def test_a_form_is_empty_where_nobody_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Outside Jupyter it shows nothing, filled or not."""
+    shown = form()
+    shown._ipython_display_()
+    shown.show(Picker("environment", "staging", {"staging": "staging"}))
+    shown._ipython_display_()
+    assert capsys.readouterr().out == ""
