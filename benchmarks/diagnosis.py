@@ -149,7 +149,7 @@ def try_case(title: str) -> Row:
     """Make a world of `cases`, and compare what is named there with what its author expected."""
     case = next(case for case in cases.CASES if case.title == title)
     if case.starts_healthy:
-        _renew()
+        renew()
     else:
         lifecycle.ask(_sandbox(), "POST", "reset", {})
     toml = case.make(World(_sandbox().endpoint)) or ""
@@ -192,7 +192,7 @@ def try_on_moto(title: str) -> Row:
 
 def time_headless(fault: str) -> Row:
     """Time whole runs of the runbook in a world with a fault, or in a healthy one for ""."""
-    _renew()
+    renew()
     if fault:
         catalogue.break_(_sandbox().endpoint, fault)
     seconds = []
@@ -213,9 +213,9 @@ def time_headless(fault: str) -> Row:
 def measure(parts: Sequence[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]], jobs: int) -> dict[str, list[Row]]:
     """Try every case of each part, in `jobs` sandboxes side by side; gives the rows in the order of the cases."""
     tables: dict[str, list[Row]] = {}
-    with _processes(jobs) as processes:
+    with processes(jobs) as pool:
         for name, attempt, cases in parts:
-            numbers = {processes.submit(attempt, *case): number for number, case in enumerate(cases)}
+            numbers = {pool.submit(attempt, *case): number for number, case in enumerate(cases)}
             rows: dict[int, Row] = {}
             for future in as_completed(numbers):
                 rows[numbers[future]] = row = _result(future, cases[numbers[future]], len(HEADS[name]))
@@ -239,12 +239,16 @@ def table(name: str, rows: Sequence[Row]) -> str:
 
 def write(page: Path, tables: dict[str, list[Row]], command: str, date: str) -> None:
     """Replace the tables of the page; its other text stays."""
-    text = page.read_text(encoding="utf-8")
     for name, rows in tables.items():
-        marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        body = f"\n\n{table(name, rows)}\n\nBy `{command}` on {date}.\n\n"
-        pattern = f"({re.escape(marks[0])}).*?({re.escape(marks[1])})"
-        text = re.sub(pattern, lambda match, body=body: match[1] + body + match[2], text, flags=re.DOTALL)
+        fill(page, name, f"{table(name, rows)}\n\nBy `{command}` on {date}.")
+
+
+def fill(page: Path, name: str, body: str) -> None:
+    """Replace what stands between two marks of a page."""
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    pattern = f"({re.escape(marks[0])}).*?({re.escape(marks[1])})"
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(pattern, lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text, flags=re.DOTALL)
     page.write_text(text, encoding="utf-8")
 
 
@@ -266,13 +270,13 @@ def _family(fault: str) -> str:
 
 
 def _broken(faults: Sequence[str], symptom: str = "") -> Diagnosis:
-    _renew()
+    renew()
     for fault in faults:
         catalogue.break_(_sandbox().endpoint, fault)
     return look(symptom)
 
 
-def _renew() -> None:
+def renew() -> None:
     """Start again with a healthy world."""
     lifecycle.ask(_sandbox(), "POST", "reset", {})
     sandbox_worlds.build(_sandbox().endpoint, "healthy")
@@ -287,7 +291,7 @@ def _sandbox() -> Sandbox:
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with a sandbox each; all of them end with the context."""
     context = multiprocessing.get_context("spawn")
     sandboxes = context.SimpleQueue()

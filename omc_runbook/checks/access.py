@@ -24,7 +24,7 @@ from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -216,7 +216,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = remedies.advise(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
-                else f"Correct the statement with {write.command}"
+                else f"Write the policy without that statement to policy.json, and put it with `{write.command}` then."
             )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
@@ -293,13 +293,19 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=("services", "tasks"),
     looks_like=("no-connection", "never-starts"),
     ruled_out_by="DescribeTasks: no stoppedReason says ThrottlingException",
+    fixed_by="troubleshoot",
 )
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
-        remedy = again(snapshot, stops[0])
-        services = frozenset(stop.service.name for stop in stops)
+        newest = {stop.service.name: stop for stop in reversed(stops)}
+        ways = [again(snapshot, stop).command for stop in reversed(newest.values())]
+        remedy = Remedy(
+            (" " if any(map(is_sentence, ways)) else " && ").join(ways),
+            needs="First wait until whatever calls Secrets Manager so often has ended.",
+        )
+        services = frozenset(newest)
         yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
 
 
@@ -421,4 +427,6 @@ def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleA
     elif access.conditions:
         what = "Correct the Condition of the key's policy"
     write = remedies.put_key_policy(snapshot.environment.names, key.arn)
-    return remedies.advise(f"{what}: {write.command}")
+    return remedies.advise(
+        f"{what}: write the corrected policy to policy.json, and put it with `{write.command}` then."
+    )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment import LOCAL, Environment
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workstation
@@ -137,7 +137,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             subject=answer.subject,
             severity=answer.severity or check.severity,
             evidence=answer.facts,
-            remedy=_remedy(check, answer.remedy, snapshot.environment),
+            remedy=_remedy(check, answer, snapshot),
             services=answer.services,
             hindered_by=answer.hindered_by,
         )
@@ -196,5 +196,9 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
     return ""
 
 
-def _remedy(check: Check, remedy: Remedy, environment: Environment) -> Remedy:
+def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
+    environment, remedy = snapshot.environment, answer.remedy
+    if check.hinders in ("secret", "calls", "value"):
+        affected = [service for service in snapshot.consumers if service.name in answer.services]
+        remedy = remedies.then_start_tasks(environment.names, remedy, affected)
     return remedies.by(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy

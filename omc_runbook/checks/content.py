@@ -408,11 +408,15 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """Two keys have each other's value."""
+    document, environment = snapshot.current.document if snapshot.current else None, snapshot.environment
+    by_form = exchanged(document, environment.keys) if document else ()
     for pair in _exchanged(snapshot):
+        # Of values without a form, only the former version has the right order.
+        remedy = remedies.update(environment, ",".join(pair)) if pair in by_form else _roll_back(snapshot)
         for key, other in (pair, pair[::-1]):
             fact = f"{key} has what {other} should have, and {other} has what {key} should have."
             services = services_reading(snapshot, key) | services_reading(snapshot, other)
-            yield Evidence(key, (fact,), remedies.update(snapshot.environment, ",".join(pair)), services)
+            yield Evidence(key, (fact,), remedy, services)
 
 
 @check(
@@ -606,6 +610,11 @@ def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, 
 def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     document = snapshot.current.document if snapshot.current else None
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    created = {version.id: version.created for version in snapshot.versions}
+    if previous and snapshot.current and previous.version_id in created and snapshot.current.version_id in created:
+        # Where the former version was restored, the newer one had the values exchanged.
+        is_older = created[previous.version_id] <= created[snapshot.current.version_id]
+        previous = previous if is_older else None
     relevant = {member.key for member in _relevant_members(snapshot)}
     pairs = exchanged(document, snapshot.environment.keys, previous.document if previous else None) if document else ()
     return tuple(pair for pair in pairs if relevant.intersection(pair))

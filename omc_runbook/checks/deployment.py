@@ -15,7 +15,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, recovered_since, stale_evidence
 from omc_runbook.messages.phrases import Kind
-from omc_runbook.model.findings import Severity
+from omc_runbook.model.findings import NO_REMEDY, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
@@ -231,8 +231,9 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             if service.desired and not service.has_room:
                 facts += (_no_room(service),)
-            remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
+            # What is under way needs no second deployment.
+            remedy = NO_REMEDY if is_replacing else remedies.renew_tasks(snapshot.environment, service)
             if is_replacing and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
                 facts += (f"Deployment {service.primary.id} has started since and is replacing them{stage}.",)
@@ -269,7 +270,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
             remedy = remedies.advise(
-                f"Let it end, or stop it and run it again as it was run: {command('aws', 'ecs', *stop)}"
+                f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again as it was run."
             )
             yield Evidence(task.id[:8], facts, remedy)
 

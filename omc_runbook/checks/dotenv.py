@@ -40,7 +40,8 @@ def bindings_of(workstation: Workstation) -> tuple[Binding, ...]:
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By local_setup, or by hand."""
     variables = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
-    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **variables)
+    needs = "PATH is a file with its value as a line NAME=…, readable only by you." if "PATH" in values_from else ""
+    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand, needs=needs), **variables)
 
 
 @check(

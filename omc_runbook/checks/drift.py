@@ -167,7 +167,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts.append(f"The secret has no {', '.join(missing)}: if this is applied, no task will start.")
         if facts:
             by_hand = (
-                f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand}"
+                f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand.rstrip('.')}."
                 if missing
                 else hand
             )
@@ -193,10 +193,11 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if name != here or not row.reaches:
                 fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} does not."
                 names = snapshot.environment.names if name == here else snapshot.environment.others[name]
-                hand = remedies.put_value(names).command
-                evidence = _evidence(snapshot, row, fact, hand)
+                hand = remedies.put_value(names)
+                evidence = _evidence(snapshot, row, fact, hand.command)
                 location = {"environment": name} if evidence.remedy.runbook else {}
-                remedy = replace(evidence.remedy, parameters={**evidence.remedy.parameters, **location})
+                parameters = {**evidence.remedy.parameters, **location}
+                remedy = replace(evidence.remedy, parameters=parameters, needs=hand.needs)
                 yield replace(evidence, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.aws import iam
@@ -14,6 +15,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import judge_action, keys_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
@@ -84,9 +86,9 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(subject, (fact,), remedy, services)
         elif permissions and not permissions.exists:
             fact = f"GetRole: there is no role {subject}."
-            yield Evidence(subject, (fact,), remedies.let_execute(subject), services)
+            yield Evidence(subject, (fact,), _then_start(snapshot, remedies.let_execute(subject), services), services)
         elif permissions:
-            yield from _judge_channels(arn, permissions, services, keys_of(snapshot, arn, permissions))
+            yield from _judge_channels(snapshot, arn, permissions, services, keys_of(snapshot, arn, permissions))
 
 
 @check(
@@ -120,7 +122,7 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(
                 certain[0].subject,
                 (*facts, f"It blocks tasks of {service.name} in {subnet} from {MESSAGES}."),
-                remedies.advise(remedy),
+                _then_start(snapshot, remedies.advise(remedy), (service.name,)),
                 frozenset({service.name}),
             )
 
@@ -233,8 +235,9 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
             f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
             f" of {service.name}.",
         )
-        remedy = remedies.start_tasks(snapshot.environment.names, service)
-        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+        start = remedies.start_tasks(snapshot.environment.names, service)
+        again = "Where it stops again, the image ends it: too little memory, or a process that ends others."
+        yield Evidence(service.name, facts, replace(start, needs=again), frozenset({service.name}))
 
 
 @check(
@@ -273,11 +276,11 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."
         )
-        yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
+        yield Evidence("this machine", (fact,), remedies.advise(f"Install it from {PLUGIN_PAGE} to use the AWS CLI."))
 
 
 def _judge_channels(
-    arn: str, permissions: Permissions, services: frozenset[str], keys: Keys
+    snapshot: Snapshot, arn: str, permissions: Permissions, services: frozenset[str], keys: Keys
 ) -> Iterator[Evidence | Uncertain]:
     role = iam.role_name(arn)
     answers = {action: judge_action(permissions, arn, action, "*", keys) for action in CHANNELS}
@@ -292,9 +295,15 @@ def _judge_channels(
             f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",
             *((f"{access.sentence}",) if access else ()),
         )
-        grant = remedies.let_execute(role)
+        grant = _then_start(snapshot, remedies.let_execute(role), services)
         remedy = remedy_of(access, ", ".join(refused), "*", grant) if access else grant
         yield Evidence(role, facts, remedy, services)
+
+
+def _then_start(snapshot: Snapshot, remedy: Remedy, names: Collection[str]) -> Remedy:
+    """New tasks after a change: an agent that has stopped does not start again."""
+    services = [service for service in snapshot.consumers if service.name in names]
+    return remedies.then_start_tasks(snapshot.environment.names, remedy, services)
 
 
 def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tuple[Service, list[Task]]]:

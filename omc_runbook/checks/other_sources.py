@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -112,7 +113,8 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
             put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
             remedy = remedies.advise(
-                f"Create it with {put} --value file://PATH --region {region}, or correct the reference to"
+                f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
+                " or correct the reference to"
                 f" {demands[0].injection.variable}, and redeploy."
             )
             yield Evidence(
@@ -207,7 +209,7 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     secret, region = source.secret, source.reference.region
     if secret and secret.deleted:
         words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
-        return remedies.advise(f"{command(*words)}, then redeploy.")
+        return Remedy(command(*words))
     pinned = next((demand.injection for demand in demands if demand.injection.reference.version_id), None)
     if secret and pinned:
         return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
@@ -265,12 +267,12 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     _, partition, _, region, account, _ = source.arn.split(":", 5)
     if key and _points_at(stop, UNUSABLE_KEYS):
         verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
-        return remedies.advise(f"{remedies.use_key_of(region, key, *verbs).command}, then redeploy.")
+        return remedies.use_key_of(region, key, *verbs)
     if key and _points_at(stop, REFUSED_BY_KEY):
         service = "secretsmanager" if source.is_secret else "ssm"
         grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
-        return remedies.advise(f"{grant.command} and redeploy. {otherwise}")
+        return replace(grant, needs=otherwise)
     return remedies.advise("The task's message names the policy at fault.")
 
 
@@ -279,7 +281,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
-        return remedies.advise(f"Correct the statement with {put}")
+        return remedies.advise(f"Write the policy without that statement to policy.json, and put it with `{put}` then.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     return remedy_of(access, source.action, source.arn, grant)
 

@@ -355,12 +355,12 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                     yield Evidence(
                         f"{definition.label} {container.name} {variable}",
                         facts,
-                        _move(snapshot, variable),
+                        _move(snapshot, container.name, variable),
                         frozenset({service.name}),
                     )
 
 
-def _move(snapshot: Snapshot, variable: str) -> Remedy:
+def _move(snapshot: Snapshot, container: str, variable: str) -> Remedy:
     """Move a plain variable into the secret."""
     document = snapshot.current.document if snapshot.current else None
     by_hand = remedies.advise(
@@ -368,7 +368,8 @@ def _move(snapshot: Snapshot, variable: str) -> Remedy:
     )
     if document and document.get(variable):
         return by_hand
-    return remedies.by("add_key", snapshot.environment, by_hand, key=variable)
+    remedy = remedies.by("add_key", snapshot.environment, by_hand, key=variable, containers=container)
+    return replace(remedy, needs=f"Take {variable} out of environment in the same change of Terraform's files.")
 
 
 @check(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.model.environment import GUIDE, Environment, Names
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
@@ -20,8 +20,11 @@ CONTROLLED = {
 }
 """How new tasks are started where ECS refuses to, by deployment controller."""
 FROM_FILE = "file://secrets.json"
+_WHOLE = "secrets.json is the whole secret, one JSON object with all its keys and values, readable only by you."
 _IS_TAKEN = re.compile(r"already exists|of this name exists", re.IGNORECASE)
 """A replica's StatusMessage where its region has another secret of that name."""
+_CHANGES = re.compile(r"aws (?!ecs |logs )(?!\S+ (?:describe|list)-)")
+"""Commands that change what tasks read when they start."""
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
@@ -42,8 +45,12 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     """
     entry = environment.keys.get(key)
     is_generated = entry is not None and entry.generate and entry.effect != "database-too"
+    by_hand = put_value(environment.names)
+    if not is_generated:
+        lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"
+        by_hand = replace(by_hand, needs=f"PATH is a file with {lines}, readable only by you. {by_hand.needs}")
     parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
-    return by("update", environment, put_value(environment.names), **parameters)
+    return by("update", environment, by_hand, **parameters)
 
 
 def restore(environment: Environment, to: str, from_: str) -> Remedy:
@@ -78,7 +85,8 @@ def find_names(environment: Environment) -> Remedy:
 
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
-    return _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
+    made = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
+    return replace(made, needs=_WHOLE)
 
 
 def restore_secret(names: Names) -> Remedy:
@@ -94,7 +102,8 @@ def delete_secret(name: str, days: int, region: str) -> Remedy:
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    return _aws(names, "secretsmanager", "put-secret-value", "--secret-id", names.secret, "--secret-string", FROM_FILE)
+    put = _aws(names, "secretsmanager", "put-secret-value", "--secret-id", names.secret, "--secret-string", FROM_FILE)
+    return replace(put, needs=_WHOLE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
@@ -136,6 +145,14 @@ def start_tasks(names: Names, service: Service) -> Remedy:
     return redeploy(names, service.name)
 
 
+def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
+    """A command, and after it new tasks of services, where ECS starts them; a sentence or no command stays as it is."""
+    ways = [start_tasks(names, service).command for service in services if service.desired and not service.is_family]
+    if not _CHANGES.match(remedy.command) or any(is_sentence(way) for way in ways):
+        return remedy
+    return replace(remedy, command=" && ".join((remedy.command, *ways)))
+
+
 def deploy(names: Names, service: str, revision: str) -> Remedy:
     """Give a service a revision of its task definition."""
     return _update_service(names, service, "--task-definition", revision, "--force-new-deployment")
@@ -144,7 +161,8 @@ def deploy(names: Names, service: str, revision: str) -> Remedy:
 def run_alone(names: Names, revision: str) -> Remedy:
     """Run a task outside a service again, once the cause is gone."""
     words = ("ecs", "run-task", "--cluster", names.cluster, "--task-definition", revision, "--cli-input-json")
-    return Remedy(f"{_aws(names, *words, 'file://task.json').command}, as it was run before, with its network.")
+    run = _aws(names, *words, "file://task.json")
+    return replace(run, needs="task.json is the request with which it was run before, with its network.")
 
 
 def move_platform(names: Names, service: str) -> Remedy:
@@ -293,8 +311,8 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     if not _IS_TAKEN.search(replica.message):
         return again
     return advise(
-        f"Delete or rename what else has that name in {replica.location}, then {again.command}; or, to lose it,"
-        f" {again.command} --force-overwrite-replica-secret."
+        f"Delete or rename what else has that name in {replica.location}, then `{again.command}`; or, to lose it,"
+        f" `{again.command} --force-overwrite-replica-secret`."
     )
 
 

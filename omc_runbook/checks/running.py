@@ -85,8 +85,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if one.started and _is_older(snapshot, one)
         ]
         remedy = remedies.advise(
-            f"Let the application take {command(variable)} from its environment each time it starts, then start new"
-            f" tasks: {remedies.redeploy(snapshot.environment.names, service).command}"
+            f"Let the application take {command(variable)} from its environment each time it starts, and deploy it."
         )
         yield Evidence(f"{service} {variable}", tuple(facts), remedy, frozenset({service}))
     yield from _unseen(snapshot)

@@ -108,9 +108,9 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
         words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
         drop = command("aws", "secretsmanager", *words, "--remove-from-version-id", pending, "--region", region)
         remedy = remedies.advise(
-            f"Look in the log of the rotation's Lambda function for why it failed; then {drop}, and rotate again."
+            f"Look in the log of the rotation's Lambda function for why it failed; then `{drop}`, and rotate again."
             if secret.rotates
-            else f"Unless somebody is about to make that version current, {drop}."
+            else f"Unless somebody is about to make that version current, `{drop}`."
         )
         yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
 
@@ -140,7 +140,7 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
             words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.arn.split(":")[3])
             remedy = remedies.advise(
                 "Look in the log of the rotation's Lambda function, and whether Secrets Manager may invoke it; then"
-                f" {command('aws', 'secretsmanager', *words)}."
+                f" `{command('aws', 'secretsmanager', *words)}`."
             )
             yield Evidence(secret.name, facts, remedy, services)
 

@@ -13,7 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
@@ -166,8 +166,8 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
         messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
         if messages:
             remedy = remedies.advise(
-                "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
-                f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
+                f"See `{remedies.capacity(snapshot.environment.names).command}` for the cluster's instances and"
+                " capacity providers, and check the account's Fargate quota and the subnets' free addresses."
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
             yield Evidence(service.name, (missing, *messages), remedy, frozenset({service.name}))
@@ -247,7 +247,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
     search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
-    return remedies.advise(f"Check that the image exists: {search.command}")
+    return remedies.advise(f"See `{search.command}` for whether the image exists: push it, or correct its name.")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -259,7 +259,10 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
     create = remedies.create_log_group(names, container.log_group)
-    return remedies.advise(f"{create.command}, then redeploy.")
+    start = again(snapshot, stop).command
+    if is_sentence(start):
+        return remedies.advise(f"Create it with `{create.command}`. {start}")
+    return Remedy(f"{create.command} && {start}")
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

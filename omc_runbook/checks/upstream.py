@@ -155,7 +155,7 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
     if changed and secret and snapshot.current:
         back = remedies.restore(environment, secret.version_at(PREVIOUS), snapshot.current.version_id)
         forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
-        return replace(back, command=f"{forward}; or go back: {back.command}")
+        return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:
         return remedies.by(
             "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key

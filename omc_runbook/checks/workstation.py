@@ -201,7 +201,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
         names = ", ".join(name for name, _ in values)
         untrack = command("git", "-C", root, "rm", "--cached", other_path)
-        way = f"Give {names} a new value, then {untrack}"
+        way = f"Give {names} a new value, and untrack the file with `{untrack}` then."
         yield Evidence(other_path, tuple(facts), Remedy(way))
     for obstacle in dict.fromkeys(
         filter(None, (git.obstacle, workstation.history.obstacle if workstation.history else ""))

@@ -89,5 +89,6 @@ def rank(finding: Finding) -> tuple[int, int]:
     return status * 2 + bool(finding.because_of or finding.accepted), severity
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
-    return (*rank(finding), len(finding.because_of))
+def _rank(finding: Finding) -> tuple[int, int, int, bool]:
+    # Of causes, those that explain what else is wrong come first.
+    return (*rank(finding), len(finding.because_of), not finding.cause_of)

@@ -54,13 +54,16 @@ def is_database_address(name: str) -> bool:
 def exchanged(
     document: Document, keys: Mapping[str, Key], before: Document | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of keys that have each other's value, by their forms, or by the values that they had `before`."""
+    """Pairs of keys that have each other's value, by their forms, or by the values that they had `before`.
+
+    Values that were exchanged before, by their forms, have been put right.
+    """
     members = [member for member in document.members if member.kind == "string" and not member.injected.is_empty]
     pairs = combinations(members, 2)
     return tuple(
         (one.key, other.key)
         for one, other in pairs
-        if _are_exchanged(one, other, keys) or (before and _have_changed_places(one, other, before))
+        if _are_exchanged(one, other, keys) or (before and _have_changed_places(one, other, before, keys))
     )
 
 
@@ -102,11 +105,12 @@ def _have_each_others_kind(one: Member, other: Member, key: Key | None) -> bool:
     return is_misplaced and fits and not other.injected.matches(theirs.value)
 
 
-def _have_changed_places(one: Member, other: Member, before: Document) -> bool:
+def _have_changed_places(one: Member, other: Member, before: Document, keys: Mapping[str, Key]) -> bool:
     mine, theirs = before.get(one.key), before.get(other.key)
     if mine is None or theirs is None or mine.injected.same_as(theirs.injected):
         return False
-    return one.injected.same_as(theirs.injected) and other.injected.same_as(mine.injected)
+    has_changed = one.injected.same_as(theirs.injected) and other.injected.same_as(mine.injected)
+    return has_changed and not _are_exchanged(mine, theirs, keys)
 
 
 def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> Iterator[AddressMismatch]:

@@ -28,6 +28,8 @@ class Remedy:
     command: str = ""
     runbook: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+    needs: str = ""
+    """What the commands need first, such as a file, in a sentence; "" for nothing."""
 
     @property
     def invocation(self) -> str:
@@ -251,12 +253,28 @@ def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
     return reasons
 
 
+def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The ids of the root causes that a consequence goes back to, through other consequences too; nearest first."""
+    roots, checks = list[str](), list(finding.because_of)
+    by_check: dict[str, list[Finding]] = {}
+    for each in findings:
+        by_check.setdefault(each.check, []).append(each)
+    for check in checks:
+        causes = [each for each in by_check.get(check, ()) if each.status == "found"]
+        if any(not each.because_of for each in causes):
+            roots.append(check)
+        else:
+            checks += [next_ for each in causes for next_ in each.because_of if next_ not in checks]
+    return tuple(roots)
+
+
 def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, in which a consequence has no remedy of its own, but that of its first root cause."""
     remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_root_cause}
     return tuple(
         replace(
-            finding, remedy=next((remedies[each] for each in finding.because_of if each in remedies), finding.remedy)
+            finding,
+            remedy=next((remedies[each] for each in roots_of(finding, findings) if each in remedies), finding.remedy),
         )
         for finding in findings
     )
@@ -286,6 +304,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
             "command": finding.remedy.command,
         },
     }
+    if finding.remedy.needs:
+        body["remedy"]["needs"] = finding.remedy.needs
     if finding.cause_of:
         body["cause_of"] = list(finding.cause_of)
     if finding.because_of:

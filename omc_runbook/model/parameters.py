@@ -18,7 +18,8 @@ _KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)
 _PUBLIC = re.compile(
     r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
-_TASK = re.compile(r"^[0-9a-f]{32}$")
+_ID = re.compile(r"^[0-9a-f]{32,64}$")
+"""A task's id, or the id that a client gave a version of the secret."""
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
@@ -45,7 +46,7 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             raise UsageError(f"{name} is set twice: set it once.")
         if _UNDECODED.search(text):
             raise UsageError(f'The value of "{name}" is not valid UTF-8: pass plain text.')
-        if looks_secret(text) and not (name == "task" and _TASK.match(text)):
+        if looks_secret(text) and not (name in ("task", "version") and _ID.match(text)):
             raise UsageError(
                 f'The value of "{name}" looks like a secret, and parameters are saved: '
                 "name its source instead (prompt, file:PATH or env:NAME)."

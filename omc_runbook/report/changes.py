@@ -212,6 +212,7 @@ def _tried(findings: Sequence[Finding], labels: Mapping[str, tuple[str, Level]])
                 lead=" ".join(finding.evidence),
                 command=command,
                 by_hand="".join(others),
+                needs=finding.remedy.needs,
             )
         )
     return entries

@@ -65,6 +65,7 @@ def warnings(plan: CreatePlan) -> Listing:
             lead=f"{finding.title}.",
             lines=finding.evidence,
             command=finding.remedy.command,
+            needs=finding.remedy.needs,
         )
         for finding in plan.warnings
     ]

@@ -58,6 +58,7 @@ def manual_fixes(plan: FixPlan) -> Listing:
                 lines=(entry.why,) if entry.why else (),
                 command=command,
                 by_hand="".join(others),
+                needs=finding.remedy.needs,
             )
         )
     empty = "Nothing: the plan fixes every root cause." if plan.because else "There is no root cause."

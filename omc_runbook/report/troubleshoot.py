@@ -125,6 +125,7 @@ def remedies(findings: Sequence[Finding]) -> Listing:
                     lead="" if command else "No command fixes it: the evidence says where to look.",
                     command=command,
                     by_hand="".join(others),
+                    needs=finding.remedy.needs,
                 )
             )
     return Listing(

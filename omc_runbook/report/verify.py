@@ -237,6 +237,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         lines=(*filter(None, [finding.accepted]), *evidence, *effects),
         command=command,
         by_hand="".join(others),
+        needs="" if causes else finding.remedy.needs,
     )
 
 

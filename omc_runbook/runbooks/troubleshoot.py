@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from omc_runbook.changes.fix import executor
+from omc_runbook.changes.fix import advice, executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
@@ -39,10 +39,11 @@ __all__ = [
     "evidence",
     "ruled_out",
     "texts",
+    "plan",
+    "follow",
     "remedies",
     "unseen",
     "rest",
-    "plan",
     "steps",
     "manual_fixes",
     "closing",
@@ -77,6 +78,11 @@ def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
     return fix_plan.plan_fix(snapshot, findings, history)
 
 
+def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings, with the plan as the remedy of what it fixes, and of nothing else."""
+    return advice.follow(findings, plan, snapshot)
+
+
 def apply(
     run: Run,
     plan: FixPlan,
@@ -108,7 +114,7 @@ def closing(
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
         after = look(run, complaint, repository) if result else snapshot
-        remaining = diagnose(after, complaint)
+        remaining = follow(diagnose(after, complaint), plan, after)
         yield "review", report.review(result, after, remaining)
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", fix.undo(plan, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omc_runbook.changes.fix import advice
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import verify as report
 from omc_runbook.report.display.banner import Banner
@@ -12,11 +13,12 @@ from omc_runbook.report.drift import table as drift
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.report.verify import deployments, findings, injection_matrix, inventory, permissions
 from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -52,6 +54,11 @@ def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
 def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:
     """What the form offers: services."""
     return choices.environment(run), choices.service(snapshot, service)
+
+
+def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Run every check on the snapshot, and link causes with consequences."""
+    return advice.refer(runbooks_run.diagnose(snapshot), snapshot)
 
 
 def timeline(snapshot: Snapshot) -> Timeline:

@@ -116,7 +116,10 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
         base = f"arn:{caller.partition}:iam::{caller.account}:role"
-        return tuple(sorted(roles or {f"{base}/{name}" for name in (names.execution_role, names.task_role)}))
+        if not roles or snapshot.gaps.get("services"):
+            # Which roles the task definitions name is seen once they can be read.
+            roles |= {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
+        return tuple(sorted(roles))
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import Finding, Outcome, is_sentence, unknown_reasons
+from omc_runbook.model.findings import Finding, Outcome, is_sentence, roots_of, unknown_reasons
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -82,12 +82,16 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
-    causes = {finding.check for finding in found if not finding.because_of}
-    effects = {check: [each for each in found if _first(each, causes) == check] for check in causes}
+    first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}
+    remedies = _by_first_way(found, outcome, command)
+    effects = {check: [each for each in found if first[id(each)] == check] for check in set(first.values()) - {""}}
     for finding in found:
-        if not _first(finding, causes):
+        if not first[id(finding)]:
             # Where a cause is found several times, its consequences stand below the first.
             yield from _finding(finding, effects.pop(finding.check, []))
+            # What mends several findings of a check stands below the first.
+            first_way, *_ = (*_ways(finding, outcome, command), "")
+            yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
@@ -96,11 +100,6 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.is_plan:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")
-
-
-def _first(finding: Finding, causes: set[str]) -> str:
-    """The first of a consequence's causes among those of the run; "" for what is none."""
-    return next((cause for cause in finding.because_of if cause in causes), "")
 
 
 def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
@@ -116,7 +115,32 @@ def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
             subjects.setdefault(each.check, []).append(each.subject)
         effects = ", ".join(f"{check} ({', '.join(filter(None, names))})" for check, names in subjects.items())
         yield Line(f"causes {effects}", "note", indent=_INDENT)
-    ways = finding.remedy.ways
+
+
+def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
+    """A finding's remedies; where that is this run, the command that applies its plan."""
+    remedy = finding.remedy
+    is_this = remedy.runbook == outcome.runbook and remedy.parameters.get("environment") == outcome.environment
+    if outcome.is_plan and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
+        return (command, *remedy.ways[1:])
+    return remedy.ways
+
+
+def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The remedies of each check by its id and the first of them; by hand, the commands of all its findings."""
+    by_hand: dict[tuple[str, str], dict[str, None]] = {}
+    for finding in found:
+        if ways := _ways(finding, outcome, command):
+            by_hand.setdefault((finding.check, ways[0]), {}).update(dict.fromkeys(ways[1:]))
+    return {
+        key: (key[1], *((next(iter(hands)),) if any(map(is_sentence, hands)) else filter(None, (" && ".join(hands),))))
+        for key, hands in by_hand.items()
+    }
+
+
+def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
     marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
     for mark, way in zip(marks, ways, strict=False):
         yield Line(f"{mark} {way}", "command", indent=_INDENT)
+    if ways and needs:
+        yield Line(needs, indent=_INDENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 
@@ -16,6 +17,8 @@ _COMMAND = (
     "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
     "background: rgba(128, 128, 128, 0.14)"
 )
+
+_CODE = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Entry:
     """A shell command, or a page's URL."""
     by_hand: str = ""
     """The AWS CLI's way to do the same, where `command` is a runbook."""
+    needs: str = ""
+    """What the commands need first, in a sentence."""
 
 
 class Listing(RichDisplay):
@@ -67,6 +72,7 @@ def _card(entry: Entry) -> str:
         _command(entry.command),
         '<p style="margin: 0">or by hand</p>' if entry.by_hand else "",
         _command(entry.by_hand),
+        _command(entry.needs),
         "</div>",
     )
     return "\n".join(filter(None, parts))
@@ -77,7 +83,8 @@ def _command(command: str) -> str:
     if command.startswith("https://"):
         return f'<p style="margin: 0"><a href="{text}">{text}</a></p>'
     if is_sentence(command):
-        return f'<p style="margin: 0.3em 0">{text}</p>'
+        sentence = _CODE.sub(r"<code>\1</code>", text)
+        return f'<p style="margin: 0.3em 0">{sentence}</p>'
     return f'<pre style="{_COMMAND}">{text}</pre>' if command else ""
 
 
@@ -91,3 +98,4 @@ def _paragraph(entry: Entry) -> Iterator[str]:
         yield f"  → {entry.command}"
     if entry.by_hand:
         yield f"  or by hand: {entry.by_hand}"
+    yield from wrap(entry.needs, "  ", "  ")

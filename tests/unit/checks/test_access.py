@@ -212,7 +212,9 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
 def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
     """It stands alone, keeps whom the role trusted before, and cures; where a Deny is at fault it is a sentence."""
     [found] = run_check(CHECKS["role-untrusted"], FAULTS["role-untrusted"].make(healthy()))
-    *_, text = shlex.split(found.remedy.command)
+    correct, *redeploy = found.remedy.command.split(" && ")
+    assert [line.split()[1:3] for line in redeploy] == [["ecs", "update-service"]] * len(found.services)
+    *_, text = shlex.split(correct)
     trust = PolicyDocument("trust policy", "trust", json.loads(text))
     assert trust.document["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com"}
     assert found_in(role(trusting(trust.document))(healthy())) == set()
@@ -577,6 +579,7 @@ def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() ->
     """CancelKeyDeletion leaves a key disabled."""
     [found] = run_check(CHECKS["kms-pending"], FAULTS["kms-pending"].make(healthy()))
     assert found.remedy
-    first, second = (shlex.split(line) for line in found.remedy.command.split(" && "))
+    first, second, *redeploy = (shlex.split(line) for line in found.remedy.command.split(" && "))
+    assert {line[line.index("--service") + 1] for line in redeploy} == found.services
     assert (first[2], second[2]) == ("cancel-key-deletion", "enable-key")
     assert first[3:] == second[3:] == ["--key-id", KEY, "--region", REGION]

@@ -283,6 +283,22 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     )
 
 
+def test_values_without_a_form_go_back_by_the_former_version() -> None:
+    """update would take their right order for another exchange; restored, they are no longer called exchanged."""
+    right = document(healthy())
+    names = ("SECRET_KEY", "SMTP_PASSWORD")
+    wrong = {**right, names[0]: right[names[1]], names[1]: right[names[0]]}
+    exchanged = with_values(with_values(healthy(), right, PREVIOUS), wrong, CURRENT)
+    found = [each for each in run_check(CHECKS["values-exchanged"], exchanged) if each.status == "found"]
+    assert [each.subject for each in found] == [*names]
+    assert {each.remedy.runbook for each in found} == {"restore"}
+    older, newer = healthy().versions
+    restored = replace(
+        exchanged, versions=(replace(older, created=newer.created), replace(newer, created=older.created))
+    )
+    assert_clear(CHECKS["values-exchanged"], restored)
+
+
 def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The services run on Fargate, with other settings besides."""
     return replace(

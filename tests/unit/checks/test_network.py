@@ -107,7 +107,9 @@ def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
 def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
     """It stands alone, keeps what the policy allowed before, and cures; a Deny it only shows."""
     network = by_endpoint(policy=endpoint_policy(Action="ssm:*"))
-    *_, option, text, _, region = shlex.split(found(placed(network))["endpoint-policy"].remedy.command)
+    correct, _, redeploy = found(placed(network))["endpoint-policy"].remedy.command.partition(" && ")
+    assert redeploy.startswith("aws ecs update-service")
+    *_, option, text, _, region = shlex.split(correct)
     assert (option, region) == ("--policy-document", "ap-southeast-2")
     policy = PolicyDocument("the policy", "resource", json.loads(text))
     assert policy.document["Statement"][0]["Action"] == "ssm:*"

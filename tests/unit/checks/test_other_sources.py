@@ -143,7 +143,7 @@ DISABLED_STOP = f"{FROM_SSM}api error InvalidKeyId: {UNDER_KEY} is disabled. (Se
             PARAMETER,
             {"parameter": Parameter(PARAMETER, None, UNDER_KEY)},
             DISABLED_STOP,
-            f"aws kms enable-key --key-id {UNDER_KEY} --region {REGION}, then redeploy.",
+            f"aws kms enable-key --key-id {UNDER_KEY} --region {REGION} && aws ecs update-service",
         ),
         (
             "parameter-denied",
@@ -151,7 +151,7 @@ DISABLED_STOP = f"{FROM_SSM}api error InvalidKeyId: {UNDER_KEY} is disabled. (Se
             {"parameter": Parameter(PARAMETER, None, "alias/sender")},
             DISABLED_STOP,
             'aws kms enable-key --key-id "$(aws kms describe-key --key-id alias/sender --query KeyMetadata.KeyId '
-            f'--output text --region {REGION})" --region {REGION}, then redeploy.',
+            f'--output text --region {REGION})" --region {REGION} && aws ecs update-service',
         ),
     ],
 )
@@ -259,7 +259,8 @@ DENYING = {
     "nothing": ({"decision": "implicitDeny"}, "aws iam put-role-policy"),
     "the secret": (
         {"policy": policy("Deny", kind="resource", Principal={"AWS": ROLE})},
-        "Correct the statement with aws secretsmanager put-resource-policy --secret-id payments",
+        "Write the policy without that statement to policy.json, and put it with"
+        " `aws secretsmanager put-resource-policy --secret-id payments",
     ),
 }
 

@@ -310,6 +310,18 @@ def test_findings_are_read_causes_first() -> None:
     ]
 
 
+def test_the_cause_of_what_fails_is_the_first_of_two() -> None:
+    """Of two causes as grave, the one that tasks fail of is what somebody on call reads first."""
+
+    def finding(check: str, family: str) -> Finding:
+        return Finding(check=check, family=family, title=check, status="found", services=frozenset({"worker"}))
+
+    found = relate(
+        [finding("bad-copy", "content"), finding("boundary", "access"), finding("pull-failed", "deployment")]
+    )
+    assert [each.check for each in found] == ["boundary", "bad-copy", "pull-failed"]
+
+
 @pytest.mark.parametrize("id", FAULTS)
 def test_a_diagnosis_shows_no_value(id: str) -> None:
     """No finding of any check holds a value, whatever is wrong."""

@@ -75,6 +75,14 @@ def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> Non
     assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
+def test_values_that_were_put_right_are_not_exchanged() -> None:
+    """A login and its password stood in each other's place in the former version, by their forms."""
+    right = made(FIRST_SUPERUSER=MAIL, FIRST_SUPERUSER_PASSWORD=PASSWORD)
+    wrong = made(FIRST_SUPERUSER=PASSWORD, FIRST_SUPERUSER_PASSWORD=MAIL)
+    assert exchanged(right, default_keys(), wrong) == ()
+    assert exchanged(wrong, default_keys(), right) == (("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"),)
+
+
 @pytest.mark.parametrize(
     "members",
     [

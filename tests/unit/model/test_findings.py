@@ -16,7 +16,17 @@ from omc_runbook.model.errors import (
     UsageError,
     find_class,
 )
-from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status, TargetOutcome, status_of
+from omc_runbook.model.findings import (
+    Finding,
+    Outcome,
+    Remedy,
+    Severity,
+    Status,
+    TargetOutcome,
+    roots_of,
+    status_of,
+    with_remedies_of_causes,
+)
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -191,3 +201,29 @@ def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> Non
 def test_a_strangers_error_is_not_ours() -> None:
     """An error that is not ours is found by no name."""
     assert find_class("ValueError") is None
+
+
+def test_a_consequence_of_a_consequence_goes_back_to_the_root() -> None:
+    """It shows the remedy of what is at the root, and none of its own; a root shows its own."""
+    root = replace(finding("found", check="changethis"), remedy=Remedy("aws do"))
+    stops = replace(finding("found", check="task-exits"), because_of=("changethis",), remedy=Remedy("aws logs"))
+    stale = replace(finding("found", check="not-forced"), because_of=("task-exits",), remedy=Remedy("aws redeploy"))
+    assert roots_of(stale, (root, stops, stale)) == ("changethis",) == roots_of(stops, (root, stops, stale))
+    assert roots_of(root, (root, stops, stale)) == ()
+    assert [each.remedy for each in with_remedies_of_causes((stale, stops, root))] == [Remedy("aws do")] * 3
+
+
+def test_causes_in_a_circle_end() -> None:
+    """Two consequences that name each other keep what they have."""
+    one = replace(finding("found", check="rollout-stuck"), because_of=("not-forced",))
+    other = replace(finding("found", check="not-forced"), because_of=("rollout-stuck",))
+    assert roots_of(one, (one, other)) == ()
+
+
+def test_what_a_remedy_needs_is_in_the_outcome() -> None:
+    """Where a command names a file, what that has to hold; else there is no such field."""
+    remedy = Remedy("aws do --input file://a.json", needs="a.json is the request.")
+    written = outcome(replace(finding("found"), remedy=remedy), finding("found", check="null"))
+    body = json.loads(written.to_json())
+    assert [each["remedy"].get("needs") for each in body["findings"]] == ["a.json is the request.", None]
+    assert Outcome.from_json(written.to_json()).findings[0].remedy == remedy

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -87,6 +87,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
         "Names": names_of(text),
         "Environment": environment_of(text),
         "Service": replace(service("backend"), name=text),
+        "Sequence[Service]": (replace(service("backend"), name=text),),
         "Replica": Replica(text, "Failed"),
         "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
     }
@@ -95,6 +96,17 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
     more = {"keys": text} if any(each.kind is each.VAR_KEYWORD for each in parameters) else {}
     answer = function(*arguments, **more)
     return answer.ways if isinstance(answer, Remedy) else (answer,)
+
+
+def words_of(line: str, has_jq: bool) -> list[list[str]]:
+    """The words of each command of a line before jq's."""
+    calls: list[list[str]] = [[]]
+    for word in shlex.split(line.partition(" | jq")[0] if has_jq else line):
+        if word == "&&":
+            calls.append([])
+        else:
+            calls[-1].append(word)
+    return calls
 
 
 @pytest.mark.parametrize("name", REMEDIES)
@@ -107,10 +119,10 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
     for harmless, line in zip(plain, hostile, strict=True):
         calls = run(line, stubs)
         expected = run(harmless, stubs)
-        first = next(call for call in calls if call[0] != "jq")
-        assert shlex.split(line.partition(" | jq")[0] if "jq" in harmless else line) == first
+        called, meaning = (words_of(each, "jq" in harmless) for each in (line, harmless))
+        assert sorted(called) == sorted(call for call in calls if call[0] != "jq")
         assert sorted(call[0] for call in calls) == sorted(call[0] for call in expected)
-        for word, meant in zip(first, next(call for call in expected if call[0] != "jq"), strict=True):
+        for word, meant in zip(chain(*called), chain(*meaning), strict=True):
             if meant.startswith("{"):
                 assert json.loads(word) == json.loads(meant.replace("NAME", json.dumps(text)[1:-1]))
             elif meant.startswith(("read-", "decrypt-")):

@@ -1,0 +1,65 @@
+"""One recommendation for each finding: where a fix is planned or may be, that, and nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from omc_runbook.aws.secretsmanager import PREVIOUS
+from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
+from omc_runbook.changes.fix.steps import RestoreVersion
+from omc_runbook.checks import remedies
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.snapshot.state import Snapshot
+
+FIX = "troubleshoot"
+"""The runbook that plans fixes."""
+
+
+def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings, in which the plan is the remedy of what it fixes, and of nothing else."""
+    fixed = {(finding.check, finding.subject) for finding in plan.because}
+    left = {(entry.finding.check, entry.finding.subject) for entry in plan.unfixed}
+    return tuple(
+        replace(finding, remedy=_planned(finding, plan, snapshot))
+        if (finding.check, finding.subject) in fixed
+        else replace(finding, remedy=replace(finding.remedy, runbook="", parameters={}))
+        if (finding.check, finding.subject) in left and finding.remedy.runbook == FIX
+        else finding
+        for finding in findings
+    )
+
+
+def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings, in which troubleshoot is the remedy of a key's fault that the former version may not have.
+
+    Only with the contents of former versions can be said whether one of them is the way back.
+    """
+    previous = snapshot.secret.version_at(PREVIOUS) if snapshot.secret else ""
+    return tuple(
+        replace(finding, remedy=_by_fix(snapshot.environment, remedies.put_value(snapshot.environment.names)))
+        if previous and _may_go_back(finding) and finding.remedy.runbook != FIX
+        else finding
+        for finding in findings
+    )
+
+
+def _may_go_back(finding: Finding) -> bool:
+    is_of_key = finding.family == "content" and finding.check in SINGLE_KEY
+    return is_of_key and finding.is_root_cause and finding.severity == "error"
+
+
+def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
+    own = replace(finding.remedy, runbook="", parameters={})
+    steps = [step for step in plan.steps if isinstance(step, RestoreVersion)]
+    if any(finding in step.because for step in steps):
+        back = Remedy(steps[0].by_hand(plan.names))
+        own = remedies.then_start_tasks(
+            plan.names, back, [entry.service for entry in plan.redeploys if not entry.blocker]
+        )
+    return _by_fix(snapshot.environment, own)
+
+
+def _by_fix(environment: Environment, by_hand: Remedy) -> Remedy:
+    return remedies.by(FIX, environment, by_hand)
