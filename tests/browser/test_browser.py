@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from dotenv import dotenv_values
-from support.jupyterlab import READY, lab, processes, run_all, shown_by
+from support.jupyterlab import HAS_RUN, READY, lab, processes, run_all, shown_by
 from support.platform_checkout import make_platform
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from support.snapshots import NOW
@@ -107,6 +107,7 @@ def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> N
         page.get_by_role("button", name="Open rotate", exact=True).click()
         page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'rotate-staging.ipynb'")
         panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        page.wait_for_function(HAS_RUN)
         panel.get_by_label("SECRET_KEY", exact=False).check()
         status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
         status.wait_for()

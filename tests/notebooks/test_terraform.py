@@ -222,7 +222,7 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
     assert create.apply(run, kept, False) is None
     offered = create.closing(run, kept, False, "").button()
     assert isinstance(offered, Button)
-    shown = [str(getattr(each, "headline", "")) for each in offered._act("")]
+    shown = [str(getattr(each, "headline", "")) for each in offered._choices[0].act("")]
     assert "was created by terraform" in shown[0] and here.name in here.names()
     assert kept.draft and not kept.draft.file.exists()
 

@@ -254,7 +254,7 @@ def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater
     new = secrets.token_hex(32)
     cells = [c for c in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells if c.cell_type == "code"]
     given = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
-    codes = [cells[0].source, given, *(cell.source for cell in cells[1:])]
+    codes = [code for c in cells for code in (c.source, *([given] if "parameters" in c.metadata.get("tags", ()) else ()))]
     manager, kernel = start_new_kernel(kernel_name="python3", env=desk.variables)
 
     def answer(message: Any) -> None:

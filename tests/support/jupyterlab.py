@@ -32,6 +32,10 @@ READY = """() => {
     const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
     return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
 }"""
+HAS_RUN = """() => {
+    const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
+    return cells.filter(cell => cell.type === 'code').every(cell => cell.executionCount !== null);
+}"""
 
 
 @contextmanager

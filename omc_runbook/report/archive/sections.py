@@ -27,7 +27,9 @@ def without_empty(notebook: Any) -> Any:
         if _HEADING.match(cell.source) and cell.cell_type == "markdown":
             groups.append([])
         groups[-1].append(cell)
-    visible.cells = [_readable(cell) for group in groups if _has_content(group) for cell in group]
+    title, *sections = groups
+    kept = [title, *filter(_has_content, sections)]
+    visible.cells = [_readable(cell) for group in kept for cell in group]
     return visible
 
 

@@ -166,7 +166,9 @@ def mark_stopping(task: EcsTask, code: str, reason: str) -> None:
 
 def mark_stopped(task: EcsTask, exit_code: int | None) -> None:
     """Mark a task as stopped; `exit_code` is None if its process never started."""
-    now = datetime.now(UTC)
+    # A process that ends at once has ended after it began, in the milliseconds that ECS shows.
+    began = getattr(task, "started_at", None)
+    now = max(datetime.now(UTC), began + timedelta(milliseconds=1)) if began else datetime.now(UTC)
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
     task.version += 1
     for container in task.containers:
