@@ -62,8 +62,8 @@ class SecretWay:
     def to_text(self) -> str:
         """The way in each place, step by step, as plain text."""
         local, aws = (" → ".join(title for title, *_ in (*steps, *_SHARED)) for steps in (_MACHINE, _AWS))
-        said = (f"{title}: {first} {second}" for title, first, second in (*_MACHINE, *_AWS, *_SHARED))
-        return "\n".join((f"On your machine: {local}", f"In staging and production: {aws}", "", *said))
+        sentences = (f"{title}: {first} {second}" for title, first, second in (*_MACHINE, *_AWS, *_SHARED))
+        return "\n".join((f"On your machine: {local}", f"In staging and production: {aws}", "", *sentences))
 
 
 def _column(head: str, left: int, steps: tuple[tuple[str, str, str], ...]) -> Iterator[str]:

@@ -140,17 +140,17 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
 
     Raises UsageError for too many, for a letter that is no choice, and for an unknown fault.
     """
-    given = tuple(part.strip() for part in answers.split(",")) if answers.strip() else ()
+    parts = tuple(part.strip() for part in answers.split(",")) if answers.strip() else ()
     count = len(QUESTIONS) + drills
-    if len(given) > count:
-        raise UsageError(f"answers has {len(given)} parts: there are {len(QUESTIONS)} questions and {drills} drills.")
-    for number, letter in enumerate(given[: len(QUESTIONS)], 1):
+    if len(parts) > count:
+        raise UsageError(f"answers has {len(parts)} parts: there are {len(QUESTIONS)} questions and {drills} drills.")
+    for number, letter in enumerate(parts[: len(QUESTIONS)], 1):
         if letter not in ("", *LETTERS):
             raise UsageError(f"answers, part {number} is neither {', '.join(LETTERS)} nor empty.")
-    for number, fault in enumerate(given[len(QUESTIONS) :], 1):
+    for number, fault in enumerate(parts[len(QUESTIONS) :], 1):
         if fault and fault not in faults:
             raise UsageError(f"answers, drill {number} is no fault{nearest(fault, faults)}")
-    return given + ("",) * (count - len(given))
+    return parts + ("",) * (count - len(parts))
 
 
 def grade(question: Question, letter: str) -> Mark:
