@@ -59,8 +59,13 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     title, now = summary.title(outcome), outcome.finished
     problems = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
     before = former.get("findings", Open())
-    # What was not looked at is neither resolved nor new.
-    stay = {name: name for name in before.since if name not in problems and _is_unseen(name, outcome)}
+    # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
+    consequences = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
+    stay = {
+        name: consequences.get(name, name)
+        for name in before.since
+        if name not in problems and (name in consequences or _is_unseen(name, outcome))
+    }
     reasons = "; ".join((*filter(None, (outcome.failure,)), *unknown_reasons(outcome.findings)))
     unseen = {_UNSEEN: reasons} if reasons else {}
     results = (
@@ -132,4 +137,4 @@ def _sentence(finding: Finding) -> str:
 def _is_unseen(name: str, outcome: Outcome) -> bool:
     """Whether a run did not make the check of a former problem, so that it may still be there."""
     statuses = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
-    return "unknown" in statuses or (bool(outcome.failure) and "clear" not in statuses)
+    return bool(statuses & {"unknown", "skipped"}) or (bool(outcome.failure) and "clear" not in statuses)

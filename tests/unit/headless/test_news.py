@@ -106,6 +106,10 @@ def test_a_run_that_could_not_look_is_another_topic() -> None:
     "blind",
     [
         pytest.param(_run(1, _finding("no-permission", "unknown", evidence=("Denied.",))), id="the check is unknown"),
+        pytest.param(
+            _run(1, _finding("no-permission", "skipped"), _finding("kms-denied", "unknown", evidence=("Denied.",))),
+            id="the check is skipped",
+        ),
         pytest.param(_run(1, failure="The AWS sign-in has expired."), id="the run failed"),
     ],
 )
@@ -117,6 +121,17 @@ def test_what_was_not_looked_at_is_not_resolved(blind: Outcome) -> None:
         ["open for 1 day: no-permission", "could not look"],
         ["can look again"],
     ]
+
+
+def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
+    """It is still there, and open since its beginning."""
+    alone = _finding("no-permission")
+    because = _finding("no-permission", because_of=("secret-missing",))
+    told = _tell([_run(0, alone), _run(2, _finding("secret-missing"), because)])
+    assert told[1][0].lines == (
+        "New: secret-missing: Title of secret-missing — backend",
+        "Open for 2 days: no-permission: Title of no-permission — backend",
+    )
 
 
 @pytest.mark.parametrize(
