@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 
 from omc_runbook.aws import sns
@@ -81,9 +82,13 @@ def sender(receiver: str, profile: str = "") -> Send:
 
 
 def _publish(arn: str, profile: str, notice: Notice) -> None:
-    client = Clients(arn.split(":")[3], profile)("sns")
     text = "\n".join((notice.title, "", *notice.lines))
-    insist(f"to {arn}", "sns:Publish", lambda: sns.publish(client, arn, notice.title, text), "send")
+
+    def publish() -> None:
+        """Publish it in the topic's region."""
+        sns.publish(Clients(arn.split(":")[3], profile)("sns"), arn, notice.title, text)
+
+    insist(f"to {arn}", "sns:Publish", publish, "send")
 
 
 def _address(kind: str, name: str) -> str:
@@ -130,7 +135,7 @@ def _apprise(address: str) -> Send:
 def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") -> Outcome:
     """Send what a run's outcome is worth telling, and remember the run beside the records.
 
-    Returns the outcome with its notifications. Raises OSError where the folder cannot be written.
+    Returns the outcome with its notifications; where the folder cannot be written, one of them says so.
     """
     last = last_run.read(folder, outcome.runbook, outcome.environment)
     former = last.standing if last else {}
@@ -140,7 +145,10 @@ def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") ->
         if all(each.failure for each in notifications if each.topic == topic):
             # Nobody heard of it: the next run tries again.
             standing = {**standing, topic: former.get(topic, Open())}
-    last_run.write(folder, outcome, standing)
+    try:
+        last_run.write(folder, outcome, standing)
+    except OSError as error:
+        notifications += (Notification(str(folder), "unknown", f"This run is not remembered: {error.strerror}."),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 
@@ -156,5 +164,5 @@ def ping(notify: Notify, suffix: str = "") -> tuple[Notification, ...]:
             raise UsageError("It holds no https:// address.")
         with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):
             return ()
-    except (RunbookError, OSError, ValueError) as error:
+    except (RunbookError, OSError, ValueError, HTTPException) as error:
         return (Notification(notify.ping, "unknown", registry.mask_thoroughly(f"{error}")),)

@@ -107,6 +107,14 @@ def test_a_message_reaches_an_sns_topic(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_an_aws_configuration_that_is_broken_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """At once, as the reason."""
+    (tmp_path / "config").write_text("[default\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (sent,) = notify.send([MESSAGE], Notify(findings=("sns:arn:aws:sns:eu-west-1:123456789012:oncall",), timeout=60))
+    assert sent.failure == f"sns:Publish could not be called: Unable to parse config file: {tmp_path / 'config'}."
+
+
 def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One message for a problem, none for the same, and none for another environment's."""
     with webhook(TOKEN) as (address, bodies):
@@ -132,6 +140,21 @@ def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv("OPS_WEBHOOK", address)
         notify.report(FOUND, tmp_path, receivers)
     assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
+
+
+def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
+    """The run has its other notifications, and goes on."""
+    (tmp_path / "records").touch()
+    (failed,) = notify.report(FOUND, tmp_path / "records", Notify()).notifications
+    assert (failed.receiver, failed.failure) == (str(tmp_path / "records"), "This run is not remembered: File exists.")
+
+
+def test_a_watcher_with_a_broken_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that does not answer, without the address."""
+    monkeypatch.setenv("WATCHER", f"https://example.com/{TOKEN}/two words")
+    (failed,) = notify.ping(Notify(ping="env:WATCHER"))
+    assert failed.failure.startswith("URL can't contain control characters.")
+    assert TOKEN not in failed.failure
 
 
 def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
