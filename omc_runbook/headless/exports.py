@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
 
 NAMESPACE = "OmcRunbook"
+
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ def parse(word: str) -> Export:
         raise UsageError(f"--export {name} needs {module}: pip install 'omc-runbook[notify]'.")
     if not os.access(Path(path).parent, os.W_OK):
         raise UsageError(f"--export {name}: {path} is in no folder that can be written.")
+    if Path(path).is_dir():
+        raise UsageError(f"--export {name}: {path} is a folder: name a file.")
     return Export(name, Path(path))
 
 
@@ -53,8 +58,10 @@ def _junit(outcome: Outcome, path: Path) -> None:
     suite = junitparser.TestSuite(f"{outcome.runbook} {outcome.environment}")
     suite.timestamp = outcome.started.isoformat(timespec="seconds")
     for finding in outcome.findings:
-        case = junitparser.TestCase(f"{finding.check} {finding.subject}".strip(), f"{outcome.runbook}.{finding.family}")
-        text = "\n".join((*finding.evidence, *finding.remedy.ways))
+        case = junitparser.TestCase(
+            _in_xml(f"{finding.check} {finding.subject}".strip()), f"{outcome.runbook}.{finding.family}"
+        )
+        text = _in_xml("\n".join((*finding.evidence, *finding.remedy.ways)))
         if finding.is_problem:
             case.result = [_result(junitparser.Failure, finding, text)]
         elif finding.status == "unknown":
@@ -64,12 +71,17 @@ def _junit(outcome: Outcome, path: Path) -> None:
         suite.add_testcase(case)
     if outcome.failure:
         case = junitparser.TestCase("run", outcome.runbook)
-        case.result = [junitparser.Error(outcome.failure)]
+        case.result = [junitparser.Error(_in_xml(outcome.failure))]
         suite.add_testcase(case)
     suite.time = (outcome.finished - outcome.started).total_seconds()
     report = junitparser.JUnitXml()
     report.add_testsuite(suite)
     report.write(str(path), pretty=True)
+
+
+def _in_xml(text: str) -> str:
+    """A text without the characters that XML cannot contain, such as the escapes of a coloured log line."""
+    return _NOT_IN_XML.sub("\ufffd", text)
 
 
 def _result(kind: Any, finding: Finding, text: str) -> Any:

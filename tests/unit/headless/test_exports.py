@@ -52,6 +52,19 @@ def test_junit_shows_a_run_that_failed(tmp_path: Path) -> None:
     assert [each.message for each in case.result] == ["The sign-in has expired."]
 
 
+def test_junit_contains_no_character_that_xml_cannot(tmp_path: Path) -> None:
+    """A log line may be coloured, and contain anything."""
+    junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
+    found = _finding("no-permission", "found", subject="a\x00b", evidence=("\x1b[31mDenied\x1b[0m <é>",))
+    outcome = an_outcome(findings=(found,), failure="Broken: \x08.")
+    exports.write(outcome, exports.Export("junit", tmp_path / "verify.xml"))
+    (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "verify.xml"))
+    assert [(case.name, case.result[0].text or case.result[0].message) for case in suite] == [
+        ("no-permission a\ufffdb", "\ufffd[31mDenied\ufffd[0m <é>"),
+        ("run", "Broken: \ufffd."),
+    ]
+
+
 def test_prometheus_reads_the_textfile(tmp_path: Path) -> None:
     """Whether it is well, when it was seen, and how many checks found what."""
     parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-client is not installed")
@@ -95,6 +108,7 @@ def test_embedded_metrics_are_a_line_a_run(tmp_path: Path) -> None:
     [
         ("junti=x.xml", '--export knows no format "junti": did you mean junit?'),
         ("junit", "--export junit has no path: write junit=PATH."),
+        ("emf=/", "--export emf: / is a folder: name a file."),
         ("emf=/nowhere/x.log", "--export emf: /nowhere/x.log is in no folder that can be written."),
     ],
 )
