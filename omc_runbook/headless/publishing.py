@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,9 @@ def publisher(
     Runs that can change something notify nobody: a person began them. Raises UsageError for a runbook.toml that cannot
     be read.
     """
+    # A run's own files are private, those for other programs as the user's files are.
+    umask = os.umask(0)
+    os.umask(umask)
     settings: Environment | None = None
     if notifies and not notebooks.describe(runbook).can_change:
         from omc_runbook.model import environment
@@ -41,7 +45,7 @@ def publisher(
         not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
     )
     if settings is None or not is_expected:
-        return lambda outcome: replace(outcome, notifications=_export(outcome, targets))
+        return lambda outcome: replace(outcome, notifications=_export(outcome, targets, umask))
     from omc_runbook.headless import notify
 
     who, profile = settings.notify, settings.names.profile
@@ -50,19 +54,22 @@ def publisher(
     def publish(outcome: Outcome) -> Outcome:
         suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
         ended = notify.ping(who, suffix) if who.ping else ()
-        outcome = replace(outcome, notifications=(*_export(outcome, targets), *(begun or ended)))
+        outcome = replace(outcome, notifications=(*_export(outcome, targets, umask), *(begun or ended)))
         return notify.report(outcome, folder, who, profile)
 
     return publish
 
 
-def _export(outcome: Outcome, targets: Sequence[Export]) -> tuple[Notification, ...]:
+def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:
     """Write an outcome in some formats; what fails is reported with the notifications."""
-    failures = []
-    for target in targets:
-        try:
-            exports.write(outcome, target)
-        except OSError as error:
-            name = f"{target.format}={target.path}"
-            failures.append(Notification(name, "findings", f"{error.strerror or error}."))
+    failures, before = [], os.umask(umask)
+    try:
+        for target in targets:
+            try:
+                exports.write(outcome, target)
+            except OSError as error:
+                name = f"{target.format}={target.path}"
+                failures.append(Notification(name, "findings", f"{error.strerror or error}."))
+    finally:
+        os.umask(before)
     return tuple(failures)

@@ -89,23 +89,23 @@ def run(
     started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
     options = (*(() if folder == FOLDER else ("--record", str(folder))), *(("--sandbox",) if sandbox else ()))
     command = notebooks.applying_command(name, dict(pairs), options)
-    record = records.prepare(folder, name, environment, started)
-    with (
-        sandbox or nullcontext(),
-        _private_files(),
-        tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
-        _follow(Path(drafts) / "lines", on_line),
-    ):
-        draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
-        try:
+    try:
+        record = records.prepare(folder, name, environment, started)
+        with (
+            sandbox or nullcontext(),
+            _private_files(),
+            tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
+            _follow(Path(drafts) / "lines", on_line),
+        ):
+            draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
             return _execute(notebook, typed, draft, record, command, engine, progress, publish)
-        except Interrupted:
-            raise
-        except RunbookError as error:
-            failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
-            for line in summary.undelivered(failed):
-                error.add_note(line.text)
-            raise
+    except Interrupted:
+        raise
+    except RunbookError as error:
+        failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
+        for line in summary.undelivered(failed):
+            error.add_note(line.text)
+        raise
 
 
 def skip_formats() -> None:
@@ -185,7 +185,7 @@ def _execute(
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell, so the outcome is complete.
-        return _unrecorded(records.read_outcome(draft, ""), record, command, error)
+        return _unrecorded(publish(records.mask(records.read_outcome(draft, ""))), record, command, error)
     return _keep(draft, record, failure, command, publish)
 
 

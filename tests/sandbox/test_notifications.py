@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +76,21 @@ def test_a_webhook_that_hangs_changes_nothing_but_is_told(desk: Desk) -> None:
         variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
         done = desk.run("environment=staging", **variables)
     assert done.returncode == 2
-    assert "Could not notify env:OPS_WEBHOOK: It took more than 1 s." in done.stderr
+    assert "Not delivered to env:OPS_WEBHOOK: It took more than 1 s." in done.stderr
+
+
+def test_a_run_that_cannot_begin_is_told(desk: Desk) -> None:
+    """A watcher hears of it, and who is to know of runs that could not look."""
+    _configure(desk, 'ping = "env:WATCHER"')
+    with webhook(TOKEN) as (address, bodies):
+        variables = {"TMPDIR": "/nowhere", "OPS_WEBHOOK": address, "WATCHER": address.replace("json://", "http://")}
+        done = desk.run("environment=staging", **variables)
+    assert done.returncode == 2 and "/nowhere cannot be used" in done.stderr
+    assert [body.get("path") or body["title"] for body in bodies] == [
+        "/start",
+        "/fail",
+        "verify on staging: could not look",
+    ]
 
 
 def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
@@ -102,15 +117,21 @@ def test_a_person_at_a_terminal_notifies_nobody(desk: Desk) -> None:
 
 
 def test_an_outcome_is_exported(desk: Desk) -> None:
-    """In each format, for the programs that a team has."""
+    """In each format, for the programs that a team has, which run as other users; the record stays private."""
     pytest.importorskip("junitparser", reason="junitparser is not installed")
     formats = ("junit=verify.xml", "prometheus=verify.prom", "emf=verify.log")
-    done = desk.run("environment=staging", *(word for each in formats for word in ("--export", each)))
+    former = os.umask(0o022)
+    try:
+        done = desk.run("environment=staging", *(word for each in formats for word in ("--export", each)))
+    finally:
+        os.umask(former)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '<testsuite name="verify staging"' in (desk.work / "verify.xml").read_text()
     text = (desk.work / "verify.prom").read_text()
     assert 'omc_runbook_exit_code{environment="staging",runbook="verify"} 0.0' in text
     assert json.loads((desk.work / "verify.log").read_text())["ExitCode"] == 0
+    assert {path.stat().st_mode & 0o777 for path in desk.work.glob("verify.*")} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in desk.record.iterdir()} == {0o600}
 
 
 def test_a_broken_table_is_told_before_the_run(desk: Desk) -> None:

@@ -70,7 +70,7 @@ def undelivered(outcome: Outcome) -> Iterator[Line]:
     """A line for each notification that was not delivered."""
     for each in outcome.notifications:
         if each.failure:
-            yield Line(f"Could not notify {each.receiver}: {each.failure}", "warning", "warning")
+            yield Line(f"Not delivered to {each.receiver}: {each.failure}", "warning", "warning")
 
 
 def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
