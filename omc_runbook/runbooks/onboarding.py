@@ -6,7 +6,7 @@ import json
 import secrets
 from datetime import datetime
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import changes
 from omc_runbook.report import onboarding as report
@@ -66,8 +66,12 @@ def begin(environment: str = STAGING, answers: str = "") -> Course:
     if _course:
         _course.practice.end()
     practice, started = Practice("fresh"), now()
-    faults = tuple(each["id"] for each in practice.ask("faults"))
-    parsed = quiz.parse(answers, faults, len(DRILLS)) if answers.strip() else None
+    try:
+        faults = tuple(each["id"] for each in practice.ask("faults"))
+        parsed = quiz.parse(answers, faults, len(DRILLS)) if answers.strip() else None
+    except RunbookError:
+        practice.end()
+        raise
     _course = Course(practice=practice, started=started, faults=faults, answers=parsed)
     return _course
 

@@ -75,9 +75,11 @@ class Practice:
 
     def end(self) -> None:
         """Stop the sandbox; does nothing where it has ended."""
-        with suppress(UsageError):
-            self.tell("down")
-        self._alive.close()
+        try:
+            with suppress(UsageError):
+                self.tell("down")
+        finally:
+            self._alive.close()
 
 
 def _checked(ended: subprocess.CompletedProcess[str]) -> str:

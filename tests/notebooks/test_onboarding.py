@@ -102,3 +102,11 @@ def test_it_practises_on_staging_alone() -> None:
     """Another environment is refused before a sandbox is started."""
     with pytest.raises(UsageError, match="onboarding practises on staging"):
         onboarding.begin("production")
+
+
+def test_wrong_answers_leave_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The sandbox knows which faults there are; it ends where the answers are refused."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(UsageError, match="answers, part 2 is neither a, b, c nor empty"):
+        onboarding.begin(answers="a,x")
+    assert not list(tmp_path.glob("omc-*"))
