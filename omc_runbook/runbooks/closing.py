@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from uuid import uuid4
 
 from omc_runbook.changes.engine.result import Plan
-from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
@@ -135,6 +135,10 @@ class Closing:
         except RunbookError as error:
             self._error = error
             self._break_off(error)
+            raise
+        except KeyboardInterrupt:
+            # As while everything is read again after the change: its process lives on, and no longer works on it.
+            self._break_off(Interrupted(INTERRUPTED))
             raise
         self._displays[name] = display
         if name == "answer" and self._is_applied:

@@ -13,13 +13,15 @@ from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
+from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
+from omc_runbook.report.archive.state import StateFile
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.closing import OUTDATED, Closing, Displays
+from omc_runbook.runbooks.closing import INTERRUPTED, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, Target
 
@@ -171,6 +173,29 @@ def test_what_was_interrupted_is_told_so() -> None:
         closing.show("outcome")
     with pytest.raises(UsageError, match="interrupted: run verify"):
         closing.show("outcome")
+
+
+def test_a_change_that_was_interrupted_after_it_was_made_is_not_under_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Though its process, such as a kernel, is alive: another change need not wait for it."""
+    file = StateFile(tmp_path / "rotate.state.json")
+    monkeypatch.setenv(STATE_VARIABLE, str(file.path))
+
+    def displays(apply: bool, confirm: str, live: Live) -> Displays:
+        live.announce("move")
+        live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
+        yield "result", "what was done"
+        raise KeyboardInterrupt
+
+    closing = Closing(a_run("staging"), PLAN, "Do it", displays, True, "", False)
+    closing.show("result")
+    before = file.read()
+    with pytest.raises(KeyboardInterrupt):
+        closing.show("outcome")
+    after = file.read()
+    assert before and before.is_alive and after and not after.is_alive
+    assert after.ended == INTERRUPTED
 
 
 def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
