@@ -117,6 +117,9 @@ class Closing:
             end = str(error)
             own_record.fail(live, self._run, self._plan, shown, error)
             raise
+        except BaseException:
+            own_record.fail(live, self._run, self._plan, shown, Interrupted(INTERRUPTED))
+            raise
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
@@ -136,8 +139,8 @@ class Closing:
             self._error = error
             self._break_off(error)
             raise
-        except KeyboardInterrupt:
-            # As while everything is read again after the change: its process lives on, and no longer works on it.
+        except BaseException:
+            # An interrupt while everything is read again, or an error of another kind: nothing works on it any more.
             self._break_off(Interrupted(INTERRUPTED))
             raise
         self._displays[name] = display

@@ -175,8 +175,10 @@ def test_what_was_interrupted_is_told_so() -> None:
         closing.show("outcome")
 
 
-def test_a_change_that_was_interrupted_after_it_was_made_is_not_under_way(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError()], ids=["interrupt", "another error"])
+@pytest.mark.parametrize("by_button", [False, True])
+def test_a_change_that_broke_off_after_it_was_made_is_not_under_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException, by_button: bool
 ) -> None:
     """Though its process, such as a kernel, is alive: another change need not wait for it."""
     file = StateFile(tmp_path / "rotate.state.json")
@@ -186,13 +188,14 @@ def test_a_change_that_was_interrupted_after_it_was_made_is_not_under_way(
         live.announce("move")
         live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
         yield "result", "what was done"
-        raise KeyboardInterrupt
+        raise error
 
-    closing = Closing(a_run("staging"), PLAN, "Do it", displays, True, "", False)
-    closing.show("result")
+    closing = Closing(a_run("staging"), PLAN, "Do it", displays, not by_button, "", False)
+    press = closing.press("")
+    assert (next(press) if by_button else closing.show("result")) == "what was done"
     before = file.read()
-    with pytest.raises(KeyboardInterrupt):
-        closing.show("outcome")
+    with pytest.raises(type(error)):
+        next(press) if by_button else closing.show("outcome")
     after = file.read()
     assert before and before.is_alive and after and not after.is_alive
     assert after.ended == INTERRUPTED
