@@ -24,6 +24,9 @@ STEPS = {
     "grant": "granting a permission",
     "register": "registering a revision",
     "undelete": "restoring the secret",
+    "create": "creating the secret",
+    "restore": "restoring the secret",
+    "write": "writing the .env",
     "terraform": "applying Terraform's plan",
     "look": "reading everything again",
 }
