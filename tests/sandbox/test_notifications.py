@@ -62,10 +62,10 @@ def test_each_change_of_the_outcome_is_told_once(desk: Desk) -> None:
     with webhook(TOKEN) as (address, bodies):
         for step, (change, variables, code, titles) in enumerate(steps):
             change()
-            told = len(bodies)
+            before = len(bodies)
             done = desk.run("environment=staging", OPS_WEBHOOK=address, **variables)
-            heard = [body["title"].partition(": ")[2] for body in bodies[told:]]
-            assert (done.returncode, heard) == (code, titles), (step, done.stdout, done.stderr)
+            titles_sent = [body["title"].partition(": ")[2] for body in bodies[before:]]
+            assert (done.returncode, titles_sent) == (code, titles), (step, done.stdout, done.stderr)
     assert_nothing_leaked(desk, [*secret_values, TOKEN], *map(json.dumps, bodies))
 
 

@@ -26,11 +26,11 @@ def _run(day: float, *findings: Finding, failure: str = "") -> Outcome:
 def _tell(runs: Sequence[Outcome]) -> list[tuple[Notice, ...]]:
     """The messages of each of several runs, one after the other."""
     standing: Standing = {}
-    told = []
+    by_run = []
     for run in runs:
         messages, standing = compare(run, standing, REMIND_DAYS)
-        told.append(messages)
-    return told
+        by_run.append(messages)
+    return by_run
 
 
 def _titles(*runs: Outcome) -> list[list[str]]:
@@ -63,8 +63,8 @@ def test_what_is_new_is_listed_first() -> None:
 def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
     """Once after each of the days, also where runs in between are missing."""
     one = _finding("no-permission")
-    told = _tell([_run(day, one) for day in (0, 0.9, 1.1, 2, 8, 9, 31, 99)])
-    assert [[message.urgency for message in messages] for messages in told] == [
+    by_run = _tell([_run(day, one) for day in (0, 0.9, 1.1, 2, 8, 9, 31, 99)])
+    assert [[message.urgency for message in messages] for messages in by_run] == [
         ["failure"],
         [],
         ["warning"],
@@ -74,7 +74,7 @@ def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
         ["failure"],
         [],
     ]
-    assert told[4][0].title == "verify on staging: open for 8 days: no-permission"
+    assert by_run[4][0].title == "verify on staging: open for 8 days: no-permission"
 
 
 def test_a_new_problem_reminds_of_the_old_one_as_well() -> None:
@@ -91,15 +91,15 @@ def test_a_run_that_could_not_look_is_another_topic() -> None:
     """It is told once, whatever stood in the way, and so is the first one that can look again."""
     denied = _finding("no-permission", "unknown", evidence=("The permission iam:GetRole is missing.",))
     throttled = _finding("no-permission", "unknown", evidence=("Throttled.",))
-    told = _tell([_run(0), _run(1, denied), _run(1.1, throttled), _run(1.2), _run(1.3)])
-    assert [[(message.topic, message.title) for message in messages] for messages in told] == [
+    by_run = _tell([_run(0), _run(1, denied), _run(1.1, throttled), _run(1.2), _run(1.3)])
+    assert [[(message.topic, message.title) for message in messages] for messages in by_run] == [
         [],
         [("unknown", "verify on staging: could not look")],
         [],
         [("unknown", "verify on staging: can look again")],
         [],
     ]
-    assert told[1][0].lines == ("New: The permission iam:GetRole is missing.",)
+    assert by_run[1][0].lines == ("New: The permission iam:GetRole is missing.",)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
     """It is still there, and open since its beginning."""
     alone = _finding("no-permission")
     because = _finding("no-permission", because_of=("secret-missing",))
-    told = _tell([_run(0, alone), _run(2, _finding("secret-missing"), because)])
-    assert told[1][0].lines == (
+    by_run = _tell([_run(0, alone), _run(2, _finding("secret-missing"), because)])
+    assert by_run[1][0].lines == (
         "New: secret-missing: Title of secret-missing — backend",
         "Open for 2 days: no-permission: Title of no-permission — backend",
     )
