@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from support.paths import ROOT
 
 from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.secret.create_plan import Intent
 from omc_runbook.report.archive import state as states
 from omc_runbook.report.archive.state import ChangeState, StateFile, own_process
-from omc_runbook.report.change_state import UnderWay, Unfinished
+from omc_runbook.report.change_state import STEPS, UnderWay, Unfinished
 
 STARTED = datetime(2026, 11, 26, 7, 12, 31, tzinfo=UTC)
 ROLLOUT = Rollout(
@@ -47,6 +51,14 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert file.read() == STATE and file.stem == "rotate-staging-1"
     assert file.path.stat().st_mode & 0o777 == 0o600 and file.path.parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
+
+
+def test_each_step_has_words() -> None:
+    """Of every change: their names are for programs."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "omc_runbook" / "changes").rglob("*.py")]
+    names = {name for text in texts for name in re.findall(r'(?:Step\(name=|return )"(\w+)", (?:apply|partial)', text)}
+    assert names > {"move", "withdraw", "undelete", "write"}
+    assert (names | {*get_args(Intent)}) - STEPS.keys() == {"nothing"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 2}', '{"schema": 1, "runbook": "rotate"}', "\0"])
