@@ -196,6 +196,15 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
     assert not list((tmp_path / "records").iterdir())
 
 
+def test_a_run_whose_notebook_cannot_be_written_is_published(tmp_path: Path) -> None:
+    """Its outcome is complete; what could not be exported either is said."""
+    full = FULL.format(process=0, size=64)
+    ended = run_night(tmp_path, ("--export", "emf=night.log"), "conclude.end(outcome)", full)
+    assert ended.returncode == 2, ended.stderr
+    assert "changed  SECRET_KEY, in version a-version" in ended.stdout
+    assert "Not delivered to emf=night.log: File too large" in ended.stdout
+
+
 @ENGINES
 def test_an_outcome_that_cannot_be_handed_over_says_what_was_done(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """Exit 2 and a record of it, with the change in the sentence."""
