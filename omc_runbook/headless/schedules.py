@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from omc_runbook.headless import last_run
+from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,18 @@ class ScheduleState:
 
 
 def read(folder: Path, now: datetime | None = None) -> list[ScheduleState]:
-    """The state of each schedule, whose records are in a folder; raises UsageError for a wrong runbook.toml."""
+    """The state of each schedule, whose records are in a folder.
+
+    Raises UsageError for a wrong runbook.toml, an unknown runbook, and one whose runs `publishing` does not remember.
+    """
     now = now or datetime.now().astimezone()
     states = []
     for schedule in load(LOCAL).schedules:
+        if notebooks.describe(schedule.runbook).can_change:
+            raise UsageError(
+                f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
+                " schedule, such as those of verify."
+            )
         last = last_run.read(folder, schedule.runbook, schedule.environment)
         due = schedule.missed(last.finished if last else None, now)
         ended = f"the last run ended {last.finished:%Y-%m-%d %H:%M} UTC ({last.status})" if last else "it never ran"

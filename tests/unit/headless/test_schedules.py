@@ -1,0 +1,50 @@
+"""Which runs are expected, and which schedules make no sense."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.outcomes import NOW, an_outcome
+
+from omc_runbook.headless import last_run, schedules
+from omc_runbook.headless.news import Open
+from omc_runbook.model.errors import UsageError
+
+pytest.importorskip("cronsim", reason="cronsim is not installed")
+
+
+def _configure(folder: Path, monkeypatch: pytest.MonkeyPatch, runbook: str) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "runbook.toml").write_text(f'[[schedules]]\nrunbook = "{runbook}"\ncron = "0 1 * * *"\n')
+
+
+def test_a_run_is_overdue_once_its_grace_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one ended at three."""
+    _configure(tmp_path, monkeypatch, "verify")
+    last_run.write(tmp_path, an_outcome(), {"findings": Open(), "unknown": Open()})
+    for now, is_overdue in (
+        (datetime(2026, 7, 2, 1, 59, tzinfo=UTC), False),
+        (datetime(2026, 7, 2, 2, 1, tzinfo=UTC), True),
+    ):
+        (state,) = schedules.read(tmp_path, now)
+        assert state.is_overdue == is_overdue
+        assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (ok)" in state.sentence
+
+
+@pytest.mark.parametrize(
+    ("runbook", "sentence"),
+    [
+        ("verfy", 'There is no runbook "verfy": did you mean verify?'),
+        ("rotate", "runbook.toml: rotate can change something, and only runs that look are expected on a schedule"),
+    ],
+)
+def test_a_schedule_whose_runs_are_never_remembered_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runbook: str, sentence: str
+) -> None:
+    """Instead of being overdue for ever."""
+    _configure(tmp_path, monkeypatch, runbook)
+    with pytest.raises(UsageError) as raised:
+        schedules.read(tmp_path)
+    assert str(raised.value).startswith(sentence)
