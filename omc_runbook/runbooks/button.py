@@ -111,6 +111,8 @@ class Buttons:
 
     def __init__(self, choices: Sequence[Choice], word: str) -> None:
         self._choices, self._word = tuple(choices), word
+        self.beside: Sequence[Any] = ()
+        """Widgets beside the buttons, until what they do is done."""
         self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
@@ -138,7 +140,7 @@ class Buttons:
             button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
             button.on_click(partial(self._press, choice))
             buttons.append(button)
-        self._row.children = (self._field, *buttons) if self._word else tuple(buttons)
+        self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside)
 
     def _press(self, choice: Choice, button: Any) -> None:
         import ipywidgets
@@ -157,6 +159,7 @@ class Buttons:
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
+                self._row.children = (button,)
             else:
                 self._arm(self._again)
 
@@ -366,7 +369,7 @@ class _Area:
         self._handle = display(self, display_id=True)
 
     def __enter__(self) -> None:
-        self._outputs, self._idle = [], "What comes of it is shown here."
+        self._outputs, self._idle = [], ""
         self._handle.update(self)
         # Hooks are those of this thread.
         _publisher().register_hook(self._take)

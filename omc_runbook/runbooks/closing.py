@@ -23,6 +23,8 @@ Displays = Generator[tuple[str, object], None, str]
 
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
+UNDER_WAY = "Under way: what is done shows below, and the answer then stands here."
+
 SEE_END = "The last cell says what was done, and how to go on."
 
 OUTDATED = "The cells above still show the run before this."
@@ -98,6 +100,8 @@ class Closing:
         own_record.begin(live, self._state)
         displays, is_outdated, end = self._make(True, word, live), False, INTERRUPTED
         stale, shown = dict.fromkeys(self._displays), dict[str, object]()
+        if "answer" in stale:
+            update(self._id_of("answer"), Banner("plain", UNDER_WAY))
         try:
             while True:
                 try:
