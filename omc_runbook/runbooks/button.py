@@ -26,6 +26,7 @@ from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
+from omc_runbook.runbooks.frontend import Frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -113,6 +114,8 @@ class Buttons:
         self._choices, self._word = tuple(choices), word
         self.beside: Sequence[Any] = ()
         """Widgets beside the buttons, until what they do is done."""
+        self.frontend: Frontend | None = None
+        """Leads to the answer when a button is pressed, and at the end."""
         self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
@@ -140,7 +143,15 @@ class Buttons:
             button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
             button.on_click(partial(self._press, choice))
             buttons.append(button)
-        self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside)
+        self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
+
+    @property
+    def _hidden(self) -> tuple[Any, ...]:
+        return (self.frontend.widget,) if self.frontend else ()
+
+    def _lead(self) -> None:
+        if self.frontend:
+            self.frontend.show_answer()
 
     def _press(self, choice: Choice, button: Any) -> None:
         import ipywidgets
@@ -159,10 +170,12 @@ class Buttons:
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
-                self._row.children = (button,)
+                self._row.children = (button, *self._hidden)
             else:
                 self._arm(self._again)
+            self._lead()
 
+        self._lead()
         threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
 
     def _work(self, choice: Choice) -> None:

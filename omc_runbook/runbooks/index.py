@@ -84,7 +84,7 @@ class Cards(RichDisplay):
 
         frontend = Frontend()
         layout = ipywidgets.Layout(
-            display="grid", grid_template_columns="repeat(auto-fill, minmax(17em, 1fr))", grid_gap="0.6em"
+            display="grid", grid_template_columns="repeat(auto-fill, minmax(14em, 1fr))", grid_gap="0.6em"
         )
         grid = ipywidgets.Box([_widget(card, frontend) for card in self._cards], layout=layout)
         box = ipywidgets.VBox((grid, frontend.widget))

@@ -51,10 +51,10 @@ class LastWord(RichDisplay):
 
         display(self._answer)
         found = self._found() if is_available() else ()
-        frontend = Frontend() if found else None
+        frontend = Frontend() if is_available() and (found or self._button) else None
         buttons = [make_button(link, frontend) for link in found] if frontend else []
         if self._button:
-            self._button.beside = (*buttons, frontend.widget) if frontend else ()
+            self._button.beside, self._button.frontend = buttons, frontend
             display(self._button)
         elif frontend:
             import ipywidgets
