@@ -185,7 +185,7 @@ class Buttons:
             except RunbookError as error:
                 self._area.show(failure(str(error)))
                 if choice.live and choice.live.state and choice.live.is_open(error):
-                    self._again = tuple(choice.after(choice.live.state)) or self._again
+                    self._again, self.beside = tuple(choice.after(choice.live.state)) or self._again, ()
             except BaseException as error:
                 self._area.show(Banner("bad", f"Interrupted ({type(error).__name__}): run verify to see the state."))
                 raise

@@ -27,6 +27,8 @@ UNDER_WAY = "Under way: what is done shows below, and the answer then stands her
 
 SEE_END = "The last cell says what was done, and how to go on."
 
+SEE_BELOW = "What was done, and how to go on, stands below."
+
 OUTDATED = "The cells above still show the run before this."
 
 
@@ -124,7 +126,8 @@ class Closing:
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
-                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"))
+                see = SEE_BELOW if name == "answer" else SEE_END
+                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {see}"))
 
     def _id_of(self, name: str) -> str:
         return f"{self._id}-{name}"
