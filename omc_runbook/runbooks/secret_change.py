@@ -34,7 +34,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
-CHOOSE = "To change something, choose it in the form at the top, or in the parameters."
+CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
 UNFINISHED = "A change was not finished: it stands below the parameters, with the ways to finish it or take it back."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
