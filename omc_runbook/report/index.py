@@ -73,4 +73,4 @@ def _last(history: History) -> str:
     if not history.versions:
         return "A former version becomes current again."
     count = f"{len(history.versions)} versions are kept" if history.versions[1:] else "1 version is kept"
-    return f"{count}; the last: {versions.label(history, history.versions[0])}."
+    return f"{count}; the last: {versions.written(history.versions[0])}."
