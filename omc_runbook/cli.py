@@ -229,9 +229,9 @@ def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str,
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
 @_folder_option("--folder", "runbooks", "Where copies are kept.")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
-    """Open copies of the notebooks in JupyterLab; OPTIONS after -- are passed to it."""
+    """Open copies of the notebooks in JupyterLab; what stands after -- is passed to it."""
     from omc_runbook.headless.lab import OPTIONS, copy_notebooks
     from omc_runbook.model.handover import FOLDER_VARIABLE
 

@@ -20,10 +20,21 @@ class Answer(Group):
     """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
 
     def __init__(
-        self, banner: Banner, next_steps: Listing | None = None, outcome: Outcome | None = None, policy: str = ""
+        self,
+        summary: Banner,
+        next_steps: Listing | None = None,
+        outcome: Outcome | None = None,
+        policy: str = "",
+        evidence: Sequence[str] = (),
     ) -> None:
-        super().__init__(banner, next_steps)
-        self.banner, self.next_steps, self.outcome, self.policy = banner, next_steps, outcome, policy
+        self.summary, self.banner = summary, summary.with_lines(*evidence)
+        super().__init__(self.banner, next_steps)
+        self.next_steps, self.outcome, self.policy, self._evidence = next_steps, outcome, policy, evidence
+
+    def with_line(self, line: str) -> Answer:
+        """The same answer with another line in its banner."""
+        summary = self.summary.with_lines(line)
+        return Answer(summary, self.next_steps, self.outcome, self.policy, self._evidence)
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
@@ -34,15 +45,17 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     causes = [finding for finding in outcome.findings if finding.is_root_cause]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
-        return Answer(ended, _plan(outcome, command) or _unseen(snapshot), outcome, policy)
+        # The banner lists the plan.
+        return Answer(ended, _plan(outcome, command, ()) or _unseen(snapshot), outcome, policy)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
-    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *_known(outcome, first), *also)
+    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *also)
+    evidence = tuple(_known(outcome, first))
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
-        return Answer(with_plan, _plan(outcome, command), outcome, policy)
-    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy)
+        return Answer(with_plan, _plan(outcome, command, outcome.plan or ()), outcome, policy, evidence)
+    return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy, evidence)
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
@@ -91,9 +104,8 @@ def _unseen(snapshot: Snapshot | None) -> Listing | None:
     return Listing("What to do", entries) if entries else None
 
 
-def _plan(outcome: Outcome, command: str) -> Listing | None:
+def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | None:
     if not outcome.is_plan:
         return None
-    steps = tuple(outcome.plan or ())
     lead = "" if command else "Press the button below, or set apply = True above and run this again."
-    return Listing("What to do", [Entry("apply the plan", lead=lead, lines=steps, command=command)])
+    return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])

@@ -53,6 +53,12 @@ def label(history: History, version: VersionHistory) -> str:
     return " · ".join(part for part in parts if part not in ("", "—"))
 
 
+def written(version: VersionHistory) -> str:
+    """When a version was written, and by whom."""
+    author = f" by {_name(version.author)}" if version.author else ""
+    return f"{version.version.created:%Y-%m-%d %H:%M}{author}"
+
+
 def ages(snapshot: Snapshot, history: History) -> Table:
     """The age of each key's value, and whether its rotation is due."""
     key_ages = age.ages(snapshot, history)

@@ -49,7 +49,7 @@ def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple
         Card("That change was a mistake", _last(history), "restore", here, "form"),
         Card("The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", here, "parameters"),
         Card("A new environment", "It gets its secret, with a placeholder for each required key.", "create", here),
-        Card("My own machine", "The .env: complete, valid and private.", "local_setup", here, "parameters"),
+        Card("My own machine", "Makes the .env of your checkout, or mends it.", "local_setup", here, "parameters"),
     )
 
 
@@ -73,4 +73,4 @@ def _last(history: History) -> str:
     if not history.versions:
         return "A former version becomes current again."
     count = f"{len(history.versions)} versions are kept" if history.versions[1:] else "1 version is kept"
-    return f"{count}; the last: {versions.label(history, history.versions[0])}."
+    return f"{count}; the last: {versions.written(history.versions[0])}."

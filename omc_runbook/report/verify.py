@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
@@ -176,6 +177,8 @@ def headline(result: Outcome) -> str:
         return f"{nothing} is wrong in {where}: {accepted}{clear} checks are clear."
     if result.status == "findings":
         tail = f", and {unknown} checks are unknown" if unknown else ""
+        if result.root_causes == (CANCELLED,):
+            return f"The change in {where} was stopped and taken back{tail}."
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
         return f"{start}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":

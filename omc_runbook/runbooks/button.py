@@ -26,6 +26,7 @@ from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
+from omc_runbook.runbooks.frontend import Frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -111,6 +112,10 @@ class Buttons:
 
     def __init__(self, choices: Sequence[Choice], word: str) -> None:
         self._choices, self._word = tuple(choices), word
+        self.beside: Sequence[Any] = ()
+        """Widgets beside the buttons, until what they do is done."""
+        self.frontend: Frontend | None = None
+        """Leads to the answer when a button is pressed, and at the end."""
         self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
@@ -138,7 +143,15 @@ class Buttons:
             button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
             button.on_click(partial(self._press, choice))
             buttons.append(button)
-        self._row.children = (self._field, *buttons) if self._word else tuple(buttons)
+        self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
+
+    @property
+    def _hidden(self) -> tuple[Any, ...]:
+        return (self.frontend.widget,) if self.frontend else ()
+
+    def _lead(self) -> None:
+        if self.frontend:
+            self.frontend.show_answer()
 
     def _press(self, choice: Choice, button: Any) -> None:
         import ipywidgets
@@ -157,9 +170,12 @@ class Buttons:
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
+                self._row.children = (button, *self._hidden)
             else:
                 self._arm(self._again)
+            self._lead()
 
+        self._lead()
         threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
 
     def _work(self, choice: Choice) -> None:
@@ -169,7 +185,7 @@ class Buttons:
             except RunbookError as error:
                 self._area.show(failure(str(error)))
                 if choice.live and choice.live.state and choice.live.is_open(error):
-                    self._again = tuple(choice.after(choice.live.state)) or self._again
+                    self._again, self.beside = tuple(choice.after(choice.live.state)) or self._again, ()
             except BaseException as error:
                 self._area.show(Banner("bad", f"Interrupted ({type(error).__name__}): run verify to see the state."))
                 raise
@@ -366,7 +382,7 @@ class _Area:
         self._handle = display(self, display_id=True)
 
     def __enter__(self) -> None:
-        self._outputs, self._idle = [], "What comes of it is shown here."
+        self._outputs, self._idle = [], ""
         self._handle.update(self)
         # Hooks are those of this thread.
         _publisher().register_hook(self._take)

@@ -23,7 +23,11 @@ Displays = Generator[tuple[str, object], None, str]
 
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
+UNDER_WAY = "Under way: what is done shows below, and the answer then stands here."
+
 SEE_END = "The last cell says what was done, and how to go on."
+
+SEE_BELOW = "What was done, and how to go on, stands below."
 
 OUTDATED = "The cells above still show the run before this."
 
@@ -98,6 +102,8 @@ class Closing:
         own_record.begin(live, self._state)
         displays, is_outdated, end = self._make(True, word, live), False, INTERRUPTED
         stale, shown = dict.fromkeys(self._displays), dict[str, object]()
+        if "answer" in stale:
+            update(self._id_of("answer"), Banner("plain", UNDER_WAY))
         try:
             while True:
                 try:
@@ -123,7 +129,8 @@ class Closing:
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
-                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"))
+                see = SEE_BELOW if name == "answer" else SEE_END
+                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {see}"))
 
     def _id_of(self, name: str) -> str:
         return f"{self._id}-{name}"

@@ -46,15 +46,10 @@ def end(outcome: Outcome) -> Ending:
     except OSError as error:
         lines = (f"No outcome could be kept ({error.strerror}).", *verify.outcome(outcome).sentences)
         raise CouldNotLook(" ".join(lines)) from None
-    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input() and not _is_in_voila():
+    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input():
         kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise kind(verify.headline(outcome))
     return Ending(outcome)
-
-
-def _is_in_voila() -> bool:
-    """Whether Voilà shows this notebook as a page, which an error would end before the answer."""
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 def masked(outcome: Outcome) -> Outcome:

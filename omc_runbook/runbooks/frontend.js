@@ -55,7 +55,7 @@ async function plan(panel, element, parameters, say) {
   await stay();
   await done;
   await stay();
-  say(endOf(cells), () => notebook.scrollToItem(notebook.widgets.length - 1, "start"));
+  say(endOf(cells), () => showAnswer(panel));
 }
 
 async function open(panel, name, place) {
@@ -65,10 +65,22 @@ async function open(panel, name, place) {
   await opened.context.ready;
   await opened.sessionContext.ready;
   if (place !== "parameters") await commands.execute("notebook:run-all-cells");
+  if (place === "answer") return showAnswer(opened);
   const at = opened.content.widgets.findIndex((cell) => cell.model.id === place);
   if (at < 0) return;
   opened.content.activeCellIndex = at;
-  await opened.content.scrollToItem(at, "start");
+  await scrollTo(opened, at);
+}
+
+// Scrolls a cell to the top: twice, because what is drawn meanwhile moves it.
+async function scrollTo(panel, at) {
+  await panel.content.scrollToItem(at, "start");
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  await panel.content.scrollToItem(at, "start");
+}
+
+function showAnswer(panel) {
+  return scrollTo(panel, panel.content.widgets.findLastIndex((cell) => cell.model.type === "code"));
 }
 
 // Shows the error that stopped a run also in the last cell, where JupyterLab leads after it has run all.
@@ -99,6 +111,10 @@ function render({ model, el }) {
       const panel = panelOf(el);
       say(text);
       if (panel) open(panel, name, leads_to);
+    },
+    answer: () => {
+      const panel = panelOf(el);
+      if (panel) showAnswer(panel);
     },
     stopped: () => {
       const panel = panelOf(el);

@@ -56,6 +56,10 @@ class Frontend:
         """Show the error of a cell also in the last one, which does not run any more."""
         self._send(act="stopped")
 
+    def show_answer(self) -> None:
+        """Scroll to the last cell."""
+        self._send(act="answer")
+
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""
         self._send(act="copy", text=text)

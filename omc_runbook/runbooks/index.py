@@ -61,7 +61,7 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.banner.with_line(read)), links=steps)
+    return LastWord(Answer(answer.summary.with_lines(read)), links=steps)
 
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
@@ -84,7 +84,7 @@ class Cards(RichDisplay):
 
         frontend = Frontend()
         layout = ipywidgets.Layout(
-            display="grid", grid_template_columns="repeat(auto-fill, minmax(17em, 1fr))", grid_gap="0.6em"
+            display="grid", grid_template_columns="repeat(auto-fill, minmax(14em, 1fr))", grid_gap="0.6em"
         )
         grid = ipywidgets.Box([_widget(card, frontend) for card in self._cards], layout=layout)
         box = ipywidgets.VBox((grid, frontend.widget))

@@ -50,24 +50,25 @@ class LastWord(RichDisplay):
         from IPython.display import display
 
         display(self._answer)
+        found = self._found() if is_available() else ()
+        frontend = Frontend() if is_available() and (found or self._button) else None
+        buttons = [make_button(link, frontend) for link in found] if frontend else []
         if self._button:
+            self._button.beside, self._button.frontend = buttons, frontend
             display(self._button)
-        if not is_available():
-            return
-        found = tuple(links(self._answer)) if self._links is None else self._links
-        if found:
+        elif frontend:
             import ipywidgets
 
-            frontend = Frontend()
-            buttons = [make_button(link, frontend) for link in found]
-            if not self._button:
-                buttons[0].button_style = "primary"
+            buttons[0].button_style = "primary"
             row = ipywidgets.HBox(
                 (*buttons, frontend.widget),
                 layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"),
             )
             labels = "; ".join(link.label for link in found)
             display(row._repr_mimebundle_() | {"text/plain": f"In JupyterLab, by a button: {labels}."}, raw=True)
+
+    def _found(self) -> Sequence[Link]:
+        return tuple(links(self._answer)) if self._links is None else self._links
 
     def to_html(self) -> str:
         """Render the answer as HTML."""

@@ -18,6 +18,7 @@ from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import state as states
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.report.display.banner import STOP_HERE
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.runbooks import live as live_change
 from omc_runbook.runbooks.conclude import Ending
@@ -100,7 +101,7 @@ def _notebook(run: Run, outcome: Outcome, displays: Mapping[str, object]) -> obj
     from nbformat import v4
 
     plan = "".join(f"\n- {sentence}" for sentence in outcome.plan or ())
-    where: list[tuple[str, object]] = [("where", run.banner)]
+    where: list[tuple[str, object]] = [("where", run.banner.without(STOP_HERE))]
     cells = [v4.new_markdown_cell(f"# {run.runbook}: {outcome.where or outcome.environment}")]
     for name, display in (*where, *displays.items()):
         if name in HEADINGS:

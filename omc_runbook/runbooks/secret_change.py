@@ -34,6 +34,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
+CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
+UNFINISHED = "A change was not finished: it stands below the parameters, with the ways to finish it or take it back."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
 
@@ -203,7 +205,9 @@ def closing(
         judged = (*tried, *judge(before, after, result, plan))
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
-        yield "answer", run.answer(judged, after, result, plan)
+        answer = run.answer(judged, after, result, plan)
+        lead_on = UNFINISHED if run.unfinished else CHOOSE if is_empty and result is None else ""
+        yield "answer", answer.with_line(lead_on) if lead_on else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):
             return f"! Done, and a {which}"

@@ -123,9 +123,9 @@ def closing(
             return "✓ Fixed and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
-    count = f"{len(plan.steps)} steps" if len(plan.steps) > 1 else "the step"
+    act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
     services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
-    label = button_label(f"take {count}" if plan.steps else "", services, run.environment.name)
+    label = button_label(act, services, run.environment.name)
     return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty)
 
 

@@ -556,6 +556,15 @@ def test_own_good_values_survive(scene: Scene) -> None:
     assert scene.key("SMTP_USER") == "somebody@example.com"
 
 
+def test_what_is_not_there_cannot_be_broken(scene: Scene) -> None:
+    """A fault that a person has mended in another way cannot be injected anew before the world is restored."""
+    break_(scene.world.endpoint, "no-permission")
+    with pytest.raises(UsageError, match="Restore the healthy world first: omc-runbook sandbox mend"):
+        break_(scene.world.endpoint, "no-permission")
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
 def test_mends_one_of_two(scene: Scene) -> None:
     """Mending one fault by name leaves the other that the server knows of."""
     sandbox = lifecycle.at(scene.world.endpoint)

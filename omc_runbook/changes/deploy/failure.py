@@ -11,7 +11,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import families, remedies
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
@@ -174,6 +174,7 @@ def cancelled(secret: str, note: str) -> Finding:
         severity="warning",
         subject=secret,
         evidence=(note,),
+        remedy=Remedy(command="Run verify to see if anything is left. To make the change after all, run it again."),
     )
 
 

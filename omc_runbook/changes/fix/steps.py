@@ -26,6 +26,11 @@ class RestoreSecret:
         return f"cancel the deletion of {self.secret.name}"
 
     @property
+    def act(self) -> str:
+        """The same in few words, for a button."""
+        return "cancel the deletion of the secret"
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The exact change."""
         return ("RestoreSecret: all versions are available again, and tasks can read them.",)
@@ -50,6 +55,11 @@ class RestoreVersion:
     def title(self) -> str:
         """What the step does, in the imperative."""
         return f"make version {self.plan.token[:8]} of {self.plan.secret_name} current again"
+
+    @property
+    def act(self) -> str:
+        """The same in few words, for a button."""
+        return f"put back version {self.plan.token[:8]}"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -88,6 +98,11 @@ class Grant:
         return f"allow role {self.role} {self.action}"
 
     @property
+    def act(self) -> str:
+        """The same in few words, for a button."""
+        return f"allow {self.action}"
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The exact change."""
         return (f"PutRolePolicy: a new inline policy {self.policy}; the others stay.", self.document)
@@ -116,9 +131,21 @@ class Correction:
     def title(self) -> str:
         """What the step does, in the imperative."""
         names = ", ".join(service.name for service in self.services)
-        count = "one reference" if len(self.edits) == 1 else f"{len(self.edits)} references"
-        action = "added" if all(edit.adds for edit in self.edits) else "corrected"
-        return f"register a new revision of {self.definition.label} with {count} {action}, for {names}"
+        action = "added" if self._only_adds else "corrected"
+        return f"register a new revision of {self.definition.label} with {self._count} {action}, for {names}"
+
+    @property
+    def act(self) -> str:
+        """The same in few words, for a button."""
+        return f"{'add' if self._only_adds else 'correct'} {self._count}"
+
+    @property
+    def _count(self) -> str:
+        return "one reference" if len(self.edits) == 1 else f"{len(self.edits)} references"
+
+    @property
+    def _only_adds(self) -> bool:
+        return all(edit.adds for edit in self.edits)
 
     @property
     def lines(self) -> tuple[str, ...]:

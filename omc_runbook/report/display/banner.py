@@ -50,9 +50,15 @@ class Banner(RichDisplay):
         """The headline and the lines."""
         return self.headline, *self.lines
 
-    def with_line(self, line: str) -> Banner:
-        """The same banner with another line below."""
-        longer = Banner(self.style, "", (*self.lines, line))
+    def without(self, line: str) -> Banner:
+        """The same banner without a line."""
+        shorter = Banner(self.style, "", tuple(each for each in self.lines if each != line))
+        shorter.headline = self.headline
+        return shorter
+
+    def with_lines(self, *lines: str) -> Banner:
+        """The same banner with more lines below."""
+        longer = Banner(self.style, "", (*self.lines, *lines))
         longer.headline = self.headline
         return longer
 

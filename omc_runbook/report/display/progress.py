@@ -184,7 +184,7 @@ def _time(rollout: Rollout) -> str:
         return f"took {_clock(rollout.took)}"
     if rollout.began is None or rollout.is_over:
         return ""
-    usual = f" of about {_clock(rollout.usual)}" if rollout.usual else ""
+    usual = f" of about {_clock(rollout.usual)}" if rollout.usual and round(rollout.usual.total_seconds()) else ""
     return f"{_clock(datetime.now(UTC) - rollout.began)}{usual}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from botocore.exceptions import ClientError
+
 from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
@@ -38,12 +40,18 @@ def every() -> tuple[Fault, ...]:
 def break_(endpoint: str, fault_id: str) -> None:
     """Inject one fault into the sandbox at `endpoint`; returns when its services are settled.
 
-    Raises UsageError, with the nearest existing id, for an unknown one.
+    Raises UsageError, with the nearest existing id, for an unknown one, and where what it breaks is not there any more.
     """
     fault = find(fault_id)
     world, _ = _world(endpoint)
     keep_good_document(world)
-    fault.apply(world)
+    try:
+        fault.apply(world)
+    except ClientError as error:
+        raise UsageError(
+            f"{fault_id} cannot be injected into this world as it is now: {error.response['Error']['Message']}"
+            f" Restore the healthy world first: omc-runbook sandbox mend."
+        ) from error
     world.settle()
 
 

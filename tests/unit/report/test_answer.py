@@ -11,9 +11,11 @@ from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.answer import answer
+from omc_runbook.report.verify import headline
 from omc_runbook.snapshot.state import Snapshot
 
 DENIED = "ResourceInitializationError: not authorized to perform: secretsmanager:GetSecretValue on resource"
@@ -58,6 +60,23 @@ def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it() -> None:
     text = answer(planned, healthy(), "omc-runbook run rotate -p apply true").to_text()
     assert "PLAN: nothing was changed in staging" in text and "  → omc-runbook run rotate -p apply true" in text
     assert "set apply = True" in answer(planned).to_text()
+    assert text.count("SECRET_KEY would change.") == 1
+
+
+def test_the_evidence_is_no_part_of_the_summary() -> None:
+    """The summary has the cause and what still serves; the whole banner also how it is known."""
+    snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
+    shown = answer(outcome(snapshot), snapshot).with_line("And this.")
+    assert shown.summary.headline == shown.banner.headline
+    assert "tasks run" in shown.summary.lines[0] and shown.summary.lines[-1] == "And this."
+    assert "implicitDeny" not in shown.summary.to_text() and "implicitDeny" in shown.to_text()
+
+
+def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
+    """The headline says what was asked for, and what to do is a sentence."""
+    ended = replace(outcome(healthy()), findings=(cancelled("app-secrets", "Version 1 is current again."),))
+    assert headline(ended) == "The change in staging was stopped and taken back."
+    assert "Run verify to see if anything is left." in answer(ended).to_text()
 
 
 def test_a_failed_run_says_why() -> None:
