@@ -153,6 +153,16 @@ def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) 
     return replace(remedy, command=" && ".join((remedy.command, *ways)))
 
 
+def together(ways: Sequence[Remedy]) -> Remedy:
+    """Several remedies, one after another, as one: a command, or sentences where one of them is a sentence."""
+    commands = [*dict.fromkeys(way.command for way in ways)]
+    needs = " ".join(dict.fromkeys(way.needs for way in ways if way.needs))
+    if not any(map(is_sentence, commands)):
+        return Remedy(" && ".join(commands), needs=needs)
+    sentences = (each if is_sentence(each) else f"Run `{each}`." for each in commands)
+    return Remedy(" ".join(sentences), needs=needs)
+
+
 def deploy(names: Names, service: str, revision: str) -> Remedy:
     """Give a service a revision of its task definition."""
     return _update_service(names, service, "--task-definition", revision, "--force-new-deployment")
