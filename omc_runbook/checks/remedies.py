@@ -85,8 +85,8 @@ def find_names(environment: Environment) -> Remedy:
 
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
-    made = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
-    return replace(made, needs=_WHOLE)
+    create = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
+    return replace(create, needs=_WHOLE)
 
 
 def restore_secret(names: Names) -> Remedy:

@@ -38,19 +38,19 @@ def read_dynaconf(repository: Path) -> SettingsSource | None:
         text = read_text(path)
         tree = parse_python(text) if _IMPORT.search(text) else None
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
-        made = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
-        file = read_source(repository, path.relative_to(repository).as_posix()) if made else None
-        if tree and made and file:
-            return _settings(repository, file, made, tree)
+        call = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
+        file = read_source(repository, path.relative_to(repository).as_posix()) if call else None
+        if tree and call and file:
+            return _settings(repository, file, call, tree)
     return None
 
 
-def _settings(repository: Path, file: SourceFile, made: ast.Call, tree: ast.Module) -> SettingsSource:
-    options = {each.arg: each.value for each in made.keywords}
-    prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(made.func)])
+def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Module) -> SettingsSource:
+    options = {each.arg: each.value for each in call.keywords}
+    prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
     files = [*_files(repository, file, options)]
-    stated = {name for each in files for name in _names(_tables(each, options), "")}
-    stated |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
+    names = {name for each in files for name in _names(_tables(each, options), "")}
+    names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
     has_default = {
         name for each in files if not _SECRETS.search(each.name) for name in _names(_tables(each, options), "")
     }
@@ -62,17 +62,17 @@ def _settings(repository: Path, file: SourceFile, made: ast.Call, tree: ast.Modu
             annotation="str",
             required=name in demands and name.upper() not in has_default,
             owner="",
-            line=validated.get(name, made.lineno),
+            line=validated.get(name, call.lineno),
             file=file.name,
             has_known_names=is_known,
         )
-        for name in dict.fromkeys((*validated, *sorted(stated - {each.upper() for each in validated})))
+        for name in dict.fromkeys((*validated, *sorted(names - {each.upper() for each in validated})))
     ]
     unread = [each for each in ("settings_files", "settings_file") if each in options and not _texts(options[each])]
     ambiguities = [f"{each} in {file.name} is an expression" for each in unread]
     ambiguities += [] if is_known else [f"envvar_prefix in {file.name} is an expression"]
     begins = f" that begins with {prefix}" if prefix else ""
-    ambiguities.append(f"{NAME}, made in {file.name}, line {made.lineno}, takes any variable{begins}")
+    ambiguities.append(f"{NAME}, made in {file.name}, line {call.lineno}, takes any variable{begins}")
     return SettingsSource(
         file=None,
         name="",
