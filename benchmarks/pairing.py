@@ -97,9 +97,13 @@ EXCEPTIONS: dict[str, Reach] = {
     **dict.fromkeys(("not-forced", "other-secret-rotated", "parameter-changed"), Reach(ALL)),
     "wrong-names": Reach(ALL),
     "image-pull": reach(WORKER, _ONE, WORKER),
-    "log-group": reach(WORKER, _ONE, WORKER),
+    # It starts new tasks of the backend as well.
+    "log-group": reach("worker backend", _ONE, WORKER),
+    # A task without a role asks nothing that a policy could deny.
+    "endpoint-policy": reach(NETWORK, BOTH, WORKER),
     "breaker-rollback": reach(BACKEND, seen_in=BACKEND),
     "command-fails": reach(BACKEND, seen_in=BACKEND),
+    "deployment-paused": reach(BACKEND, seen_in=BACKEND),
     "desired-zero": reach(BACKEND, frozenset({BACKEND})),
     # Without tasks that start these never come to rest.
     "external-controller": reach(BACKEND, seen_in=BACKEND),
