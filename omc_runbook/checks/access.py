@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.kms import KmsKey
@@ -24,7 +25,7 @@ from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
-from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -300,11 +301,9 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
         newest = {stop.service.name: stop for stop in reversed(stops)}
-        ways = [again(snapshot, stop).command for stop in reversed(newest.values())]
-        remedy = Remedy(
-            (" " if any(map(is_sentence, ways)) else " && ").join(ways),
-            needs="First wait until whatever calls Secrets Manager so often has ended.",
-        )
+        start = remedies.together([again(snapshot, stop) for stop in reversed(newest.values())])
+        wait = "First wait until whatever calls Secrets Manager so often has ended."
+        remedy = replace(start, needs=f"{wait} {start.needs}".rstrip())
         services = frozenset(newest)
         yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
 

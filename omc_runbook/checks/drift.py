@@ -13,11 +13,11 @@ from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
     COMPOSE,
     ELSEWHERE,
-    OF_AWS,
     SETTINGS,
     TEMPLATE,
     TERRAFORM,
     VariableLocations,
+    is_of_others,
 )
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
@@ -216,7 +216,7 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
     reads: dict[str, list[EnvironmentRead]] = {}
     for read in checkout.environment_reads:
-        if locations.is_secret(read.variable) and not _is_of_others(read.variable):
+        if locations.is_secret(read.variable) and not is_of_others(read.variable):
             reads.setdefault(read.variable, []).append(read)
     for variable, lines in reads.items():
         if locations.is_provided(variable):
@@ -312,11 +312,6 @@ def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
         where = f"{variables.file}, line {variables.line}: {variables.owner}"
         fact = f"{where} has {name}, which neither Settings nor other code of the checkout reads."
         yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Remove {name} there, or read it in Settings."))
-
-
-def _is_of_others(variable: str) -> bool:
-    """Whether a variable is AWS's own, or of a frontend's build."""
-    return variable.startswith(OF_AWS) or is_frontend(variable)
 
 
 def _chdir(snapshot: Snapshot) -> str:

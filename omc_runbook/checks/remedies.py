@@ -85,8 +85,8 @@ def find_names(environment: Environment) -> Remedy:
 
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
-    made = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
-    return replace(made, needs=_WHOLE)
+    create = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
+    return replace(create, needs=_WHOLE)
 
 
 def restore_secret(names: Names) -> Remedy:
@@ -151,6 +151,16 @@ def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) 
     if not _CHANGES.match(remedy.command) or any(is_sentence(way) for way in ways):
         return remedy
     return replace(remedy, command=" && ".join((remedy.command, *ways)))
+
+
+def together(ways: Sequence[Remedy]) -> Remedy:
+    """Several remedies, one after another, as one: a command, or sentences where one of them is a sentence."""
+    commands = [*dict.fromkeys(way.command for way in ways)]
+    needs = " ".join(dict.fromkeys(way.needs for way in ways if way.needs))
+    if not any(map(is_sentence, commands)):
+        return Remedy(" && ".join(commands), needs=needs)
+    sentences = (each if is_sentence(each) else f"Run `{each}`." for each in commands)
+    return Remedy(" ".join(sentences), needs=needs)
 
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:

@@ -13,7 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of
-from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
@@ -258,11 +258,7 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_denied(stop.reason) or not container or not container.log_group:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    create = remedies.create_log_group(names, container.log_group)
-    start = again(snapshot, stop).command
-    if is_sentence(start):
-        return remedies.advise(f"Create it with `{create.command}`. {start}")
-    return Remedy(f"{create.command} && {start}")
+    return remedies.together([remedies.create_log_group(names, container.log_group), again(snapshot, stop)])
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -11,13 +11,13 @@ from omc_runbook.checks.variable_locations import (
     ELSEWHERE,
     INITIAL,
     LISTS,
-    OF_AWS,
     SETTINGS,
     TASKS,
     TEMPLATE,
     TERRAFORM,
     WORKFLOWS,
     VariableLocations,
+    is_of_others,
 )
 from omc_runbook.model.secretive import is_frontend
 from omc_runbook.snapshot.state import Snapshot
@@ -94,8 +94,7 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
     yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
     for entry in template.entries if template else ():
-        is_of_others = is_frontend(entry.name) or entry.name.startswith(OF_AWS)
-        if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others:
+        if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others(entry.name):
             yield entry.name
     yield from (name for name in (compose.required if compose and template else ()) if locations.entry(name) is None)
 

@@ -26,7 +26,7 @@ TASKS = "tasks"
 INITIAL, WORKFLOWS, LISTS = "initial value", "workflow env", "other Compose lists"
 """What new environments, workflows and further services of Compose begin with: a checkout may have none of them."""
 
-OF_AWS = "AWS_"
+_OF_AWS = "AWS_"
 """The prefix of variables that AWS's libraries read, and Settings never does."""
 
 ELSEWHERE = "elsewhere"
@@ -234,8 +234,7 @@ class VariableLocations:
             # The commands of a workflow read variables too, and so do tools that no file names.
             workflow = self.checkout.workflows.find(variables.file)
             for name in variables.variables if not workflow or workflow.passes_on(variables) else ():
-                is_of_others = name.startswith(OF_AWS) or is_frontend(name)
-                if self.is_secret(name) and not is_of_others and not self.is_read(name):
+                if self.is_secret(name) and not is_of_others(name) and not self.is_read(name):
                     yield variables, name
 
     def is_read(self, variable: str) -> bool:
@@ -302,3 +301,8 @@ class VariableLocations:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         variables |= {name for container in self.containers for name in container.environment}
         return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
+
+
+def is_of_others(variable: str) -> bool:
+    """Whether a variable is AWS's own, or of a frontend's build."""
+    return variable.startswith(_OF_AWS) or is_frontend(variable)

@@ -38,41 +38,41 @@ def read_dynaconf(repository: Path) -> SettingsSource | None:
         text = read_text(path)
         tree = parse_python(text) if _IMPORT.search(text) else None
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
-        made = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
-        file = read_source(repository, path.relative_to(repository).as_posix()) if made else None
-        if made and file:
-            return _settings(repository, file, made, calls)
+        call = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
+        file = read_source(repository, path.relative_to(repository).as_posix()) if call else None
+        if tree and call and file:
+            return _settings(repository, file, call, tree)
     return None
 
 
-def _settings(repository: Path, file: SourceFile, made: ast.Call, calls: list[ast.Call]) -> SettingsSource:
-    options = {each.arg: each.value for each in made.keywords}
-    prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(made.func)])
+def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Module) -> SettingsSource:
+    options = {each.arg: each.value for each in call.keywords}
+    prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
     files = [*_files(repository, file, options)]
-    stated = {name for each in files for name in _names(_tables(each, options), "")}
-    stated |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
+    names = {name for each in files for name in _names(_tables(each, options), "")}
+    names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
     has_default = {
         name for each in files if not _SECRETS.search(each.name) for name in _names(_tables(each, options), "")
     }
-    demands = {name: node for node in calls for name in _validated(node)}
+    validated, demands = _validators(tree)
     fields = [
         Field(
             name=name,
             variables=(f"{prefix}{name.upper().replace('.', '__')}",),
             annotation="str",
-            required=name in demands and _is_demand(demands[name]) and name.upper() not in has_default,
+            required=name in demands and name.upper() not in has_default,
             owner="",
-            line=demands[name].lineno if name in demands else made.lineno,
+            line=validated.get(name, call.lineno),
             file=file.name,
             has_known_names=is_known,
         )
-        for name in dict.fromkeys((*demands, *sorted(stated - {each.upper() for each in demands})))
+        for name in dict.fromkeys((*validated, *sorted(names - {each.upper() for each in validated})))
     ]
     unread = [each for each in ("settings_files", "settings_file") if each in options and not _texts(options[each])]
     ambiguities = [f"{each} in {file.name} is an expression" for each in unread]
     ambiguities += [] if is_known else [f"envvar_prefix in {file.name} is an expression"]
     begins = f" that begins with {prefix}" if prefix else ""
-    ambiguities.append(f"{NAME}, made in {file.name}, line {made.lineno}, takes any variable{begins}")
+    ambiguities.append(f"{NAME}, made in {file.name}, line {call.lineno}, takes any variable{begins}")
     return SettingsSource(
         file=None,
         name="",
@@ -90,7 +90,7 @@ def _prefix(option: ast.expr | None, default: str) -> tuple[str, bool]:
     """What variables begin with, and whether that is known."""
     if option is None:
         return f"{default}_", True
-    if isinstance(option, ast.Constant) and option.value in (False, None):
+    if isinstance(option, ast.Constant) and option.value is False:
         return "", True
     if isinstance(option, ast.Constant) and isinstance(option.value, str):
         # A list of prefixes, of which the first is as good as any.
@@ -133,10 +133,27 @@ def _names(tables: list[Mapping[str, Any]], above: str) -> Iterator[str]:
             yield f"{above}{name}".upper()
 
 
-def _validated(node: ast.Call) -> Iterator[str]:
-    """The names of settings that a validator is for."""
-    if last_name(node.func) == "Validator":
-        yield from (each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+def _validators(tree: ast.Module) -> tuple[dict[str, int], dict[str, int]]:
+    """The settings that validators are for, and those of them that one demands, each with its line."""
+    # One of two validators joined by | is enough, and what follows `when` only chooses.
+    lenient = {part for node in ast.walk(tree) for each in _lenient(node) for part in ast.walk(each)}
+    validated: dict[str, int] = {}
+    demands: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last_name(node.func) == "Validator":
+            names = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            lines = dict.fromkeys(names, node.lineno)
+            validated = lines | validated
+            demands |= lines if _is_demand(node) and node not in lenient else {}
+    return validated | demands, demands
+
+
+def _lenient(node: ast.AST) -> Iterator[ast.expr]:
+    """The parts of an expression whose validators may fail."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from (node.left, node.right)
+    if isinstance(node, ast.Call):
+        yield from (each.value for each in node.keywords if each.arg == "when")
 
 
 def _is_demand(node: ast.Call) -> bool:

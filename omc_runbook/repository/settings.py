@@ -52,10 +52,10 @@ def read_settings(repository: Path) -> SettingsSource:
 
 def _without_class(repository: Path) -> SettingsSource:
     reads, _ = find_environment_reads(repository, "")
-    made = read_dynaconf(repository)
-    if not reads and not made and (file := read_source(repository, CONFIG)):
+    dynaconf = read_dynaconf(repository)
+    if not reads and not dynaconf and (file := read_source(repository, CONFIG)):
         return parse_settings(file)
-    if not reads and not made:
+    if not reads and not dynaconf:
         raise UsageError(
             f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
             " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
@@ -72,8 +72,8 @@ def _without_class(repository: Path) -> SettingsSource:
             file=each.file,
         )
         fields.setdefault(each.variable, variable)
-    if made:
-        return replace(made, fields=(*made.fields, *fields.values()))
+    if dynaconf:
+        return replace(dynaconf, fields=(*dynaconf.fields, *fields.values()))
     return SettingsSource(
         file=None,
         name="",

@@ -28,7 +28,7 @@ class VariableList:
     lines: tuple[int, int] = (0, 0)
     """The first and the last line of what gets it."""
     other_variables: tuple[str, ...] = ()
-    """Those of the other lists in the same workflow, which reach the same commands."""
+    """Those of the other lists in the same workflow, which may reach the same commands."""
 
     @property
     def all_variables(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from omc_runbook.model.errors import CannotEdit
+from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.textfile.file import Edit, SourceFile
@@ -59,7 +59,10 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     start = head if head.endswith("\n") else head + file.newline
     new = f"{sample.indent}{sample.for_variable(name, required)}{file.newline}"
     edit = file.with_text(f"{start}{new}{file.text[len(head) :]}", "")
-    after = yaml_nodes.read_mapping(SourceFile(file.path, file.name, edit.after))
+    try:
+        after = yaml_nodes.read_mapping(SourceFile(file.path, file.name, edit.after))
+    except UsageError:
+        raise CannotEdit(f"{where}: one more line would not be valid YAML there.") from None
     added, removed = (
         Counter(_leaves(after)) - Counter(_leaves(before)),
         Counter(_leaves(before)) - Counter(_leaves(after)),
@@ -112,8 +115,12 @@ def _entry(file: SourceFile, name: str, ends: tuple[Node, Node], value: str, is_
 
 def _end_of_line(text: str, node: Node) -> int:
     """The end of the line of a list's last entry, with its line feed."""
-    last = (yaml_nodes.items(node) or [value for _, value in yaml_nodes.members(node)])[-1]
-    following = text.find("\n", last.end_mark.index)
+    key, value = [*((item, item) for item in yaml_nodes.items(node)), *yaml_nodes.members(node)][-1]
+    # An alias, as in <<: *all, is the node where its anchor is, maybe far above.
+    end = max(key.end_mark.index, value.end_mark.index)
+    if text[:end].endswith("\n"):
+        return end  # of a block of several lines
+    following = text.find("\n", end)
     return following + 1 if following >= 0 else len(text)
 
 

@@ -108,8 +108,9 @@ class Workflow:
 
     def mentions(self, variable: str) -> bool:
         """Whether a variable is named anywhere but as an entry of an `env:`."""
-        entry = re.compile(rf"(?m)^\s*{variable}:.*$")
-        return re.search(rf"\b{variable}\b", entry.sub("", self.file.text)) is not None
+        name = re.escape(variable)
+        entry = re.compile(rf"(?m)^\s*{name}:.*$")
+        return re.search(rf"\b{name}\b", entry.sub("", self.file.text)) is not None
 
     def passes_on(self, variables: VariableList) -> bool:
         """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from omc_runbook.changes.deploy.rollout import Rollout, Show
 from omc_runbook.changes.engine.step import Cancelled
@@ -41,8 +41,7 @@ class Live:
         self._show: Show = Progress()
         self.note = ""
         """What to say of it at its end."""
-        self._wish: Wish | None = None
-        self._asked = threading.Event()
+        self._wishes = SimpleQueue[Wish]()
 
     @property
     def has_begun(self) -> bool:
@@ -65,9 +64,8 @@ class Live:
             self._note(lambda state: replace(state, rollouts=tuple(rollouts)))
 
     def ask(self, wish: Wish) -> None:
-        """Ask it to stop."""
-        self._wish = wish
-        self._asked.set()
+        """Ask it to stop; from any thread."""
+        self._wishes.put(wish)
 
     def monotonic(self) -> float:
         """Seconds since some moment."""
@@ -76,18 +74,17 @@ class Live:
     def sleep(self, seconds: float, /) -> None:
         """Wait, unless a person asks to stop: then raises Cancelled to have it taken back, or KeyboardInterrupt."""
         end = time.monotonic() + seconds
-        while True:
-            self._obey(self.state.steps[-1] if self.state and self.state.steps else "")
+        step, rest = self.state.steps[-1] if self.state and self.state.steps else "", seconds
+        self._obey(step)
+        while rest > 0:
+            self._obey(step, min(rest, POLL_SECONDS))
             rest = end - time.monotonic()
-            if rest <= 0:
-                return
-            self._asked.wait(min(rest, POLL_SECONDS))
 
     def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
         """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
-        self.state, self.file, self._wish, self.note = state, file, None, ""
+        self.state, self.file, self.note = state, file, ""
+        self._wishes = SimpleQueue()
         self._show = Progress() if is_watched else lambda rollouts, lines: None
-        self._asked.clear()
 
     def end(self) -> None:
         """Note that it has ended; its file stays where a deployment was left that waits or was not seen to end."""
@@ -123,10 +120,12 @@ class Live:
             with suppress(OSError):
                 self.file.write(self.state)
 
-    def _obey(self, step: str) -> None:
-        wish = self._wish or (self.file.take_wish() if self.file and self.has_begun else None)
-        self._wish = None
-        self._asked.clear()
+    def _obey(self, step: str, seconds: float = 0) -> None:
+        """Follow a wish that is there, or comes within so many seconds."""
+        wish: Wish | None = None
+        with suppress(Empty):
+            wish = self._wishes.get(timeout=seconds)
+        wish = wish or (self.file.take_wish() if self.file and self.has_begun else None)
         can_go_back = self.state is not None and self.state.can_go_back
         if wish == "back" and can_go_back and step in FORWARD:
             raise Cancelled

@@ -223,23 +223,23 @@ def closing(
     keys = shorten([change.key for change in plan.changed])
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
-    state = run.state(
+    after = partial(offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, source.new), after)
+
+
+def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:
+    """A change as it begins, with the commands that finish it and that take it back, if a version of its own can be."""
+    environment, replaced = run.environment, executor.replaced_plan(plan, new or NewValues({}))
+    keep = remedies.by("rotate", environment, NO_REMEDY, values_from=KEEP)
+    back = remedies.restore(environment, replaced.base, replaced.token) if replaced else None
+    return run.state(
         secret=plan.secret_name,
         keys=tuple(change.key for change in plan.changed),
-        former=plan.base if plan.base != plan.token else "",
-        new=plan.token,
-        **_ways(run, plan),
+        former=replaced.base if replaced else "",
+        new=replaced.token if replaced else "",
+        go_on=remedies.at_once(environment, keep),
+        go_back=remedies.at_once(environment, back) if back else "",
     )
-    after = partial(offers, run)
-    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state, after)
-
-
-def _ways(run: Run, plan: SecretPlan) -> dict[str, str]:
-    """The commands that finish a change that broke off, and take it back."""
-    environment = run.environment
-    keep = remedies.by("rotate", environment, NO_REMEDY, values_from=KEEP)
-    back = remedies.at_once(environment, remedies.restore(environment, plan.base, plan.token)) if plan.base else ""
-    return {"go_on": remedies.at_once(environment, keep), "go_back": back if plan.base != plan.token else ""}
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:

@@ -19,6 +19,7 @@ from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.errors import Interrupted
 from omc_runbook.report import fix as report
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import live, secret_change, troubleshoot
@@ -289,6 +290,49 @@ def test_services_of_other_clusters_are_named_where_the_names_ask_for_it(
     command = f"aws ecs update-service --cluster {other} --service reports --force-new-deployment"
     assert command in told[f"service reports of cluster {other}"]
     assert command in notes and "there is no cluster gone" in notes
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_path: Path) -> None:
+    """Whoever stops a change then reads that nothing was put back."""
+    configure(place, "ROLLING")
+    file, run = StateFile(tmp_path / "rotate.state.json"), runbooks_run.begin("rotate", "staging")
+    change = live.Live(run.state(secret="s", former=place.current, new="another"), file)
+    theirs: list[str] = []
+
+    def write_and_stop(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        if not theirs:
+            place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+            theirs.append(place.current)
+            file.ask("back")
+
+    change._show = write_and_stop
+    done = place.rotate("SECRET_KEY", live=change)
+    assert done and done.is_cancelled and not done.is_back and not done.is_in_force and not done.rollbacks
+    assert [place.current] == theirs and not place.labels()
+    finding = next(each for each in done.findings if each.check == "change-cancelled")
+    assert finding.title == "The change was stopped, and not taken back"
+    assert "somebody else has changed the secret meanwhile" in finding.evidence[0]
+
+
+def test_a_redeployment_without_a_new_version_is_only_stopped(place: Place, tmp_path: Path) -> None:
+    """Somebody else wrote the version that tasks get: there is none of ours to take back, and another run finishes."""
+    configure(place, "ROLLING")
+    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+    version, file = place.current, StateFile(tmp_path / "rotate.state.json")
+    run = runbooks_run.begin("rotate", "staging")
+    snapshot = run.look()
+    new = secret_change.gather(run, snapshot, "keep", "")
+    plan = secret_change.plan(run, snapshot, new)
+    assert plan.is_empty and plan.consumers
+    state = secret_change.state(run, plan, new)
+    assert (state.former, state.go_back, state.can_go_back) == ("", "", False)
+    change = live.Live(state, file)
+    change._show = lambda rollouts, lines: file.ask("back")
+    with pytest.raises(Interrupted):
+        secret_change.apply(run, plan, apply=True, new=new, live=change)
+    assert place.current == version
+    done = place.rotate("", values_from="keep")
+    assert done and done.is_proved and place.current == version
 
 
 @pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])

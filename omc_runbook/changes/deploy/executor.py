@@ -43,7 +43,7 @@ class SecretResult(ChangeResult):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether a person stopped it and had it taken back."""
+        """Whether a person stopped it, to have it taken back; `is_back` says whether it is."""
         return any(finding.check == failure.CANCELLED for finding in self.findings)
 
     @property
@@ -79,7 +79,7 @@ class _SecretChange:
     def __init__(self, context: ChangeContext, plan: SecretPlan, new_values: NewValues, leave: bool) -> None:
         self._context, self._plan, self._leave = context, plan, leave
         self._writer = SecretWriter(context.clients, plan, new_values)
-        self._replaced_plan = _replaced_plan(plan, new_values)
+        self._replaced_plan = replaced_plan(plan, new_values)
         self._keys = tuple(change.key for change in plan.changed) or (
             tuple(new_values.unfinished.actions) if new_values.unfinished else ()
         )
@@ -131,7 +131,7 @@ class _SecretChange:
         if self._failure:
             return self._failure.findings(", ".join(self._keys), note)
         if self._journal.is_cancelled:
-            return (failure.cancelled(self._plan.secret_name, note),)
+            return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         left = failure.find_left(self._plan.left) if self._writer.version_change else ()
         return (*failure.find_unproved(self._redeployment.rollouts), *left)
 
@@ -258,7 +258,7 @@ def _has_new(snapshot: Snapshot, service: Service) -> bool:
     return any(freshness.of(snapshot, task) == "fresh" for task in snapshot.running(service))
 
 
-def _replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
+def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
     """The plan to roll back: this run's, or that of a run killed after its write; None without a former version."""
     unfinished = new_values.unfinished
     if not plan.is_empty:

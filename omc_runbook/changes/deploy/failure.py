@@ -22,7 +22,7 @@ FAILED = "change-failed"
 """The check of the finding that a change failed."""
 
 CANCELLED = "change-cancelled"
-"""The check of the finding that a person stopped a change, and had it taken back."""
+"""The check of the finding that a person stopped a change, to have it taken back."""
 
 PASSING = frozenset({"throttled"})
 """Faults that keep secrets from tasks for a while."""
@@ -164,12 +164,14 @@ def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
     )
 
 
-def cancelled(secret: str, note: str) -> Finding:
-    """The finding that a change was stopped and taken back; `note` says what was put back."""
+def cancelled(secret: str, note: str, is_taken_back: bool) -> Finding:
+    """The finding that a change was stopped; `note` says what was put back, or why nothing could be."""
     return Finding(
         check=CANCELLED,
         family=FAMILY,
-        title="The change was stopped and taken back, as you asked",
+        title="The change was stopped and taken back, as you asked"
+        if is_taken_back
+        else "The change was stopped, and not taken back",
         status="found",
         severity="warning",
         subject=secret,

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.aws import definitions, ecs, managed
 from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
+from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
 from omc_runbook.model.environment import Names
+from omc_runbook.model.findings import is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
@@ -94,12 +97,13 @@ def _in_other_clusters(
             yield "", f"Not looked at, so that no service of cluster {cluster} is named: {why}"
             continue
         for service, definition in answer:
-            words = ("update-service", "--cluster", cluster, "--service", service, "--force-new-deployment")
-            how = f"it is redeployed: {command('aws', 'ecs', *words, '--region', names.region)}"
-            yield from _named(snapshot, changed, f"service {service} of cluster {cluster}", definition, how)
+            # What ECS deploys takes a command, what CodeDeploy does a sentence.
+            way = remedies.start_tasks(names.model_copy(update={"cluster": cluster}), service).command
+            how = f"others are started. {way}" if is_sentence(way) else f"it is redeployed: {way}"
+            yield from _named(snapshot, changed, f"service {service.name} of cluster {cluster}", definition, how)
 
 
-def _services_of(client: ECSClient, cluster: str) -> list[tuple[str, TaskDefinition]] | None:
+def _services_of(client: ECSClient, cluster: str) -> list[tuple[Service, TaskDefinition]] | None:
     """A cluster's services, each with its task definition; None where there is no such cluster."""
     found = ecs.list_service_names(client, cluster)
     if found is None:
@@ -111,7 +115,7 @@ def _services_of(client: ECSClient, cluster: str) -> list[tuple[str, TaskDefinit
     ]
     arns = {service.task_definition_arn for service in services} - {""}
     revisions = {arn: definitions.describe_task_definition(client, arn) for arn in sorted(arns)}
-    return [(each.name, revisions[each.task_definition_arn]) for each in services if each.task_definition_arn]
+    return [(each, revisions[each.task_definition_arn]) for each in services if each.task_definition_arn]
 
 
 def _how(kind: str, consumer: ManagedConsumer, names: Names) -> str:

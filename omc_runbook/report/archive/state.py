@@ -137,9 +137,12 @@ class StateFile:
 
     def take_wish(self) -> Wish | None:
         """How the change was asked to stop since the last call."""
+        own = self._request.with_suffix(".taken")
         try:
-            text = self._request.read_text(encoding="utf-8")
-            self._request.unlink()
+            # First out of the way: what is asked from now on is for the next call.
+            self._request.replace(own)
+            text = own.read_text(encoding="utf-8")
+            own.unlink()
         except OSError:
             return None
         return next((wish for wish in get_args(Wish) if wish == text), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.engine.step import Cancelled, Journal, Step, StepFailed, execute
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 
@@ -53,6 +53,13 @@ def test_what_does_not_work_is_undone_in_reverse_also_what_a_killed_run_did() ->
     steps = (bench.step("a"), bench.step("b", is_done=True), bench.step("c", error=StepFailed()), bench.step("d"))
     assert not bench.run(*steps)
     assert bench.done == ["a", "c", "unc", "unb", "una", "after"] == bench.heard == bench.keys
+
+
+def test_what_a_person_stops_is_undone_also_with_leave() -> None:
+    """The journal tells it from a failure."""
+    bench = Bench()
+    assert not bench.run(bench.step("a"), bench.step("b", error=Cancelled()), bench.step("c"), leave=True)
+    assert bench.done == ["a", "b", "unb", "una", "after"] and bench.journal.is_cancelled
 
 
 def test_leave_keeps_what_was_done() -> None:

@@ -40,6 +40,7 @@ from support.snapshots import (
     with_definition,
     with_permissions,
     with_secret,
+    with_service,
     with_tasks,
 )
 
@@ -564,6 +565,19 @@ def test_old_throttling_is_over() -> None:
     """A task that was throttled before the current version came says nothing of now."""
     old = stopped("worker", THROTTLED_STOP, NOW - timedelta(days=11))
     assert_clear(CHECKS["throttled"], with_tasks(healthy(), old))
+
+
+def test_after_throttling_each_service_is_started_as_its_controller_demands() -> None:
+    """Where CodeDeploy deploys one of them no text is half a command; a family's request is named."""
+    throttled = stuck(stuck(healthy(), "worker", THROTTLED_STOP), "backend", THROTTLED_STOP)
+    (both,) = run_check(CHECKS["throttled"], throttled)
+    assert both.remedy.command.count("aws ecs update-service") == 2 and " && " in both.remedy.command
+    (mixed,) = run_check(CHECKS["throttled"], with_service(throttled, "backend", controller="CODE_DEPLOY"))
+    assert is_sentence(mixed.remedy.command) and "Start new tasks of backend: " in mixed.remedy.command
+    assert "Run `aws ecs update-service --cluster ohmycoins-staging --service worker" in mixed.remedy.command
+    (alone,) = run_check(CHECKS["throttled"], with_service(throttled, "backend", is_family=True))
+    assert "file://task.json" in alone.remedy.command
+    assert alone.remedy.needs.startswith("First wait ") and "task.json is the request" in alone.remedy.needs
 
 
 def test_the_refusal_of_a_task_is_cited() -> None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from support.paths import ROOT
@@ -138,3 +138,22 @@ def test_the_page_says_what_is() -> None:
         for words in ("was not finished", "watching the new tasks", "has ended", "changed SECRET_KEY", "is current"):
             assert words in text
         assert STATE.go_on in text and STATE.go_back in text
+
+
+def test_a_wish_that_comes_while_another_is_read_is_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two windows may ask for different things at once."""
+    file, read_text = StateFile(tmp_path / "rotate.state.json"), Path.read_text
+    file.ask("back")
+
+    def ask_meanwhile(path: Path, *arguments: Any, **options: Any) -> str:
+        text = read_text(path, *arguments, **options)
+        file.ask("leave")
+        return text
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", ask_meanwhile)
+        assert file.take_wish() == "back"
+    assert file.take_wish() == "leave" and file.take_wish() is None
+    assert [*tmp_path.iterdir()] == []

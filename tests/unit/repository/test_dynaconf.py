@@ -90,9 +90,30 @@ def test_what_variables_begin_with(tmp_path: Path, old: str, new: str, prefix: s
     assert settings.env_prefix == prefix and f"{prefix}SECRET_KEY" in required(settings)
 
 
-def test_a_file_without_environments_and_an_option_that_is_an_expression(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("validators", "expected"),
+    [
+        ('Validator("A", must_exist=True) | Validator("B", must_exist=True)', {"OMC_A": False, "OMC_B": False}),
+        ('Validator("A", must_exist=True) & Validator("B", must_exist=True)', {"OMC_A": True, "OMC_B": True}),
+        (
+            'Validator("A", must_exist=True, when=Validator("B", must_exist=True))',
+            {"OMC_A": False, "OMC_B": False},
+        ),
+        ('Validator("A", must_exist=True), Validator("A", len_min=3)', {"OMC_A": True}),
+    ],
+    ids=["either", "both", "a condition", "two of one setting"],
+)
+def test_validators_that_are_combined(tmp_path: Path, validators: str, expected: dict[str, bool]) -> None:
+    """As dynaconf evaluates them: a demand is one that nothing else makes good."""
+    made = f'settings = Dynaconf(envvar_prefix="OMC", validators=[{validators}])'
+    (tmp_path / "config.py").write_text(f"from dynaconf import Dynaconf, Validator\n\n{made}\n")
+    assert required(read_settings(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("prefix", ["PREFIX", "None"])
+def test_a_file_without_environments_and_an_option_that_is_an_expression(tmp_path: Path, prefix: str) -> None:
     """Its tables are nested settings; an expression makes the names uncertain."""
-    config = CONFIG.replace("    environments=True,\n    load_dotenv=True,\n", "").replace('"OMC"', "PREFIX")
+    config = CONFIG.replace("    environments=True,\n    load_dotenv=True,\n", "").replace('"OMC"', prefix)
     settings = read_settings(write(tmp_path, config))
     assert "DEFAULT__TITLE" in required(settings) and settings.env_files == ()
     assert settings.ambiguities[0] == "envvar_prefix in app/config.py is an expression"

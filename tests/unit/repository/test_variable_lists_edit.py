@@ -52,6 +52,21 @@ FORMS = {
         f"      {KEY}: ${{{KEY}}}\n",
         True,
     ),
+    "below a value of several lines": (
+        "      SECRET_KEY: ${SECRET_KEY}\n      TITLE: |\n        x\n",
+        f"      {KEY}: ${{{KEY}}}\n",
+        True,
+    ),
+    "below an item of several lines": (
+        "      - SECRET_KEY=${SECRET_KEY}\n      - >-\n        TITLE=x\n",
+        f"      - {KEY}=${{{KEY}}}\n",
+        True,
+    ),
+    "below an alias": (
+        "      SECRET_KEY: ${SECRET_KEY}\n      TITLE: &title x\n      NAME: *title\n",
+        f"      {KEY}: ${{{KEY}}}\n",
+        True,
+    ),
     "before a comment": ("      - SECRET_KEY # signs\n      # the end\n", f"      - {KEY}\n", False),
 }
 
@@ -99,6 +114,7 @@ UNCERTAIN = {
         f"{HEAD.replace('environment:', 'environment: &all')}      SECRET_KEY: ${{SECRET_KEY}}\n"
         "  worker:\n    build: .\n    environment:\n      <<: *all\n      QUEUE: x\n"
     ),
+    "an alias on a line of its own": f"{HEAD}      SECRET_KEY: &key ${{SECRET_KEY}}\n      NAME:\n        *key\n",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
-from omc_runbook.report.archive.state import ChangeState, StateFile, own_process
+from omc_runbook.report.archive.state import ChangeState, StateFile, Wish, own_process
+from omc_runbook.runbooks import live as module
 from omc_runbook.runbooks.live import Live, refuse_another
 
 STATE = ChangeState(
@@ -63,6 +66,33 @@ def test_a_change_in_force_is_taken_back_by_its_undo(tmp_path: Path, step: str, 
     with pytest.raises(Cancelled):
         live.sleep(5)
     live.sleep(0)
+
+
+def test_a_wish_is_not_lost_that_comes_while_another_is_looked_for(tmp_path: Path) -> None:
+    """A button asks in another thread, as the change reads the file with the wishes of other windows."""
+
+    @dataclass(frozen=True)
+    class SlowFile(StateFile):
+        def take_wish(self) -> Wish | None:
+            wish = super().take_wish()
+            live.ask("back")
+            return wish
+
+    live = Live(STATE, SlowFile(tmp_path / "rotate.state.json"))
+    live.state = replace(STATE, steps=("move", "watch"))
+    with pytest.raises(Cancelled):
+        live.sleep(0.01)
+
+
+def test_what_is_asked_ends_a_wait_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only at the next look at the file."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 30.0)
+    live = live_at(tmp_path, "move", "watch")
+    threading.Timer(0.02, live.ask, ("leave",)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        live.sleep(30)
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("step", ["stage", "database", "move"])

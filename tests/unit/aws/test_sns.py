@@ -1,0 +1,31 @@
+"""A message to a topic, with a subject that SNS takes."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from omc_runbook.aws import sns
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:oncall"
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("verify on staging:\n no-permission", "verify on staging: no-permission"),
+        ("Zürich", "Z?rich"),
+        ("x" * 99, "x" * 99),
+        ("x" * 100, "x" * 99),
+    ],
+    ids=["two lines", "not ASCII", "the longest", "too long"],
+)
+def test_the_subject_is_one_that_sns_takes(subject: str, expected: str) -> None:
+    """One line of ASCII, of less than a hundred characters; the message stays as it is."""
+    client = boto3.client("sns", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        request = {"TopicArn": TOPIC, "Subject": expected, "Message": "Zürich\n"}
+        stub.add_response("publish", {"MessageId": "1"}, request)
+        sns.publish(client, TOPIC, subject, "Zürich\n")
+        stub.assert_no_pending_responses()
