@@ -178,7 +178,8 @@ def headline(result: Outcome) -> str:
     if result.status == "findings":
         tail = f", and {unknown} checks are unknown" if unknown else ""
         if result.root_causes == (CANCELLED,):
-            return f"The change in {where} was stopped and taken back{tail}."
+            (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
+            return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
         return f"{start}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":

@@ -169,7 +169,7 @@ def cancelled(secret: str, note: str, is_taken_back: bool) -> Finding:
     return Finding(
         check=CANCELLED,
         family=FAMILY,
-        title="The change was stopped and taken back, as you asked"
+        title="The change was stopped and taken back"
         if is_taken_back
         else "The change was stopped, and not taken back",
         status="found",

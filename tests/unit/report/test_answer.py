@@ -74,9 +74,11 @@ def test_the_evidence_is_no_part_of_the_summary() -> None:
 
 def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
     """The headline says what was asked for, and what to do is a sentence."""
-    ended = replace(outcome(healthy()), findings=(cancelled("app-secrets", "Version 1 is current again."),))
+    ended = replace(outcome(healthy()), findings=(cancelled("app-secrets", "Version 1 is current again.", True),))
     assert headline(ended) == "The change in staging was stopped and taken back."
     assert "Run verify to see if anything is left." in answer(ended).to_text()
+    left = replace(ended, findings=(cancelled("app-secrets", "Nothing could be put back.", False),))
+    assert headline(left) == "The change in staging was stopped, and not taken back."
 
 
 def test_a_failed_run_says_why() -> None:
