@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import secrets
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -163,6 +164,8 @@ def world() -> Iterator[Proxy]:
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # moto keeps what other tests of this process have made.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", b"").close()
     with proxy(f"http://{host}:{port}") as state, pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)

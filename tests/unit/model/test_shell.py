@@ -90,6 +90,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
         "Sequence[Service]": (replace(service("backend"), name=text),),
         "Replica": Replica(text, "Failed"),
         "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
+        "Sequence[Remedy]": [Remedy(command("aws", text))],
     }
     parameters = inspect.signature(function).parameters.values()
     arguments = [filled[each.annotation] for each in parameters if each.kind is not each.VAR_KEYWORD]
