@@ -1,7 +1,7 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
 #   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
-#   make test        run the whole suite: some eight minutes on two cores
+#   make test        run the whole suite: some ten minutes on two cores
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
