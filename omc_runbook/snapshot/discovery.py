@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from omc_runbook.aws import ec2, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
@@ -232,29 +233,30 @@ class _Discovering(Gatherer):
         return tuple(sorted(regions - {self.names.region, ""}))
 
     def _with_secret(self, regions: Iterable[str]) -> tuple[str, ...]:
-        """Those with a secret of the configured name; without the permission to look there, none is known."""
+        """Those with a secret of the configured name."""
         name = self.names.secret
-        answers = {
-            region: self.ask(
-                f"secret {name} in {region}",
-                "secretsmanager:DescribeSecret",
-                lambda region=region: secretsmanager.describe(self.clients("secretsmanager", region), name),  # type: ignore[misc]
-            )
-            for region in regions
-        }
-        return tuple(region for region, answer in answers.items() if or_none(answer.result()))
+        return self._having(
+            regions,
+            f"secret {name}",
+            "secretsmanager:DescribeSecret",
+            lambda region: secretsmanager.describe(self.clients("secretsmanager", region), name),
+        )
 
     def _with_cluster(self, regions: Iterable[str]) -> tuple[str, ...]:
-        """Those with a cluster of the configured name; the same."""
+        """Those with a cluster of the configured name."""
         name = self.names.cluster
-        answers = {
-            region: self.ask(
-                f"cluster {name} in {region}",
-                "ecs:DescribeClusters",
-                lambda region=region: ecs.describe_clusters(self.clients("ecs", region), [name]),  # type: ignore[misc]
-            )
-            for region in regions
-        }
+        return self._having(
+            regions,
+            f"cluster {name}",
+            "ecs:DescribeClusters",
+            lambda region: ecs.describe_clusters(self.clients("ecs", region), [name]),
+        )
+
+    def _having(
+        self, regions: Iterable[str], what: str, permission: str, find: Callable[[str], object]
+    ) -> tuple[str, ...]:
+        """The regions in which something is found; without the permission to look there, it is not known of any."""
+        answers = {region: self.ask(f"{what} in {region}", permission, partial(find, region)) for region in regions}
         return tuple(region for region, answer in answers.items() if or_none(answer.result()))
 
     def _services(self, clusters: Iterable[str]) -> tuple[FoundService, ...]:
