@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.findings import Outcome
+from omc_runbook.report.archive.record import file_name
 from omc_runbook.textfile import private_file
 
 
@@ -44,5 +45,4 @@ def write(folder: Path, outcome: Outcome, standing: Standing) -> None:
 
 
 def _path(folder: Path, runbook: str, environment: str) -> Path:
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{runbook}-{environment}")
-    return folder / f".{name}.last.json"
+    return folder / f".{file_name(f'{runbook}-{environment}')}.last.json"

@@ -146,8 +146,12 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
 
 def stem_of(runbook: str, environment: str, started: datetime) -> str:
     """How the names of a run's files begin."""
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in environment)
-    return f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}"
+    return f"{runbook}-{file_name(environment)}-{started:%Y%m%dT%H%M%SZ}"
+
+
+def file_name(text: str) -> str:
+    """A text as part of a file's name: what is neither letter nor digit is "_"."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)
 
 
 def _check_space(folder: Path) -> None:
