@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.masking import wire
@@ -123,7 +125,10 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         try:
-            self._session = boto3.Session(profile_name=profile or None, region_name=region)
+            own = botocore.session.Session(profile=profile or None)
+            if own.get_config_variable("data_path") is None:
+                own.register_component("data_loader", _loader())
+            self._session = boto3.Session(botocore_session=own, region_name=region)
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
@@ -151,6 +156,21 @@ class Clients:
     def endpoint(self) -> str:
         """The URL of Secrets Manager's endpoint, as boto3 resolved it."""
         return str(self("secretsmanager").meta.endpoint_url)
+
+
+@cache
+def _loader() -> Loader:
+    """What reads botocore's service models: once for all sessions of this process."""
+    return create_loader()
+
+
+def load_models(*services: str) -> None:
+    """Read the models of services in advance; no client is made."""
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            _loader().load_service_model(service, kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration"):
+        _loader().load_data(name)
 
 
 def configured_region(profile: str = "") -> str:

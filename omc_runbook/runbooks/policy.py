@@ -49,6 +49,7 @@ _DEPLOY = ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments", "ecs:
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "create": (*_LOOK, "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    "fleet": _LOOK,
     "index": _LOOK,
     "restore": (*_LOOK, *_MOVE, *_DEPLOY, *_OTHER_CONSUMERS),
     "rotate": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
@@ -97,7 +98,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients(settings.names.region, settings.names.profile)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
-    is_read_only = runbook in ("index", "verify", "troubleshoot")
+    is_read_only = runbook in ("fleet", "index", "verify", "troubleshoot")
     return LeastPolicy(
         permissions.document(snapshot, ACTIONS[runbook]), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING)
     )
