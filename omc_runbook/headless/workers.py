@@ -85,12 +85,14 @@ class _Worker:
     def __init__(self, act: Callable[[Any], Any], argument: Any, seconds: float, temporary: str) -> None:
         context = get_context("forkserver")
         self.reader, writer = context.Pipe(duplex=False)
-        self._seconds, self._begun = seconds, time.monotonic()
+        self._seconds = seconds
         own = {name: text for name, text in os.environ.items() if not name.startswith(OWN_VARIABLES)}
         variables = own | {"TMPDIR": temporary}
         details = (act, argument, variables, seconds + GRACE_SECONDS, writer)
         self._process = context.Process(target=_work, args=details, daemon=True)
+        # It returns when the process is there, which the first one has to wait for.
         self._process.start()
+        self._begun = time.monotonic()
         writer.close()
 
     @property
