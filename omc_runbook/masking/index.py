@@ -3,17 +3,19 @@
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, long_lines, pieces, spell
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, long_lines, pieces, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
 
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
+_RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
@@ -128,7 +130,8 @@ class Index:
         if not self._pieces:
             return
         reached = 0
-        for at in range(len(text) - PIECE + 1):
+        # A piece lies within one run of characters that tokens are made of: prose has few long ones.
+        for at in chain.from_iterable(range(run.start(), run.end() - PIECE + 1) for run in _RUN.finditer(text)):
             if at < reached or text[at : at + PIECE] not in self._pieces:
                 continue
             value, offset, name = self._pieces[text[at : at + PIECE]]
