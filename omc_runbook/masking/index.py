@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 
 from omc_runbook.masking.alone import StandaloneMatcher
@@ -19,6 +20,8 @@ _RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
+_KNOWN = 1024
+"""How many texts an index remembers the spans of."""
 _BETWEEN = "\0"
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
@@ -52,6 +55,8 @@ class Index:
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
+        # A notebook is masked again whenever it is saved, and most of it is as it was.
+        self._known = lru_cache(_KNOWN)(self._all)
 
     def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
         for line in (text, *long_lines(text)):
@@ -73,17 +78,15 @@ class Index:
         return self._find(text, _SPACE, LONG, False)
 
     def _find(self, text: str, ignoring: re.Pattern[str], shortest: int, common: bool) -> list[Span]:
-        ignored = [hit.span() for hit in ignoring.finditer(text)]
-        if not ignored:
-            return self._all(text, shortest, common)
-        parts: list[str] = []
+        bare = ignoring.sub("", text)
+        spans = self._known(bare, shortest, common)
+        if not spans or len(bare) == len(text):
+            return [*spans]
         positions: list[int] = []
         last = 0
-        for start, end in [*ignored, (len(text), len(text))]:
-            parts.append(text[last:start])
+        for start, end in [*(hit.span() for hit in ignoring.finditer(text)), (len(text), len(text))]:
             positions.extend(range(last, start))
             last = end
-        spans = self._all("".join(parts), shortest, common)
         return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
