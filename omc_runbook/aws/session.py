@@ -169,6 +169,8 @@ def load_models(*services: str) -> None:
     for service in services:
         for kind in ("service-2", "endpoint-rule-set-1"):
             _loader().load_service_model(service, kind)
+    for kind in ("service-2", "resources-1"):
+        _loader().list_available_services(kind)
     for name in ("endpoints", "partitions", "sdk-default-configuration"):
         _loader().load_data(name)
 
