@@ -51,8 +51,6 @@ __all__ = [
 """All that the notebook calls, in its order."""
 
 RUNBOOK = "fleet"
-PREPARED = ("omc_runbook.runbooks.fleet_worker", "omc_runbook.runbooks.verify", "omc_runbook.headless.prepared")
-"""The modules that the process imports from which each environment's process is forked, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +100,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", time
     if timeout < 1:
         raise UsageError("timeout must be at least 1 second.")
     fleet = Fleet(started=now(), environments=load_several(environments, environment, runbook_toml), seconds=timeout)
-    workers.prepare(*PREPARED)
+    workers.prepare()
     run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
     return fleet
 
