@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary, names_session
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
@@ -87,11 +87,12 @@ def refusal(
     required: tuple[str, ...] = (_SCP, _RESOURCE, _IDENTITY, _BOUNDARY)
     if owner in ("", principal.account):
 
-        def allows(names: Collection[str]) -> bool:
-            return evaluate_resource(document, names, action, resource, context).decision == "allowed"
+        def allows(names: Collection[str], policy: PolicyDocument = document) -> bool:
+            return evaluate_resource(policy, names, action, resource, context).decision == "allowed"
 
         prefix = f"{principal.arn.rpartition(':')[0]}"
         is_limited = principal.kind == "role" and is_limited_by_boundary(allows, prefix, principal.name)
+        is_limited = is_limited and not allows({principal.arn}, names_session(document, principal.arn))
         limits: tuple[str, ...] = (_SCP, _BOUNDARY) if is_limited else (_SCP,)
         required = limits if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
     else:
