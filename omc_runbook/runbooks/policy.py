@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import permissions
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 
 _LOOK = (
@@ -92,7 +93,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
     """
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, ACTIONS)}")
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients(settings.names.region, settings.names.profile)

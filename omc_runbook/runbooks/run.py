@@ -17,7 +17,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
@@ -39,6 +39,7 @@ from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
@@ -308,7 +309,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "
