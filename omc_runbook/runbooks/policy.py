@@ -96,7 +96,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
     settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     is_read_only = runbook in ("index", "verify", "troubleshoot")
     return LeastPolicy(

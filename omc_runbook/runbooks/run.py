@@ -320,9 +320,9 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
         variables = {field: variable for field, variable in settings.variables.items() if field != "service"}
         settings = replace(settings, names=names, chosen=settings.chosen | {"service"}, variables=variables)
     registry.exempt(public_words(settings))
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     caller = identify(clients, settings)
-    registry.exempt({caller.account, *re.split(r"[:/]", caller.arn)})
+    registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller)
 
 
@@ -363,5 +363,6 @@ def public_words(environment: Environment) -> set[str]:
     """Words that reports need, and that stay readable even if a secret contains one of them."""
     checks = {word for check in root_causes.EVERY_CHECK for word in (check.id, check.family)}
     all_names = (environment.names, *environment.others.values())
-    texts = {value for names in all_names for _, value in names if isinstance(value, str) and value}
+    fields = (field for names in all_names for field in names if field[0] != "external_id")
+    texts = {value for _, value in fields if isinstance(value, str) and value}
     return texts | checks | {environment.name, *environment.others, environment.project, *environment.keys}

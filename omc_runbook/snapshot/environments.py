@@ -109,7 +109,7 @@ def _search(place: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...]
     """The secrets of an account and region that may be environments', or why they could not be listed."""
     names = place.names
     try:
-        clients = Clients(names.region, names.profile)
+        clients = Clients.of(names)
         account = identify(clients, place).account
         return insist(
             f"the list of secrets in account {account}, {names.region}",

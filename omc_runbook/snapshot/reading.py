@@ -38,17 +38,24 @@ PARALLEL = 24
 def identify(clients: Clients, environment: Environment) -> Caller:
     """Read the caller's identity, before anything else.
 
-    Raises UsageError where the account is not the environment's, CouldNotLook where AWS does not answer.
+    A role that runbook.toml names is assumed first. Raises UsageError where the account is not the environment's,
+    CouldNotLook where AWS does not answer or does not let the caller assume the role.
     """
+    names = environment.names
+    expected, source = names.account_id, environment.source_of("account_id")
+    role_account = names.role_arn.split(":")[4] if names.role_arn else ""
+    if role_account and expected not in ("", role_account):
+        raise UsageError(
+            f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"
+            f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
+        )
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
-    expected = environment.names.account_id
     if expected and caller.account != expected:
-        source = environment.source_of("account_id")
         raise UsageError(
             f"These credentials are for account {caller.account}, but {environment.name} is account {expected}: "
             f"sign in to that account, or correct account_id in {source}. Nothing was read."
         )
-    return caller
+    return replace(caller, source=clients.role.caller.arn) if clients.role and clients.role.caller else caller
 
 
 def take(

@@ -125,10 +125,11 @@ def where(runbook: str, sites: Sequence[Site]) -> Banner:
 
 
 def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
-    names, account = site.environment.names, f"region {site.environment.names.region}, as {site.caller.arn}"
+    names, caller = site.environment.names, site.caller
+    source = f", assumed by {caller.source}" if caller.source else ""
     of = f"{site.environment.name}: account" if is_one_of_several else "Account"
     return (
-        f"{of} {site.caller.account}, {account}",
+        f"{of} {caller.account}, region {names.region}, as {caller.arn}{source}",
         f"Endpoint {site.endpoint}",
         f"Secret {names.secret}, cluster {names.cluster}, {site.environment.origin}",
     )
