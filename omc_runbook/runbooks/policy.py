@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,10 +79,21 @@ _CHANGING = (
 
 
 @dataclass(frozen=True)
-class LeastPolicy:
-    """An IAM policy document, and what a runbook needs besides in some environments, in sentences."""
+class PrincipalPolicy:
+    """An IAM policy document, and the ARN of the principal that needs it."""
 
+    principal: str
     document: str
+
+
+@dataclass(frozen=True)
+class LeastPolicy:
+    """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
+
+    `sometimes` says in sentences what a runbook needs besides in some environments.
+    """
+
+    policies: tuple[PrincipalPolicy, ...]
     sometimes: tuple[str, ...]
 
 
@@ -99,6 +111,13 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
     clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     is_read_only = runbook in ("index", "verify", "troubleshoot")
-    return LeastPolicy(
-        permissions.document(snapshot, ACTIONS[runbook]), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING)
-    )
+    document, role = permissions.document(snapshot, ACTIONS[runbook]), settings.names.role_arn
+    own = PrincipalPolicy(role or snapshot.caller.arn, document)
+    of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
+    return LeastPolicy((own, of_caller) if role else (own,), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING))
+
+
+def _assuming(role: str) -> str:
+    """A policy that allows assuming a role."""
+    statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
