@@ -74,11 +74,17 @@ class Target:
         return urlsplit(self.endpoint).hostname in _LOOPBACK
 
     def look(
-        self, repository: str = "", look_inside: bool = False, deeply: bool = False, complaint: Complaint | None = None
+        self,
+        repository: str = "",
+        look_inside: bool = False,
+        deeply: bool = False,
+        complaint: Complaint | None = None,
+        cached: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
-        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail.
+        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
+        `cached` task definitions come from the private cache as far as they are there.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -90,7 +96,7 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
+        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
@@ -204,9 +210,11 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
-    def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
+    def look(
+        self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
+    ) -> Snapshot:
         """Read the main environment, as `Target.look` does."""
-        return self.target.look(repository, look_inside, deeply)
+        return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; raises UsageError where production has not been confirmed."""

@@ -26,6 +26,7 @@ from omc_runbook.snapshot import (
     scheduled,
     service_deployments,
 )
+from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -66,18 +67,22 @@ def take(
     checkout: Checkout | None = None,
     look_inside: bool = False,
     deeply: bool = False,
+    cached: bool = False,
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
-    everything that troubleshooting needs. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the
-    cluster that runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
+    everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
+    are there. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml
+    names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
-        snapshot = reading.first(now)
+        began = now()
+        cache = cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if cached else None
+        snapshot = reading.first(now, cache)
         if deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
@@ -113,9 +118,11 @@ class _Reading(Gatherer):
     """The calls of one snapshot."""
 
     _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
+    _partial: frozenset[str]
+    """The revisions from the cache of which it keeps not everything."""
 
-    def first(self, now: Callable[[], datetime]) -> Snapshot:
-        """Read what every snapshot needs."""
+    def first(self, now: Callable[[], datetime], cache: DefinitionCache | None) -> Snapshot:
+        """Read what every snapshot needs, task definitions from a cache as far as they are there."""
         cluster, name = self.names.cluster, self.names.secret
         # Most of what follows waits for these three calls; further clients are created meanwhile.
         client = self.clients("ecs")
@@ -164,7 +171,11 @@ class _Reading(Gatherer):
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         services = [service for answer in batches for service in self.keep("services", answer, ())]
-        revisions = self.task_definitions("task_definitions", (service.task_definition_arn for service in services))
+        users = _newest_users(services)
+        known, self._partial = cache.load(users) if cache else ({}, frozenset[str]())
+        revisions = self.task_definitions("task_definitions", users.keys() - known.keys())
+        if cache:
+            cache.store(revisions.values())
         return Snapshot(
             environment=self.environment,
             taken=now(),
@@ -177,7 +188,7 @@ class _Reading(Gatherer):
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
-            task_definitions=revisions,
+            task_definitions=known | revisions,
             tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
 
@@ -187,6 +198,8 @@ class _Reading(Gatherer):
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
         snapshot = service_deployments.read(self, snapshot)
+        whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
+        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
@@ -277,6 +290,16 @@ class _Reading(Gatherer):
         if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
+
+
+def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
+    """When the newest service with each task definition was created, None where that is not known."""
+    created: dict[str, datetime | None] = {}
+    for service in services:
+        arn = service.task_definition_arn
+        times = [service.created, created[arn]] if arn in created else [service.created]
+        created[arn] = max((time for time in times if time), default=None) if all(times) else None
+    return created
 
 
 def _families(snapshot: Snapshot) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from support.runs import COMMAND, Desk
+from support.runs import COMMAND, Desk, assert_nothing_leaked
 from support.small_world import ACCOUNT, READ, REGION, TRUST, Stage, policy, until
 
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -115,6 +115,15 @@ def test_both_accounts_decide_who_assumes_a_role(stage: Stage, theirs: dict[str,
         user.assume_role(RoleArn=own, RoleSessionName="me")
 
 
+def healthy(desk: Desk, person: Mapping[str, str]) -> list[Any]:
+    """The findings of a verify that takes task definitions from the cache as far as they are there."""
+    cache = {"OMC_CACHE": "", "XDG_CACHE_HOME": str(desk.root / "cache")}
+    done = desk.call([str(COMMAND), "run", "verify", "environment=qa", "--record", "out"], **person, **cache)
+    outcome = json.loads((desk.work / "out" / "outcome.json").read_text())
+    assert (done.returncode, outcome["status"]) == (0, "ok"), done.stdout + done.stderr
+    return list(outcome["findings"])
+
+
 def test_a_runbook_assumes_its_environments_role(
     stage: Stage, theirs: dict[str, str], night: dict[str, str], tmp_path: Path
 ) -> None:
@@ -147,6 +156,12 @@ def test_a_runbook_assumes_its_environments_role(
     assert (outcome["account"], outcome["status"]) == (OTHER, "ok")
     page = next((desk.work / "out").glob("rotate-*.html")).read_text()
     assert f"assumed-role/runbooks/omc-runbook-night, assumed by {USER}" in page
+
+    before = healthy(desk, person)
+    assert [path for path, _ in desk.written() if path.endswith(".json") and f"task-definitions/{OTHER}" in path]
+    assert healthy(desk, person) == before
+    current = stage.client("secretsmanager", **theirs).get_secret_value(SecretId=f"{QA}-app-secrets")["SecretString"]
+    assert_nothing_leaked(desk, [value for value in json.loads(current).values() if len(value) >= 16])
 
     stage.iam.delete_user_policy(UserName="night", PolicyName="assume")
     refused = desk.call([str(COMMAND), "run", "verify", "environment=qa"], **person)
