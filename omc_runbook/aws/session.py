@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
@@ -134,6 +136,8 @@ class Clients:
         if self.role:
             session.register_component("credential_provider", CredentialResolver([self.role]))
         try:
+            if session.get_config_variable("data_path") is None:
+                session.register_component("data_loader", _loader())
             self._session = boto3.Session(botocore_session=session, region_name=region)
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
@@ -215,6 +219,23 @@ class AssumedRole(CredentialProvider):
             f" on it, or the role's trust policy does not allow that caller: it must name the caller or its account,"
             f" {external_id}."
         )
+
+
+@cache
+def _loader() -> Loader:
+    """What reads botocore's service models: once for all sessions of this process."""
+    return create_loader()
+
+
+def load_models(*services: str) -> None:
+    """Read the models of services in advance; no client is made."""
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            _loader().load_service_model(service, kind)
+    for kind in ("service-2", "resources-1"):
+        _loader().list_available_services(kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration"):
+        _loader().load_data(name)
 
 
 def configured_region(profile: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 NOBODY = Caller("", "")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
+on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
+"""Called with each snapshot that a run takes."""
+
 
 def ignore(step: str) -> None:
     """Ignore the steps of a change."""
@@ -71,7 +75,7 @@ class Target:
     @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_loopback(self.endpoint)
 
     def look(
         self,
@@ -97,6 +101,7 @@ class Target:
             )
         checkout = read_checkout(find_root(path)) if path else None
         snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
@@ -360,6 +365,11 @@ def judge(
         return is_old and not finding.services & unproved and not still_counts(finding)
 
     return tuple(as_before(each) if is_remark(each) else each for each in diagnose(after, families))
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether an endpoint is on this machine, as only a sandbox's is."""
+    return urlsplit(endpoint).hostname in _LOOPBACK
 
 
 def now() -> datetime:
