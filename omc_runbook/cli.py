@@ -157,9 +157,11 @@ def run(
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
+    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
-    from omc_runbook.headless import publishing, terminal
+    from omc_runbook.headless import notebooks, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -171,7 +173,8 @@ def run(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, errors)
 
-    pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    pairs = notebooks.with_plan(name, _pairs(parameters, assignments))
+    temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
     publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
     with terminal.own_errors() as errors:
