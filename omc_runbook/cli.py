@@ -174,6 +174,8 @@ def run(
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
+    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
     context.exit(_run_notebook(name, _pairs(parameters, assignments), **options))
@@ -215,7 +217,7 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
-    from omc_runbook.headless import publishing, terminal
+    from omc_runbook.headless import notebooks, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -227,6 +229,7 @@ def _run_notebook(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, errors)
 
+    pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
     publish = publishing.publisher(name, dict(pairs), record, targets, notifies)

@@ -32,6 +32,7 @@ from omc_runbook.model.findings import (
 from omc_runbook.model.handover import COMMAND_VARIABLE
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
@@ -173,6 +174,8 @@ class Run:
     local_target: LocalTarget | None = None
     unfinished: tuple[RichDisplay, ...] = ()
     """Changes of its environment that are under way, or were not finished."""
+    filed_plan: FiledPlan | None = None
+    """The plan's file, where it has one."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter, and below it what was not finished.
@@ -239,6 +242,8 @@ class Run:
 
         `by_target` has the findings of each environment by its name, where there are several.
         """
+        if self.filed_plan:
+            self.filed_plan.finish(result)
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
     def answer(
@@ -297,6 +302,7 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
