@@ -174,6 +174,8 @@ def run(
 ) -> None:
     """Run a runbook with parameters of its notebook, such as environment=staging.
 
+    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
     context.exit(_run_notebook(name, _pairs(parameters, assignments), **options))
@@ -219,7 +221,7 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
-    from omc_runbook.headless import publishing, terminal
+    from omc_runbook.headless import notebooks, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -231,6 +233,7 @@ def _run_notebook(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, errors)
 
+    pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
     publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
@@ -276,12 +279,18 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
 def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
-    """Print the least IAM policy that a runbook needs in an environment, as JSON."""
+    """Print the least IAM policy that a runbook needs in an environment, as JSON.
+
+    Where runbook.toml names a role, first the role's and then the caller's.
+    """
     from omc_runbook.runbooks.policy import least_policy
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     least = least_policy(name, values["environment"], values["runbook_toml"])
-    click.echo(least.document)
+    for each in least.policies:
+        if len(least.policies) > 1:
+            click.echo(f"The policy of {each.principal}:", err=True)
+        click.echo(each.document)
     for sentence in least.sometimes:
         click.echo(f"Sometimes also: {sentence}.", err=True)
 
