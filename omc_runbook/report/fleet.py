@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
+from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -74,8 +74,8 @@ def sort(runs: Runs) -> dict[str, EnvironmentRun]:
     return dict(sorted(runs.items(), key=lambda pair: (order.index(pair[1].result), -len(pair[1].causes))))
 
 
-def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, seconds: int) -> Banner:
-    """Which environments are looked at, in which accounts and regions; red with production among them."""
+def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, notes: Iterable[str]) -> Banner:
+    """Which environments are looked at, in which accounts and regions, and notes; red with production among them."""
     accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
@@ -84,7 +84,7 @@ def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, 
         f"Accounts: {', '.join(accounts)}; regions: {', '.join(regions)}",
         *((f"Endpoint {endpoint}",) if endpoint else ()),
         f"With {environments[0].origin}",
-        f"Each has {seconds} s to answer. Nothing has been read yet.",
+        *notes,
     )
     names = _names([each.name for each in environments])
     return Banner(style, f"fleet: {names}{', in the sandbox' if is_sandbox else ''}", lines)
@@ -152,15 +152,19 @@ def problems(runs: Runs) -> Listing:
     return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
 
 
-def findings(runs: Runs) -> tuple[Finding, ...]:
-    """The findings of all, each with its environment in its subject; what is clear in all is one finding."""
+def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """The findings of all, each with its environment in its subject; what is clear in all is one finding.
+
+    `unread` says where environments could not be searched for.
+    """
     own = [
         replace(each, subject=f"{name}: {each.subject}" if each.subject else name)
         for name, run in runs.items()
         for each in _findings(run)
         if each.status in ("found", "unknown")
     ]
-    own += [_unread_finding(name, run) for name, run in runs.items() if run.why_unread]
+    own += [_unread_finding(name, f"{name}: {run.why_unread}") for name, run in runs.items() if run.why_unread]
+    own += [_unread_finding("", sentence) for sentence in unread]
     open_checks = {(each.check, each.family) for each in own}
     quiet: dict[tuple[str, str], Finding] = {}
     for run in runs.values():
@@ -176,22 +180,22 @@ def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutc
     return tuple(_target(each, runs.get(each.name)) for each in environments)
 
 
-def failure(runs: Runs) -> str:
-    """Which environments could not be looked at, in a sentence; "" where all were."""
-    unread = [name for name, run in runs.items() if run.why_unread]
-    return f"Not looked at: {', '.join(unread)}." if unread else ""
+def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
+    """Which environments could not be looked at or searched for, in sentences; "" where all were."""
+    names = [name for name, run in runs.items() if run.why_unread]
+    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread))
 
 
-def summary(runs: Runs) -> Banner:
+def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:
     """How all environments are, in a sentence, and each that is not all right."""
     good = sum(run.status == "ok" for run in runs.values())
     count = len(runs)
-    if good == count:
+    if good == count and not unread:
         which = "The environment is" if count == 1 else f"All {count} environments are"
         return Banner("good", f"{which} all right.")
     lines = tuple(f"{name}: {_reason(run)}" for name, run in runs.items() if run.status != "ok")
     style: Style = "bad" if any(run.causes for run in runs.values()) else "unsure"
-    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.", lines)
+    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.", (*lines, *unread))
 
 
 def next_steps(runs: Runs) -> Listing | None:
@@ -267,15 +271,15 @@ def _again(name: str) -> Remedy:
     return Remedy(runbook=VERIFY, parameters={"environment": name})
 
 
-def _unread_finding(name: str, run: EnvironmentRun) -> Finding:
+def _unread_finding(name: str, evidence: str) -> Finding:
     return Finding(
         check=UNREAD,
         family="environment",
-        title="The environment could not be looked at",
+        title="An environment could not be looked at",
         status="unknown",
         subject=name,
-        evidence=(f"{name}: {run.why_unread}",),
-        remedy=_again(name),
+        evidence=(evidence,),
+        remedy=_again(name) if name else NO_REMEDY,
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from omc_runbook.headless import workers
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
-from omc_runbook.model.environment import GUIDE, Environment, load_several
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE
@@ -32,6 +32,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import is_loopback, now
+from omc_runbook.snapshot.environments import find_several
 
 __all__ = [
     "form",
@@ -61,12 +62,15 @@ class Fleet(RichDisplay):
     environments: tuple[Environment, ...]
     seconds: int
     """How long each may take."""
+    unread: tuple[str, ...] = ()
+    """Where environments could not be searched for, in sentences."""
 
     @property
     def banner(self) -> Banner:
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
-        return report.where(self.environments, endpoint, is_loopback(endpoint), self.seconds)
+        notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
+        return report.where(self.environments, endpoint, is_loopback(endpoint), notes)
 
     def to_html(self) -> str:
         """Render the banner as HTML."""
@@ -88,19 +92,23 @@ class Fleet(RichDisplay):
             endpoint=targets[0].endpoint,
             started=self.started,
             finished=now(),
-            findings=report.findings(runs),
-            failure=report.failure(runs),
+            findings=report.findings(runs, self.unread),
+            failure=report.failure(runs, self.unread),
             where=f"{count} environments" if count > 1 else "",
             targets=targets,
         )
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", timeout: int = 120) -> Fleet:
-    """Begin on the environments of a list, of runbook.toml, or on one; raises UsageError as `load_several` does."""
+    """Begin on the environments of a list, on all that are configured or found, or on one.
+
+    Raises as `find_several` does.
+    """
     if timeout < 1:
         raise UsageError("timeout must be at least 1 second.")
-    fleet = Fleet(started=now(), environments=load_several(environments, environment, runbook_toml), seconds=timeout)
     workers.prepare()
+    started, found = now(), find_several(environments, environment, runbook_toml)
+    fleet = Fleet(started=started, environments=found.environments, seconds=timeout, unread=found.unread)
     run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
     return fleet
 
@@ -113,8 +121,7 @@ def look(fleet: Fleet) -> Runs:
     folder, key = own_record.folder(), fingerprint.new_key()
     jobs = {
         each.name: Job(
-            environment=each.name,
-            runbook_toml="" if each.source == GUIDE else str(Path(each.source).resolve()),
+            environment=each,
             folder=(folder / file_name(each.name)).absolute(),
             key=key,
         )
@@ -156,7 +163,7 @@ def by_hand(fleet: Fleet) -> Listing:
 
 def answer(fleet: Fleet, runs: Runs) -> LastWord:
     """How many environments are all right, and what to do in each other one."""
-    return LastWord(Answer(report.summary(runs), report.next_steps(runs), fleet.outcome(runs)))
+    return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
 
 
 def _run_of(end: WorkerEnd[EnvironmentRun]) -> EnvironmentRun:

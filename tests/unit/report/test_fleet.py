@@ -77,7 +77,11 @@ def test_the_outcome_names_each_environment() -> None:
     assert ("environment-unread", "unknown", "silent") in found
     assert [each for each in found if each[0] == "not-forced"] == [("not-forced", "clear", "")]
     assert fleet.failure(RUNS) == "Not looked at: silent."
-    assert fleet.failure({"good": RUNS["good"]}) == ""
+    good = {"good": RUNS["good"]}
+    assert fleet.failure(good) == ""
+    assert fleet.failure(good, ["Account 1 refused."]) == "Account 1 refused."
+    assert fleet.findings(good, ["Account 1 refused."])[0].evidence == ("Account 1 refused.",)
+    assert fleet.summary(good, ["Account 1 refused."]).style == "unsure"
     (target,) = fleet.targets([load("staging")], {"staging": RUNS["silent"]})
     assert (target.environment, target.status, target.region) == ("staging", "unknown", "ap-southeast-2")
 
