@@ -132,7 +132,10 @@ def look(fleet: Fleet) -> Runs:
         pass_on([f"{name}: {_run_of(end).result}"])
 
     ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
-    return report.sort({name: _run_of(end) for name, end in ends.items()})
+    runs = {
+        each.name: replace(_run_of(ends[each.name]), parameters=report.parameters(each)) for each in fleet.environments
+    }
+    return report.sort(runs)
 
 
 def pickers(fleet: Fleet, environments: str) -> tuple[Picker, ...]:
@@ -153,7 +156,8 @@ def matrix(runs: Runs) -> Table:
 
 def conclude(fleet: Fleet, runs: Runs) -> Banner:
     """How the run ended; raises as `conclude.end` does."""
-    return run_end.end(fleet.outcome(runs))
+    run_end.end(fleet.outcome(runs))
+    return report.headline(runs, fleet.unread)
 
 
 def by_hand(fleet: Fleet) -> Listing:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from omc_runbook.diagnosis import comparison
 from omc_runbook.headless import run as headless_run
-from omc_runbook.model.environment import GUIDE, Environment
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.report.fleet import VERIFY, EnvironmentRun
+from omc_runbook.report.fleet import VERIFY, EnvironmentRun, parameters
 from omc_runbook.runbooks.run import known_environment, on_look
 from omc_runbook.snapshot.state import Snapshot
 
@@ -34,11 +34,8 @@ def verify(job: Job) -> EnvironmentRun:
         outcomes.append(outcome)
         return outcome
 
-    pairs = [("environment", job.environment.name)]
-    if job.environment.source != GUIDE:
-        pairs.append(("runbook_toml", str(Path(job.environment.source).resolve())))
     try:
-        result = headless_run.run(VERIFY, pairs, job.folder, publish=note)
+        result = headless_run.run(VERIFY, parameters(job.environment).items(), job.folder, publish=note)
     except RunbookError as error:
         return EnvironmentRun(failure=str(error))
     facts = comparison.facts(snapshots[-1], job.key) if snapshots else None
