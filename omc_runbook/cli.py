@@ -247,16 +247,22 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@_folder_option("--record", "records", "Folder of the records.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_folder_option("--record", "records", "Folder of the records; the same as FOLDER.")
 @click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+@click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
 @click.pass_context
-def records(context: click.Context, record: Path, opens: bool) -> None:
+def records(context: click.Context, folder: Path | None, record: Path, opens: bool, checks: bool) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    Exit code: 1 where a scheduled run is overdue.
+    Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
+    where one could not be read.
     """
     from omc_runbook.headless import schedules, terminal
 
+    record = folder or record
+    if checks:
+        context.exit(terminal.print_check(record))
     newest, expected = terminal.print_records(record), schedules.read(record)
     if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
