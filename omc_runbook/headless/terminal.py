@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -102,3 +103,9 @@ def print_check(folder: Path) -> int:
     counts = Counter(state.state for state in states)
     click.echo(", ".join(f"{number} {state}" for state, number in counts.items()) + ".")
     return seal.exit_code(states)
+
+
+def open_page(path: Path) -> None:
+    """Open a page in a browser, or where there is none print its path."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        click.echo(f"There is no browser here to open {path}.")

@@ -18,6 +18,7 @@ from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
@@ -93,6 +94,7 @@ class _Settings(BaseSettings):
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
+    records: RecordSettings = RecordSettings()
     schedules: tuple[Schedule, ...] = ()
 
     @classmethod
@@ -145,6 +147,8 @@ class Environment:
     """Who is notified of runs without a person."""
     schedules: tuple[Schedule, ...] = ()
     """When runs are expected, on any environment."""
+    records: RecordSettings = field(default_factory=RecordSettings)
+    """How long records are kept."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -208,6 +212,7 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
         notify=settings.notify,
         schedules=settings.schedules,
+        records=settings.records,
     )
 
 
@@ -296,6 +301,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "keys": Key.model_fields,
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
+            "records": RecordSettings.model_fields,
             "schedules": Schedule.model_fields,
         }
         fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])

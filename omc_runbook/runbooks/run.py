@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -28,7 +27,7 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState, own_process
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def ignore(step: str) -> None:
@@ -70,7 +68,7 @@ class Target:
     @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_on_this_machine(self.endpoint)
 
     def look(
         self, repository: str = "", look_inside: bool = False, deeply: bool = False, complaint: Complaint | None = None

@@ -296,7 +296,8 @@ def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path, engine: tupl
     """The older outcome makes room for that of this run; nothing else is in the folder."""
     ended = run_night(tmp_path, engine, "conclude.end(outcome)")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    names = [path.suffix for path in sorted((tmp_path / "records").iterdir())]
-    assert names == [".html", ".ipynb", ".json", ".json"]
+    paths = sorted((tmp_path / "records").iterdir())
+    assert [path.suffix for path in paths] == [".html", ".html", ".ipynb", ".json", ".json"]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600} and paths[0].name == "index.html"
     body = json.loads((tmp_path / "records" / "outcome.json").read_text())
     assert (body["status"], body["changes"][0]["key"]) == ("ok", "SECRET_KEY")

@@ -84,6 +84,11 @@ def _newest(notebooks: Iterable[tuple[Stem | None, Path]], of_each: int) -> list
     return [pair for pairs in kinds.values() for pair in sorted(pairs, reverse=True)[:of_each]]
 
 
+def is_record(notebook: Path) -> bool:
+    """Whether a notebook says that it is a run's record."""
+    return _read_mark(notebook, notebook, None) is not None
+
+
 def check(folder: Path) -> list[SealState]:
     """What became of each record in a folder; raises OSError where the folder cannot be read."""
     names = {path.name for path in folder.iterdir()}
