@@ -217,7 +217,7 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
-    from omc_runbook.headless import notebooks, publishing, terminal
+    from omc_runbook.headless import notebooks, overview, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -236,9 +236,12 @@ def _run_notebook(
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
+    lines = overview.after_run(record, dict(pairs).get("runbook_toml", "")) if result.is_recorded else ()
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        terminal.print_lines(result.summary)
+        terminal.print_lines((*result.summary, *lines))
+    else:
+        terminal.print_lines(line for line in lines if line.style == "warning")
     return result.exit_code
 
 
@@ -312,16 +315,32 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@_folder_option("--record", "records", "Folder of the records.")
-@click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_folder_option("--record", "records", "Folder of the records; the same as FOLDER.")
+@click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
+@click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
+@click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
+@click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
-def records(context: click.Context, record: Path, opens: bool) -> None:
+def records(
+    context: click.Context, folder: Path | None, record: Path, opens: bool, checks: bool, prunes: bool, applies: bool
+) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    Exit code: 1 where a scheduled run is overdue.
+    Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
+    where one could not be read.
     """
-    from omc_runbook.headless import schedules, terminal
+    from omc_runbook.headless import overview, schedules, terminal
 
+    record = folder or record
+    if opens + checks + prunes > 1 or (applies and not prunes):
+        raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
+    if checks:
+        context.exit(terminal.print_check(record))
+    if prunes:
+        for sentence in overview.prune(record, applies):
+            click.echo(sentence)
+        return
     newest, expected = terminal.print_records(record), schedules.read(record)
     if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
@@ -329,8 +348,8 @@ def records(context: click.Context, record: Path, opens: bool) -> None:
         click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
     if newest:
         click.echo(f"The newest: {newest}")
-        if opens:
-            click.launch(str(newest.resolve()))
+    if opens:
+        terminal.open_page(overview.write(record))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 

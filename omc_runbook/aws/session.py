@@ -313,6 +313,7 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _EXPLICIT_DENY = re.compile(
     r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
     r"|a permissions boundary)"
@@ -331,7 +332,8 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        permission = "kms:Decrypt" if "KMS" in message else missing
+        named = _PERFORM.search(message)
+        permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")

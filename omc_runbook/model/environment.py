@@ -21,6 +21,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
 from omc_runbook.model.parameters import split_names
+from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
@@ -103,6 +104,7 @@ class _Settings(BaseSettings):
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
+    records: RecordSettings = RecordSettings()
     schedules: tuple[Schedule, ...] = ()
     discovery: DiscoveryRule | None = None
 
@@ -158,6 +160,8 @@ class Environment:
     """When runs are expected, on any environment."""
     is_another_production: bool = False
     """Whether it is a production environment of another name, such as one of several."""
+    records: RecordSettings = field(default_factory=RecordSettings)
+    """How long records are kept."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -249,6 +253,7 @@ def load(
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
         notify=settings.notify,
         schedules=settings.schedules,
+        records=settings.records,
         is_another_production=found is not None and found.is_production,
     )
 
@@ -387,6 +392,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "keys": Key.model_fields,
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
+            "records": RecordSettings.model_fields,
             "schedules": Schedule.model_fields,
             "discovery": DiscoveryRule.model_fields,
         }

@@ -14,10 +14,10 @@ from omc_runbook.masking import fingerprint
 from omc_runbook.model.environment import GUIDE, Environment, load_several
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
-from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.archive.record import file_name
+from omc_runbook.report.archive.stems import file_name
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.progress import pass_on
@@ -31,7 +31,7 @@ from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import is_loopback, now
+from omc_runbook.runbooks.run import now
 
 __all__ = [
     "form",
@@ -68,7 +68,7 @@ class Fleet(RichDisplay):
     def banner(self) -> Banner:
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
-        return report.where(self.environments, endpoint, is_loopback(endpoint), self.seconds)
+        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), self.seconds)
 
     def to_html(self) -> str:
         """Render the banner as HTML."""

@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -29,7 +28,7 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.plan_file import FiledPlan
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
@@ -76,7 +74,7 @@ class Target:
     @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return is_loopback(self.endpoint)
+        return is_on_this_machine(self.endpoint)
 
     def look(
         self,
@@ -371,11 +369,6 @@ def judge(
         return is_old and not finding.services & unproved and not still_counts(finding)
 
     return tuple(as_before(each) if is_remark(each) else each for each in diagnose(after, families))
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Whether an endpoint is on this machine, as only a sandbox's is."""
-    return urlsplit(endpoint).hostname in _LOOPBACK
 
 
 def now() -> datetime:
