@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
@@ -19,14 +20,18 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
+from omc_runbook.runbooks import plan_review
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
+from omc_runbook.runbooks.plan_review import review_several as review
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "parameters",
     "begin",
     "look",
     "variables",
@@ -34,6 +39,7 @@ __all__ = [
     "plan",
     "diffs",
     "steps",
+    "review",
     "closing",
     "by_hand",
 ]
@@ -45,6 +51,27 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
+
+
+parameters = partial(
+    plan_review.parameters,
+    "add_key",
+    (
+        "environment",
+        "runbook_toml",
+        "repository",
+        "key",
+        "description",
+        "obtain_from",
+        "required",
+        "type",
+        "containers",
+        "environments",
+        "values_from",
+        "terraform_dir",
+    ),
+)
+"""The notebook's parameters, or those of the plan's file."""
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
@@ -131,8 +158,16 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
     return (*main, *rest)
 
 
-def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
+def closing(
+    run: Run,
+    before: Snapshots,
+    plan: AddKeyPlan | None,
+    may_apply: bool,
+    confirm: str,
+    review: Review = NO_REVIEW,
+) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
+    run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)
