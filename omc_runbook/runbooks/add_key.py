@@ -9,6 +9,7 @@ from pathlib import Path
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -19,14 +20,19 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
+    "form",
+    "pickers",
     "begin",
     "look",
     "variables",
@@ -45,6 +51,29 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
+
+
+def pickers(
+    environment: str,
+    environments: str,
+    runbook_toml: str,
+    repository: str,
+    key: str,
+    required: bool,
+    type: str,
+    values_from: str,
+) -> tuple[Picker, ...]:
+    """What the form offers: the checkout, the key, what it is like, and where it is added."""
+    own = load(environment, runbook_toml)
+    return (
+        Picker("repository", repository, hint=own.repository or "path of the platform's checkout"),
+        Picker("key", key, hint="NEW_API_KEY"),
+        Picker("type", type, {name: name for name in ("str", "int", "float", "bool")}),
+        Picker("required", required),
+        choices.new_values_from(values_from),
+        choices.environment_of(own),
+        choices.environments(own, environments),
+    )
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:

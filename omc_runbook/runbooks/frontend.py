@@ -31,7 +31,7 @@ class Frontend:
 
         self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT})()
 
-    def plan(self, parameters: Mapping[str, str]) -> None:
+    def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
         literals = {name: literal(value) for name, value in parameters.items()} | _DRY
         lines = ", ".join(f"{name} = {literals[name]}" for name in parameters)
@@ -46,11 +46,15 @@ class Frontend:
         try:
             name = lab.fill_in(Path.cwd(), runbook, parameters).name
         except UsageError as error:
-            self._send(act="say", text=str(error))
+            self.say(str(error))
         else:
             self._send(
                 act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
             )
+
+    def say(self, text: str) -> None:
+        """Say a sentence."""
+        self._send(act="say", text=text)
 
     def repeat_error(self) -> None:
         """Show the error of a cell also in the last one, which does not run any more."""

@@ -11,6 +11,7 @@ from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
 from omc_runbook.changes.dotenv.plan import DotenvPlan
 from omc_runbook.changes.values.reuse import compare as refuse_shared
+from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, Environment, load
 from omc_runbook.model.errors import CouldNotLook
@@ -21,8 +22,11 @@ from omc_runbook.report.local_setup import by_hand, diff, inventory, needed, var
 from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
@@ -31,6 +35,8 @@ from omc_runbook.workstation.settings_probe import find_program
 from omc_runbook.workstation.workstation import SharedValues, read_tracked_template, read_workstation
 
 __all__ = [
+    "form",
+    "pickers",
     "begin",
     "look",
     "inventory",
@@ -44,6 +50,21 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+
+def pickers(
+    environment: str, runbook_toml: str, repository: str, values_from: str, python: str, backup: bool
+) -> tuple[Picker, ...]:
+    """What the form offers: the checkout, where values come from, and with whose they are compared."""
+    peer = load(environment, runbook_toml)
+    compared = {**{name: name for name in sorted({peer.name, *peer.others} - {LOCAL})}, LOCAL: "none: local"}
+    return (
+        Picker("repository", repository, hint=peer.repository or "path of the platform's checkout"),
+        choices.new_values_from(values_from, **{"": "generated; the rest is listed", KEEP: "kept: the template's"}),
+        Picker("environment", environment, compared),
+        Picker("python", python, hint="the checkout's own"),
+        Picker("backup", backup),
+    )
 
 
 def begin(environment: str, runbook_toml: str = "", repository: str = "", python: str = "") -> Run:

@@ -438,6 +438,27 @@ def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> No
     assert lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
 
 
+def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(lab: Lab) -> None:
+    """A secret that was typed by mistake goes back, and never reaches the parameters; pickers come and stay."""
+    lab.run(FORM)
+    lab.run("key = Picker('key', '', hint='NEW_API_KEY'); box = Picker('required', False); shown.show(key, box)")
+    (field,), (box,) = lab.models("TextModel"), lab.models("CheckboxModel")
+    assert (lab.states[field]["placeholder"], lab.states[box]["description"]) == ("NEW_API_KEY", "required")
+    lab.choose(field, "NEWS_KEY")
+    assert lab.asked[-1]["parameters"]["key"] == '"NEWS_KEY"'
+    lab.choose(box, True)
+    assert lab.asked[-1]["parameters"]["required"] == "True"
+    typed = f"sk-{secrets.token_hex(16)}"
+    lab.choose(field, typed)
+    assert lab.asked[-1]["act"] == "say" and "looks like a secret" in lab.asked[-1]["text"]
+    assert lab.states[field]["value"] == "" and typed not in json.dumps(lab.asked)
+    lab.run("shown.show(key, box, environments)")
+    count = len(lab.models("TextModel"))
+    lab.run("shown.show(replace(key, value='OTHER'))")
+    assert len(lab.models("TextModel")) == count == 2
+    assert lab.states[lab.models("TextModel")[-1]]["value"] == "OTHER"
+
+
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
     """The browser is asked to, once however often the form was shown; for no other error and no good cell."""
     lab.run(FORM)
