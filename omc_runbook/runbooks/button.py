@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
-from omc_runbook.masking import kernel
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
@@ -26,7 +25,7 @@ from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
-from omc_runbook.runbooks.frontend import Frontend
+from omc_runbook.runbooks.frontend import Frontend, shows_widgets
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -94,7 +93,7 @@ def can_press() -> bool:
 
 
 def _is_watched() -> bool:
-    return kernel.allows_input() and OUTCOME_VARIABLE not in os.environ
+    return OUTCOME_VARIABLE not in os.environ and shows_widgets()
 
 
 def word_of(run: Run) -> str:
@@ -116,6 +115,8 @@ class Buttons:
         """Widgets beside the buttons, until what they do is done."""
         self.frontend: Frontend | None = None
         """Leads to the answer when a button is pressed, and at the end."""
+        self.begins_with: str | None = None
+        """The word with which the first button presses itself; None where a person does that."""
         self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
@@ -129,6 +130,9 @@ class Buttons:
         whole = ipywidgets.VBox(self._order)
         display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
+        if self.begins_with is not None:
+            self._field.value, button = self.begins_with, self._row.children[1 if self._word else 0]
+            self._press(self._choices[0], button)
 
     @property
     def _order(self) -> tuple[Any, ...]:

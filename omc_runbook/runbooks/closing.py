@@ -25,6 +25,10 @@ INTERRUPTED = "The change was interrupted: run verify to see its state, and this
 
 UNDER_WAY = "Under way: what is done shows below, and the answer then stands here."
 
+UNDER_WAY_BELOW = "Under way: the last cell shows how far it is, and has the buttons that stop it."
+
+NOT_BEGUN = "Not begun: the last cell begins it, because apply is set, and has the buttons that stop it."
+
 SEE_END = "The last cell says what was done, and how to go on."
 
 SEE_BELOW = "What was done, and how to go on, stands below."
@@ -49,8 +53,9 @@ class Closing:
     """The displays that end a runbook, each made once and in order, by a generator that also applies the plan.
 
     The cells show them for the parameters `apply` and `confirm`. The button calls the same function with True and the
-    word that was typed; in Jupyter what the cells show is then replaced, so that the page says what is. `state` is how
-    the change's state begins, `after` has the buttons for a change that broke off.
+    word that was typed; in Jupyter what the cells show is then replaced, so that the page says what is. Where a person
+    can press buttons, `apply` presses it in the last cell: then the change can be stopped, too. `state` is how the
+    change's state begins, `after` has the buttons for a change that broke off.
     """
 
     def __init__(
@@ -68,10 +73,9 @@ class Closing:
         self._run, self._plan, self._label, self._make = run, plan, label, make
         self._is_applied, self._is_empty = apply, is_empty
         self._state, self._after = state or run.state(), after
-        self._live = Live()
-        if apply:
-            own_record.begin(self._live, self._state)
-        self._generator = make(apply, confirm, self._live)
+        self._live, self._confirm = Live(), confirm
+        self._is_waiting, self._has_begun = apply and not is_empty and can_press(), False
+        self._generator: Displays | None = None
         self._displays: dict[str, object] = {}
         self._id = uuid4().hex
         self._error: RunbookError | None = None
@@ -79,6 +83,12 @@ class Closing:
 
     def show(self, name: str) -> object:
         """The display of that name; raises what applying the plan raises, on every call."""
+        if self._is_waiting and name not in self._displays:
+            self._displays[name] = Banner("plain", NOT_BEGUN)
+        return self.make(name)
+
+    def make(self, name: str) -> object:
+        """The display of that name, as `show` gives it, made at once if it is not there."""
         while name not in self._displays:
             self._advance()
         display = self._displays[name]
@@ -89,12 +99,17 @@ class Closing:
     def answer(self) -> LastWord:
         """The answer, and below it the button that applies the plan, where there is one."""
         answer, button = self.show("answer"), self.button()
-        assert isinstance(answer, Answer)
-        return LastWord(answer, button if isinstance(button, Button) else None)
+        assert isinstance(answer, RichDisplay)
+        links = None if isinstance(answer, Answer) else ()
+        return LastWord(answer, button if isinstance(button, Button) else None, links)
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""
-        return offer(self._run, self._label, self.press, self._is_applied, self._is_empty, self._live, self._after)
+        is_done = self._has_begun if self._is_waiting else self._is_applied
+        button = offer(self._run, self._label, self.press, is_done, self._is_empty, self._live, self._after)
+        if self._is_waiting and isinstance(button, Button):
+            self._has_begun, button.begins_with = True, self._confirm
+        return button
 
     def press(self, word: str, live: Live | None = None) -> Generator[object, None, str]:
         """Apply the plan with the word that was typed, and yield what is new; returns the button's last label."""
@@ -102,8 +117,8 @@ class Closing:
         own_record.begin(live, self._state)
         displays, is_outdated, end = self._make(True, word, live), False, INTERRUPTED
         stale, shown = dict.fromkeys(self._displays), dict[str, object]()
-        if "answer" in stale:
-            update(self._id_of("answer"), Banner("plain", UNDER_WAY))
+        for name in stale:
+            self._replace(name, Banner("plain", UNDER_WAY if name == "answer" else UNDER_WAY_BELOW))
         try:
             while True:
                 try:
@@ -130,7 +145,11 @@ class Closing:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
                 see = SEE_BELOW if name == "answer" else SEE_END
-                update(self._id_of(name), Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {see}"))
+                self._replace(name, Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {see}"))
+
+    def _replace(self, name: str, banner: Banner) -> None:
+        self._displays[name] = banner
+        update(self._id_of(name), banner)
 
     def _id_of(self, name: str) -> str:
         return f"{self._id}-{name}"
@@ -139,6 +158,10 @@ class Closing:
         if self._error:
             raise self._error
         try:
+            if self._generator is None:
+                if self._is_applied:
+                    own_record.begin(self._live, self._state)
+                self._generator = self._make(self._is_applied, self._confirm, self._live)
             name, display = next(self._generator)
         except StopIteration:
             raise UsageError(INTERRUPTED) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,17 @@ _DRY = {"apply": literal(False), "confirm": literal("")}
 
 def is_available() -> bool:
     """Whether a person is there, before a front end with widgets."""
-    return kernel.allows_input() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+    return shows_widgets() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+
+
+def shows_widgets() -> bool:
+    """Whether a person is there, before a page that shows widgets: a kernel of a Jupyter server or of VS Code.
+
+    A console can ask, too, and shows no widgets.
+    """
+    if not kernel.allows_input():
+        return False
+    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in sys.modules["IPython"].get_ipython().user_ns
 
 
 class Frontend:
