@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
@@ -22,13 +23,15 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks import take_back, unfinished
+from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import git
 
 __all__ = [
     "form",
@@ -88,7 +91,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     checkout = read_checkout(find_root(repository or targets[0].environment.repository))
     run = Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
     run.announce()
-    return run
+    return unfinished.with_unfinished(run)
 
 
 def look(run: Run) -> Snapshots:
@@ -174,11 +177,15 @@ def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: boo
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment)
         yield "answer", run.answer(merge(judged), next(iter(after.values())), result, plan)
+        if stopped := stopped_label(result):
+            return stopped
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
     environments = ", ".join(target.environment.name for target in run.targets)
     label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"
-    return Closing(run, plan, label, displays, may_apply, confirm, plan is None or plan.is_empty)
+    undos = plan.undos(git.find_git_dir(plan.root)) if plan else ()
+    is_empty, after = plan is None or plan.is_empty, partial(take_back.offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
 
 
 def by_hand(run: Run, key: str = "") -> Listing:

@@ -35,10 +35,9 @@ Act = Callable[[str], Generator[object, None, str]]
 BY_HAND = "Set apply = True above to do it"
 REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
-STOPS: dict[Wish, str] = {
-    "back": "Stop and put the former version back",
-    "leave": "Stop watching (leave it rolling)",
-}
+BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
+TAKE_BACK = "Stop and take it back"
+"""The same as `BACK` for a change that has no former version."""
 
 
 Offer = Callable[[ChangeState], "Sequence[Choice]"]
@@ -297,7 +296,8 @@ class Status:
         self._html.value = UnderWay(state).to_html()
         wishes: list[Wish] = ["back", "leave"] if state.can_go_back else ["leave"]
         if len(self._stops.children) != len(wishes) or not self._is_stoppable:
-            self._stops.children = tuple(self._stop(wish, ask) for wish in wishes)
+            labels: dict[Wish, str] = {"back": BACK if state.former else TAKE_BACK, "leave": LEAVE}
+            self._stops.children = tuple(self._stop(wish, labels[wish], ask) for wish in wishes)
             self._is_stoppable = True
 
     @contextmanager
@@ -320,12 +320,12 @@ class Status:
             thread.join()
             self.show(f'<p role="status">{html.escape(live.note)}</p>' if live.note else "")
 
-    def _stop(self, wish: Wish, ask: Callable[[Wish], None]) -> Any:
+    def _stop(self, wish: Wish, label: str, ask: Callable[[Wish], None]) -> Any:
         import ipywidgets
 
         style = "danger" if wish == "back" else ""
         button = ipywidgets.Button(
-            description=STOPS[wish], button_style=style, layout=ipywidgets.Layout(width="auto", flex="0 0 auto")
+            description=label, button_style=style, layout=ipywidgets.Layout(width="auto", flex="0 0 auto")
         )
 
         def press(_: Any) -> None:

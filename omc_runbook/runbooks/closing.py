@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from uuid import uuid4
 
-from omc_runbook.changes.engine.result import Plan
+from omc_runbook.changes.engine.result import ChangeResult, Plan
 from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState
@@ -34,6 +34,13 @@ SEE_END = "The last cell says what was done, and how to go on."
 SEE_BELOW = "What was done, and how to go on, stands below."
 
 OUTDATED = "The cells above still show the run before this."
+
+
+def stopped_label(result: ChangeResult | None) -> str:
+    """The button's last label for a change that a person stopped; "" for another."""
+    if result is None or not result.is_cancelled:
+        return ""
+    return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
 
 
 def button_label(act: str, services: Sequence[str], environment: str) -> str:

@@ -16,7 +16,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
@@ -43,7 +43,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("create", environment, runbook_toml)
+    return unfinished.begin("create", environment, runbook_toml)
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:

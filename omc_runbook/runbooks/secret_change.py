@@ -26,7 +26,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
@@ -215,8 +215,8 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
-        if result.is_cancelled:
-            return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
+        if stopped := stopped_label(result):
+            return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers
