@@ -28,6 +28,7 @@ from botocore.exceptions import (
 )
 
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.calls import Calls
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
@@ -127,6 +128,7 @@ class Clients:
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+        self.calls = Calls(self._session.events)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another."""

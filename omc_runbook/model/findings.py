@@ -128,6 +128,8 @@ class Outcome:
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
     applied: bool = False
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
+    unfinished: bool = False
+    """Whether another change of the environment was not finished, as the run began."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
     notifications: tuple[Notification, ...] = ()
@@ -171,6 +173,8 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.unfinished:
+            body["unfinished"] = True
         if self.targets:
             body["targets"] = [asdict(target) for target in self.targets]
         if self.notifications:
@@ -208,6 +212,7 @@ class Outcome:
             changes=tuple(Change(**change) for change in body["changes"]),
             plan=tuple(body["plan"]) if "plan" in body else None,
             applied=body.get("applied", False),
+            unfinished=body.get("unfinished", False),
             targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
             notifications=tuple(Notification(**each) for each in body.get("notifications", ())),
         )

@@ -31,7 +31,9 @@ NOT_BEGUN = "Not begun: the last cell begins it, because apply is set, and has t
 
 SEE_END = "The last cell says what was done, and how to go on."
 
-SEE_BELOW = "What was done, and how to go on, stands below."
+SEE_BELOW = "It is not finished. Why, what was done, and how to go on stands below."
+
+WHY_BELOW = "Nothing was done. Why stands below."
 
 OUTDATED = "The cells above still show the run before this."
 
@@ -122,7 +124,7 @@ class Closing:
         """Apply the plan with the word that was typed, and yield what is new; returns the button's last label."""
         live = live or self._live
         own_record.begin(live, self._state)
-        displays, is_outdated, end = self._make(True, word, live), False, INTERRUPTED
+        displays, is_outdated, end, see_below = self._make(True, word, live), False, INTERRUPTED, SEE_BELOW
         stale, shown = dict.fromkeys(self._displays), dict[str, object]()
         for name in stale:
             self._replace(name, Banner("plain", UNDER_WAY if name == "answer" else UNDER_WAY_BELOW))
@@ -142,7 +144,7 @@ class Closing:
                 stale.pop(name, None)
                 self._displays[name] = shown[name] = display
         except RunbookError as error:
-            end = str(error)
+            end, see_below = str(error), SEE_BELOW if live.is_open(error) else WHY_BELOW
             own_record.fail(live, self._run, self._plan, shown, error)
             raise
         except BaseException:
@@ -151,8 +153,8 @@ class Closing:
         finally:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
-                see = SEE_BELOW if name == "answer" else SEE_END
-                self._replace(name, Banner("bad", f"{end.partition('. ')[0].rstrip('.')}. {see}"))
+                why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"
+                self._replace(name, Banner("bad", see_below if name == "answer" else why))
 
     def _replace(self, name: str, banner: Banner) -> None:
         self._displays[name] = banner

@@ -105,6 +105,15 @@ def displays(apply, confirm, live):
 closing = Closing(run, Plan(), "Write it", displays, True, "", False)
 closing.show("result")
 """
+READ = """
+import time
+from omc_runbook.aws.session import Clients
+from omc_runbook.report.display import reading
+reading.SECONDS = 0.05
+with reading.shown(Clients("ap-southeast-2").calls, "staging"):
+    time.sleep(0.2)
+reading.SECONDS = 0.5
+"""
 ANSWER = """
 from datetime import UTC, datetime
 from omc_runbook.model.findings import Finding, Outcome, Remedy
@@ -489,6 +498,14 @@ def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(la
     lab.run("shown.show(replace(key, value='OTHER'))")
     assert len(lab.models("TextModel")) == count == 2
     assert lab.states[lab.models("TextModel")[-1]]["value"] == "OTHER"
+
+
+def test_a_look_shows_how_far_it_is(lab: Lab) -> None:
+    """In one display, which ends with how many calls it took."""
+    lab.run(READ)
+    lines = [content["data"]["text/plain"] for content in lab.told("update_display_data")]
+    assert len(lab.told("display_data")) == 1 and lines[-1].startswith("Read staging: 0 calls in 0.")
+    assert "Reading staging: 0 of 0 calls answered so far" in lab.told("display_data")[0]["data"]["text/html"]
 
 
 def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:

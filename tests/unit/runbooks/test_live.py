@@ -149,7 +149,7 @@ def test_to_stop_watching_is_heard_at_every_step(tmp_path: Path, step: str) -> N
     """As an interrupt of the kernel is."""
     live = live_at(tmp_path, step)
     live.ask("leave")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="as you asked"):
         live.sleep(5)
 
 
