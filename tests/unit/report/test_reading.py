@@ -26,7 +26,7 @@ def test_calls_are_counted_whatever_their_answers_are(clients: Clients) -> None:
     """A refused one is answered, too; one without an answer is named."""
     sts = clients("sts")
     with Stubber(sts) as stub:
-        stub.add_response("get_caller_identity", {"Account": "1", "Arn": "arn", "UserId": "1"})
+        stub.add_response("get_caller_identity", {"Account": "1", "Arn": "arn:aws:iam::1:user/somebody", "UserId": "1"})
         stub.add_client_error("get_caller_identity", "AccessDenied")
         look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
         look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
