@@ -17,7 +17,7 @@ class Calls:
         self._lock = threading.Lock()
         self._waiting = Counter[str]()
         self.made = self.answered = 0
-        events.register("before-call", self._begin)
+        events.register("before-parameter-build", self._begin)
         events.register("after-call", self._end)
         events.register("after-call-error", self._end)
 
