@@ -33,7 +33,7 @@ from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
-from omc_runbook.report.display import banner
+from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
@@ -99,7 +99,8 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        with reading.shown(self.clients.calls, self.environment.name):
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
@@ -302,6 +303,7 @@ class Run:
             plan=plan.sentences if plan else None,
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
+            unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
 
