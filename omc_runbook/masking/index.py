@@ -8,7 +8,7 @@ from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, long_lines, pieces, spell
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, pieces, shown_as, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
@@ -30,7 +30,8 @@ class Index:
         self._plain: dict[str, str] = {}
         self._short: set[str] = set()
         self._pieces: dict[str, tuple[str, int, str]] = {}
-        secret = [(text, name) for text, name in values if text not in public]
+        shown = ((each, name) for text, name in values if text not in public for each in shown_as(text))
+        secret = [(text, name) for text, name in shown if len(text) >= SHORTEST and text not in public]
         self._standalone = StandaloneMatcher([(text, name) for text, name in secret if is_common(text)])
         words = _BETWEEN.join(public)
         for text, name in secret:
@@ -52,12 +53,11 @@ class Index:
         self._longest = max(map(len, self._names), default=0)
 
     def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
-        for line in (text, *long_lines(text)):
-            plain = unescape(line)
-            if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
-                self._plain.setdefault(plain, name)
-                if len(plain) < SHORT:
-                    self._short.add(plain)
+        plain = unescape(text)
+        if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
+            self._plain.setdefault(plain, name)
+            if len(plain) < SHORT:
+                self._short.add(plain)
 
     def find(self, text: str, common: bool = True) -> list[Span]:
         """List where ``text`` shows values, in order and without overlaps, ignoring colour codes between characters.
