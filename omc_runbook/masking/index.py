@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
@@ -26,6 +27,7 @@ class Index:
 
     def __init__(self, values: Iterable[tuple[str, str]], public: frozenset[str]) -> None:
         """Index (text, name) pairs; a spelling that is a public word, or a part of one, is never found."""
+        self._public = public
         self._names: dict[str, str] = {}
         self._plain: dict[str, str] = {}
         self._short: set[str] = set()
@@ -62,7 +64,8 @@ class Index:
     def find(self, text: str, common: bool = True) -> list[Span]:
         """List where ``text`` shows values, in order and without overlaps, ignoring colour codes between characters.
 
-        With ``common``, values that are common words are found where they stand alone; otherwise not at all.
+        What only looks like a secret (`shapes`) is found too. With ``common``, values that are common words are found
+        where they stand alone; otherwise not at all.
         """
         return self._find(text, ANSI, 0, common)
 
@@ -90,7 +93,14 @@ class Index:
             spans += self._escaped(text, shortest)
         if common:
             spans += self._standalone.find(text)
-        return _merge(spans)
+        return _merge(spans if shortest else [*spans, *self._by_shape(text, spans)])
+
+    def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
+        """Find what only looks like a secret; where it goes beyond a value, the value's name stays."""
+        for shape in shapes.find(text):
+            if text[shape.start : shape.end] not in self._public:
+                names = (span.name for span in spans if span.start < shape.end and shape.start < span.end)
+                yield shape._replace(name=next(names, shape.name))
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
         """Find values whose escapes nest in a way that `spell` does not list."""
