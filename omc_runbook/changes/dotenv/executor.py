@@ -101,7 +101,7 @@ def _changes_of(plan: DotenvPlan) -> Iterator[Change]:
 
 def start(root: Path, variables: Collection[str]) -> StartResult:
     """Start the application with docker compose and read its log, or say why that is not possible here."""
-    program = docker.find_compose()
+    program = docker.find_compose(root)
     if program is None:
         return StartResult("", "Docker Compose is not installed here.")
     engine_problem = docker.engine_problem(program)
