@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,9 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 # Until all is imported there is next to nothing to collect, and more and more to go through.
 gc.disable()
 skip_formats()
+# A shell's background job ignores SIGINT, and so would the processes that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 LONG_FIRST = (

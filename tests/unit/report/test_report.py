@@ -91,7 +91,7 @@ def test_a_name_cannot_begin_a_line_of_the_summary_or_the_picture() -> None:
     assert str(line).startswith("a‹U+001B›]0;b‹U+0007›") and "\n" not in str(line)
     snapshot = snapshots.healthy()
     services = tuple(replace(each, name=f"{HOSTILE}\n{each.name}") for each in snapshot.services)
-    picture = Timeline(replace(snapshot, services=services))._repr_mimebundle_()
+    picture, _ = Timeline(replace(snapshot, services=services))._repr_mimebundle_()
     assert ElementTree.fromstring(picture["image/svg+xml"]) is not None
     assert "\x1b" not in "".join(picture.values()) and "\u202e" not in "".join(picture.values())
 
@@ -216,8 +216,8 @@ def test_the_timeline_goes_from_the_oldest_to_the_newest() -> None:
 def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
     """With no task, one or thirty, there is a picture beside the text, with a word on what it is."""
     snapshot = many_tasks(snapshots.healthy(), count)
-    data = Timeline(snapshot)._repr_mimebundle_()
-    assert data.keys() == {"text/plain", "image/svg+xml"}
+    data, metadata = Timeline(snapshot)._repr_mimebundle_()
+    assert data.keys() == {"text/plain", "image/svg+xml"} and metadata["image/svg+xml"]["alt"]
     assert len(data["image/svg+xml"]) < 10_000
     picture = ElementTree.fromstring(data["image/svg+xml"])
     texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
