@@ -16,6 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -221,7 +222,7 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
-    from omc_runbook.headless import notebooks, publishing, terminal
+    from omc_runbook.headless import notebooks, overview, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -231,7 +232,7 @@ def _run_notebook(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith(FAILED):
-            click.echo(line, errors)
+            click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
@@ -240,9 +241,12 @@ def _run_notebook(
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
+    lines = overview.after_run(record, dict(pairs).get("runbook_toml", "")) if result.is_recorded else ()
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        terminal.print_lines(result.summary)
+        terminal.print_lines((*result.summary, *lines))
+    else:
+        terminal.print_lines(line for line in lines if line.style == "warning")
     return result.exit_code
 
 
@@ -262,7 +266,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     values = _values(parameters, (), defaults, "init")
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
-    click.echo(runbook.text(found, plan))
+    click.echo(printable(runbook.text(found, plan)))
     if not plan.is_empty:
         if not plan.is_new and not has_consent and sys.stdin.isatty():
             has_consent = click.confirm(f"Change {plan.path}?")
@@ -270,7 +274,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
         click.echo(f"Wrote {plan.path}.")
     problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
-        click.echo(f"Not usable yet: {problem}", err=True)
+        click.echo(f"Not usable yet: {printable(problem)}", err=True)
     context.exit(1 if problems else 0)
 
 
@@ -316,25 +320,42 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@_folder_option("--record", "records", "Folder of the records.")
-@click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_folder_option("--record", "records", "Folder of the records; the same as FOLDER.")
+@click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
+@click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
+@click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
+@click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
-def records(context: click.Context, record: Path, opens: bool) -> None:
+def records(
+    context: click.Context, folder: Path | None, record: Path, opens: bool, checks: bool, prunes: bool, applies: bool
+) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    Exit code: 1 where a scheduled run is overdue.
+    Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
+    where one could not be read.
     """
-    from omc_runbook.headless import schedules, terminal
+    from omc_runbook.headless import overview, schedules, terminal
 
+    record = folder or record
+    if opens + checks + prunes > 1 or (applies and not prunes):
+        raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
+    if checks:
+        context.exit(terminal.print_check(record))
+    if prunes:
+        for sentence in overview.prune(record, applies):
+            click.echo(sentence)
+        return
     newest, expected = terminal.print_records(record), schedules.read(record)
     if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
     for state in expected:
-        click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
+        overdue = click.style("OVERDUE", "red", bold=True)
+        click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
-        if opens:
-            click.launch(str(newest.resolve()))
+    if opens:
+        terminal.open_page(overview.write(record))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 
@@ -400,7 +421,7 @@ def _run(words: list[str]) -> int:
     except RunbookError as error:
         _print_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
-            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
+            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
         return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
@@ -422,9 +443,9 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
     if hint and sys.stderr.isatty():
-        click.echo(f"{click.style('hint:', 'cyan')} {hint}", err=True)
+        click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 
 
 def _end(number: int, frame: object) -> None:

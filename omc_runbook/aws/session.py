@@ -32,6 +32,7 @@ from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -142,6 +143,7 @@ class Clients:
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+        self.calls = Calls(self._session.events)
 
     @classmethod
     def of(cls, names: Names, region: str = "") -> Clients:
@@ -313,6 +315,7 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _EXPLICIT_DENY = re.compile(
     r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
     r"|a permissions boundary)"
@@ -331,7 +334,8 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        permission = "kms:Decrypt" if "KMS" in message else missing
+        named = _PERFORM.search(message)
+        permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")

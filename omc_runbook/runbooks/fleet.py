@@ -14,10 +14,10 @@ from omc_runbook.masking import fingerprint
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
-from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.archive.record import file_name
+from omc_runbook.report.archive.stems import file_name
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.progress import pass_on
@@ -31,7 +31,7 @@ from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import is_loopback, now
+from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.environments import find_several
 
 __all__ = [
@@ -70,7 +70,7 @@ class Fleet(RichDisplay):
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
         notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
-        return report.where(self.environments, endpoint, is_loopback(endpoint), notes)
+        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes)
 
     def to_html(self) -> str:
         """Render the banner as HTML."""

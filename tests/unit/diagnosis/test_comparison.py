@@ -70,9 +70,7 @@ def test_services_with_other_images() -> None:
     """The registry does not count, which is another one in each account; the revision is named."""
     snapshot = snapshots.healthy()
     facts = {
-        "staging": comparison.facts(
-            _with_image(snapshot, "1.dkr.ecr.eu-west-1.amazonaws.com/ohmycoins-staging-backend:2.1"), KEY
-        ),
+        "staging": comparison.facts(_with_image(snapshot, "1.dkr.ecr.eu-west-1.amazonaws.com/backend:2.1"), KEY),
         "same": comparison.facts(_with_image(snapshot, "2.dkr.ecr.eu-west-1.amazonaws.com/backend:2.1"), KEY),
         "production": comparison.facts(_with_image(snapshot, "1.dkr.ecr.eu-west-1.amazonaws.com/backend:2.0"), KEY),
     }
