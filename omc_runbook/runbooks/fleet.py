@@ -17,7 +17,6 @@ from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.archive.stems import file_name
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.progress import pass_on
@@ -122,7 +121,7 @@ def look(fleet: Fleet) -> Runs:
     jobs = {
         each.name: Job(
             environment=each,
-            folder=(folder / file_name(each.name)).absolute(),
+            folder=folder.absolute(),
             key=key,
         )
         for each in fleet.environments
