@@ -35,7 +35,7 @@ def on_terminal(stream: TextIO | None) -> Iterator[None]:
         _terminal = former
 
 
-class Reading(RichDisplay):
+class ReadProgress(RichDisplay):
     """A look at AWS that goes on, or has ended."""
 
     def __init__(self, calls: Calls, where: str) -> None:
@@ -61,7 +61,7 @@ class Reading(RichDisplay):
 @contextmanager
 def shown(calls: Calls, where: str) -> Iterator[None]:
     """Show how far the calls of a look have come, where a person waits for them."""
-    reading, show = Reading(calls, where), _shower()
+    reading, show = ReadProgress(calls, where), _shower()
     if show is None:
         yield
         return
