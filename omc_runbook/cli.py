@@ -202,6 +202,10 @@ def fleet(
 
     Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
     """
+    from omc_runbook.headless import workers
+
+    # It imports meanwhile what this process imports, too.
+    workers.prepare()
     own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
     pairs = [(name, value) for name, value in own.items() if value]
     context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
