@@ -6,14 +6,10 @@ import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
-import botocore.session
 import pytest
-from botocore.client import ClientCreator
-from botocore.hooks import EventAliaser
-from botocore.model import ServiceModel
+from support import shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -92,29 +88,9 @@ def no_cache() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def one_reading_of_botocores_models() -> Iterator[None]:
     """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
-    create_methods, methods = ClientCreator._create_methods, dict[str, dict[str, Any]]()
-
-    def share_methods(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
-        if model.service_name not in methods:
-            methods[model.service_name] = create_methods(creator, model)
-        return dict(methods[model.service_name])
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
-        patch.setattr(ClientCreator, "_create_methods", share_methods)
-        # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
-        patch.setattr(EventAliaser, "_alias_event_name", _alias)
+        shared_models.share(patch.setattr)
         yield
-
-
-_aliases: dict[str, str] = {}
-_find_alias = EventAliaser._alias_event_name
-
-
-def _alias(emitter: EventAliaser, event: str) -> str:
-    if event not in _aliases:
-        _aliases[event] = _find_alias(emitter, event)
-    return _aliases[event]
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.parameters import split_names
+from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
@@ -102,6 +104,7 @@ class _Settings(BaseSettings):
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
+    records: RecordSettings = RecordSettings()
     schedules: tuple[Schedule, ...] = ()
     discovery: DiscoveryRule | None = None
 
@@ -157,6 +160,8 @@ class Environment:
     """When runs are expected, on any environment."""
     is_another_production: bool = False
     """Whether it is a production environment of another name, such as one of several."""
+    records: RecordSettings = field(default_factory=RecordSettings)
+    """How long records are kept."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -248,6 +253,7 @@ def load(
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
         notify=settings.notify,
         schedules=settings.schedules,
+        records=settings.records,
         is_another_production=found is not None and found.is_production,
     )
 
@@ -291,6 +297,20 @@ def _explained(path: Path | None) -> Iterator[None]:
         raise UsageError(
             f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON."
         ) from None
+
+
+def load_several(environments: str, otherwise: str, runbook_toml: str = "") -> tuple[Environment, ...]:
+    """Load the environments that a list names, or where it is empty all of runbook.toml, or else the one `otherwise`.
+
+    Raises UsageError as `load` does, for a name that comes twice, and for `local`.
+    """
+    path = find_file(runbook_toml)
+    tables = _read(path).get("environments", {}) if path else {}
+    own = tuple(name for name in tables if name != LOCAL) if isinstance(tables, dict) else ()
+    names = split_names("environments", environments) or own or (otherwise,)
+    if LOCAL in names:
+        raise UsageError(f"{LOCAL} has nothing in AWS: name other environments, or run local_setup for your .env.")
+    return tuple(load(name, runbook_toml) for name in names)
 
 
 def known_names() -> tuple[str, ...]:
@@ -372,6 +392,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "keys": Key.model_fields,
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
+            "records": RecordSettings.model_fields,
             "schedules": Schedule.model_fields,
             "discovery": DiscoveryRule.model_fields,
         }

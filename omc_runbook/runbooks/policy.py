@@ -51,6 +51,7 @@ _DEPLOY = ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments", "ecs:
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "create": (*_LOOK, "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    "fleet": _LOOK,
     "index": _LOOK,
     "restore": (*_LOOK, *_MOVE, *_DEPLOY, *_OTHER_CONSUMERS),
     "rotate": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
@@ -110,7 +111,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
-    is_read_only = runbook in ("index", "verify", "troubleshoot")
+    is_read_only = runbook in ("fleet", "index", "verify", "troubleshoot")
     document, role = permissions.document(snapshot, ACTIONS[runbook]), settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))

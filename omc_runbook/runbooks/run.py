@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -28,11 +28,12 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
-from omc_runbook.report.display import banner
+from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
+"""Called with each snapshot that a run takes."""
 
 
 def ignore(step: str) -> None:
@@ -71,7 +74,7 @@ class Target:
     @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_on_this_machine(self.endpoint)
 
     def look(
         self,
@@ -80,11 +83,13 @@ class Target:
         deeply: bool = False,
         complaint: Complaint | None = None,
         cached: bool = False,
+        allow_code: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
-        `cached` task definitions come from the private cache as far as they are there.
+        `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
+        on this machine, which runs the checkout's code.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -96,11 +101,13 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        with reading.shown(self.clients.calls, self.environment.name):
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
-        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -151,6 +158,8 @@ class LocalTarget:
     """Why the comparison failed."""
     python: str = ""
     """The interpreter that loads Settings; "" for the checkout's own."""
+    allow_code: bool = False
+    """Whether Settings may be loaded, which runs the checkout's code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +177,8 @@ class Run:
     local_target: LocalTarget | None = None
     unfinished: tuple[RichDisplay, ...] = ()
     """Changes of its environment that are under way, or were not finished."""
+    filed_plan: FiledPlan | None = None
+    """The plan's file, where it has one."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter, and below it what was not finished.
@@ -234,6 +245,8 @@ class Run:
 
         `by_target` has the findings of each environment by its name, where there are several.
         """
+        if self.filed_plan:
+            self.filed_plan.finish(result)
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
     def answer(
@@ -292,7 +305,9 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
+            unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
 

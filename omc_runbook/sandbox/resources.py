@@ -122,6 +122,11 @@ def _events(call: Call, account: str) -> list[str]:
     return [f"arn:aws:events:{call.region}:{account}:rule/{name}"] if name else []
 
 
+def _s3(call: Call, account: str) -> list[str]:
+    path = "/".join(filter(None, (call.text("Bucket"), call.text("Key"))))
+    return [f"arn:aws:s3:::{path}"]
+
+
 def _scheduler(call: Call, account: str) -> list[str]:
     if not call.text("Name"):
         return []
@@ -182,6 +187,7 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "iam": _iam,
     "kms": _kms,
     "logs": _logs,
+    "s3": _s3,
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
     "sts": _sts,
