@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.model.environment import LOCAL, load
-
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
 
@@ -24,13 +22,14 @@ class RecordPlace:
     bucket: S3Folder | None = None
 
 
-def find(address: str, environment: str = LOCAL, runbook_toml: str = "") -> RecordPlace:
+def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:
     """The place of an address; S3 is called as an environment's profile, and by nobody else's role.
 
     Raises UsageError for an address in S3 that is none, and as `environment.load` does.
     """
     if not address.startswith(_SCHEME):
         return RecordPlace(Path(address))
+    from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket
 
     settings = load(environment, runbook_toml)

@@ -33,6 +33,7 @@ from omc_runbook.report.archive import kept_records, summary
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.summary import Line
+from omc_runbook.report.display import reading
 
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
@@ -57,10 +58,11 @@ DIED = "The notebook's kernel died: run the runbook again, which completes or un
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run's exit code, its summary, and whether a record was kept."""
+    """A run's exit code, its summary, its record's page on this machine, if any, and whether a record was kept."""
 
     exit_code: int
     summary: tuple[Line, ...]
+    page: Path | None = None
     is_recorded: bool = True
 
 
@@ -180,6 +182,7 @@ def _execute(
             _variable(COMMAND_VARIABLE, keeper.command),
             _variable(STATE_VARIABLE, str(keeper.state.resolve())),
             _beside(partial(_prepare_page, draft.outcome)),
+            reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
             papermill.execute_notebook(
                 str(source),
@@ -248,21 +251,22 @@ class _Keeper:
             record = kept_records.save(notebook, outcome, self.draft, self.record)
         except (OSError, ValueError, CouldNotLook) as error:
             return self.unrecorded(outcome, error)
-        page = str(record.page)
-        if self.bucket:
-            try:
-                page = self.bucket.upload(record)
-            except (OSError, RunbookError) as error:
-                return self._not_uploaded(outcome, record, error)
-            for path in record.files:
-                path.unlink()
-        return RunResult(outcome.exit_code, summary.summarise(outcome, page, self.command))
+        if self.bucket is None:
+            lines = summary.summarise(outcome, str(record.page), self.command)
+            return RunResult(outcome.exit_code, lines, record.page)
+        try:
+            address = self.bucket.upload(record)
+        except (OSError, RunbookError) as error:
+            return self._not_uploaded(outcome, record, error)
+        for path in record.files:
+            path.unlink()
+        return RunResult(outcome.exit_code, summary.summarise(outcome, address, self.command), None)
 
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
         """Report a run whose record stays on this machine."""
         failure = Line(f"The record could not be uploaded: {_reason(error)}", "warning", "warning")
         lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
-        return RunResult(RunbookError.exit_code, summary.mask(lines), is_recorded=False)
+        return RunResult(RunbookError.exit_code, summary.mask(lines), record.page, is_recorded=False)
 
     def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for its own."""
@@ -271,7 +275,7 @@ class _Keeper:
         place = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {place}, though the run took place: {_reason(error)}"
         lines = summary.mask(summary.summarise(outcome, path, self.command))
-        return RunResult(RunbookError.exit_code, lines, is_recorded=False)
+        return RunResult(RunbookError.exit_code, lines, None, is_recorded=False)
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ import click
 
 from omc_runbook.headless.places import RecordPlace
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
 
@@ -91,7 +92,7 @@ def print_records(place: RecordPlace) -> str:
         kept = kept_records.read(place.folder)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
-        click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {title:<28} {end}")
+        click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
     return next((page for *_, page in lines if page), "")
 
 
