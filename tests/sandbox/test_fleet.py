@@ -75,8 +75,8 @@ def test_the_others_are_reported(desk: Desk) -> None:
     for environment, status in (("staging", "ok"), ("copy", "findings")):
         body = json.loads((desk.record / environment / "outcome.json").read_text())
         assert (body["runbook"], body["environment"], body["status"]) == ("verify", environment, status)
-    pages = {path.relative_to(desk.record).as_posix() for path in desk.record.rglob("*.html")}
-    (page,) = (path for path in pages if "/" not in path and path != "index.html")
+    pages = {path.relative_to(desk.record).as_posix() for path in desk.record.rglob("*-*.html")}
+    (page,) = (path for path in pages if "/" not in path)
     text = (desk.record / page).read_text()
     assert all(f'href="{each}"' in text for each in pages - {page}) and len(pages) == 3
     assert "POSTGRES_PASSWORD, SECRET_KEY" in text
