@@ -228,6 +228,7 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_NAMED = re.compile(r"is not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 _EXPLICIT_DENY = re.compile(
     r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
     r"|a permissions boundary)"
@@ -246,7 +247,9 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        permission = "kms:Decrypt" if "KMS" in message else missing
+        # A call may need another permission too, such as iam:PassRole.
+        named = _NAMED.search(message)
+        permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")
