@@ -120,6 +120,7 @@ def _new_key(world: World) -> tuple[str, ...]:
 
 
 CASES = (
+    Case("fleet"),
     Case("index"),
     Case("verify"),
     Case("troubleshoot"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import permissions
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 
 _SEE = (
@@ -112,6 +114,7 @@ ACTIONS: Mapping[str, Actions] = {
         ),
         sometimes=_CREATING,
     ),
+    "fleet": Actions(plan=_LOOK),
     "index": Actions(plan=_LOOK),
     "restore": Actions(
         plan=_SEE,
@@ -144,10 +147,21 @@ WITHOUT: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class LeastPolicy:
-    """An IAM policy document, and what a runbook needs besides in some environments, or why nothing, in sentences."""
+class PrincipalPolicy:
+    """An IAM policy document, and the ARN of the principal that needs it."""
 
+    principal: str
     document: str
+
+
+@dataclass(frozen=True)
+class LeastPolicy:
+    """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
+
+    `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
+    """
+
+    policies: tuple[PrincipalPolicy, ...]
     notes: tuple[str, ...]
 
 
@@ -159,17 +173,24 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     `snapshot.reading.identify` raises.
     """
     if runbook in WITHOUT:
-        return LeastPolicy(permissions.EMPTY, (WITHOUT[runbook],))
+        return LeastPolicy((PrincipalPolicy("", permissions.EMPTY),), (WITHOUT[runbook],))
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    return LeastPolicy(
-        permissions.document(snapshot, (*needed.plan, *more)),
-        tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some)),
-    )
+    document, role = permissions.document(snapshot, (*needed.plan, *more)), settings.names.role_arn
+    own = PrincipalPolicy(role or snapshot.caller.arn, document)
+    of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
+    notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
+    return LeastPolicy((own, of_caller) if role else (own,), notes)
+
+
+def _assuming(role: str) -> str:
+    """A policy that allows assuming a role."""
+    statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)

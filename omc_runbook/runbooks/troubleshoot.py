@@ -18,9 +18,9 @@ from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import plan_review, unfinished
+from omc_runbook.runbooks import plan_review, take_back, unfinished
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays, button_label
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.pickers import Picker
@@ -135,12 +135,17 @@ def closing(
         yield "answer", run.answer(remaining, after, result, plan)
         if result is None or result.is_proved:
             return "✓ Fixed and verified"
+        if stopped := stopped_label(result):
+            return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
     services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
     label = button_label(act, services, run.environment.name)
-    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty)
+    commands = [text for step in reversed(plan.steps) for text in step.undo(plan.names)]
+    state = run.state(undo=plan.undos(run.environment.name), go_back="\n".join(commands))
+    after = partial(take_back.offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
 
 
 def by_hand(run: Run) -> Listing:

@@ -1,4 +1,4 @@
-"""The record of a run: the executed notebook, its HTML page, and the outcome."""
+"""The record of a run: the executed notebook, its HTML page, and the outcome, which seals them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.archive import sections, summary
+from omc_runbook.report.archive import seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.textfile import private_file
 
@@ -82,7 +82,7 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 @dataclass(frozen=True)
 class Record:
-    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
+    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, and outcome.json."""
 
     folder: Path
     stem: str
@@ -98,9 +98,14 @@ class Record:
         return self.folder / f"{self.stem}.html"
 
     @property
+    def own_outcome(self) -> Path:
+        """The outcome of this run, which stays where outcome.json is that of a later one."""
+        return self.folder / f"{self.stem}.json"
+
+    @property
     def outcome(self) -> Path:
         """The outcome of the newest run in this folder."""
-        return self.folder / "outcome.json"
+        return self.folder / seal.NEWEST
 
     @property
     def state(self) -> Path:
@@ -108,9 +113,9 @@ class Record:
         return self.folder / f"{self.stem}{STATE_SUFFIX}"
 
     @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """All three files."""
-        return self.notebook, self.page, self.outcome
+    def files(self) -> tuple[Path, ...]:
+        """All its files."""
+        return self.notebook, self.page, self.own_outcome, self.outcome
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
@@ -141,17 +146,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
             f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
-    return Record(folder, stem_of(runbook, environment, started))
-
-
-def stem_of(runbook: str, environment: str, started: datetime) -> str:
-    """How the names of a run's files begin."""
-    return f"{runbook}-{file_name(environment)}-{started:%Y%m%dT%H%M%SZ}"
-
-
-def file_name(text: str) -> str:
-    """A text as part of a file's name: what is neither letter nor digit is "_"."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)
+    return Record(folder, stems.make(runbook, environment, started))
 
 
 def _check_space(folder: Path) -> None:
@@ -167,19 +162,24 @@ def _check_space(folder: Path) -> None:
 
 
 def keep(draft: Record, record: Record) -> Record:
-    """Move a run's files into its record's folder, the outcome last; returns their paths, raises OSError.
+    """Move a run's files into its record's folder, sealed by the outcome, the last; returns their paths.
 
     An older outcome is removed first, lest it be taken for this run's. The files of a run of the same second stay. No
-    symbolic link is followed, and if one file cannot be written, none of this run stays.
+    symbolic link is followed, and if one file cannot be written, none of this run stays. Raises OSError, and ValueError
+    for an outcome that is no JSON.
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
     record = _reserve(record)
     try:
-        for source, target in zip(draft.files, record.files, strict=True):
-            private_file.write(target, source.read_bytes())
-    except OSError:
-        for path in (record.notebook, record.page):
+        contents = {record.notebook: draft.notebook.read_bytes(), record.page: draft.page.read_bytes()}
+        outcome = seal.seal(
+            draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
+        )
+        for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
+            private_file.write(path, content)
+    except (OSError, ValueError):
+        for path in (record.notebook, record.page, record.own_outcome):
             path.unlink(missing_ok=True)
         raise
     return record
@@ -198,13 +198,16 @@ def _reserve(record: Record) -> Record:
             return unique
 
 
+_STREAMS = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
+
+
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     """Write the executed notebook as one self-contained page: how the run ended, then everything but the code.
 
     Sections of which no cell showed anything, as after a failure, are left out.
     """
     visible = sections.without_empty(notebook)
-    text, _ = exporter().from_notebook_node(visible)
+    text = to_html(visible)
     page = PAGE.format(
         title=html.escape(f"{_headline(outcome)}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
@@ -218,11 +221,29 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
 def exporter() -> Any:
     """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
     from nbconvert import HTMLExporter
+    from nbconvert.filters import Highlight2HTML
+    from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 
-    made = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    made = HTMLExporter(
+        template_name="basic", exclude_input=True, exclude_output_prompt=True, default_preprocessors=[_STREAMS]
+    )
     made.embed_images = True
+    made.register_filter("highlight_code", Highlight2HTML(parent=made))
+    made.register_filter("filter_data_type", WidgetsDataTypeFilter(notebook_metadata={}, parent=made))
     made.template  # noqa: B018
     return made
+
+
+def to_html(notebook: Any) -> str:
+    """Convert a notebook's prose and outputs to HTML.
+
+    HTMLExporter's own method parses its page once more, to describe images without a description and to let the
+    keyboard reach cells: ours have descriptions, the template has no such cells, and it takes a tenth of a run.
+    """
+    from nbconvert import TemplateExporter
+
+    text, _ = TemplateExporter.from_notebook_node(exporter(), notebook)
+    return str(text)
 
 
 def _contents(headings: Sequence[str], has_remedy: bool) -> str:
