@@ -206,7 +206,9 @@ def _run(case: Case, folder: Path, world: World, document: Mapping[str, Any], pa
     outcome = folder / "records" / "outcome.json"
     outcome.unlink(missing_ok=True)
     words = [f"environment={case.environment}", *case.words, *parameters, *(["apply=true"] if case.applies else [])]
-    done = forked.run([COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person}, folder)
+    done = forked.run(
+        [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
+    )
     text = outcome.read_text() if outcome.exists() else ""
     status = json.loads(text)["status"] if text else ""
     return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text)

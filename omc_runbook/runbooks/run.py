@@ -83,11 +83,13 @@ class Target:
         deeply: bool = False,
         complaint: Complaint | None = None,
         cached: bool = False,
+        allow_code: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
-        `cached` task definitions come from the private cache as far as they are there.
+        `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
+        on this machine, which runs the checkout's code.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -105,7 +107,7 @@ class Target:
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
-        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -156,6 +158,8 @@ class LocalTarget:
     """Why the comparison failed."""
     python: str = ""
     """The interpreter that loads Settings; "" for the checkout's own."""
+    allow_code: bool = False
+    """Whether Settings may be loaded, which runs the checkout's code."""
 
 
 @dataclass(frozen=True, kw_only=True)

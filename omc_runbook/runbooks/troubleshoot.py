@@ -69,9 +69,12 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     return unfinished.begin("troubleshoot", environment, runbook_toml, service)
 
 
-def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
-    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does."""
-    return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint)
+def look(run: Run, complaint: Complaint, repository: str = "", allow_code: bool = False) -> Snapshot:
+    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does.
+
+    With `allow_code`, a complaint about a .env also loads Settings, which runs the checkout's code.
+    """
+    return run.target.look(repository, True, True, complaint, allow_code)
 
 
 def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:
@@ -118,6 +121,7 @@ def closing(
     confirm: str,
     complaint: Complaint,
     repository: str = "",
+    allow_code: bool = False,
     review: Review = NO_REVIEW,
 ) -> Closing:
     """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
@@ -127,7 +131,7 @@ def closing(
         result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
-        after = look(run, complaint, repository) if result else snapshot
+        after = look(run, complaint, repository, allow_code) if result else snapshot
         remaining = follow(diagnose(after, complaint), plan, after)
         yield "review", report.review(result, after, remaining)
         yield "outcome", run.conclude(remaining, result, plan)
