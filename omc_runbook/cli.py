@@ -292,7 +292,15 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
-def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
+@click.option(
+    "--apply/--no-apply",
+    "applies",
+    default=None,
+    help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
+)
+def policy(
+    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None
+) -> None:
     """Print the least IAM policy that a runbook needs in an environment, as JSON.
 
     Where runbook.toml names a role, first the role's and then the caller's.
@@ -300,13 +308,13 @@ def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str,
     from omc_runbook.runbooks.policy import least_policy
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
-    least = least_policy(name, values["environment"], values["runbook_toml"])
+    least = least_policy(name, values["environment"], values["runbook_toml"], applies)
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)
         click.echo(each.document)
-    for sentence in least.sometimes:
-        click.echo(f"Sometimes also: {sentence}.", err=True)
+    for sentence in least.notes:
+        click.echo(sentence, err=True)
 
 
 @cli.command()
