@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -62,6 +63,14 @@ def test_linters_find_nothing(linter: tuple[str, ...], path: str) -> None:
     """In the Dockerfile and in GitHub's workflow."""
     code, said = _run(_program(linter[0]), *linter[1:], SCHEDULES / path)
     assert code == 0, said
+
+
+def test_the_table_names_every_schedule() -> None:
+    """Each file or folder in schedules/, and none that is not there."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (SCHEDULES / "README.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    services = {path.name for path in SCHEDULES.glob("*.service")}
+    assert named | services | {"README.md"} == {path.name for path in SCHEDULES.iterdir() if path.name != "__pycache__"}
 
 
 def test_ecs_takes_the_task_definitions() -> None:
