@@ -16,6 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -227,7 +228,7 @@ def _run_notebook(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith(FAILED):
-            click.echo(line, errors)
+            click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
@@ -261,7 +262,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     values = _values(parameters, (), defaults, "init")
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
-    click.echo(runbook.text(found, plan))
+    click.echo(printable(runbook.text(found, plan)))
     if not plan.is_empty:
         if not plan.is_new and not has_consent and sys.stdin.isatty():
             has_consent = click.confirm(f"Change {plan.path}?")
@@ -269,7 +270,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
         click.echo(f"Wrote {plan.path}.")
     problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
-        click.echo(f"Not usable yet: {problem}", err=True)
+        click.echo(f"Not usable yet: {printable(problem)}", err=True)
     context.exit(1 if problems else 0)
 
 
@@ -345,7 +346,8 @@ def records(
     if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
     for state in expected:
-        click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
+        overdue = click.style("OVERDUE", "red", bold=True)
+        click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
     if opens:
@@ -415,7 +417,7 @@ def _run(words: list[str]) -> int:
     except RunbookError as error:
         _print_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
-            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
+            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
         return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
@@ -437,9 +439,9 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
     if hint and sys.stderr.isatty():
-        click.echo(f"{click.style('hint:', 'cyan')} {hint}", err=True)
+        click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 
 
 def _end(number: int, frame: object) -> None:

@@ -32,6 +32,7 @@ from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -142,6 +143,7 @@ class Clients:
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+        self.calls = Calls(self._session.events)
 
     @classmethod
     def of(cls, names: Names, region: str = "") -> Clients:

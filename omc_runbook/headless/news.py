@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
 
 Urgency = Literal["resolved", "warning", "failure"]
@@ -96,8 +97,8 @@ def _compare(
     if not (new or resolved or reached > former.reminded):
         return None, Open(since, former.reminded if current else 0)
     headline = _headline(topic, new, resolved, current, days)
-    lines = tuple(_lines(new, resolved, current, since, now))
-    return Notice(topic, f"{title}: {headline}", lines, urgency), Open(since, reached)
+    lines = tuple(map(printable, _lines(new, resolved, current, since, now)))
+    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), Open(since, reached)
 
 
 def _headline(topic: Topic, new: Sequence[str], resolved: Sequence[str], current: Mapping[str, str], days: int) -> str:

@@ -32,6 +32,7 @@ from omc_runbook.report.archive import kept_records, summary
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.summary import Line
+from omc_runbook.report.display import reading
 
 ENGINE = "omc-runbook"
 OWN_PROCESS = "omc-runbook-own-process"
@@ -165,6 +166,7 @@ def _execute(
             _variable(COMMAND_VARIABLE, command),
             _variable(STATE_VARIABLE, str(record.state.resolve())),
             _beside(partial(_prepare_page, draft.outcome)),
+            reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
             papermill.execute_notebook(
                 str(source),

@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
 
@@ -83,7 +84,8 @@ def print_records(folder: Path) -> Path | None:
     """Print how each run with a record in a folder ended, the newest first; gives the newest page, None without any."""
     kept = kept_records.read(folder)
     for each in kept:
-        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
+        title, end = on_one_line(each.title), on_one_line(each.end)
+        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {title:<28} {end}")
     return kept[0].page if kept else None
 
 

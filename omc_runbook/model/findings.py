@@ -139,6 +139,8 @@ class Outcome:
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
+    unfinished: bool = False
+    """Whether another change of the environment was not finished, as the run began."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
     notifications: tuple[Notification, ...] = ()
@@ -184,6 +186,8 @@ class Outcome:
             body |= {"applied": self.applied, "plan": list(self.plan)}
         if self.plan_file:
             body["plan_file"] = asdict(self.plan_file)
+        if self.unfinished:
+            body["unfinished"] = True
         if self.targets:
             body["targets"] = [asdict(target) for target in self.targets]
         if self.notifications:
@@ -222,6 +226,7 @@ class Outcome:
             plan=tuple(body["plan"]) if "plan" in body else None,
             plan_file=PlanReference(**body["plan_file"]) if "plan_file" in body else None,
             applied=body.get("applied", False),
+            unfinished=body.get("unfinished", False),
             targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
             notifications=tuple(Notification(**each) for each in body.get("notifications", ())),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -20,18 +21,24 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
-from omc_runbook.runbooks import plan_review
+from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import plan_review, take_back, unfinished
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.plan_review import review_several as review
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import git
 
 __all__ = [
+    "form",
     "parameters",
+    "pickers",
     "begin",
     "look",
     "variables",
@@ -74,6 +81,29 @@ parameters = partial(
 """The notebook's parameters, or those of the plan's file."""
 
 
+def pickers(
+    environment: str,
+    environments: str,
+    runbook_toml: str,
+    repository: str,
+    key: str,
+    required: bool,
+    type: str,
+    values_from: str,
+) -> tuple[Picker, ...]:
+    """What the form offers: the checkout, the key, what it is like, and where it is added."""
+    own = load(environment, runbook_toml)
+    return (
+        Picker("repository", repository, hint=own.repository or "path of the platform's checkout"),
+        Picker("key", key, hint="NEW_API_KEY"),
+        Picker("type", type, {name: name for name in ("str", "int", "float", "bool")}),
+        Picker("required", required),
+        choices.new_values_from(values_from),
+        choices.environment_of(own),
+        choices.environments(own, environments),
+    )
+
+
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
     """Begin on a checkout and on each environment of the list `environments`, or without one on `environment`.
 
@@ -86,7 +116,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     checkout = read_checkout(find_root(repository or targets[0].environment.repository))
     run = Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
     run.announce()
-    return run
+    return unfinished.with_unfinished(run)
 
 
 def look(run: Run) -> Snapshots:
@@ -180,11 +210,15 @@ def closing(
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment)
         yield "answer", run.answer(merge(judged), next(iter(after.values())), result, plan)
+        if stopped := stopped_label(result):
+            return stopped
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
     environments = ", ".join(target.environment.name for target in run.targets)
     label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"
-    return Closing(run, plan, label, displays, may_apply, confirm, plan is None or plan.is_empty)
+    undos = plan.undos(git.find_git_dir(plan.root)) if plan else ()
+    is_empty, after = plan is None or plan.is_empty, partial(take_back.offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
 
 
 def by_hand(run: Run, key: str = "") -> Listing:

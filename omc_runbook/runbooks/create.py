@@ -17,8 +17,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import plan_review
-from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import plan_review, unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
@@ -52,7 +51,7 @@ parameters = partial(plan_review.parameters, "create", ("environment", "runbook_
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("create", environment, runbook_toml)
+    return unfinished.begin("create", environment, runbook_toml)
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:

@@ -48,7 +48,7 @@ parameters = partial(plan_review.parameters, "restore", ("environment", "runbook
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("restore", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("restore", environment, runbook_toml)
 
 
 def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tuple[Picker, ...]:

@@ -59,7 +59,7 @@ parameters = partial(
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("rotate", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("rotate", environment, runbook_toml)
 
 
 def pickers(

@@ -33,7 +33,7 @@ from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
-from omc_runbook.report.display import banner
+from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
@@ -83,11 +83,13 @@ class Target:
         deeply: bool = False,
         complaint: Complaint | None = None,
         cached: bool = False,
+        allow_code: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
-        `cached` task definitions come from the private cache as far as they are there.
+        `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
+        on this machine, which runs the checkout's code.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -99,12 +101,13 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        with reading.shown(self.clients.calls, self.environment.name):
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
-        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -155,6 +158,8 @@ class LocalTarget:
     """Why the comparison failed."""
     python: str = ""
     """The interpreter that loads Settings; "" for the checkout's own."""
+    allow_code: bool = False
+    """Whether Settings may be loaded, which runs the checkout's code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +307,7 @@ class Run:
             plan=plan.sentences if plan else None,
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
+            unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
 

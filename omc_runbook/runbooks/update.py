@@ -50,7 +50,7 @@ parameters = partial(
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("update", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("update", environment, runbook_toml)
 
 
 def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:

@@ -63,7 +63,7 @@ def platform(whole: Platform) -> Platform:
 
 
 def look(platform: Platform, told: Complaint) -> Snapshot:
-    return troubleshoot_run.look(troubleshoot_run.begin("staging"), told, str(platform.root))
+    return troubleshoot_run.look(troubleshoot_run.begin("staging"), told, str(platform.root), allow_code=True)
 
 
 def asked(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:

@@ -161,7 +161,7 @@ def test_up_says_where_it_is_and_down_removes_it(tmp_path: Path, monkeypatch: py
 
 def test_local_setup_finds_it_and_has_something_to_add(at_sandbox: Sandbox) -> None:
     """With every parameter left as it is: nothing is wrong, and three variables would be added."""
-    run = local_setup.begin("staging")
+    run = local_setup.begin("staging", allow_code=True)
     assert run.checkout and run.checkout.root == at_sandbox.repository
     snapshot = local_setup.look(run)
     assert problems(runbooks_run.diagnose(snapshot)) == []

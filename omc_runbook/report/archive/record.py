@@ -18,6 +18,7 @@ from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
+from omc_runbook.model.letters import on_one_line
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.archive import seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
@@ -209,7 +210,7 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     visible = sections.without_empty(notebook)
     text = to_html(visible)
     page = PAGE.format(
-        title=html.escape(f"{_headline(outcome)}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
+        title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
         contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
         body=text,
