@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.yaml_nodes import compose
 from omc_runbook.textfile.file import SourceFile
 
 IMPLICIT = (
@@ -43,7 +44,9 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
     import yaml
 
     try:
-        tree = yaml.load(file.text, _loader())
+        loader = _loader()(file.text)
+        node = compose(file, loader, allows_loops=True)
+        tree = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

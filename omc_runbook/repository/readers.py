@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from omc_runbook.model import regular_file
+
 ROOTS = ("backend", "scripts")
 """The folders of the application's files, within a checkout."""
 
@@ -249,7 +251,6 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 def read_text(path: Path) -> str:
     """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(LARGEST).decode("utf-8", "replace")
+        return regular_file.read(path)[:LARGEST].decode("utf-8", "replace")
     except OSError:
         return ""

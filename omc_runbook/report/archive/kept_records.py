@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import summary
@@ -15,6 +16,7 @@ from omc_runbook.report.archive.record import Record
 from omc_runbook.textfile import private_file
 
 _MEMBER = "omc_runbook"
+_LARGEST = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def read(folder: Path) -> list[KeptRecord]:
 
 def _read(path: Path) -> KeptRecord | None:
     try:
-        ended = json.loads(path.read_text(encoding="utf-8"))["metadata"][_MEMBER]
+        ended = json.loads(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
         finished = datetime.fromisoformat(ended["finished"])
         return KeptRecord(ended["title"], ended["end"], finished, path.with_suffix(".html"))
     except (OSError, ValueError, KeyError, TypeError):
