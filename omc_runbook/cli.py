@@ -65,6 +65,12 @@ def _complete_runbooks(context: click.Context, parameter: click.Parameter, incom
     return completion.runbooks(incomplete)
 
 
+def _complete_environments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.headless import completion
+
+    return completion.environments(incomplete)
+
+
 def _complete_assignments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from omc_runbook.headless import completion
 
@@ -121,46 +127,98 @@ def show(name: str) -> None:
     terminal.print_markdown(notebooks.describe(name).markdown)
 
 
+def _run_options(command: F) -> F:
+    """The options of a run, whatever the runbook: those of `_run_notebook`."""
+    options = (
+        _folder_option("--record", "records", "Folder in which the record is kept."),
+        click.option("--sandbox", "in_sandbox", is_flag=True, help="Run in a new sandbox that lasts for this run."),
+        click.option(
+            "--summary/--quiet",
+            default=None,
+            help="Print a summary; by default on a terminal, or when the exit code is not 0.",
+        ),
+        click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own."),
+        click.option(
+            "--export",
+            "exports",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write the outcome as junit, prometheus or emf.",
+        ),
+        click.option(
+            "--notify/--no-notify",
+            "notifies",
+            default=None,
+            help="Notify as runbook.toml says; by default without a terminal.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument(
     "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete_assignments, type=click.UNPROCESSED
 )
 @_parameters_option("The same as NAME=VALUE; may be repeated.")
-@_folder_option("--record", "records", "Folder in which the record is kept.")
-@click.option("--sandbox", "in_sandbox", is_flag=True, help="Run against a new sandbox that lasts for this run.")
-@click.option(
-    "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
-)
-@click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own.")
-@click.option(
-    "--export",
-    "exports",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write the outcome as junit, prometheus or emf.",
-)
-@click.option(
-    "--notify/--no-notify", "notifies", default=None, help="Notify as runbook.toml says; by default without a terminal."
-)
+@_run_options
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     name: str,
     assignments: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
+    **options: Any,
+) -> None:
+    """Run a runbook with parameters of its notebook, such as environment=staging.
+
+    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+
+    Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
+    """
+    context.exit(_run_notebook(name, _pairs(parameters, assignments), **options))
+
+
+@cli.command()
+@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...", shell_complete=_complete_environments)
+@_parameters_option("A parameter of fleet.ipynb, such as runbook_toml; may be repeated.")
+@click.option(
+    "--timeout", type=click.IntRange(min=1), metavar="SECONDS", help="How long each may take, by default 120."
+)
+@_run_options
+@click.pass_context
+def fleet(
+    context: click.Context,
+    /,
+    environments: tuple[str, ...],
+    parameters: tuple[tuple[str, str], ...],
+    timeout: int | None,
+    **options: Any,
+) -> None:
+    """Run verify on several environments at once: on these, or on all of runbook.toml.
+
+    Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
+    """
+    own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
+    pairs = [(name, value) for name, value in own.items() if value]
+    context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
+
+
+def _run_notebook(
+    name: str,
+    pairs: tuple[tuple[str, str], ...],
     record: Path,
     in_sandbox: bool,
     summary: bool | None,
     in_kernel: bool,
     exports: tuple[str, ...],
     notifies: bool | None,
-) -> None:
-    """Run a runbook with parameters of its notebook, such as environment=staging.
-
-    Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
-    """
-    from omc_runbook.headless import publishing, terminal
+) -> int:
+    """Run a runbook, print its progress and summary, and return its exit code."""
+    from omc_runbook.headless import notebooks, overview, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED
@@ -172,16 +230,20 @@ def run(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(printable(line), errors)
 
-    pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    pairs = notebooks.with_plan(name, pairs)
+    temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
     publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
+    lines = overview.after_run(record, dict(pairs).get("runbook_toml", "")) if result.is_recorded else ()
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        terminal.print_lines(result.summary)
-    context.exit(result.exit_code)
+        terminal.print_lines((*result.summary, *lines))
+    else:
+        terminal.print_lines(line for line in lines if line.style == "warning")
+    return result.exit_code
 
 
 @cli.command()
@@ -217,12 +279,18 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
 def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
-    """Print the least IAM policy that a runbook needs in an environment, as JSON."""
+    """Print the least IAM policy that a runbook needs in an environment, as JSON.
+
+    Where runbook.toml names a role, first the role's and then the caller's.
+    """
     from omc_runbook.runbooks.policy import least_policy
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     least = least_policy(name, values["environment"], values["runbook_toml"])
-    click.echo(least.document)
+    for each in least.policies:
+        if len(least.policies) > 1:
+            click.echo(f"The policy of {each.principal}:", err=True)
+        click.echo(each.document)
     for sentence in least.sometimes:
         click.echo(f"Sometimes also: {sentence}.", err=True)
 
@@ -248,16 +316,32 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@_folder_option("--record", "records", "Folder of the records.")
-@click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_folder_option("--record", "records", "Folder of the records; the same as FOLDER.")
+@click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
+@click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
+@click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
+@click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
-def records(context: click.Context, record: Path, opens: bool) -> None:
+def records(
+    context: click.Context, folder: Path | None, record: Path, opens: bool, checks: bool, prunes: bool, applies: bool
+) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    Exit code: 1 where a scheduled run is overdue.
+    Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
+    where one could not be read.
     """
-    from omc_runbook.headless import schedules, terminal
+    from omc_runbook.headless import overview, schedules, terminal
 
+    record = folder or record
+    if opens + checks + prunes > 1 or (applies and not prunes):
+        raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
+    if checks:
+        context.exit(terminal.print_check(record))
+    if prunes:
+        for sentence in overview.prune(record, applies):
+            click.echo(sentence)
+        return
     newest, expected = terminal.print_records(record), schedules.read(record)
     if newest is None and not expected:
         raise UsageError(f"There is no record in {record}: name its folder with --record.")
@@ -266,8 +350,8 @@ def records(context: click.Context, record: Path, opens: bool) -> None:
         click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
-        if opens:
-            click.launch(str(newest.resolve()))
+    if opens:
+        terminal.open_page(overview.write(record))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 

@@ -82,6 +82,15 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
             raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is unchanged.") from None
 
 
+def remove(path: Path, content: bytes) -> None:
+    """Remove a file that has this content; raises ConflictError where it has another."""
+    target = path.resolve()
+    with _lock(target.parent):
+        if read(target) != content:
+            raise ConflictError(f"{path} was changed meanwhile: it was not removed.")
+        target.unlink()
+
+
 def keep_private(git_dir: Path, name: str, content: bytes) -> Path:
     """Save content in .git with mode 600, for an undo; returns its path."""
     folder = git_dir / FOLDER

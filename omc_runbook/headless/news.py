@@ -58,10 +58,10 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
     """
     title, now = summary.title(outcome), outcome.finished
-    problems = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
+    problems = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
     before = former.get("findings", Open())
     # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
-    consequences = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
+    consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
     stay = {
         name: consequences.get(name, name)
         for name in before.since
@@ -75,6 +75,14 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     )
     standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
+
+
+def open_after(outcomes: Iterable[Outcome]) -> Mapping[str, datetime]:
+    """The problems that are open after runs of a runbook on an environment, the oldest first, and since when."""
+    standing: Standing = {}
+    for outcome in outcomes:
+        _, standing = compare(outcome, standing, ())
+    return standing["findings"].since if standing else {}
 
 
 def _compare(
@@ -123,7 +131,8 @@ def _days(number: int) -> str:
     return "less than a day" if number < 1 else "1 day" if number == 1 else f"{number} days"
 
 
-def _name(finding: Finding) -> str:
+def name_of(finding: Finding) -> str:
+    """What a problem is known by from run to run: its check and subject."""
     return f"{finding.check}: {finding.subject}"
 
 

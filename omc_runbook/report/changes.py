@@ -136,6 +136,12 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
     return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
 
 
+def stopped(result: ChangeResult) -> Banner:
+    """That a person stopped a change, and what of it was put back."""
+    back = "everything is as before" if result.is_back else "not everything is as before"
+    return Banner("unsure", f"Stopped, as you asked: {back}.", (result.rollback_note,))
+
+
 def proof(result: ChangeResult | None) -> Table:
     """The deployments of a run, to the new version or back to the former one, and how each ended."""
     rows = [_row(rollout) for rollout in ((*result.rollouts, *result.rollbacks) if result else ())]

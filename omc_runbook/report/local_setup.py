@@ -8,6 +8,7 @@ from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
 from omc_runbook.changes.dotenv.values import RANDOM
 from omc_runbook.model.shell import command
+from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
@@ -144,6 +145,8 @@ def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
     if result is None:
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
         return Banner("good" if setup.is_empty and not setup.obstacle else "plain", headline, _lines(setup))
+    if result.is_cancelled:
+        return changes.stopped(result)
     lines = [f"The former file is in {result.backup}, readable only by you."] if result.backup else []
     start = result.start
     lines += [f"Started with {start.by}."] if start.ok else []

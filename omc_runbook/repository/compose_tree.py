@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
@@ -44,9 +45,8 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
     import yaml
 
     try:
-        loader = _loader()(file.text)
-        node = compose(file, loader, allows_loops=True)
-        tree = loader.construct_document(node) if node else None
+        # A copy, which merging may change.
+        tree = copy.deepcopy(_load(file))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -57,6 +57,13 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
             f"{file.name} line {line} has a character that is not allowed in YAML: fix it first."
         ) from None
     return _mapping(tree, file)
+
+
+@lru_cache(maxsize=32)
+def _load(file: SourceFile) -> Any:
+    loader = _loader()(file.text)
+    node = compose(file, loader, allows_loops=True)
+    return loader.construct_document(node) if node else None
 
 
 @cache

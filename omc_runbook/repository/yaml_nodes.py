@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omc_runbook.model.errors import UsageError
@@ -21,7 +22,7 @@ def read_mapping(file: SourceFile) -> MappingNode:
     import yaml
 
     try:
-        node = compose(file, yaml.SafeLoader(file.text))
+        node = _compose(file)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -29,6 +30,14 @@ def read_mapping(file: SourceFile) -> MappingNode:
     if not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{file.name} is not a mapping.")
     return node
+
+
+@lru_cache(maxsize=64)
+def _compose(file: SourceFile) -> Node | None:
+    """The nodes of a file, which nobody changes."""
+    import yaml
+
+    return compose(file, yaml.SafeLoader(file.text))
 
 
 def compose(file: SourceFile, loader: SafeLoader, allows_loops: bool = False) -> Node | None:

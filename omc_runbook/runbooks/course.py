@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from omc_runbook.masking import kernel
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import quiz
+from omc_runbook.runbooks.frontend import shows_widgets
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
 from omc_runbook.textfile import private_file
@@ -53,7 +53,7 @@ class Course:
     @property
     def is_interactive(self) -> bool:
         """Whether a person answers: in JupyterLab, with widgets, and without answers in the parameter."""
-        return self.answers is None and kernel.allows_input() and find_spec("ipywidgets") is not None
+        return self.answers is None and shows_widgets() and find_spec("ipywidgets") is not None
 
     @property
     def is_over(self) -> bool:

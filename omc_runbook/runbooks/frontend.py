@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,17 @@ _DRY = {"apply": literal(False), "confirm": literal("")}
 
 def is_available() -> bool:
     """Whether a person is there, before a front end with widgets."""
-    return kernel.allows_input() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+    return shows_widgets() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+
+
+def shows_widgets() -> bool:
+    """Whether a person is there, before a page that shows widgets: a kernel of a Jupyter server or of VS Code.
+
+    A console can ask, too, and shows no widgets.
+    """
+    if not kernel.allows_input():
+        return False
+    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in sys.modules["IPython"].get_ipython().user_ns
 
 
 class Frontend:
@@ -31,7 +43,7 @@ class Frontend:
 
         self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT})()
 
-    def plan(self, parameters: Mapping[str, str]) -> None:
+    def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
         literals = {name: literal(value) for name, value in parameters.items()} | _DRY
         lines = ", ".join(f"{name} = {literals[name]}" for name in parameters)
@@ -46,11 +58,15 @@ class Frontend:
         try:
             name = lab.fill_in(Path.cwd(), runbook, parameters).name
         except UsageError as error:
-            self._send(act="say", text=str(error))
+            self.say(str(error))
         else:
             self._send(
                 act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
             )
+
+    def say(self, text: str) -> None:
+        """Say a sentence."""
+        self._send(act="say", text=text)
 
     def repeat_error(self) -> None:
         """Show the error of a cell also in the last one, which does not run any more."""

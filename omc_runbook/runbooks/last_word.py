@@ -43,7 +43,7 @@ def copying(text: str, what: str) -> Link:
 class LastWord(RichDisplay):
     """An answer, and below it the button that applies the plan, where there is one, and what leads on."""
 
-    def __init__(self, answer: Answer, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
+    def __init__(self, answer: RichDisplay, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
         self._answer, self._button, self._links = answer, button, links
 
     def _ipython_display_(self) -> None:
@@ -68,7 +68,9 @@ class LastWord(RichDisplay):
             display(row._repr_mimebundle_() | {"text/plain": f"In JupyterLab, by a button: {labels}."}, raw=True)
 
     def _found(self) -> Sequence[Link]:
-        return tuple(links(self._answer)) if self._links is None else self._links
+        if self._links is not None or not isinstance(self._answer, Answer):
+            return self._links or ()
+        return tuple(links(self._answer))
 
     def to_html(self) -> str:
         """Render the answer as HTML."""

@@ -20,7 +20,8 @@ POLL_SECONDS = 0.25
 
 BEFORE = frozenset({"stage", "database", "move"})
 """The steps before anything is in force: what is stopped there is cleaned up at once."""
-FORWARD = frozenset({"redeploy", "watch"})
+STOPPED = "Stopped, as you asked."
+FORWARD = frozenset({"redeploy", "watch", "grant", "look", "start"})
 """The steps at which a change is taken back by its own undo."""
 
 UNSURE = frozenset({"database", "move"})
@@ -130,7 +131,10 @@ class Live:
         if wish == "back" and can_go_back and step in FORWARD:
             raise Cancelled
         if wish == "leave" or (wish == "back" and step in (BEFORE if can_go_back else BEFORE | FORWARD)):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(STOPPED)
+        if wish == "back" and can_go_back and step:
+            # A step that cannot be stopped in its middle is followed by one that can.
+            self._wishes.put(wish)
 
 
 def refuse_another(others: Sequence[tuple[StateFile, ChangeState]]) -> None:

@@ -26,7 +26,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
@@ -35,7 +35,7 @@ from omc_runbook.snapshot.state import Snapshot
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
-UNFINISHED = "A change was not finished: it stands below the parameters, with the ways to finish it or take it back."
+UNFINISHED = "The change that was not finished stands below the parameters, with the ways to finish it or take it back."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
 
@@ -207,7 +207,8 @@ def closing(
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
-        lead_on = UNFINISHED if run.unfinished else CHOOSE if is_empty and result is None else ""
+        is_open = bool(run.unfinished) and result is None
+        lead_on = UNFINISHED if is_open else CHOOSE if is_empty and result is None else ""
         yield "answer", answer.with_line(lead_on) if lead_on else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):
@@ -216,8 +217,8 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
-        if result.is_cancelled:
-            return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
+        if stopped := stopped_label(result):
+            return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers

@@ -15,6 +15,7 @@ from omc_runbook.report.verify import deployments, findings, injection_matrix, i
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
@@ -43,12 +44,12 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("verify", environment, runbook_toml, service)
+    return unfinished.begin("verify", environment, runbook_toml, service, nothing_to_offer)
 
 
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
-    """Read the environment; raises as `Target.look` does."""
-    return run.look(repository, look_inside)
+    """Read the environment, task definitions only the first time; raises as `Target.look` does."""
+    return run.look(repository, look_inside, cached=True)
 
 
 def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:

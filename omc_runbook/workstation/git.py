@@ -16,7 +16,7 @@ from omc_runbook.model.shell import command
 SECONDS = 20
 MOST_COMMITS = 20
 
-# No program that the checkout configures is run, and nothing is written.
+# No program that the checkout configures is run, and nothing is written but by `reverse`.
 _OPTIONS = (
     *("--no-pager", "--no-optional-locks", "--no-replace-objects"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false"),
@@ -179,6 +179,12 @@ def find_git_dir(repository: Path) -> Path | None:
 def can_reverse(repository: Path, patch: Path) -> bool:
     """Whether `git apply --reverse` would revert a patch without context lines; nothing is changed."""
     options = ("--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn")
+    return _run(repository, "apply", *options, "--", str(patch)).code == 0
+
+
+def reverse(repository: Path, patch: Path) -> bool:
+    """Revert a patch without context lines, as `can_reverse` checks it; False where git refuses."""
+    options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
     return _run(repository, "apply", *options, "--", str(patch)).code == 0
 
 

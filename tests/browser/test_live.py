@@ -131,7 +131,9 @@ def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(scre
     screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")
     screen.button("Take it back").wait_for(timeout=20_000)
     (state,) = screen.states
-    assert "Interrupted" in state["ended"] and f"Version {state['new']} is current" in screen.text
+    assert "Stopped, as you asked" in state["ended"] and screen.text.count("Stopped, as you asked. Done") == 1
+    assert "Nothing to do" not in screen.text
+    assert screen.text.count("It is not finished.") == 1 and f"Version {state['new']} is current" in screen.text
     assert screen.outcome()["status"] == "failed" and screen.outcome()["applied"]
     screen.button("Take it back").click()
     screen.button("✓ Done and verified").wait_for(timeout=30_000)

@@ -85,7 +85,7 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("local_setup on your .env: ok\n")
-    assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*.html")).read_text()
+    assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*-*.html")).read_text()
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
     found = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
     assert found["OPENAI_API_KEY"] == key and source.exists()

@@ -58,8 +58,13 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
     causes = ", ".join(outcome.root_causes)
     if outcome.is_plan:
         return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
-    is_idle = outcome.plan == () and not outcome.changes and not outcome.failure
-    done = "nothing to do, " if is_idle else "applied, " if outcome.applied else ""
+    done = ""
+    if outcome.unfinished:
+        done = "a change not finished, "
+    elif outcome.plan == () and not outcome.changes and not outcome.failure:
+        done = "nothing to do, "
+    elif outcome.applied:
+        done = "applied, "
     return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
 
 

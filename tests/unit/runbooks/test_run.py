@@ -21,7 +21,7 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.closing import INTERRUPTED, OUTDATED, Closing, Displays
+from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, Target
 
@@ -203,7 +203,7 @@ def test_a_change_that_broke_off_after_it_was_made_is_not_under_way(
 
 def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """It applies with the word that was typed, and shows every display in order."""
-    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: True)
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
     work = Work()
     closing = work.closing()
     closing.show("outcome")
@@ -212,7 +212,21 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     shown, label = played(button._choices[0].act("production"))
     assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
     assert work.done == ["planned", "looked", "applied production", "looked"]
-    assert "was applied" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]
+
+
+def test_with_apply_the_last_cell_begins_where_a_person_can_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells before it say so and do nothing; a cell that is run again does not begin it again."""
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
+    work = Work()
+    closing = work.closing(apply=True)
+    for name in ("result", "outcome", "answer"):
+        assert NOT_BEGUN in closing.show(name).to_text()  # type: ignore[attr-defined]
+    button = closing.button()
+    assert work.done == [] and isinstance(button, Button) and button.begins_with == ""
+    assert "was applied" in closing.button().to_text()  # type: ignore[union-attr]
+    played(button._choices[0].act("production"))
+    assert work.done == ["applied production", "looked"] and closing.show("result") == "what was done"
+    assert work.closing(apply=True).make("result") == "what was done"
 
 
 def played(steps: Iterator[object]) -> tuple[list[object], str]:
