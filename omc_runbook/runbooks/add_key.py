@@ -37,8 +37,8 @@ from omc_runbook.workstation import git
 
 __all__ = [
     "form",
-    "pickers",
     "parameters",
+    "pickers",
     "begin",
     "look",
     "variables",
