@@ -221,13 +221,13 @@ def _run_notebook(
     from omc_runbook.headless import notebooks, overview, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED
+    from omc_runbook.model.handover import FAILED, WARNING
 
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
-        if summary or is_watched or line.startswith(FAILED):
+        if summary or is_watched or line.startswith((FAILED, WARNING)):
             click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
