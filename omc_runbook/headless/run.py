@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -17,7 +16,7 @@ from typing import Any, TextIO
 
 from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.publishing import Publish
-from omc_runbook.model import errors
+from omc_runbook.model import errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
@@ -100,7 +99,7 @@ def run(
         with (
             sandbox or nullcontext(),
             _private_files(),
-            tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
+            temporary.folder("run") as drafts,
             _follow(Path(drafts) / "lines", on_line),
         ):
             draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
