@@ -16,7 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -439,7 +439,7 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
     if hint and sys.stderr.isatty():
         click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 
