@@ -28,7 +28,7 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build, roles, vpcs
-from omc_runbook.sandbox.worlds.staging import KEYS, ServiceSpec, World
+from omc_runbook.sandbox.worlds.staging import KEYS, STAGING, ServiceSpec, World
 
 COMMAND = Path(sys.executable).with_name("omc-runbook")
 SLACK, CPU_SECONDS = 1.5, 0.25
@@ -45,6 +45,7 @@ def make_world(sandbox: Sandbox, names: list[str]) -> None:
     world = World(sandbox.endpoint)
     network = vpcs.restore_network(world)
     service = ServiceSpec("backend", 1, KEYS, breaker=True)
+    build.restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
     for name in names:
         prefix = f"ohmycoins-{name}"
         pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}-app-secrets-??????"

@@ -21,6 +21,8 @@ from omc_runbook.model import temporary
 A = TypeVar("A")
 R = TypeVar("R")
 
+PREPARED = ("omc_runbook.runbooks.fleet_worker", "omc_runbook.runbooks.verify", "omc_runbook.headless.prepared")
+"""The modules that the process imports from which workers are forked, in this order."""
 MORE_THAN_CORES = 2
 """So many more workers than cores: most of the time they wait for AWS."""
 WAITING_SECONDS = 5.0
@@ -39,12 +41,12 @@ class WorkerEnd(Generic[R]):
     failure: str = ""
 
 
-def prepare(*modules: str) -> None:
-    """Start the process that imports modules and waits to be forked; returns at once.
+def prepare() -> None:
+    """Start the process that imports what verify needs and waits to be forked; returns at once.
 
     It is a new process, whatever threads and connections this one has, and ends with this one.
     """
-    get_context("forkserver").set_forkserver_preload([*modules])
+    get_context("forkserver").set_forkserver_preload([*PREPARED])
     forkserver.ensure_running()
 
 

@@ -21,7 +21,6 @@ from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
-from omc_runbook.model.parameters import split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
@@ -298,20 +297,6 @@ def _explained(path: Path | None) -> Iterator[None]:
         raise UsageError(
             f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON."
         ) from None
-
-
-def load_several(environments: str, otherwise: str, runbook_toml: str = "") -> tuple[Environment, ...]:
-    """Load the environments that a list names, or where it is empty all of runbook.toml, or else the one `otherwise`.
-
-    Raises UsageError as `load` does, for a name that comes twice, and for `local`.
-    """
-    path = find_file(runbook_toml)
-    tables = _read(path).get("environments", {}) if path else {}
-    own = tuple(name for name in tables if name != LOCAL) if isinstance(tables, dict) else ()
-    names = split_names("environments", environments) or own or (otherwise,)
-    if LOCAL in names:
-        raise UsageError(f"{LOCAL} has nothing in AWS: name other environments, or run local_setup for your .env.")
-    return tuple(load(name, runbook_toml) for name in names)
 
 
 def known_names() -> tuple[str, ...]:

@@ -53,6 +53,8 @@ NOBODY = Caller("", "")
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
+known_environment: ContextVar[Environment | None] = ContextVar("known_environment", default=None)
+"""An environment that need not be looked for."""
 
 
 def ignore(step: str) -> None:
@@ -345,7 +347,8 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = find_environment(environment, runbook_toml)
+    known = known_environment.get()
+    settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "

@@ -37,6 +37,9 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
 
+EMPTY = json.dumps({"Version": "2012-10-17", "Statement": []}, indent=2)
+"""A policy document that allows nothing."""
+
 _ANYWHERE = (
     "ec2:",
     "kms:ListAliases",
@@ -111,8 +114,15 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
         others = other_references.references_of(snapshot) if other_references.FIELD in snapshot.gaps else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
+    if permission == "ecs:RegisterTaskDefinition":
+        families = {definition.family for definition in snapshot.task_definitions.values()}
+        return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families)) or ("*",)
     if service == "ecs":
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
+    if permission == "iam:PassRole":
+        definitions = snapshot.task_definitions.values()
+        passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
+        return tuple(sorted(passed)) or ("*",)
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
         base = f"arn:{caller.partition}:iam::{caller.account}:role"

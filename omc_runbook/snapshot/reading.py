@@ -34,6 +34,9 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
 
 PARALLEL = 24
+MOST_FAMILIES = 4
+SERVICES_A_FAMILY = 20
+"""The newest revisions are read of four families, or in large environments of one for each twenty services."""
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
@@ -209,7 +212,13 @@ class _Reading(Gatherer):
         in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
         older = self.task_definitions("task_definitions", in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
-        snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
+        families = _families(snapshot)
+        most = max(MOST_FAMILIES, -(-len(snapshot.services) // SERVICES_A_FAMILY))
+        snapshot = replace(
+            snapshot,
+            newest_revisions=self._newest(families[:most]),
+            families_left_out=max(len(families) - most, 0),
+        )
         others = other_references.Reading(self, snapshot)
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
@@ -281,7 +290,7 @@ class _Reading(Gatherer):
                 "ecs:DescribeTaskDefinition",
                 lambda family=family: definitions.describe_task_definition(client, family),  # type: ignore[misc]
             )
-            for family in sorted(families)
+            for family in families
         ]
         return tuple(revision for answer in answers if (revision := or_none(answer.result())))
 
@@ -304,11 +313,16 @@ def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]
     return created
 
 
-def _families(snapshot: Snapshot) -> set[str]:
-    """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
+def _families(snapshot: Snapshot) -> tuple[str, ...]:
+    """The families of the consumers' task definitions, where the secret has a key to which none of these refers.
+
+    The main service's comes first.
+    """
     document = snapshot.current.document if snapshot.current else None
-    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    main = snapshot.environment.names.service
+    consumers = sorted(snapshot.consumers, key=lambda service: service.name != main)
+    definitions = [snapshot.definition(service.task_definition_arn) for service in consumers]
     keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_references(each)}
     if document is None or not keys or "" in keys or keys.issuperset(document.keys):
-        return set()
-    return {definition.family for definition in definitions if definition}
+        return ()
+    return tuple(dict.fromkeys(definition.family for definition in definitions if definition))

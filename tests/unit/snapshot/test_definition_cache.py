@@ -100,6 +100,14 @@ def test_a_cached_definition_gives_the_findings_of_one_that_was_read(tmp_path: P
     assert calls["healthy"] == 0 and {*calls.values()} > {0}
 
 
+def test_whoever_wants_none_or_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMC_CACHE=off, and a container's user without an entry in /etc/passwd."""
+    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
+    monkeypatch.delenv("OMC_CACHE")
+    monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache"))
+    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
+
+
 def revision(**container: object) -> TaskDefinition:
     definition = next(iter(healthy().task_definitions.values()))
     return replace(definition, containers=(replace(definition.containers[0], **container),))  # type: ignore[arg-type]
@@ -161,7 +169,15 @@ def test_a_damaged_cache_is_ignored_and_written_anew(tmp_path: Path) -> None:
     cache, definition = cache_at(tmp_path), revision()
     assert is_kept(cache, definition)
     good = cache.file.read_bytes()
-    for damaged in (b"", b"{", good[:-9], good.replace(b'"format":1', b'"format":2'), b"\xff" * 99, b"[]"):
+    for damaged in (
+        b"",
+        b"{",
+        good[:-9],
+        good.replace(b'"format":1', b'"format":2'),
+        good.replace(b'"version":"', b'"version":"9'),
+        b"\xff" * 99,
+        b"[]",
+    ):
         cache.file.write_bytes(damaged)
         assert cache.load({definition.arn: OLD}) == ({}, frozenset())
         assert is_kept(cache, definition)
