@@ -114,7 +114,7 @@ ACTIONS: Mapping[str, Actions] = {
         ),
         sometimes=_CREATING,
     ),
-    "fleet": Actions(plan=_LOOK),
+    "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
     "index": Actions(plan=_LOOK),
     "restore": Actions(
         plan=_SEE,
