@@ -170,6 +170,8 @@ class PrincipalPolicy:
 class LeastPolicy:
     """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
 
+    A runbook that calls nothing has none: IAM knows no policy without a statement.
+
     `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
     """
 
@@ -185,7 +187,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     `snapshot.reading.identify` raises.
     """
     if runbook in WITHOUT:
-        return LeastPolicy((PrincipalPolicy("", permissions.EMPTY),), (WITHOUT[runbook],))
+        return LeastPolicy((), (WITHOUT[runbook],))
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
     settings = find_environment(environment, runbook_toml)

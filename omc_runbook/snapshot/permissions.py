@@ -39,9 +39,6 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
 
-EMPTY = json.dumps({"Version": "2012-10-17", "Statement": []}, indent=2)
-"""A policy document that allows nothing."""
-
 _ANYWHERE = (
     "ec2:",
     "kms:ListAliases",
