@@ -16,7 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -230,13 +230,13 @@ def _run_notebook(
     from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED
+    from omc_runbook.model.handover import FAILED, WARNING
 
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
-        if summary or is_watched or line.startswith(FAILED):
+        if summary or is_watched or line.startswith((FAILED, WARNING)):
             click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
@@ -464,7 +464,7 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
     if hint and sys.stderr.isatty():
         click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 

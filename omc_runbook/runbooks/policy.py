@@ -90,6 +90,8 @@ class Actions:
     apply: tuple[str, ...] = ()
     sometimes: tuple[str, ...] = _DECIDING
     sometimes_to_apply: tuple[str, ...] = ()
+    compares_environments: bool = False
+    """Whether it reads the keys of the other environments' secrets too."""
     mostly_applies: bool = True
     """Whether its policy has the second part too, unless somebody asks for the first one."""
 
@@ -99,12 +101,22 @@ class Actions:
 
 
 _OF_UPDATE = Actions(
-    plan=(*_SEE, *_DAEMONS), apply=(*_WRITE, *_DEPLOY), sometimes=_DECRYPTING, sometimes_to_apply=_CHANGING
+    plan=(*_SEE, *_DAEMONS),
+    apply=(*_WRITE, *_DEPLOY),
+    sometimes=(
+        *_DECRYPTING,
+        "to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",
+    ),
+    sometimes_to_apply=_CHANGING,
 )
 
 ACTIONS: Mapping[str, Actions] = {
     "add_key": Actions(
-        plan=_SEE, apply=(*_WRITE, *_DEPLOY, *_REGISTER), sometimes=_DECRYPTING, sometimes_to_apply=_CHANGING
+        plan=_SEE,
+        apply=(*_WRITE, *_DEPLOY, *_REGISTER),
+        sometimes=_DECRYPTING,
+        sometimes_to_apply=_CHANGING,
+        compares_environments=True,
     ),
     "create": Actions(
         plan=("secretsmanager:DescribeSecret",),
@@ -158,6 +170,8 @@ class PrincipalPolicy:
 class LeastPolicy:
     """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
 
+    A runbook that calls nothing has none: IAM knows no policy without a statement.
+
     `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
     """
 
@@ -173,7 +187,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     `snapshot.reading.identify` raises.
     """
     if runbook in WITHOUT:
-        return LeastPolicy((PrincipalPolicy("", permissions.EMPTY),), (WITHOUT[runbook],))
+        return LeastPolicy((), (WITHOUT[runbook],))
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
     settings = find_environment(environment, runbook_toml)
@@ -183,7 +197,10 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    document, role = permissions.document(snapshot, (*needed.plan, *more)), settings.names.role_arn
+    document, role = (
+        permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments),
+        settings.names.role_arn,
+    )
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws import endpoint
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
@@ -72,6 +73,11 @@ class Target:
     def endpoint(self) -> str:
         """The URL of the AWS endpoint."""
         return self.clients.endpoint
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+        return tuple(map(endpoint.sentence, self.clients.foreign_endpoints))
 
     @property
     def is_sandbox(self) -> bool:
@@ -230,7 +236,14 @@ class Run:
         return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
-        """Whether to change anything; raises UsageError where production has not been confirmed."""
+        """Whether to change anything; raises UsageError where production has not been confirmed, and without TLS."""
+        urls = (url for each in self.targets for url in each.clients.foreign_endpoints)
+        open_urls = [url for url in urls if endpoint.is_readable_on_the_way(url)]
+        if apply and open_urls:
+            raise UsageError(
+                f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
+                " an https:// endpoint. Nothing was written."
+            )
         if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
             what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
             raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
