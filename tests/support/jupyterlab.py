@@ -41,9 +41,7 @@ HAS_RUN = """() => {
 @contextmanager
 def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
     """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
-    folder = desk.work / "notebooks"
-    folder.mkdir(exist_ok=True)
-    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    folder = put(desk, name, **parameters)
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     write_settings(news, {"fetchNews": "false"})
@@ -70,6 +68,14 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=20)
+
+
+def put(desk: Desk, name: str, **parameters: str) -> Path:
+    """Put a fresh copy of a notebook on the desk; gives its folder."""
+    folder = desk.work / "notebooks"
+    folder.mkdir(exist_ok=True)
+    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    return folder
 
 
 def fresh(path: Path, parameters: dict[str, str]) -> Any:
