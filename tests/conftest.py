@@ -6,14 +6,10 @@ import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
-import botocore.session
 import pytest
-from botocore.client import ClientCreator
-from botocore.hooks import EventAliaser
-from botocore.model import ServiceModel
+from support import shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -21,6 +17,7 @@ from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.snapshot.definition_cache import OFF, VARIABLE
 
 # Until all is imported there is next to nothing to collect, and more and more to go through.
 gc.disable()
@@ -81,31 +78,19 @@ def _rank(file: str) -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_reading_of_botocores_models() -> Iterator[None]:
-    """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
-    create_methods, methods = ClientCreator._create_methods, dict[str, dict[str, Any]]()
-
-    def share_methods(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
-        if model.service_name not in methods:
-            methods[model.service_name] = create_methods(creator, model)
-        return dict(methods[model.service_name])
-
+def no_cache() -> Iterator[None]:
+    """Let every look read everything: tests share accounts' numbers, and a person's cache is none of their business."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
-        patch.setattr(ClientCreator, "_create_methods", share_methods)
-        # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
-        patch.setattr(EventAliaser, "_alias_event_name", _alias)
+        patch.setenv(VARIABLE, OFF)
         yield
 
 
-_aliases: dict[str, str] = {}
-_find_alias = EventAliaser._alias_event_name
-
-
-def _alias(emitter: EventAliaser, event: str) -> str:
-    if event not in _aliases:
-        _aliases[event] = _find_alias(emitter, event)
-    return _aliases[event]
+@pytest.fixture(scope="session", autouse=True)
+def one_reading_of_botocores_models() -> Iterator[None]:
+    """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        shared_models.share(patch.setattr)
+        yield
 
 
 @pytest.fixture
@@ -124,7 +109,7 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let neither the caller's AWS configuration nor the caller's OMC_ names count."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name in [name for name in os.environ if name.startswith("OMC_")]:
+    for name in [name for name in os.environ if name.startswith("OMC_") and name != VARIABLE]:
         monkeypatch.delenv(name)
 
 

@@ -56,11 +56,16 @@ DIED = "The notebook's kernel died: run the runbook again, which completes or un
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run's exit code, its summary, and whether a record was kept."""
+    """A run's exit code, its summary, and its record's page; None where no record was kept."""
 
     exit_code: int
     summary: tuple[Line, ...]
-    is_recorded: bool = True
+    page: Path | None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a record was kept."""
+        return self.page is not None
 
 
 def run(
@@ -218,7 +223,7 @@ def _keep(draft: Record, record: Record, failure: str, command: str, publish: Pu
         record = kept_records.save(notebook, outcome, draft, record)
     except (OSError, ValueError, CouldNotLook) as error:
         return _unrecorded(outcome, record, command, error)
-    return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command))
+    return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command), record.page)
 
 
 def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
@@ -228,7 +233,7 @@ def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     path = f"none in {record.folder}, though the run took place: {reason}"
     lines = summary.mask(summary.summarise(outcome, path, command))
-    return RunResult(RunbookError.exit_code, lines, is_recorded=False)
+    return RunResult(RunbookError.exit_code, lines, None)
 
 
 @contextmanager

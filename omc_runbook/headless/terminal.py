@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import webbrowser
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import TextIO
 
 import click
 
-from omc_runbook.report.archive import kept_records
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
 
 _STYLES: dict[Style, str] = {
@@ -80,5 +84,30 @@ def print_records(folder: Path) -> Path | None:
     """Print how each run with a record in a folder ended, the newest first; gives the newest page, None without any."""
     kept = kept_records.read(folder)
     for each in kept:
-        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
+        title, end = on_one_line(each.title), on_one_line(each.end)
+        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {title:<28} {end}")
     return kept[0].page if kept else None
+
+
+def print_check(folder: Path) -> int:
+    """Print what became of each record in a folder, by its seal, and give the exit code.
+
+    Raises UsageError where there is no record, or the folder cannot be read.
+    """
+    try:
+        states = kept_records.check(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}.") from None
+    if not states:
+        raise UsageError(f"There is no record in {folder}.")
+    for state in states:
+        click.echo(str(state))
+    counts = Counter(state.state for state in states)
+    click.echo(", ".join(f"{number} {state}" for state, number in counts.items()) + ".")
+    return seal.exit_code(states)
+
+
+def open_page(path: Path) -> None:
+    """Open a page in a browser, or where there is none print its path."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        click.echo(f"There is no browser here to open {path}.")

@@ -1,5 +1,9 @@
 """What a command and its notebooks' kernels exchange: environment variables that name files, and a failure's mark."""
 
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
 OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
 """The file into which a notebook under `omc-runbook run` writes its outcome instead of raising it."""
 LINES_VARIABLE = "OMC_RUNBOOK_LINES"
@@ -27,3 +31,10 @@ SANDBOX_VARIABLES = (
     "OMC_SANDBOX_DATABASE_URL",
 )
 """The variables that `omc-runbook sandbox up` prints, which stay set in a shell when the sandbox has ended."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_on_this_machine(endpoint: str) -> bool:
+    """Whether an AWS endpoint is a sandbox on this machine."""
+    return urlsplit(endpoint).hostname in _LOOPBACK

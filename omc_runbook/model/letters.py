@@ -41,6 +41,21 @@ def spell(name: str) -> str:
     return f'"{shown}"' if name != name.strip() else shown
 
 
+def printable(text: str) -> str:
+    """A text in which each character that is no sign, such as ESC or a mark of direction, stands as its number.
+
+    Line ends and tabs stay. What shows a text from outside, on a page or a terminal, shows it so.
+    """
+    hidden = {each for each in set(text) if not each.isprintable() and each not in "\n\t"}
+    numbers = {ord(each): f"‹U+{ord(each):04X}›" for each in hidden if unicodedata.category(each) != "Zs"}
+    return text.translate(numbers) if numbers else text
+
+
+def on_one_line(text: str) -> str:
+    """The same without line ends, so that a name from outside cannot begin a line of its own."""
+    return printable(" ".join(text.splitlines()))
+
+
 def _deceives(character: str) -> bool:
     return _is_invisible(character) or (not character.isascii() and skeleton(character).isascii())
 

@@ -77,7 +77,7 @@ def plan(plan: SecretPlan) -> Table:
         else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
     )
     columns = ["key", "action", "value from", "takes effect"]
-    return Table(title, columns, rows, ACTIONS, notes=plan.notes)
+    return Table(title, columns, rows, ACTIONS, notes=(*plan.trials, *plan.notes))
 
 
 def consumers(plan: SecretPlan) -> Table:

@@ -34,7 +34,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
 
     Raises UsageError where ECS does not know that task.
     """
-    task = complaint.task(snapshot)
+    task = snapshot.find_task(complaint.task_id)
     entries = [
         *([_machine(snapshot.workstation)] if snapshot.workstation else []),
         _secret(snapshot),
@@ -237,7 +237,9 @@ def _machine(workstation: Workstation) -> Entry:
     file, loaded = workstation.dotenv, workstation.settings_result
     state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
     result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
-    if loaded and loaded.obstacle:
+    if workstation.is_code_withheld:
+        result = "; Settings were not loaded, since allow_code is not set"
+    elif loaded and loaded.obstacle:
         result = "; Settings could not be loaded"
     return Entry("this machine", str(workstation.path), lines=(f"{state}{result}.",))
 

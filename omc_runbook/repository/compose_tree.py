@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
@@ -43,7 +44,8 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
     import yaml
 
     try:
-        tree = yaml.load(file.text, _loader())
+        # A copy, which merging may change.
+        tree = copy.deepcopy(_load(file.text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -54,6 +56,13 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
             f"{file.name} line {line} has a character that is not allowed in YAML: fix it first."
         ) from None
     return _mapping(tree, file)
+
+
+@lru_cache(maxsize=32)
+def _load(text: str) -> Any:
+    import yaml
+
+    return yaml.load(text, _loader())
 
 
 @cache

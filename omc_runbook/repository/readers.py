@@ -7,7 +7,8 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 ROOTS = ("backend", "scripts")
@@ -76,23 +77,30 @@ def find_environment_reads(
         by_library = _LIBRARY.search(text) is not None
         if path.name.startswith(("test_", "conftest")) or not (by_library or "environ" in text or "getenv" in text):
             continue
-        tree = parse_python(text)
-        if tree is None:
-            continue
-        file, constants = path.relative_to(repository).as_posix(), _constants(tree)
-        for node in ast.walk(tree):
-            direct = _read_in(node, constants)
-            read = direct or (_read_by_library(node) if by_library else None)
-            if read and _is_set(node):
-                sets.add(read[0])
-            elif read:
-                line = getattr(node, "lineno", 0)
-                is_required = isinstance(node, ast.Subscript) or (direct is None and not read[1])
-                reads.append(
-                    EnvironmentRead(
-                        variable=read[0], file=file, line=line, has_default=read[1], is_required=is_required
-                    )
-                )
+        file, (found, names) = path.relative_to(repository).as_posix(), _environment_reads(text, by_library)
+        reads += (replace(read, file=file) for read in found)
+        sets |= names
+    return tuple(reads), frozenset(sets)
+
+
+@lru_cache(maxsize=1024)
+def _environment_reads(text: str, by_library: bool) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
+    """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one."""
+    reads: list[EnvironmentRead] = []
+    sets: set[str] = set()
+    tree = parse_python(text) or ast.Module([], [])
+    constants = _constants(tree)
+    for node in ast.walk(tree):
+        direct = _read_in(node, constants)
+        read = direct or (_read_by_library(node) if by_library else None)
+        if read and _is_set(node):
+            sets.add(read[0])
+        elif read:
+            line = getattr(node, "lineno", 0)
+            is_required = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+            reads.append(
+                EnvironmentRead(variable=read[0], file="", line=line, has_default=read[1], is_required=is_required)
+            )
     return tuple(reads), frozenset(sets)
 
 

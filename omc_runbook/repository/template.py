@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from dotenv.parser import parse_stream
@@ -85,7 +86,12 @@ def advise_folder(repository: Path) -> str:
 
 def parse_template(file: SourceFile) -> Template:
     """Parse a template's file. Of a repeated name the last active one counts, as in python-dotenv, else the first."""
-    parts = statements(file.text)
+    return Template(file, _entries(file.text))
+
+
+@lru_cache(maxsize=32)
+def _entries(text: str) -> tuple[TemplateEntry, ...]:
+    parts = statements(text)
     lines = _lines(parts)
     entries: dict[str, TemplateEntry] = {}
     for variable in variables(parts):
@@ -106,7 +112,7 @@ def parse_template(file: SourceFile) -> Template:
         )
         if entry.name not in entries or not entry.commented_out:
             entries[entry.name] = entry
-    return Template(file, tuple(sorted(entries.values(), key=lambda entry: entry.line)))
+    return tuple(sorted(entries.values(), key=lambda entry: entry.line))
 
 
 def _lines(parts: tuple[Statement, ...]) -> list[int]:

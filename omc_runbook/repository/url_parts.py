@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.repository.compose import Compose, find_references
@@ -50,11 +51,18 @@ def _formatted(path: Path) -> Iterator[tuple[str, int]]:
     """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
     try:
         text = path.read_text("utf-8")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text) if "://" in text else ast.Module([], [])
+        if "://" in text:
+            yield from _formatted_names(text)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return
+
+
+@lru_cache(maxsize=256)
+def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    found: list[tuple[str, int]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             values = [each.value for each in node.values if isinstance(each, ast.FormattedValue)]
@@ -64,7 +72,8 @@ def _formatted(path: Path) -> Iterator[tuple[str, int]]:
             )
             for login in _LOGIN.finditer(whole):
                 names = (_name(values[int(mark)]) for mark in _MARK.findall(login[1]))
-                yield from ((name, node.lineno) for name in names if name)
+                found += ((name, node.lineno) for name in names if name)
+    return tuple(found)
 
 
 def _name(node: ast.expr) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omc_runbook.model.errors import UsageError
@@ -17,7 +18,7 @@ def read_mapping(file: SourceFile) -> MappingNode:
     import yaml
 
     try:
-        node = yaml.compose(file.text, yaml.SafeLoader)
+        node = _compose(file.text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -25,6 +26,14 @@ def read_mapping(file: SourceFile) -> MappingNode:
     if not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{file.name} is not a mapping.")
     return node
+
+
+@lru_cache(maxsize=64)
+def _compose(text: str) -> Node | None:
+    """The nodes of a text, which nobody changes."""
+    import yaml
+
+    return yaml.compose(text, yaml.SafeLoader)
 
 
 def members(node: Node | None) -> Iterator[tuple[Node, Node]]:

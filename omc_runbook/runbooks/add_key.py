@@ -22,19 +22,22 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
 from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import plan_review, take_back, unfinished
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import take_back, unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
+from omc_runbook.runbooks.plan_review import review_several as review
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import git
 
 __all__ = [
     "form",
+    "parameters",
     "pickers",
     "begin",
     "look",
@@ -43,6 +46,7 @@ __all__ = [
     "plan",
     "diffs",
     "steps",
+    "review",
     "closing",
     "by_hand",
 ]
@@ -54,6 +58,27 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
+
+
+parameters = partial(
+    plan_review.parameters,
+    "add_key",
+    (
+        "environment",
+        "runbook_toml",
+        "repository",
+        "key",
+        "description",
+        "obtain_from",
+        "required",
+        "type",
+        "containers",
+        "environments",
+        "values_from",
+        "terraform_dir",
+    ),
+)
+"""The notebook's parameters, or those of the plan's file."""
 
 
 def pickers(
@@ -163,8 +188,16 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
     return (*main, *rest)
 
 
-def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
+def closing(
+    run: Run,
+    before: Snapshots,
+    plan: AddKeyPlan | None,
+    may_apply: bool,
+    confirm: str,
+    review: Review = NO_REVIEW,
+) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
+    run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)

@@ -69,12 +69,16 @@ def pickers(
     )
 
 
-def begin(environment: str, runbook_toml: str = "", repository: str = "", python: str = "") -> Run:
+def begin(
+    environment: str, runbook_toml: str = "", repository: str = "", python: str = "", allow_code: bool = False
+) -> Run:
     """Begin on a checkout; values are compared with an environment's if there are AWS credentials.
 
     No AWS account is needed: without credentials, and with environment "local", nothing is compared. `python` is the
-    interpreter that loads Settings, "" for the checkout's own. Raises UsageError for a wrong environment, file, folder
-    or interpreter.
+    interpreter that loads Settings, "" for the checkout's own. They are loaded with `allow_code`, and after an apply,
+    which starts the application, so that its code has run anyway.
+
+    Raises UsageError for a wrong environment, file, folder or interpreter.
     """
     peer = load(environment, runbook_toml)
     local = peer if environment == LOCAL else load(LOCAL, runbook_toml)
@@ -85,7 +89,8 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "", python
     checkout, started, program = read_checkout(root), now(), find_program(python)
     checkout = replace(checkout, template=checkout.template or tracked)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
-    target = _compare_with(peer, LocalTarget(environment=local, parameter=environment, python=program))
+    machine = LocalTarget(environment=local, parameter=environment, python=program, allow_code=allow_code)
+    target = _compare_with(peer, machine)
     run = Run(runbook="local_setup", started=started, checkout=checkout, local_target=target)
     run.announce()
     return unfinished.with_unfinished(run)
@@ -94,7 +99,8 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "", python
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read this machine, with the application's messages if it was started."""
     target, checkout = _local_target(run), _checkout(run)
-    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, python=target.python)
+    allow_code = target.allow_code or result is not None
+    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, allow_code, target.python)
     if peer:
         shared = shared_values.compare(peer.clients, peer.caller, target.environment, workstation)
         workstation = replace(workstation, shared_values=shared)
@@ -192,7 +198,7 @@ def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
     """The local target with the environment to compare values with, or with the reason why there is none."""
     if peer.name == LOCAL:
         return replace(target, why_alone="environment is local, so AWS was not called.")
-    clients = Clients(peer.names.region, peer.names.profile)
+    clients = Clients.of(peer.names)
     if not clients.has_credentials:
         return replace(target, why_alone="there are no AWS credentials here.")
     try:

@@ -95,7 +95,7 @@ def local_setup(course: Course) -> RichDisplay:
     (course.practice.checkout / ".env").unlink(missing_ok=True)
     source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n", beside=True)
     with course.practice.entered():
-        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout))
+        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout), "", True)
         snapshot = local_setup_runbook.look(run)
         plan = local_setup_runbook.plan(run, snapshot, source)
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)

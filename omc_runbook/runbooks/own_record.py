@@ -13,7 +13,7 @@ from omc_runbook.model.errors import CouldNotLook, RunbookError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import STATE_SUFFIX, STATE_VARIABLE
 from omc_runbook.model.suggestions import expand
-from omc_runbook.report.archive import kept_records
+from omc_runbook.report.archive import kept_records, stems
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import state as states
 from omc_runbook.report.archive.record import Record
@@ -60,7 +60,7 @@ def begin(live: Live, state: ChangeState) -> None:
         live.restart(state, None, is_watched=True)
         return
     live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
-    stem = records.stem_of(state.runbook, state.environment, started)
+    stem = stems.make(state.runbook, state.environment, started)
     live.restart(state, StateFile(folder() / f"{stem}{STATE_SUFFIX}"), is_watched=False)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -17,7 +17,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
@@ -28,9 +28,10 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
@@ -39,6 +40,7 @@ from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude, frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
@@ -47,7 +49,9 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
+"""Called with each snapshot that a run takes."""
 
 
 def ignore(step: str) -> None:
@@ -70,14 +74,22 @@ class Target:
     @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_on_this_machine(self.endpoint)
 
     def look(
-        self, repository: str = "", look_inside: bool = False, deeply: bool = False, complaint: Complaint | None = None
+        self,
+        repository: str = "",
+        look_inside: bool = False,
+        deeply: bool = False,
+        complaint: Complaint | None = None,
+        cached: bool = False,
+        allow_code: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
-        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail.
+        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
+        `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
+        on this machine, which runs the checkout's code.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -90,11 +102,12 @@ class Target:
             )
         checkout = read_checkout(find_root(path)) if path else None
         with reading.shown(self.clients.calls, self.environment.name):
-            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
-        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -145,6 +158,8 @@ class LocalTarget:
     """Why the comparison failed."""
     python: str = ""
     """The interpreter that loads Settings; "" for the checkout's own."""
+    allow_code: bool = False
+    """Whether Settings may be loaded, which runs the checkout's code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +177,8 @@ class Run:
     local_target: LocalTarget | None = None
     unfinished: tuple[RichDisplay, ...] = ()
     """Changes of its environment that are under way, or were not finished."""
+    filed_plan: FiledPlan | None = None
+    """The plan's file, where it has one."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter, and below it what was not finished.
@@ -204,9 +221,11 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
-    def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
+    def look(
+        self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
+    ) -> Snapshot:
         """Read the main environment, as `Target.look` does."""
-        return self.target.look(repository, look_inside, deeply)
+        return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; raises UsageError where production has not been confirmed."""
@@ -226,6 +245,8 @@ class Run:
 
         `by_target` has the findings of each environment by its name, where there are several.
         """
+        if self.filed_plan:
+            self.filed_plan.finish(result)
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
     def answer(
@@ -284,6 +305,7 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
@@ -310,7 +332,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "
@@ -321,9 +343,9 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
         variables = {field: variable for field, variable in settings.variables.items() if field != "service"}
         settings = replace(settings, names=names, chosen=settings.chosen | {"service"}, variables=variables)
     registry.exempt(public_words(settings))
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     caller = identify(clients, settings)
-    registry.exempt({caller.account, *re.split(r"[:/]", caller.arn)})
+    registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller)
 
 
@@ -364,5 +386,6 @@ def public_words(environment: Environment) -> set[str]:
     """Words that reports need, and that stay readable even if a secret contains one of them."""
     checks = {word for check in root_causes.EVERY_CHECK for word in (check.id, check.family)}
     all_names = (environment.names, *environment.others.values())
-    texts = {value for names in all_names for _, value in names if isinstance(value, str) and value}
+    fields = (field for names in all_names for field in names if field[0] != "external_id")
+    texts = {value for _, value in fields if isinstance(value, str) and value}
     return texts | checks | {environment.name, *environment.others, environment.project, *environment.keys}

@@ -97,11 +97,12 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
 
 
 def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
-    """A plan with the daemons and Express services that keep the old values of what it changes."""
+    """A plan with the daemons and Express services that keep the old values, and where the new ones are tried."""
     actions = {change.key: change.action for change in plan.changed}
     others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
     readiness = (*plan.readiness, *(sentence for _, sentence in others))
-    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]))
+    trials = live_check.destinations(plan, run.environment) if actions else ()
+    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]), trials=trials)
 
 
 def apply(

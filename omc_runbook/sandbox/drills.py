@@ -1,4 +1,7 @@
-"""Drills: unnamed faults in the sandbox, the grades of the answers, and the score."""
+"""Drills: unnamed faults in the sandbox, the grades of the answers, and the score.
+
+All checks, which hints and wrong answers are about, take longer to import than the rest, which every command needs.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,22 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.sandbox import faults, hints, lifecycle, solved
+from omc_runbook.sandbox import faults, lifecycle, solved
 from omc_runbook.sandbox.faults import Fault, checkout
-from omc_runbook.sandbox.hints import Level
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.solved import FamilyScore, Solved
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
+
+if TYPE_CHECKING:
+    from omc_runbook.sandbox.hints import Level
 
 BROKEN = "a drill"
 """What `sandbox status` reports as broken during a drill."""
@@ -122,6 +126,8 @@ def hint(sandbox: Sandbox) -> tuple[tuple[str, ...], Drill]:
     Raises UsageError if no drill is running.
     """
     drill = _running(sandbox)
+    from omc_runbook.sandbox import hints
+
     every = hints.of(faults.find(drill.fault))
     drill = replace(drill, hints=min(drill.hints + 1, len(every)))
     _note(sandbox, drill)
@@ -135,9 +141,7 @@ def answer(sandbox: Sandbox, fault: str, is_kept: bool = True) -> tuple[Grade, D
     unknown id.
     """
     drill = _running(sandbox)
-    ids = {check.id for check in root_causes.EVERY_CHECK} | {each.id for each in faults.every()}
-    if fault not in ids:
-        raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
+    _check_exists(fault)
     grade = Grade(drill.fault, fault, drill.seconds, drill.hints)
     drill = replace(drill, grades=(*drill.grades, grade))
     faults.mend(sandbox.endpoint)
@@ -161,8 +165,11 @@ def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
     root = repository(sandbox, drill)
     if not root:
         return "omc-runbook run troubleshoot -p environment staging --summary"
-    runbook = "local_setup" if faults.find(drill.fault).family == checkout.LOCAL else "verify"
-    return command("omc-runbook", "run", runbook, "-p", "repository", root, "--summary")
+    if faults.find(drill.fault).family == checkout.DRIFT:
+        return command("omc-runbook", "run", "verify", "-p", "repository", root, "--summary")
+    # The copy is the sandbox's own code.
+    words = ("-p", "repository", root, "-p", "allow_code", "true", "--summary")
+    return command("omc-runbook", "run", "local_setup", *words)
 
 
 def stop(sandbox: Sandbox) -> Drill:
@@ -235,6 +242,18 @@ def _running(sandbox: Sandbox) -> Drill:
     return drill
 
 
+def _check_exists(fault: str) -> None:
+    """Raise UsageError unless a check or the catalogue has a fault with this id."""
+    ids = {each.id for each in faults.every()}
+    if fault in ids:
+        return
+    from omc_runbook.diagnosis import root_causes
+
+    ids |= {check.id for check in root_causes.EVERY_CHECK}
+    if fault not in ids:
+        raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
+
+
 def _check_healthy(sandbox: Sandbox) -> None:
     """Raise UsageError unless nothing is broken, by a drill or by hand."""
     if current(sandbox):
@@ -253,7 +272,11 @@ def _choose(family: str, level: Level | None, count: int, generator: random.Rand
     members = [fault for fault in catalogue if family in ("", fault.family)]
     if not members:
         raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")
-    candidates = [fault.id for fault in members if level in (None, hints.level(fault))]
+    candidates = [fault.id for fault in members]
+    if level is not None:
+        from omc_runbook.sandbox import hints
+
+        candidates = [fault.id for fault in members if hints.level(fault) == level]
     if not candidates:
         levels = ", ".join(sorted({hints.level(fault) for fault in members}))
         raise UsageError(f"The family {family} has no {level} fault: its faults are {levels}.")
@@ -283,6 +306,8 @@ def _note(sandbox: Sandbox, drill: Drill | None) -> None:
 
 def _follows(effect: str, cause: str) -> bool:
     """Whether the diagnosis links two faults as effect and cause."""
+    from omc_runbook.diagnosis import root_causes
+
     findings = [
         Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
         for check in root_causes.EVERY_CHECK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,22 +16,26 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_SHELL = re.compile(r"executable file not found|no such file or directory|not found|unable to start", re.IGNORECASE)
 
 # It must not contain a quote ', because ECS splits the command and the script is one argument. A newline within a value
-# becomes \001, so that each variable is one line. A process's id is read from its stat file. Without SYS_PTRACE, root
-# can read another user's initial environment only as that user. Of a .env file only names are read.
+# becomes \001, so that each variable is one line. What the process has as it was injected is not digested again: `=`
+# stands for it. A process's id is read from its stat file. Without SYS_PTRACE, root can read another user's initial
+# environment only as that user. Of a .env file only names are read.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "
 exec 2>/dev/null; echo "[$m"
 t() { command -v "$1" >/dev/null; }
-if t sha256sum; then h() { sha256sum; }
-elif t openssl; then h() { openssl dgst -sha256; }
-elif t shasum; then h() { shasum -a 256; }
-elif t python3; then h() { python3 -c "import hashlib,sys;print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"; }
-elif t perl; then h() { perl -MDigest::SHA=sha256_hex -e "undef \$/;print sha256_hex(<STDIN>)"; }
+if t sha256sum; then h() { exec sha256sum; }
+elif t openssl; then h() { exec openssl dgst -sha256; }
+elif t shasum; then h() { exec shasum -a 256; }
+elif t python3; then h() {
+exec python3 -c "import hashlib,sys;print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"; }
+elif t perl; then h() { exec perl -MDigest::SHA=sha256_hex -e "undef \$/;print sha256_hex(<STDIN>),\"\n\""; }
 fi
 if ! t h || ! t tr || ! t cat; then echo n; echo "$m]"; exit; fi
-d() { tr "\n\000" "\001\n" | while IFS= read -r l || [ -n "$l" ]; do case "$w" in
-*" ${l%%=*} "*) printf "$1 %s %s\n" "${l%%=*}" "$(printf %s "$s$l" | h)";; esac; done; }
-d i </proc/self/environ
+d() { k=i; tr "\n\000" "\001\n" | while IFS= read -r l || [ -n "$l" ]; do n=${l%%=*}
+[ "$l" = "=$m" ] && k=q
+case "$w" in *" $n "*) ;; *) continue;; esac
+if [ $k = i ]; then eval "_$m$n=\$l"; elif eval "[ \"\$l\" = \"\$_$m$n\" ]"; then echo "q $n ="; continue; fi
+printf "$k %s " "$n"; printf %s "$s$l" | h || echo; done; }
 p=1; k=4
 while [ $k -gt 0 ]; do k=$((k-1)); c=; read -r c </proc/$p/comm
 case "$c" in *init|tini|catatonit|s6-svscan|pause|sh|ash|bash|dash) ;; *) break;; esac
@@ -49,7 +53,7 @@ r() { cat /proc/$p/environ && return; [ "$(id -u)" = 0 ] || return
 chroot --userspec="$u:$g" / cat /proc/$p/environ && return
 while IFS=: read -r a b x y; do [ "$x" = "$u" ] && su -s /bin/sh "$a" -c "cat /proc/$p/environ" && return
 done </etc/passwd; }
-r | d q
+{ cat; printf "=$m\000"; r; } </proc/self/environ | d
 c=$(readlink /proc/$p/cwd || pwd); c=${c%/}
 for f in "$c/.env" "${c%/*}/.env"; do [ -f "$f" ] && while read -r l || [ -n "$l" ]; do l=${l#export }; n=${l%%=*}
 case "$w" in *" ${n%% *} "*) echo "f ${n%% *} $f";; esac; done <"$f"; done
@@ -99,23 +103,30 @@ def read(text: str, mark: str) -> ProbeResult | ExecFailure:
     fields = {line[0]: line[1:] for line in lines}
     if "n" in fields:
         return ExecFailure("no-tool", "The container has a shell, but no program that computes a SHA-256 digest.")
-    process = dict(_digests(lines, "q"))
+    injected = _digests(lines, "i", {})
+    process = _digests(lines, "q", injected)
     return ProbeResult(
         pid=fields.get("p", ["?"])[0],
         name=" ".join(fields.get("p", ["", ""])[1:]),
         started=_started(fields.get("t", []), fields.get("b", [])),
-        injected=dict(_digests(lines, "i")),
+        injected=injected,
         process=process,
         is_readable=bool(process),
         files={line[1]: line[2] for line in reversed(lines) if line[0] == "f" and len(line) == 3},
     )
 
 
-def _digests(lines: Iterable[list[str]], kind: str) -> Iterator[tuple[str, str]]:
+def _digests(lines: Iterable[list[str]], kind: str, injected: Mapping[str, str]) -> dict[str, str]:
+    digests: dict[str, str] = {}
     for line in lines:
-        digest = _DIGEST.search(line[-1]) if line[0] == kind and len(line) == 3 else None
-        if digest:
-            yield line[1], digest.group()
+        if line[0] != kind or len(line) != 3:
+            continue
+        name, found = line[1], _DIGEST.search(line[2])
+        if found:
+            digests[name] = found.group()
+        elif line[2] == "=" and name in injected:
+            digests[name] = injected[name]
+    return digests
 
 
 def _started(ticks: list[str], booted: list[str]) -> datetime | None:

@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.model.handover import FOLDER_VARIABLE
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 SANITIZE = Path(__file__).with_name("notebooks.cfg")
@@ -31,7 +32,7 @@ def nbval(sandbox: Sandbox, home: Path, *notebooks: Path) -> subprocess.Complete
     options = ["-p", "no:nbval", "-p", "nbval.plugin", "--nbval", "--nbval-current-env"]
     return subprocess.run(
         [*pytest_command, *options, f"--nbval-sanitize-with={SANITIZE}", *map(str, notebooks)],
-        env=dict(os.environ) | sandbox.variables | {"HOME": str(home)},
+        env=dict(os.environ) | sandbox.variables | {"HOME": str(home), FOLDER_VARIABLE: str(home)},
         cwd=ROOT,
         capture_output=True,
         text=True,

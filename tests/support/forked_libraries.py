@@ -4,13 +4,15 @@ import contextlib
 import gc
 import importlib
 import pkgutil
-from functools import cache
 
 import botocore.session
+from support import shared_models
 
 import omc_runbook
 from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import common
+from omc_runbook.report.archive import record
+from omc_runbook.sandbox.account import REGION
 
 LIBRARIES = (
     *("boto3", "click", "dotenv", "hcl2", "pydantic_settings", "tenacity", "websockets.sync.client", "yaml", "zxcvbn"),
@@ -24,16 +26,19 @@ SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", 
 def use_once() -> None:
     """Let libraries make what they make at their first use: templates, patterns and schemas."""
     import nbformat
-    from nbconvert import HTMLExporter
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     cells = [
-        new_markdown_cell("# A title\n\n```python\nx = 1\n```\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"),
+        new_markdown_cell("# A title &mdash; &nbsp;\n\n```python\nx = 1\n```\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"),
         new_code_cell("x"),
     ]
     nbformat.validate(new_notebook(cells=cells))
-    HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
+    record.exporter().from_notebook_node(new_notebook(cells=cells))
     common.is_common("a word")
+    # Without AWS_PROFILE, which may name a profile that does not exist.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    for service in SERVICES:
+        session.create_client(service, REGION, aws_access_key_id="id", aws_secret_access_key="key")
 
 
 skip_formats()
@@ -44,9 +49,7 @@ for module in pkgutil.walk_packages(omc_runbook.__path__, "omc_runbook."):
     if not module.name.startswith("omc_runbook.sandbox."):
         importlib.import_module(module.name)
 # Sessions of a fork find the services' models read.
-botocore.session.create_loader = cache(botocore.session.create_loader)
-for service in SERVICES:
-    botocore.session.create_loader(None).load_service_model(service, "service-2")
+shared_models.share(setattr)
 use_once()
 gc.collect()
 gc.freeze()

@@ -123,7 +123,7 @@ def start(root: Path, variables: Collection[str], sleep: Callable[[float], None]
 
     Raises what `sleep` raises, with which it waits for the log.
     """
-    program = docker.find_compose()
+    program = docker.find_compose(root)
     if program is None:
         return StartResult("", "Docker Compose is not installed here.")
     engine_problem = docker.engine_problem(program)

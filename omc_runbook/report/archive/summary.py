@@ -8,6 +8,7 @@ from typing import Literal
 
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding, Outcome, is_sentence, roots_of, unknown_reasons
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -36,8 +37,12 @@ class Line:
 
 
 def mask(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """The lines with every known value masked."""
-    return tuple(replace(line, text=registry.mask_thoroughly(line.text)) for line in lines)
+    """The lines with every known value masked, and without what a terminal would do instead of showing it."""
+    return tuple(replace(line, text=_for_terminal(registry.mask_thoroughly(line.text), line)) for line in lines)
+
+
+def _for_terminal(text: str, line: Line) -> str:
+    return printable(text) if line.style == "command" else on_one_line(text)
 
 
 def title(outcome: Outcome) -> str:

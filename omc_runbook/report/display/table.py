@@ -27,7 +27,7 @@ class Table(RichDisplay):
     """Rows of texts under headings.
 
     `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
-    with these cells. `notes` are sentences below the table.
+    with these cells. `notes` are sentences below the table. `links` maps a cell's text to an address for browsers.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Table(RichDisplay):
         empty: str = "Nothing to show.",
         group: int = 0,
         notes: Sequence[str] = (),
+        links: Mapping[str, str] | None = None,
     ) -> None:
         self.title = title
         self.columns = list(columns)
@@ -47,6 +48,7 @@ class Table(RichDisplay):
         self.empty = empty
         self.group = group
         self.notes = tuple(notes)
+        self.links = dict(links or {})
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -104,7 +106,10 @@ class Table(RichDisplay):
         """Short text does not wrap; long text may break anywhere, because ARNs have no spaces."""
         level = self.levels.get(text)
         wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
-        return f'<td style="{_LEFT}; {wrap}">{badge(text, level) if level else html.escape(text)}</td>'
+        content = badge(text, level) if level else html.escape(text)
+        if text in self.links:
+            content = f'<a href="{html.escape(self.links[text])}">{content}</a>'
+        return f'<td style="{_LEFT}; {wrap}">{content}</td>'
 
 
 def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:

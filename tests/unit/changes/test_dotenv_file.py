@@ -24,7 +24,7 @@ from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import StartResult
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.report import local_setup as report
+from omc_runbook.report import local_setup
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
@@ -343,7 +343,12 @@ def test_a_link_stays_and_what_it_leads_to_is_written(platform: Platform, tmp_pa
     target.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
     platform.dotenv.unlink()
     platform.dotenv.symlink_to(target)
-    write_file(plan_file(platform))
+    planned = plan_file(platform)
+    told = f".env is a link: the file that is read and written is {target}, outside of the checkout."
+    assert told in planned.sentences
+    for shown in (local_setup.plan(planned), local_setup.diff(planned)):
+        assert f"is {target}, outside" in " ".join(shown.to_text().split()) and str(target) in shown.to_html()
+    write_file(planned)
     assert platform.dotenv.is_symlink() and target.read_text().count("TAG=latest") == 1
     assert target.stat().st_mode & 0o777 == 0o600
 
@@ -536,7 +541,7 @@ def test_a_dotenv_is_put_back_where_a_person_stops_the_start(platform: Platform,
     done = executor.apply(plan, False, NOW, stop)
     assert done.is_cancelled and done.is_back and not done.wrote
     assert platform.dotenv.exists() is not is_new and (is_new or platform.dotenv.read_bytes() == before)
-    assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
+    assert "Stopped, as you asked: everything is as before." in local_setup.result(plan, done).to_text()
 
     def edit_and_stop() -> StartResult:
         platform.dotenv.write_bytes(plan.after + b"MINE=1\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.model.environment import Environment, load
+from omc_runbook.model.environment import Environment, load, load_several
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 
@@ -46,6 +46,8 @@ def test_names_without_a_file_are_the_guides() -> None:
         "region": "ap-southeast-2",
         "account_id": "",
         "profile": "",
+        "role_arn": "",
+        "external_id": "",
         "secret": "ohmycoins-staging-app-secrets",
         "cluster": "ohmycoins-staging",
         "clusters": (),
@@ -201,6 +203,11 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ("rotation_days = 0", "rotation_days"),
         ("[environments.staging]\nrotation_days = -1", "rotation_days"),
         ("cluster = []", "cluster"),
+        ('role_arn = "runbooks"', "role_arn must be the ARN of an IAM role"),
+        ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
+        ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
+        ('[discovery]\nsecrets = "secrets"', "discovery.secrets must be a name with exactly one *"),
+        ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
     ],
 )
 def test_a_bad_file_is_one_sentence(text: str, says: str, bare: Path) -> None:
@@ -342,3 +349,34 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
 def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, says: str, bare: Path) -> None:
     """Nobody accepts anything by a typing error."""
     assert says in refusal(f"[[accepted]]\n{line}\n", bare)
+
+
+@pytest.mark.parametrize(
+    ("environments", "toml", "names"),
+    [
+        ("", "", ["staging"]),
+        ("", "[environments.local]\n[environments.blue]\n[environments.green]\n", ["blue", "green"]),
+        (" green , production", "[environments.blue]\n[environments.green]\n", ["green", "production"]),
+    ],
+)
+def test_several_environments_are_those_named_or_all_of_the_file(
+    environments: str, toml: str, names: list[str], tmp_path: Path
+) -> None:
+    """Where there is no list, all of the file; where the file names none, one."""
+    write(tmp_path, toml)
+    assert [each.name for each in load_several(environments, "staging")] == names
+
+
+@pytest.mark.parametrize(
+    ("environments", "sentence"),
+    [
+        ("stagin", 'Environment "stagin" is unknown: did you mean staging?'),
+        ("staging,local", "local has nothing in AWS: name other environments, or run local_setup for your .env."),
+        ("staging,staging", "environments names staging twice: name it once."),
+    ],
+)
+def test_a_list_with_a_wrong_name_is_rejected(environments: str, sentence: str) -> None:
+    """In one sentence."""
+    with pytest.raises(UsageError) as caught:
+        load_several(environments, "staging")
+    assert str(caught.value) == sentence

@@ -145,7 +145,7 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
 
     def execute(source: Path, typed: object, draft: object, kept: object, command: str, *_: object) -> RunResult:
         commands.append(command)
-        return RunResult(0, ())
+        return RunResult(0, (), None)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(headless_run, "_execute", execute)

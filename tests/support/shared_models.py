@@ -1,0 +1,34 @@
+"""What botocore makes of its service models, made once for all clients: it takes longer than the calls."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser
+from botocore.model import ServiceModel
+
+_create_methods, _find_alias = ClientCreator._create_methods, EventAliaser._alias_event_name
+_methods: dict[str, dict[str, Any]] = {}
+_aliases: dict[str, str] = {}
+
+
+def share(replace: Callable[[Any, str, Any], object]) -> None:
+    """Let clients share it; `replace` sets an attribute of an object to a value."""
+    replace(botocore.session, "create_loader", cache(botocore.session.create_loader))
+    replace(ClientCreator, "_create_methods", _share_methods)
+    # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
+    replace(EventAliaser, "_alias_event_name", _alias)
+
+
+def _share_methods(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
+    if model.service_name not in _methods:
+        _methods[model.service_name] = _create_methods(creator, model)
+    return dict(_methods[model.service_name])
+
+
+def _alias(emitter: EventAliaser, event: str) -> str:
+    if event not in _aliases:
+        _aliases[event] = _find_alias(emitter, event)
+    return _aliases[event]
