@@ -216,12 +216,18 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
 def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
-    """Print the least IAM policy that a runbook needs in an environment, as JSON."""
+    """Print the least IAM policy that a runbook needs in an environment, as JSON.
+
+    Where runbook.toml names a role, first the role's and then the caller's.
+    """
     from omc_runbook.runbooks.policy import least_policy
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     least = least_policy(name, values["environment"], values["runbook_toml"])
-    click.echo(least.document)
+    for each in least.policies:
+        if len(least.policies) > 1:
+            click.echo(f"The policy of {each.principal}:", err=True)
+        click.echo(each.document)
     for sentence in least.sometimes:
         click.echo(f"Sometimes also: {sentence}.", err=True)
 

@@ -17,12 +17,13 @@ from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.snapshot.definition_cache import OFF, VARIABLE
 
 # Until all is imported there is next to nothing to collect, and more and more to go through.
 gc.disable()
 skip_formats()
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and every process that they start with them.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+# A shell's background job ignores SIGINT, and so would the processes that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
@@ -77,6 +78,14 @@ def _rank(file: str) -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_cache() -> Iterator[None]:
+    """Let every look read everything: tests share accounts' numbers, and a person's cache is none of their business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, OFF)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def one_reading_of_botocores_models() -> Iterator[None]:
     """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +109,7 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let neither the caller's AWS configuration nor the caller's OMC_ names count."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name in [name for name in os.environ if name.startswith("OMC_")]:
+    for name in [name for name in os.environ if name.startswith("OMC_") and name != VARIABLE]:
         monkeypatch.delenv(name)
 
 

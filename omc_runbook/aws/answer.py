@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 _FIRST_ERROR_STATUS = 300
-_READS = ("Describe", "Get", "List", "Lookup", "Simulate")
+_READS = ("Assume", "Describe", "Get", "List", "Lookup", "Simulate")
 
 MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:CreateSecret": ("ARN", "VersionId"),
@@ -58,6 +58,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "iam:SimulatePrincipalPolicy": ("EvaluationResults",),
     "iam:DeleteRolePolicy": (),
     "iam:PutRolePolicy": (),
+    "sts:AssumeRole": ("Credentials",),
     "sts:GetCallerIdentity": ("Account", "Arn"),
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyPolicy": ("Policy",),

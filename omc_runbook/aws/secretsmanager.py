@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from omc_runbook.masking.value import Masked
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef
+    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef, FilterTypeDef
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
@@ -138,9 +138,14 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
     )
 
 
-def list_secrets(client: SecretsManagerClient) -> tuple[ListedSecret, ...]:
-    """The region's secrets with their tags, without those that are scheduled for deletion."""
-    pages = client.get_paginator("list_secrets").paginate(PaginationConfig={"PageSize": 100})
+def list_secrets(client: SecretsManagerClient, prefix: str = "", tags: Iterable[str] = ()) -> tuple[ListedSecret, ...]:
+    """The region's secrets with their tags, without those that are scheduled for deletion.
+
+    With a prefix only those whose names begin with it, with keys of tags only those that have such tags.
+    """
+    filters: list[FilterTypeDef] = [{"Key": "name", "Values": [prefix]}] if prefix else []
+    filters += [{"Key": "tag-key", "Values": [tag]} for tag in tags]
+    pages = client.get_paginator("list_secrets").paginate(Filters=filters, PaginationConfig={"PageSize": 100})
     return tuple(
         ListedSecret(entry["Name"], entry["ARN"], {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
         for page in pages

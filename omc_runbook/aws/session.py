@@ -1,4 +1,4 @@
-"""boto3 clients of one region and profile, and the meaning of their errors."""
+"""boto3 clients of one region, profile and role, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -27,11 +28,16 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from omc_runbook.aws import sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.sts import Caller
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.suggestions import nearest
+
+if TYPE_CHECKING:
+    from omc_runbook.model.environment import Names
 
 T = TypeVar("T")
 
@@ -108,25 +114,35 @@ class ReadFailure:
 
 
 class Clients:
-    """boto3 clients for one region and profile; thread-safe, each made on first use.
+    """boto3 clients for one region, profile and role; thread-safe, each made on first use.
 
     Credentials, profiles and endpoints (AWS_ENDPOINT_URL) are found as boto3 finds them:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
-    From the first instance on, boto3 and the libraries below it do not log their traffic, whatever the logging
-    configuration. Raises UsageError for a profile that does not exist.
+    With `role_arn` they serve to assume that role, whose credentials botocore renews while a run lasts; a call then
+    raises CouldNotLook where the role cannot be assumed. From the first instance on, boto3 and the libraries below it
+    do not log their traffic, whatever the logging configuration. Raises UsageError for a profile that does not exist.
     """
 
-    def __init__(self, region: str, profile: str = "") -> None:
+    def __init__(self, region: str, profile: str = "", role_arn: str = "", external_id: str = "") -> None:
         wire.silence()
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         self.region = region
+        self.role = AssumedRole(Clients(region, profile), role_arn, external_id) if role_arn else None
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        session = botocore.session.Session(profile=profile or None)
+        if self.role:
+            session.register_component("credential_provider", CredentialResolver([self.role]))
         try:
-            self._session = boto3.Session(profile_name=profile or None, region_name=region)
+            self._session = boto3.Session(botocore_session=session, region_name=region)
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+
+    @classmethod
+    def of(cls, names: Names, region: str = "") -> Clients:
+        """The clients for an environment, in its region or another."""
+        return cls(region or names.region, names.profile, names.role_arn, names.external_id)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another."""
@@ -144,13 +160,61 @@ class Clients:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether boto3 finds credentials, valid or not."""
-        return self._session.get_credentials() is not None
+        """Whether boto3 finds credentials, valid or not; to assume a role, the caller's own."""
+        return self.role.source.has_credentials if self.role else self._session.get_credentials() is not None
 
     @property
     def endpoint(self) -> str:
         """The URL of Secrets Manager's endpoint, as boto3 resolved it."""
         return str(self("secretsmanager").meta.endpoint_url)
+
+
+class AssumedRole(CredentialProvider):
+    """A role that the caller assumes: botocore's provider of its credentials, which are renewed before they expire.
+
+    A session is named after its caller, for CloudTrail. See
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+
+    METHOD = "assume-role"
+
+    def __init__(self, source: Clients, arn: str, external_id: str) -> None:
+        super().__init__()
+        self.source = source
+        self.arn = arn
+        self.caller: Caller | None = None
+        """Who assumed it; None before the first call."""
+        self._external_id = external_id
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """The credentials, which are asked for with the first call."""
+        return DeferredRefreshableCredentials(self._assume, self.METHOD)
+
+    def _assume(self) -> dict[str, str]:
+        """Assume the role, under the names that botocore has for credentials; raises CouldNotLook where AWS refuses."""
+        client = self.source("sts")
+        caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(client))
+        answer = look(
+            f"role {self.arn}", "sts:AssumeRole", lambda: sts.assume_role(client, caller, self.arn, self._external_id)
+        )
+        if isinstance(answer, ReadFailure):
+            raise CouldNotLook(self._refused(answer, caller) if answer.kind == "denied" else answer.when_to("assume"))
+        self.caller = caller
+        return answer
+
+    def _refused(self, failure: ReadFailure, caller: Caller) -> str:
+        if failure.denied_by:
+            return f"{failure.when_to('assume')} The caller is {caller.arn}."
+        external_id = (
+            "with the external id that external_id in runbook.toml sets"
+            if self._external_id
+            else "and external_id in runbook.toml the external id, if the policy asks for one"
+        )
+        return (
+            f"Could not assume role {self.arn}: {failure.code}. Either {caller.arn} lacks the permission sts:AssumeRole"
+            f" on it, or the role's trust policy does not allow that caller: it must name the caller or its account,"
+            f" {external_id}."
+        )
 
 
 def configured_region(profile: str = "") -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import Replica
-from omc_runbook.model.environment import GUIDE, Environment, Names
+from omc_runbook.model.environment import GUIDE, PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
@@ -67,7 +67,7 @@ def renew_tasks(environment: Environment, service: Service) -> Remedy:
 
 def at_once(environment: Environment, remedy: Remedy) -> str:
     """The command line of a remedy's runbook that applies its plan, in production too."""
-    sure = {"apply": "true"} | ({"confirm": environment.name} if environment.is_production else {})
+    sure = {"apply": "true"} | ({"confirm": PRODUCTION} if environment.is_production else {})
     return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
 
 

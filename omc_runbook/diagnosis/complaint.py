@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from omc_runbook.aws.ecs import Task
 from omc_runbook.checks import families
 from omc_runbook.diagnosis.root_causes import rank
 from omc_runbook.messages.recognition import KnownMessage, recognise
@@ -54,22 +53,9 @@ class Complaint:
         raised = self._raise(findings) if self.symptom == EXEC_FAILS else tuple(map(_without_plugin, findings))
         return tuple(sorted((*raised, *self._pasted(raised)), key=self._rank))
 
-    def task(self, snapshot: Snapshot) -> Task | None:
-        """The task it is about; None where none was named. Raises UsageError where ECS does not list it."""
-        if not self.task_id:
-            return None
-        matching = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
-        if len(matching) != 1 and "tasks" not in snapshot.gaps:
-            count = "More than one task" if matching else "No task"
-            raise UsageError(
-                f"{count} of cluster {snapshot.environment.names.cluster} matches {self.task_id}: ECS lists running "
-                "tasks, and stopped ones for about an hour. Give the full id of one of them."
-            )
-        return matching[0] if len(matching) == 1 else None
-
     def about(self, snapshot: Snapshot) -> Complaint:
-        """The same, about the service of its task where it names none; raises as `task` does."""
-        task = None if self.service else self.task(snapshot)
+        """The same, about the service of its task where it names none; raises as `Snapshot.find_task` does."""
+        task = None if self.service else snapshot.find_task(self.task_id)
         return replace(self, service=task.owner) if task else self
 
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:

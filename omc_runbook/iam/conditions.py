@@ -67,6 +67,10 @@ class ConditionKeys:
         name, comma, _ = variable.partition(",")
         return variable not in _LITERALS and not comma and self.get(name.strip()) == ()
 
+    def lacks_some(self, pattern: str) -> bool:
+        """Whether the pattern has a policy variable that the request lacks."""
+        return self.variables and any(map(self.lacks, _VARIABLE.findall(pattern)))
+
     def substitute(self, variable: str) -> str | None:
         """The value that IAM puts in the place of `${variable}`; None if it is unknown."""
         if variable in _LITERALS:
@@ -86,6 +90,18 @@ def texts(element: Any) -> list[str] | None:
     if not all(isinstance(member, _SCALARS) for member in members):
         return None
     return [str(member).lower() if isinstance(member, bool) else str(member) for member in members]
+
+
+def none_matches(
+    patterns: Sequence[str], text: str, keys: ConditionKeys, compare: Callable[[str, str, ConditionKeys], Truth]
+) -> Truth:
+    """Whether none of the patterns of a negated element or operator matches the text.
+
+    None as well where only a policy variable that the request lacks keeps a pattern from matching: AWS may take the
+    whole statement for invalid. See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
+    truth = invert(any_of(compare(pattern, text, keys) for pattern in patterns))
+    return None if truth and any(keys.lacks_some(pattern) for pattern in patterns) else truth
 
 
 def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, fold: bool = False) -> Truth:
@@ -158,13 +174,15 @@ def _test(name: str, patterns: list[str] | None, actual: tuple[str, ...] | None,
     if compare is None:
         return None
     if not actual:
-        if bare != base or quantifier == "ForAllValues":
-            return True
-        return base in _NEGATED and quantifier != "ForAnyValue"
+        if quantifier == "ForAnyValue":
+            # ForAnyValue is false without values, and IfExists true: AWS does not say which of them decides.
+            return None if bare != base else False
+        return bare != base or quantifier == "ForAllValues" or base in _NEGATED
 
     def holds(value: str) -> Truth:
-        truth = any_of(compare(pattern, value, keys) for pattern in patterns)
-        return invert(truth) if base in _NEGATED else truth
+        if base in _NEGATED:
+            return none_matches(patterns, value, keys, compare)
+        return any_of(compare(pattern, value, keys) for pattern in patterns)
 
     if quantifier == "ForAnyValue":
         return any_of(map(holds, actual))
@@ -182,8 +200,6 @@ def _string(*, glob: bool = False, fold: bool = False) -> _Compare:
 
 def _arn(pattern: str, value: str, keys: ConditionKeys) -> Truth:
     """Compare ARNs field by field: a wildcard does not cross a colon, except in the sixth field, the resource."""
-    if pattern == "*":
-        return True
     # The colons in a variable's name separate no fields.
     escaped = _VARIABLE.sub(lambda variable: variable.group().replace(":", "\0"), pattern)
     patterns = [field.replace("\0", ":") for field in escaped.split(":", 5)]

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from omc_runbook.iam.conditions import (
@@ -14,9 +15,9 @@ from omc_runbook.iam.conditions import (
     all_of,
     any_of,
     evaluate_condition,
-    invert,
     keys_in,
     matches,
+    none_matches,
     texts,
 )
 
@@ -239,13 +240,9 @@ def _elements(
     for name in sorted(set(statement) - _ELEMENTS):
         yield name, None
 
-    def covers(name: str, text: str, fold: bool) -> Truth:
-        patterns = texts(statement.get(name))
-        return None if patterns is None else any_of(matches(p, text, keys, fold=fold) for p in patterns)
-
-    yield "Action", _either(statement, "Action", lambda name: covers(name, request.action, True))
+    yield "Action", _either(statement, "Action", request.action, keys, fold=True)
     if kind != "trust":
-        yield "Resource", _either(statement, "Resource", lambda name: covers(name, request.resource, False))
+        yield "Resource", _either(statement, "Resource", request.resource, keys)
     if kind in ("resource", "trust"):
         yield "Principal", _principal(statement, effect, request.principals)
     elif "Principal" in statement or "NotPrincipal" in statement:
@@ -254,12 +251,16 @@ def _elements(
         yield from evaluate_condition(statement["Condition"], keys)
 
 
-def _either(statement: Mapping[str, Any], name: str, covers: Callable[[str], Truth]) -> Truth:
-    """Whether the element, or its Not… counterpart inverted, matches; None for both or neither, which is malformed."""
+def _either(statement: Mapping[str, Any], name: str, text: str, keys: ConditionKeys, *, fold: bool = False) -> Truth:
+    """Whether the element matches, or its Not… counterpart does not; None for both or neither, which is malformed."""
     positive, negative = name in statement, f"Not{name}" in statement
-    if positive == negative:
+    patterns = texts(statement.get(name if positive else f"Not{name}"))
+    if positive == negative or patterns is None:
         return None
-    return covers(name) if positive else invert(covers(f"Not{name}"))
+    compare = partial(matches, fold=fold)
+    if negative:
+        return none_matches(patterns, text, keys, compare)
+    return any_of(compare(pattern, text, keys) for pattern in patterns)
 
 
 def _principal(statement: Mapping[str, Any], effect: str | None, principals: Collection[str]) -> Truth:
@@ -320,6 +321,19 @@ def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_pr
     sessions = (f"{account_prefix}:assumed-role/{name}/any-other-session" for name in (role, f"not-{role}"))
     by_role, by_everybody = (allows({session}) for session in sessions)
     return by_role and not by_everybody
+
+
+def names_session(policy: PolicyDocument, session: str) -> PolicyDocument:
+    """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
+    named = [
+        statement
+        for statement in _statements(policy)
+        if isinstance(statement, Mapping)
+        and statement.get("Effect") == "Allow"
+        and isinstance(statement.get("Principal"), Mapping)
+        and session in (texts(statement["Principal"].get("AWS", [])) or ())
+    ]
+    return replace(policy, document={**policy.document, "Statement": named})
 
 
 def _is_account(principal: str) -> bool:

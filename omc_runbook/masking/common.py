@@ -1,5 +1,6 @@
 """Values that any text may contain by chance: words, dates, short numbers, and our own vocabulary."""
 
+import os
 import re
 from functools import cache, lru_cache
 from pathlib import Path
@@ -23,28 +24,33 @@ def is_common(text: str) -> bool:
     """
     if len(text) < SHORTEST or _NUMBER.fullmatch(text):
         return True
-    return _WORD.fullmatch(text) is not None and (text.lower() in _dictionary() or _is_ours(text))
+    return _WORD.fullmatch(text) is not None and (_is_in_dictionary(text.lower()) or _is_ours(text))
 
 
-@cache
-def _dictionary() -> frozenset[str]:
+def _is_in_dictionary(word: str) -> bool:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-    return frozenset(word for words in FREQUENCY_LISTS.values() for word in words)
+    return any(word in words for words in FREQUENCY_LISTS.values())
 
 
 def _is_ours(word: str) -> bool:
     """Whether our own code or notebooks contain the word as a whole word."""
-    texts, start = _own_texts(), -1
-    while (start := texts.find(word, start + 1)) >= 0:
-        if not (texts[start - 1 : start].isalnum() or texts[start + len(word) : start + len(word) + 1].isalnum()):
+    return any(_has_word(source.decode(), word) for source in _own_sources() if word.encode() in source)
+
+
+def _has_word(text: str, word: str) -> bool:
+    start = -1
+    while (start := text.find(word, start + 1)) >= 0:
+        if not (text[max(0, start - 1) : start].isalnum() or text[start + len(word) : start + len(word) + 1].isalnum()):
             return True
     return False
 
 
 @cache
-def _own_texts() -> str:
-    sources = [path for path in _PACKAGE.rglob("*.py") if not _WITH_VALUES & set(path.relative_to(_PACKAGE).parts)]
-    folders = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
-    sources += [path for folder in folders if folder.is_dir() for path in folder.glob("*.ipynb")]
-    return "\n".join(path.read_text("utf-8") for path in sources)
+def _own_sources() -> tuple[bytes, ...]:
+    folders = [folder for folder in (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks") if folder.is_dir()]
+    sources = [path for folder in folders for path in folder.glob("*.ipynb")]
+    for folder, subfolders, names in os.walk(_PACKAGE):
+        subfolders[:] = set(subfolders) - _WITH_VALUES
+        sources += [Path(folder, name) for name in names if name.endswith(".py")]
+    return tuple(path.read_bytes() for path in sources)

@@ -3,20 +3,25 @@
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import chain
 
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, long_lines, pieces, spell
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, long_lines, pieces, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
 
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
+_RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
+_KNOWN = 1024
+"""How many texts an index remembers the spans of."""
 _BETWEEN = "\0"
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
@@ -50,6 +55,8 @@ class Index:
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
+        # A notebook is masked again whenever it is saved, and most of it is as it was.
+        self._known = lru_cache(_KNOWN)(self._all)
 
     def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
         for line in (text, *long_lines(text)):
@@ -71,17 +78,15 @@ class Index:
         return self._find(text, _SPACE, LONG, False)
 
     def _find(self, text: str, ignoring: re.Pattern[str], shortest: int, common: bool) -> list[Span]:
-        ignored = [hit.span() for hit in ignoring.finditer(text)]
-        if not ignored:
-            return self._all(text, shortest, common)
-        parts: list[str] = []
+        bare = ignoring.sub("", text)
+        spans = self._known(bare, shortest, common)
+        if not spans or len(bare) == len(text):
+            return [*spans]
         positions: list[int] = []
         last = 0
-        for start, end in [*ignored, (len(text), len(text))]:
-            parts.append(text[last:start])
+        for start, end in [*(hit.span() for hit in ignoring.finditer(text)), (len(text), len(text))]:
             positions.extend(range(last, start))
             last = end
-        spans = self._all("".join(parts), shortest, common)
         return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
@@ -128,7 +133,8 @@ class Index:
         if not self._pieces:
             return
         reached = 0
-        for at in range(len(text) - PIECE + 1):
+        # A piece lies within one run of characters that tokens are made of: prose has few long ones.
+        for at in chain.from_iterable(range(run.start(), run.end() - PIECE + 1) for run in _RUN.finditer(text)):
             if at < reached or text[at : at + PIECE] not in self._pieces:
                 continue
             value, offset, name = self._pieces[text[at : at + PIECE]]

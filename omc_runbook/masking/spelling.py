@@ -15,8 +15,11 @@ LONG = 12
 PIECE = 8
 """The length of a piece, in characters."""
 
+TOKEN = "[A-Za-z0-9_+/-]"
+"""A regular expression of the characters that tokens consist of, as keys and base64 do."""
+
 _WRAP = 76
-_TOKEN = re.compile(r"[A-Za-z0-9_+/-]+")
+_TOKEN = re.compile(f"{TOKEN}+")
 _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_+/-]*(?=[A-Z])")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
+from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
@@ -40,6 +42,10 @@ class Names(BaseModel):
     region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
     profile: str = ""
+    role_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/{}-]+)?$")
+    """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
+    external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
+    """The external id that the role's trust policy asks for; no secret, and not shown all the same."""
     secret: str = "{prefix}-app-secrets"
     cluster: str = "{prefix}"
     clusters: tuple[str, ...] = ()
@@ -70,6 +76,9 @@ _OptionalNames = create_model(
 _PATTERNS = {
     "account_id": "an account id of 12 digits",
     "region": "an AWS region, such as ap-southeast-2",
+    "role_arn": "the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks",
+    "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
+    "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",
     "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
@@ -94,6 +103,7 @@ class _Settings(BaseSettings):
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
     schedules: tuple[Schedule, ...] = ()
+    discovery: DiscoveryRule | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -145,6 +155,8 @@ class Environment:
     """Who is notified of runs without a person."""
     schedules: tuple[Schedule, ...] = ()
     """When runs are expected, on any environment."""
+    is_another_production: bool = False
+    """Whether it is a production environment of another name, such as one of several."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -154,7 +166,7 @@ class Environment:
     @property
     def is_production(self) -> bool:
         """Whether a change needs a confirmation."""
-        return self.name == PRODUCTION
+        return self.name == PRODUCTION or self.is_another_production
 
     @property
     def origin(self) -> str:
@@ -166,27 +178,111 @@ class Environment:
         return self.variables.get(field) or (FILE_NAME if self.source == GUIDE else self.source)
 
 
-def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> Environment:
+@dataclass(frozen=True, kw_only=True)
+class FoundEnvironment:
+    """An environment that its secret tells of, where runbook.toml has no table for it."""
+
+    name: str
+    """The name by which runbooks know it."""
+    word: str
+    """What it is called in the names of its resources, such as prod."""
+    names: Mapping[str, str]
+    """Fields of its names that are known: its secret, account and region, and how to sign in there."""
+    is_production: bool = False
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What runbook.toml has of environments: those with a table of their own, what all share, and the rule."""
+
+    environments: tuple[str, ...]
+    project: str
+    shared: Names
+    """The names that are set for all, with * for an environment."""
+    rule: DiscoveryRule | None
+
+
+def read_configured(runbook_toml: str = "") -> Configured:
+    """Which environments in AWS have a table in runbook.toml, and its `[discovery]`; raises UsageError as `load`."""
+    path = find_file(runbook_toml)
+    with _explained(path):
+        file = _parse(path)
+        return Configured(
+            environments=tuple(name for name in file.settings.environments if name != LOCAL),
+            project=file.settings.project,
+            shared=file.names("*"),
+            rule=file.settings.discovery,
+        )
+
+
+def load(
+    environment: str, runbook_toml: str = "", may_be_new: bool = False, found: FoundEnvironment | None = None
+) -> Environment:
     """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
 
     `runbook_toml` is a path, or "" for the runbook.toml in the folder in which `omc-runbook lab` was started, in the
-    working folder or beside the notebooks, if any. With `may_be_new` an environment of any name is known. Raises
-    UsageError for an unknown environment, and for a file that cannot be read or has unknown names.
+    working folder or beside the notebooks, if any. With `may_be_new` an environment of any name is known, and so it is
+    with `[discovery]`; `found` is the environment as that has found it. Raises UsageError for an unknown environment,
+    and for a file that cannot be read or has unknown names.
     """
     path = find_file(runbook_toml)
-    table = _read(path) if path else {}
-    shared = {name: table.pop(name) for name in Names.model_fields if name in table}
-    try:
-        settings = _Settings(**table)
-        variables = _AllVariables().model_dump(exclude_none=True)
-        all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if may_be_new else ()))))
+    with _explained(path):
+        file = _parse(path)
+        settings = file.settings
+        is_known = may_be_new or settings.discovery is not None
+        all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if is_known else ()))))
         if environment not in all_names:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, all_names)}')
-        chosen = {name: {**shared, **_own(settings, name), **variables} for name in all_names}
-        filled = {
-            name: _fill({**_DEFAULTS.get(name, {}), **table}, settings.project, name) for name, table in chosen.items()
-        }
+        filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         keys = catalogue(settings.keys)
+    return Environment(
+        name=environment,
+        project=settings.project,
+        names=filled[environment],
+        keys=keys,
+        source=str(path) if path else GUIDE,
+        chosen=frozenset(file.chosen(environment)),
+        variables=_variables_of(environment),
+        others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
+        repository=settings.repository,
+        accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
+        notify=settings.notify,
+        schedules=settings.schedules,
+        is_another_production=found is not None and found.is_production,
+    )
+
+
+@dataclass(frozen=True)
+class _File:
+    """The contents of runbook.toml: its tables, the names for all environments, and those that variables set."""
+
+    settings: _Settings
+    shared: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+    def chosen(self, environment: str) -> dict[str, Any]:
+        """The names that are set for an environment, as they are written."""
+        own = self.settings.environments.get(environment)
+        return {**self.shared, **(own.model_dump(exclude_none=True) if own else {}), **self.variables}
+
+    def names(self, environment: str, found: FoundEnvironment | None = None) -> Names:
+        """An environment's names."""
+        kind = PRODUCTION if found and found.is_production else environment
+        table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
+        return _fill(table, self.settings.project, found.word if found else environment)
+
+
+def _parse(path: Path | None) -> _File:
+    table = _read(path) if path else {}
+    shared = {name: table.pop(name) for name in Names.model_fields if name in table}
+    return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
+
+
+@contextmanager
+def _explained(path: Path | None) -> Iterator[None]:
+    """Raise what is invalid in the file or the variables as a UsageError."""
+    try:
+        yield
     except ValidationError as error:
         location, sentence = _explain(error)
         raise UsageError(f"{_variable_of(location) or path} is invalid: {sentence}") from None
@@ -195,20 +291,6 @@ def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> 
         raise UsageError(
             f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON."
         ) from None
-    return Environment(
-        name=environment,
-        project=settings.project,
-        names=filled[environment],
-        keys=keys,
-        source=str(path) if path else GUIDE,
-        chosen=frozenset(chosen[environment]),
-        variables=_variables_of(environment),
-        others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
-        repository=settings.repository,
-        accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
-        notify=settings.notify,
-        schedules=settings.schedules,
-    )
 
 
 def known_names() -> tuple[str, ...]:
@@ -241,12 +323,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _own(settings: _Settings, environment: str) -> dict[str, Any]:
-    """The names set for this environment only."""
-    own = settings.environments.get(environment)
-    return own.model_dump(exclude_none=True) if own else {}
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
@@ -297,12 +373,15 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
             "schedules": Schedule.model_fields,
+            "discovery": DiscoveryRule.model_fields,
         }
         fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], fields)}"
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
         return f"{location} must be {_PATTERNS[name]}."
+    if kind == "one_of":
+        return f"{location} {message}."
     if kind in ("dict_type", "model_type"):
         return f"{location} must be a table."
     return f"{location}: {message}."

@@ -37,6 +37,9 @@ _STEPS = (
 )
 """Intervals between ticks of the time axis."""
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
+ALT = "Versions of the secret, deployments and tasks in time"
+"""The alternative text of the picture."""
+
 _WIDTH, _RIGHT, _TOP, _ROW, _BOTTOM = 960, 940, 30, 26, 50
 _LETTER = 7
 """Pixels that a letter of a label takes."""
@@ -60,9 +63,10 @@ class Timeline:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """The picture and the text, by media type."""
-        return {"text/plain": self.to_text(), "image/svg+xml": draw(self.snapshot)}
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """The picture and the text, by media type, with the alternative text."""
+        data = {"text/plain": self.to_text(), "image/svg+xml": draw(self.snapshot)}
+        return data, {"image/svg+xml": {"alt": ALT}}
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
@@ -87,7 +91,6 @@ class _Plot:
 
     def to_svg(self) -> str:
         """All of it, with a title for who cannot see it."""
-        title = "Versions of the secret, deployments and tasks in time"
         height = self._foot + _BOTTOM
         taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
@@ -102,7 +105,7 @@ class _Plot:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img"'
             f' style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
-            f"<title>{title}</title>\n" + "\n".join(parts) + "\n</svg>"
+            f"<title>{ALT}</title>\n" + "\n".join(parts) + "\n</svg>"
         )
 
     def _x(self, moment: datetime) -> int:

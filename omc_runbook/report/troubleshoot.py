@@ -34,7 +34,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
 
     Raises UsageError where ECS does not know that task.
     """
-    task = complaint.task(snapshot)
+    task = snapshot.find_task(complaint.task_id)
     entries = [
         *([_machine(snapshot.workstation)] if snapshot.workstation else []),
         _secret(snapshot),

@@ -50,7 +50,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
     unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
-    asked: dict[tuple[str, str], _Asked] = {}
+    asked: dict[tuple[str, ...], _Asked] = {}
     all_names = [_find(each, declared.get(each), toml, asked) for each in environment_names]
     found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
@@ -87,11 +87,11 @@ def write(plan: ConfigurationPlan, has_consent: bool) -> None:
 
 
 def _find(
-    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, str], _Asked]
+    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, ...], _Asked]
 ) -> EnvironmentNames:
     settings = environments.load(environment, runbook_toml, may_be_new=True)
     region = _region(settings, declared)
-    key = (region, settings.names.profile)
+    key = (region, settings.names.profile, settings.names.role_arn)
     if key not in asked:
         asked[key] = _Asked(region, _ask(settings, region))
     answer = asked[key].answer
@@ -117,7 +117,7 @@ def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
 
 def _ask(settings: Environment, region: str) -> AwsAnswer:
     try:
-        clients = Clients(region, settings.names.profile)
+        clients = Clients.of(settings.names, region)
         # A wrong account is told where names are used.
         anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
         caller = identify(clients, anywhere)
@@ -129,4 +129,4 @@ def _ask(settings: Environment, region: str) -> AwsAnswer:
 def _policy(settings: Environment, region: str, discovery: Discovery) -> str:
     main = discovery.main
     arn = main.definition.execution_role_arn if main and main.definition else ""
-    return find_policy(Clients(region, settings.names.profile), arn.rpartition("/")[2]) if arn else ""
+    return find_policy(Clients.of(settings.names, region), arn.rpartition("/")[2]) if arn else ""

@@ -25,7 +25,7 @@ from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
 from omc_runbook.changes.values.source_file import NewValue, path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE
-from omc_runbook.model.environment import KNOWN, PRODUCTION
+from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
@@ -80,7 +80,8 @@ def plan(
     refuse_same({part.name: part.values for part in parts})
     plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]
     # Production comes last: a failure elsewhere stops the run before it.
-    plans.sort(key=lambda each: each.environment == PRODUCTION)
+    productions = {target.environment.name for target in run.targets if target.environment.is_production}
+    plans.sort(key=lambda each: each.environment in productions)
     return AddKeyPlan(
         new,
         root,

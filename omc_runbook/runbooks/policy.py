@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import permissions
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 
 _LOOK = (
@@ -77,10 +79,21 @@ _CHANGING = (
 
 
 @dataclass(frozen=True)
-class LeastPolicy:
-    """An IAM policy document, and what a runbook needs besides in some environments, in sentences."""
+class PrincipalPolicy:
+    """An IAM policy document, and the ARN of the principal that needs it."""
 
+    principal: str
     document: str
+
+
+@dataclass(frozen=True)
+class LeastPolicy:
+    """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
+
+    `sometimes` says in sentences what a runbook needs besides in some environments.
+    """
+
+    policies: tuple[PrincipalPolicy, ...]
     sometimes: tuple[str, ...]
 
 
@@ -92,12 +105,19 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> Leas
     """
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, ACTIONS)}")
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     is_read_only = runbook in ("index", "verify", "troubleshoot")
-    return LeastPolicy(
-        permissions.document(snapshot, ACTIONS[runbook]), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING)
-    )
+    document, role = permissions.document(snapshot, ACTIONS[runbook]), settings.names.role_arn
+    own = PrincipalPolicy(role or snapshot.caller.arn, document)
+    of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
+    return LeastPolicy((own, of_caller) if role else (own,), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING))
+
+
+def _assuming(role: str) -> str:
+    """A policy that allows assuming a role."""
+    statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)

@@ -17,7 +17,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
@@ -39,6 +39,7 @@ from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
+from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
@@ -73,11 +74,17 @@ class Target:
         return urlsplit(self.endpoint).hostname in _LOOPBACK
 
     def look(
-        self, repository: str = "", look_inside: bool = False, deeply: bool = False, complaint: Complaint | None = None
+        self,
+        repository: str = "",
+        look_inside: bool = False,
+        deeply: bool = False,
+        complaint: Complaint | None = None,
+        cached: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
-        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail.
+        `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
+        `cached` task definitions come from the private cache as far as they are there.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -89,7 +96,7 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
+        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
@@ -203,9 +210,11 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
-    def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
+    def look(
+        self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
+    ) -> Snapshot:
         """Read the main environment, as `Target.look` does."""
-        return self.target.look(repository, look_inside, deeply)
+        return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; raises UsageError where production has not been confirmed."""
@@ -308,7 +317,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = load(environment, runbook_toml)
+    settings = find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "
@@ -319,9 +328,9 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
         variables = {field: variable for field, variable in settings.variables.items() if field != "service"}
         settings = replace(settings, names=names, chosen=settings.chosen | {"service"}, variables=variables)
     registry.exempt(public_words(settings))
-    clients = Clients(settings.names.region, settings.names.profile)
+    clients = Clients.of(settings.names)
     caller = identify(clients, settings)
-    registry.exempt({caller.account, *re.split(r"[:/]", caller.arn)})
+    registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller)
 
 
@@ -362,5 +371,6 @@ def public_words(environment: Environment) -> set[str]:
     """Words that reports need, and that stay readable even if a secret contains one of them."""
     checks = {word for check in root_causes.EVERY_CHECK for word in (check.id, check.family)}
     all_names = (environment.names, *environment.others.values())
-    texts = {value for names in all_names for _, value in names if isinstance(value, str) and value}
+    fields = (field for names in all_names for field in names if field[0] != "external_id")
+    texts = {value for _, value in fields if isinstance(value, str) and value}
     return texts | checks | {environment.name, *environment.others, environment.project, *environment.keys}

@@ -47,8 +47,8 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
 
 
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
-    """Read the environment; raises as `Target.look` does."""
-    return run.look(repository, look_inside)
+    """Read the environment, task definitions only the first time; raises as `Target.look` does."""
+    return run.look(repository, look_inside, cached=True)
 
 
 def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:

@@ -5,9 +5,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary, names_session
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
@@ -63,15 +64,19 @@ def refusal(
     action: str,
     resource: str,
     context: Context,
-    resource_policy: str | None = None,
+    resource_policy: str | dict[str, Any] | None = None,
     owner: str = "",
+    is_role: bool = False,
 ) -> str | None:
     """AWS's error message if the call is denied, None if it is allowed.
 
     `resource_policy` is the resource's policy as JSON and `owner` its account: across accounts both must allow the
-    call. A condition that cannot be evaluated counts as not met.
+    call. The trust policy of a role (`is_role`) must always allow it. A condition that cannot be evaluated counts as
+    not met.
     """
-    document = PolicyDocument("the resource's policy", "resource", parse_policy(resource_policy))
+    document = PolicyDocument(
+        "the resource's policy", "trust" if is_role else "resource", parse_policy(resource_policy)
+    )
     decisions: dict[str, str] = {}
     if principal.scps:
         decisions[_SCP] = evaluate(principal.scps, action, resource, context).decision
@@ -85,20 +90,22 @@ def refusal(
         if decision == "explicit-deny":
             return f"{start} with an explicit deny in {'an' if kind == _IDENTITY else 'a'} {kind}"
     required: tuple[str, ...] = (_SCP, _RESOURCE, _IDENTITY, _BOUNDARY)
+    # A policy can allow the principal's whole account, whose own policies then decide.
+    delegated = evaluate_resource(document, principal.names | {principal.account}, action, resource, context).decision
     if owner in ("", principal.account):
 
-        def allows(names: Collection[str]) -> bool:
-            return evaluate_resource(document, names, action, resource, context).decision == "allowed"
+        def allows(names: Collection[str], policy: PolicyDocument = document) -> bool:
+            return evaluate_resource(policy, names, action, resource, context).decision == "allowed"
 
         prefix = f"{principal.arn.rpartition(':')[0]}"
         is_limited = principal.kind == "role" and is_limited_by_boundary(allows, prefix, principal.name)
+        is_limited = is_limited and not allows({principal.arn}, names_session(document, principal.arn))
         limits: tuple[str, ...] = (_SCP, _BOUNDARY) if is_limited else (_SCP,)
         required = limits if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
-    else:
-        # Another account can allow the principal's whole account.
-        names = principal.names | {principal.account}
-        decisions[_RESOURCE] = evaluate_resource(document, names, action, resource, context).decision
+        required = (*required, _RESOURCE) if is_role else required
+    decisions[_RESOURCE] = delegated
     for kind in required:
         if decisions.get(kind, "allowed") != "allowed":
-            return f"{start} because no {kind} allows the {action} action"
+            # STS does not tell whose policy it was.
+            return start if is_role else f"{start} because no {kind} allows the {action} action"
     return None

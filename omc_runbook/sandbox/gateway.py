@@ -21,7 +21,7 @@ from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.handler import CLOSE
-from omc_runbook.sandbox.principals import Principal, caller
+from omc_runbook.sandbox.principals import Principal, caller, trust_policy
 from omc_runbook.sandbox.signature import verify
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
@@ -161,6 +161,8 @@ def _read(environ: Environ) -> bytes:
 def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str] | None:
     if call.permission == "sts:GetCallerIdentity" or call.permission in _AUTHORIZED_LATER:
         return None
+    if call.permission == "sts:AssumeRole":
+        return _refused_role(call, principal)
     if principal.kind == "administrator" and not principal.scps:
         return None
     for resource in arns:
@@ -180,6 +182,27 @@ def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str
                 return "UnauthorizedOperation", message
             return ("AccessDenied" if call.protocol == "query" else "AccessDeniedException"), message
     return None
+
+
+def _refused_role(call: Call, principal: Principal) -> tuple[str, str] | None:
+    """Why a role may not be assumed: its trust policy decides for administrators too."""
+    arn = call.text("RoleArn")
+    keys = {
+        **resources.keys_of_role(arn),
+        "sts:ExternalId": call.text("ExternalId") or (),
+        "sts:RoleSessionName": call.text("RoleSessionName"),
+    }
+    context = context_of(principal, call.region, keys)
+    message = refusal(
+        principal,
+        call.permission,
+        arn,
+        context,
+        trust_policy(arn),
+        arn.split(":")[4] if ":" in arn else "",
+        is_role=True,
+    )
+    return ("AccessDenied", message) if message is not None else None
 
 
 def _secret(call: Call, principal: Principal, resource: str) -> FakeSecret | None:

@@ -127,6 +127,23 @@ def identity(arn: str) -> Principal | None:
     return None
 
 
+def trust_policy(arn: str) -> str | dict[str, Any] | None:
+    """The trust policy of a role as JSON, None of one that does not exist.
+
+    A role by which an organization's management account reaches a member exists as soon as it is named.
+    """
+    fields = arn.split(":", 5)
+    name = arn.rpartition("/")[2]
+    roles = iam_backends[fields[4]][PARTITION].get_roles() if len(fields) == 6 else ()
+    role = next((role for role in list(roles) if role.arn == arn), None)
+    if role is not None:
+        document: str | dict[str, Any] = role.assume_role_policy_document
+        return document
+    principal = {"AWS": f"arn:{PARTITION}:iam::{ACCOUNT}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return {"Statement": [statement]} if name == MEMBER_ADMINISTRATOR else None
+
+
 def role_arn(name_or_arn: str, account: str) -> str:
     """The ARN of a role that a task definition names by its name or its ARN."""
     return name_or_arn if name_or_arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{name_or_arn}"

@@ -44,7 +44,17 @@ def keys_of(call: Call, account: str, resource: str) -> Keys:
     A service that is looked for by another name than its own ARN, and a task, have no tags here.
     """
     find = _TAGS.get(call.service)
-    tags = find(call, account, resource) if find else {}
+    return _keys(account, find(call, account, resource) if find else {})
+
+
+def keys_of_role(arn: str) -> Keys:
+    """The condition keys of a role that is to be assumed, in any account."""
+    account = arn.split(":")[4] if ":role/" in arn else ""
+    role = _find_role(arn.rpartition("/")[2], account) if account else None
+    return _keys(account, _named(role.tags or (), "Key", "Value") if role is not None else {})
+
+
+def _keys(account: str, tags: Mapping[str, str]) -> Keys:
     return {
         "aws:ResourceAccount": account,
         "aws:ResourceTag/*": (),

@@ -33,9 +33,9 @@ class OtherKeys:
 
 
 def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dict[str, OtherKeys]:
-    """The keys of other environments' secrets, by environment; those in another account or profile are left out."""
-    profile, others = environment.names.profile, environment.others
-    readable = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
+    """The keys of other environments' secrets, by environment; those that need another sign-in are left out."""
+    own, others = environment.names, environment.others
+    readable = {name: names for name, names in others.items() if not _elsewhere(caller, own, names)}
     with ThreadPoolExecutor(PARALLEL, "keys") as pool:
         futures = {name: pool.submit(_document, clients, names) for name, names in readable.items()}
     keys = {}
@@ -51,19 +51,19 @@ def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dic
 def read_fingerprints(
     clients: Clients,
     caller: Caller,
-    profile: str,
+    own: Names,
     others: Mapping[str, Names],
     catalogue: Mapping[str, Key],
     key: bytes,
 ) -> dict[str, dict[str, str] | str]:
     """By environment, its secret's keys by the fingerprints of their values under `key`, or why it could not be read.
 
-    `profile` is the one that `clients` use: an environment with another profile is not read. Only values that may be
-    secret count.
+    `own` are the names whose sign-in `clients` use: an environment with another one is not read. Only values that may
+    be secret count.
     """
     with ThreadPoolExecutor(PARALLEL, "compare") as pool:
         futures = {
-            name: pool.submit(_keys_by_fingerprint, clients, caller, profile, names, catalogue, key)
+            name: pool.submit(_keys_by_fingerprint, clients, caller, own, names, catalogue, key)
             for name, names in others.items()
         }
     return {name: answer.result() for name, answer in futures.items()}
@@ -77,9 +77,9 @@ def may_be_secret(value: Masked, key: Key | None) -> bool:
 
 
 def _keys_by_fingerprint(
-    clients: Clients, caller: Caller, profile: str, other: Names, catalogue: Mapping[str, Key], key: bytes
+    clients: Clients, caller: Caller, own: Names, other: Names, catalogue: Mapping[str, Key], key: bytes
 ) -> dict[str, str] | str:
-    document = _elsewhere(caller, profile, other) or _document(clients, other)
+    document = _elsewhere(caller, own, other) or _document(clients, other)
     if isinstance(document, str):
         return document
     return {
@@ -89,12 +89,14 @@ def _keys_by_fingerprint(
     }
 
 
-def _elsewhere(caller: Caller, profile: str, other: Names) -> str:
+def _elsewhere(caller: Caller, own: Names, other: Names) -> str:
     """Why an environment is out of reach of these credentials; "" where it may be within."""
     if other.account_id not in ("", caller.account):
         return f"it is in account {other.account_id}."
-    if not other.account_id and other.profile != profile:
+    if not other.account_id and other.profile != own.profile:
         return "it has a profile of its own in runbook.toml."
+    if not other.account_id and other.role_arn != own.role_arn:
+        return "it has a role of its own in runbook.toml."
     return ""
 
 

@@ -26,6 +26,7 @@ from omc_runbook.snapshot import (
     scheduled,
     service_deployments,
 )
+from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -38,17 +39,24 @@ PARALLEL = 24
 def identify(clients: Clients, environment: Environment) -> Caller:
     """Read the caller's identity, before anything else.
 
-    Raises UsageError where the account is not the environment's, CouldNotLook where AWS does not answer.
+    A role that runbook.toml names is assumed first. Raises UsageError where the account is not the environment's,
+    CouldNotLook where AWS does not answer or does not let the caller assume the role.
     """
+    names = environment.names
+    expected, source = names.account_id, environment.source_of("account_id")
+    role_account = names.role_arn.split(":")[4] if names.role_arn else ""
+    if role_account and expected not in ("", role_account):
+        raise UsageError(
+            f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"
+            f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
+        )
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
-    expected = environment.names.account_id
     if expected and caller.account != expected:
-        source = environment.source_of("account_id")
         raise UsageError(
             f"These credentials are for account {caller.account}, but {environment.name} is account {expected}: "
             f"sign in to that account, or correct account_id in {source}. Nothing was read."
         )
-    return caller
+    return replace(caller, source=clients.role.caller.arn) if clients.role and clients.role.caller else caller
 
 
 def take(
@@ -59,18 +67,22 @@ def take(
     checkout: Checkout | None = None,
     look_inside: bool = False,
     deeply: bool = False,
+    cached: bool = False,
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
-    everything that troubleshooting needs. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the
-    cluster that runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
+    everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
+    are there. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml
+    names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
-        snapshot = reading.first(now)
+        began = now()
+        cache = cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if cached else None
+        snapshot = reading.first(now, cache)
         if deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
@@ -106,9 +118,11 @@ class _Reading(Gatherer):
     """The calls of one snapshot."""
 
     _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
+    _partial: frozenset[str]
+    """The revisions from the cache of which it keeps not everything."""
 
-    def first(self, now: Callable[[], datetime]) -> Snapshot:
-        """Read what every snapshot needs."""
+    def first(self, now: Callable[[], datetime], cache: DefinitionCache | None) -> Snapshot:
+        """Read what every snapshot needs, task definitions from a cache as far as they are there."""
         cluster, name = self.names.cluster, self.names.secret
         # Most of what follows waits for these three calls; further clients are created meanwhile.
         client = self.clients("ecs")
@@ -157,7 +171,11 @@ class _Reading(Gatherer):
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         services = [service for answer in batches for service in self.keep("services", answer, ())]
-        revisions = self.task_definitions("task_definitions", (service.task_definition_arn for service in services))
+        users = _newest_users(services)
+        known, self._partial = cache.load(users) if cache else ({}, frozenset[str]())
+        revisions = self.task_definitions("task_definitions", users.keys() - known.keys())
+        if cache:
+            cache.store(revisions.values())
         return Snapshot(
             environment=self.environment,
             taken=now(),
@@ -170,7 +188,7 @@ class _Reading(Gatherer):
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
-            task_definitions=revisions,
+            task_definitions=known | revisions,
             tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
 
@@ -180,6 +198,8 @@ class _Reading(Gatherer):
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
         snapshot = service_deployments.read(self, snapshot)
+        whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
+        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
@@ -270,6 +290,16 @@ class _Reading(Gatherer):
         if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
+
+
+def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
+    """When the newest service with each task definition was created, None where that is not known."""
+    created: dict[str, datetime | None] = {}
+    for service in services:
+        arn = service.task_definition_arn
+        times = [service.created, created[arn]] if arn in created else [service.created]
+        created[arn] = max((time for time in times if time), default=None) if all(times) else None
+    return created
 
 
 def _families(snapshot: Snapshot) -> set[str]:

@@ -20,8 +20,7 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workstat
     local = list(_fingerprints(workstation, key))
     same: dict[str, str] = {}
     unread, compared, published = [], [], []
-    profile = environment.names.profile
-    for other, keys in read_fingerprints(clients, caller, profile, names, environment.keys, key).items():
+    for other, keys in read_fingerprints(clients, caller, environment.names, names, environment.keys, key).items():
         if isinstance(keys, str):
             unread.append(f"Local values could not be compared with {other}: {keys}")
             continue

@@ -19,6 +19,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.discovery import Discovery
@@ -204,6 +205,19 @@ class Snapshot:
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
         return tuple(task for task in self.tasks if task.owner == service.name and task.is_running)
+
+    def find_task(self, id: str) -> Task | None:
+        """The task whose id begins so; None without an id. Raises UsageError where ECS does not list just one."""
+        if not id:
+            return None
+        matching = [task for task in self.tasks if task.id.startswith(id)]
+        if len(matching) != 1 and "tasks" not in self.gaps:
+            count = "More than one task" if matching else "No task"
+            raise UsageError(
+                f"{count} of cluster {self.environment.names.cluster} matches {id}: ECS lists running "
+                "tasks, and stopped ones for about an hour. Give the full id of one of them."
+            )
+        return matching[0] if len(matching) == 1 else None
 
     @cached_property
     def lone_tasks(self) -> tuple[Task, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from support.small_world import ACCOUNT, CLUSTER, READ, REGION, ROLE, Stage, policy, until
+from support.small_world import ACCOUNT, CLUSTER, READ, REGION, ROLE, TRUST, Stage, policy, until
 
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -153,7 +153,7 @@ def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
 
 def test_a_boundary_limits_what_a_secret_grants_to_a_role(stage: Stage) -> None:
     """A role that only the secret's policy names is refused by its boundary, unless the policy names everybody."""
-    arn = stage.iam.create_role(RoleName="bounded", AssumeRolePolicyDocument=policy())["Role"]["Arn"]
+    arn = stage.iam.create_role(RoleName="bounded", AssumeRolePolicyDocument=policy(TRUST))["Role"]["Arn"]
     stage.secrets.create_secret(Name="granted", SecretString="x")
     stage.secrets.put_resource_policy(SecretId="granted", ResourcePolicy=policy(READ | {"Principal": {"AWS": arn}}))
     session = stage.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]

@@ -21,7 +21,11 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 ACCOUNT, REGION, CLUSTER = "123456789012", "ap-southeast-2", "small"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/execution"
 READ = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
-TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": "ecs-tasks.amazonaws.com", "AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    "Action": "sts:AssumeRole",
+}
 T = TypeVar("T")
 
 

@@ -28,7 +28,7 @@ def compare(clients: Clients, environment: Environment, caller: Caller, new: Map
     }
     notes = []
     for name, other_fingerprints in read_fingerprints(
-        clients, caller, own_names.profile, others, environment.keys, fingerprint_key
+        clients, caller, own_names, others, environment.keys, fingerprint_key
     ).items():
         if isinstance(other_fingerprints, str):
             notes.append(f"The new values could not be compared with {name}: {other_fingerprints}")

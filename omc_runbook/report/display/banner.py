@@ -25,6 +25,8 @@ STOP_HERE = (
     "Nothing else has been read yet. If this is not the account you meant, stop here and sign in to the right one."
 )
 
+_AS_ROLE = "Before you paste commands of the AWS CLI, sign in as this role; omc-runbook's own commands assume it."
+
 _COLOURS: dict[Style, str] = {
     "plain": "rgba(38, 110, 190, 0.16)",
     "production": "#b3261e",
@@ -125,10 +127,12 @@ def where(runbook: str, sites: Sequence[Site]) -> Banner:
 
 
 def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
-    names, account = site.environment.names, f"region {site.environment.names.region}, as {site.caller.arn}"
+    names, caller = site.environment.names, site.caller
+    source = f", assumed by {caller.source}" if caller.source else ""
     of = f"{site.environment.name}: account" if is_one_of_several else "Account"
     return (
-        f"{of} {site.caller.account}, {account}",
+        f"{of} {caller.account}, region {names.region}, as {caller.arn}{source}",
+        *((_AS_ROLE,) if caller.source else ()),
         f"Endpoint {site.endpoint}",
         f"Secret {names.secret}, cluster {names.cluster}, {site.environment.origin}",
     )

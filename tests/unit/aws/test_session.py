@@ -1,12 +1,15 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError
-from support.moto_environment import REGION
+from moto import mock_aws
+from support.moto_environment import REGION, Wire, between
 
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.model.environment import load
@@ -99,3 +102,57 @@ def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: s
     answer = look("the value", action, call)
     assert isinstance(answer, ReadFailure)
     assert answer.sentence == f"Could not read the value: AccessDeniedException; {sentence.format(action)}."
+
+
+class ShortLived(Wire):
+    """A wire on which the credentials of a role last for a minute."""
+
+    def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        answer = super().call(client, operation, parameters)
+        if operation == "AssumeRole":
+            answer["Credentials"]["Expiration"] = datetime.now(UTC) + timedelta(minutes=1)
+        return answer
+
+
+@pytest.mark.parametrize(("wire", "count"), [(Wire(), 1), (ShortLived(), 3)])
+def test_a_roles_credentials_are_renewed_before_they_expire(wire: Wire, count: int) -> None:
+    """Each session is named after the caller, whom the identity names too."""
+    with mock_aws(), between(wire):
+        role = "arn:aws:iam::210987654321:role/runbooks"
+        clients = Clients(REGION, role_arn=role, external_id="partner")
+        caller = identify(clients, load("staging"))
+        clients("secretsmanager").list_secrets()
+        clients("secretsmanager").list_secrets()
+    assert wire.made("AssumeRole") == count
+    assert caller.account == "210987654321"
+    assert caller.arn == "arn:aws:sts::210987654321:assumed-role/runbooks/omc-runbook-moto"
+    assert caller.source.endswith("user/moto")
+    (asked,) = {parameters for operation, parameters in wire.calls if operation == "AssumeRole"}
+    assert '"ExternalId": "partner"' in asked
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "sentence"),
+    [
+        ("AccessDenied", "", "or the role's trust policy does not allow that caller"),
+        (
+            "AccessDenied",
+            "not authorized with an explicit deny in a service control policy",
+            "since an explicit deny in a service control policy forbids sts:AssumeRole. The caller is arn:",
+        ),
+        ("Throttling", "", "Throttling outlasted the retries"),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_ends_the_look(code: str, message: str, sentence: str) -> None:
+    """Nobody could look further: the role is named, and why."""
+
+    class Refusing(Wire):
+        def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            if operation == "AssumeRole":
+                raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+            return super().call(client, operation, parameters)
+
+    role = "arn:aws:iam::210987654321:role/runbooks"
+    with mock_aws(), between(Refusing()), pytest.raises(CouldNotLook) as caught:
+        identify(Clients(REGION, role_arn=role), load("staging"))
+    assert role in str(caught.value) and sentence in str(caught.value)

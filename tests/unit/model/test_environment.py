@@ -46,6 +46,8 @@ def test_names_without_a_file_are_the_guides() -> None:
         "region": "ap-southeast-2",
         "account_id": "",
         "profile": "",
+        "role_arn": "",
+        "external_id": "",
         "secret": "ohmycoins-staging-app-secrets",
         "cluster": "ohmycoins-staging",
         "clusters": (),
@@ -201,6 +203,11 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ("rotation_days = 0", "rotation_days"),
         ("[environments.staging]\nrotation_days = -1", "rotation_days"),
         ("cluster = []", "cluster"),
+        ('role_arn = "runbooks"', "role_arn must be the ARN of an IAM role"),
+        ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
+        ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
+        ('[discovery]\nsecrets = "secrets"', "discovery.secrets must be a name with exactly one *"),
+        ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
     ],
 )
 def test_a_bad_file_is_one_sentence(text: str, says: str, bare: Path) -> None:

@@ -171,8 +171,8 @@ def test_the_timeline_goes_from_the_oldest_to_the_newest() -> None:
 def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
     """With no task, one or thirty, there is a picture beside the text, with a word on what it is."""
     snapshot = many_tasks(snapshots.healthy(), count)
-    data = Timeline(snapshot)._repr_mimebundle_()
-    assert data.keys() == {"text/plain", "image/svg+xml"}
+    data, metadata = Timeline(snapshot)._repr_mimebundle_()
+    assert data.keys() == {"text/plain", "image/svg+xml"} and metadata["image/svg+xml"]["alt"]
     assert len(data["image/svg+xml"]) < 10_000
     picture = ElementTree.fromstring(data["image/svg+xml"])
     texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]

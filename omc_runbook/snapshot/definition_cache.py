@@ -1,0 +1,257 @@
+"""A private cache of task definitions, whose revisions never change: references, roles and names, and no value.
+
+Left out is whatever could hold a value: plain variables' values, commands, and a log driver's options. A revision is
+kept only if nothing in these is wrong by itself, and read anew for a service that is not steady.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.masking import hosts
+from omc_runbook.masking.relations import find_mismatches
+from omc_runbook.model import value_from
+from omc_runbook.model.environment import LOCAL, Environment
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.textfile import private_file
+
+VARIABLE, OFF = "OMC_CACHE", "off"
+"""The variable, and its value with which there is no cache."""
+AGE = timedelta(days=30)
+MOST_REVISIONS = 2000
+"""The newest of an account and region, in one file."""
+MOST_FILES = 64
+MOST_BYTES = 8 * 1024 * 1024
+
+_Pairs = tuple[tuple[str, Annotated[str, Field(pattern=r"^arn:")]], ...]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Container(_Stored):
+    """A container without what could hold a value; secrets are pairs of a variable and its valueFrom."""
+
+    name: str
+    secrets: _Pairs
+    log_secrets: _Pairs
+    registry_secrets: _Pairs
+    environment: tuple[str, ...]
+    plain_secrets: tuple[str, ...]
+    readonly: bool
+    essential: bool
+    image: str
+
+
+class _Revision(_Stored):
+    """A revision, when it was read, the environments among which its hosts were judged, and whether it is whole."""
+
+    read: AwareDatetime
+    judged: tuple[str, ...]
+    is_whole: bool
+    family: str
+    revision: int
+    registered: AwareDatetime | None
+    execution_role_arn: str
+    task_role_arn: str
+    os_family: str
+    containers: tuple[_Container, ...]
+
+
+class _File(_Stored):
+    format: Literal[1]
+    revisions: dict[str, _Revision]
+
+
+@dataclass(frozen=True)
+class DefinitionCache:
+    """The cache of one account and region at one endpoint, for one environment; `now` is when the look began."""
+
+    file: Path
+    judged: tuple[str, ...]
+    now: datetime
+
+    def load(self, users: Mapping[str, datetime | None]) -> tuple[dict[str, TaskDefinition], frozenset[str]]:
+        """The revisions in the cache, by ARN, and those of them that are not whole.
+
+        `users` are the ARNs that are asked for, each with when the newest service that uses it was created: what is
+        younger than an entry may be another account's with the same number, in a stand-in for AWS that was restarted.
+        """
+        entries = {
+            arn: entry
+            for arn, entry in _read(self.file).items()
+            if (created := users.get(arn)) and created < entry.read and self._counts(entry)
+        }
+        found = {arn: _definition(arn, entry) for arn, entry in entries.items()}
+        return found, frozenset(arn for arn, entry in entries.items() if not entry.is_whole)
+
+    def store(self, revisions: Iterable[TaskDefinition]) -> None:
+        """Add revisions that were just read, as far as they may be kept; a cache that cannot be written is none."""
+        new = {each.arn: entry for each in revisions if (entry := self._entry(each))}
+        if not new:
+            return
+        entries = sorted({**_read(self.file), **new}.items(), key=lambda item: item[1].read, reverse=True)
+        kept = {arn: entry for arn, entry in entries[:MOST_REVISIONS] if entry.read > self.now - AGE}
+        content = _File(format=1, revisions=kept).model_dump_json().encode()
+        try:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_private(self.file.parent) and len(content) <= MOST_BYTES:
+                private_file.write(self.file, content)
+                _remove_oldest(self.file.parent)
+        except OSError:
+            return
+
+    def _counts(self, entry: _Revision) -> bool:
+        return self.now - AGE < entry.read <= self.now and entry.judged == self.judged
+
+    def _entry(self, revision: TaskDefinition) -> _Revision | None:
+        environment, *others = self.judged
+        plain = (host for container in revision.containers for _, host in container.hosts)
+        if any(hosts.judge(host, environment, others) for host in plain):
+            return None
+        try:
+            return _Revision(
+                read=self.now,
+                judged=self.judged,
+                is_whole=not any(_omits(container) for container in revision.containers),
+                family=revision.family,
+                revision=revision.revision,
+                registered=revision.registered,
+                execution_role_arn=revision.execution_role_arn,
+                task_role_arn=revision.task_role_arn,
+                os_family=revision.os_family,
+                containers=tuple(_stored(container) for container in revision.containers),
+            )
+        except ValidationError:
+            # A valueFrom that is no ARN may be a value that was put in the wrong place.
+            return None
+
+
+def cache_for(environment: Environment, account: str, endpoint: str, now: datetime) -> DefinitionCache | None:
+    """The cache for an environment in an account behind an endpoint's URL; None where OMC_CACHE is off."""
+    if os.environ.get(VARIABLE, "").strip().lower() == OFF:
+        return None
+    region = environment.names.region
+    digest = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
+    folder = platformdirs.user_cache_path("omc-runbook", appauthor=False) / "task-definitions"
+    judged = (environment.name, *sorted(environment.others), LOCAL)
+    return DefinitionCache(folder / f"{account}-{region}-{digest}.json", judged, now)
+
+
+def needed_whole(snapshot: Snapshot) -> set[str]:
+    """The ARNs of the revisions of which checks may need more than the cache keeps: of services that are not steady.
+
+    All of them, where the password in an address seems to be wrong: plain variables tell whether it is.
+    """
+    document = snapshot.current.document if snapshot.current else None
+    if document and find_mismatches(document, snapshot.environment.keys, {}):
+        return {*snapshot.task_definitions}
+    arns = {task.task_definition_arn for task in snapshot.tasks if task.has_failed}
+    for service in snapshot.services:
+        is_complete = all(each.rollout in ("COMPLETED", "") and not each.failed for each in service.deployments)
+        is_steady = is_complete and len(service.deployments) == 1 and service.running == service.desired
+        if not is_steady or service.rolled_back or service.withdrawn or snapshot.stopped(service):
+            arns.add(service.task_definition_arn)
+    return arns
+
+
+def _stored(container: Container) -> _Container:
+    return _Container(
+        name=container.name,
+        secrets=_pairs(container.secrets),
+        log_secrets=_pairs(container.log_secrets),
+        registry_secrets=_pairs(container.registry_secrets),
+        environment=container.environment,
+        plain_secrets=container.plain_secrets,
+        readonly=container.readonly,
+        essential=container.essential,
+        image=container.image,
+    )
+
+
+def _omits(container: Container) -> bool:
+    """Whether the cache leaves something of a container out."""
+    more = (container.logins, container.hosts, container.health_check, container.log_group, container.log_prefix)
+    return any(more)
+
+
+def _definition(arn: str, entry: _Revision) -> TaskDefinition:
+    return TaskDefinition(
+        arn=arn,
+        family=entry.family,
+        revision=entry.revision,
+        registered=entry.registered,
+        execution_role_arn=entry.execution_role_arn,
+        task_role_arn=entry.task_role_arn,
+        os_family=entry.os_family,
+        containers=tuple(
+            Container(
+                name=container.name,
+                secrets=_injections(container.secrets),
+                log_secrets=_injections(container.log_secrets),
+                registry_secrets=_injections(container.registry_secrets),
+                environment=container.environment,
+                plain_secrets=container.plain_secrets,
+                readonly=container.readonly,
+                essential=container.essential,
+                image=container.image,
+            )
+            for container in entry.containers
+        ),
+    )
+
+
+def _pairs(injections: Iterable[Injection]) -> tuple[tuple[str, str], ...]:
+    return tuple((injection.variable, injection.reference.text) for injection in injections)
+
+
+def _injections(pairs: Iterable[tuple[str, str]]) -> tuple[Injection, ...]:
+    return tuple(Injection(variable, value_from.parse(text)) for variable, text in pairs)
+
+
+def _read(file: Path) -> dict[str, _Revision]:
+    """The entries of a file; none of one that is absent, damaged, a link, or not this user's alone."""
+    try:
+        if not _is_private(file.parent):
+            return {}
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as opened:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or not _is_own(found) or found.st_size > MOST_BYTES:
+                return {}
+            return _File.model_validate_json(opened.read()).revisions
+    except (OSError, ValidationError):
+        return {}
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder, and no link, is this user's; others lose the access that they may have."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
+        return False
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return True
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Keep the newest files: each sandbox has one of its own."""
+    files = sorted(folder.glob("*.json"), key=lambda file: file.lstat().st_mtime, reverse=True)
+    for file in files[MOST_FILES:]:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+"""The environments there are: those of runbook.toml, and those that `[discovery]` finds by their secrets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import ListedSecret
+from omc_runbook.aws.session import Clients, insist
+from omc_runbook.model.discovery_rule import DiscoveryRule
+from omc_runbook.model.environment import (
+    KNOWN,
+    LOCAL,
+    PRODUCTION,
+    Environment,
+    FoundEnvironment,
+    load,
+    read_configured,
+)
+from omc_runbook.model.environment_names import STAGING, canonical, environment_in
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot.reading import identify
+
+PARALLEL = 8
+
+_SIGN_IN = ("region", "profile", "role_arn", "external_id")
+"""The names of an environment that say which account and region is searched, and as whom."""
+
+
+@dataclass(frozen=True)
+class Environments:
+    """The environments there are; each sentence of `unread` says where discovery could not search."""
+
+    environments: tuple[Environment, ...]
+    unread: tuple[str, ...] = ()
+
+
+def find_environments(runbook_toml: str = "") -> Environments:
+    """Every environment of runbook.toml, then those that its `[discovery]` finds, by name.
+
+    Without tables and without discovery these are staging and production by the guide's names. Discovery lists secrets
+    (secretsmanager:ListSecrets) in the caller's account, and in the accounts and regions of the environments with a
+    table; it reads no value. The names of what it finds are filled in from the templates with the word that the
+    secret's name or tag has; prod is then known as production, and where several have one name, each has its region or
+    its account added. Its account_id is the account in which it was found, so that another is refused later.
+
+    What could not be searched, such as an account that refuses, is in `unread`. Raises UsageError for a runbook.toml
+    that cannot be read. Makes no call without `[discovery]`.
+    """
+    configured = read_configured(runbook_toml)
+    own = tuple(load(name, runbook_toml) for name in configured.environments)
+    rule = configured.rule
+    if rule is None:
+        return Environments(own or (load(STAGING, runbook_toml), load(PRODUCTION, runbook_toml)))
+    home = replace(load("*", runbook_toml, may_be_new=True), name="discovery")
+    if "*" in home.names.role_arn:
+        # Each environment has a role of its own: the caller's own account is searched as the caller.
+        home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
+    places = {_sign_in(each): each for each in reversed((home, *own))}
+    with ThreadPoolExecutor(PARALLEL, "discover") as pool:
+        answers = dict(zip(places, pool.map(lambda place: _search(place, rule), places.values()), strict=True))
+    unread = [answer for answer in answers.values() if isinstance(answer, str)]
+    found: dict[str, FoundEnvironment] = {}
+    known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_of(secret, each)}
+    for place, answer in answers.items():
+        for word, secrets in _by_word(rule, home.project, _listed(answer), known).items():
+            secret = _choose(secrets, load(word, runbook_toml, may_be_new=True).names.secret)
+            if secret is None:
+                names = ", ".join(sorted(each.name for each in secrets))
+                unread.append(f"Several secrets have the tags of {word}: {names}. Set secret for it in runbook.toml.")
+            elif canonical(word) != LOCAL:
+                own_names = {} if place == _sign_in(home) else dict(zip(_SIGN_IN, place, strict=True))
+                found[secret.arn] = _found(word, secret, own_names)
+    named = _with_unique_names([*found.values()], {each.name for each in own})
+    others = sorted((load(each.name, runbook_toml, found=each) for each in named), key=lambda each: each.name)
+    return Environments((*own, *others), tuple(dict.fromkeys(unread)))
+
+
+def find_environment(environment: str, runbook_toml: str = "") -> Environment:
+    """The environment of this name, as `load` gives it; one without a table in runbook.toml is looked for first.
+
+    Raises UsageError as `load` does, with the nearest name that discovery has found, and CouldNotLook where it was not
+    found and not everything could be searched.
+    """
+    configured = read_configured(runbook_toml)
+    if configured.rule is None or environment in (LOCAL, *configured.environments):
+        return load(environment, runbook_toml)
+    found = find_environments(runbook_toml)
+    names = {each.name: each for each in found.environments}
+    if environment in names:
+        return names[environment]
+    if found.unread:
+        raise CouldNotLook(f'Environment "{environment}" was not found. {" ".join(found.unread)}')
+    if environment in KNOWN:
+        # It may have no secret yet.
+        return load(environment, runbook_toml)
+    raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, (*KNOWN, *names))}')
+
+
+def _sign_in(environment: Environment) -> tuple[str, ...]:
+    return tuple(getattr(environment.names, name) for name in _SIGN_IN)
+
+
+def _search(place: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
+    """The secrets of an account and region that may be environments', or why they could not be listed."""
+    names = place.names
+    try:
+        clients = Clients.of(names)
+        account = identify(clients, place).account
+        return insist(
+            f"the list of secrets in account {account}, {names.region}",
+            "secretsmanager:ListSecrets",
+            lambda: secretsmanager.list_secrets(
+                clients("secretsmanager"), rule.name_prefix(place.project), rule.required_tags(place.project)
+            ),
+        )
+    except (CouldNotLook, UsageError) as error:
+        return str(error)
+
+
+def _listed(answer: tuple[ListedSecret, ...] | str) -> tuple[ListedSecret, ...]:
+    return () if isinstance(answer, str) else answer
+
+
+def _is_of(secret: ListedSecret, environment: Environment) -> bool:
+    return environment.names.secret in (secret.name, secret.arn)
+
+
+def _by_word(
+    rule: DiscoveryRule, project: str, secrets: Iterable[ListedSecret], known: set[str]
+) -> dict[str, list[ListedSecret]]:
+    """The secrets of environments without a table, by what the environments are called there."""
+    by_word: dict[str, list[ListedSecret]] = defaultdict(list)
+    for secret in secrets:
+        word = rule.environment_of(project, secret.name, secret.tags)
+        if word and secret.arn not in known:
+            by_word[word].append(secret)
+    return by_word
+
+
+def _choose(secrets: Sequence[ListedSecret], template: str) -> ListedSecret | None:
+    """The application's secret among those of one environment: that with the usual name, or the only one."""
+    usual = [each for each in secrets if each.name == template]
+    return (usual or [*secrets])[0] if usual or len(secrets) == 1 else None
+
+
+def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnvironment:
+    region, account = secret.arn.split(":")[3:5]
+    name = canonical(word)
+    return FoundEnvironment(
+        name=name,
+        word=word,
+        names={**sign_in, "secret": secret.name, "region": region, "account_id": account},
+        is_production=PRODUCTION in (name, environment_in(word)),
+    )
+
+
+def _with_unique_names(found: Sequence[FoundEnvironment], taken: set[str]) -> Iterator[FoundEnvironment]:
+    """Tell apart those of one name: by their words, their regions or their accounts."""
+    by_name: dict[str, list[FoundEnvironment]] = defaultdict(list)
+    for each in found:
+        by_name[each.name].append(each)
+    for name, group in by_name.items():
+        labels: tuple[Callable[[FoundEnvironment], str], ...] = (
+            lambda each: each.name,
+            lambda each: each.word,
+            lambda each: f"{each.name}-{each.names['region']}",
+            lambda each: f"{each.name}-{each.names['account_id']}",
+            lambda each: f"{each.word}-{each.names['account_id']}-{each.names['region']}",
+        )
+        for label in labels:
+            options = [label(each) for each in group]
+            if len({*options} - taken - (by_name.keys() - {name})) == len(group):
+                break
+        yield from (replace(each, name=option) for each, option in zip(group, options, strict=True))

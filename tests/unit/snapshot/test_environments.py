@@ -1,0 +1,138 @@
+"""The environments of runbook.toml, and those that discovery finds by names and by tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+from support.moto_environment import ACCOUNT, REGION, Wire, between
+
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.snapshot.environments import Environments, find_environment, find_environments
+
+pytestmark = pytest.mark.usefixtures("bare_names")
+OTHER_REGION = "eu-west-1"
+BY_NAME = '[discovery]\nsecrets = "{project}-*-app-secrets"\n'
+BY_TAG = '[discovery]\nenvironment_tag = "Stage"\ntags = { Project = "{project}" }\n'
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    """An account with nothing in it."""
+    with mock_aws():
+        yield
+
+
+def create(name: str, region: str = REGION, **tags: str) -> None:
+    labels = [{"Key": key, "Value": value} for key, value in tags.items()]
+    boto3.client("secretsmanager", region_name=region).create_secret(Name=name, SecretString="{}", Tags=labels)
+
+
+def find(folder: Path, text: str) -> Environments:
+    return find_environments(written(folder, text))
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "runbook.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def names(found: Environments) -> list[str]:
+    return [environment.name for environment in found.environments]
+
+
+def test_without_discovery_the_tables_count(tmp_path: Path) -> None:
+    """No call is made; without tables there are the guide's two."""
+    wire = Wire()
+    with between(wire):
+        assert names(find(tmp_path, "[environments.local]\n[environments.qa]\n")) == ["qa"]
+        assert names(find(tmp_path, "")) == ["staging", "production"]
+    assert wire.operations == set()
+
+
+def test_a_pattern_of_names_finds_environments(tmp_path: Path) -> None:
+    """The others' names follow from the word in the secret's; prod is production, with its word in the names."""
+    for word in ("prod", "qa-7", "staging", "local"):
+        create(f"ohmycoins-{word}-app-secrets")
+    create("ohmycoins-prod-database")
+    create("another-dev-app-secrets")
+    found = find(tmp_path, BY_NAME)
+    assert (names(found), found.unread) == (["production", "qa-7", "staging"], ())
+    production, qa, _ = found.environments
+    assert (production.names.secret, production.names.cluster) == ("ohmycoins-prod-app-secrets", "ohmycoins-prod")
+    assert (production.is_production, production.names.rotation_days) == (True, 90)
+    assert (qa.is_production, qa.names.execution_role) == (False, "ohmycoins-qa-7-ecs-task-execution-role")
+    assert {environment.names.account_id for environment in found.environments} == {ACCOUNT}
+
+
+def test_a_table_comes_before_what_is_found(tmp_path: Path) -> None:
+    """Its secret makes no second environment; its region is searched too, and tells equal names apart."""
+    create("shop-secrets")
+    create("ohmycoins-production-app-secrets")
+    create("ohmycoins-eu-prod-app-secrets", OTHER_REGION)
+    create("ohmycoins-staging-app-secrets", OTHER_REGION)
+    tables = f"""
+        [environments.staging]
+        secret = "shop-secrets"
+        [environments.eu]
+        region = "{OTHER_REGION}"
+        secret = "absent"
+    """
+    found = find(tmp_path, BY_NAME + tables)
+    assert names(found) == ["staging", "eu", "eu-prod", "production", f"staging-{OTHER_REGION}"]
+    by_name = {environment.name: environment for environment in found.environments}
+    assert by_name["eu-prod"].is_production
+    assert by_name[f"staging-{OTHER_REGION}"].names.region == OTHER_REGION
+    assert by_name[f"staging-{OTHER_REGION}"].names.cluster == "ohmycoins-staging"
+
+
+def test_two_words_for_production_stay_apart(tmp_path: Path) -> None:
+    """Each asks for a confirmation."""
+    create("ohmycoins-prod-app-secrets")
+    create("ohmycoins-production-app-secrets")
+    found = find(tmp_path, BY_NAME)
+    assert names(found) == ["prod", "production"]
+    assert all(environment.is_production for environment in found.environments)
+
+
+def test_tags_find_environments(tmp_path: Path) -> None:
+    """Of several secrets of one environment that with the usual name counts; without it, that is said."""
+    create("anything", Project="ohmycoins", Stage="staging")
+    create("ohmycoins-qa-app-secrets", Project="ohmycoins", Stage="qa")
+    create("ohmycoins-qa-database", Project="ohmycoins", Stage="qa")
+    create("one", Project="ohmycoins", Stage="dev")
+    create("two", Project="ohmycoins", Stage="dev")
+    create("foreign", Project="another", Stage="demo")
+    found = find(tmp_path, BY_TAG)
+    assert [(each.name, each.names.secret) for each in found.environments] == [
+        ("qa", "ohmycoins-qa-app-secrets"),
+        ("staging", "anything"),
+    ]
+    assert found.unread == ("Several secrets have the tags of dev: one, two. Set secret for it in runbook.toml.",)
+
+
+def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
+    """The tables remain; an environment that was not found may be there."""
+    file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
+    with between(Wire({"ListSecrets": "AccessDeniedException"})):
+        found = find_environments(file)
+        assert names(found) == ["qa"]
+        (sentence,) = found.unread
+        assert f"account {ACCOUNT}, {REGION}" in sentence and "secretsmanager:ListSecrets is missing" in sentence
+        with pytest.raises(CouldNotLook, match='"dev" was not found'):
+            find_environment("dev", file)
+    assert find_environment("qa", file).names.account_id == "999999999999"
+
+
+def test_one_environment_is_found_by_its_name(tmp_path: Path) -> None:
+    """An unknown one gets the nearest; the guide's names stay known, since they may have no secret yet."""
+    create("ohmycoins-preview-app-secrets")
+    file = written(tmp_path, BY_NAME)
+    assert find_environment("preview", file).names.account_id == ACCOUNT
+    assert find_environment("production", file).names.secret == "ohmycoins-production-app-secrets"
+    with pytest.raises(UsageError, match='"previw" is unknown: did you mean preview'):
+        find_environment("previw", file)
