@@ -177,7 +177,8 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
 
         InteractiveShell.clear_instance()
         IPKernelApp.clear_instance()
-        IPKernelApp.launch_instance()
+        # As in a kernel that finds JPY_PARENT_PID when it imports this: it ends with the command that started it.
+        IPKernelApp.launch_instance(parent_handle=os.getppid())
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
