@@ -35,24 +35,47 @@ KERNEL = "--kernel"
 Main = Callable[[], object]
 
 
+class Forked:
+    """A command that runs, with what `subprocess.Popen` offers for it."""
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
+        """Start `omc-runbook …`, `papermill …` or `python script.py …` with these variables."""
+        self.args = list(command)
+        self._files = tempfile.TemporaryDirectory()
+        self._said = tuple(Path(self._files.name, name) for name in ("out", "err"))
+        arguments = (self.args, dict(variables), folder, *self._said)
+        # A test that fails before its end leaves it to the end of the tests.
+        self._process = _server().Process(target=_become, args=arguments, daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.exitcode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; what it wrote. Raises subprocess.TimeoutExpired where it lasts longer, and ends it."""
+        with self._files:
+            self._process.join(timeout)
+            if self.poll() is None:
+                self._process.kill()
+                self._process.join()
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            out, err = (path.read_text() for path in self._said)
+        return out, err
+
+
 def run(
     command: Sequence[str], variables: Mapping[str, str], folder: Path, seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Run `omc-runbook …`, `papermill …` or `python script.py …` with these variables, as `subprocess.run` would.
-
-    Raises subprocess.TimeoutExpired where it lasts longer, and ends it first.
-    """
-    words = list(command)
-    with tempfile.TemporaryDirectory() as files:
-        out, err = Path(files, "out"), Path(files, "err")
-        process = _server().Process(target=_become, args=(words, dict(variables), folder, out, err))
-        process.start()
-        process.join(seconds)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(words, seconds)
-        return subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
+    """Run a command to its end, as `subprocess.run` would."""
+    forked = Forked(command, variables, folder)
+    said = forked.communicate(seconds)
+    return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *said)
 
 
 @cache
