@@ -216,10 +216,11 @@ def _assuming(role: str) -> str:
 
 def with_records(least: LeastPolicy, bucket: S3Folder) -> LeastPolicy:
     """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role."""
-    *roles, caller = least.policies
+    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    *roles, caller = least.policies or (nothing,)
     document = json.loads(caller.document)
     document["Statement"] += [
         {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}*"]}
     ]
-    sometimes = (*least.sometimes, "for a bucket or records with a customer managed key, kms: GenerateDataKey")
-    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), sometimes)
+    note = "Sometimes also: for a bucket or records with a customer managed key, kms: GenerateDataKey."
+    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), (*least.notes, note))
