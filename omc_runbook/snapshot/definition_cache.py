@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -154,8 +155,10 @@ def cache_for(environment: Environment, account: str, endpoint: str, now: dateti
     if not folder.is_absolute():
         # A user without a home has no cache.
         return None
+    # Both come from elsewhere.
+    name = re.sub(r"[^\w-]", "_", f"{account}-{region}-{digest}")
     judged = (environment.name, *sorted(environment.others), LOCAL)
-    return DefinitionCache(folder / f"{account}-{region}-{digest}.json", judged, now)
+    return DefinitionCache(folder / f"{name}.json", judged, now)
 
 
 def needed_whole(snapshot: Snapshot) -> set[str]:

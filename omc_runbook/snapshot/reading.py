@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
-from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
+from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
@@ -41,7 +41,7 @@ SERVICES_A_FAMILY = 20
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
-    """Read the caller's identity, before anything else.
+    """Read the caller's identity, before anything else, and after saying so where that does not go to AWS.
 
     A role that runbook.toml names is assumed first. Raises UsageError where the account is not the environment's,
     CouldNotLook where AWS does not answer or does not let the caller assume the role.
@@ -54,6 +54,8 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
+    for url in clients.foreign_endpoints:
+        endpoint.tell(url)
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     if expected and caller.account != expected:
         raise UsageError(
