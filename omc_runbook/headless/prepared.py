@@ -8,13 +8,10 @@ from omc_runbook.headless.run import skip_formats
 
 skip_formats()
 
-import IPython.core.application  # noqa: E402
-import IPython.core.completerlib  # noqa: E402
-import IPython.core.magics  # noqa: E402
-import IPython.core.oinspect  # noqa: E402, F401
 import nbformat  # noqa: E402
 import papermill  # noqa: E402, F401
 import zxcvbn  # noqa: E402, F401
+from IPython.core import application, completerlib, magics, oinspect  # noqa: E402, F401
 
 from omc_runbook.aws.session import load_models  # noqa: E402
 from omc_runbook.headless import notebooks  # noqa: E402
