@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
-from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
+from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
@@ -40,7 +41,7 @@ SERVICES_A_FAMILY = 20
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
-    """Read the caller's identity, before anything else.
+    """Read the caller's identity, before anything else, and after saying so where that does not go to AWS.
 
     A role that runbook.toml names is assumed first. Raises UsageError where the account is not the environment's,
     CouldNotLook where AWS does not answer or does not let the caller assume the role.
@@ -53,6 +54,8 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
+    for url in clients.foreign_endpoints:
+        endpoint.tell(url)
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     if expected and caller.account != expected:
         raise UsageError(
@@ -303,12 +306,12 @@ class _Reading(Gatherer):
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
     """When the newest service with each task definition was created, None where that is not known."""
-    created: dict[str, datetime | None] = {}
+    users: dict[str, list[datetime | None]] = defaultdict(list)
     for service in services:
-        arn = service.task_definition_arn
-        times = [service.created, created[arn]] if arn in created else [service.created]
-        created[arn] = max((time for time in times if time), default=None) if all(times) else None
-    return created
+        # A stand-in for AWS may not tell: a service is no younger than its deployments.
+        newest = max((deployment.created for deployment in service.deployments), default=None)
+        users[service.task_definition_arn].append(service.created or newest)
+    return {arn: max(filter(None, times)) if all(times) else None for arn, times in users.items()}
 
 
 def _families(snapshot: Snapshot) -> tuple[str, ...]:

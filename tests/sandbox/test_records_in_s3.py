@@ -35,11 +35,15 @@ def bucket(sandbox: Sandbox) -> str:
 
 def person(desk: Desk, *statements: dict[str, Any]) -> dict[str, str]:
     """The variables of somebody who may do everything but what these statements deny."""
-    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     denied = [{"Effect": "Deny", **each} for each in statements]
+    return somebody(desk, {"Version": "2012-10-17", "Statement": [allowed, *denied]})
+
+
+def somebody(desk: Desk, document: dict[str, Any]) -> dict[str, str]:
+    """The variables of somebody with this policy."""
+    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     iam.create_user(UserName=name)
-    document = {"Version": "2012-10-17", "Statement": [allowed, *denied]}
     iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
@@ -56,10 +60,12 @@ def left(desk: Desk) -> list[str]:
 
 
 def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str, tmp_path: Path) -> None:
-    """Encrypted by the key in runbook.toml, with its types; what was downloaded is intact, and what was edited not."""
+    """By the least policy, with the key in runbook.toml; what was downloaded is intact, and what was edited is not."""
     s3 = client(desk.sandbox, "s3")
     (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
-    done = run(desk, f"s3://{bucket}/{PLACE}", "--summary")
+    place = f"s3://{bucket}/{PLACE}"
+    least = desk.call([str(COMMAND), "policy", "verify", "--record", place])
+    done = run(desk, place, "--summary", **somebody(desk, json.loads(least.stdout)))
     assert done.returncode == 0, done.stdout + done.stderr
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     stem = keys[0].removeprefix(f"{PLACE}/").partition("/")[0]
