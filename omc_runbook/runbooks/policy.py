@@ -197,10 +197,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    document, role = (
-        permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments),
-        settings.names.role_arn,
-    )
+    document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
