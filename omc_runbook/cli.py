@@ -16,7 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,6 +57,11 @@ def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
     """An option that names a folder."""
     path = click.Path(path_type=Path)
     return click.option(name, type=path, default=Path(default), show_default=True, help=text)
+
+
+def _place_option(text: str) -> Callable[[F], F]:
+    """The option --record, which names where records are kept."""
+    return click.option("--record", default="records", metavar="PLACE", show_default=True, help=text)
 
 
 def _complete_runbooks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -130,7 +135,7 @@ def show(name: str) -> None:
 def _run_options(command: F) -> F:
     """The options of a run, whatever the runbook: those of `_run_notebook`."""
     options = (
-        _folder_option("--record", "records", "Folder in which the record is kept."),
+        _place_option("Where the record is kept: a folder, or s3://BUCKET/PREFIX."),
         click.option("--sandbox", "in_sandbox", is_flag=True, help="Run in a new sandbox that lasts for this run."),
         click.option(
             "--summary/--quiet",
@@ -202,6 +207,10 @@ def fleet(
 
     Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
     """
+    from omc_runbook.headless import workers
+
+    # It imports meanwhile what this process imports, too.
+    workers.prepare()
     own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
     pairs = [(name, value) for name, value in own.items() if value]
     context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
@@ -210,7 +219,7 @@ def fleet(
 def _run_notebook(
     name: str,
     pairs: tuple[tuple[str, str], ...],
-    record: Path,
+    record: str,
     in_sandbox: bool,
     summary: bool | None,
     in_kernel: bool,
@@ -218,26 +227,31 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
-    from omc_runbook.headless import notebooks, overview, publishing, terminal
+    from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED
+    from omc_runbook.model.handover import FAILED, WARNING
 
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
-        if summary or is_watched or line.startswith(FAILED):
+        if summary or is_watched or line.startswith((FAILED, WARNING)):
             click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
-    publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
+    parameters = dict(pairs)
+    toml = parameters.get("runbook_toml", "")
+    place = places.find(record, parameters.get("environment", "staging"), toml)
+    publish = publishing.publisher(name, parameters, place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
-        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
-    lines = overview.after_run(record, dict(pairs).get("runbook_toml", "")) if result.is_recorded else ()
+        result = headless_run.run(
+            name, pairs, place.folder, bar, print_line, temporary, in_kernel, publish, place.bucket
+        )
+    lines = overview.after_run(place.folder, toml) if result.is_recorded and not place.bucket else ()
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         terminal.print_lines((*result.summary, *lines))
@@ -278,6 +292,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
+@_place_option("Where records are kept: s3://BUCKET/PREFIX needs a permission.")
 @click.option(
     "--apply/--no-apply",
     "applies",
@@ -285,16 +300,19 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
 )
 def policy(
-    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None
+    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
 ) -> None:
     """Print the least IAM policy that a runbook needs in an environment, as JSON.
 
     Where runbook.toml names a role, first the role's and then the caller's.
     """
-    from omc_runbook.runbooks.policy import least_policy
+    from omc_runbook.headless import places
+    from omc_runbook.runbooks.policy import least_policy, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
+    place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
+    least = with_records(least, place.bucket) if place.bucket else least
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)
@@ -324,42 +342,45 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-@_folder_option("--record", "records", "Folder of the records; the same as FOLDER.")
+@click.argument("place", required=False)
+@_place_option("Where the records are: a folder, or s3://BUCKET/PREFIX; the same as PLACE.")
 @click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
 @click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
 @click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
 @click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
 def records(
-    context: click.Context, folder: Path | None, record: Path, opens: bool, checks: bool, prunes: bool, applies: bool
+    context: click.Context, place: str | None, record: str, opens: bool, checks: bool, prunes: bool, applies: bool
 ) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
     Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
     where one could not be read.
     """
-    from omc_runbook.headless import overview, schedules, terminal
+    from omc_runbook.headless import overview, places, schedules, terminal
 
-    record = folder or record
+    address = place or record
+    found = places.find(address)
     if opens + checks + prunes > 1 or (applies and not prunes):
         raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
+    if found.bucket and (opens or prunes):
+        raise UsageError("--open and --prune are for a folder: in S3, a lifecycle rule of the bucket removes records.")
     if checks:
-        context.exit(terminal.print_check(record))
+        context.exit(terminal.print_check(found))
     if prunes:
-        for sentence in overview.prune(record, applies):
+        for sentence in overview.prune(found.folder, applies):
             click.echo(sentence)
         return
-    newest, expected = terminal.print_records(record), schedules.read(record)
-    if newest is None and not expected:
-        raise UsageError(f"There is no record in {record}: name its folder with --record.")
+    newest, expected = terminal.print_records(found), schedules.read(found.folder)
+    if not newest and not expected:
+        raise UsageError(f"There is no record in {address}: name its folder with --record.")
     for state in expected:
         overdue = click.style("OVERDUE", "red", bold=True)
         click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
     if opens:
-        terminal.open_page(overview.write(record))
+        terminal.open_page(overview.write(found.folder))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 
@@ -447,7 +468,7 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
     if hint and sys.stderr.isatty():
         click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from omc_runbook.headless.places import RecordPlace
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.archive import kept_records, seal
@@ -80,26 +81,32 @@ def print_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def print_records(folder: Path) -> Path | None:
-    """Print how each run with a record in a folder ended, the newest first; gives the newest page, None without any."""
-    kept = kept_records.read(folder)
-    for each in kept:
-        title, end = on_one_line(each.title), on_one_line(each.end)
-        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {title:<28} {end}")
-    return kept[0].page if kept else None
+def print_records(place: RecordPlace) -> str:
+    """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
+
+    Raises CouldNotLook where the records are in S3 and cannot be listed.
+    """
+    if place.bucket:
+        lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
+    else:
+        kept = kept_records.read(place.folder)
+        lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
+    for moment, title, end, _ in lines:
+        click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
+    return next((page for *_, page in lines if page), "")
 
 
-def print_check(folder: Path) -> int:
-    """Print what became of each record in a folder, by its seal, and give the exit code.
+def print_check(place: RecordPlace) -> int:
+    """Print what became of each record, by its seal, and give the exit code.
 
-    Raises UsageError where there is no record, or the folder cannot be read.
+    Raises UsageError where there is no record, or a folder cannot be read, and as `print_records` does.
     """
     try:
-        states = kept_records.check(folder)
+        states = place.bucket.check() if place.bucket else kept_records.check(place.folder)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{place.folder} cannot be read: {error.strerror}.") from None
     if not states:
-        raise UsageError(f"There is no record in {folder}.")
+        raise UsageError(f"There is no record in {place.bucket.address if place.bucket else place.folder}.")
     for state in states:
         click.echo(str(state))
     counts = Counter(state.state for state in states)

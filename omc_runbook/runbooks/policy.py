@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
@@ -126,7 +127,7 @@ ACTIONS: Mapping[str, Actions] = {
         ),
         sometimes=_CREATING,
     ),
-    "fleet": Actions(plan=_LOOK),
+    "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
     "index": Actions(plan=_LOOK),
     "restore": Actions(
         plan=_SEE,
@@ -209,3 +210,15 @@ def _assuming(role: str) -> str:
     """A policy that allows assuming a role."""
     statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def with_records(least: LeastPolicy, bucket: S3Folder) -> LeastPolicy:
+    """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role."""
+    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    *roles, caller = least.policies or (nothing,)
+    document = json.loads(caller.document)
+    document["Statement"] += [
+        {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}*"]}
+    ]
+    note = "Sometimes also: for a bucket or records with a customer managed key, kms: GenerateDataKey."
+    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), (*least.notes, note))

@@ -59,7 +59,7 @@ __all__ = [
 parameters = partial(
     plan_review.parameters,
     "troubleshoot",
-    ("environment", "runbook_toml", "symptom", "service", "task", "error_text", "repository"),
+    ("environment", "runbook_toml", "symptom", "service", "task", "error_text", "repository", "allow_code"),
 )
 """The notebook's parameters, or those of the plan's file."""
 

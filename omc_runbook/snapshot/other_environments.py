@@ -109,7 +109,7 @@ def _elsewhere(caller: Caller, own: Names, other: Names) -> str:
     if not other.account_id and other.profile != own.profile:
         return "it has a profile of its own in runbook.toml."
     if not other.account_id and other.role_arn != own.role_arn:
-        return "it has a role of its own in runbook.toml."
+        return "its role_arn in runbook.toml is another."
     return ""
 
 

@@ -14,8 +14,8 @@ from typing import Literal
 
 from omc_runbook.report.archive import stems
 
-State = Literal["intact", "changed", "missing", "unreadable", "not sealed"]
-"""What became of a record; "not sealed" are those of a version before seals."""
+State = Literal["intact", "changed", "missing", "unreadable", "not sealed", "no record"]
+"""What became of a record; "not sealed" are those of a version before seals, "no record" runs that left none."""
 Read = Callable[[str], bytes]
 """Gives the bytes of a file by its name, or raises OSError."""
 

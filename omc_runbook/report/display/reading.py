@@ -35,7 +35,7 @@ def on_terminal(stream: TextIO | None) -> Iterator[None]:
         _terminal = former
 
 
-class Reading(RichDisplay):
+class ReadProgress(RichDisplay):
     """A look at AWS that goes on, or has ended."""
 
     def __init__(self, calls: Calls, where: str) -> None:
@@ -61,7 +61,7 @@ class Reading(RichDisplay):
 @contextmanager
 def shown(calls: Calls, where: str) -> Iterator[None]:
     """Show how far the calls of a look have come, where a person waits for them."""
-    reading, show = Reading(calls, where), _shower()
+    reading, show = ReadProgress(calls, where), _shower()
     if show is None:
         yield
         return
@@ -86,12 +86,12 @@ class _OnTerminal:
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._is_shown = stream, False
 
-    def __call__(self, reading: Reading) -> None:
+    def __call__(self, reading: ReadProgress) -> None:
         self._is_shown = True
         self._stream.write(f"{_CLEAR}{reading.to_text()[: shutil.get_terminal_size().columns - 1]}")
         self._stream.flush()
 
-    def end(self, reading: Reading) -> None:
+    def end(self, reading: ReadProgress) -> None:
         if self._is_shown:
             self._stream.write(_CLEAR)
             self._stream.flush()
@@ -101,7 +101,7 @@ class _InJupyter:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def __call__(self, reading: Reading) -> None:
+    def __call__(self, reading: ReadProgress) -> None:
         from IPython.display import display
 
         if self._handle is None:
@@ -109,7 +109,7 @@ class _InJupyter:
         else:
             self._handle.update(reading)
 
-    def end(self, reading: Reading) -> None:
+    def end(self, reading: ReadProgress) -> None:
         if self._handle is not None:
             self._handle.update(reading)
 

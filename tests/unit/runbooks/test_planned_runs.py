@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -143,8 +144,8 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
     commands: list[str] = []
 
-    def execute(source: Path, typed: object, draft: object, kept: object, command: str, *_: object) -> RunResult:
-        commands.append(command)
+    def execute(source: Path, typed: object, keeper: Any, *_: object) -> RunResult:
+        commands.append(keeper.command)
         return RunResult(0, ())
 
     monkeypatch.chdir(tmp_path)
