@@ -65,7 +65,7 @@ AIRFLOW := .venv-airflow
 AIRFLOW_NEEDS := schedules/airflow/requirements.txt
 
 airflow: $(VENV)/dev.stamp
-	@[ $(AIRFLOW)/stamp -nt $(AIRFLOW_NEEDS) ] || { \
+	@[ $(AIRFLOW)/stamp -nt $(AIRFLOW_NEEDS) ] && [ $(AIRFLOW)/stamp -nt pyproject.toml ] || { \
 		echo "Preparing $(AIRFLOW) with Airflow: two minutes, the first time."; \
 		rm -f $(AIRFLOW)/stamp && $(BIN)/python -m venv $(AIRFLOW) && \
 		$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r $(AIRFLOW_NEEDS) --editable . && \

@@ -16,7 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -207,6 +207,10 @@ def fleet(
 
     Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
     """
+    from omc_runbook.headless import workers
+
+    # It imports meanwhile what this process imports, too.
+    workers.prepare()
     own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
     pairs = [(name, value) for name, value in own.items() if value]
     context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
@@ -226,13 +230,13 @@ def _run_notebook(
     from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED
+    from omc_runbook.model.handover import FAILED, WARNING
 
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
-        if summary or is_watched or line.startswith(FAILED):
+        if summary or is_watched or line.startswith((FAILED, WARNING)):
             click.echo(printable(line), errors)
 
     pairs = notebooks.with_plan(name, pairs)
@@ -289,7 +293,15 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
 @_place_option("Where records are kept: s3://BUCKET/PREFIX needs a permission.")
-def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], record: str) -> None:
+@click.option(
+    "--apply/--no-apply",
+    "applies",
+    default=None,
+    help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
+)
+def policy(
+    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
+) -> None:
     """Print the least IAM policy that a runbook needs in an environment, as JSON.
 
     Where runbook.toml names a role, first the role's and then the caller's.
@@ -299,14 +311,14 @@ def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str,
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     place = places.find(record, values["environment"], values["runbook_toml"])
-    least = least_policy(name, values["environment"], values["runbook_toml"])
+    least = least_policy(name, values["environment"], values["runbook_toml"], applies)
     least = with_records(least, place.bucket) if place.bucket else least
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)
         click.echo(each.document)
-    for sentence in least.sometimes:
-        click.echo(f"Sometimes also: {sentence}.", err=True)
+    for sentence in least.notes:
+        click.echo(sentence, err=True)
 
 
 @cli.command()
@@ -456,7 +468,7 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {printable(message)}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
     if hint and sys.stderr.isatty():
         click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 

@@ -30,7 +30,7 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
-from omc_runbook.aws import sts
+from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.sts import Caller
@@ -168,6 +168,11 @@ class Clients:
     def has_credentials(self) -> bool:
         """Whether boto3 finds credentials, valid or not; to assume a role, the caller's own."""
         return self.role.source.has_credentials if self.role else self._session.get_credentials() is not None
+
+    @property
+    def foreign_endpoints(self) -> tuple[str, ...]:
+        """Configured URLs of endpoints that are neither AWS's nor this machine's."""
+        return endpoint.foreign(self._session._session)
 
     @property
     def endpoint(self) -> str:
@@ -334,6 +339,7 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
+        # A call may need another permission too, such as iam:PassRole.
         named = _PERFORM.search(message)
         permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)

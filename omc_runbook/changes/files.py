@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.shell import command
 
@@ -21,7 +22,7 @@ FOLDER = "omc-runbook"
 def read(path: Path) -> bytes | None:
     """The bytes of a file, or of a link's target; None where it does not exist."""
     try:
-        return path.read_bytes()
+        return regular_file.read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

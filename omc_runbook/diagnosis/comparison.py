@@ -23,7 +23,7 @@ class Facts:
     keys: Mapping[str, str] | None
     """The fingerprint of each key's value; None where the secret could not be read."""
     revisions: Mapping[str, tuple[str, str]]
-    """By service, the task definition's family and revision, and its images without their registry."""
+    """By service, its task definition's revision, and the images without registry and the environment's prefix."""
     age: timedelta | None
     """For how long the current version has been current, at least; None where that is not known."""
     rotation_days: int
@@ -72,8 +72,8 @@ def facts(snapshot: Snapshot, key: bytes) -> Facts:
         else None,
         revisions={
             name.removeprefix(prefix): (
-                definition.label,
-                registry.mask(", ".join(each.image.rpartition("/")[2] for each in definition.containers)),
+                str(definition.revision),
+                registry.mask(", ".join(_image(each.image, prefix) for each in definition.containers)),
             )
             for name, definition in definitions.items()
             if definition
@@ -81,6 +81,10 @@ def facts(snapshot: Snapshot, key: bytes) -> Facts:
         age=snapshot.taken - since[0] if since else None,
         rotation_days=snapshot.environment.names.rotation_days,
     )
+
+
+def _image(image: str, prefix: str) -> str:
+    return image.rpartition("/")[2].removeprefix(prefix)
 
 
 def key_differences(facts: Mapping[str, Facts]) -> tuple[KeyDifference, ...]:

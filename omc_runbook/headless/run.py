@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.places import FOLDER
 from omc_runbook.headless.publishing import Publish
-from omc_runbook.model import errors
+from omc_runbook.model import errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
@@ -105,7 +105,7 @@ def run(
             with (
                 sandbox or nullcontext(),
                 _private_files(),
-                tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
+                temporary.folder("run") as drafts,
                 _follow(Path(drafts) / "lines", on_line),
             ):
                 if bucket:

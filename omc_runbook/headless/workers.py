@@ -16,9 +16,13 @@ from multiprocessing import process as processes
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
+from omc_runbook.model import temporary
+
 A = TypeVar("A")
 R = TypeVar("R")
 
+PREPARED = ("omc_runbook.runbooks.fleet_worker", "omc_runbook.runbooks.verify", "omc_runbook.headless.prepared")
+"""The modules that the process imports from which workers are forked, in this order."""
 MORE_THAN_CORES = 2
 """So many more workers than cores: most of the time they wait for AWS."""
 WAITING_SECONDS = 5.0
@@ -37,12 +41,12 @@ class WorkerEnd(Generic[R]):
     failure: str = ""
 
 
-def prepare(*modules: str) -> None:
-    """Start the process that imports modules and waits to be forked; returns at once.
+def prepare() -> None:
+    """Start the process that imports what verify needs and waits to be forked; returns at once.
 
     It is a new process, whatever threads and connections this one has, and ends with this one.
     """
-    get_context("forkserver").set_forkserver_preload([*modules])
+    get_context("forkserver").set_forkserver_preload([*PREPARED])
     forkserver.ensure_running()
 
 
@@ -61,12 +65,12 @@ def run_each(
     """
     waiting, running, ends = deque(arguments.items()), dict[str, _Worker](), dict[str, WorkerEnd[R]]()
     limit = (os.cpu_count() or 1) + MORE_THAN_CORES
-    with tempfile.TemporaryDirectory(prefix="omc-workers-") as temporary:
+    with temporary.folder("workers") as shared:
         try:
             while waiting or running:
                 while waiting and sum(worker.is_busy for worker in running.values()) < limit:
                     name, argument = waiting.popleft()
-                    running[name] = _Worker(act, argument, seconds, temporary)
+                    running[name] = _Worker(act, argument, seconds, shared)
                 connection.wait([worker.reader for worker in running.values()], _pause(running.values(), waiting))
                 for name, worker in [*running.items()]:
                     if end := worker.end():
@@ -82,12 +86,12 @@ def run_each(
 class _Worker:
     """A process that calls a function."""
 
-    def __init__(self, act: Callable[[Any], Any], argument: Any, seconds: float, temporary: str) -> None:
+    def __init__(self, act: Callable[[Any], Any], argument: Any, seconds: float, shared: str) -> None:
         context = get_context("forkserver")
         self.reader, writer = context.Pipe(duplex=False)
         self._seconds = seconds
         own = {name: text for name, text in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-        variables = own | {"TMPDIR": temporary}
+        variables = own | {"TMPDIR": shared}
         details = (act, argument, variables, seconds + GRACE_SECONDS, writer)
         self._process = context.Process(target=_work, args=details, daemon=True)
         # It returns when the process is there, which the first one has to wait for.

@@ -14,13 +14,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
-from omc_runbook.model.parameters import split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
@@ -299,20 +299,6 @@ def _explained(path: Path | None) -> Iterator[None]:
         ) from None
 
 
-def load_several(environments: str, otherwise: str, runbook_toml: str = "") -> tuple[Environment, ...]:
-    """Load the environments that a list names, or where it is empty all of runbook.toml, or else the one `otherwise`.
-
-    Raises UsageError as `load` does, for a name that comes twice, and for `local`.
-    """
-    path = find_file(runbook_toml)
-    tables = _read(path).get("environments", {}) if path else {}
-    own = tuple(name for name in tables if name != LOCAL) if isinstance(tables, dict) else ()
-    names = split_names("environments", environments) or own or (otherwise,)
-    if LOCAL in names:
-        raise UsageError(f"{LOCAL} has nothing in AWS: name other environments, or run local_setup for your .env.")
-    return tuple(load(name, runbook_toml) for name in names)
-
-
 def known_names() -> tuple[str, ...]:
     """The environments that `load` knows without a parameter; raises UsageError for a file that cannot be read."""
     path = find_file()
@@ -336,7 +322,9 @@ def find_file(runbook_toml: str = "") -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(regular_file.read_text(path))
+    except RecursionError:
+        raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:

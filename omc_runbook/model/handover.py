@@ -20,6 +20,8 @@ CONFIRMED = "production"
 """The environment that is only changed where `confirm` names it."""
 FAILED = "✗"
 """Marks the event line with the reason why a change failed."""
+WARNING = "warning:"
+"""Begins an event line that is printed even where nobody watches."""
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 SANDBOX_VARIABLES = (

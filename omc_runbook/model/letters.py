@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LOOK_ALIKES = str.maketrans(
@@ -9,6 +10,9 @@ _LOOK_ALIKES = str.maketrans(
     "ABESIJKMHOPCTYX3GQWabesijkmhopctyxrqwABEZHIKMNOPTYXaiknoptux------_",
 )
 """Cyrillic and Greek letters and the dashes, with the ASCII characters that they look like."""
+
+_ENDLESS, _HEAD = re.compile(r"\S{2100,}"), 100
+"""A word longer than an ARN can be, and how much of it is shown."""
 
 
 def skeleton(name: str) -> str:
@@ -52,8 +56,13 @@ def printable(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """The same without line ends, so that a name from outside cannot begin a line of its own."""
-    return printable(" ".join(text.splitlines()))
+    """The same without line ends, so that a name cannot begin a line of its own, and cut where too long."""
+    return shorten(printable(" ".join(text.splitlines())))
+
+
+def shorten(text: str) -> str:
+    """A text without most of a word that would fill a screen; no name in AWS is as long."""
+    return _ENDLESS.sub(lambda word: f"{word[0][:_HEAD]}… ({len(word[0]):,} characters)", text)
 
 
 def _deceives(character: str) -> bool:

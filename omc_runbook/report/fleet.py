@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
-from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
+from omc_runbook.model.environment import GUIDE, Environment
+from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -39,6 +39,8 @@ class EnvironmentRun:
     page: Path | None = None
     """The page of its record; None where it left none."""
     facts: Facts | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The parameters with which verify looks at this environment alone."""
 
     @property
     def why_unread(self) -> str:
@@ -68,14 +70,20 @@ Runs = Mapping[str, EnvironmentRun]
 """The runs by their environments."""
 
 
+def parameters(environment: Environment) -> dict[str, str]:
+    """The parameters with which a runbook looks at an environment, wherever it is run."""
+    file = {} if environment.source == GUIDE else {"runbook_toml": str(Path(environment.source).resolve())}
+    return {"environment": environment.name} | file
+
+
 def sort(runs: Runs) -> dict[str, EnvironmentRun]:
     """The worst first: errors, then what could not be looked at, warnings, and what is partly unknown."""
     order = ("findings", _NOT_READ, _WARNINGS, "unknown", "ok")
     return dict(sorted(runs.items(), key=lambda pair: (order.index(pair[1].result), -len(pair[1].causes))))
 
 
-def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, seconds: int) -> Banner:
-    """Which environments are looked at, in which accounts and regions; red with production among them."""
+def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, notes: Iterable[str]) -> Banner:
+    """Which environments are looked at, in which accounts and regions, and notes; red with production among them."""
     accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
@@ -84,7 +92,7 @@ def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, 
         f"Accounts: {', '.join(accounts)}; regions: {', '.join(regions)}",
         *((f"Endpoint {endpoint}",) if endpoint else ()),
         f"With {environments[0].origin}",
-        f"Each has {seconds} s to answer. Nothing has been read yet.",
+        *notes,
     )
     names = _names([each.name for each in environments])
     return Banner(style, f"fleet: {names}{', in the sandbox' if is_sandbox else ''}", lines)
@@ -96,7 +104,7 @@ def matrix(runs: Runs, links: Mapping[str, str]) -> Table:
     `links` has the address of each environment's record.
     """
     families = dict.fromkeys(each.family for run in runs.values() for each in _findings(run))
-    cells = {name: {family: _cell(_findings(run), family) for family in families} for name, run in runs.items()}
+    cells = {name: {family: _cell(run, family) for family in families} for name, run in runs.items()}
     shown = [each for each in families if any(row[each][0] != _SKIPPED for row in cells.values())]
     levels: dict[str, Level] = {_NOT_READ: "unknown", _WARNINGS: "warning", **_STATUSES}
     levels |= {text: level for row in cells.values() for text, level in row.values() if text != _SKIPPED}
@@ -152,15 +160,21 @@ def problems(runs: Runs) -> Listing:
     return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
 
 
-def findings(runs: Runs) -> tuple[Finding, ...]:
-    """The findings of all, each with its environment in its subject; what is clear in all is one finding."""
+def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """The findings of all, each with its environment in its subject; what is clear in all is one finding.
+
+    `unread` says where environments could not be searched for.
+    """
     own = [
         replace(each, subject=f"{name}: {each.subject}" if each.subject else name)
         for name, run in runs.items()
         for each in _findings(run)
         if each.status in ("found", "unknown")
     ]
-    own += [_unread_finding(name, run) for name, run in runs.items() if run.why_unread]
+    own += [
+        _unread_finding(name, f"{name}: {run.why_unread}", _again(run)) for name, run in runs.items() if run.why_unread
+    ]
+    own += [_unread_finding("", sentence, NO_REMEDY) for sentence in unread]
     open_checks = {(each.check, each.family) for each in own}
     quiet: dict[tuple[str, str], Finding] = {}
     for run in runs.values():
@@ -176,22 +190,25 @@ def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutc
     return tuple(_target(each, runs.get(each.name)) for each in environments)
 
 
-def failure(runs: Runs) -> str:
-    """Which environments could not be looked at, in a sentence; "" where all were."""
-    unread = [name for name, run in runs.items() if run.why_unread]
-    return f"Not looked at: {', '.join(unread)}." if unread else ""
+def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
+    """Which environments could not be looked at or searched for, in sentences; "" where all were."""
+    names = [name for name, run in runs.items() if run.why_unread]
+    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread))
 
 
-def summary(runs: Runs) -> Banner:
-    """How all environments are, in a sentence, and each that is not all right."""
-    good = sum(run.status == "ok" for run in runs.values())
-    count = len(runs)
-    if good == count:
-        which = "The environment is" if count == 1 else f"All {count} environments are"
-        return Banner("good", f"{which} all right.")
-    lines = tuple(f"{name}: {_reason(run)}" for name, run in runs.items() if run.status != "ok")
+def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
+    """How all environments are, in a sentence."""
+    good, count = sum(run.status == "ok" for run in runs.values()), len(runs)
+    if good == count and not unread:
+        return Banner("good", f"{'The environment is' if count == 1 else f'All {count} environments are'} all right.")
     style: Style = "bad" if any(run.causes for run in runs.values()) else "unsure"
-    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.", lines)
+    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.")
+
+
+def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:
+    """The same, and each environment that is not all right."""
+    lines = (f"{name}: {_reason(run)}" for name, run in runs.items() if run.status != "ok")
+    return headline(runs, unread).with_lines(*lines, *unread)
 
 
 def next_steps(runs: Runs) -> Listing | None:
@@ -203,7 +220,9 @@ def next_steps(runs: Runs) -> Listing | None:
 def by_hand(environments: Sequence[Environment]) -> Listing:
     """The same one by one, in a shell."""
     names = " ".join(command(each.name) for each in environments)
-    loop = f'for environment in {names}; do omc-runbook run verify -p environment "$environment"; done'
+    others = {name: text for name, text in parameters(environments[0]).items() if name != "environment"}
+    run = Remedy(runbook=VERIFY, parameters=others).invocation
+    loop = f'for environment in {names}; do {run} -p environment "$environment"; done'
     return Listing("The same, one after the other", [Entry("every environment", command=loop)])
 
 
@@ -215,9 +234,9 @@ def _facts(runs: Runs) -> dict[str, Facts]:
     return {name: run.facts for name, run in runs.items() if run.facts}
 
 
-def _cell(findings: Iterable[Finding], family: str) -> tuple[str, Level]:
+def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
     """A family's worst finding, and how many others there are; its level."""
-    own = [each for each in findings if each.family == family]
+    own = [each for each in _findings(run) if each.family == family]
     problems = sorted(
         (each for each in own if each.is_problem), key=lambda each: (not each.is_root_cause, each.severity)
     )
@@ -225,7 +244,7 @@ def _cell(findings: Iterable[Finding], family: str) -> tuple[str, Level]:
     if ids:
         more = f" +{len(ids) - 1}" if ids[1:] else ""
         return f"{ids[0]}{more}", "error" if problems[0].severity == "error" else "warning"
-    if any(each.status == "unknown" for each in own):
+    if run.why_unread or any(each.status == "unknown" for each in own):
         return _UNKNOWN, "unknown"
     return (_CLEAR, "good") if any(each.status in ("clear", "found") for each in own) else (_SKIPPED, "quiet")
 
@@ -234,7 +253,8 @@ def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
     environments = [*dict.fromkeys(name for name, _ in found)]
     first = found[0][1]
     way, *others = first.remedy.ways or ("",)
-    lines = [f"{name}: {' '.join((f'{each.subject}.', *each.evidence[:1]))}" for name, each in found[:NAMED]]
+    by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
+    lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
     more = len(environments) > 1 and bool(way)
     return Entry(
         first.check,
@@ -242,40 +262,44 @@ def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
         level="error" if first.severity == "error" else "warning",
         label=first.severity,
         lead=f"{first.title}.",
-        lines=tuple(lines),
+        lines=tuple(lines[:NAMED]),
         command=way,
         by_hand="".join(others),
         needs=f"This is for {environments[0]}; each other record has its own command." if more else first.remedy.needs,
     )
 
 
+def _subjects(findings: Sequence[Finding]) -> str:
+    return f"{findings[0].subject}{f' and {len(findings) - 1} more' if findings[1:] else ''}"
+
+
 def _unread(name: str, run: EnvironmentRun) -> Entry:
-    return Entry(name, level="unknown", label=_NOT_READ, lead=run.why_unread, command=_again(name).invocation)
+    return Entry(name, level="unknown", label=_NOT_READ, lead=run.why_unread, command=_again(run).invocation)
 
 
 def _partly(name: str, run: EnvironmentRun) -> Entry:
-    return Entry(name, level="unknown", label="unknown", lead=_reason(run), command=_again(name).invocation)
+    return Entry(name, level="unknown", label="unknown", lead=_reason(run), command=_again(run).invocation)
 
 
 def _step(name: str, run: EnvironmentRun) -> Entry:
-    remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(name))
+    remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(run))
     way, *others = remedy.ways
     return Entry(name, command=way, by_hand="".join(others), needs=remedy.needs)
 
 
-def _again(name: str) -> Remedy:
-    return Remedy(runbook=VERIFY, parameters={"environment": name})
+def _again(run: EnvironmentRun) -> Remedy:
+    return Remedy(runbook=VERIFY, parameters=dict(run.parameters))
 
 
-def _unread_finding(name: str, run: EnvironmentRun) -> Finding:
+def _unread_finding(name: str, evidence: str, remedy: Remedy) -> Finding:
     return Finding(
         check=UNREAD,
         family="environment",
-        title="The environment could not be looked at",
+        title="An environment could not be looked at",
         status="unknown",
         subject=name,
-        evidence=(f"{name}: {run.why_unread}",),
-        remedy=_again(name),
+        evidence=(evidence,),
+        remedy=remedy,
     )
 
 

@@ -11,13 +11,12 @@ from urllib.parse import quote
 from omc_runbook.headless import workers
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
-from omc_runbook.model.environment import GUIDE, Environment, load_several
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.archive.stems import file_name
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.progress import pass_on
@@ -32,6 +31,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import now
+from omc_runbook.snapshot.environments import find_several
 
 __all__ = [
     "form",
@@ -51,8 +51,6 @@ __all__ = [
 """All that the notebook calls, in its order."""
 
 RUNBOOK = "fleet"
-PREPARED = ("omc_runbook.runbooks.fleet_worker", "omc_runbook.runbooks.verify", "omc_runbook.headless.prepared")
-"""The modules that the process imports from which each environment's process is forked, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +61,15 @@ class Fleet(RichDisplay):
     environments: tuple[Environment, ...]
     seconds: int
     """How long each may take."""
+    unread: tuple[str, ...] = ()
+    """Where environments could not be searched for, in sentences."""
 
     @property
     def banner(self) -> Banner:
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
-        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), self.seconds)
+        notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
+        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes)
 
     def to_html(self) -> str:
         """Render the banner as HTML."""
@@ -90,19 +91,23 @@ class Fleet(RichDisplay):
             endpoint=targets[0].endpoint,
             started=self.started,
             finished=now(),
-            findings=report.findings(runs),
-            failure=report.failure(runs),
+            findings=report.findings(runs, self.unread),
+            failure=report.failure(runs, self.unread),
             where=f"{count} environments" if count > 1 else "",
             targets=targets,
         )
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", timeout: int = 120) -> Fleet:
-    """Begin on the environments of a list, of runbook.toml, or on one; raises UsageError as `load_several` does."""
+    """Begin on the environments of a list, on all that are configured or found, or on one.
+
+    Raises as `find_several` does.
+    """
     if timeout < 1:
         raise UsageError("timeout must be at least 1 second.")
-    fleet = Fleet(started=now(), environments=load_several(environments, environment, runbook_toml), seconds=timeout)
-    workers.prepare(*PREPARED)
+    workers.prepare()
+    started, found = now(), find_several(environments, environment, runbook_toml)
+    fleet = Fleet(started=started, environments=found.environments, seconds=timeout, unread=found.unread)
     run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
     return fleet
 
@@ -115,9 +120,8 @@ def look(fleet: Fleet) -> Runs:
     folder, key = own_record.folder(), fingerprint.new_key()
     jobs = {
         each.name: Job(
-            environment=each.name,
-            runbook_toml="" if each.source == GUIDE else str(Path(each.source).resolve()),
-            folder=(folder / file_name(each.name)).absolute(),
+            environment=each,
+            folder=folder.absolute(),
             key=key,
         )
         for each in fleet.environments
@@ -127,7 +131,10 @@ def look(fleet: Fleet) -> Runs:
         pass_on([f"{name}: {_run_of(end).result}"])
 
     ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
-    return report.sort({name: _run_of(end) for name, end in ends.items()})
+    runs = {
+        each.name: replace(_run_of(ends[each.name]), parameters=report.parameters(each)) for each in fleet.environments
+    }
+    return report.sort(runs)
 
 
 def pickers(fleet: Fleet, environments: str) -> tuple[Picker, ...]:
@@ -148,7 +155,8 @@ def matrix(runs: Runs) -> Table:
 
 def conclude(fleet: Fleet, runs: Runs) -> Banner:
     """How the run ended; raises as `conclude.end` does."""
-    return run_end.end(fleet.outcome(runs))
+    run_end.end(fleet.outcome(runs))
+    return report.headline(runs, fleet.unread)
 
 
 def by_hand(fleet: Fleet) -> Listing:
@@ -158,7 +166,7 @@ def by_hand(fleet: Fleet) -> Listing:
 
 def answer(fleet: Fleet, runs: Runs) -> LastWord:
     """How many environments are all right, and what to do in each other one."""
-    return LastWord(Answer(report.summary(runs), report.next_steps(runs), fleet.outcome(runs)))
+    return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
 
 
 def _run_of(end: WorkerEnd[EnvironmentRun]) -> EnvironmentRun:

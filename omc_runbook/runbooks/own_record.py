@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.masking import kernel
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, RunbookError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import STATE_SUFFIX, STATE_VARIABLE
@@ -87,11 +87,11 @@ def _leave(live: Live, run: Run, outcome: Outcome, displays: Mapping[str, object
     if live.file is None or STATE_VARIABLE in os.environ:
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="omc-run-") as drafts:
+        with temporary.folder("run") as drafts:
             draft = Record(Path(drafts), live.file.stem)
             outcome = records.mask(outcome)
             kept = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
-        live.note = f"Record: {kept.page}"
+        live.note, live.record = f"Record: {kept.page}", kept.page
     except (OSError, ValueError, CouldNotLook) as error:
         live.note = f"No record was kept, though the change took place: {error}"
 

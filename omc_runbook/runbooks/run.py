@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws import endpoint
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
@@ -37,7 +38,7 @@ from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.runbooks import conclude
+from omc_runbook.runbooks import conclude, frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
@@ -52,6 +53,8 @@ NOBODY = Caller("", "")
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
+known_environment: ContextVar[Environment | None] = ContextVar("known_environment", default=None)
+"""An environment that need not be looked for."""
 
 
 def ignore(step: str) -> None:
@@ -70,6 +73,11 @@ class Target:
     def endpoint(self) -> str:
         """The URL of the AWS endpoint."""
         return self.clients.endpoint
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+        return tuple(map(endpoint.sentence, self.clients.foreign_endpoints))
 
     @property
     def is_sandbox(self) -> bool:
@@ -228,7 +236,14 @@ class Run:
         return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
-        """Whether to change anything; raises UsageError where production has not been confirmed."""
+        """Whether to change anything; raises UsageError where production has not been confirmed, and without TLS."""
+        urls = (url for each in self.targets for url in each.clients.foreign_endpoints)
+        open_urls = [url for url in urls if endpoint.is_readable_on_the_way(url)]
+        if apply and open_urls:
+            raise UsageError(
+                f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
+                " an https:// endpoint. Nothing was written."
+            )
         if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
             what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
             raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
@@ -258,7 +273,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""))
+        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
@@ -332,7 +347,8 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = find_environment(environment, runbook_toml)
+    known = known_environment.get()
+    settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "

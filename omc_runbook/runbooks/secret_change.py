@@ -10,7 +10,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, managed, schedules
+from omc_runbook.changes.deploy import executor, failure, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import age, new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
@@ -93,16 +93,19 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     removed = [change.key for change in update.changed if change.action == "removed"]
     started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
-    return with_others(run, snapshot, replace(update, notes=notes, readiness=(*update.readiness, *started)))
+    # Without its key, a task that EventBridge starts would not start.
+    unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))
+    update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
+    return with_others(run, snapshot, update)
 
 
 def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
-    """A plan with the daemons and Express services that keep the old values, and where the new ones are tried."""
+    """A plan with the daemons and Express services that may keep the old values, and where the new ones are tried."""
     actions = {change.key: change.action for change in plan.changed}
     others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
     readiness = (*plan.readiness, *(sentence for _, sentence in others))
     trials = live_check.destinations(plan, run.environment) if actions else ()
-    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]), trials=trials)
+    return replace(plan, readiness=readiness, left=(*plan.left, *others), trials=trials)
 
 
 def apply(
@@ -203,7 +206,8 @@ def closing(
                 clients, new = run.target.clients, source.new
                 tried = former_values.attempt(clients, after, plan, new, with_database=source.is_rotation)
             yield "former", changes.former(tried)
-        judged = (*tried, *judge(before, after, result, plan))
+        unseen = () if result else failure.find_left([each for each in plan.left if not each[0]])
+        judged = (*tried, *unseen, *judge(before, after, result, plan))
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)

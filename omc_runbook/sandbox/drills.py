@@ -110,7 +110,7 @@ def start(
     level.
     """
     _check_healthy(sandbox)
-    return _break(sandbox, Drill(_choose(family, level, count, random.Random(seed))))
+    return _break(sandbox, Drill(_choose(family, level, count, random.Random(seed))))  # noqa: S311 - a drill
 
 
 def start_secretly(sandbox: Sandbox, fault: str) -> Drill:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any
 
 from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
-from omc_runbook.model import programs
+from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.settings_search import MAIN_CLASS
@@ -124,7 +123,7 @@ def load_settings(
     # A secret value must not be an argument; a file's name may.
     command = [python, "-I", "-B", str(_LOADER), module, main, str(dotenv.absolute()) if dotenv else "", *packages]
     try:
-        with tempfile.TemporaryDirectory() as home:
+        with temporary.folder("settings") as home:
             variables = {"PATH": programs.search_path(repository), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
             output = _run(command, (repository / folder).absolute(), variables)
     except OSError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import papermill_io
 
 from omc_runbook.headless import notebooks
+from omc_runbook.model.environment import read_configured
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 
@@ -75,8 +75,7 @@ def omc_runbook_verify() -> None:
     def runs(runbook_toml: str, records: str) -> list[dict[str, Any]]:
         """The arguments of each mapped task: the notebook's parameters, and where the executed one goes."""
         context = get_current_context()
-        table = tomllib.loads(Path(runbook_toml).read_text(encoding="utf-8"))
-        names = context["params"]["environments"] or list(table["environments"])
+        names = context["params"]["environments"] or read_configured(runbook_toml).environments
         folder = f"{context['dag_run'].run_after:%Y%m%dT%H%M%SZ}"
         return [
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.paths import ROOT
+from support.paths import ROOT, SUPPORT
 from support.runs import Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.sandbox import lifecycle
@@ -66,6 +67,7 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
         "gamma": {"status": "ok", "root_causes": []},
         "delta": {"status": "failed", "root_causes": []},
     }
+    assert {task["pool"] for task in tasks.values()} == {"omc_runbook"}
     assert "no-permission: The execution role may not read the secret" in log
     assert "CouldNotLook: AWS does not accept these credentials" in log
 
@@ -114,7 +116,8 @@ def _run(desk: Desk, variables: dict[str, str]) -> tuple[Any, str]:
         "PYTHONPATH": str(DAGS),
     }
     said = []
-    for command in (["airflow", "db", "migrate"], ["python", str(ROOT / "tests" / "support" / "airflow_run.py")]):
+    (pool,) = re.findall(r"`(airflow pools set [^`]+)`", (ROOT / "schedules" / "README.md").read_text())
+    for command in (["airflow", "db", "migrate"], pool.split(), ["python", str(SUPPORT / "airflow_run.py")]):
         done = subprocess.run(
             [AIRFLOW / "bin" / command[0], *command[1:]], env=environment, cwd=desk.work, capture_output=True, text=True
         )

@@ -74,7 +74,8 @@ def test_the_other_commands_verify(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_ecs_needs_no_root_no_shell_and_one_folder(sandbox: Sandbox, tmp_path: Path) -> None:
     """The task definition's command, user, variables and read-only root."""
     desk = Desk(tmp_path, sandbox)
-    definition = next(each for each in verify_module().resources if each.type == "aws_ecs_task_definition")
+    task = 'aws_ecs_task_definition.verify["staging"]'
+    (definition,) = (each for each in verify_module().resources if each.label == task)
     (container,) = definition.get("container_definitions").value  # type: ignore[union-attr]
     user, folder = container["user"].partition(":")[0], container["workingDirectory"]
     words = [f"{WORK}/records" if word.startswith("s3://") else word for word in container["command"]]

@@ -95,7 +95,10 @@ class SecretPlan:
     readiness: tuple[str, ...] = ()
     """What to know of the services, and of others that have the secret, before they are redeployed; in sentences."""
     left: tuple[tuple[str, str], ...] = ()
-    """Others with the secret that get no new tasks here, by name, each with how they get them."""
+    """Others with the secret that get no new tasks here, by name, each with how they get them.
+
+    A pair without a name says of which ones nothing is known.
+    """
     blockers: tuple[str, ...] = ()
     """Why new tasks would fail for certain, whatever the values are."""
     trials: tuple[str, ...] = ()

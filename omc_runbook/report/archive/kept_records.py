@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import seal, stems, summary
@@ -18,6 +19,7 @@ from omc_runbook.report.archive.stems import Stem
 from omc_runbook.textfile import private_file
 
 _MEMBER = "omc_runbook"
+_LARGEST = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _check(folder: Path) -> list[SealState]:
 def _read(path: Path, stem: Stem | None) -> KeptRecord | None:
     page = path.with_suffix(".html")
     try:
-        outcome = Outcome.from_json(path.with_suffix(".json").read_text(encoding="utf-8"))
+        outcome = Outcome.from_json(regular_file.read_text(path.with_suffix(".json"), _LARGEST))
     except (OSError, ValueError, KeyError, TypeError):
         return _read_mark(path, page, stem)
     return KeptRecord(summary.title(outcome), end_of(outcome), outcome.finished, page, stem, outcome)
@@ -119,7 +121,7 @@ def _read(path: Path, stem: Stem | None) -> KeptRecord | None:
 
 def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
     try:
-        ended = json.loads(path.read_text(encoding="utf-8"))["metadata"][_MEMBER]
+        ended = json.loads(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
         return KeptRecord(ended["title"], ended["end"], datetime.fromisoformat(ended["finished"]), page, stem)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 SUFFIXES = (".ipynb", ".html", ".json")
 """The notebook, its page, and its outcome."""
 
+_LONGEST = 50
+"""How many characters of it a file system surely takes beside the rest of a name, of four bytes each."""
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _STEM = re.compile(r"(?P<runbook>\w+)-(?P<environment>[\w-]+)-(?P<time>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?")
 
@@ -36,7 +39,10 @@ def make(runbook: str, environment: str, started: datetime) -> str:
 
 
 def file_name(text: str) -> str:
-    """A text as part of a file's name: what is neither letter nor digit is "_"."""
+    """A text as part of a file's name: what is neither letter nor digit is "_", and a long one ends in a digest."""
+    if len(text) > _LONGEST:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        text = f"{text[: _LONGEST - len(digest) - 1]}-{digest}"
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)
 
 

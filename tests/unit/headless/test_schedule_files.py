@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,30 @@ def test_linters_find_nothing(linter: tuple[str, ...], path: str) -> None:
     """In the Dockerfile and in GitHub's workflow."""
     code, said = _run(_program(linter[0]), *linter[1:], SCHEDULES / path)
     assert code == 0, said
+
+
+def test_the_table_names_every_schedule() -> None:
+    """Each file or folder in schedules/, and none that is not there."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (SCHEDULES / "README.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    services = {path.name for path in SCHEDULES.glob("*.service")}
+    assert named | services | {"README.md"} == {path.name for path in SCHEDULES.iterdir() if path.name != "__pycache__"}
+
+
+def test_the_image_gets_the_whole_package(tmp_path: Path) -> None:
+    """From what Dockerfile.dockerignore lets through, the package is built with its notebooks."""
+    for line in (SCHEDULES / "eventbridge" / "Dockerfile.dockerignore").read_text().splitlines():
+        for path in ROOT.glob(line.removeprefix("!")) if line.startswith("!") else ():
+            target = tmp_path / "src" / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, target)
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    subprocess.run(command, cwd=tmp_path / "src", check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "omc_runbook").rglob("*.py")}
+    notebooks = {f"omc_runbook/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sources | notebooks <= names
 
 
 def test_ecs_takes_the_task_definitions() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.model.environment import Environment, load, load_several
+from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 
@@ -349,34 +349,3 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
 def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, says: str, bare: Path) -> None:
     """Nobody accepts anything by a typing error."""
     assert says in refusal(f"[[accepted]]\n{line}\n", bare)
-
-
-@pytest.mark.parametrize(
-    ("environments", "toml", "names"),
-    [
-        ("", "", ["staging"]),
-        ("", "[environments.local]\n[environments.blue]\n[environments.green]\n", ["blue", "green"]),
-        (" green , production", "[environments.blue]\n[environments.green]\n", ["green", "production"]),
-    ],
-)
-def test_several_environments_are_those_named_or_all_of_the_file(
-    environments: str, toml: str, names: list[str], tmp_path: Path
-) -> None:
-    """Where there is no list, all of the file; where the file names none, one."""
-    write(tmp_path, toml)
-    assert [each.name for each in load_several(environments, "staging")] == names
-
-
-@pytest.mark.parametrize(
-    ("environments", "sentence"),
-    [
-        ("stagin", 'Environment "stagin" is unknown: did you mean staging?'),
-        ("staging,local", "local has nothing in AWS: name other environments, or run local_setup for your .env."),
-        ("staging,staging", "environments names staging twice: name it once."),
-    ],
-)
-def test_a_list_with_a_wrong_name_is_rejected(environments: str, sentence: str) -> None:
-    """In one sentence."""
-    with pytest.raises(UsageError) as caught:
-        load_several(environments, "staging")
-    assert str(caught.value) == sentence

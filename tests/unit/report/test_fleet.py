@@ -37,7 +37,7 @@ RUNS: Runs = fleet.sort(
         "good": _run(CLEAR),
         "partly": _run(_finding("kms-denied", "unknown", "access"), CLEAR),
         "warned": _run(_finding("weak", severity="warning"), CLEAR),
-        "silent": EnvironmentRun(failure="No answer within 120 s."),
+        "silent": EnvironmentRun(failure="No answer within 120 s.", parameters={"environment": "silent"}),
         "bad": _run(_finding("weak", severity="warning"), _finding("key-missing"), CLEAR),
         "worst": _run(_finding("key-missing"), _finding("empty"), _finding("weak", severity="warning"), CLEAR),
     }
@@ -54,7 +54,7 @@ def test_a_cell_is_the_worst_of_its_family() -> None:
     table = fleet.matrix(RUNS, {"worst": "worst/page.html"})
     assert table.columns == ["environment", "result", "content", "deployment", "access"]
     assert table.rows[0] == ["worst", "findings", "key-missing +2", "clear", "—"]
-    assert table.rows[2] == ["silent", "not looked at", "—", "—", "—"]
+    assert table.rows[2] == ["silent", "not looked at", "unknown", "unknown", "unknown"]
     assert table.rows[4] == ["partly", "unknown", "—", "clear", "unknown"]
     assert '<a href="worst/page.html">worst</a>' in table.to_html() and table.to_html().count("<a ") == 1
     levels = {text: table.levels.get(text) for row in table.rows for text in row}
@@ -77,7 +77,11 @@ def test_the_outcome_names_each_environment() -> None:
     assert ("environment-unread", "unknown", "silent") in found
     assert [each for each in found if each[0] == "not-forced"] == [("not-forced", "clear", "")]
     assert fleet.failure(RUNS) == "Not looked at: silent."
-    assert fleet.failure({"good": RUNS["good"]}) == ""
+    good = {"good": RUNS["good"]}
+    assert fleet.failure(good) == ""
+    assert fleet.failure(good, ["Account 1 refused."]) == "Account 1 refused."
+    assert fleet.findings(good, ["Account 1 refused."])[0].evidence == ("Account 1 refused.",)
+    assert fleet.summary(good, ["Account 1 refused."]).style == "unsure"
     (target,) = fleet.targets([load("staging")], {"staging": RUNS["silent"]})
     assert (target.environment, target.status, target.region) == ("staging", "unknown", "ap-southeast-2")
 

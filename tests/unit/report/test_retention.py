@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from support.outcomes import NOW, an_outcome
 from support.records import keep
 
 from omc_runbook.model.records import RecordSettings
-from omc_runbook.report.archive import retention
+from omc_runbook.report.archive import retention, stems
 
 
 def days_before(days: int) -> datetime:
@@ -67,3 +67,12 @@ def test_a_removal_that_broke_off_is_found_again(tmp_path: Path) -> None:
     assert again.files == removal.files[1:] and again.files[-1].suffix == ".ipynb"
     retention.apply([again])
     assert not list(tmp_path.glob(f"{removal.stem.text}*")) and len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a\nb", "\x00", "é" * 100_000, "\U00020000" * 100_000, "a" * 51])
+def test_an_environments_name_leads_out_of_no_folder(name: str, tmp_path: Path) -> None:
+    """Whatever runbook.toml calls it, and however long: it is a part of a file's name."""
+    stem = stems.make("troubleshoot", name, datetime.now(UTC))
+    (tmp_path / f".{stem}.ipynb.12345678").touch()
+    assert Path(stem).name == stem and (parsed := stems.parse(stem)) and parsed.runbook == "troubleshoot"
+    assert stems.file_name(f"{name}1") != stems.file_name(f"{name}2")
