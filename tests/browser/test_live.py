@@ -19,6 +19,7 @@ from support.jupyterlab import CHROMIUM, HAS_RUN, OPTIONS, READY, lab, put, run_
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 
 from omc_runbook.model.handover import FOLDER_VARIABLE
+from omc_runbook.report.archive import kept_records
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
@@ -132,6 +133,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
     (record,) = screen.records.glob("rotate-staging-*.html")
     assert str(record) in screen.text and "Stopped, as you asked" in record.read_text()
+    assert [each.state for each in kept_records.check(screen.records)] == ["intact"]
 
 
 def test_after_its_kernel_was_killed_a_typed_value_is_rolled_out_by_a_button(screen: Screen) -> None:
