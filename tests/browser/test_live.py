@@ -107,12 +107,12 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield made
         text, content = made.text, page.content()
         page.close()
+    lifecycle.down(started)
     assert_nothing_leaked(desk, made.hidden, text, content, log.read_text(errors="replace"))
     # JupyterLab's own scripts, which the browser keeps, have words that are values of the sandbox, too.
     long = {value for value in made.hidden if len(value) >= LONG}
     kept = [(path, path.read_bytes()) for path in profile.rglob("*") if path.is_file()]
     assert long and kept and not [path for path, content in kept for value in long if held_by(content, value)]
-    lifecycle.down(started)
 
 
 def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen: Screen) -> None:
