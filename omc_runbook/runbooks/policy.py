@@ -54,6 +54,8 @@ _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
 _DAEMONS = ("ecs:ListDaemons",)
+_GRANT = ("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy")
+"""A permission is given only to a role whose other policies are known."""
 _REGISTER = ("ecs:RegisterTaskDefinition", "iam:PassRole")
 
 _DECIDING = (
@@ -138,7 +140,7 @@ ACTIONS: Mapping[str, Actions] = {
     "rotate": _OF_UPDATE,
     "troubleshoot": Actions(
         plan=(*_LOOK, *_LOOK_DEEPLY),
-        apply=("secretsmanager:RestoreSecret", *_MOVE, "iam:PutRolePolicy", *_REGISTER, *_DEPLOY),
+        apply=("secretsmanager:RestoreSecret", *_MOVE, *_GRANT, *_REGISTER, *_DEPLOY),
         sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
         mostly_applies=False,
     ),
@@ -198,10 +200,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    document, role = (
-        permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments),
-        settings.names.role_arn,
-    )
+    document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
