@@ -34,7 +34,7 @@ COMMAND = Path(sys.executable).with_name("omc-runbook")
 SLACK, CPU_SECONDS = 1.5, 0.25
 ALONE = 3
 """How many environments are measured alone."""
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5
 HANGING_SECONDS = 10
 """The time-out with an environment that never answers."""
 KILOBYTE = 1024
@@ -66,14 +66,14 @@ def make_world(sandbox: Sandbox, names: list[str]) -> None:
 
 
 class Memory:
-    """The largest memory of a process and those below it, in MB: of all together, and of one of each kind.
+    """The largest memory of a command and the processes below it, in MB: of all together, and of one of each kind.
 
-    Memory that processes share counts for each by its part (PSS), as Linux has it.
+    Memory that processes share counts for each by its part (PSS), as Linux has it. `cpu` has the CPU's seconds of all.
     """
 
     def __init__(self, pid: int) -> None:
         self.all, self.command, self.server, self.worker = 0.0, 0.0, 0.0, 0.0
-        self.most_workers = 0
+        self.most_workers, self.cpu = 0, 0.0
         self._pid, self._ended = pid, threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self._thread.start()
@@ -91,6 +91,8 @@ class Memory:
             self.worker = max(self.worker, *workers.values(), 0.0)
             self.all = max(self.all, own + sum(below.values()) + sum(workers.values()))
             self.most_workers = max(self.most_workers, len(workers))
+            used = _cpu(self._pid) + sum(_cpu(pid, with_ended=True) for pid in below) + sum(map(_cpu, workers))
+            self.cpu = max(self.cpu, used)
 
 
 def _children(pid: int) -> list[int]:
@@ -106,6 +108,15 @@ def _pss(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / KILOBYTE for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def _cpu(pid: int, with_ended: bool = False) -> float:
+    """The CPU's seconds of a process, also of those below it that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -178,10 +189,17 @@ def _report(runs: list[Run], outcome: Mapping[str, Any], alone: float, count: in
     good, expected = [each["status"] for each in outcome["targets"]].count("ok"), 2 if troubled else 0
     if good < count:
         click.echo(f"Not all right: {outcome['root_causes']}", err=True)
-    cells = [f"{count}{' + 2' if troubled else ''}", cores, f"{alone:.2f}", f"{seconds:.2f}", f"{bound:.2f}"]
+    cells = [
+        f"{count}{' + 2' if troubled else ''}",
+        cores,
+        f"{alone:.2f}",
+        f"{seconds:.2f}",
+        f"{bound:.2f}",
+        f"{memory.cpu:.2f}",
+    ]
     megabytes = (memory.command, memory.server, memory.worker, memory.all)
     cells += [exit_code, good, memory.most_workers, *(f"{each:.0f}" for each in megabytes)]
-    heads = ("environments", "cores", "alone", "seconds", "at most", "exit code", "all right", "workers")
+    heads = ("environments", "cores", "alone", "seconds", "at most", "CPU", "exit code", "all right", "workers")
     heads += ("MB: command", "server", "worker", "all")
     click.echo(f"| {' | '.join(heads)} |\n|{'--:|' * len(heads)}\n| {' | '.join(map(str, cells))} |")
     return 0 if seconds <= bound and good == count and exit_code == expected else 1

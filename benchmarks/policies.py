@@ -14,9 +14,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ class Run:
         return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
 
 
-def _renew() -> World:
+def _renew() -> None:
     """A healthy world whose secret has a former version."""
     diagnosis.renew()
     world = World(os.environ["AWS_ENDPOINT_URL"])
@@ -90,13 +90,24 @@ def _renew() -> World:
     for service in CONSUMERS:
         world.ecs.update_service(cluster=CLUSTER, service=service.name, forceNewDeployment=True)
     world.settle()
-    return world
 
 
 def _former(world: World) -> tuple[str, ...]:
     """There is a former version, whose id is to be restored."""
     stages = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     return tuple(f"version={version}" for version, labels in stages.items() if "AWSPREVIOUS" in labels)
+
+
+def _former_of_now(world: World) -> tuple[str, ...]:
+    """The same, a moment after a change by update, when CloudTrail decides which value a task has."""
+    _update()
+    return _former(world)
+
+
+def _update() -> None:
+    """Change a key as the administrator."""
+    words = ("environment=staging", "values_from=generate", "keys=SECRET_KEY", "apply=true")
+    forked.run([COMMAND, "run", "update", *words], os.environ, Path(os.environ["OMC_POLICIES"]))
 
 
 def _without_secret(world: World) -> tuple[str, ...]:
@@ -127,7 +138,7 @@ CASES = (
     Case("troubleshoot", worlds=tuple(partial(_broken, fault) for fault in CURES), applies=True),
     *(Case("update", ("values_from=generate", "keys=SECRET_KEY"), applies=applies) for applies in (False, True)),
     *(Case("rotate", ("keys=SECRET_KEY",), applies=applies) for applies in (False, True)),
-    *(Case("restore", worlds=(_former,), applies=applies) for applies in (False, True)),
+    *(Case("restore", worlds=(_former, _former_of_now), applies=applies) for applies in (False, True)),
     *(Case("create", ("confirm=production",), (_without_secret,), applies, "production") for applies in (False, True)),
     *(Case("add_key", ("values_from=generate",), (_new_key,), applies) for applies in (False, True)),
 )
@@ -135,54 +146,58 @@ CASES = (
 
 def measure(case: Case) -> diagnosis.Row:
     """The row of one case."""
-    world, evidence = _renew(), list[str]()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         os.environ["OMC_POLICIES"] = name
-        # A moment after a change by update, CloudTrail decides which value a task has.
-        change = ("values_from=generate", "keys=SECRET_KEY", "apply=true")
-        forked.run([COMMAND, "run", "update", "environment=staging", *change], os.environ, folder)
-        is_enough = True
-        for prepare in case.worlds:
-            parameters = prepare(world)
-            document = _policy(case, folder)
-            run = _run(case, folder, world, document, parameters)
-            # A plan against an error ends with the error.
-            is_right = run.code == 0 or (case.runbook == "create" and not case.applies and run.code == 1)
-            is_enough = is_enough and is_right
-            evidence += [] if is_right else ["with all actions:", *run.said.splitlines()]
+        _renew()
+        _update()
+        evidence = [line for prepare in case.worlds for line in _shortage(case, prepare)]
+        is_enough = not evidence
         needed = ACTIONS[case.runbook]
         actions = (*needed.plan, *(needed.apply if case.applies else ()))
         endings, extra = dict[str, int](), list[str]()
         for action in actions:
-            for prepare in case.worlds:
-                # A change that was refused half-way is not where the next one begins.
-                world = _renew() if case.applies else world
-                parameters = prepare(world)
-                run = _run(case, folder, world, _without(_policy(case, folder), action), parameters)
-                if run.misses(action):
-                    break
-            if run.misses(action):
-                ending = {"unknown": "unknown", "findings": "taken back"}.get(run.status, "refused")
+            runs = [*_runs_without(case, action)]
+            if runs[-1].misses(action):
+                ending = {"unknown": "unknown", "findings": "taken back"}.get(runs[-1].status, "refused")
                 endings[ending] = endings.get(ending, 0) + 1
             else:
                 extra.append(action)
-                evidence += [f"without {action}: code {run.code}, {run.status}", *run.said.splitlines()]
-    least = len(actions) - len(extra)
+                evidence += [line for run in runs for line in (f"without {action}:", *run.said.splitlines())]
     said = ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items()))
     said += f"; ended otherwise: {', '.join(extra)}" if extra else ""
-    cells = (
-        case.runbook,
-        case.way,
-        str(len(actions)),
-        "yes" if is_enough else "no",
-        f"{least} of {len(actions)}",
-        said,
-    )
+    least = f"{len(actions) - len(extra)} of {len(actions)}"
+    cells = (case.runbook, case.way, str(len(actions)), "yes" if is_enough else "no", least, said)
     return diagnosis.Row(cells, is_enough and not extra, tuple(evidence))
 
 
-def _policy(case: Case, folder: Path) -> dict[str, Any]:
+def _shortage(case: Case, prepare: Prepare) -> list[str]:
+    """What a run said for which the whole policy is not enough; nothing where it is."""
+    parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
+    run = _run(case, _policy(case), parameters)
+    # A plan against an error ends with the error.
+    is_right = run.code == 0 or (case.runbook == "create" and not case.applies and run.code == 1)
+    return [] if is_right else ["with all actions:", *run.said.splitlines()]
+
+
+def _runs_without(case: Case, action: str) -> Iterator[Run]:
+    """Runs without an action, up to the first that misses it.
+
+    What is needed to plan may not be missed by a change that replaces all that there was to see.
+    """
+    plans = [(replace(case, applies=False), case.worlds[-1])] if action in ACTIONS[case.runbook].plan else []
+    for each, prepare in (*((case, prepare) for prepare in case.worlds), *(plans if case.applies else ())):
+        if case.applies:
+            # A change that was refused half-way is not where the next one begins.
+            _renew()
+        parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
+        run = _run(each, _without(_policy(case), action), parameters)
+        yield run
+        if run.misses(action):
+            return
+
+
+def _policy(case: Case) -> dict[str, Any]:
+    folder = Path(os.environ["OMC_POLICIES"])
     option = "--apply" if case.applies else "--no-apply"
     done = forked.run([COMMAND, "policy", case.runbook, option, f"environment={case.environment}"], os.environ, folder)
     document: dict[str, Any] = json.loads(done.stdout)
@@ -196,11 +211,14 @@ def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
     return {**document, "Statement": [each for each in statements if each["Action"]]}
 
 
-def _run(case: Case, folder: Path, world: World, document: Mapping[str, Any], parameters: Sequence[str]) -> Run:
+def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> Run:
     """A run as somebody with this policy alone."""
+    world, folder = World(os.environ["AWS_ENDPOINT_URL"]), Path(os.environ["OMC_POLICIES"])
     user = f"user-{secrets.token_hex(4)}"
     world.iam.create_user(UserName=user)
-    world.iam.put_user_policy(UserName=user, PolicyName="least", PolicyDocument=json.dumps(document))
+    # IAM has no policy without a statement.
+    if document["Statement"]:
+        world.iam.put_user_policy(UserName=user, PolicyName="least", PolicyDocument=json.dumps(document))
     key = world.iam.create_access_key(UserName=user)["AccessKey"]
     person = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     outcome = folder / "records" / "outcome.json"
@@ -224,10 +242,24 @@ def table(rows: Sequence[diagnosis.Row]) -> str:
     return "\n".join((*lines, "", *(f"{sentence}\n" for sentence in WITHOUT.values())))
 
 
+def _with_kept(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
+    """The rows, and those that the page has of cases that were not measured again, in the order of the cases."""
+    measured = {row.cells[:2] for row in rows}
+    lines = (line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| " in line)
+    kept = [
+        diagnosis.Row(tuple(cells), cells[3] == "yes" and ";" not in cells[5]) for cells in lines if len(cells) == 6
+    ]
+    order = [(case.runbook, case.way) for case in CASES]
+    return sorted(
+        [*rows, *(row for row in kept if row.cells[:2] in order and row.cells[:2] not in measured)],
+        key=lambda row: order.index((row.cells[0], row.cells[1])),
+    )
+
+
 @click.command(help=__doc__)
 @click.option("--only", default="", help="Only these runbooks, separated by commas.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
-@click.option("--write", "keep", is_flag=True, help=f"Write the table into docs/{PAGE.name}.")
+@click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}, with its other rows.")
 def main(only: str, jobs: int, keep: bool) -> None:
     """Measure the chosen runbooks, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
@@ -245,7 +277,8 @@ def main(only: str, jobs: int, keep: bool) -> None:
                 click.echo(f"    {line}", err=True)
     ordered = [rows[number] for number in sorted(rows)]
     click.echo(table(ordered))
-    if keep and not only:
+    if keep:
+        ordered = _with_kept(ordered)
         date = datetime.now(UTC).date().isoformat()
         diagnosis.fill(PAGE, "policies", f"{table(ordered)}\nBy `python benchmarks/policies.py --write` on {date}.")
     sys.exit(0 if all(row.holds for row in ordered) else 1)

@@ -292,6 +292,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
+@_place_option("Where records are kept: s3://BUCKET/PREFIX needs a permission.")
 @click.option(
     "--apply/--no-apply",
     "applies",
@@ -299,16 +300,19 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
 )
 def policy(
-    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None
+    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
 ) -> None:
     """Print the least IAM policy that a runbook needs in an environment, as JSON.
 
     Where runbook.toml names a role, first the role's and then the caller's.
     """
-    from omc_runbook.runbooks.policy import least_policy
+    from omc_runbook.headless import places
+    from omc_runbook.runbooks.policy import least_policy, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
+    place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
+    least = with_records(least, place.bucket) if place.bucket else least
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)

@@ -25,7 +25,7 @@ from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
-from omc_runbook.runbooks.frontend import Frontend, shows_widgets
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -138,12 +138,9 @@ class Buttons:
         return self._row, self._status.box
 
     def _arm(self, choices: Sequence[Choice]) -> None:
-        import ipywidgets
-
         buttons = []
         for choice in choices:
-            style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto", flex="0 0 auto")
-            button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
+            button = make_button(choice.label, "danger" if self._word else "primary")
             button.on_click(partial(self._press, choice))
             buttons.append(button)
         self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
@@ -151,6 +148,14 @@ class Buttons:
     @property
     def _hidden(self) -> tuple[Any, ...]:
         return (self.frontend.widget,) if self.frontend else ()
+
+    def _records(self, live: Live | None) -> tuple[Any, ...]:
+        """A button that opens the record of what was done, where there is one."""
+        if live is None or live.record is None or not is_available():
+            return ()
+        page, frontend, button = live.record, Frontend(), make_button("Open the record")
+        button.on_click(lambda _: frontend.open_page(page))
+        return button, frontend.widget
 
     def _lead(self) -> None:
         if self.frontend:
@@ -173,9 +178,10 @@ class Buttons:
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
-                self._row.children = (button, *self._hidden)
+                self._row.children = (button, *self._records(choice.live), *self._hidden)
             else:
                 self._arm(self._again)
+                self._row.children = (*self._row.children, *self._records(choice.live))
             self._lead()
 
         self._lead()
@@ -282,7 +288,7 @@ class Status:
     def __init__(self) -> None:
         import ipywidgets
 
-        self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"))
+        self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"), tabbable=True)
         self._stops = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.box = ipywidgets.VBox([self._html, self._stops])
         self._is_stoppable = False
@@ -321,12 +327,7 @@ class Status:
             self.show(f'<p role="status">{html.escape(live.note)}</p>' if live.note else "")
 
     def _stop(self, wish: Wish, label: str, ask: Callable[[Wish], None]) -> Any:
-        import ipywidgets
-
-        style = "danger" if wish == "back" else ""
-        button = ipywidgets.Button(
-            description=label, button_style=style, layout=ipywidgets.Layout(width="auto", flex="0 0 auto")
-        )
+        button = make_button(label, "danger" if wish == "back" else "")
 
         def press(_: Any) -> None:
             for each in self._stops.children:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.parameters import looks_secret
-from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button
 from omc_runbook.runbooks.pickers import Picker
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
@@ -45,9 +45,7 @@ class Form:
             self._controls[picker.parameter].fill(picker)
 
     def _button(self) -> Any:
-        import ipywidgets
-
-        button = ipywidgets.Button(description=self._action, layout=ipywidgets.Layout(width="auto"))
+        button = make_button(self._action)
         button.on_click(lambda _: self._frontend.plan({}))
         return button
 
@@ -89,7 +87,7 @@ class _Control:
             layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 0.8em")
             self.widget: Any = ipywidgets.HBox(layout=layout)
             return
-        style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto")
+        style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", max_width=FULL_WIDTH)
         if isinstance(picker.value, bool):
             self.widget = ipywidgets.Checkbox(description=picker.parameter, indent=False, layout=layout)
         elif picker.labels:
@@ -100,8 +98,9 @@ class _Control:
                 placeholder=picker.hint,
                 continuous_update=False,
                 style=style,
-                layout=ipywidgets.Layout(width="22em", max_width="100%"),
+                layout=ipywidgets.Layout(width="22em", max_width=FULL_WIDTH, flex="0 0 auto"),
             )
+        self.widget.add_class(NARROW)
         self.widget.observe(lambda change: self._choose(change["new"]), "value")
 
     def fill(self, picker: Picker) -> None:

@@ -16,6 +16,13 @@ from omc_runbook.model.parameters import literal
 from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
+FULL_WIDTH = "calc(100% - 4px)"
+"""As wide as the page: widgets have margins."""
+_WRAPPED, NARROW = "omc-wrapped", "omc-narrow"
+_STYLE = f"""
+.{_WRAPPED} {{ white-space: normal !important; height: auto !important; min-height: 28px; }}
+.{NARROW} select, .{NARROW} input {{ min-width: 0 !important; }}
+"""
 _DRY = {"apply": literal(False), "confirm": literal("")}
 """A choice plans, whatever the parameters cell says."""
 
@@ -35,13 +42,23 @@ def shows_widgets() -> bool:
     return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in sys.modules["IPython"].get_ipython().user_ns
 
 
+def make_button(label: str, style: str = "") -> Any:
+    """A button that is as wide as its label, which wraps where the page is narrower."""
+    import ipywidgets
+
+    layout = ipywidgets.Layout(width="auto", flex="0 1 auto", max_width=FULL_WIDTH)
+    button = ipywidgets.Button(description=label, button_style=style, layout=layout)
+    button.add_class(_WRAPPED)
+    return button
+
+
 class Frontend:
     """A widget that acts in the browser, and says in a line how that went."""
 
     def __init__(self) -> None:
         import anywidget
 
-        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT})()
+        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT, "_css": _STYLE})()
 
     def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
@@ -79,6 +96,16 @@ class Frontend:
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""
         self._send(act="copy", text=text)
+
+    def open_page(self, path: Path) -> None:
+        """Open a record's page in a tab of its own: a browser opens no file from JupyterLab's page."""
+        try:
+            page = path.read_text(encoding="utf-8")
+        except OSError as error:
+            self.say(f"{path} cannot be read: {error.strerror}.")
+        else:
+            text = f"The browser opened no tab for {path}: allow this page to open tabs, or open that file."
+            self._send(act="page", name=path.name, page=page, text=text)
 
     def _send(self, **message: object) -> None:
         self.widget.send(message)

@@ -14,7 +14,7 @@ from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.index import ANSWER, Place
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button
 
 SHOWN = 3
 """How many notebooks an answer offers to open."""
@@ -52,7 +52,7 @@ class LastWord(RichDisplay):
         display(self._answer)
         found = self._found() if is_available() else ()
         frontend = Frontend() if is_available() and (found or self._button) else None
-        buttons = [make_button(link, frontend) for link in found] if frontend else []
+        buttons = [link_button(link, frontend) for link in found] if frontend else []
         if self._button:
             self._button.beside, self._button.frontend = buttons, frontend
             display(self._button)
@@ -81,11 +81,9 @@ class LastWord(RichDisplay):
         return self._answer.to_text()
 
 
-def make_button(link: Link, frontend: Frontend) -> Any:
+def link_button(link: Link, frontend: Frontend) -> Any:
     """The widget of a link."""
-    import ipywidgets
-
-    button = ipywidgets.Button(description=link.label, layout=ipywidgets.Layout(width="auto"))
+    button = make_button(link.label)
     button.on_click(lambda _: link.act(frontend))
     return button
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from omc_runbook.changes.deploy.rollout import Rollout, Show
@@ -42,6 +43,8 @@ class Live:
         self._show: Show = Progress()
         self.note = ""
         """What to say of it at its end."""
+        self.record: Path | None = None
+        """The page of its record."""
         self._wishes = SimpleQueue[Wish]()
 
     @property
@@ -83,7 +86,7 @@ class Live:
 
     def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
         """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
-        self.state, self.file, self.note = state, file, ""
+        self.state, self.file, self.note, self.record = state, file, "", None
         self._wishes = SimpleQueue()
         self._show = Progress() if is_watched else lambda rollouts, lines: None
 

@@ -91,7 +91,7 @@ def _leave(live: Live, run: Run, outcome: Outcome, displays: Mapping[str, object
             draft = Record(Path(drafts), live.file.stem)
             outcome = records.mask(outcome)
             kept = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
-        live.note = f"Record: {kept.page}"
+        live.note, live.record = f"Record: {kept.page}", kept.page
     except (OSError, ValueError, CouldNotLook) as error:
         live.note = f"No record was kept, though the change took place: {error}"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
@@ -53,6 +54,8 @@ _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
 _DAEMONS = ("ecs:ListDaemons",)
+_GRANT = ("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy")
+"""A permission is given only to a role whose other policies are known."""
 _REGISTER = ("ecs:RegisterTaskDefinition", "iam:PassRole")
 
 _DECIDING = (
@@ -90,6 +93,8 @@ class Actions:
     apply: tuple[str, ...] = ()
     sometimes: tuple[str, ...] = _DECIDING
     sometimes_to_apply: tuple[str, ...] = ()
+    compares_environments: bool = False
+    """Whether it reads the keys of the other environments' secrets too."""
     mostly_applies: bool = True
     """Whether its policy has the second part too, unless somebody asks for the first one."""
 
@@ -99,12 +104,22 @@ class Actions:
 
 
 _OF_UPDATE = Actions(
-    plan=(*_SEE, *_DAEMONS), apply=(*_WRITE, *_DEPLOY), sometimes=_DECRYPTING, sometimes_to_apply=_CHANGING
+    plan=(*_SEE, *_DAEMONS),
+    apply=(*_WRITE, *_DEPLOY),
+    sometimes=(
+        *_DECRYPTING,
+        "to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",
+    ),
+    sometimes_to_apply=_CHANGING,
 )
 
 ACTIONS: Mapping[str, Actions] = {
     "add_key": Actions(
-        plan=_SEE, apply=(*_WRITE, *_DEPLOY, *_REGISTER), sometimes=_DECRYPTING, sometimes_to_apply=_CHANGING
+        plan=_SEE,
+        apply=(*_WRITE, *_DEPLOY, *_REGISTER),
+        sometimes=_DECRYPTING,
+        sometimes_to_apply=_CHANGING,
+        compares_environments=True,
     ),
     "create": Actions(
         plan=("secretsmanager:DescribeSecret",),
@@ -114,7 +129,7 @@ ACTIONS: Mapping[str, Actions] = {
         ),
         sometimes=_CREATING,
     ),
-    "fleet": Actions(plan=_LOOK),
+    "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
     "index": Actions(plan=_LOOK),
     "restore": Actions(
         plan=_SEE,
@@ -125,7 +140,7 @@ ACTIONS: Mapping[str, Actions] = {
     "rotate": _OF_UPDATE,
     "troubleshoot": Actions(
         plan=(*_LOOK, *_LOOK_DEEPLY),
-        apply=("secretsmanager:RestoreSecret", *_MOVE, "iam:PutRolePolicy", *_REGISTER, *_DEPLOY),
+        apply=("secretsmanager:RestoreSecret", *_MOVE, *_GRANT, *_REGISTER, *_DEPLOY),
         sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
         mostly_applies=False,
     ),
@@ -158,6 +173,8 @@ class PrincipalPolicy:
 class LeastPolicy:
     """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
 
+    A runbook that calls nothing has none: IAM knows no policy without a statement.
+
     `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
     """
 
@@ -173,7 +190,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     `snapshot.reading.identify` raises.
     """
     if runbook in WITHOUT:
-        return LeastPolicy((PrincipalPolicy("", permissions.EMPTY),), (WITHOUT[runbook],))
+        return LeastPolicy((), (WITHOUT[runbook],))
     if runbook not in ACTIONS:
         raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
     settings = find_environment(environment, runbook_toml)
@@ -183,7 +200,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    document, role = permissions.document(snapshot, (*needed.plan, *more)), settings.names.role_arn
+    document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
@@ -194,3 +212,15 @@ def _assuming(role: str) -> str:
     """A policy that allows assuming a role."""
     statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def with_records(least: LeastPolicy, bucket: S3Folder) -> LeastPolicy:
+    """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role."""
+    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    *roles, caller = least.policies or (nothing,)
+    document = json.loads(caller.document)
+    document["Statement"] += [
+        {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}*"]}
+    ]
+    note = "Sometimes also: for a bucket or records with a customer managed key, kms: GenerateDataKey."
+    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), (*least.notes, note))

@@ -38,7 +38,7 @@ from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.runbooks import conclude
+from omc_runbook.runbooks import conclude, frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
@@ -273,7 +273,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""))
+        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""

@@ -1,7 +1,7 @@
 """A private cache of task definitions, whose revisions never change: references, roles and names, and no value.
 
 Left out is whatever could hold a value: plain variables' values, commands, and a log driver's options. A revision is
-kept only if nothing in these is wrong by itself, and read anew for a service that is not steady.
+kept only if nothing in these is wrong by itself, and read anew for a service that fails.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def cache_for(environment: Environment, account: str, endpoint: str, now: dateti
 
 
 def needed_whole(snapshot: Snapshot) -> set[str]:
-    """The ARNs of the revisions of which checks may need more than the cache keeps: of services that are not steady.
+    """The ARNs of the revisions of which checks may need more than the cache keeps: of services that fail.
 
     All of them, where the password in an address seems to be wrong: plain variables tell whether it is.
     """
@@ -171,9 +171,8 @@ def needed_whole(snapshot: Snapshot) -> set[str]:
         return {*snapshot.task_definitions}
     arns = {task.task_definition_arn for task in snapshot.tasks if task.has_failed}
     for service in snapshot.services:
-        is_complete = all(each.rollout in ("COMPLETED", "") and not each.failed for each in service.deployments)
-        is_steady = is_complete and len(service.deployments) == 1 and service.running == service.desired
-        if not is_steady or service.rolled_back or service.withdrawn or snapshot.stopped(service):
+        has_failed = any(each.failed or each.rollout == "FAILED" for each in service.deployments)
+        if has_failed or service.rolled_back or service.withdrawn or snapshot.stopped(service):
             arns.add(service.task_definition_arn)
     return arns
 

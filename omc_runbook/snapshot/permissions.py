@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot import other_references
+from omc_runbook.snapshot.other_environments import secrets_within_reach
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -36,9 +38,6 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
     ),
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
-
-EMPTY = json.dumps({"Version": "2012-10-17", "Statement": []}, indent=2)
-"""A policy document that allows nothing."""
 
 _ANYWHERE = (
     "ec2:",
@@ -77,12 +76,17 @@ def policy(snapshot: Snapshot) -> str:
     return document(snapshot, missing(snapshot))
 
 
-def document(snapshot: Snapshot, actions: Iterable[str]) -> str:
+def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool = False) -> str:
     """An IAM policy document that allows actions on this environment's resources only; "" for no action.
+
+    `with_other_keys` also allows reading the secrets of the other environments, to compare their keys.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
     by_resource: dict[tuple[str, ...], list[str]] = {}
+    others = secrets_within_reach(snapshot.caller, snapshot.environment) if with_other_keys else ()
+    if others:
+        by_resource[others] = [GET_SECRET_VALUE]
     for permission in sorted(set(actions)):
         by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
     statements = [

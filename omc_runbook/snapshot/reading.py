@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -305,12 +306,12 @@ class _Reading(Gatherer):
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
     """When the newest service with each task definition was created, None where that is not known."""
-    created: dict[str, datetime | None] = {}
+    users: dict[str, list[datetime | None]] = defaultdict(list)
     for service in services:
-        arn = service.task_definition_arn
-        times = [service.created, created[arn]] if arn in created else [service.created]
-        created[arn] = max((time for time in times if time), default=None) if all(times) else None
-    return created
+        # A stand-in for AWS may not tell: a service is no younger than its deployments.
+        newest = max((deployment.created for deployment in service.deployments), default=None)
+        users[service.task_definition_arn].append(service.created or newest)
+    return {arn: max(filter(None, times)) if all(times) else None for arn, times in users.items()}
 
 
 def _families(snapshot: Snapshot) -> tuple[str, ...]:

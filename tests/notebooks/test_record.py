@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from support import forked_command
 from support.runs import COMMAND, ENGINES
 
 from omc_runbook.report.archive import kept_records
@@ -70,6 +71,11 @@ def full_disk() -> Iterator[None]:
 
 def run_night(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess.CompletedProcess[str]:
     """Run a runbook without AWS, which ends with these lines, and keep its record in a folder with an older one."""
+    return forked_command.run(night(folder, engine, *ending), os.environ, folder)
+
+
+def run_full(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess.CompletedProcess[str]:
+    """Run it where files are limited, and its output is none."""
     return subprocess.run(night(folder, engine, *ending), cwd=folder, capture_output=True, text=True, timeout=120)
 
 
@@ -87,7 +93,8 @@ def night(folder: Path, engine: tuple[str, ...], *ending: str) -> list[str]:
     nbformat.write(notebook, folder / "notebooks" / "night.ipynb")
     (folder / "records").mkdir()
     (folder / "records" / "outcome.json").write_text(OLD)
-    return [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records"), *engine]
+    (folder / "night.py").write_text(RUN)
+    return [sys.executable, str(folder / "night.py"), str(folder / "notebooks"), str(folder / "records"), *engine]
 
 
 def draft(folder: Path, text: str) -> Record:
@@ -193,7 +200,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
 ) -> None:
     """Exit 2; what was done is told though it was to be quiet, and where no record is; the older outcome is gone."""
     full = FULL.format(process="os.getppid()" if engine else 0, size=64)
-    ended = run_night(tmp_path, engine, "conclude.end(outcome)", full)
+    ended = run_full(tmp_path, engine, "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
     assert "changed  SECRET_KEY, in version a-version" in ended.stdout
     assert f"Record: none in {tmp_path / 'records'}, though the run took place: File too large" in ended.stdout
@@ -204,7 +211,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
 def test_a_run_whose_notebook_cannot_be_written_is_published(tmp_path: Path) -> None:
     """Its outcome is complete; what could not be exported either is said."""
     full = FULL.format(process=0, size=64)
-    ended = run_night(tmp_path, ("--export", "emf=night.log"), "conclude.end(outcome)", full)
+    ended = run_full(tmp_path, ("--export", "emf=night.log"), "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
     assert "changed  SECRET_KEY, in version a-version" in ended.stdout
     assert "Not delivered to emf=night.log: File too large" in ended.stdout

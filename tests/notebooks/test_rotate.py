@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import psutil
 import pytest
+from support.forked_command import Forked
 from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from support.administrator import BAD, Place
 from support.provider import provider
@@ -126,14 +128,12 @@ def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(
     deployments.configure(place.world, "backend", strategy=strategy, step=step, bake_minutes=15)
     command = [*desk.command("SECRET_KEY"), *engine]
     try:
-        with subprocess.Popen(
-            command, env=desk.variables, cwd=desk.work, stdout=subprocess.PIPE, text=True
-        ) as process:
-            place.world.wait(lambda: stage_of(place) == stage, f"the deployment reached {stage}")
-            process.send_signal(number)
-            told = process.communicate(timeout=60)[0]
+        process = Forked(command, desk.variables, desk.work)
+        place.world.wait(lambda: stage_of(place) == stage, f"the deployment reached {stage}")
+        os.kill(process.pid, number)
+        told = process.communicate(timeout=60)[0]
         body, version = desk.outcome(), place.current
-        assert (process.returncode, body["status"], body["applied"]) == (2, "failed", True)
+        assert (process.poll(), body["status"], body["applied"]) == (2, "failed", True)
         assert body["failure"].startswith("Interrupted. Done before: changed SECRET_KEY")
         assert f"Version {version} is current, with the new values" in body["failure"]
         go_on = "omc-runbook run rotate -p environment staging -p values_from keep -p apply true"
@@ -225,20 +225,19 @@ def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when:
     place = Place(desk.sandbox)
     version, versions = place.current, place.versions
     deployment = place.service("worker")["deployments"][0]["id"]
-    running = subprocess.Popen(
-        [*desk.command("SECRET_KEY"), *engine], env=desk.variables, cwd=desk.work, stdout=-1, stderr=-1, text=True
-    )
+    running = Forked([*desk.command("SECRET_KEY"), *engine], desk.variables, desk.work)
     while not WHEN[when](place, version, deployment):
         assert running.poll() is None
         time.sleep(0.002)
     command = psutil.Process(running.pid)
-    kernels = [child for child in command.children(True) if "ipykernel" in " ".join(child.cmdline())]
+    # A kernel leads a session of its own.
+    kernels = [child for child in command.children(True) if os.getsid(child.pid) == child.pid]
     assert bool(kernels) == (whom != "command")
     for process in [*kernels, *([command] if whom != "kernel" else [])]:
         process.kill()
     said = running.communicate(timeout=60)
     if whom == "kernel":
-        assert running.returncode == 2 and "run the runbook again" in said[0] and said[1] == ""
+        assert running.poll() == 2 and "run the runbook again" in said[0] and said[1] == ""
         assert desk.outcome()["status"] == "failed"
     assert desk.rotate("SECRET_KEY").returncode == 0
     assert not place.labels() and place.versions == versions + 1

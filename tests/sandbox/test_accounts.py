@@ -157,6 +157,8 @@ def test_a_runbook_assumes_its_environments_role(
     page = next((desk.work / "out").glob("rotate-*.html")).read_text()
     assert f"assumed-role/runbooks/omc-runbook-night, assumed by {USER}" in page
 
+    deny = {"Effect": "Deny", "Action": "secretsmanager:ListSecrets", "Resource": "*"}
+    iam.put_role_policy(RoleName="runbooks", PolicyName="own", PolicyDocument=policy(EVERYTHING, deny))
     before = healthy(desk, person)
     assert [path for path, _ in desk.written() if path.endswith(".json") and f"task-definitions/{OTHER}" in path]
     top = table.removeprefix("[environments.qa]\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.outcomes import NOW
-from support.runs import COMMAND, Desk, client
+from support.runs import COMMAND, Desk, client, values
 
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.report.archive import kept_records, stems
@@ -35,11 +35,15 @@ def bucket(sandbox: Sandbox) -> str:
 
 def person(desk: Desk, *statements: dict[str, Any]) -> dict[str, str]:
     """The variables of somebody who may do everything but what these statements deny."""
-    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     denied = [{"Effect": "Deny", **each} for each in statements]
+    return somebody(desk, {"Version": "2012-10-17", "Statement": [allowed, *denied]})
+
+
+def somebody(desk: Desk, document: dict[str, Any]) -> dict[str, str]:
+    """The variables of somebody with this policy."""
+    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     iam.create_user(UserName=name)
-    document = {"Version": "2012-10-17", "Statement": [allowed, *denied]}
     iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
@@ -56,10 +60,12 @@ def left(desk: Desk) -> list[str]:
 
 
 def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str, tmp_path: Path) -> None:
-    """Encrypted by the key in runbook.toml, with its types; what was downloaded is intact, and what was edited not."""
+    """By the least policy, with the key in runbook.toml; what was downloaded is intact, and what was edited is not."""
     s3 = client(desk.sandbox, "s3")
     (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
-    done = run(desk, f"s3://{bucket}/{PLACE}", "--summary")
+    place = f"s3://{bucket}/{PLACE}"
+    least = desk.call([str(COMMAND), "policy", "verify", "--record", place])
+    done = run(desk, place, "--summary", **somebody(desk, json.loads(least.stdout)))
     assert done.returncode == 0, done.stdout + done.stderr
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     stem = keys[0].removeprefix(f"{PLACE}/").partition("/")[0]
@@ -74,6 +80,8 @@ def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str
     for key, name in zip(keys, names, strict=True):
         (tmp_path / name).write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     assert [each.state for each in kept_records.check(tmp_path)] == ["intact"]
+    texts = [(tmp_path / name).read_text() for name in names]
+    assert not any(value in text for value in values(desk.sandbox) for text in texts)
 
     listed = desk.call([str(COMMAND), "records", f"s3://{bucket}/{PLACE}/"])
     assert listed.returncode == 0 and f"The newest: s3://{bucket}/{keys[2]}" in listed.stdout

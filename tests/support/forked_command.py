@@ -35,24 +35,47 @@ KERNEL = "--kernel"
 Main = Callable[[], object]
 
 
-def run(
-    command: Sequence[str], variables: Mapping[str, str], folder: Path, seconds: float = 120
-) -> subprocess.CompletedProcess[str]:
-    """Run `omc-runbook …`, `papermill …` or `python script.py …` with these variables, as `subprocess.run` would.
+class Forked:
+    """A command that runs, with what `subprocess.Popen` offers for it."""
 
-    Raises subprocess.TimeoutExpired where it lasts longer, and ends it first.
-    """
-    words = list(command)
-    with tempfile.TemporaryDirectory() as files:
-        out, err = Path(files, "out"), Path(files, "err")
-        process = _server().Process(target=_become, args=(words, dict(variables), folder, out, err))
-        process.start()
-        process.join(seconds)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(words, seconds)
-        return subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], folder: Path, kernels: int = 1) -> None:
+        """Start `omc-runbook …`, `papermill …` or `python script.py …`, whose first kernels are forks too."""
+        self.args = list(command)
+        self._files = tempfile.TemporaryDirectory()
+        self._said = tuple(Path(self._files.name, name) for name in ("out", "err"))
+        arguments = (self.args, dict(variables), folder, kernels, *self._said)
+        # A test that fails before its end leaves it to the end of the tests.
+        self._process = _server().Process(target=_become, args=arguments, daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.exitcode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; what it wrote. Raises subprocess.TimeoutExpired where it lasts longer, and ends it."""
+        with self._files:
+            self._process.join(timeout)
+            if self.poll() is None:
+                self._process.kill()
+                self._process.join()
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            out, err = (path.read_text() for path in self._said)
+        return out, err
+
+
+def run(
+    command: Sequence[str], variables: Mapping[str, str], folder: Path, seconds: float = 120, kernels: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as `subprocess.run` would."""
+    forked = Forked(command, variables, folder, kernels)
+    said = forked.communicate(seconds)
+    return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *said)
 
 
 @cache
@@ -74,7 +97,9 @@ def _main(command: list[str]) -> Main:
     return lambda: importlib.import_module("papermill.__main__").papermill()
 
 
-def _become(command: list[str], variables: Mapping[str, str], folder: Path, out: Path, err: Path) -> NoReturn:
+def _become(
+    command: list[str], variables: Mapping[str, str], folder: Path, kernels: int, out: Path, err: Path
+) -> NoReturn:
     """Be the command from here to its end."""
     code = 1
     try:
@@ -82,7 +107,7 @@ def _become(command: list[str], variables: Mapping[str, str], folder: Path, out:
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
         if KERNEL in command or Path(command[0]).name != "omc-runbook":
-            _fork_kernels()
+            _fork_kernels(kernels)
         code = _exit_code(_main(command))
     finally:
         if sys.exc_info()[0] is not None:
@@ -111,6 +136,8 @@ def _start_anew(variables: Mapping[str, str], folder: Path, arguments: list[str]
     os.chdir(folder)
     sys.argv = arguments
     tempfile.tempdir = None
+    # A command may start processes of its own.
+    multiprocessing.current_process().daemon = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
 
@@ -126,30 +153,32 @@ class _ForkedKernel(subprocess.Popen[bytes]):
         self._communication_started, self._sigint_wait_secs = False, 0.25
 
 
-def _fork_kernels() -> None:
-    """Let the first kernel of this process be a fork of what it is now, before it has threads and an event loop."""
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if not pid:
-        ours.close()
-        _become_kernel(theirs)
-    theirs.close()
+def _fork_kernels(count: int) -> None:
+    """Let the first kernels of this process be forks of what it is now, before it has threads and an event loop."""
+    waiting: list[tuple[int, socket.socket]] = []
+    for _ in range(count):
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if not pid:
+            for each in (ours, *(end for _, end in waiting)):
+                each.close()
+            _become_kernel(theirs)
+        theirs.close()
+        waiting.append((pid, ours))
     from jupyter_client import launcher
     from jupyter_client.provisioning import local_provisioner
 
-    used = False
-
     def launch(cmd: list[str], **more: Any) -> subprocess.Popen[bytes]:
-        nonlocal used
-        if used or cmd[1:3] != ["-m", "ipykernel_launcher"]:
+        if not waiting or cmd[1:3] != ["-m", "ipykernel_launcher"]:
             return launcher.launch_kernel(cmd, **more)
-        used = True
+        pid, ours = waiting.pop(0)
         quiet = [more.get(name) == subprocess.DEVNULL for name in ("stdout", "stderr")]
         with ours.makefile("wb") as pipe:
             pickle.dump((cmd, dict(more["env"] or os.environ), more.get("cwd") or str(Path.cwd()), quiet), pipe)
         ours.shutdown(socket.SHUT_WR)
         # It is known by a group of its own, as one that jupyter_client starts.
         ours.recv(1)
+        ours.close()
         return _ForkedKernel(pid, cmd)
 
     local_provisioner.launch_kernel = launch
@@ -177,7 +206,8 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
 
         InteractiveShell.clear_instance()
         IPKernelApp.clear_instance()
-        IPKernelApp.launch_instance()
+        # As in a kernel that finds JPY_PARENT_PID when it imports this: it ends with the command that started it.
+        IPKernelApp.launch_instance(parent_handle=os.getppid())
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()

@@ -75,6 +75,8 @@ nav a.remedy {{ font-weight: bold; }}
 </html>
 """
 
+MOST_CAUSES = 8
+"""How many causes a page's head names."""
 ROOM = 4 * 1024 * 1024
 """Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -263,11 +265,13 @@ def _headline(outcome: Outcome) -> str:
 def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
     causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
-    lines = [f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found"]
+    found = (f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found")
+    lines = [*dict.fromkeys(found)]
+    more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
     failure = [outcome.failure] if outcome.failure else []
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
-    return Banner(style, _headline(outcome), (*failure, *dict.fromkeys(lines), finished))
+    return Banner(style, _headline(outcome), (*failure, *lines[:MOST_CAUSES], *more, finished))
 
 
 def read_outcome(record: Record, failure: str) -> Outcome:

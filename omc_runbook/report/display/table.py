@@ -64,14 +64,17 @@ class Table(RichDisplay):
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
         columns = self.columns[self.group :]
         heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
-        lines = [f"<p>{title}</p>", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+        # A table that is wider than its page scrolls, and a keyboard reaches it.
+        label = html.escape(self.title, quote=True)
+        region = f'<div style="overflow-x: auto" role="region" aria-label="{label}" tabindex="0">'
+        lines = [f"<p>{title}</p>", region, "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for heading, rows in self._groups():
             if heading:
                 text = f"<strong>{html.escape(heading)}</strong>"
                 lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
             lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
         notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return "\n".join((*lines, "</tbody>", "</table>", *notes))
+        return "\n".join((*lines, "</tbody>", "</table>", "</div>", *notes))
 
     def to_text(self) -> str:
         """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""

@@ -82,3 +82,12 @@ def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
         assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
         parent.send_signal(signal.SIGKILL)
     assert _is_soon(lambda: _has_ended(int(file.read_text())))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_what_is_forked_has_no_threads() -> None:
+    """A fork of a process with threads may find their locks held for ever."""
+    tasks = "len(__import__('os').listdir('/proc/self/task'))"
+    script = f"import omc_runbook.headless.prepared; print({tasks})"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["1"]

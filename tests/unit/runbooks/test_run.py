@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.snapshots import healthy, with_keys, without_key
@@ -15,7 +17,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
@@ -124,6 +126,38 @@ def test_a_run_under_way_has_its_environments_and_its_plan_on_record(outcome: Pa
     assert (body["account"], body["started"], body["status"]) == ("123456789000", "2026-07-01T03:00:00Z", "failed")
     assert (body["applied"], body["plan"], body["changes"]) == (apply, ["SECRET_KEY would change."], [])
     assert "without an outcome" in body["failure"]
+
+
+def test_findings_end_a_job_and_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain papermill fails as a job should; Voilà goes on to the answer."""
+    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: False)
+    with pytest.raises(FindingsRemain):
+        a_run("staging").conclude((WRONG,))
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    assert a_run("staging").conclude((WRONG,)).style == "bad"
+
+
+def test_only_a_page_with_buttons_says_that_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab's kernel and VS Code's have widgets; a console has a person and none, papermill has neither."""
+    shell = SimpleNamespace(user_ns={}, kernel=SimpleNamespace(_allow_stdin=True))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    told = {}
+    for client in ("papermill", "console", "VS Code", "JupyterLab"):
+        shell.kernel._allow_stdin = client != "papermill"
+        shell.user_ns = {"__vsc_ipynb_file__": "verify.ipynb"} if client == "VS Code" else {}
+        if client == "JupyterLab":
+            monkeypatch.setenv("JPY_SESSION_NAME", "verify.ipynb")
+        button = Work().closing().button()
+        text = a_run("staging").answer((), plan=PLAN).to_text()
+        told[client] = (isinstance(button, Button), "Press the button below" in text, "Set apply = True" in text)
+        assert isinstance(button, Button) or "Set apply = True above" in button.to_text()
+    assert told == {
+        "papermill": (False, False, True),
+        "console": (False, False, True),
+        "VS Code": (True, True, False),
+        "JupyterLab": (True, True, False),
+    }
 
 
 class Work:
