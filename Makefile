@@ -5,9 +5,10 @@
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
-#   make clean       remove .venv, caches and records
+#   make airflow     run schedules/airflow by Airflow, in an environment of its own, over the environments of three sandboxes
+#   make clean       remove .venv, .venv-airflow, caches and records
 # PYTHON=python3.12 chooses the interpreter.
-.PHONY: demo quick test check lab notebooks clean FORCE
+.PHONY: demo quick test check lab notebooks airflow clean FORCE
 .NOTPARALLEL:
 
 VENV := .venv
@@ -59,8 +60,20 @@ lab: $(VENV)/lab.stamp
 notebooks: $(VENV)/dev.stamp
 	@PYTHONPATH=tests $(BIN)/python tests/support/refresh_notebooks.py
 
+# Airflow's packages would not go with .venv's; what cannot be installed is skipped by the tests, with the reason.
+AIRFLOW := .venv-airflow
+AIRFLOW_NEEDS := schedules/airflow/requirements.txt
+
+airflow: $(VENV)/dev.stamp
+	@[ $(AIRFLOW)/stamp -nt $(AIRFLOW_NEEDS) ] && [ $(AIRFLOW)/stamp -nt pyproject.toml ] || { \
+		echo "Preparing $(AIRFLOW) with Airflow: two minutes, the first time."; \
+		rm -f $(AIRFLOW)/stamp && $(BIN)/python -m venv $(AIRFLOW) && \
+		$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r $(AIRFLOW_NEEDS) --editable . && \
+		touch $(AIRFLOW)/stamp; } || echo "Airflow could not be installed here." >&2
+	@$(BIN)/python -m pytest tests/notebooks/test_airflow.py tests/unit/headless/test_schedule_files.py
+
 clean:
-	rm -rf $(VENV) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AIRFLOW) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # A stamp says that .venv holds the package with these extras, as pyproject.toml has them.

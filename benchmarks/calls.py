@@ -1,8 +1,8 @@
-"""How many calls one look at an environment takes, and how long it takes when AWS is 30 ms away.
+"""How many calls a look at an environment takes, the first time and the second, and how long when AWS is 30 ms away.
 
-A row is `healthy`, the sandbox's healthy world; `healthy+FAULT`, the same with something broken; `30`, so many
-services of one task each; or `250:3`, so many services of which three run a task. Exits with 1 where a row takes
-more calls than it may, or makes one twice.
+The second look finds the task definitions in the cache that the first one left. A row is `healthy`, the sandbox's
+healthy world; `healthy+FAULT`, the same with something broken; `30`, so many services of one task each; or `250:3`, so
+many services of which three run a task. Exits with 1 where a row takes more calls than it may, or makes one twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from tempfile import TemporaryDirectory
 
 import click
 import proxy
@@ -25,12 +26,14 @@ from omc_runbook.sandbox.worlds.roles import restore_roles
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, KEYS, STAGING, ServiceSpec, World
 
 DELAY_MS = 30.0
-ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3")
+ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3", "500:3")
+LARGE = 100
+"""From so many services on, a second look takes a quarter of a call a service at most."""
 LOOK = """
 import json, time
 from omc_runbook.runbooks import verify
 start = time.perf_counter()
-snapshot = verify.begin("staging").look()
+snapshot = verify.look(verify.begin("staging"))
 seconds = time.perf_counter() - start
 print(json.dumps([len(snapshot.services), len(snapshot.tasks), list(snapshot.gaps), seconds]))
 """
@@ -46,6 +49,8 @@ class Row:
     tasks: int
     calls: int
     bound: int
+    again: int
+    """The calls of a second look."""
     repeated: list[str]
     rounds: int
     """The longest chain of calls that waited for one another."""
@@ -57,8 +62,9 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the calls are within the bound and none was made twice."""
-        return self.calls <= self.bound and not self.repeated
+        """Whether the calls are within the bounds and none was made twice."""
+        is_large = self.services >= LARGE
+        return self.calls <= self.bound and not self.repeated and not (is_large and self.again > self.services / 4)
 
 
 def bound(services: int) -> int:
@@ -104,12 +110,13 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
 
 
 def look(row: str, sandbox: Sandbox, delay_ms: float) -> Row:
-    """Take a snapshot across a slow network, and count what crossed it."""
-    with proxy.between(sandbox.endpoint, delay_ms / 1000) as network:
-        process = subprocess.run(
-            [sys.executable, "-c", LOOK], env=variables(sandbox, network), check=True, stdout=subprocess.PIPE, text=True
-        )
-    services, tasks, gaps, seconds = json.loads(process.stdout)
+    """Take two snapshots across a slow network, with an empty cache and with what the first one left in it."""
+    with TemporaryDirectory() as cache, proxy.between(sandbox.endpoint, delay_ms / 1000) as network:
+        services, tasks, gaps, seconds = _take(sandbox, network, cache)
+        first = replace(network, calls=network.calls.copy(), spans=[*network.spans])
+        network.calls.clear()
+        gaps += _take(sandbox, network, cache)[2]
+        again, network = network.calls.total(), first
     if gaps:
         click.echo(f"{row}: incomplete, these were not read: {', '.join(gaps)}.", err=True)
     calls = network.calls.total()
@@ -119,12 +126,23 @@ def look(row: str, sandbox: Sandbox, delay_ms: float) -> Row:
         tasks,
         calls,
         bound(services),
+        again,
         network.repeated,
         network.rounds,
         round(seconds, 2),
         round(calls * delay_ms / 1000, 2),
         dict(sorted(network.by_action().items())),
     )
+
+
+def _take(sandbox: Sandbox, network: proxy.Network, cache: str) -> tuple[int, int, list[str], float]:
+    """The services, tasks and gaps of a snapshot from a process of its own, and its seconds."""
+    environment = variables(sandbox, network) | {"XDG_CACHE_HOME": cache}
+    process = subprocess.run(
+        [sys.executable, "-c", LOOK], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    services, tasks, gaps, seconds = json.loads(process.stdout)
+    return services, tasks, gaps, seconds
 
 
 def variables(sandbox: Sandbox, network: proxy.Network) -> dict[str, str]:
@@ -143,13 +161,13 @@ def main(context: click.Context, rows: tuple[str, ...], delay: float, looks: int
     """Measure the rows and print each when it is done."""
     holds = True
     if not as_json:
-        click.echo("| world | N | tasks | calls | at most | repeated | rounds | seconds | one by one | ratio |")
-        click.echo("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+        click.echo("| world | N | tasks | calls | at most | again | repeated | rounds | seconds | one by one | ratio |")
+        click.echo("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name in rows or ROWS:
         measured = measure(name, delay, looks)
         holds = holds and all(row.holds for row in measured)
         row = min(measured, key=lambda row: row.seconds)
-        cells = [row.row, row.services, row.tasks, row.calls, row.bound, len(row.repeated), row.rounds]
+        cells = [row.row, row.services, row.tasks, row.calls, row.bound, row.again, len(row.repeated), row.rounds]
         cells += [f"{row.seconds:.2f}", f"{row.one_by_one:.2f}", f"{row.one_by_one / row.seconds:.1f}"]
         click.echo(json.dumps(asdict(row)) if as_json else f"| {' | '.join(map(str, cells))} |")
     context.exit(0 if holds else 1)

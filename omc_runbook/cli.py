@@ -16,6 +16,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import left_over
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,10 +59,21 @@ def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
     return click.option(name, type=path, default=Path(default), show_default=True, help=text)
 
 
+def _place_option(text: str) -> Callable[[F], F]:
+    """The option --record, which names where records are kept."""
+    return click.option("--record", default="records", metavar="PLACE", show_default=True, help=text)
+
+
 def _complete_runbooks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from omc_runbook.headless import completion
 
     return completion.runbooks(incomplete)
+
+
+def _complete_environments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from omc_runbook.headless import completion
+
+    return completion.environments(incomplete)
 
 
 def _complete_assignments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -120,67 +132,132 @@ def show(name: str) -> None:
     terminal.print_markdown(notebooks.describe(name).markdown)
 
 
+def _run_options(command: F) -> F:
+    """The options of a run, whatever the runbook: those of `_run_notebook`."""
+    options = (
+        _place_option("Where the record is kept: a folder, or s3://BUCKET/PREFIX."),
+        click.option("--sandbox", "in_sandbox", is_flag=True, help="Run in a new sandbox that lasts for this run."),
+        click.option(
+            "--summary/--quiet",
+            default=None,
+            help="Print a summary; by default on a terminal, or when the exit code is not 0.",
+        ),
+        click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own."),
+        click.option(
+            "--export",
+            "exports",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write the outcome as junit, prometheus or emf.",
+        ),
+        click.option(
+            "--notify/--no-notify",
+            "notifies",
+            default=None,
+            help="Notify as runbook.toml says; by default without a terminal.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument(
     "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete_assignments, type=click.UNPROCESSED
 )
 @_parameters_option("The same as NAME=VALUE; may be repeated.")
-@_folder_option("--record", "records", "Folder in which the record is kept.")
-@click.option("--sandbox", "in_sandbox", is_flag=True, help="Run against a new sandbox that lasts for this run.")
-@click.option(
-    "--summary/--quiet", default=None, help="Print a summary; by default on a terminal, or when the exit code is not 0."
-)
-@click.option("--kernel", "in_kernel", is_flag=True, help="Run the notebook in a kernel, a process of its own.")
-@click.option(
-    "--export",
-    "exports",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write the outcome as junit, prometheus or emf.",
-)
-@click.option(
-    "--notify/--no-notify", "notifies", default=None, help="Notify as runbook.toml says; by default without a terminal."
-)
+@_run_options
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     name: str,
     assignments: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
-    record: Path,
+    **options: Any,
+) -> None:
+    """Run a runbook with parameters of its notebook, such as environment=staging.
+
+    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+
+    Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
+    """
+    context.exit(_run_notebook(name, _pairs(parameters, assignments), **options))
+
+
+@cli.command()
+@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...", shell_complete=_complete_environments)
+@_parameters_option("A parameter of fleet.ipynb, such as runbook_toml; may be repeated.")
+@click.option(
+    "--timeout", type=click.IntRange(min=1), metavar="SECONDS", help="How long each may take, by default 120."
+)
+@_run_options
+@click.pass_context
+def fleet(
+    context: click.Context,
+    /,
+    environments: tuple[str, ...],
+    parameters: tuple[tuple[str, str], ...],
+    timeout: int | None,
+    **options: Any,
+) -> None:
+    """Run verify on several environments at once: on these, or on all of runbook.toml.
+
+    Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
+    """
+    from omc_runbook.headless import workers
+
+    # It imports meanwhile what this process imports, too.
+    workers.prepare()
+    own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
+    pairs = [(name, value) for name, value in own.items() if value]
+    context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
+
+
+def _run_notebook(
+    name: str,
+    pairs: tuple[tuple[str, str], ...],
+    record: str,
     in_sandbox: bool,
     summary: bool | None,
     in_kernel: bool,
     exports: tuple[str, ...],
     notifies: bool | None,
-) -> None:
-    """Run a runbook with parameters of its notebook, such as environment=staging.
-
-    Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
-    """
-    from omc_runbook.headless import publishing, terminal
+) -> int:
+    """Run a runbook, print its progress and summary, and return its exit code."""
+    from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED
+    from omc_runbook.model.handover import FAILED, WARNING
 
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
-        if summary or is_watched or line.startswith(FAILED):
-            click.echo(line, errors)
+        if summary or is_watched or line.startswith((FAILED, WARNING)):
+            click.echo(printable(line), errors)
 
-    pairs, temporary = _pairs(parameters, assignments), _temporary_sandbox() if in_sandbox else None
+    pairs = notebooks.with_plan(name, pairs)
+    temporary = _temporary_sandbox() if in_sandbox else None
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
-    publish = publishing.publisher(name, dict(pairs), record, targets, notifies)
+    parameters = dict(pairs)
+    toml = parameters.get("runbook_toml", "")
+    place = places.find(record, parameters.get("environment", "staging"), toml)
+    publish = publishing.publisher(name, parameters, place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
-        result = headless_run.run(name, pairs, record, bar, print_line, temporary, in_kernel, publish)
+        result = headless_run.run(
+            name, pairs, place.folder, bar, print_line, temporary, in_kernel, publish, place.bucket
+        )
+    lines = overview.after_run(place.folder, toml) if result.is_recorded and not place.bucket else ()
     # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        terminal.print_lines(result.summary)
-    context.exit(result.exit_code)
+        terminal.print_lines((*result.summary, *lines))
+    else:
+        terminal.print_lines(line for line in lines if line.style == "warning")
+    return result.exit_code
 
 
 @cli.command()
@@ -199,7 +276,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     values = _values(parameters, (), defaults, "init")
     found = runbook.find(**values)
     plan = runbook.plan(found, values["runbook_toml"])
-    click.echo(runbook.text(found, plan))
+    click.echo(printable(runbook.text(found, plan)))
     if not plan.is_empty:
         if not plan.is_new and not has_consent and sys.stdin.isatty():
             has_consent = click.confirm(f"Change {plan.path}?")
@@ -207,7 +284,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
         click.echo(f"Wrote {plan.path}.")
     problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
-        click.echo(f"Not usable yet: {problem}", err=True)
+        click.echo(f"Not usable yet: {printable(problem)}", err=True)
     context.exit(1 if problems else 0)
 
 
@@ -215,21 +292,33 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 @click.argument("name", shell_complete=_complete_runbooks)
 @click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
 @_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
-def policy(name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> None:
+@_place_option("Where records are kept: s3://BUCKET/PREFIX needs a permission.")
+@click.option(
+    "--apply/--no-apply",
+    "applies",
+    default=None,
+    help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
+)
+def policy(
+    name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
+) -> None:
     """Print the least IAM policy that a runbook needs in an environment, as JSON.
 
     Where runbook.toml names a role, first the role's and then the caller's.
     """
-    from omc_runbook.runbooks.policy import least_policy
+    from omc_runbook.headless import places
+    from omc_runbook.runbooks.policy import least_policy, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
-    least = least_policy(name, values["environment"], values["runbook_toml"])
+    place = places.find(record, values["environment"], values["runbook_toml"])
+    least = least_policy(name, values["environment"], values["runbook_toml"], applies)
+    least = with_records(least, place.bucket) if place.bucket else least
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)
         click.echo(each.document)
-    for sentence in least.sometimes:
-        click.echo(f"Sometimes also: {sentence}.", err=True)
+    for sentence in least.notes:
+        click.echo(sentence, err=True)
 
 
 @cli.command()
@@ -253,25 +342,45 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@_folder_option("--record", "records", "Folder of the records.")
-@click.option("--open", "opens", is_flag=True, help="Open the newest record's page in a browser.")
+@click.argument("place", required=False)
+@_place_option("Where the records are: a folder, or s3://BUCKET/PREFIX; the same as PLACE.")
+@click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
+@click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
+@click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
+@click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
-def records(context: click.Context, record: Path, opens: bool) -> None:
+def records(
+    context: click.Context, place: str | None, record: str, opens: bool, checks: bool, prunes: bool, applies: bool
+) -> None:
     """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
 
-    Exit code: 1 where a scheduled run is overdue.
+    Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
+    where one could not be read.
     """
-    from omc_runbook.headless import schedules, terminal
+    from omc_runbook.headless import overview, places, schedules, terminal
 
-    newest, expected = terminal.print_records(record), schedules.read(record)
-    if newest is None and not expected:
-        raise UsageError(f"There is no record in {record}: name its folder with --record.")
+    address = place or record
+    found = places.find(address)
+    if opens + checks + prunes > 1 or (applies and not prunes):
+        raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
+    if found.bucket and (opens or prunes):
+        raise UsageError("--open and --prune are for a folder: in S3, a lifecycle rule of the bucket removes records.")
+    if checks:
+        context.exit(terminal.print_check(found))
+    if prunes:
+        for sentence in overview.prune(found.folder, applies):
+            click.echo(sentence)
+        return
+    newest, expected = terminal.print_records(found), schedules.read(found.folder)
+    if not newest and not expected:
+        raise UsageError(f"There is no record in {address}: name its folder with --record.")
     for state in expected:
-        click.echo(f"{click.style('OVERDUE', 'red', bold=True) if state.is_overdue else 'on time'}  {state.sentence}")
+        overdue = click.style("OVERDUE", "red", bold=True)
+        click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
-        if opens:
-            click.launch(str(newest.resolve()))
+    if opens:
+        terminal.open_page(overview.write(found.folder))
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 
@@ -337,7 +446,7 @@ def _run(words: list[str]) -> int:
     except RunbookError as error:
         _print_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
-            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {note}", err=True)
+            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
         return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
@@ -359,9 +468,9 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
     if hint and sys.stderr.isatty():
-        click.echo(f"{click.style('hint:', 'cyan')} {hint}", err=True)
+        click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 
 
 def _end(number: int, frame: object) -> None:

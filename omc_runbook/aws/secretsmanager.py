@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.aws.endpoint import AWS_DOMAINS
 from omc_runbook.aws.session import DENIED, THROTTLED, code_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
@@ -27,9 +28,6 @@ DEFAULT_POLICY = "default"
 """The name of the resource policy that people attach; AWS services attach others."""
 
 RESOURCE_POLICY = "the secret's resource policy"
-
-AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
-"""The domains of AWS's public endpoints."""
 
 
 @dataclass(frozen=True)

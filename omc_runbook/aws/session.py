@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -27,9 +28,11 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.loaders import Loader, create_loader
 
-from omc_runbook.aws import sts
+from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -134,10 +137,13 @@ class Clients:
         if self.role:
             session.register_component("credential_provider", CredentialResolver([self.role]))
         try:
+            if session.get_config_variable("data_path") is None:
+                session.register_component("data_loader", _loader())
             self._session = boto3.Session(botocore_session=session, region_name=region)
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+        self.calls = Calls(self._session.events)
 
     @classmethod
     def of(cls, names: Names, region: str = "") -> Clients:
@@ -162,6 +168,11 @@ class Clients:
     def has_credentials(self) -> bool:
         """Whether boto3 finds credentials, valid or not; to assume a role, the caller's own."""
         return self.role.source.has_credentials if self.role else self._session.get_credentials() is not None
+
+    @property
+    def foreign_endpoints(self) -> tuple[str, ...]:
+        """Configured URLs of endpoints that are neither AWS's nor this machine's."""
+        return endpoint.foreign(self._session._session)
 
     @property
     def endpoint(self) -> str:
@@ -215,6 +226,23 @@ class AssumedRole(CredentialProvider):
             f" on it, or the role's trust policy does not allow that caller: it must name the caller or its account,"
             f" {external_id}."
         )
+
+
+@cache
+def _loader() -> Loader:
+    """What reads botocore's service models: once for all sessions of this process."""
+    return create_loader()
+
+
+def load_models(*services: str) -> None:
+    """Read the models of services in advance; no client is made."""
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            _loader().load_service_model(service, kind)
+    for kind in ("service-2", "resources-1"):
+        _loader().list_available_services(kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration"):
+        _loader().load_data(name)
 
 
 def configured_region(profile: str = "") -> str:
@@ -292,6 +320,7 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _EXPLICIT_DENY = re.compile(
     r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
     r"|a permissions boundary)"
@@ -310,7 +339,9 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        permission = "kms:Decrypt" if "KMS" in message else missing
+        # A call may need another permission too, such as iam:PassRole.
+        named = _PERFORM.search(message)
+        permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")

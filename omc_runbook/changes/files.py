@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.shell import command
 
@@ -21,7 +22,7 @@ FOLDER = "omc-runbook"
 def read(path: Path) -> bytes | None:
     """The bytes of a file, or of a link's target; None where it does not exist."""
     try:
-        return path.read_bytes()
+        return regular_file.read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -79,6 +80,15 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is unchanged.") from None
+
+
+def remove(path: Path, content: bytes) -> None:
+    """Remove a file that has this content; raises ConflictError where it has another."""
+    target = path.resolve()
+    with _lock(target.parent):
+        if read(target) != content:
+            raise ConflictError(f"{path} was changed meanwhile: it was not removed.")
+        target.unlink()
 
 
 def keep_private(git_dir: Path, name: str, content: bytes) -> Path:

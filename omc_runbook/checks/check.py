@@ -11,7 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workstation
+from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
@@ -32,9 +32,10 @@ DOCUMENT = "document"
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
 COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "compose config", "started", "start log"
+SETTINGS = "settings"
 """Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
 compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
-started, and that there is a log of the start."""
+started, that there is a log of the start, and that Settings could be loaded."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,8 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
         return "Docker Compose is not available here." if files else "The checkout has no compose file."
     if COMPOSE_CONFIG in check.needs and file and file.compose_kind:
         return f"Docker Compose rejects {workstation.path.name} and takes no value from it."
+    if SETTINGS in check.needs and workstation.is_code_withheld:
+        return NOT_LOADED
     if SHARED in check.needs and workstation.shared_values is None:
         return f"Local values were not compared with other environments': {workstation.comparison_problem}"
     is_untried = workstation.started is None and not workstation.start_problem

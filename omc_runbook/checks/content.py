@@ -195,10 +195,11 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         else:
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
-            remark = _why_harmless(snapshot, member)
+            remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
+            unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
             yield Evidence(
                 member.key,
-                (fact, *filter(None, [remark])),
+                (fact, *filter(None, [remark, unread])),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
                 severity="info" if remark else None,
             )

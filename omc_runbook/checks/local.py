@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
+from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
@@ -157,7 +157,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "settings-refused",
-    needs=(DOTENV,),
+    needs=(DOTENV, SETTINGS),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="Settings, loaded with this .env, accepts every other value in it",
     because_of=("duplicate-variable", "weak"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks"
 
 NAMED_BY_LOGS = frozenset({"value-refused", "store-only"})
 """Checks of values that the log of a failed task names."""
+_AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
 
@@ -38,7 +40,18 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workstation else ()
     findings = [finding for check in checks for finding in run_check(check, snapshot)]
+    if snapshot.caller.source:
+        findings = [_as_role(finding, snapshot.environment.names.role_arn) for finding in findings]
     return relate(acceptance.accept(findings, snapshot))
+
+
+def _as_role(finding: Finding, role: str) -> Finding:
+    """The finding with what its remedy's commands of the AWS CLI need, where a role was assumed."""
+    remedy = finding.remedy
+    if not _AWS_COMMAND.search(remedy.command):
+        return finding
+    needs = f"{remedy.needs} The AWS CLI needs the sign-in of {role}.".strip()
+    return replace(finding, remedy=replace(remedy, needs=needs))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

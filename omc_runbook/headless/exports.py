@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,12 +12,11 @@ from typing import Any
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.letters import printable
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
 
 NAMESPACE = "OmcRunbook"
-
-_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,13 @@ def _junit(outcome: Outcome, path: Path) -> None:
     """Each check is a test case: failed where it found a problem, an error where it is unknown."""
     import junitparser
 
-    suite = junitparser.TestSuite(f"{outcome.runbook} {outcome.environment}")
+    suite = junitparser.TestSuite(printable(f"{outcome.runbook} {outcome.environment}"))
     suite.timestamp = outcome.started.isoformat(timespec="seconds")
     for finding in outcome.findings:
         case = junitparser.TestCase(
-            _in_xml(f"{finding.check} {finding.subject}".strip()), f"{outcome.runbook}.{finding.family}"
+            printable(f"{finding.check} {finding.subject}".strip()), f"{outcome.runbook}.{finding.family}"
         )
-        text = _in_xml("\n".join((*finding.evidence, *finding.remedy.ways)))
+        text = printable("\n".join((*finding.evidence, *finding.remedy.ways)))
         if finding.is_problem:
             case.result = [_result(junitparser.Failure, finding, text)]
         elif finding.status == "unknown":
@@ -71,7 +69,7 @@ def _junit(outcome: Outcome, path: Path) -> None:
         suite.add_testcase(case)
     if outcome.failure:
         case = junitparser.TestCase("run", outcome.runbook)
-        case.result = [junitparser.Error(_in_xml(outcome.failure))]
+        case.result = [junitparser.Error(printable(outcome.failure))]
         suite.add_testcase(case)
     suite.time = (outcome.finished - outcome.started).total_seconds()
     report = junitparser.JUnitXml()
@@ -79,13 +77,8 @@ def _junit(outcome: Outcome, path: Path) -> None:
     report.write(str(path), pretty=True)
 
 
-def _in_xml(text: str) -> str:
-    """A text without the characters that XML cannot contain, such as the escapes of a coloured log line."""
-    return _NOT_IN_XML.sub("\ufffd", text)
-
-
 def _result(kind: Any, finding: Finding, text: str) -> Any:
-    result = kind(finding.title, finding.severity)
+    result = kind(printable(finding.title), finding.severity)
     result.text = text
     return result
 

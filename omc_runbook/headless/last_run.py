@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.findings import Outcome
-from omc_runbook.report.archive.record import file_name
+from omc_runbook.report.archive.stems import file_name
 from omc_runbook.textfile import private_file
 
 

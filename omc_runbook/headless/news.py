@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
 
 Urgency = Literal["resolved", "warning", "failure"]
@@ -57,10 +58,10 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
     """
     title, now = summary.title(outcome), outcome.finished
-    problems = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
+    problems = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
     before = former.get("findings", Open())
     # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
-    consequences = {_name(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
+    consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
     stay = {
         name: consequences.get(name, name)
         for name in before.since
@@ -76,6 +77,14 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     return tuple(message for message, _ in results if message), standing
 
 
+def open_after(outcomes: Iterable[Outcome]) -> Mapping[str, datetime]:
+    """The problems that are open after runs of a runbook on an environment, the oldest first, and since when."""
+    standing: Standing = {}
+    for outcome in outcomes:
+        _, standing = compare(outcome, standing, ())
+    return standing["findings"].since if standing else {}
+
+
 def _compare(
     topic: Topic, title: str, former: Open, current: Mapping[str, str], now: datetime, remind_days: Sequence[int]
 ) -> tuple[Notice | None, Open]:
@@ -88,8 +97,8 @@ def _compare(
     if not (new or resolved or reached > former.reminded):
         return None, Open(since, former.reminded if current else 0)
     headline = _headline(topic, new, resolved, current, days)
-    lines = tuple(_lines(new, resolved, current, since, now))
-    return Notice(topic, f"{title}: {headline}", lines, urgency), Open(since, reached)
+    lines = tuple(map(printable, _lines(new, resolved, current, since, now)))
+    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), Open(since, reached)
 
 
 def _headline(topic: Topic, new: Sequence[str], resolved: Sequence[str], current: Mapping[str, str], days: int) -> str:
@@ -122,7 +131,8 @@ def _days(number: int) -> str:
     return "less than a day" if number < 1 else "1 day" if number == 1 else f"{number} days"
 
 
-def _name(finding: Finding) -> str:
+def name_of(finding: Finding) -> str:
+    """What a problem is known by from run to run: its check and subject."""
     return f"{finding.check}: {finding.subject}"
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
-from omc_runbook.model.parameters import convert, literal, quoted
+from omc_runbook.model.parameters import PLACES, convert, literal, quoted
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import expand, nearest
 
 _PARAMETER = re.compile(r"^(?P<name>\w+): (?P<kind>\w+) = (?P<default>.*?)  # (?P<meaning>.*)$", re.MULTILINE)
 
@@ -89,12 +89,34 @@ def describe(name: str) -> Description:
 
 
 def applying_command(name: str, parameters: Mapping[str, str], options: Iterable[str] = ()) -> str:
-    """The command line that applies the plan of a run with these parameters."""
+    """The command line that applies the plan of a run with these parameters, from its file where that is written."""
     others = {key: text for key, text in parameters.items() if key not in ("apply", "confirm")}
     names = {others.get("environment", ""), *others.get("environments", "").replace(",", " ").split()}
+    if path := others.get("plan_to") or others.get("plan_from"):
+        places = PLACES if others.get("plan_from") else ()
+        others = {"plan_from": path, **{name: text for name, text in others.items() if name in places and text}}
     confirm = {"confirm": CONFIRMED} if CONFIRMED in names else {}
     words = (word for pair in (others | {"apply": "true"} | confirm).items() for word in ("-p", *pair))
     return command("omc-runbook", "run", name, *words, *options)
+
+
+def with_plan(name: str, pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """A run's parameters, with those of the plan's file that `plan_from` names.
+
+    Raises UsageError as `plan_file.read`, `refuse_other` and `parameters_with` do.
+    """
+    pairs = tuple(pairs)
+    path = dict(pairs).get("plan_from", "")
+    if not path or len(dict(pairs)) < len(pairs):
+        return pairs
+    from omc_runbook.report.archive import plan_file
+
+    plan = plan_file.read(expand(path))
+    plan.refuse_other(name)
+    chosen = {key: text for key, text in pairs if key in plan.parameters}
+    values = plan.parameters_with(chosen)
+    rest = ((key, str(value).lower() if isinstance(value, bool) else value) for key, value in values.items())
+    return (*pairs, *((key, text) for key, text in rest if key not in chosen))
 
 
 def with_parameters(source: str, parameters: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from omc_runbook.aws.session import Clients, insist
 from omc_runbook.headless import last_run
 from omc_runbook.headless.news import Notice, Open, compare
 from omc_runbook.masking import registry
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome, Topic
 from omc_runbook.model.notify import Notify
@@ -94,7 +95,7 @@ def _publish(arn: str, profile: str, notice: Notice) -> None:
 def _address(kind: str, name: str) -> str:
     """An address out of a variable or a file, masked from now on."""
     try:
-        text = os.environ.get(name, "") if kind == "env" else Path(name).expanduser().read_text(encoding="utf-8")
+        text = os.environ.get(name, "") if kind == "env" else regular_file.read_text(Path(name).expanduser())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"The file {name} with the address cannot be read: {reason}.") from None
@@ -162,7 +163,7 @@ def ping(notify: Notify, suffix: str = "") -> tuple[Notification, ...]:
         address = _address(kind, name)
         if not address.startswith(("https://", "http://")):
             raise UsageError("It holds no https:// address.")
-        with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):
+        with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):  # noqa: S310 - see above
             return ()
     except (RunbookError, OSError, ValueError, HTTPException) as error:
         return (Notification(notify.ping, "unknown", registry.mask_thoroughly(f"{error}")),)

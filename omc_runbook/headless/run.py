@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from omc_runbook.headless import notebooks, publishing
+from omc_runbook.headless.places import FOLDER
 from omc_runbook.headless.publishing import Publish
-from omc_runbook.model import errors
+from omc_runbook.model import errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
@@ -32,12 +33,14 @@ from omc_runbook.report.archive import kept_records, summary
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.summary import Line
+from omc_runbook.report.display import reading
+
+if TYPE_CHECKING:
+    from omc_runbook.report.archive.bucket import S3Folder
 
 ENGINE = "omc-runbook"
 OWN_PROCESS = "omc-runbook-own-process"
 """The name under which papermill finds the engine without a kernel."""
-FOLDER = Path("records")
-"""The default folder of records."""
 PRIVATE = 0o077
 POLL_SECONDS, PAGE_POLL_SECONDS = 0.1, 0.02
 _FORMATS = (
@@ -55,10 +58,11 @@ DIED = "The notebook's kernel died: run the runbook again, which completes or un
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run's exit code, its summary, and whether a record was kept."""
+    """A run's exit code, its summary, its record's page on this machine, if any, and whether a record was kept."""
 
     exit_code: int
     summary: tuple[Line, ...]
+    page: Path | None = None
     is_recorded: bool = True
 
 
@@ -71,8 +75,11 @@ def run(
     sandbox: AbstractContextManager[None] | None = None,
     in_kernel: bool = False,
     publish: Publish = publishing.nothing,
+    bucket: S3Folder | None = None,
 ) -> RunResult:
     """Run a runbook, keep its record and publish its outcome.
+
+    The record is kept in the folder, or with `bucket` there; then the folder has the state of a change alone.
 
     The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
     `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
@@ -87,18 +94,26 @@ def run(
     notebook = notebooks.find(name)
     typed = notebook_parameters.check(notebook, pairs)
     started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
-    options = (*(() if folder == FOLDER else ("--record", str(folder))), *(("--sandbox",) if sandbox else ()))
+    address = bucket.address if bucket else str(folder)
+    options = (*(() if address == str(FOLDER) else ("--record", address)), *(("--sandbox",) if sandbox else ()))
     command = notebooks.applying_command(name, dict(pairs), options)
     try:
-        record = records.prepare(folder, name, environment, started)
-        with (
-            sandbox or nullcontext(),
-            _private_files(),
-            tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
-            _follow(Path(drafts) / "lines", on_line),
-        ):
-            draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
-            return _execute(notebook, typed, draft, record, command, engine, progress, publish)
+        if bucket and typed.get("apply"):
+            records.prepare(folder, name, environment, started)
+        with _local_folder(folder, bucket) as own:
+            record = records.prepare(own, name, environment, started)
+            with (
+                sandbox or nullcontext(),
+                _private_files(),
+                temporary.folder("run") as drafts,
+                _follow(Path(drafts) / "lines", on_line),
+            ):
+                if bucket:
+                    record = bucket.begin(record, name, environment, started)
+                draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
+                state = Record(folder, record.stem).state
+                keeper = _Keeper(draft, record, state, command, publish, bucket)
+                return _execute(notebook, typed, keeper, engine, progress)
     except Interrupted:
         raise
     except RunbookError as error:
@@ -106,6 +121,20 @@ def run(
         for line in summary.undelivered(failed):
             error.add_note(line.text)
         raise
+
+
+@contextmanager
+def _local_folder(folder: Path, bucket: S3Folder | None) -> Iterator[Path]:
+    """The folder in which a record is made: for S3 a private one, which stays only with what could not be uploaded."""
+    if bucket is None:
+        yield folder
+        return
+    private = Path(tempfile.mkdtemp(prefix="omc-record-"))
+    try:
+        yield private
+    finally:
+        with suppress(OSError):
+            private.rmdir()
 
 
 def skip_formats() -> None:
@@ -134,14 +163,7 @@ def _missing(names: Iterable[str]) -> Iterator[None]:
 
 
 def _execute(
-    source: Path,
-    parameters: dict[str, Any],
-    draft: Record,
-    record: Record,
-    command: str,
-    engine: str,
-    progress: TextIO | None,
-    publish: Publish,
+    source: Path, parameters: dict[str, Any], keeper: _Keeper, engine: str, progress: TextIO | None
 ) -> RunResult:
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -153,13 +175,14 @@ def _execute(
         papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    failure = ""
+    failure, draft = "", keeper.draft
     try:
         with (
             _variable(OUTCOME_VARIABLE, str(draft.outcome)),
-            _variable(COMMAND_VARIABLE, command),
-            _variable(STATE_VARIABLE, str(record.state.resolve())),
+            _variable(COMMAND_VARIABLE, keeper.command),
+            _variable(STATE_VARIABLE, str(keeper.state.resolve())),
             _beside(partial(_prepare_page, draft.outcome)),
+            reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
             papermill.execute_notebook(
                 str(source),
@@ -176,7 +199,7 @@ def _execute(
             if not _may_have_changed(draft.notebook):
                 raise Interrupted("Interrupted before anything was changed.") from None
             is_applied = records.read_outcome(draft, "").applied
-            return _keep(draft, record, INTERRUPTED if is_applied else INTERRUPTED_PLAN, command, publish)
+            return keeper.keep(INTERRUPTED if is_applied else INTERRUPTED_PLAN)
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
@@ -185,8 +208,8 @@ def _execute(
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell, so the outcome is complete.
-        return _unrecorded(publish(records.mask(records.read_outcome(draft, ""))), record, command, error)
-    return _keep(draft, record, failure, command, publish)
+        return keeper.unrecorded(keeper.publish(records.mask(records.read_outcome(draft, ""))), error)
+    return keeper.keep(failure)
 
 
 def _may_have_changed(path: Path) -> bool:
@@ -205,28 +228,58 @@ def _may_have_changed(path: Path) -> bool:
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str, command: str, publish: Publish) -> RunResult:
-    """Mask values in a run's files, and move them into the record's folder."""
-    import nbformat
+@dataclass(frozen=True)
+class _Keeper:
+    """Keeps what a run wrote as its record."""
 
-    outcome = records.mask(records.read_outcome(draft, failure))
-    try:
-        outcome = publish(outcome)
-        notebook = nbformat.read(draft.notebook, as_version=4)
-        record = kept_records.save(notebook, outcome, draft, record)
-    except (OSError, ValueError, CouldNotLook) as error:
-        return _unrecorded(outcome, record, command, error)
-    return RunResult(outcome.exit_code, summary.summarise(outcome, str(record.page), command))
+    draft: Record
+    record: Record
+    state: Path
+    """The file with the state of a change."""
+    command: str
+    publish: Publish
+    bucket: S3Folder | None
+
+    def keep(self, failure: str) -> RunResult:
+        """Publish the outcome, mask values in a run's files, and move them into the record's folder, or to S3."""
+        import nbformat
+
+        outcome = records.mask(records.read_outcome(self.draft, failure))
+        try:
+            outcome = self.publish(outcome)
+            notebook = nbformat.read(self.draft.notebook, as_version=4)
+            record = kept_records.save(notebook, outcome, self.draft, self.record)
+        except (OSError, ValueError, CouldNotLook) as error:
+            return self.unrecorded(outcome, error)
+        if self.bucket is None:
+            lines = summary.summarise(outcome, str(record.page), self.command)
+            return RunResult(outcome.exit_code, lines, record.page)
+        try:
+            address = self.bucket.upload(record)
+        except (OSError, RunbookError) as error:
+            return self._not_uploaded(outcome, record, error)
+        for path in record.files:
+            path.unlink()
+        return RunResult(outcome.exit_code, summary.summarise(outcome, address, self.command), None)
+
+    def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
+        """Report a run whose record stays on this machine."""
+        failure = Line(f"The record could not be uploaded: {_reason(error)}", "warning", "warning")
+        lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
+        return RunResult(RunbookError.exit_code, summary.mask(lines), record.page, is_recorded=False)
+
+    def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
+        """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for its own."""
+        with suppress(OSError):
+            self.record.outcome.unlink(missing_ok=True)
+        place = self.bucket.address if self.bucket else self.record.folder
+        path = f"none in {place}, though the run took place: {_reason(error)}"
+        lines = summary.mask(summary.summarise(outcome, path, self.command))
+        return RunResult(RunbookError.exit_code, lines, None, is_recorded=False)
 
 
-def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
-    """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for this run's."""
-    with suppress(OSError):
-        record.outcome.unlink(missing_ok=True)
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    path = f"none in {record.folder}, though the run took place: {reason}"
-    lines = summary.mask(summary.summarise(outcome, path, command))
-    return RunResult(RunbookError.exit_code, lines, is_recorded=False)
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 @contextmanager

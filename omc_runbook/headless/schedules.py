@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
-
-
-@dataclass(frozen=True)
-class ScheduleState:
-    """What is known of a schedule's last run, in a sentence, and whether one is missing since."""
-
-    sentence: str
-    is_overdue: bool
+from omc_runbook.model.schedule import ScheduleState
 
 
 def read(folder: Path, now: datetime | None = None) -> list[ScheduleState]:
@@ -36,5 +28,6 @@ def read(folder: Path, now: datetime | None = None) -> list[ScheduleState]:
         due = schedule.missed(last.finished if last else None, now)
         ended = f"the last run ended {last.finished:%Y-%m-%d %H:%M} UTC ({last.status})" if last else "it never ran"
         since = f"due {due:%Y-%m-%d %H:%M} by {schedule.cron}, " if due else ""
-        states.append(ScheduleState(f"{schedule.runbook} on {schedule.environment}: {since}{ended}.", due is not None))
+        sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
+        states.append(ScheduleState(schedule.environment, sentence, due is not None))
     return states

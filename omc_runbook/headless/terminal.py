@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import webbrowser
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,10 @@ from typing import TextIO
 
 import click
 
-from omc_runbook.report.archive import kept_records
+from omc_runbook.headless.places import RecordPlace
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
 
 _STYLES: dict[Style, str] = {
@@ -76,9 +81,40 @@ def print_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def print_records(folder: Path) -> Path | None:
-    """Print how each run with a record in a folder ended, the newest first; gives the newest page, None without any."""
-    kept = kept_records.read(folder)
-    for each in kept:
-        click.echo(f"{each.finished:%Y-%m-%d %H:%M} UTC  {each.title:<28} {each.end}")
-    return kept[0].page if kept else None
+def print_records(place: RecordPlace) -> str:
+    """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
+
+    Raises CouldNotLook where the records are in S3 and cannot be listed.
+    """
+    if place.bucket:
+        lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
+    else:
+        kept = kept_records.read(place.folder)
+        lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
+    for moment, title, end, _ in lines:
+        click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
+    return next((page for *_, page in lines if page), "")
+
+
+def print_check(place: RecordPlace) -> int:
+    """Print what became of each record, by its seal, and give the exit code.
+
+    Raises UsageError where there is no record, or a folder cannot be read, and as `print_records` does.
+    """
+    try:
+        states = place.bucket.check() if place.bucket else kept_records.check(place.folder)
+    except OSError as error:
+        raise UsageError(f"{place.folder} cannot be read: {error.strerror}.") from None
+    if not states:
+        raise UsageError(f"There is no record in {place.bucket.address if place.bucket else place.folder}.")
+    for state in states:
+        click.echo(str(state))
+    counts = Counter(state.state for state in states)
+    click.echo(", ".join(f"{number} {state}" for state, number in counts.items()) + ".")
+    return seal.exit_code(states)
+
+
+def open_page(path: Path) -> None:
+    """Open a page in a browser, or where there is none print its path."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        click.echo(f"There is no browser here to open {path}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOBase
@@ -22,6 +21,7 @@ from traitlets.config import Config
 from omc_runbook.masking import registry
 from omc_runbook.masking.cell_outputs import CellOutputs
 from omc_runbook.masking.descriptors import Descriptors
+from omc_runbook.model import temporary
 
 
 class CellStream(TextIOBase):
@@ -131,7 +131,7 @@ class CellShell(InteractiveShell):
 def shell(outputs: CellOutputs, has_terminal: bool) -> Iterator[Any]:
     """IPython's shell of this process while the context lasts; it leaves no file, and no name of a cell."""
     config = Config({"HistoryManager": {"enabled": False, "hist_file": ":memory:"}})
-    with tempfile.TemporaryDirectory(prefix="omc-") as folder:
+    with temporary.folder("shell") as folder:
         one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs, has_terminal=has_terminal)
         try:
             yield one

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import RunbookError
 
 VARIABLE = "OMC_RUNBOOK_MASKING_SOCKET"
@@ -54,7 +55,7 @@ def listen(on_value: Callable[[str, str], None], on_words: Callable[[Iterable[st
         # Many versions are read at once, and a connection beyond the queue is refused at once instead of waiting.
         request_queue_size = 128
 
-    with tempfile.TemporaryDirectory(prefix="omc-", dir=_short_folder()) as folder:
+    with temporary.folder("io", _short_folder()) as folder:
         path = Path(folder, "socket")
         with AnnouncementServer(str(path), Announcement) as server:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -85,4 +86,5 @@ def _send(message: dict[str, object]) -> None:
 
 def _short_folder() -> str | None:
     """Choose the socket's parent folder: socket paths, the kernel's too, are limited to some hundred characters."""
-    return None if len(tempfile.gettempdir()) < _LONGEST_PATH - len("/omc-12345678/kernel-ipc-5") else "/tmp"
+    is_short = len(tempfile.gettempdir()) < _LONGEST_PATH - len("/omc-io-12345678-1234567-12345678/kernel-ipc-5")
+    return None if is_short else "/tmp"  # noqa: S108 - the folder in it is private

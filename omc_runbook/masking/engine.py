@@ -47,6 +47,8 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
         Sources are only masked in the written file: cells that have not run yet stay as they are. A full disk does not
         abort a run that may be making changes: papermill's last write reports it.
         """
+        if not self.output_path:
+            return
         sources = [cell.source for cell in self.nb.cells]
         self.mask()
         try:

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from omc_runbook.masking.value import Masked, reveal
 
 _DIGITS = 16
+_SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26, "dklen": 16}
+"""32 MiB and a tenth of a second for each guess."""
 _LOGIN = re.compile(r"://[^\s:@/]*:(\S+)@")
 
 
@@ -34,7 +36,7 @@ def login_fingerprint(value: Masked, key: bytes) -> str:
 
 
 def _keyed(text: str, key: bytes) -> str:
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_DIGITS]
+    return hmac.new(key, _encode(text), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def new_salt() -> str:
@@ -48,4 +50,20 @@ def salted(value: Masked, salt: str, variable: str) -> str:
     Newlines are replaced by \\001, because the shell script handles a variable as one line.
     """
     text = f"{salt}{variable}={reveal(value)}".replace("\n", "\x01")
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_encode(text)).hexdigest()
+
+
+def slow_fingerprint(value: Masked | bytes, document: Masked, salt: str, name: str) -> str:
+    """Return 32 hexadecimal digits for a file that others may read, equal for equal texts of one ``name``.
+
+    Whoever wants to guess the text from them needs the document, from which the key is derived (HKDF, RFC 5869), and
+    where that can be guessed too, scrypt for each guess.
+    """
+    extracted = hmac.digest(salt.encode(), _encode(reveal(document)), "sha256")
+    key = hmac.digest(extracted, _encode(name) + b"\x01", "sha256")
+    text = value if isinstance(value, bytes) else _encode(reveal(value))
+    return hashlib.scrypt(text, salt=key, **_SCRYPT).hex()
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 
+from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, long_lines, pieces, spell
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
@@ -31,11 +32,13 @@ class Index:
 
     def __init__(self, values: Iterable[tuple[str, str]], public: frozenset[str]) -> None:
         """Index (text, name) pairs; a spelling that is a public word, or a part of one, is never found."""
+        self._public = public
         self._names: dict[str, str] = {}
         self._plain: dict[str, str] = {}
         self._short: set[str] = set()
         self._pieces: dict[str, tuple[str, int, str]] = {}
-        secret = [(text, name) for text, name in values if text not in public]
+        shown = ((each, name) for text, name in values if text not in public for each in shown_as(text))
+        secret = [(text, name) for text, name in shown if len(text) >= SHORTEST and text not in public]
         self._standalone = StandaloneMatcher([(text, name) for text, name in secret if is_common(text)])
         words = _BETWEEN.join(public)
         for text, name in secret:
@@ -59,17 +62,17 @@ class Index:
         self._known = lru_cache(_KNOWN)(self._all)
 
     def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
-        for line in (text, *long_lines(text)):
-            plain = unescape(line)
-            if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
-                self._plain.setdefault(plain, name)
-                if len(plain) < SHORT:
-                    self._short.add(plain)
+        plain = unescape(text)
+        if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
+            self._plain.setdefault(plain, name)
+            if len(plain) < SHORT:
+                self._short.add(plain)
 
     def find(self, text: str, common: bool = True) -> list[Span]:
         """List where ``text`` shows values, in order and without overlaps, ignoring colour codes between characters.
 
-        With ``common``, values that are common words are found where they stand alone; otherwise not at all.
+        What only looks like a secret (`shapes`) is found too. With ``common``, values that are common words are found
+        where they stand alone; otherwise not at all.
         """
         return self._find(text, ANSI, 0, common)
 
@@ -95,7 +98,14 @@ class Index:
             spans += self._escaped(text, shortest)
         if common:
             spans += self._standalone.find(text)
-        return _merge(spans)
+        return _merge(spans if shortest else [*spans, *self._by_shape(text, spans)])
+
+    def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
+        """Find what only looks like a secret; where it goes beyond a value, the value's name stays."""
+        for shape in shapes.find(text):
+            if text[shape.start : shape.end] not in self._public:
+                names = (span.name for span in spans if span.start < shape.end and shape.start < span.end)
+                yield shape._replace(name=next(names, shape.name))
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
         """Find values whose escapes nest in a way that `spell` does not list."""

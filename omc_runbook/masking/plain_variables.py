@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from omc_runbook.masking.addresses import is_address, login_of
+from omc_runbook.masking.common import is_random
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.placeholders import is_placeholder
 from omc_runbook.model.secretive import is_issued, is_secret
@@ -18,8 +19,6 @@ _REFERENCE = re.compile(
     r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\{|\A(?:true|false|none|null|yes|no)\Z",
     re.I,
 )
-_RANDOM = re.compile(r"\A(?=.*[A-Za-z])(?=.*\d)\S{16,}\Z")
-_WORDS = re.compile(r"\A[a-z]+\d{0,4}(?:[-_./:]+(?:[a-z]+\d{0,4}|\d{1,4}))*\Z")
 
 
 def has_secret(name: str, text: str) -> bool:
@@ -34,4 +33,4 @@ def has_secret(name: str, text: str) -> bool:
     if is_placeholder(text, name):
         return False
     is_password = is_issued(name) and not name.upper().endswith(("KEY", "TOKEN"))
-    return is_password or (_RANDOM.search(text) is not None and not _WORDS.search(text))
+    return is_password or is_random(text)

@@ -6,6 +6,8 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
+from omc_runbook.masking.common import SHORTEST
+
 SHORT = 8
 """Below this many characters a text may be part of a word or a number, so it only counts when it stands alone."""
 
@@ -42,8 +44,6 @@ def spell(text: str) -> frozenset[str]:
     if len(text) >= SHORT:
         for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
             spellings |= _encodings(_encode(escaped_text))
-        for line in long_lines(text):
-            spellings |= spell(line)
     return frozenset(spellings)
 
 
@@ -63,10 +63,20 @@ def pieces(text: str) -> dict[str, int]:
     return starts
 
 
-def long_lines(text: str) -> list[str]:
-    """Return the lines of a multi-line text that are distinctive by themselves."""
+def shown_as(text: str) -> dict[str, None]:
+    """Return the texts that a program may show instead of ``text``, itself first.
+
+    They have no blanks around it, one blank for several, no line ends, or are one of its lines that is distinctive by
+    itself.
+    """
     lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if len(line) >= SHORT and line != text and not line.startswith("-----")]
+    whole = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
+    alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
+    return dict.fromkeys((*whole, *alone))
+
+
+def _is_distinctive(line: str) -> bool:
+    return len(line) >= SHORT or (len(line) >= SHORTEST and _CHANGE.search(line) is not None)
 
 
 def _encodings(data: bytes) -> set[str]:

@@ -14,12 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.suggestions import exists, expand, nearest
 
@@ -102,6 +104,7 @@ class _Settings(BaseSettings):
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
+    records: RecordSettings = RecordSettings()
     schedules: tuple[Schedule, ...] = ()
     discovery: DiscoveryRule | None = None
 
@@ -157,6 +160,8 @@ class Environment:
     """When runs are expected, on any environment."""
     is_another_production: bool = False
     """Whether it is a production environment of another name, such as one of several."""
+    records: RecordSettings = field(default_factory=RecordSettings)
+    """How long records are kept."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -248,6 +253,7 @@ def load(
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
         notify=settings.notify,
         schedules=settings.schedules,
+        records=settings.records,
         is_another_production=found is not None and found.is_production,
     )
 
@@ -316,7 +322,9 @@ def find_file(runbook_toml: str = "") -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(regular_file.read_text(path))
+    except RecursionError:
+        raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:
@@ -372,6 +380,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "keys": Key.model_fields,
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
+            "records": RecordSettings.model_fields,
             "schedules": Schedule.model_fields,
             "discovery": DiscoveryRule.model_fields,
         }

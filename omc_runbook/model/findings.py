@@ -108,6 +108,15 @@ class TargetOutcome:
     status: OutcomeStatus
 
 
+@dataclass(frozen=True)
+class PlanReference:
+    """A plan's file: its hash, and the ARNs of who made the plan and who ran it."""
+
+    hash: str
+    planned_by: str
+    run_by: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a runbook's run ended; written as outcome.json. Of several environments, its fields mean the first."""
@@ -126,8 +135,12 @@ class Outcome:
     """What the run was about, in words, if not the environment."""
     plan: tuple[str, ...] | None = None
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
+    plan_file: PlanReference | None = None
+    """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
+    unfinished: bool = False
+    """Whether another change of the environment was not finished, as the run began."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
     notifications: tuple[Notification, ...] = ()
@@ -171,6 +184,10 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.plan_file:
+            body["plan_file"] = asdict(self.plan_file)
+        if self.unfinished:
+            body["unfinished"] = True
         if self.targets:
             body["targets"] = [asdict(target) for target in self.targets]
         if self.notifications:
@@ -207,7 +224,9 @@ class Outcome:
             findings=tuple(map(_finding_from_json, body["findings"])),
             changes=tuple(Change(**change) for change in body["changes"]),
             plan=tuple(body["plan"]) if "plan" in body else None,
+            plan_file=PlanReference(**body["plan_file"]) if "plan_file" in body else None,
             applied=body.get("applied", False),
+            unfinished=body.get("unfinished", False),
             targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
             notifications=tuple(Notification(**each) for each in body.get("notifications", ())),
         )

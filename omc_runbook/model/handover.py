@@ -1,5 +1,9 @@
 """What a command and its notebooks' kernels exchange: environment variables that name files, and a failure's mark."""
 
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
 OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
 """The file into which a notebook under `omc-runbook run` writes its outcome instead of raising it."""
 LINES_VARIABLE = "OMC_RUNBOOK_LINES"
@@ -16,6 +20,8 @@ CONFIRMED = "production"
 """The environment that is only changed where `confirm` names it."""
 FAILED = "✗"
 """Marks the event line with the reason why a change failed."""
+WARNING = "warning:"
+"""Begins an event line that is printed even where nobody watches."""
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 SANDBOX_VARIABLES = (
@@ -27,3 +33,10 @@ SANDBOX_VARIABLES = (
     "OMC_SANDBOX_DATABASE_URL",
 )
 """The variables that `omc-runbook sandbox up` prints, which stay set in a shell when the sandbox has ended."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_on_this_machine(endpoint: str) -> bool:
+    """Whether an AWS endpoint is a sandbox on this machine."""
+    return urlsplit(endpoint).hostname in _LOOPBACK

@@ -17,6 +17,11 @@ class IssuedKind:
     is_distinct: bool
     """Whether no other value begins like it."""
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether its values are secret by themselves."""
+        return "publishable" not in self.title and "access key id" not in self.title
+
 
 def _kind(title: str, name: str, value: str, *, is_distinct: bool = True) -> IssuedKind:
     return IssuedKind(title, re.compile(name, re.IGNORECASE), re.compile(rf"\A(?:{value})"), is_distinct)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LOOK_ALIKES = str.maketrans(
@@ -9,6 +10,9 @@ _LOOK_ALIKES = str.maketrans(
     "ABESIJKMHOPCTYX3GQWabesijkmhopctyxrqwABEZHIKMNOPTYXaiknoptux------_",
 )
 """Cyrillic and Greek letters and the dashes, with the ASCII characters that they look like."""
+
+_ENDLESS, _HEAD = re.compile(r"\S{2100,}"), 100
+"""A word longer than an ARN can be, and how much of it is shown."""
 
 
 def skeleton(name: str) -> str:
@@ -39,6 +43,26 @@ def spell(name: str) -> str:
     """A name in which every character that deceives the eye stands as its number."""
     shown = "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
     return f'"{shown}"' if name != name.strip() else shown
+
+
+def printable(text: str) -> str:
+    """A text in which each character that is no sign, such as ESC or a mark of direction, stands as its number.
+
+    Line ends and tabs stay. What shows a text from outside, on a page or a terminal, shows it so.
+    """
+    hidden = {each for each in set(text) if not each.isprintable() and each not in "\n\t"}
+    numbers = {ord(each): f"‹U+{ord(each):04X}›" for each in hidden if unicodedata.category(each) != "Zs"}
+    return text.translate(numbers) if numbers else text
+
+
+def on_one_line(text: str) -> str:
+    """The same without line ends, so that a name cannot begin a line of its own, and cut where too long."""
+    return shorten(printable(" ".join(text.splitlines())))
+
+
+def shorten(text: str) -> str:
+    """A text without most of a word that would fill a screen; no name in AWS is as long."""
+    return _ENDLESS.sub(lambda word: f"{word[0][:_HEAD]}… ({len(word[0]):,} characters)", text)
 
 
 def _deceives(character: str) -> bool:

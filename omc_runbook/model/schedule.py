@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from omc_runbook.model.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ScheduleState:
+    """What is known of a schedule's last run, in a sentence, and whether one is missing since."""
+
+    environment: str
+    sentence: str
+    is_overdue: bool
 
 
 class Schedule(BaseModel):

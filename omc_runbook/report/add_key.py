@@ -11,7 +11,7 @@ from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
-from omc_runbook.report import drift
+from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -83,6 +83,8 @@ def result(plan: AddKeyPlan | None, result: AddKeyResult | None) -> Banner:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
     if not result.changes:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
+    if result.is_cancelled:
+        return changes.stopped(result)
     waiting = [part.environment for part in plan.environments if part.content != A_VALUE]
     lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
@@ -118,6 +120,8 @@ def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Envi
     """How to undo each part: the references first, then the files, then the key."""
     if plan is None or result is None or not result.changes:
         return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
+    if result.is_cancelled:
+        return Listing("Undo", (), result.rollback_note)
     entries = []
     for each in result.environments:
         lead = "The service returns to its former task definition revision."

@@ -37,16 +37,17 @@ class Answer(Group):
         return Answer(summary, self.next_steps, self.outcome, self.policy, self._evidence)
 
 
-def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
+def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "", has_button: bool = False) -> Answer:
     """The answer of a run: its outcome, the state of the services that it concerns, and what to do.
 
-    `command` applies the plan of a run that was only planned, "" where it is not known.
+    `command` applies the plan of a run that was only planned, "" where it is not known; `has_button` is whether a
+    button below does, too.
     """
     causes = [finding for finding in outcome.findings if finding.is_root_cause]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
         # The banner lists the plan.
-        return Answer(ended, _plan(outcome, command, ()) or _unseen(snapshot), outcome, policy)
+        return Answer(ended, _plan(outcome, command, (), has_button) or _unseen(snapshot), outcome, policy)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
@@ -54,7 +55,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     evidence = tuple(_known(outcome, first))
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
-        return Answer(with_plan, _plan(outcome, command, outcome.plan or ()), outcome, policy, evidence)
+        return Answer(with_plan, _plan(outcome, command, outcome.plan or (), has_button), outcome, policy, evidence)
     return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy, evidence)
 
 
@@ -104,8 +105,10 @@ def _unseen(snapshot: Snapshot | None) -> Listing | None:
     return Listing("What to do", entries) if entries else None
 
 
-def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | None:
+def _plan(outcome: Outcome, command: str, steps: Sequence[str], has_button: bool) -> Listing | None:
     if not outcome.is_plan:
         return None
-    lead = "" if command else "Press the button below, or set apply = True above and run this again."
+    by_hand = "set apply = True in the parameters cell, and run the notebook again."
+    lead = f"Press the button below, or {by_hand}" if has_button else f"{by_hand[0].upper()}{by_hand[1:]}"
+    lead = "" if command else lead
     return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])

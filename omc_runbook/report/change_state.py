@@ -27,6 +27,7 @@ STEPS = {
     "create": "creating the secret",
     "restore": "restoring the secret",
     "write": "writing the .env",
+    "start": "starting the application",
     "terraform": "applying Terraform's plan",
     "look": "reading everything again",
 }
@@ -84,7 +85,11 @@ class Unfinished(RichDisplay):
             yield Bars(state.rollouts, with_revisions=False)
         if not state.is_alive:
             ways = (("finish it", state.go_on), ("take it back", state.go_back))
-            yield Listing("How to go on", [Entry(name, command=command) for name, command in ways if command])
+            entries = [Entry(name, command=command) for name, command in ways if command]
+            if state.undo and not state.go_back:
+                lead = f'Run {state.runbook}.ipynb in JupyterLab: it shows this change with the button "Take it back".'
+                entries.append(Entry("take it back", lead=lead))
+            yield Listing("How to go on", entries)
 
     @property
     def _headline(self) -> str:

@@ -77,7 +77,7 @@ def plan(plan: SecretPlan) -> Table:
         else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
     )
     columns = ["key", "action", "value from", "takes effect"]
-    return Table(title, columns, rows, ACTIONS, notes=plan.notes)
+    return Table(title, columns, rows, ACTIONS, notes=(*plan.trials, *plan.notes))
 
 
 def consumers(plan: SecretPlan) -> Table:
@@ -134,6 +134,12 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
     services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
     return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
+
+
+def stopped(result: ChangeResult) -> Banner:
+    """That a person stopped a change, and what of it was put back."""
+    back = "everything is as before" if result.is_back else "not everything is as before"
+    return Banner("unsure", f"Stopped, as you asked: {back}.", (result.rollback_note,))
 
 
 def proof(result: ChangeResult | None) -> Table:

@@ -9,6 +9,7 @@ from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import Finding
+from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
@@ -73,6 +74,8 @@ def result(plan: FixPlan, result: FixResult | None) -> Banner:
     if not result.changes and not result.rollouts:
         return Banner("plain" if plan.unfixed else "good", f"Nothing was changed. {NOTHING if plan.unfixed else WHOLE}")
     lines = (*(f"Done: {step.title}." for step in result.steps), *_reasons(result))
+    if result.is_cancelled:
+        return changes.stopped(result)
     if result.rollback_note:
         return Banner("bad", f"Tasks failed. {result.rollback_note}", (*_failure(result), *lines))
     causes = _checks(plan.because)

@@ -8,6 +8,7 @@ from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
 from omc_runbook.changes.dotenv.values import RANDOM
 from omc_runbook.model.shell import command
+from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
@@ -15,7 +16,7 @@ from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.template import NAMES, TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import DOTENV, Workstation, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import DOTENV, NOT_LOADED, Workstation, is_text_of_value, is_value
 
 STATES: dict[str, Level] = {
     "set": "good",
@@ -47,7 +48,9 @@ def inventory(snapshot: Snapshot) -> Table:
     compose_state = compose_state if file else "not read: no .env"
     loaded = workstation.settings_result
     settings_state = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
-    if loaded and loaded.obstacle:
+    if workstation.is_code_withheld:
+        settings_state = "not loaded: allow_code is not set"
+    elif loaded and loaded.obstacle:
         settings_state = "could not be loaded"
     elif loaded and loaded.borrowed:
         settings_state += f"; its Python lacks {', '.join(loaded.borrowed)}, taken from omc-runbook's"
@@ -104,7 +107,7 @@ def plan(setup: DotenvPlan) -> Table:
     mode = ("Its mode becomes 600.",) if setup.tightens else ()
     template = (f"{len(unlisted)} are copied from the template: {', '.join(unlisted)}.",) if unlisted else ()
     obstacle = (f"Cannot be applied: {setup.obstacle}",) if setup.obstacle else ()
-    notes = (*template, *setup.mends, *mode, *setup.notes, *obstacle)
+    notes = (*template, *setup.mends, *mode, *filter(None, (setup.elsewhere,)), *setup.notes, *obstacle)
     columns = ["variable", "action", "value from", "takes effect"]
     return Table(title, columns, rows, ACTIONS, "No variable.", notes=notes)
 
@@ -112,9 +115,10 @@ def plan(setup: DotenvPlan) -> Table:
 def diff(setup: DotenvPlan) -> Diffs:
     """The planned change of an existing .env, with names instead of values."""
     lines = tuple(diff_lines(setup))
-    files = [FileDiff(setup.workstation.path.name, "", lines)] if lines and setup.before is not None else []
+    has_lines = bool(lines) and setup.before is not None
+    files = [FileDiff(setup.workstation.path.name, setup.elsewhere, lines)] if has_lines else []
     empty = "The file is new, copied from the template." if setup.before is None else "No line changes."
-    return Diffs("Line by line", files, empty)
+    return Diffs("Line by line", files, empty, () if files else tuple(filter(None, (setup.elsewhere,))))
 
 
 def needed(setup: DotenvPlan) -> Listing:
@@ -141,6 +145,8 @@ def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
     if result is None:
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
         return Banner("good" if setup.is_empty and not setup.obstacle else "plain", headline, _lines(setup))
+    if result.is_cancelled:
+        return changes.stopped(result)
     lines = [f"The former file is in {result.backup}, readable only by you."] if result.backup else []
     start = result.start
     lines += [f"Started with {start.by}."] if start.ok else []
@@ -173,6 +179,8 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     empty = "It rejects nothing."
     if workstation.dotenv is None:
         empty = "There is no .env to start with."
+    elif from_log is None and workstation.is_code_withheld:
+        empty = NOT_LOADED
     elif from_log is None and workstation.checkout.settings.file is None:
         library = workstation.checkout.settings.library
         what = f"The settings are made by {library}" if library else "This checkout has no class of settings to load"

@@ -24,6 +24,14 @@ _READING = (
 """The runbooks that were used, the section of the guide that each is for, and how to plan the same in earnest."""
 
 
+NO_WIDGETS = (
+    "This page shows no buttons, so the right answers are filled in, and nothing is graded of yours. To answer by"
+    ' yourself, set answers in the parameters cell, such as answers = "a,b,c", and run all cells again, or open this'
+    " notebook in JupyterLab."
+)
+"""What a person reads who cannot answer by a button."""
+
+
 class Graded(Protocol):
     """A graded answer."""
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
+from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.freshness import Freshness
@@ -71,7 +72,7 @@ class Timeline:
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
         moments = sorted(_moments(self.snapshot), key=lambda moment: moment[0])
-        return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {what}"[:WIDTH] for moment, what in moments)
+        return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {on_one_line(what)}"[:WIDTH] for moment, what in moments)
 
 
 def draw(snapshot: Snapshot) -> str:
@@ -118,7 +119,7 @@ class _Plot:
 
     @staticmethod
     def _label(x: int, y: int, text: str, anchor: str = "start") -> str:
-        return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+        return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(on_one_line(text))}</text>'
 
     @staticmethod
     def _path(points: str, colour: str = GREY, more: str = "") -> str:

@@ -237,7 +237,9 @@ def _machine(workstation: Workstation) -> Entry:
     file, loaded = workstation.dotenv, workstation.settings_result
     state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
     result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
-    if loaded and loaded.obstacle:
+    if workstation.is_code_withheld:
+        result = "; Settings were not loaded, since allow_code is not set"
+    elif loaded and loaded.obstacle:
         result = "; Settings could not be loaded"
     return Entry("this machine", str(workstation.path), lines=(f"{state}{result}.",))
 

@@ -154,7 +154,8 @@ def by_hand(environment: Environment) -> Listing:
 
 def outcome(result: Outcome) -> Banner:
     """How the run ended: a headline, then its changes and the root causes."""
-    style: Style = "plain" if result.is_plan and result.status == "ok" else ENDINGS[result.status]
+    is_open = result.is_plan or result.unfinished
+    style: Style = "plain" if is_open and result.status == "ok" else ENDINGS[result.status]
     return Banner(style, headline(result), tuple(_lines(result)))
 
 
@@ -172,6 +173,7 @@ def headline(result: Outcome) -> str:
             remarks = f"remarks: {remarks}; " if remarks else ""
             return f"{start}; {remarks}{accepted}{clear} checks are clear."
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
+        nothing = "A change was not finished, and nothing else" if result.unfinished else nothing
         if remarks:
             return f"{nothing} is wrong in {where}, apart from remarks: {remarks}; {accepted}{clear} checks are clear."
         return f"{nothing} is wrong in {where}: {accepted}{clear} checks are clear."

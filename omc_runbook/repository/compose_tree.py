@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.yaml_nodes import compose
 from omc_runbook.textfile.file import SourceFile
 
 IMPLICIT = (
@@ -45,7 +46,7 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
     try:
         # A copy, which merging may change.
-        tree = copy.deepcopy(_load(file.text))
+        tree = copy.deepcopy(_load(file))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -59,10 +60,10 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _load(text: str) -> Any:
-    import yaml
-
-    return yaml.load(text, _loader())
+def _load(file: SourceFile) -> Any:
+    loader = _loader()(file.text)
+    node = compose(file, loader, allows_loops=True)
+    return loader.construct_document(node) if node else None
 
 
 @cache

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from omc_runbook.model import regular_file
+
 ROOTS = ("backend", "scripts")
 """The folders of the application's files, within a checkout."""
 
@@ -257,7 +259,6 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 def read_text(path: Path) -> str:
     """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(LARGEST).decode("utf-8", "replace")
+        return regular_file.read(path)[:LARGEST].decode("utf-8", "replace")
     except OSError:
         return ""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from omc_runbook.model import regular_file
 from omc_runbook.repository.compose import Compose, find_references
 from omc_runbook.repository.readers import application_files
 from omc_runbook.repository.settings_source import SettingsSource
@@ -50,7 +51,7 @@ def _interpolated(line: str) -> Iterator[str]:
 def _formatted(path: Path) -> Iterator[tuple[str, int]]:
     """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
     try:
-        text = path.read_text("utf-8")
+        text = regular_file.read_text(path)
         if "://" in text:
             yield from _formatted_names(text)
     except (OSError, SyntaxError, ValueError, RecursionError):

@@ -10,7 +10,11 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.textfile.file import SourceFile
 
 if TYPE_CHECKING:
+    from yaml import SafeLoader
     from yaml.nodes import MappingNode, Node
+
+_LARGEST, _DEEPEST = 200_000, 100
+"""How many nodes a document may have with its aliases written out, and how deep they may nest."""
 
 
 def read_mapping(file: SourceFile) -> MappingNode:
@@ -18,7 +22,7 @@ def read_mapping(file: SourceFile) -> MappingNode:
     import yaml
 
     try:
-        node = _compose(file.text)
+        node = _compose(file)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -29,11 +33,43 @@ def read_mapping(file: SourceFile) -> MappingNode:
 
 
 @lru_cache(maxsize=64)
-def _compose(text: str) -> Node | None:
-    """The nodes of a text, which nobody changes."""
+def _compose(file: SourceFile) -> Node | None:
+    """The nodes of a file, which nobody changes."""
     import yaml
 
-    return yaml.compose(text, yaml.SafeLoader)
+    return compose(file, yaml.SafeLoader(file.text))
+
+
+def compose(file: SourceFile, loader: SafeLoader, allows_loops: bool = False) -> Node | None:
+    """The node of a file's document, by a loader of its text; None for an empty one.
+
+    Raises yaml.YAMLError, and UsageError for a document that is nested too deeply, contains itself, or would be too
+    large with its aliases written out. With `allows_loops`, a list may contain itself.
+    """
+    try:
+        node: Node | None = loader.get_single_node()
+    except RecursionError:
+        node, size = None, _LARGEST + 1
+    else:
+        size = _size(node, {}, 0, allows_loops) if node else 0
+    if size > _LARGEST:
+        raise UsageError(f"{file.name} is nested too deeply, or its aliases make it too large: fix it first.")
+    return node
+
+
+def _size(node: Node, sizes: dict[int, int], depth: int, allows_loops: bool) -> int:
+    """How many nodes there are with each alias written out; `sizes` are of those that were counted, by id."""
+    from yaml.nodes import SequenceNode
+
+    if id(node) not in sizes:
+        # What contains itself is endless.
+        sizes[id(node)] = 1 if allows_loops and isinstance(node, SequenceNode) else _LARGEST + 1
+        parts = node.value if isinstance(node.value, list) else []
+        inner = (each for part in parts for each in (part if isinstance(part, tuple) else (part,)))
+        is_shallow = depth < _DEEPEST
+        size = 1 + sum(_size(each, sizes, depth + 1, allows_loops) for each in inner) if is_shallow else _LARGEST + 1
+        sizes[id(node)] = size
+    return sizes[id(node)]
 
 
 def members(node: Node | None) -> Iterator[tuple[Node, Node]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -19,14 +21,24 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import find_root, read_checkout
+from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import plan_review, take_back, unfinished
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
+from omc_runbook.runbooks.plan_review import review_several as review
 from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import git
 
 __all__ = [
+    "form",
+    "parameters",
+    "pickers",
     "begin",
     "look",
     "variables",
@@ -34,6 +46,7 @@ __all__ = [
     "plan",
     "diffs",
     "steps",
+    "review",
     "closing",
     "by_hand",
 ]
@@ -45,6 +58,50 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
+
+
+parameters = partial(
+    plan_review.parameters,
+    "add_key",
+    (
+        "environment",
+        "runbook_toml",
+        "repository",
+        "key",
+        "description",
+        "obtain_from",
+        "required",
+        "type",
+        "containers",
+        "environments",
+        "values_from",
+        "terraform_dir",
+    ),
+)
+"""The notebook's parameters, or those of the plan's file."""
+
+
+def pickers(
+    environment: str,
+    environments: str,
+    runbook_toml: str,
+    repository: str,
+    key: str,
+    required: bool,
+    type: str,
+    values_from: str,
+) -> tuple[Picker, ...]:
+    """What the form offers: the checkout, the key, what it is like, and where it is added."""
+    own = load(environment, runbook_toml)
+    return (
+        Picker("repository", repository, hint=own.repository or "path of the platform's checkout"),
+        Picker("key", key, hint="NEW_API_KEY"),
+        Picker("type", type, {name: name for name in ("str", "int", "float", "bool")}),
+        Picker("required", required),
+        choices.new_values_from(values_from),
+        choices.environment_of(own),
+        choices.environments(own, environments),
+    )
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
@@ -59,7 +116,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     checkout = read_checkout(find_root(repository or targets[0].environment.repository))
     run = Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
     run.announce()
-    return run
+    return unfinished.with_unfinished(run)
 
 
 def look(run: Run) -> Snapshots:
@@ -131,8 +188,16 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
     return (*main, *rest)
 
 
-def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
+def closing(
+    run: Run,
+    before: Snapshots,
+    plan: AddKeyPlan | None,
+    may_apply: bool,
+    confirm: str,
+    review: Review = NO_REVIEW,
+) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
+    run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)
@@ -145,11 +210,15 @@ def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: boo
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment)
         yield "answer", run.answer(merge(judged), next(iter(after.values())), result, plan)
+        if stopped := stopped_label(result):
+            return stopped
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
     environments = ", ".join(target.environment.name for target in run.targets)
     label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"
-    return Closing(run, plan, label, displays, may_apply, confirm, plan is None or plan.is_empty)
+    undos = plan.undos(git.find_git_dir(plan.root)) if plan else ()
+    is_empty, after = plan is None or plan.is_empty, partial(take_back.offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
 
 
 def by_hand(run: Run, key: str = "") -> Listing:

@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
-from omc_runbook.masking import kernel
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
@@ -26,7 +25,7 @@ from omc_runbook.report.change_state import UnderWay
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
-from omc_runbook.runbooks.frontend import Frontend
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 
@@ -36,10 +35,9 @@ Act = Callable[[str], Generator[object, None, str]]
 BY_HAND = "Set apply = True above to do it"
 REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
-STOPS: dict[Wish, str] = {
-    "back": "Stop and put the former version back",
-    "leave": "Stop watching (leave it rolling)",
-}
+BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
+TAKE_BACK = "Stop and take it back"
+"""The same as `BACK` for a change that has no former version."""
 
 
 Offer = Callable[[ChangeState], "Sequence[Choice]"]
@@ -94,7 +92,7 @@ def can_press() -> bool:
 
 
 def _is_watched() -> bool:
-    return kernel.allows_input() and OUTCOME_VARIABLE not in os.environ
+    return OUTCOME_VARIABLE not in os.environ and shows_widgets()
 
 
 def word_of(run: Run) -> str:
@@ -116,6 +114,8 @@ class Buttons:
         """Widgets beside the buttons, until what they do is done."""
         self.frontend: Frontend | None = None
         """Leads to the answer when a button is pressed, and at the end."""
+        self.begins_with: str | None = None
+        """The word with which the first button presses itself; None where a person does that."""
         self._label, self._again = "", self._choices
 
     def _ipython_display_(self) -> None:
@@ -129,18 +129,18 @@ class Buttons:
         whole = ipywidgets.VBox(self._order)
         display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
+        if self.begins_with is not None:
+            self._field.value, button = self.begins_with, self._row.children[1 if self._word else 0]
+            self._press(self._choices[0], button)
 
     @property
     def _order(self) -> tuple[Any, ...]:
         return self._row, self._status.box
 
     def _arm(self, choices: Sequence[Choice]) -> None:
-        import ipywidgets
-
         buttons = []
         for choice in choices:
-            style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto", flex="0 0 auto")
-            button = ipywidgets.Button(description=choice.label, button_style=style, layout=layout)
+            button = make_button(choice.label, "danger" if self._word else "primary")
             button.on_click(partial(self._press, choice))
             buttons.append(button)
         self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
@@ -148,6 +148,14 @@ class Buttons:
     @property
     def _hidden(self) -> tuple[Any, ...]:
         return (self.frontend.widget,) if self.frontend else ()
+
+    def _records(self, live: Live | None) -> tuple[Any, ...]:
+        """A button that opens the record of what was done, where there is one."""
+        if live is None or live.record is None or not is_available():
+            return ()
+        page, frontend, button = live.record, Frontend(), make_button("Open the record")
+        button.on_click(lambda _: frontend.open_page(page))
+        return button, frontend.widget
 
     def _lead(self) -> None:
         if self.frontend:
@@ -170,9 +178,10 @@ class Buttons:
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
-                self._row.children = (button, *self._hidden)
+                self._row.children = (button, *self._records(choice.live), *self._hidden)
             else:
                 self._arm(self._again)
+                self._row.children = (*self._row.children, *self._records(choice.live))
             self._lead()
 
         self._lead()
@@ -279,7 +288,7 @@ class Status:
     def __init__(self) -> None:
         import ipywidgets
 
-        self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"))
+        self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"), tabbable=True)
         self._stops = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.box = ipywidgets.VBox([self._html, self._stops])
         self._is_stoppable = False
@@ -293,7 +302,8 @@ class Status:
         self._html.value = UnderWay(state).to_html()
         wishes: list[Wish] = ["back", "leave"] if state.can_go_back else ["leave"]
         if len(self._stops.children) != len(wishes) or not self._is_stoppable:
-            self._stops.children = tuple(self._stop(wish, ask) for wish in wishes)
+            labels: dict[Wish, str] = {"back": BACK if state.former else TAKE_BACK, "leave": LEAVE}
+            self._stops.children = tuple(self._stop(wish, labels[wish], ask) for wish in wishes)
             self._is_stoppable = True
 
     @contextmanager
@@ -316,13 +326,8 @@ class Status:
             thread.join()
             self.show(f'<p role="status">{html.escape(live.note)}</p>' if live.note else "")
 
-    def _stop(self, wish: Wish, ask: Callable[[Wish], None]) -> Any:
-        import ipywidgets
-
-        style = "danger" if wish == "back" else ""
-        button = ipywidgets.Button(
-            description=STOPS[wish], button_style=style, layout=ipywidgets.Layout(width="auto", flex="0 0 auto")
-        )
+    def _stop(self, wish: Wish, label: str, ask: Callable[[Wish], None]) -> Any:
+        button = make_button(label, "danger" if wish == "back" else "")
 
         def press(_: Any) -> None:
             for each in self._stops.children:

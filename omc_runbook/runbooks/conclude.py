@@ -46,10 +46,15 @@ def end(outcome: Outcome) -> Ending:
     except OSError as error:
         lines = (f"No outcome could be kept ({error.strerror}).", *verify.outcome(outcome).sentences)
         raise CouldNotLook(" ".join(lines)) from None
-    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input():
+    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input() and not _is_page():
         kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise kind(verify.headline(outcome))
     return Ending(outcome)
+
+
+def _is_page() -> bool:
+    """Whether Voilà shows the notebook as a page, which an error would end before its answer."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 def masked(outcome: Outcome) -> Outcome:

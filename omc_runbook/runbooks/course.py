@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,10 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from omc_runbook.masking import kernel
+from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import quiz
+from omc_runbook.runbooks.frontend import shows_widgets
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
 from omc_runbook.textfile import private_file
@@ -48,12 +51,19 @@ class Course:
     @property
     def banner(self) -> Banner:
         """Where everything happens."""
-        return report.where(str(self.practice.checkout), self.practice.variables["AWS_ENDPOINT_URL"])
+        banner = report.where(str(self.practice.checkout), self.practice.variables["AWS_ENDPOINT_URL"])
+        return banner.with_lines(report.NO_WIDGETS) if self.is_self_answering else banner
 
     @property
     def is_interactive(self) -> bool:
         """Whether a person answers: in JupyterLab, with widgets, and without answers in the parameter."""
-        return self.answers is None and kernel.allows_input() and find_spec("ipywidgets") is not None
+        return self.answers is None and shows_widgets() and find_spec("ipywidgets") is not None
+
+    @property
+    def is_self_answering(self) -> bool:
+        """Whether a person looks at a page without widgets, to whom the right answers are shown."""
+        is_headless = OUTCOME_VARIABLE in os.environ or not kernel.allows_input()
+        return self.answers is None and not self.is_interactive and not is_headless
 
     @property
     def is_over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from omc_runbook.changes.secret import create as secret_create
 from omc_runbook.changes.secret import create_plan
@@ -16,17 +17,19 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import plan_review, unfinished
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
+    "parameters",
     "begin",
     "pickers",
     "look",
@@ -35,15 +38,20 @@ __all__ = [
     "plan",
     "steps",
     "warnings",
+    "review",
     "closing",
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
 
 
+parameters = partial(plan_review.parameters, "create", ("environment", "runbook_toml", "terraform_dir"))
+"""The notebook's parameters, or those of the plan's file."""
+
+
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("create", environment, runbook_toml)
+    return unfinished.begin("create", environment, runbook_toml)
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:
@@ -83,8 +91,9 @@ def apply(
     return secret_create.apply(run.target.clients, plan, step) if may_change else None
 
 
-def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closing:
+def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: Review = NO_REVIEW) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
+    run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live.announce)

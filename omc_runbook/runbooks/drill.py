@@ -61,7 +61,7 @@ class CourseDrill:
 
     def _read(self) -> Snapshot:
         if self.repository:
-            return local_setup.look(local_setup.begin("local", self.course.runbook_toml, self.repository))
+            return local_setup.look(local_setup.begin("local", self.course.runbook_toml, self.repository, "", True))
         run = troubleshoot.begin("staging", self.course.runbook_toml)
         return troubleshoot.look(run, read_complaint())
 

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from omc_runbook.model.errors import RunbookError
-from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.model.parameters import looks_secret
+from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button
 from omc_runbook.runbooks.pickers import Picker
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
+
+IS_SECRET = "looks like a secret, and parameters are saved: values_from names where a value is. It was not set."
 
 _AFTER_CELL = "post_run_cell"
 
@@ -28,10 +31,10 @@ class Form:
         self._box: Any = None
 
     def show(self, *pickers: Picker) -> None:
-        """Fill the form, or bring it up to date; nothing runs because of it."""
+        """Fill the form, or bring it up to date; nothing runs because of it. Pickers that it has already stay."""
         if self._box is None:
             return
-        if [*self._controls] != [picker.parameter for picker in pickers]:
+        if not {picker.parameter for picker in pickers} <= self._controls.keys():
             self._controls = {picker.parameter: _Control(picker, self._frontend) for picker in pickers}
             self._box.children = (
                 *(control.widget for control in self._controls.values()),
@@ -42,9 +45,7 @@ class Form:
             self._controls[picker.parameter].fill(picker)
 
     def _button(self) -> Any:
-        import ipywidgets
-
-        button = ipywidgets.Button(description=self._action, layout=ipywidgets.Layout(width="auto"))
+        button = make_button(self._action)
         button.on_click(lambda _: self._frontend.plan({}))
         return button
 
@@ -85,11 +86,22 @@ class _Control:
         if picker.is_list:
             layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 0.8em")
             self.widget: Any = ipywidgets.HBox(layout=layout)
-        else:
-            style = {"description_width": "initial"}
-            layout = ipywidgets.Layout(width="auto")
+            return
+        style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", max_width=FULL_WIDTH)
+        if isinstance(picker.value, bool):
+            self.widget = ipywidgets.Checkbox(description=picker.parameter, indent=False, layout=layout)
+        elif picker.labels:
             self.widget = ipywidgets.Dropdown(description=picker.parameter, style=style, layout=layout)
-            self.widget.observe(lambda change: self._choose(change["new"]), "value")
+        else:
+            self.widget = ipywidgets.Text(
+                description=picker.parameter,
+                placeholder=picker.hint,
+                continuous_update=False,
+                style=style,
+                layout=ipywidgets.Layout(width="22em", max_width=FULL_WIDTH, flex="0 0 auto"),
+            )
+        self.widget.add_class(NARROW)
+        self.widget.observe(lambda change: self._choose(change["new"]), "value")
 
     def fill(self, picker: Picker) -> None:
         """Show what can be chosen now, and what is."""
@@ -97,11 +109,12 @@ class _Control:
         try:
             if picker.is_list:
                 self._fill_list(picker)
-            else:
+                return
+            if picker.labels:
                 options = [(label, value) for value, label in picker.options.items()]
                 if list(self.widget.options) != options:
                     self.widget.options = options
-                self.widget.value = picker.value
+            self.widget.value = picker.value
         finally:
             self._is_filling = False
 
@@ -120,6 +133,11 @@ class _Control:
     def _ticked(self) -> Iterable[str]:
         return (name for name, box in self._boxes.items() if box.value)
 
-    def _choose(self, value: str) -> None:
-        if not self._is_filling:
+    def _choose(self, value: str | bool) -> None:
+        if self._is_filling:
+            return
+        if isinstance(value, str) and not self._picker.labels and looks_secret(value):
+            self._frontend.say(f"{self._picker.parameter} {IS_SECRET}")
+            self.fill(self._picker)
+        else:
             self._frontend.plan({self._picker.parameter: value})

@@ -92,6 +92,19 @@ function repeatError(panel) {
   if (error && last.outputs.length === 0) last.outputs.add(error);
 }
 
+// A record is shown by a frame that may run nothing and has no access to JupyterLab.
+function openPage(name, page) {
+  const tab = window.open();
+  if (!tab) return false;
+  const frame = Object.assign(tab.document.createElement("iframe"), { title: name, srcdoc: page });
+  frame.setAttribute("sandbox", "allow-popups");
+  frame.style = "position: fixed; inset: 0; width: 100%; height: 100%; border: 0";
+  tab.document.title = name;
+  tab.document.documentElement.lang = "en";
+  tab.document.body.append(frame);
+  return true;
+}
+
 function render({ model, el }) {
   el.setAttribute("role", "status");
   const say = (text, showAnswer) => {
@@ -112,6 +125,7 @@ function render({ model, el }) {
       say(text);
       if (panel) open(panel, name, leads_to);
     },
+    page: ({ name, page, text }) => say(openPage(name, page) ? "" : text),
     answer: () => {
       const panel = panelOf(el);
       if (panel) showAnswer(panel);

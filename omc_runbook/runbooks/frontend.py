@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +16,40 @@ from omc_runbook.model.parameters import literal
 from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
+FULL_WIDTH = "calc(100% - 4px)"
+"""As wide as the page: widgets have margins."""
+_WRAPPED, NARROW = "omc-wrapped", "omc-narrow"
+_STYLE = f"""
+.{_WRAPPED} {{ white-space: normal !important; height: auto !important; min-height: 28px; }}
+.{NARROW} select, .{NARROW} input {{ min-width: 0 !important; }}
+"""
 _DRY = {"apply": literal(False), "confirm": literal("")}
 """A choice plans, whatever the parameters cell says."""
 
 
 def is_available() -> bool:
     """Whether a person is there, before a front end with widgets."""
-    return kernel.allows_input() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+    return shows_widgets() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
+
+
+def shows_widgets() -> bool:
+    """Whether a person is there, before a page that shows widgets: a kernel of a Jupyter server or of VS Code.
+
+    A console can ask, too, and shows no widgets.
+    """
+    if not kernel.allows_input():
+        return False
+    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in sys.modules["IPython"].get_ipython().user_ns
+
+
+def make_button(label: str, style: str = "") -> Any:
+    """A button that is as wide as its label, which wraps where the page is narrower."""
+    import ipywidgets
+
+    layout = ipywidgets.Layout(width="auto", flex="0 1 auto", max_width=FULL_WIDTH)
+    button = ipywidgets.Button(description=label, button_style=style, layout=layout)
+    button.add_class(_WRAPPED)
+    return button
 
 
 class Frontend:
@@ -29,9 +58,9 @@ class Frontend:
     def __init__(self) -> None:
         import anywidget
 
-        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT})()
+        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT, "_css": _STYLE})()
 
-    def plan(self, parameters: Mapping[str, str]) -> None:
+    def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
         literals = {name: literal(value) for name, value in parameters.items()} | _DRY
         lines = ", ".join(f"{name} = {literals[name]}" for name in parameters)
@@ -46,11 +75,15 @@ class Frontend:
         try:
             name = lab.fill_in(Path.cwd(), runbook, parameters).name
         except UsageError as error:
-            self._send(act="say", text=str(error))
+            self.say(str(error))
         else:
             self._send(
                 act="open", name=name, leads_to=leads_to, text=f"Parameters are set in {name}, beside this notebook."
             )
+
+    def say(self, text: str) -> None:
+        """Say a sentence."""
+        self._send(act="say", text=text)
 
     def repeat_error(self) -> None:
         """Show the error of a cell also in the last one, which does not run any more."""
@@ -63,6 +96,16 @@ class Frontend:
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""
         self._send(act="copy", text=text)
+
+    def open_page(self, path: Path) -> None:
+        """Open a record's page in a tab of its own: a browser opens no file from JupyterLab's page."""
+        try:
+            page = path.read_text(encoding="utf-8")
+        except OSError as error:
+            self.say(f"{path} cannot be read: {error.strerror}.")
+        else:
+            text = f"The browser opened no tab for {path}: allow this page to open tabs, or open that file."
+            self._send(act="page", name=path.name, page=page, text=text)
 
     def _send(self, **message: object) -> None:
         self.widget.send(message)

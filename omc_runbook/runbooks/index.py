@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from omc_runbook.headless import notebooks
@@ -11,6 +12,7 @@ from omc_runbook.model.suggestions import expand
 from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive import kept_records
+from omc_runbook.report.archive.kept_records import KeptRecord
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
@@ -18,7 +20,7 @@ from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available
-from omc_runbook.runbooks.last_word import LastWord, make_button, opening
+from omc_runbook.runbooks.last_word import LastWord, Link, link_button, opening
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import history, look
@@ -99,18 +101,50 @@ class Cards(RichDisplay):
         return report.listing(self._cards).to_text()
 
 
-def records(folder: str) -> Table:
+def records(folder: str) -> Records:
     """The newest records in a folder, by what their runs were."""
     path = expand(folder)
-    kept = kept_records.read(path)
-    rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept[:SHOWN]]
-    return Table(f"The last records in {folder}", ["ended (UTC)", "runbook", "how it ended", "page"], rows, empty=NONE)
+    return Records(folder, kept_records.read(path)[:SHOWN])
+
+
+class Records(RichDisplay):
+    """A table of records, and a button for each that opens its page."""
+
+    def __init__(self, folder: str, kept: Sequence[KeptRecord]) -> None:
+        rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept]
+        columns = ["ended (UTC)", "runbook", "how it ended", "page"]
+        self._kept, self._table = tuple(kept), Table(f"The last records in {folder}", columns, rows, empty=NONE)
+
+    def _ipython_display_(self) -> None:
+        if not is_available() or not self._kept:
+            raise NotImplementedError  # IPython then asks for the bundle.
+        import ipywidgets
+        from IPython.display import display
+
+        display(self._table)
+        frontend = Frontend()
+        links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._kept]
+        buttons = [link_button(link, frontend) for link in links]
+        row = ipywidgets.HBox((*buttons, frontend.widget), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        display(row._repr_mimebundle_() | {"text/plain": "omc-runbook records --open opens the newest."}, raw=True)
+
+    def to_html(self) -> str:
+        """Render the table as HTML."""
+        return self._table.to_html()
+
+    def to_text(self) -> str:
+        """Render the table as plain text."""
+        return self._table.to_text()
+
+
+def _opening(page: Path) -> Callable[[Frontend], None]:
+    return lambda frontend: frontend.open_page(page)
 
 
 def _widget(card: Card, frontend: Frontend) -> Any:
     import ipywidgets
 
-    button = make_button(opening(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
+    button = link_button(opening(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
     button.button_style = "primary"
     text = f"<strong>{html.escape(card.purpose)}</strong><br>{html.escape(card.text)}"
     text = ipywidgets.HTML(f'<div style="line-height: 1.4; white-space: normal">{text}</div>')

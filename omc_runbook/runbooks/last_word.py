@@ -14,7 +14,7 @@ from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.index import ANSWER, Place
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button
 
 SHOWN = 3
 """How many notebooks an answer offers to open."""
@@ -43,7 +43,7 @@ def copying(text: str, what: str) -> Link:
 class LastWord(RichDisplay):
     """An answer, and below it the button that applies the plan, where there is one, and what leads on."""
 
-    def __init__(self, answer: Answer, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
+    def __init__(self, answer: RichDisplay, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
         self._answer, self._button, self._links = answer, button, links
 
     def _ipython_display_(self) -> None:
@@ -52,7 +52,7 @@ class LastWord(RichDisplay):
         display(self._answer)
         found = self._found() if is_available() else ()
         frontend = Frontend() if is_available() and (found or self._button) else None
-        buttons = [make_button(link, frontend) for link in found] if frontend else []
+        buttons = [link_button(link, frontend) for link in found] if frontend else []
         if self._button:
             self._button.beside, self._button.frontend = buttons, frontend
             display(self._button)
@@ -68,7 +68,9 @@ class LastWord(RichDisplay):
             display(row._repr_mimebundle_() | {"text/plain": f"In JupyterLab, by a button: {labels}."}, raw=True)
 
     def _found(self) -> Sequence[Link]:
-        return tuple(links(self._answer)) if self._links is None else self._links
+        if self._links is not None or not isinstance(self._answer, Answer):
+            return self._links or ()
+        return tuple(links(self._answer))
 
     def to_html(self) -> str:
         """Render the answer as HTML."""
@@ -79,11 +81,9 @@ class LastWord(RichDisplay):
         return self._answer.to_text()
 
 
-def make_button(link: Link, frontend: Frontend) -> Any:
+def link_button(link: Link, frontend: Frontend) -> Any:
     """The widget of a link."""
-    import ipywidgets
-
-    button = ipywidgets.Button(description=link.label, layout=ipywidgets.Layout(width="auto"))
+    button = make_button(link.label)
     button.on_click(lambda _: link.act(frontend))
     return button
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from omc_runbook.changes.deploy.rollout import Rollout, Show
@@ -20,7 +21,8 @@ POLL_SECONDS = 0.25
 
 BEFORE = frozenset({"stage", "database", "move"})
 """The steps before anything is in force: what is stopped there is cleaned up at once."""
-FORWARD = frozenset({"redeploy", "watch"})
+STOPPED = "Stopped, as you asked."
+FORWARD = frozenset({"redeploy", "watch", "grant", "look", "start"})
 """The steps at which a change is taken back by its own undo."""
 
 UNSURE = frozenset({"database", "move"})
@@ -41,6 +43,8 @@ class Live:
         self._show: Show = Progress()
         self.note = ""
         """What to say of it at its end."""
+        self.record: Path | None = None
+        """The page of its record."""
         self._wishes = SimpleQueue[Wish]()
 
     @property
@@ -82,7 +86,7 @@ class Live:
 
     def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
         """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
-        self.state, self.file, self.note = state, file, ""
+        self.state, self.file, self.note, self.record = state, file, "", None
         self._wishes = SimpleQueue()
         self._show = Progress() if is_watched else lambda rollouts, lines: None
 
@@ -130,7 +134,10 @@ class Live:
         if wish == "back" and can_go_back and step in FORWARD:
             raise Cancelled
         if wish == "leave" or (wish == "back" and step in (BEFORE if can_go_back else BEFORE | FORWARD)):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(STOPPED)
+        if wish == "back" and can_go_back and step:
+            # A step that cannot be stopped in its middle is followed by one that can.
+            self._wishes.put(wish)
 
 
 def refuse_another(others: Sequence[tuple[StateFile, ChangeState]]) -> None:

@@ -11,9 +11,11 @@ from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
 from omc_runbook.changes.dotenv.plan import DotenvPlan
 from omc_runbook.changes.values.reuse import compare as refuse_shared
+from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, Environment, load
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.shell import command
 from omc_runbook.report import local_setup as report
 from omc_runbook.report import verify
 from omc_runbook.report.display.listing import Listing
@@ -21,8 +23,12 @@ from omc_runbook.report.local_setup import by_hand, diff, inventory, needed, var
 from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
-from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
@@ -31,6 +37,8 @@ from omc_runbook.workstation.settings_probe import find_program
 from omc_runbook.workstation.workstation import SharedValues, read_tracked_template, read_workstation
 
 __all__ = [
+    "form",
+    "pickers",
     "begin",
     "look",
     "inventory",
@@ -46,12 +54,31 @@ __all__ = [
 """All that the notebook calls, in its order."""
 
 
-def begin(environment: str, runbook_toml: str = "", repository: str = "", python: str = "") -> Run:
+def pickers(
+    environment: str, runbook_toml: str, repository: str, values_from: str, python: str, backup: bool
+) -> tuple[Picker, ...]:
+    """What the form offers: the checkout, where values come from, and with whose they are compared."""
+    peer = load(environment, runbook_toml)
+    compared = {**{name: name for name in sorted({peer.name, *peer.others} - {LOCAL})}, LOCAL: "none: local"}
+    return (
+        Picker("repository", repository, hint=peer.repository or "path of the platform's checkout"),
+        choices.new_values_from(values_from, **{"": "generated; the rest is listed", KEEP: "kept: the template's"}),
+        Picker("environment", environment, compared),
+        Picker("python", python, hint="the checkout's own"),
+        Picker("backup", backup),
+    )
+
+
+def begin(
+    environment: str, runbook_toml: str = "", repository: str = "", python: str = "", allow_code: bool = False
+) -> Run:
     """Begin on a checkout; values are compared with an environment's if there are AWS credentials.
 
     No AWS account is needed: without credentials, and with environment "local", nothing is compared. `python` is the
-    interpreter that loads Settings, "" for the checkout's own. Raises UsageError for a wrong environment, file, folder
-    or interpreter.
+    interpreter that loads Settings, "" for the checkout's own. They are loaded with `allow_code`, and after an apply,
+    which starts the application, so that its code has run anyway.
+
+    Raises UsageError for a wrong environment, file, folder or interpreter.
     """
     peer = load(environment, runbook_toml)
     local = peer if environment == LOCAL else load(LOCAL, runbook_toml)
@@ -62,16 +89,18 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "", python
     checkout, started, program = read_checkout(root), now(), find_program(python)
     checkout = replace(checkout, template=checkout.template or tracked)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
-    target = _compare_with(peer, LocalTarget(environment=local, parameter=environment, python=program))
+    machine = LocalTarget(environment=local, parameter=environment, python=program, allow_code=allow_code)
+    target = _compare_with(peer, machine)
     run = Run(runbook="local_setup", started=started, checkout=checkout, local_target=target)
     run.announce()
-    return run
+    return unfinished.with_unfinished(run)
 
 
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read this machine, with the application's messages if it was started."""
     target, checkout = _local_target(run), _checkout(run)
-    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, python=target.python)
+    allow_code = target.allow_code or result is not None
+    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, allow_code, target.python)
     if peer:
         shared = shared_values.compare(peer.clients, peer.caller, target.environment, workstation)
         workstation = replace(workstation, shared_values=shared)
@@ -113,6 +142,7 @@ def apply(
     backup: bool = False,
     step: Callable[[str], None] = ignore,
     starts: bool = True,
+    live: Live | None = None,
 ) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
@@ -121,12 +151,19 @@ def apply(
     """
     if not run.may_change(apply, confirm):
         return None
-    if not starts:
-        not_started = StartResult("", "The application is not to be started here.")
-        return executor.apply(plan, backup, now(), lambda: not_started, step)
-    checkout = _checkout(run)
+    live, checkout = live or Live(), _checkout(run)
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
-    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables), step)
+
+    def start() -> StartResult:
+        if not starts:
+            return StartResult("", "The application is not to be started here.")
+        return executor.start(checkout.root, variables, live.sleep)
+
+    def announce(name: str) -> None:
+        live.announce(name)
+        step(name)
+
+    return executor.apply(plan, backup, now(), start, announce, live.tell)
 
 
 def closing(
@@ -141,7 +178,7 @@ def closing(
     """Write and start, if `may_apply` is set: result, start, outcome, undo; `starts` is as in `apply`."""
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
-        result = apply(run, plan, may_apply, confirm, backup, live.announce, starts)
+        result = apply(run, plan, may_apply, confirm, backup, starts=starts, live=live)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)
@@ -149,9 +186,12 @@ def closing(
         yield "outcome", run.conclude(found, result, plan)
         yield "undo", report.undo(plan, result)
         yield "answer", run.answer(found, None, result, plan)
-        return "✓ Written"
+        return stopped_label(result) or "✓ Written"
 
-    return Closing(run, plan, "Write the .env", displays, may_apply, confirm, plan.is_empty)
+    path = plan.workstation.path
+    go_back = command("rm", path) if plan.before is None else ""
+    state = run.state(is_reversible=True, go_back=go_back)
+    return Closing(run, plan, "Write the .env", displays, may_apply, confirm, plan.is_empty, state)
 
 
 def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:

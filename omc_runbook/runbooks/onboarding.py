@@ -95,11 +95,11 @@ def local_setup(course: Course) -> RichDisplay:
     (course.practice.checkout / ".env").unlink(missing_ok=True)
     source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n", beside=True)
     with course.practice.entered():
-        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout))
+        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout), "", True)
         snapshot = local_setup_runbook.look(run)
         plan = local_setup_runbook.plan(run, snapshot, source)
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)
-        parts = [closing.show("result"), closing.show("start")]
+        parts = [closing.make("result"), closing.make("start")]
         course.remove(source)
         course.done.append("local_setup: .env has a value for every required variable, and Settings load with it.")
         return _group(local_setup_runbook.steps(plan), *parts)
@@ -112,7 +112,7 @@ def create(course: Course) -> RichDisplay:
         plan = create_runbook.plan(run, create_runbook.look(run))
         closing = create_runbook.closing(run, plan, True, PRODUCTION)
         course.done.append("create: production has a secret with a placeholder for each required key.")
-        return _group(create_runbook.steps(run, plan), closing.show("result"))
+        return _group(create_runbook.steps(run, plan), closing.make("result"))
 
 
 def update(course: Course) -> RichDisplay:
@@ -125,7 +125,7 @@ def update(course: Course) -> RichDisplay:
         plan = update_runbook.plan(run, snapshot, new)
         closing = update_runbook.closing(run, snapshot, plan, new, True, "", source)
         course.done.append("update: staging's nine keys have values, new tasks run with them, and the file is gone.")
-        return _group(update_runbook.keys(plan), closing.show("result"), closing.show("holders"))
+        return _group(update_runbook.keys(plan), closing.make("result"), closing.make("holders"))
 
 
 def add_key(course: Course) -> RichDisplay:
@@ -136,7 +136,7 @@ def add_key(course: Course) -> RichDisplay:
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
         closing = add_key_runbook.closing(run, snapshots, plan, True, "")
         course.done.append(f"add_key: {NEW_KEY} is in Settings, the template, Terraform, the secret and the tasks.")
-        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), closing.show("result"))
+        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), closing.make("result"))
 
 
 def stale(course: Course) -> RichDisplay:
@@ -158,7 +158,7 @@ def rotate(course: Course) -> RichDisplay:
         plan = rotate_runbook.plan(run, snapshot, new)
         closing = rotate_runbook.closing(run, snapshot, plan, new, True, "")
         course.done.append("rotate: SECRET_KEY has a new value, and no task has an older one.")
-        parts = [closing.show(name) for name in ("result", "proof", "holders")]
+        parts = [closing.make(name) for name in ("result", "proof", "holders")]
         return _group(rotate_runbook.keys(plan), *parts)
 
 

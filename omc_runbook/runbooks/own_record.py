@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.masking import kernel
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, RunbookError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import STATE_SUFFIX, STATE_VARIABLE
 from omc_runbook.model.suggestions import expand
-from omc_runbook.report.archive import kept_records
+from omc_runbook.report.archive import kept_records, stems
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import state as states
 from omc_runbook.report.archive.record import Record
@@ -60,7 +60,7 @@ def begin(live: Live, state: ChangeState) -> None:
         live.restart(state, None, is_watched=True)
         return
     live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
-    stem = records.stem_of(state.runbook, state.environment, started)
+    stem = stems.make(state.runbook, state.environment, started)
     live.restart(state, StateFile(folder() / f"{stem}{STATE_SUFFIX}"), is_watched=False)
 
 
@@ -87,11 +87,11 @@ def _leave(live: Live, run: Run, outcome: Outcome, displays: Mapping[str, object
     if live.file is None or STATE_VARIABLE in os.environ:
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="omc-run-") as drafts:
+        with temporary.folder("run") as drafts:
             draft = Record(Path(drafts), live.file.stem)
             outcome = records.mask(outcome)
             kept = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
-        live.note = f"Record: {kept.page}"
+        live.note, live.record = f"Record: {kept.page}", kept.page
     except (OSError, ValueError, CouldNotLook) as error:
         live.note = f"No record was kept, though the change took place: {error}"
 

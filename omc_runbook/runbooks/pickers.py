@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omc_runbook.changes.secret import age
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT
-from omc_runbook.model.environment import LOCAL
+from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.report import history as report
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.history import History
@@ -28,17 +28,23 @@ SOURCES = {PROMPT: "typed, hidden", GENERATE: "generated", KEEP: "kept: only new
 
 @dataclass(frozen=True)
 class Picker:
-    """A parameter, its value, and what it can be: labels by value. In a list, several can be chosen."""
+    """A parameter, its value, and what it can be: labels by value. In a list, several can be chosen.
+
+    Without labels it is a text to type, or for a value that is true or false a box to tick.
+    """
 
     parameter: str
-    value: str
-    labels: Mapping[str, str]
+    value: str | bool
+    labels: Mapping[str, str] = field(default_factory=dict)
     is_list: bool = False
+    hint: str = ""
+    """What a text may be, where it is empty."""
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The values that are chosen."""
-        return tuple(filter(None, map(str.strip, self.value.split(",")))) if self.is_list else (self.value,)
+        value = str(self.value)
+        return tuple(filter(None, map(str.strip, value.split(",")))) if self.is_list else (value,)
 
     @property
     def options(self) -> dict[str, str]:
@@ -48,8 +54,21 @@ class Picker:
 
 def environment(run: Run) -> Picker:
     """The environments in AWS."""
-    own = run.target.environment
-    return Picker("environment", own.name, {name: name for name in sorted((own.name, *own.others)) if name != LOCAL})
+    return environment_of(run.target.environment)
+
+
+def environment_of(own: Environment) -> Picker:
+    """The environments in AWS, of which one is chosen."""
+    return Picker("environment", own.name, _others(own))
+
+
+def environments(own: Environment, chosen: str) -> Picker:
+    """The environments in AWS, of which several can be chosen."""
+    return Picker("environments", chosen, _others(own), is_list=True)
+
+
+def _others(own: Environment) -> dict[str, str]:
+    return {name: name for name in sorted((own.name, *own.others)) if name != LOCAL}
 
 
 def keys(snapshot: Snapshot, chosen: str) -> Picker:
@@ -72,6 +91,12 @@ def keys_by_age(snapshot: Snapshot, history: History, chosen: str) -> Picker:
 def values_from(chosen: str, **others: str) -> Picker:
     """The sources of values, and `others` before them."""
     return Picker("values_from", chosen, {**others, **SOURCES})
+
+
+def new_values_from(chosen: str, **others: str) -> Picker:
+    """The sources of values that did not exist before, and `others` around them."""
+    made = {PROMPT: SOURCES[PROMPT], GENERATE: SOURCES[GENERATE]}
+    return Picker("values_from", chosen, {"": "none yet", **made, **others})
 
 
 def on_failure(chosen: str) -> Picker:

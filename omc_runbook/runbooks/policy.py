@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
 
-_LOOK = (
+_SEE = (
     "cloudtrail:LookupEvents",
     "secretsmanager:DescribeSecret",
-    "secretsmanager:GetResourcePolicy",
     "secretsmanager:GetSecretValue",
-    "secretsmanager:ListResourcePolicies",
     "secretsmanager:ListSecretVersionIds",
     "ecs:DescribeServices",
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
     "ecs:ListServices",
     "ecs:ListTasks",
+)
+"""To know the secret, and which value each task has."""
+_LOOK = (
+    *_SEE,
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListResourcePolicies",
     "iam:GetRole",
     "iam:SimulatePrincipalPolicy",
 )
+"""To know also whether tasks may read it."""
 _LOOK_DEEPLY = (
     "ec2:DescribeInternetGateways",
     "ec2:DescribeNatGateways",
@@ -44,24 +50,13 @@ _LOOK_DEEPLY = (
     "events:ListRuleNamesByTarget",
     "scheduler:ListSchedules",
 )
-_OTHER_CONSUMERS = ("ecs:ListDaemons", "events:ListRuleNamesByTarget", "scheduler:ListSchedules")
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
-_DEPLOY = ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments", "ecs:UpdateService")
-
-ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "create": (*_LOOK, "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
-    "index": _LOOK,
-    "restore": (*_LOOK, *_MOVE, *_DEPLOY, *_OTHER_CONSUMERS),
-    "rotate": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
-    "troubleshoot": (*_LOOK, *_LOOK_DEEPLY),
-    "update": (*_LOOK, *_WRITE, *_DEPLOY, *_OTHER_CONSUMERS),
-    "verify": _LOOK,
-}
-"""What each runbook calls where nothing is wrong; CloudTrail is asked about tasks that began during a change.
-
-Nobody needs a permission for sts:GetCallerIdentity.
-"""
+_DEPLOY = ("ecs:UpdateService",)
+_DAEMONS = ("ecs:ListDaemons",)
+_GRANT = ("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy")
+"""A permission is given only to a role whose other policies are known."""
+_REGISTER = ("ecs:RegisterTaskDefinition", "iam:PassRole")
 
 _DECIDING = (
     "where the simulation is not allowed, iam: ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy,"
@@ -69,13 +64,101 @@ _DECIDING = (
     "for a customer managed key, kms: DescribeKey, GetKeyPolicy, ListGrants, ListResourceTags, ListAliases",
     "for SSM parameters, ssm: DescribeParameters",
 )
+_DECRYPTING = ("for a customer managed key, kms: Decrypt",)
 _CHANGING = (
-    "for a customer managed key, kms: Decrypt, GenerateDataKey",
-    "where tasks fail, logs: GetLogEvents and ecs: StopServiceDeployment",
+    "for a customer managed key, kms: GenerateDataKey",
+    "for blue/green, linear and canary deployments, ecs: ListServiceDeployments, DescribeServiceDeployments",
+    "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
+    " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",
     "for daemons, Express services and schedules, ecs: DescribeDaemon, DescribeDaemonRevisions,"
-    " DescribeDaemonTaskDefinition, DescribeExpressGatewayService, events: DescribeRule, ListTargetsByRule,"
-    " scheduler: GetSchedule",
+    " DescribeDaemonTaskDefinition, DescribeExpressGatewayService, events: ListRuleNamesByTarget, DescribeRule,"
+    " ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
 )
+_CREATING = (
+    "to see whether the environment is in another region or has other names, ecs: ListClusters, secretsmanager:"
+    " ListSecrets",
+    "for a customer managed key, kms: DescribeKey, GenerateDataKey, Decrypt",
+    "for a deleted secret, secretsmanager: RestoreSecret",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What a runbook calls where nothing is wrong: to look and to plan, and to apply its plan.
+
+    `sometimes` says what it needs in some environments, in phrases, `sometimes_to_apply` what to apply there too.
+    """
+
+    plan: tuple[str, ...]
+    apply: tuple[str, ...] = ()
+    sometimes: tuple[str, ...] = _DECIDING
+    sometimes_to_apply: tuple[str, ...] = ()
+    compares_environments: bool = False
+    """Whether it reads the keys of the other environments' secrets too."""
+    mostly_applies: bool = True
+    """Whether its policy has the second part too, unless somebody asks for the first one."""
+
+    def does_apply(self, wish: bool | None) -> bool:
+        """Whether to include the second part; without a wish, as the runbook is mostly used."""
+        return bool(self.apply) and (self.mostly_applies if wish is None else wish)
+
+
+_OF_UPDATE = Actions(
+    plan=(*_SEE, *_DAEMONS),
+    apply=(*_WRITE, *_DEPLOY),
+    sometimes=(
+        *_DECRYPTING,
+        "to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",
+    ),
+    sometimes_to_apply=_CHANGING,
+)
+
+ACTIONS: Mapping[str, Actions] = {
+    "add_key": Actions(
+        plan=_SEE,
+        apply=(*_WRITE, *_DEPLOY, *_REGISTER),
+        sometimes=_DECRYPTING,
+        sometimes_to_apply=_CHANGING,
+        compares_environments=True,
+    ),
+    "create": Actions(
+        plan=("secretsmanager:DescribeSecret",),
+        apply=(
+            *("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+            *("secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"),
+        ),
+        sometimes=_CREATING,
+    ),
+    "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
+    "index": Actions(plan=_LOOK),
+    "restore": Actions(
+        plan=_SEE,
+        apply=(*_MOVE, *_DEPLOY, *_DAEMONS),
+        sometimes=_DECRYPTING,
+        sometimes_to_apply=_CHANGING,
+    ),
+    "rotate": _OF_UPDATE,
+    "troubleshoot": Actions(
+        plan=(*_LOOK, *_LOOK_DEEPLY),
+        apply=("secretsmanager:RestoreSecret", *_MOVE, *_GRANT, *_REGISTER, *_DEPLOY),
+        sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
+        mostly_applies=False,
+    ),
+    "update": _OF_UPDATE,
+    "verify": Actions(plan=_LOOK),
+}
+"""A new runbook that calls AWS has its line here; `benchmarks/policies.py` says whether that is enough, and least.
+
+CloudTrail is asked about tasks that began during a change. Nobody needs a permission for sts:GetCallerIdentity.
+"""
+WITHOUT: Mapping[str, str] = {
+    "local_setup": (
+        "local_setup needs no permission: it works on a checkout. Signed in, it also compares values with those of each"
+        " environment, by verify's policy."
+    ),
+    "onboarding": "onboarding needs no permission: it works in a sandbox of its own.",
+}
+"""The runbooks that call AWS for nothing that they need, each with a sentence."""
 
 
 @dataclass(frozen=True)
@@ -90,34 +173,54 @@ class PrincipalPolicy:
 class LeastPolicy:
     """The policies that a run needs: the caller's, or that of the role in runbook.toml and then the caller's for it.
 
-    `sometimes` says in sentences what a runbook needs besides in some environments.
+    A runbook that calls nothing has none: IAM knows no policy without a statement.
+
+    `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
     """
 
     policies: tuple[PrincipalPolicy, ...]
-    sometimes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def least_policy(runbook: str, environment: str, runbook_toml: str = "") -> LeastPolicy:
+def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies: bool | None = None) -> LeastPolicy:
     """The least policy for a runbook on an environment, with the ARNs that are there.
 
-    The environment is read for them; what the caller may not read is named by its pattern. Raises UsageError for a
-    runbook without a policy of its own, and what `snapshot.reading.identify` raises.
+    `applies` says whether also to apply its plan; with None, as the runbook is mostly used. The environment is read for
+    the ARNs; what the caller may not read is named by its pattern. Raises UsageError for an unknown runbook, and what
+    `snapshot.reading.identify` raises.
     """
+    if runbook in WITHOUT:
+        return LeastPolicy((), (WITHOUT[runbook],))
     if runbook not in ACTIONS:
-        raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, ACTIONS)}")
+        raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
     settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
-    is_read_only = runbook in ("index", "verify", "troubleshoot")
-    document, role = permissions.document(snapshot, ACTIONS[runbook]), settings.names.role_arn
+    needed = ACTIONS[runbook]
+    more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
+    document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
-    return LeastPolicy((own, of_caller) if role else (own,), _DECIDING if is_read_only else (*_DECIDING, *_CHANGING))
+    notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
+    return LeastPolicy((own, of_caller) if role else (own,), notes)
 
 
 def _assuming(role: str) -> str:
     """A policy that allows assuming a role."""
     statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def with_records(least: LeastPolicy, bucket: S3Folder) -> LeastPolicy:
+    """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role."""
+    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    *roles, caller = least.policies or (nothing,)
+    document = json.loads(caller.document)
+    document["Statement"] += [
+        {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}*"]}
+    ]
+    note = "Sometimes also: for a bucket or records with a customer managed key, kms: GenerateDataKey."
+    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), (*least.notes, note))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore as plan
 from omc_runbook.report.changes import consumers
@@ -9,10 +11,11 @@ from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.history import by_hand, versions
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import secret_change, unfinished
+from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
@@ -21,6 +24,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
+    "parameters",
     "begin",
     "look",
     "inventory",
@@ -31,15 +35,20 @@ __all__ = [
     "plan",
     "keys",
     "consumers",
+    "review",
     "closing",
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
 
 
+parameters = partial(plan_review.parameters, "restore", ("environment", "runbook_toml", "version"))
+"""The notebook's parameters, or those of the plan's file."""
+
+
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("restore", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("restore", environment, runbook_toml)
 
 
 def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tuple[Picker, ...]:
@@ -47,7 +56,9 @@ def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tup
     return choices.environment(run), choices.version(snapshot, history, version)
 
 
-def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:
+def closing(
+    run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str, review: Review = NO_REVIEW
+) -> Closing:
     """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, tried values, outcome, undo."""
     plan = secret_change.with_others(run, snapshot, plan) if apply else plan
-    return secret_change.closing(run, snapshot, plan, apply, confirm, Source())
+    return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, Source())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from omc_runbook.changes.secret import age
 from omc_runbook.changes.secret.new_values import NewValues
@@ -15,10 +16,11 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.history import ages
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import secret_change, unfinished
+from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
@@ -27,6 +29,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
+    "parameters",
     "begin",
     "look",
     "inventory",
@@ -39,15 +42,24 @@ __all__ = [
     "plan",
     "keys",
     "consumers",
+    "review",
     "closing",
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
 
 
+parameters = partial(
+    plan_review.parameters,
+    "rotate",
+    ("environment", "runbook_toml", "keys", "values_from", "database_url_from", "on_failure"),
+)
+"""The notebook's parameters, or those of the plan's file."""
+
+
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("rotate", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("rotate", environment, runbook_toml)
 
 
 def pickers(
@@ -92,10 +104,11 @@ def closing(
     confirm: str,
     values_from: str = "",
     on_failure: str = RESTORE,
+    review: Review = NO_REVIEW,
 ) -> Closing:
     """Write, redeploy and verify, if `apply` is set: result, proof, holders, former values, outcome, undo.
 
     Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
     source = Source(new=new, values_from=values_from, is_rotation=True)
-    return secret_change.closing(run, snapshot, plan, apply, confirm, source, on_failure)
+    return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source, on_failure)

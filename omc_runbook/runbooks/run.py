@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from omc_runbook.aws import endpoint
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
@@ -28,15 +29,16 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
-from omc_runbook.report.display import banner
+from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.runbooks import conclude
+from omc_runbook.runbooks import conclude, frontend
 from omc_runbook.runbooks.live import Live
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
@@ -48,7 +50,11 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
+"""Called with each snapshot that a run takes."""
+known_environment: ContextVar[Environment | None] = ContextVar("known_environment", default=None)
+"""An environment that need not be looked for."""
 
 
 def ignore(step: str) -> None:
@@ -69,9 +75,14 @@ class Target:
         return self.clients.endpoint
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+        return tuple(map(endpoint.sentence, self.clients.foreign_endpoints))
+
+    @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_on_this_machine(self.endpoint)
 
     def look(
         self,
@@ -80,11 +91,13 @@ class Target:
         deeply: bool = False,
         complaint: Complaint | None = None,
         cached: bool = False,
+        allow_code: bool = False,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
-        `cached` task definitions come from the private cache as far as they are there.
+        `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
+        on this machine, which runs the checkout's code.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -96,11 +109,13 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        with reading.shown(self.clients.calls, self.environment.name):
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+        on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
-        workstation = read_workstation(replace(checkout, template=template), self.environment.keys)
+        workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
             snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
@@ -151,6 +166,8 @@ class LocalTarget:
     """Why the comparison failed."""
     python: str = ""
     """The interpreter that loads Settings; "" for the checkout's own."""
+    allow_code: bool = False
+    """Whether Settings may be loaded, which runs the checkout's code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +185,8 @@ class Run:
     local_target: LocalTarget | None = None
     unfinished: tuple[RichDisplay, ...] = ()
     """Changes of its environment that are under way, or were not finished."""
+    filed_plan: FiledPlan | None = None
+    """The plan's file, where it has one."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter, and below it what was not finished.
@@ -217,7 +236,14 @@ class Run:
         return self.target.look(repository, look_inside, deeply, cached=cached)
 
     def may_change(self, apply: bool, confirm: str) -> bool:
-        """Whether to change anything; raises UsageError where production has not been confirmed."""
+        """Whether to change anything; raises UsageError where production has not been confirmed, and without TLS."""
+        urls = (url for each in self.targets for url in each.clients.foreign_endpoints)
+        open_urls = [url for url in urls if endpoint.is_readable_on_the_way(url)]
+        if apply and open_urls:
+            raise UsageError(
+                f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
+                " an https:// endpoint. Nothing was written."
+            )
         if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
             what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
             raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
@@ -234,6 +260,8 @@ class Run:
 
         `by_target` has the findings of each environment by its name, where there are several.
         """
+        if self.filed_plan:
+            self.filed_plan.finish(result)
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
     def answer(
@@ -245,7 +273,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""))
+        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
@@ -292,7 +320,9 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
+            unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
 
@@ -317,7 +347,8 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
     caller's identity is read.
     """
-    settings = find_environment(environment, runbook_toml)
+    known = known_environment.get()
+    settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "

@@ -10,7 +10,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, managed, schedules
+from omc_runbook.changes.deploy import executor, failure, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import age, new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
@@ -26,7 +26,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import History, read_history
@@ -35,7 +35,7 @@ from omc_runbook.snapshot.state import Snapshot
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
-UNFINISHED = "A change was not finished: it stands below the parameters, with the ways to finish it or take it back."
+UNFINISHED = "The change that was not finished stands below the parameters, with the ways to finish it or take it back."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
 
@@ -93,15 +93,19 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     removed = [change.key for change in update.changed if change.action == "removed"]
     started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
-    return with_others(run, snapshot, replace(update, notes=notes, readiness=(*update.readiness, *started)))
+    # Without its key, a task that EventBridge starts would not start.
+    unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))
+    update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
+    return with_others(run, snapshot, update)
 
 
 def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
-    """A plan with the daemons and Express services that keep the old values of what it changes."""
+    """A plan with the daemons and Express services that may keep the old values, and where the new ones are tried."""
     actions = {change.key: change.action for change in plan.changed}
     others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
     readiness = (*plan.readiness, *(sentence for _, sentence in others))
-    return replace(plan, readiness=readiness, left=tuple(each for each in others if each[0]))
+    trials = live_check.destinations(plan, run.environment) if actions else ()
+    return replace(plan, readiness=readiness, left=(*plan.left, *others), trials=trials)
 
 
 def apply(
@@ -202,11 +206,13 @@ def closing(
                 clients, new = run.target.clients, source.new
                 tried = former_values.attempt(clients, after, plan, new, with_database=source.is_rotation)
             yield "former", changes.former(tried)
-        judged = (*tried, *judge(before, after, result, plan))
+        unseen = () if result else failure.find_left([each for each in plan.left if not each[0]])
+        judged = (*tried, *unseen, *judge(before, after, result, plan))
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
-        lead_on = UNFINISHED if run.unfinished else CHOOSE if is_empty and result is None else ""
+        is_open = bool(run.unfinished) and result is None
+        lead_on = UNFINISHED if is_open else CHOOSE if is_empty and result is None else ""
         yield "answer", answer.with_line(lead_on) if lead_on else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):
@@ -215,8 +221,8 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
-        if result.is_cancelled:
-            return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
+        if stopped := stopped_label(result):
+            return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from omc_runbook.changes.fix import advice, executor
 from omc_runbook.changes.fix import plan as fix_plan
@@ -17,18 +18,20 @@ from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import plan_review, take_back, unfinished
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import unfinished
-from omc_runbook.runbooks.closing import Closing, Displays, button_label
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, ignore
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
+    "parameters",
     "read_complaint",
     "begin",
     "look",
@@ -46,10 +49,19 @@ __all__ = [
     "rest",
     "steps",
     "manual_fixes",
+    "review",
     "closing",
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+
+parameters = partial(
+    plan_review.parameters,
+    "troubleshoot",
+    ("environment", "runbook_toml", "symptom", "service", "task", "error_text", "repository", "allow_code"),
+)
+"""The notebook's parameters, or those of the plan's file."""
 
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
@@ -57,9 +69,12 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     return unfinished.begin("troubleshoot", environment, runbook_toml, service)
 
 
-def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
-    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does."""
-    return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint)
+def look(run: Run, complaint: Complaint, repository: str = "", allow_code: bool = False) -> Snapshot:
+    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does.
+
+    With `allow_code`, a complaint about a .env also loads Settings, which runs the checkout's code.
+    """
+    return run.target.look(repository, True, True, complaint, allow_code)
 
 
 def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:
@@ -106,14 +121,17 @@ def closing(
     confirm: str,
     complaint: Complaint,
     repository: str = "",
+    allow_code: bool = False,
+    review: Review = NO_REVIEW,
 ) -> Closing:
     """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
+    run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
-        after = look(run, complaint, repository) if result else snapshot
+        after = look(run, complaint, repository, allow_code) if result else snapshot
         remaining = follow(diagnose(after, complaint), plan, after)
         yield "review", report.review(result, after, remaining)
         yield "outcome", run.conclude(remaining, result, plan)
@@ -121,12 +139,17 @@ def closing(
         yield "answer", run.answer(remaining, after, result, plan)
         if result is None or result.is_proved:
             return "✓ Fixed and verified"
+        if stopped := stopped_label(result):
+            return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
     services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
     label = button_label(act, services, run.environment.name)
-    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty)
+    commands = [text for step in reversed(plan.steps) for text in step.undo(plan.names)]
+    state = run.state(undo=plan.undos(run.environment.name), go_back="\n".join(commands))
+    after = partial(take_back.offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
 
 
 def by_hand(run: Run) -> Listing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,9 +12,9 @@ from omc_runbook.aws.session import look as aws_look
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import Unfinished
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.runbooks import own_record
+from omc_runbook.runbooks import own_record, secret_change, take_back
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.button import Offers, Panel, can_press, nothing_to_offer, word_of
+from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press, word_of
 from omc_runbook.runbooks.run import Run
 
 
@@ -22,15 +23,25 @@ def begin(
     environment: str,
     runbook_toml: str = "",
     service: str = "",
-    offers: Offers = nothing_to_offer,
+    offers: Offers | None = None,
 ) -> Run:
     """Begin on one environment, and show its changes that are under way or were not finished.
 
     `offers` gives the buttons that finish one or take it back. Raises as `run.reach` does.
     """
-    run = runbooks_run.begin(runbook, environment, runbook_toml, service)
+    return with_unfinished(runbooks_run.begin(runbook, environment, runbook_toml, service), offers)
+
+
+def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
+    """The same run, showing the changes of its environment that are under way or were not finished."""
+    offers = offers or _offers
     left = [_show(run, file, state, offers) for file, state in own_record.unfinished(run)]
     return replace(run, unfinished=tuple(left))
+
+
+def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:
+    """The buttons that finish a change or take it back, of whatever kind it is."""
+    return secret_change.offers(run, state) if state.secret else take_back.offers(run, state)
 
 
 def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> RichDisplay:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import source_file
@@ -11,16 +13,18 @@ from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import secret_change, unfinished
+from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, findings, look, plan
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
+    "parameters",
     "begin",
     "look",
     "pickers",
@@ -31,15 +35,22 @@ __all__ = [
     "plan",
     "keys",
     "consumers",
+    "review",
     "closing",
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
 
 
+parameters = partial(
+    plan_review.parameters, "update", ("environment", "runbook_toml", "values_from", "keys", "remove", "keep_source")
+)
+"""The notebook's parameters, or those of the plan's file."""
+
+
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("update", environment, runbook_toml, offers=secret_change.offers)
+    return unfinished.begin("update", environment, runbook_toml)
 
 
 def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:
@@ -67,6 +78,7 @@ def closing(
     confirm: str,
     values_from: str = "",
     keep_source: bool = False,
+    review: Review = NO_REVIEW,
 ) -> Closing:
     """Write, redeploy and verify, if `apply` is set: result, proof, holders, former values, outcome, undo.
 
@@ -74,4 +86,4 @@ def closing(
     tried where their keys have a `check`.
     """
     source = Source(new=new, values_from=values_from, keep=keep_source)
-    return secret_change.closing(run, snapshot, plan, apply, confirm, source)
+    return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source)

@@ -15,6 +15,7 @@ from omc_runbook.report.verify import deployments, findings, injection_matrix, i
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
@@ -43,7 +44,7 @@ __all__ = [
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("verify", environment, runbook_toml, service)
+    return unfinished.begin("verify", environment, runbook_toml, service, nothing_to_offer)
 
 
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:

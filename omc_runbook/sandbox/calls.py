@@ -12,6 +12,8 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_reques
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _SCHEDULER_PATH = re.compile(r"/schedules(?:/([^/]+))?/?")
 _SCHEDULER_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
+_S3_VERBS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_S3_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging"})
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
 # Other names of STS's errors: in JSON or CBOR responses, and in EC2.
@@ -46,6 +48,11 @@ class Call:
         return self.action.startswith(_READS)
 
     @property
+    def is_of_data(self) -> bool:
+        """Whether CloudTrail takes it for a data event, which the event history does not have."""
+        return self.service == "s3"
+
+    @property
     def permission(self) -> str:
         """The IAM action, such as "ecs:DescribeServices"."""
         return f"{_IAM_PREFIXES.get(self.service, self.service)}:{self.action}"
@@ -78,6 +85,9 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         action, protocol, params = target.rpartition(".")[2], "json", _members(body)
     elif operation := _CBOR_PATH.search(environ.get("PATH_INFO", "")):
         action, protocol = operation.group(1), "cbor"
+    elif service == "s3":
+        action, params = _s3_call(environ)
+        protocol = "query"
     elif service == "scheduler":
         action, params = _scheduler_call(environ, body)
         protocol = "json"
@@ -96,6 +106,16 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         protocol=protocol,
         params=params,
     )
+
+
+def _s3_call(environ: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The permission for a call about objects of a bucket, which S3 names by method and path; "" for other calls."""
+    bucket, _, key = environ.get("PATH_INFO", "").removeprefix("/").partition("/")
+    query, method = dict(parse_qsl(environ.get("QUERY_STRING", ""), True)), environ["REQUEST_METHOD"]
+    if not bucket or _S3_SUBRESOURCES & query.keys():
+        return "", {}
+    action = _S3_VERBS.get(method, "") if key else "ListBucket" if method == "GET" and "list-type" in query else ""
+    return action, {"Bucket": bucket, "Key": key}
 
 
 def _scheduler_call(environ: Mapping[str, Any], body: bytes) -> tuple[str, Mapping[str, Any]]:

@@ -110,7 +110,7 @@ def start(
     level.
     """
     _check_healthy(sandbox)
-    return _break(sandbox, Drill(_choose(family, level, count, random.Random(seed))))
+    return _break(sandbox, Drill(_choose(family, level, count, random.Random(seed))))  # noqa: S311 - a drill
 
 
 def start_secretly(sandbox: Sandbox, fault: str) -> Drill:
@@ -165,8 +165,11 @@ def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
     root = repository(sandbox, drill)
     if not root:
         return "omc-runbook run troubleshoot -p environment staging --summary"
-    runbook = "local_setup" if faults.find(drill.fault).family == checkout.LOCAL else "verify"
-    return command("omc-runbook", "run", runbook, "-p", "repository", root, "--summary")
+    if faults.find(drill.fault).family == checkout.DRIFT:
+        return command("omc-runbook", "run", "verify", "-p", "repository", root, "--summary")
+    # The copy is the sandbox's own code.
+    words = ("-p", "repository", root, "-p", "allow_code", "true", "--summary")
+    return command("omc-runbook", "run", "local_setup", *words)
 
 
 def stop(sandbox: Sandbox) -> Drill:

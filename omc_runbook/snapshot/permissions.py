@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot import other_references
+from omc_runbook.snapshot.other_environments import secrets_within_reach
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -74,12 +76,17 @@ def policy(snapshot: Snapshot) -> str:
     return document(snapshot, missing(snapshot))
 
 
-def document(snapshot: Snapshot, actions: Iterable[str]) -> str:
+def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool = False) -> str:
     """An IAM policy document that allows actions on this environment's resources only; "" for no action.
+
+    `with_other_keys` also allows reading the secrets of the other environments, to compare their keys.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
     by_resource: dict[tuple[str, ...], list[str]] = {}
+    others = secrets_within_reach(snapshot.caller, snapshot.environment) if with_other_keys else ()
+    if others:
+        by_resource[others] = [GET_SECRET_VALUE]
     for permission in sorted(set(actions)):
         by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
     statements = [
@@ -111,8 +118,15 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
         others = other_references.references_of(snapshot) if other_references.FIELD in snapshot.gaps else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
+    if permission == "ecs:RegisterTaskDefinition":
+        families = {definition.family for definition in snapshot.task_definitions.values()}
+        return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families)) or ("*",)
     if service == "ecs":
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
+    if permission == "iam:PassRole":
+        definitions = snapshot.task_definitions.values()
+        passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
+        return tuple(sorted(passed)) or ("*",)
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
         base = f"arn:{caller.partition}:iam::{caller.account}:role"

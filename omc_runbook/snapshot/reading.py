@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
-from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
+from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
@@ -34,10 +35,13 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
 
 PARALLEL = 24
+MOST_FAMILIES = 4
+SERVICES_A_FAMILY = 20
+"""The newest revisions are read of four families, or in large environments of one for each twenty services."""
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
-    """Read the caller's identity, before anything else.
+    """Read the caller's identity, before anything else, and after saying so where that does not go to AWS.
 
     A role that runbook.toml names is assumed first. Raises UsageError where the account is not the environment's,
     CouldNotLook where AWS does not answer or does not let the caller assume the role.
@@ -50,6 +54,8 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
+    for url in clients.foreign_endpoints:
+        endpoint.tell(url)
     caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     if expected and caller.account != expected:
         raise UsageError(
@@ -207,7 +213,13 @@ class _Reading(Gatherer):
         in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
         older = self.task_definitions("task_definitions", in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
-        snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
+        families = _families(snapshot)
+        most = max(MOST_FAMILIES, -(-len(snapshot.services) // SERVICES_A_FAMILY))
+        snapshot = replace(
+            snapshot,
+            newest_revisions=self._newest(families[:most]),
+            families_left_out=max(len(families) - most, 0),
+        )
         others = other_references.Reading(self, snapshot)
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
@@ -279,7 +291,7 @@ class _Reading(Gatherer):
                 "ecs:DescribeTaskDefinition",
                 lambda family=family: definitions.describe_task_definition(client, family),  # type: ignore[misc]
             )
-            for family in sorted(families)
+            for family in families
         ]
         return tuple(revision for answer in answers if (revision := or_none(answer.result())))
 
@@ -294,19 +306,24 @@ class _Reading(Gatherer):
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
     """When the newest service with each task definition was created, None where that is not known."""
-    created: dict[str, datetime | None] = {}
+    users: dict[str, list[datetime | None]] = defaultdict(list)
     for service in services:
-        arn = service.task_definition_arn
-        times = [service.created, created[arn]] if arn in created else [service.created]
-        created[arn] = max((time for time in times if time), default=None) if all(times) else None
-    return created
+        # A stand-in for AWS may not tell: a service is no younger than its deployments.
+        newest = max((deployment.created for deployment in service.deployments), default=None)
+        users[service.task_definition_arn].append(service.created or newest)
+    return {arn: max(filter(None, times)) if all(times) else None for arn, times in users.items()}
 
 
-def _families(snapshot: Snapshot) -> set[str]:
-    """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
+def _families(snapshot: Snapshot) -> tuple[str, ...]:
+    """The families of the consumers' task definitions, where the secret has a key to which none of these refers.
+
+    The main service's comes first.
+    """
     document = snapshot.current.document if snapshot.current else None
-    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    main = snapshot.environment.names.service
+    consumers = sorted(snapshot.consumers, key=lambda service: service.name != main)
+    definitions = [snapshot.definition(service.task_definition_arn) for service in consumers]
     keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_references(each)}
     if document is None or not keys or "" in keys or keys.issuperset(document.keys):
-        return set()
-    return {definition.family for definition in definitions if definition}
+        return ()
+    return tuple(dict.fromkeys(definition.family for definition in definitions if definition))

@@ -69,6 +69,8 @@ class Snapshot:
     task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
     newest_revisions: tuple[TaskDefinition, ...] = ()
     """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
+    families_left_out: int = 0
+    """Of how many families the newest revision was not asked for, because there are too many."""
     tasks: tuple[Task, ...] = ()
     scheduled: tuple[ScheduledTask, ...] = ()
     """What EventBridge runs on the cluster, by the ARNs of revisions; read only where it was looked deeply."""

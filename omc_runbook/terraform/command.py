@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from omc_runbook.masking import registry
+from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.terraform.plan_json import ResourceChange, read_changes
 from omc_runbook.terraform.secret_versions import check_folder
@@ -101,9 +102,9 @@ class Output:
     arn: str
 
 
-def find_program() -> str:
-    """The path of terraform, else of tofu; raises CouldNotLook if neither is on PATH."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+def find_program(folder: Path | None = None) -> str:
+    """The path of terraform, else of tofu, outside `folder`; raises CouldNotLook if neither is on PATH."""
+    program = next(filter(None, (programs.find(name, folder) for name in PROGRAMS)), None)
     if program is None:
         raise CouldNotLook(
             "Neither terraform nor tofu is on PATH: install one (https://developer.hashicorp.com/terraform/install or"
@@ -120,7 +121,7 @@ def plan(folder: Path, profile: str = "") -> SavedPlan:
     end in time. https://developer.hashicorp.com/terraform/cli/config/environment-variables
     """
     check_folder(folder)
-    program, directory = find_program(), TemporaryDirectory(prefix="omc-terraform-")
+    program, directory = find_program(folder), temporary.folder("terraform")
     data = Path(directory.name) / "data"
     _copy_data(folder / os.environ.get("TF_DATA_DIR", ".terraform"), data)
     variables = {name: value for name, value in os.environ.items() if name not in LOG_VARIABLES}

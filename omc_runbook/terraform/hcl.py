@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.textfile.file import SourceFile
@@ -38,6 +38,9 @@ Kind = Literal[
 ]
 
 LINE_ENDS = "new_line_or_comment"
+DEEPEST, _DEEPEST_TREE = 100, 400
+"""How deep expressions may nest, and the parser's tree, which has several levels for one of theirs."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +135,27 @@ def _parse(text: str, name: str) -> Branch:
     from lark.exceptions import LarkError
 
     try:
-        return hcl2.parses_to_tree(text)
+        tree = hcl2.parses_to_tree(text)
+    except RecursionError:
+        raise UsageError(f"{name} is nested too deeply.") from None
     except LarkError as error:
         last = text.count("\n") + 1
         line = getattr(error, "line", None)
         line = min(line, last) if isinstance(line, int) and line > 0 else last
         raise UsageError(f"{name}, line {line} is not valid HCL: fix it first.") from None
+    # What follows a tree down is recursive.
+    refuse_deep(tree, _trees, _DEEPEST_TREE, name)
+    return tree
+
+
+def refuse_deep(root: T, children: Callable[[T], Iterable[T]], deepest: int, name: str) -> None:
+    """Raise UsageError for a file by its name whose tree has more than so many levels."""
+    level = [root]
+    for _ in range(deepest):
+        level = [child for each in level for child in children(each)]
+        if not level:
+            return
+    raise UsageError(f"{name} is nested too deeply.")
 
 
 def _trees(tree: Branch) -> Iterator[Branch]:

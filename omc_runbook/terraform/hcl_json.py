@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.hcl import Block, Kind, Node
+from omc_runbook.terraform.hcl import DEEPEST, Block, Kind, Node, refuse_deep
 from omc_runbook.textfile.file import SourceFile
 
 JSON = (".tf.json", ".tofu.json")
@@ -77,11 +77,13 @@ def read_json_values(file: SourceFile) -> tuple[Node, ...]:
 def _read(file: SourceFile) -> Node:
     try:
         json.loads(file.text)
+        node = _Reader(file).read()
     except json.JSONDecodeError as error:
         raise UsageError(f"{file.name}, line {error.lineno} is not valid JSON: fix it first.") from None
     except RecursionError:
         raise UsageError(f"{file.name} is nested too deeply.") from None
-    return _Reader(file).read()
+    refuse_deep(node, lambda each: each.parts, DEEPEST, file.name)
+    return node
 
 
 class _Reader:

@@ -6,8 +6,8 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import command
 from omc_runbook.terraform.files import TEMPLATES
@@ -41,7 +41,7 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
     top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
     # Local modules are in folders beside the environments.
     top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
-    with TemporaryDirectory(prefix="omc-preview-") as directory:
+    with temporary.folder("preview") as directory:
         copy = Path(directory) / "tree"
         try:
             shutil.copytree(top, copy, symlinks=True, ignore=IGNORED)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.regular_file import LARGEST
 from omc_runbook.textfile.diff import unified_diff
-
-LARGEST = 1_048_576
-"""The largest file that is read, in bytes: no source file is larger."""
 
 BOM = "\ufeff"
 
@@ -81,8 +80,7 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
     """
     path = repository / name
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        raw = regular_file.read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,6 +15,19 @@ def write(path: Path, content: bytes) -> None:
     A symbolic link is replaced, and its target stays as it is. Raises OSError where the folder cannot be written or
     is full; the old file stays then.
     """
+    with _draft(path, content) as draft:
+        draft.replace(path)
+
+
+def create(path: Path, content: bytes) -> None:
+    """Write a new file, mode 600, atomically; raises FileExistsError where there is one, or a link, and OSError."""
+    with _draft(path, content) as draft:
+        path.hardlink_to(draft)
+
+
+@contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """A complete file beside the path, which does not stay."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)
     try:
@@ -20,7 +35,6 @@ def write(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
+        yield draft
+    finally:
         draft.unlink(missing_ok=True)
-        raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
+from omc_runbook.model import programs
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.shell import command
 
@@ -128,14 +128,18 @@ class ComposeContainer:
         return "is unhealthy" if self.is_unhealthy else ""
 
 
-def find_compose() -> tuple[str, ...] | None:
-    """The command of Docker Compose version 2 or later: the plugin of docker, else docker-compose; None for neither."""
-    return next((each for each in PROGRAMS if shutil.which(each[0]) and _is_recent(each)), None)
+def find_compose(checkout: Path | None = None) -> tuple[str, ...] | None:
+    """The command of Docker Compose version 2 or later: the plugin of docker, else docker-compose; None for neither.
+
+    Programs that a checkout brings along do not count.
+    """
+    folder = checkout or Path.cwd()
+    return next((each for each in PROGRAMS if programs.find(each[0], folder) and _is_recent(each, folder)), None)
 
 
-def _is_recent(program: Sequence[str]) -> bool:
+def _is_recent(program: Sequence[str], folder: Path) -> bool:
     try:
-        process = _call(program, "version", (), Path.cwd())
+        process = _call(program, "version", (), folder)
     except CouldNotLook:
         return False
     version = _VERSION.search(process.stdout)
@@ -255,6 +259,7 @@ def _call(
     stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     variables = {**(os.environ if env is None else env), "COMPOSE_ANSI": "never", "COMPOSE_MENU": "false"}
+    variables |= {"PATH": programs.search_path(folder)}
     try:
         return subprocess.run(
             [*program, verb, *options],

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from omc_runbook.model import programs
 from omc_runbook.model.shell import command
 
 SECONDS = 20
 MOST_COMMITS = 20
 
-# No program that the checkout configures is run, and nothing is written.
+# No program that the checkout configures is run, and nothing is written but by `reverse`.
 _OPTIONS = (
     *("--no-pager", "--no-optional-locks", "--no-replace-objects"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false"),
+    *("-c", "diff.external=", "-c", "protocol.allow=never"),
 )
+_READS_FILES = frozenset({"status", "apply"})
+"""Verbs that would send files of the work tree through the filters that the checkout configures."""
+_OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
 
@@ -80,7 +84,8 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         )
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
     history = _run(
-        *(repository, "log", "--all", "--full-history", "--no-follow", "--no-color", "--format=%h"),
+        *(repository, "log", "--all", "--full-history", "--no-follow", "--no-color", "--no-ext-diff", "--no-textconv"),
+        "--format=%h",
         *(f"--max-count={MOST_COMMITS}", "--", name),
     )
     problem = tracked.obstacle or history.obstacle or ignored.obstacle
@@ -95,8 +100,13 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
 
 def read_committed(repository: Path, name: str) -> bytes | None:
     """The bytes of a file by its path within a checkout, as the last commit has it; None if it has none."""
-    output = _run(repository, "show", f"HEAD:./{name}")
+    output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"HEAD:./{name}")
     return os.fsencode(output.out) if output.code == 0 and not output.obstacle else None
+
+
+def is_ignored(folder: Path, name: str) -> bool:
+    """Whether an ignore rule matches a file by its path within a folder; False where git cannot tell."""
+    return _run(folder, "check-ignore", "--quiet", "--", f"./{name}").code == 0
 
 
 def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
@@ -109,6 +119,7 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
     log = _run(
         *(repository, "log", "--all", "--full-history", "-m", "--no-follow", "--no-renames", "--no-color"),
+        *("--no-ext-diff", "--no-textconv"),
         *("--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h", "--", *paths),
     )
     commit, fields = "", iter(log.out.replace("\x01", "\0\x01").split("\0"))
@@ -171,20 +182,29 @@ def can_reverse(repository: Path, patch: Path) -> bool:
     return _run(repository, "apply", *options, "--", str(patch)).code == 0
 
 
+def reverse(repository: Path, patch: Path) -> bool:
+    """Revert a patch without context lines, as `can_reverse` checks it; False where git refuses."""
+    options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
+    return _run(repository, "apply", *options, "--", str(patch)).code == 0
+
+
 def _shallow_clone(repository: Path) -> str:
     return f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
 
 
 def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
     """Run git in a folder; an error that leaves something unknown becomes an obstacle."""
-    git = shutil.which("git")
+    git = programs.find("git", repository)
     if git is None:
         return _Output(-1, "", "", "git is not installed, so the file's history is unknown: install it.")
     # GIT_… variables, set in a hook for example, would point git to another repository.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+    variables |= {"PATH": programs.search_path(repository)}
+    if arguments[0] in _READS_FILES:
+        variables |= _without_filters(_run(repository, "config", "--null", "--name-only", "--get-regexp", r"^filter\."))
     # Paths are literal, not patterns; check-ignore takes them literally and refuses the option.
-    literal = () if arguments[0] == "check-ignore" else ("--literal-pathspecs",)
+    literal = () if arguments[0] in ("check-ignore", "config") else ("--literal-pathspecs",)
     command_line = [git, "-C", str(repository), *_OPTIONS, *literal, *arguments]
     try:
         process = subprocess.run(
@@ -196,6 +216,16 @@ def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
         )
     out, err = os.fsdecode(process.stdout), os.fsdecode(process.stderr)
     return _Output(process.returncode, out, err, _obstacle(repository, arguments[0], process.returncode, err))
+
+
+def _without_filters(names: _Output) -> dict[str, str]:
+    """Variables that switch filters off, by the names of their settings; a filter's name may have any sign in it."""
+    filters = dict.fromkeys(name.rpartition(".")[0] for name in names.out.split("\0") if name)
+    settings = [(f"{each}.{member}", value) for each in filters for member, value in _OFF.items()]
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for at, (name, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{at}": name, f"GIT_CONFIG_VALUE_{at}": value}
+    return variables
 
 
 def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any
 
 from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
+from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.settings_search import MAIN_CLASS
@@ -92,7 +92,7 @@ def find_program(python: str) -> str:
     """The path of the Python that the parameter `python` names, "" for none; raises UsageError if there is no such."""
     if not python.strip():
         return ""
-    path = shutil.which(str(expand(python.strip()))) or shutil.which(python.strip())
+    path = shutil.which(str(expand(python.strip()).absolute())) or programs.find(python.strip())
     if path is None:
         raise UsageError(f"python {python} is no program: name an interpreter with the application's requirements.")
     return os.path.abspath(path)  # noqa: PTH100 - a virtual environment's python is a link, which must stay
@@ -123,8 +123,8 @@ def load_settings(
     # A secret value must not be an argument; a file's name may.
     command = [python, "-I", "-B", str(_LOADER), module, main, str(dotenv.absolute()) if dotenv else "", *packages]
     try:
-        with tempfile.TemporaryDirectory() as home:
-            variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
+        with temporary.folder("settings") as home:
+            variables = {"PATH": programs.search_path(repository), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
             output = _run(command, (repository / folder).absolute(), variables)
     except OSError as error:
         return SettingsResult(ok=False, obstacle=f"{python} could not be started: {error.strerror}.")

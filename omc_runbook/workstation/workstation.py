@@ -30,6 +30,8 @@ DOTENV = ".env"
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
+NOT_LOADED = "Settings were not loaded, which would run the checkout's code: set allow_code = True where you trust it."
+
 
 @dataclass(frozen=True)
 class SharedValues:
@@ -85,6 +87,8 @@ class Workstation:
     """The name of the user of this process."""
     url_parts: tuple[UrlPart, ...] = ()
     """Variables that properties of Settings put into a URL; known without a .env too."""
+    is_code_withheld: bool = False
+    """Whether Settings were not loaded with the .env because the checkout's code may not run."""
 
     @property
     def path(self) -> Path:
@@ -222,18 +226,21 @@ def read_tracked_template(root: Path) -> Template | None:
     return parse_template(SourceFile(root / DOTENV, DOTENV, raw))
 
 
-def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True, python: str = "") -> Workstation:
+def read_workstation(
+    checkout: Checkout, keys: Mapping[str, Key], allow_code: bool = False, python: str = ""
+) -> Workstation:
     """Read a developer's machine: nothing is written, started or sent anywhere.
 
-    `keys` is the catalogue by name. `deeply` also loads Settings in a process of its own, by the interpreter `python`
-    or the checkout's own. Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose
-    does not end in time.
+    `keys` is the catalogue by name. With `allow_code`, Settings are loaded too, which runs the checkout's code: in a
+    process of its own that inherits no variables, by the interpreter `python` or the checkout's own.
+
+    Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
     """
     template_names = {entry.name for entry in (checkout.template.entries if checkout.template else ())}
     extra_keys = {name: key for name, key in provider_keys().items() if name in checkout.reads | template_names}
     keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
-    program = docker.find_compose() if checkout.compose and path.exists() else None
+    program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
     dotenv = read_dotenv(path, os.environ, public, program)
     others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_overriding_files(checkout, path)))
     overriding = tuple(each for each in others if dotenv and each)
@@ -247,7 +254,7 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         env_file = path if _is_read_by_settings(checkout, path) else None
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
         what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
-        loading = pool.submit(settings_probe.load_settings, *what) if deeply and checkout.settings.file else None
+        loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
     return Workstation(
@@ -265,6 +272,7 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         settings_result=result if dotenv else None,
         history=history.result(),
         url_parts=result.url_parts if result else (),
+        is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
         compose_config=config.result() if config else None,
         shell=_shell(dotenv),
         owner=pwd.getpwuid(os.getuid()).pw_name,

@@ -13,6 +13,7 @@ import pytest
 from dotenv import dotenv_values
 from support.jupyterlab import HAS_RUN, READY, lab, processes, run_all, shown_by
 from support.platform_checkout import make_platform
+from support.records import an_index
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from support.snapshots import NOW
 
@@ -43,7 +44,7 @@ def page_file(desk: Desk) -> Path:
     # A fork would take the browser's event loop along.
     ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record)])
     assert ended.returncode == 0, ended.stderr
-    (page,) = desk.record.glob("*.html")
+    (page,) = desk.record.glob("*-*.html")
     return page
 
 
@@ -214,6 +215,23 @@ def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_of_records_can_be_read_on_a_phone(browser: Any, tmp_path: Path, scheme: str) -> None:
+    """It fetches nothing, fits 400 pixels, and says in words what its marks mean."""
+    (tmp_path / "index.html").write_text(an_index())
+    fetched: list[str] = []
+    page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto((tmp_path / "index.html").as_uri())
+    assert fetched == [(tmp_path / "index.html").as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.get_by_role("link", name="proved, 2026-07-02 23:00 UTC: applied, ok").wait_for()
+    assert page.locator("ol.runs >> nth=0").get_by_role("link").count() == 2
+    assert (page.evaluate("getComputedStyle(document.body).color") != "rgb(0, 0, 0)") == (scheme == "dark")
+    page.screenshot(path=tmp_path / "index.png", full_page=True)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, tmp_path: Path, scheme: str) -> None:
     """The record of a run, and what is shown of a change under way or unfinished: contrast, landmarks."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core to look for faults")
@@ -235,7 +253,9 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
     shown.write_text(
         PAGE.format(title="A change", head="<h1>A change</h1>", contents="", body="\n".join(p.to_html() for p in parts))
     )
-    for path in (page_file, shown):
+    index = tmp_path / "index.html"
+    index.write_text(an_index())
+    for path in (page_file, shown, index):
         page = browser.new_page(color_scheme=scheme)
         page.goto(path.as_uri())
         found = axe.Axe().run(page).response["violations"]

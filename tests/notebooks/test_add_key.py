@@ -26,11 +26,13 @@ from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import parameters
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key, secret_change
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.take_back import offers
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import grant, put, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -111,6 +113,36 @@ def take_back(desk: Adder, commands: str) -> None:
         elif words:
             ended = desk.call(words)
             assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+
+
+def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
+    """From the tasks to the secret, and as well by a button of another process; a file edited since stays."""
+    before, text, references = here.edited(), here.text, here.references()
+    run = here.begun()
+    plan = here.planned(run, values_from="env:NEW_VALUE")
+    live = Live(run.state(undo=plan.undos(here.platform.root / ".git")))
+    step = {"watch": lambda: live.ask("back")}
+    done = add_key.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
+    assert done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
+    assert (here.edited(), here.text, here.references()) == (before, text, references)
+    undo = report.undo(plan, done, run.environment).to_text()
+    assert f"{EDITED[1]} is as before." in undo and "omc-runbook run" not in undo
+
+    def kill(name: str) -> None:
+        if name == "redeploy":
+            raise KeyboardInterrupt
+
+    run = here.begun()
+    plan = here.planned(run, values_from="env:NEW_VALUE")
+    with pytest.raises(Interrupted):
+        add_key.apply(run, plan, True, step=kill)
+    template = here.platform.root / EDITED[1]
+    template.write_text(template.read_text().replace(here.key, f"{here.key}_TOO"))
+    assert here.text != text
+    (choice,) = offers(run, run.state(undo=plan.undos(here.platform.root / ".git")))
+    shown = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
+    assert f"{EDITED[1]} stays as it is" in shown and "Not everything was taken back" in shown
+    assert (here.text, here.references(), here.key in here.edited()[EDITED[0]]) == (text, references, False)
 
 
 def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> None:

@@ -455,7 +455,7 @@ def test_verify_shows_the_table_and_ends_by_it(tmp_path: Path, sandbox: Sandbox,
     without_template(platform)
     ended = desk.run("-p", "repository", str(platform.root))
     assert ended.returncode == 1 and desk.outcome()["root_causes"] == ["template-lacks"]
-    (page,) = desk.record.glob("*.html")
+    (page,) = desk.record.glob("*-*.html")
     assert drift.TITLE in page.read_text() and "missing" in page.read_text()
     assert_nothing_leaked(desk, values(sandbox), ended.stdout, ended.stderr)
 

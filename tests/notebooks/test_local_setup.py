@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.paths import SUPPORT
 import json
 import os
 import re
@@ -15,11 +14,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.platform_checkout import Platform
-from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
 from dotenv import dotenv_values
 from support.dotenv_faults import ALIAS, HEX, IGNORES, edit, put
 from support.local_setup_runs import assert_absent, bench, small_platform, tree, turn
+from support.paths import SUPPORT
+from support.platform_checkout import Platform
+from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
 
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.headless.notebooks import folder as notebooks
@@ -30,6 +30,7 @@ from omc_runbook.runbooks import local_setup
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.workstation.docker import SECONDS, find_compose
+from omc_runbook.workstation.workstation import NOT_LOADED
 
 __all__ = ["bench"]
 MADE = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
@@ -84,7 +85,7 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("local_setup on your .env: ok\n")
-    assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*.html")).read_text()
+    assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*-*.html")).read_text()
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
     found = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
     assert found["OPENAI_API_KEY"] == key and source.exists()
@@ -115,6 +116,26 @@ def test_a_dry_run_writes_nothing_and_says_what_is_to_do(platform: Platform) -> 
     seen = turn(platform)
     assert seen.causes == ["changethis"] and "+SECRET_KEY=‹SECRET_KEY: new›" in seen.shown
     assert tree(platform.root) == before
+
+
+def test_the_checkouts_code_is_not_run_without_consent(
+    platform: Platform, tmp_path: Path, bench: pytest.MonkeyPatch
+) -> None:
+    """A dry run reads it as text and says what it did not look at; with consent, and after an apply, it is loaded."""
+    ran = tmp_path / "ran"
+    trap = f"import os, pathlib\npathlib.Path({str(ran)!r}).write_text(' '.join(os.environ))\n"
+    platform.config.write_text(trap + platform.config.read_text())
+    platform.write_dotenv(SENTRY_DSN="no address")
+    bench.setenv("AWS_SECRET_ACCESS_KEY", "not for the checkout")
+    seen = turn(platform, allow_code=False)
+    assert not ran.exists() and (seen.exit_code, seen.status("settings-refused")) == (0, "skipped")
+    assert NOT_LOADED in seen.shown and "not loaded: allow_code is not set" in seen.shown
+    seen = turn(platform, allow_code=True)
+    assert "settings-refused" in seen.causes and "AWS_" not in ran.read_text()
+    ran.unlink()
+    platform.dotenv.unlink()
+    seen = turn(platform, apply=True, allow_code=False)
+    assert ran.exists() and seen.status("settings-refused") == "clear"
 
 
 @pytest.mark.usefixtures("bench")
@@ -182,7 +203,7 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
     """Lines that were counted in the old text say nothing of the new one, and nothing is lost of it."""
     if before:
         platform.dotenv.write_text(before)
-    started = local_setup.begin("local", "", str(platform.root))
+    started = local_setup.begin("local", "", str(platform.root), "", True)
     snapshot = local_setup.look(started)
     for after in (b"# mine\npostgres_password=mine-and-no-one-elses\n", b"\xff\xfe"):
         platform.dotenv.write_bytes(after)
@@ -318,7 +339,7 @@ def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(name: str, plat
     given = change(platform)
     before = tree(platform.root)
     with pytest.raises(UsageError) as refused:
-        started = local_setup.begin("local", "", given.get("repository", str(platform.root)))
+        started = local_setup.begin("local", "", given.get("repository", str(platform.root)), "", True)
         local_setup.plan(started, local_setup.look(started), given.get("values_from", ""))
     assert words in str(refused.value) and "\n" not in str(refused.value) and refused.value.exit_code == 3
     assert tree(platform.root) == before

@@ -19,6 +19,7 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
+from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import ROOM, Record
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -101,7 +102,7 @@ def draft(folder: Path, text: str) -> Record:
     written = Record(folder / "draft", "verify-staging-20260701T030000Z")
     written.folder.mkdir()
     for path in written.files:
-        path.write_text(f"{text} {path.suffix}")
+        path.write_text(json.dumps({"text": f"{text} {path.suffix}"}))
     return written
 
 
@@ -161,7 +162,8 @@ def test_a_record_follows_no_link(tmp_path: Path) -> None:
         path.symlink_to(tmp_path / "mine")
     assert records.keep(draft(tmp_path, "new"), kept) == kept
     assert (tmp_path / "mine").read_text() == "mine"
-    assert [path.read_text() for path in kept.files] == ["new .ipynb", "new .html", "new .json"]
+    texts = [json.loads(path.read_text())["text"] for path in kept.files]
+    assert texts == ["new .ipynb", "new .html", "new .json", "new .json"]
     assert {path.lstat().st_mode for path in kept.files} == {0o100600}
 
 
@@ -172,9 +174,12 @@ def test_two_runs_of_one_second_keep_both_notebooks(tmp_path: Path) -> None:
     (tmp_path / "draft").rename(tmp_path / "other")
     second = records.keep(draft(tmp_path, "second"), kept)
     assert (first.stem, second.stem) == (kept.stem, f"{kept.stem}-2")
-    assert [first.notebook.read_text(), second.notebook.read_text()] == ["first .ipynb", "second .ipynb"]
-    assert kept.outcome.read_text() == "second .json"
-    assert len(list(kept.folder.iterdir())) == 5
+    for record, text in ((first, "first"), (second, "second")):
+        assert json.loads(record.notebook.read_text())["text"] == f"{text} .ipynb"
+        assert json.loads(record.own_outcome.read_text())["text"] == f"{text} .json"
+    assert kept.outcome.read_bytes() == second.own_outcome.read_bytes()
+    assert len(list(kept.folder.iterdir())) == 7
+    assert [each.state for each in kept_records.check(kept.folder)] == ["intact", "intact"]
 
 
 def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outcome(tmp_path: Path) -> None:
@@ -298,7 +303,8 @@ def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path, engine: tupl
     """The older outcome makes room for that of this run; nothing else is in the folder."""
     ended = run_night(tmp_path, engine, "conclude.end(outcome)")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    names = [path.suffix for path in sorted((tmp_path / "records").iterdir())]
-    assert names == [".html", ".ipynb", ".json"]
+    paths = sorted((tmp_path / "records").iterdir())
+    assert [path.suffix for path in paths] == [".html", ".html", ".ipynb", ".json", ".json"]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600} and paths[0].name == "index.html"
     body = json.loads((tmp_path / "records" / "outcome.json").read_text())
     assert (body["status"], body["changes"][0]["key"]) == ("ok", "SECRET_KEY")

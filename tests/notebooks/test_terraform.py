@@ -140,7 +140,7 @@ def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(de
     (file,) = [word.partition("=")[2] for word in plan if word.startswith("-out=")]
     assert file == show[-1] == apply[-1] and not Path(file).exists()
     assert output[1:] == ["output", "-no-color", "-json"] and "-input=false" in init
-    page = next(desk.record.glob("*.ipynb")).read_text() + "".join(p.read_text() for p in desk.record.glob("*.html"))
+    page = next(desk.record.glob("*.ipynb")).read_text() + "".join(p.read_text() for p in desk.record.glob("*-*.html"))
     assert "app_secrets_arn" in page and "keys without a value yet" not in page.replace("1 key without", "")
 
     again = desk.run("-p", "apply", "true")

@@ -40,7 +40,7 @@ def troubleshoot(desk: Desk, *arguments: str, **variables: str) -> subprocess.Co
 
 def page(desk: Desk) -> str:
     """The words of the record's page, without tags."""
-    (path,) = desk.record.glob("*.html")
+    (path,) = desk.record.glob("*-*.html")
     body = path.read_text().partition("<body")[2]
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
@@ -136,7 +136,7 @@ def test_with_nothing_allowed_one_policy_says_what_to_ask_for(desk: Desk) -> Non
     body = desk.outcome()
     assert body["status"] == "unknown" and body["root_causes"] == []
     assert {finding["status"] for finding in body["findings"]} <= {"unknown", "skipped"}
-    (path,) = desk.record.glob("*.html")
+    (path,) = desk.record.glob("*-*.html")
     # Where it says what could not be read, and in the answer.
     (shown,) = {*re.findall(r'\{\s*"Version".*?\n\}', html.unescape(path.read_text()), flags=re.DOTALL)}
     actions = [action for statement in json.loads(shown)["Statement"] for action in statement["Action"]]

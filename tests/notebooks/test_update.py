@@ -298,7 +298,7 @@ def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: 
     body = desk.outcome()
     assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
     assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
-    assert body["failure"] in "\n".join(map(str, ended.summary)) and len([*desk.record.iterdir()]) == 3
+    assert body["failure"] in "\n".join(map(str, ended.summary)) and len([*desk.record.iterdir()]) == 4
 
 
 def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept, desk: Updater) -> None:

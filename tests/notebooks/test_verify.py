@@ -30,11 +30,12 @@ def broken(sandbox: Sandbox) -> Iterator[Any]:
 
 
 def test_a_healthy_world_ends_with_0_and_leaves_a_private_record(desk: Desk) -> None:
-    """Exit 0, quiet, three files of mode 600, an outcome of the contract's form, and no value anywhere."""
+    """Exit 0, quiet, its files of mode 600, an outcome of the contract's form, and no value anywhere."""
     ended = desk.run("-p", "environment", "staging")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     files = sorted(desk.record.iterdir())
-    assert [path.suffix for path in files] == [".json", ".html", ".ipynb"]
+    assert [path.suffix for path in files] == [".html", ".json", ".html", ".ipynb", ".json"]
+    assert [path.name for path in files[:2]] == ["index.html", "outcome.json"]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     body = desk.outcome()
     assert {key: body[key] for key in ("schema", "runbook", "environment", "account", "status", "root_causes")} == {

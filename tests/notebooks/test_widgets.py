@@ -22,7 +22,6 @@ from support.snapshots import NOW
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless.notebooks import folder as notebooks
-from omc_runbook.masking import kernel as masking_kernel
 from omc_runbook.model.environment import load
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import button
@@ -79,6 +78,42 @@ keys = Picker("keys", "SECRET_KEY, OWN", labels, is_list=True)
 shown = form()
 shown
 """
+APPLIED = """
+from datetime import UTC, datetime
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.change import Change
+from omc_runbook.model.environment import load
+from omc_runbook.runbooks.closing import Closing
+from omc_runbook.runbooks.run import Run, Target
+class Plan:
+    sentences = ("SECRET_KEY would change.",)
+target = Target(load("staging"), Clients("ap-southeast-2"), Caller("1", "arn"))
+run = Run(runbook="rotate", started=datetime.now(UTC), targets=(target,))
+def displays(apply, confirm, live):
+    words.append(apply)
+    context = target.context(live=live)
+    context.announce("move")
+    context.tell(Change(key="SECRET_KEY", action="changed", version="v"))
+    context.announce("watch")
+    try:
+        context.clock.sleep(30)
+    except KeyboardInterrupt:
+        yield "result", Banner("bad", "It was stopped.")
+    yield "answer", Banner("good", "This is so.")
+    return "✓ Stopped"
+closing = Closing(run, Plan(), "Write it", displays, True, "", False)
+closing.show("result")
+"""
+READ = """
+import time
+from omc_runbook.aws.session import Clients
+from omc_runbook.report.display import reading
+reading.SECONDS = 0.05
+with reading.shown(Clients("ap-southeast-2").calls, "staging"):
+    time.sleep(0.2)
+reading.SECONDS = 0.5
+"""
 ANSWER = """
 from datetime import UTC, datetime
 from omc_runbook.model.findings import Finding, Outcome, Remedy
@@ -118,6 +153,11 @@ class Lab:
             self._take(self.client.get_iopub_msg(timeout=60))
         # What it shows last comes before the next answer.
         self.run("")
+
+    def await_button(self, label: str) -> None:
+        """Take in messages until there is a button with a label."""
+        while label not in {self.look(button)[0] for button in self.buttons}:
+            self._take(self.client.get_iopub_msg(timeout=30))
 
     def type(self, text: str) -> None:
         """Type into the one text field."""
@@ -213,7 +253,8 @@ class Lab:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelClient]:
     """One kernel for all tests, with its terminal and its history in a folder."""
     folder = tmp_path_factory.mktemp("kernel")
-    variables = {"OMC_TEST_CANARY": CANARY, "IPYTHONDIR": str(folder)}
+    # A Jupyter server names the notebook.
+    variables = {"OMC_TEST_CANARY": CANARY, "IPYTHONDIR": str(folder), "JPY_SESSION_NAME": "a.ipynb"}
     manager = KernelManager()
     with (folder / "terminal").open("wb") as log:
         manager.start_kernel(env=dict(os.environ) | variables, cwd=str(folder), stdout=log, stderr=log)
@@ -357,7 +398,7 @@ def test_where_there_is_no_button_a_sentence_says_why(
     monkeypatch: pytest.MonkeyPatch, is_done: bool, is_empty: bool, is_watched: bool, has_widgets: bool, told: str
 ) -> None:
     """Done allab, nothing to do, nobody there to press it, or no library to make it."""
-    monkeypatch.setattr(masking_kernel, "allows_input", lambda: is_watched)
+    monkeypatch.setattr(button, "shows_widgets", lambda: is_watched)
     monkeypatch.setattr(button, "find_spec", lambda name: has_widgets or None)
     offered = button.offer(a_run("staging"), "Write", nothing, is_done, is_empty)
     assert isinstance(offered, Listing) and told in offered.to_text()
@@ -436,6 +477,49 @@ def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> No
     assert [lab.states[box]["value"] for box in boxes] == [False, True, False]
     lab.press(lab.button("Plan again"))
     assert lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
+
+
+def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(lab: Lab) -> None:
+    """A secret that was typed by mistake goes back, and never reaches the parameters; pickers come and stay."""
+    lab.run(FORM)
+    lab.run("key = Picker('key', '', hint='NEW_API_KEY'); box = Picker('required', False); shown.show(key, box)")
+    (field,), (box,) = lab.models("TextModel"), lab.models("CheckboxModel")
+    assert (lab.states[field]["placeholder"], lab.states[box]["description"]) == ("NEW_API_KEY", "required")
+    lab.choose(field, "NEWS_KEY")
+    assert lab.asked[-1]["parameters"]["key"] == '"NEWS_KEY"'
+    lab.choose(box, True)
+    assert lab.asked[-1]["parameters"]["required"] == "True"
+    typed = f"sk-{secrets.token_hex(16)}"
+    lab.choose(field, typed)
+    assert lab.asked[-1]["act"] == "say" and "looks like a secret" in lab.asked[-1]["text"]
+    assert lab.states[field]["value"] == "" and typed not in json.dumps(lab.asked)
+    lab.run("shown.show(key, box, environments)")
+    count = len(lab.models("TextModel"))
+    lab.run("shown.show(replace(key, value='OTHER'))")
+    assert len(lab.models("TextModel")) == count == 2
+    assert lab.states[lab.models("TextModel")[-1]]["value"] == "OTHER"
+
+
+def test_a_look_shows_how_far_it_is(lab: Lab) -> None:
+    """In one display, which ends with how many calls it took."""
+    lab.run(READ)
+    lines = [content["data"]["text/plain"] for content in lab.told("update_display_data")]
+    assert len(lab.told("display_data")) == 1 and lines[-1].startswith("Read staging: 0 calls in 0.")
+    assert "Reading staging: 0 of 0 calls answered so far" in lab.told("display_data")[0]["data"]["text/html"]
+
+
+def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
+    """The last cell begins it, with the same buttons as if a person had pressed one; then the cells say what is."""
+    lab.run(APPLIED)
+    assert "Not begun" in lab.page and lab.buttons == []
+    lab.run("closing.answer()")
+    lab.await_button("Stop watching (leave it rolling)")
+    assert "Under way" in lab.page and "Not begun" not in lab.page
+    lab.press(lab.button("Stop watching (leave it rolling)"))
+    assert "It was stopped." in lab.page and "This is so." in lab.page and "Under way" not in lab.page
+    assert lab.look(lab.button("✓ Stopped")) == ("✓ Stopped", False)
+    lab.run("closing.answer()")
+    assert lab.run("assert words == [True]")["status"] == "ok" and "This is so." in lab.page
 
 
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:

@@ -157,8 +157,15 @@ def test_a_runbook_assumes_its_environments_role(
     page = next((desk.work / "out").glob("rotate-*.html")).read_text()
     assert f"assumed-role/runbooks/omc-runbook-night, assumed by {USER}" in page
 
+    deny = {"Effect": "Deny", "Action": "secretsmanager:ListSecrets", "Resource": "*"}
+    iam.put_role_policy(RoleName="runbooks", PolicyName="own", PolicyDocument=policy(EVERYTHING, deny))
     before = healthy(desk, person)
     assert [path for path, _ in desk.written() if path.endswith(".json") and f"task-definitions/{OTHER}" in path]
+    top = table.removeprefix("[environments.qa]\n")
+    (desk.work / "runbook.toml").write_text(f'{top}[discovery]\nsecrets = "{{project}}-*-app-secrets"\n')
+    lacking = desk.call([str(COMMAND), "run", "verify", "environment=qa"], **person)
+    assert lacking.returncode == 2 and "secretsmanager:ListSecrets is missing" in lacking.stderr
+    iam.put_role_policy(RoleName="runbooks", PolicyName="own", PolicyDocument=policy(EVERYTHING))
     assert healthy(desk, person) == before
     current = stage.client("secretsmanager", **theirs).get_secret_value(SecretId=f"{QA}-app-secrets")["SecretString"]
     assert_nothing_leaked(desk, [value for value in json.loads(current).values() if len(value) >= 16])
@@ -168,6 +175,7 @@ def test_a_runbook_assumes_its_environments_role(
     assert refused.returncode == 2
     for word in (ROLE, USER, "sts:AssumeRole", "trust policy", "external id"):
         assert word in refused.stderr
+    (desk.work / "runbook.toml").write_text(table)
     wrong = desk.call([str(COMMAND), "run", "verify", "environment=qa"], OMC_ACCOUNT_ID=ACCOUNT, **person)
     assert wrong.returncode == 3 and f"role of account {OTHER}, but qa is account {ACCOUNT}" in wrong.stderr
     assert not [path for path, content in desk.written() if EXTERNAL_ID.encode() in content and ".toml" not in path]

@@ -161,7 +161,7 @@ def test_up_says_where_it_is_and_down_removes_it(tmp_path: Path, monkeypatch: py
 
 def test_local_setup_finds_it_and_has_something_to_add(at_sandbox: Sandbox) -> None:
     """With every parameter left as it is: nothing is wrong, and three variables would be added."""
-    run = local_setup.begin("staging")
+    run = local_setup.begin("staging", allow_code=True)
     assert run.checkout and run.checkout.root == at_sandbox.repository
     snapshot = local_setup.look(run)
     assert problems(runbooks_run.diagnose(snapshot)) == []
@@ -196,7 +196,7 @@ def test_a_run_in_a_sandbox_of_its_own_has_one(sandbox: Sandbox, tmp_path: Path)
     ended = desk.call(command, OMC_REPOSITORY="/nowhere", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert (ended.returncode, ended.stderr.count("Traceback")) == (0, 0), ended.stderr
     assert "local_setup" in ended.stdout and desk.outcome()["status"] == "ok"
-    assert "3 variables would be written" in next(desk.record.glob("*.html")).read_text()
+    assert "3 variables would be written" in next(desk.record.glob("*-*.html")).read_text()
     assert not list((desk.root / "tmp").glob("omc-*"))
 
 

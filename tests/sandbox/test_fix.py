@@ -19,12 +19,13 @@ from omc_runbook.aws import iam
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import troubleshoot
+from omc_runbook.runbooks import take_back, troubleshoot
+from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
@@ -125,6 +126,44 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     settled = described(world)
     nothing = troubleshoot.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
+
+
+@pytest.mark.parametrize("fault", ["no-permission", "suffix-stale", "not-json"])
+def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: Sandbox, fault: str) -> None:
+    """Also by a button of another process, from the state on disk: what it changed is as it was, but for new tasks."""
+    break_(sandbox.endpoint, fault)
+    run, _, plan = begun()
+    before = described(world)
+    live = Live(run.state(undo=plan.undos("staging")))
+    done = troubleshoot.apply(
+        run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live
+    )
+    assert done and done.is_cancelled and done.is_back and done.steps == ()
+    assert [finding.check for finding in done.findings] == ["change-cancelled"]
+    assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
+    assert unlike(described(world), before) == []
+
+    def kill(name: str) -> None:
+        if name == "watch":
+            raise KeyboardInterrupt
+
+    run, _, plan = begun()
+    with pytest.raises(Interrupted):
+        troubleshoot.apply(run, plan, True, step=kill)
+    (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
+    shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
+    assert "Taken back." in shown[0] and unlike(described(world), before) == []
+    (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
+    assert "as before already" in next(choice.act("")).to_text()  # type: ignore[attr-defined]
+
+
+def unlike(now: Any, before: Any) -> list[Any]:
+    """What differs of versions, task definitions in use and policies; versions are as before but for AWSPREVIOUS."""
+    current = [
+        {stages[0]: version for version, stages in each[0].items() if "AWSCURRENT" in stages} for each in (now, before)
+    ]
+    pairs = (current, [[arn for arn, _ in each[2]] for each in (now, before)], [each[3] for each in (now, before)])
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 def _services(world: World) -> list[Any]:

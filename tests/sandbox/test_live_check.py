@@ -33,6 +33,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, default_keys
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.report import changes
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -252,6 +253,8 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
         new = {"OPENAI_API_KEY": NewValue(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
         plan = secret_change.plan(run, before, NewValues(new))
         assert secret_change.apply(run, plan, False) is None and seen == []
+        (told,) = (each for each in plan.sentences if each.startswith("OPENAI_API_KEY would be tried at 127.0.0.1, "))
+        assert f"[keys.OPENAI_API_KEY] of {path} says so" in told and told in changes.plan(plan).notes
         with pytest.raises(UsageError, match=r"was refused by 127\.0\.0\.1"):
             secret_change.apply(run, plan, True)
     after = run.look()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import COMMAND, Desk, client
+from support.runs import COMMAND, Desk, caller
 
-from omc_runbook.runbooks.policy import ACTIONS
+from omc_runbook.headless import notebooks
+from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 APPLIED: Mapping[str, tuple[str, ...]] = {
+    "add_key": ("key=NEW_API_KEY", "values_from=generate", "repository=checkout", "apply=true"),
     "rotate": ("keys=SECRET_KEY", "apply=true"),
     "restore": ("apply=true",),
     "update": ("values_from=generate", "keys=SECRET_KEY", "apply=true"),
@@ -27,20 +29,11 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path, sandbox)
 
 
-def _policy(desk: Desk, runbook: str, environment: str = "staging") -> dict[str, Any]:
-    done = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}"])
+def _policy(desk: Desk, runbook: str, *options: str, environment: str = "staging") -> dict[str, Any]:
+    done = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}", *options])
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
-
-
-def _person(sandbox: Sandbox, document: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of somebody with this policy alone."""
-    iam, name = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="least", PolicyDocument=json.dumps(document))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
@@ -60,18 +53,19 @@ def _status(desk: Desk) -> str:
 @pytest.mark.parametrize("runbook", sorted({*ACTIONS} - {"create"}))
 def test_a_policy_is_enough(desk: Desk, runbook: str) -> None:
     """Nothing is unknown, and changes are made and proved."""
-    person = _person(desk.sandbox, _policy(desk, runbook))
+    shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
+    person = caller(desk.sandbox, json.dumps(_policy(desk, runbook)))
     done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
     assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
 
 
 def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     """For an environment that has no secret yet: its name stands in for the ARN."""
-    document = _policy(desk, "create", "production")
+    document = _policy(desk, "create", environment="production")
     secret = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-production-app-secrets-??????"
     assert secret in {resource for statement in document["Statement"] for resource in statement["Resource"]}
     words = ("environment=production", "apply=true", "confirm=production")
-    done = desk.call([str(COMMAND), "run", "create", *words], **_person(desk.sandbox, document))
+    done = desk.call([str(COMMAND), "run", "create", *words], **caller(desk.sandbox, json.dumps(document)))
     assert done.returncode == 0, done.stdout
 
 
@@ -84,17 +78,57 @@ def after_change(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> 
     return _policy(desk, "verify")
 
 
-@pytest.mark.parametrize("action", ACTIONS["verify"])
+@pytest.mark.parametrize("action", ACTIONS["verify"].plan)
 def test_each_action_of_verify_is_needed(desk: Desk, after_change: dict[str, Any], action: str) -> None:
     """Without it something is unknown, and it is named."""
-    person = _person(desk.sandbox, _without(after_change, action))
+    person = caller(desk.sandbox, json.dumps(_without(after_change, action)))
     done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
     assert done.returncode == 2, done.stdout
     assert action in done.stdout + done.stderr
 
 
+def test_who_only_plans_needs_less(desk: Desk) -> None:
+    """The policy of --no-apply is enough to plan, and an applied plan is refused with what is missing."""
+    words = ("environment=staging", *APPLIED["update"][:-1])
+    planner = caller(desk.sandbox, json.dumps(_policy(desk, "update", "--no-apply")))
+    done = desk.call([str(COMMAND), "run", "update", *words], **planner)
+    assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
+    done = desk.call([str(COMMAND), "run", "update", *words, "apply=true"], **planner)
+    assert done.returncode == 2 and "secretsmanager:PutSecretValue is missing" in done.stdout
+
+
+def test_a_daemon_that_may_not_be_looked_for_is_unknown(desk: Desk) -> None:
+    """It might keep the old values, so that nobody is told that all have the new ones."""
+    person = caller(desk.sandbox, json.dumps(_without(_policy(desk, "update"), "ecs:ListDaemons")))
+    done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]], **person)
+    assert (done.returncode, _status(desk)) == (2, "unknown"), done.stdout
+    assert "the permission ecs:ListDaemons is missing" in done.stdout
+
+
+def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> None:
+    """As AWS demands; what is missing is named as AWS names it, not as the call is called."""
+    document = _without(_policy(desk, "add_key"), "iam:PassRole")
+    shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
+    words = ("environment=staging", "key=OTHER_API_KEY", *APPLIED["add_key"][1:])
+    done = desk.call([str(COMMAND), "run", "add_key", *words], **caller(desk.sandbox, json.dumps(document)))
+    assert done.returncode == 2 and "the permission iam:PassRole is missing" in done.stdout
+
+
+def test_a_runbook_that_needs_nothing_says_so(desk: Desk) -> None:
+    """Without asking AWS; every notebook has an answer."""
+    assert {*notebooks.paths()} == {*ACTIONS, *WITHOUT}
+    for runbook in WITHOUT:
+        done = desk.call([str(COMMAND), "policy", runbook, "environment=local"])
+        assert (done.returncode, done.stdout) == (0, "") and f"{runbook} needs no permission" in done.stderr
+
+
 def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
     """What has resources names staging's."""
     for runbook in ACTIONS:
-        for statement in _policy(desk, runbook)["Statement"]:
-            assert statement["Resource"] == ["*"] or all("staging" in each for each in statement["Resource"])
+        for statement in _policy(desk, runbook, "--apply")["Statement"]:
+            assert (
+                statement["Resource"] == ["*"]
+                or all("staging" in each for each in statement["Resource"])
+                # add_key compares the keys of environments.
+                or (runbook, statement["Action"]) == ("add_key", ["secretsmanager:GetSecretValue"])
+            )

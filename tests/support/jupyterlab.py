@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,7 @@ HAS_RUN = """() => {
 @contextmanager
 def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
     """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
-    folder = desk.work / "notebooks"
-    folder.mkdir(exist_ok=True)
-    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    folder = put(desk, name, **parameters)
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     write_settings(news, {"fetchNews": "false"})
@@ -70,6 +68,14 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=20)
+
+
+def put(desk: Desk, name: str, **parameters: str) -> Path:
+    """Put a fresh copy of a notebook on the desk; gives its folder."""
+    folder = desk.work / "notebooks"
+    folder.mkdir(exist_ok=True)
+    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    return folder
 
 
 def fresh(path: Path, parameters: dict[str, str]) -> Any:
@@ -123,19 +129,10 @@ def await_answer(address: str) -> None:
 
 def processes(mark: str) -> list[str]:
     """Command lines of running processes that hold a text."""
-    return [line for line in _command_lines().values() if mark in line]
+    return [line for line in _command_lines() if mark in line]
 
 
-def processes_of(*marks: str) -> list[int]:
-    """Numbers of running processes whose command lines hold all of these texts."""
-    return [number for number, line in _command_lines().items() if all(mark in line for mark in marks)]
-
-
-def _command_lines() -> dict[int, str]:
-    found = {}
+def _command_lines() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found[int(path.parent.name)] = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-    return found
+        with suppress(OSError):
+            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")

@@ -55,10 +55,15 @@ class Turn:
 
 
 def turn(
-    platform: Platform, apply: bool = False, values_from: str = "", environment: str = "local", backup: bool = False
+    platform: Platform,
+    apply: bool = False,
+    values_from: str = "",
+    environment: str = "local",
+    backup: bool = False,
+    allow_code: bool = True,
 ) -> Turn:
     """Do what the notebook's cells do, one after another, and keep what they show."""
-    run = runbook.begin(environment, "", str(platform.root))
+    run = runbook.begin(environment, "", str(platform.root), "", allow_code)
     snapshot = runbook.look(run)
     shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
     plan = runbook.plan(run, snapshot, values_from)
@@ -93,7 +98,7 @@ def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
     """The plan of the .env alone: Settings are not loaded."""
     run = runbook.begin("local", "", str(platform.root))
     assert run.checkout
-    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
+    place = workstation.read_workstation(run.checkout, run.environment.keys)
     return dotenv_plan.plan_dotenv(place, values_from)
 
 

@@ -85,19 +85,24 @@ def client(sandbox: Sandbox, service: str) -> Any:
     )
 
 
-def deny(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str) -> None:
-    """Go on as somebody who may do everything but one thing."""
+def caller(sandbox: Sandbox, *documents: str) -> dict[str, str]:
+    """The variables of somebody who has these policies alone."""
     iam, user = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     iam.create_user(UserName=user)
+    for number, document in enumerate(documents):
+        iam.put_user_policy(UserName=user, PolicyName=f"policy-{number}", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def deny(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str) -> None:
+    """Go on as somebody who may do everything but one thing."""
     statements = [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Effect": "Deny", "Action": action, "Resource": "*"},
     ]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-    patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    for name, text in caller(sandbox, json.dumps({"Version": "2012-10-17", "Statement": statements})).items():
+        patch.setenv(name, text)
 
 
 def health(url: str) -> int:

@@ -83,8 +83,15 @@ def proxy(target: str = "") -> Iterator[Proxy]:
             self._answer(sent, named or parse_qs(sent.decode())["Action"][0], is_json=bool(named))
 
         def do_GET(self) -> None:
-            """EventBridge Scheduler alone names its reads by their paths."""
-            self._answer(b"", "GetSchedule" if self.path.startswith("/schedules/") else "ListSchedules", is_json=True)
+            """EventBridge Scheduler and S3 name their calls by method and path."""
+            if self.path.startswith("/schedules"):
+                name = "GetSchedule" if self.path.startswith("/schedules/") else "ListSchedules"
+                self._answer(b"", name, is_json=True)
+            else:
+                self._answer(b"", "ListObjectsV2" if "list-type=2" in self.path else "GetObject", is_json=False)
+
+        def do_PUT(self) -> None:
+            self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))), "PutObject", is_json=False)
 
         def _answer(self, sent: bytes, operation: str, is_json: bool) -> None:
             state.calls[operation] += 1

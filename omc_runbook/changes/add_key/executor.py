@@ -11,24 +11,24 @@ from omc_runbook.aws import definitions
 from omc_runbook.aws.session import insist
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_started_revisions
-from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
+from omc_runbook.changes.add_key.plan import PATCH, AddKeyPlan, EnvironmentPlan, why_no_patch
+from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Journal, Step, execute
+from omc_runbook.changes.engine.step import Cancelled, Journal, Step, execute
 from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
 from omc_runbook.changes.secret.plan import SecretPlan, current_id, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation import git
-
-PATCH = ".patch"
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,39 @@ class _KeyAddition:
             if self._journal.changes:
                 raise
             raise type(error)(f"{error} Nothing was done before.") from None
+        reversal = self._take_back() if self._journal.is_cancelled else None
         fixes = [each.fix for each in self._environments if each.fix]
+        rollbacks = tuple(rollout for fix in fixes for rollout in fix.rollbacks)
+        if reversal:
+            name, note = self._plan.key.name, reversal.sentence
+            return AddKeyResult(
+                plan=self._plan,
+                environments=(),
+                patches=self._patches(),
+                changes=tuple(self._journal.changes),
+                rollouts=tuple(rollout for fix in fixes for rollout in fix.rollouts),
+                rollbacks=(*rollbacks, *reversal.rollouts),
+                rollback_note=note,
+                is_back=reversal.is_complete,
+                findings=(failure.cancelled(name, note, reversal.is_complete),),
+            )
         return AddKeyResult(
             plan=self._plan,
             environments=tuple(self._environments),
             patches=self._patches(),
             changes=tuple(self._journal.changes),
             rollouts=tuple(rollout for fix in fixes for rollout in fix.rollouts),
-            rollbacks=tuple(rollout for fix in fixes for rollout in fix.rollbacks),
+            rollbacks=rollbacks,
             rollback_note=" ".join(filter(None, (fix.rollback_note for fix in fixes))),
             findings=tuple(finding for fix in fixes for finding in fix.findings),
         )
+
+    def _take_back(self) -> Reversal:
+        """Put back everything, because a person asked for it."""
+        announce = next(iter(self._contexts.values())).announce
+        reversal = Reversal(self._contexts, self._plan.undos(self._git_dir))
+        execute(reversal.steps(), announce, self._journal)
+        return reversal
 
     def _steps(self) -> Iterator[Step]:
         environments = self._plan.environments
@@ -137,7 +159,7 @@ class _KeyAddition:
     def _edit(self, edit: Edit) -> Iterator[Change]:
         """Save the patch of an edit, then edit the file."""
         if self._git_dir is not None and not why_no_patch(self._plan.root, edit):
-            name = f"{self._patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
+            name = self._plan.patch_of(edit, self._git_dir).name
             files.keep_private(self._git_dir, name, edit.patch(self._plan.root).encode())
         files.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
         yield Change(action="edited", file=edit.file.name, origin=edit.what)
@@ -158,6 +180,8 @@ class _KeyAddition:
         if services or part.corrections:
             fix = fix_executor.apply(context, self._fix_plan(part, context, snapshot, services), self._journal)
         self._environments.append(EnvironmentResult(part, fix))
+        if self._journal.is_cancelled:
+            raise Cancelled
 
     def _fix_plan(
         self, part: EnvironmentPlan, context: ChangeContext, snapshot: Snapshot, services: Collection[str]
@@ -186,12 +210,8 @@ class _KeyAddition:
         """The patches in force, of this run and of a killed one before it; () where nothing was changed."""
         if self._git_dir is None or not self._journal.changes:
             return ()
-        patches = sorted((self._git_dir / files.FOLDER).glob(f"{self._patch_prefix}*{PATCH}"))
+        patches = sorted((self._git_dir / files.FOLDER).glob(f"{self._plan.patch_prefix}*{PATCH}"))
         return tuple(path for path in patches if git.can_reverse(self._plan.root, path))
-
-    @property
-    def _patch_prefix(self) -> str:
-        return f"add-{self._plan.key.name}-"
 
 
 def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Change]:

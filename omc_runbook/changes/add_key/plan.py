@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from omc_runbook.changes import files
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
@@ -26,6 +28,7 @@ from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
 from omc_runbook.workstation import git
 
+PATCH = ".patch"
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -67,6 +70,20 @@ class EnvironmentPlan:
         return (*changes, *corrections, *tasks)
 
     @property
+    def undos(self) -> tuple[Undo, ...]:
+        """How its part is taken back."""
+        name, write = self.environment, self.write
+        tasks = [undo for correction in self.corrections for undo in correction.undos(name)]
+        if self.terraform:
+            sentence = f"What Terraform applied in {name} stays, until it is applied again."
+            tasks.append(Undo(kind="none", subject=sentence, environment=name))
+        if write and write.base:
+            tasks.append(
+                Undo(kind="version", subject=write.secret_name, former=write.base, new=write.token, environment=name)
+            )
+        return tuple(tasks)
+
+    @property
     def is_done(self) -> bool:
         """Whether the environment has the key, and its tasks the variable."""
         waits = bool(self.terraform) and self.terraform_dir is not None
@@ -103,6 +120,26 @@ class AddKeyPlan:
         files = (f"{edit.file.name} would be edited." for edit in self.edits)
         tasks = (line for environment in self.environments for line in environment.sentences)
         return (*secrets, *files, *tasks, *self.surroundings.sentences)
+
+    def undos(self, git_dir: Path | None) -> tuple[Undo, ...]:
+        """How it is taken back: tasks, files, secrets; `git_dir` is the checkout's, in which the patches are."""
+        parts = [undo for part in reversed(self.environments) for undo in part.undos]
+        edits = (
+            Undo(kind="patch", subject=edit.file.name, former=str(self.root), new=str(self.patch_of(edit, git_dir)))
+            if git_dir and not why_no_patch(self.root, edit)
+            else Undo(kind="none", subject=f"The new lines of {edit.file.name} stay: remove them by hand.")
+            for edit in self.edits
+        )
+        return (*parts, *edits)
+
+    def patch_of(self, edit: Edit, git_dir: Path) -> Path:
+        """Where the patch of an edit is kept."""
+        return git_dir / files.FOLDER / f"{self.patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
+
+    @property
+    def patch_prefix(self) -> str:
+        """How the names of its patches begin."""
+        return f"add-{self.key.name}-"
 
     @property
     def branch(self) -> str:

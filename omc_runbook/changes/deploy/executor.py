@@ -41,16 +41,6 @@ class SecretResult(ChangeResult):
     is_in_force: bool = True
     """Whether the secret is as planned, and nobody has changed it since."""
 
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether a person stopped it, to have it taken back; `is_back` says whether it is."""
-        return any(finding.check == failure.CANCELLED for finding in self.findings)
-
-    @property
-    def is_back(self) -> bool:
-        """Whether the former version is current again, and every service runs with it."""
-        return bool(self.restored_version) and all(rollout.state in PROVED for rollout in self.rollbacks)
-
 
 def apply(
     context: ChangeContext, plan: SecretPlan, new_values: NewValues | None = None, leave: bool = False
@@ -116,6 +106,7 @@ class _SecretChange:
             rollouts=rollouts,
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
+            is_back=self._is_withdrawn and all(each.state in PROVED for each in self._rollback.rollouts),
             rollback_note=note,
             findings=self._findings(note),
             is_in_force=works or (leave and not journal.is_cancelled),

@@ -149,13 +149,17 @@ def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
     )
 
 
+LEFT = "It got no new tasks: the change is not verified there"
+UNSEEN = "Others with the secret could not be looked for: the change is not verified there"
+
+
 def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
-    """A finding for each consumer, by name with a sentence, that got no new tasks."""
+    """A finding for each consumer, by name with a sentence, that got no new tasks, or could not be looked for ("")."""
     return tuple(
         Finding(
             check="deployment-unread",
             family=FAMILY,
-            title="It got no new tasks: the change is not verified there",
+            title=LEFT if name else UNSEEN,
             status="unknown",
             subject=name,
             evidence=(sentence,),

@@ -12,6 +12,9 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.snapshot import scheduled
 from omc_runbook.snapshot.state import Snapshot
 
+UNSEEN = ("Not looked at", "Whether what ")
+"""How sentences on what could not be read begin."""
+
 
 def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str] = ()) -> Iterator[str]:
     """Sentences on rules and schedules whose task definition refers to the secret, and on what could not be read.

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.changes import files
+from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, DotenvPlan
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
@@ -54,11 +55,13 @@ def apply(
     now: datetime,
     start_application: Callable[[], StartResult],
     announce: Callable[[str], None] = lambda name: None,
+    tell: Callable[[Change], None] = lambda change: None,
 ) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
-    Raises UsageError for a plan with an obstacle and a file that is not writable, ConflictError where the .env has
-    changed since the plan was made, CouldNotLook where the system refuses.
+    While that starts, `start_application` may raise Cancelled: then the .env is as before again. Raises UsageError for
+    a plan with an obstacle and a file that is not writable, ConflictError where the .env has changed since the plan was
+    made, CouldNotLook where the system refuses, and Interrupted.
     """
     if plan.obstacle:
         raise UsageError(f"{plan.obstacle.rstrip('.')}. Nothing was written.")
@@ -71,14 +74,30 @@ def apply(
         files.write(path, plan.before, plan.after, git_dir, files.PRIVATE)
         yield from _changes_of(plan)
 
-    journal = Journal()
-    execute([Step(name="write", apply=write, is_done=lambda: plan.is_empty)], announce, journal)
+    def put_back() -> Iterator[Change]:
+        if plan.before is None:
+            files.remove(path, plan.after)
+        else:
+            files.write(path, plan.after, plan.before, git_dir, files.PRIVATE)
+        yield Change(action="put back", file=path.name)
+
+    starts = list[StartResult]()
+    journal, undo = Journal(tell), Step(name="withdraw", apply=put_back, is_done=lambda: plan.is_empty)
+    steps = (
+        Step(name="write", apply=write, is_done=lambda: plan.is_empty, undo=(undo,)),
+        Step(name="start", apply=lambda: starts.append(start_application())),
+    )
+    is_kept = execute(steps, announce, journal)
+    back = f"{path.name} is as before; containers that were started have the new one: docker compose down."
     return DotenvResult(
         changes=tuple(journal.changes),
         plan=plan,
-        wrote=not plan.is_empty,
+        wrote=not plan.is_empty and is_kept,
         backup=backups[0] if backups else None,
-        start=start_application(),
+        start=starts[0] if starts else StartResult("", "You stopped it."),
+        rollback_note="" if is_kept else back,
+        is_back=not is_kept,
+        findings=() if is_kept else (failure.cancelled(path.name, back, True),),
     )
 
 
@@ -99,9 +118,12 @@ def _changes_of(plan: DotenvPlan) -> Iterator[Change]:
         yield Change(action="made private", file=name)
 
 
-def start(root: Path, variables: Collection[str]) -> StartResult:
-    """Start the application with docker compose and read its log, or say why that is not possible here."""
-    program = docker.find_compose()
+def start(root: Path, variables: Collection[str], sleep: Callable[[float], None] = time.sleep) -> StartResult:
+    """Start the application with docker compose and read its log, or say why that is not possible here.
+
+    Raises what `sleep` raises, with which it waits for the log.
+    """
+    program = docker.find_compose(root)
     if program is None:
         return StartResult("", "Docker Compose is not installed here.")
     engine_problem = docker.engine_problem(program)
@@ -118,7 +140,7 @@ def start(root: Path, variables: Collection[str]) -> StartResult:
         return _explain(result, started.services, program, root, variables)
     problems: tuple[StartProblem, ...] | None = None
     try:
-        problems = _follow_log(program, root, variables)
+        problems = _follow_log(program, root, variables, sleep)
         failed = [each for each in docker.containers(program, root) if each.failure]
     except CouldNotLook as error:
         return StartResult(up, str(error), problems, ok=True)
@@ -163,7 +185,9 @@ def _log_of_failure(program: Sequence[str], root: Path) -> str:
     return text if text.strip() else ""
 
 
-def _follow_log(program: Sequence[str], root: Path, variables: Collection[str]) -> tuple[StartProblem, ...]:
+def _follow_log(
+    program: Sequence[str], root: Path, variables: Collection[str], sleep: Callable[[float], None]
+) -> tuple[StartProblem, ...]:
     """The problems in the log, as soon as there are any or the log has settled."""
     last_text, unchanged_reads = "", 0
     for _ in range(LOG_SECONDS):
@@ -174,7 +198,7 @@ def _follow_log(program: Sequence[str], root: Path, variables: Collection[str]) 
         if any(problem.service for problem in problems) or unchanged_reads == SETTLED_SECONDS:
             return problems
         last_text = text
-        time.sleep(1)
+        sleep(1)
     return read_log(last_text, variables)
 
 

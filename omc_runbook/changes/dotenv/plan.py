@@ -69,7 +69,18 @@ class DotenvPlan:
         if self.is_empty:
             return ()
         lines = (change.sentence for change in self.changes if change.action != "unchanged")
-        return (*lines, *self.mends, *(("The mode of .env would become 600.",) if self.tightens else ()))
+        mode = ("The mode of .env would become 600.",) if self.tightens else ()
+        return (*lines, *self.mends, *mode, *filter(None, (self.elsewhere,)))
+
+    @property
+    def elsewhere(self) -> str:
+        """A sentence on the file that is written in the place of a .env that is a link; "" for none."""
+        path, root = self.workstation.path, self.workstation.checkout.root.resolve()
+        if not path.is_symlink():
+            return ""
+        target = path.resolve()
+        where = "" if target.is_relative_to(root) else ", outside of the checkout"
+        return f"{path.name} is a link: the file that is read and written is {target}{where}."
 
     @property
     def tightens(self) -> bool:

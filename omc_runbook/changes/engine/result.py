@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
@@ -26,6 +27,14 @@ class ChangeResult:
     """The causes of a failure, and the failure itself."""
     remaining: tuple[Finding, ...] = ()
     """Findings that it should have fixed and that are still there."""
+
+    is_back: bool = False
+    """Whether everything is as before it again."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a person stopped it, to have it taken back; `is_back` says whether it is."""
+        return any(finding.check == CANCELLED for finding in self.findings)
 
     @property
     def is_proved(self) -> bool:

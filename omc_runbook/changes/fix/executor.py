@@ -22,6 +22,7 @@ from omc_runbook.changes.fix.rollback import Rollback
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret import create
 from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.changes.take_back import Reversal
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
@@ -73,6 +74,8 @@ class _Fix:
         plan, rollback, first_change = self._plan, self._rollback, len(self._journal.changes)
         works = execute(self._steps(), self._context.announce, self._journal, rollback.afterwards())
         rollouts = self._redeployment.rollouts
+        if self._journal.is_cancelled:
+            return self._take_back(first_change)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         return FixResult(
             plan=plan,
@@ -83,6 +86,23 @@ class _Fix:
             rollback_note=rollback.sentence,
             findings=failure.find_unproved(rollouts) if works else rollback.findings,
             remaining=tuple(remaining) if works else (),
+        )
+
+    def _take_back(self, first_change: int) -> FixResult:
+        """Undo every step, because a person asked for it."""
+        rollouts = self._redeployment.rollouts
+        reversal = Reversal({"": self._context}, self._plan.undos(), rollouts)
+        execute(reversal.steps(), self._context.announce, self._journal)
+        note = reversal.sentence
+        return FixResult(
+            plan=self._plan,
+            steps=(),
+            changes=tuple(self._journal.changes[first_change:]),
+            rollouts=rollouts,
+            rollbacks=reversal.rollouts,
+            rollback_note=note,
+            is_back=reversal.is_complete,
+            findings=(failure.cancelled(self._plan.secret_name, note, reversal.is_complete),),
         )
 
     def _steps(self) -> tuple[Step, ...]:

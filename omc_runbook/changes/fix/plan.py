@@ -14,6 +14,7 @@ from omc_runbook.changes.fix.references import plan_corrections
 from omc_runbook.changes.fix.steps import Correction, FixStep, Redeploy, RestoreSecret, RestoreVersion, UnfixedCause
 from omc_runbook.changes.secret.plan import current_id, is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import missing_keys
@@ -70,6 +71,10 @@ class FixPlan:
         names = ", ".join(redeploy.service.name for redeploy in self.redeploys if not redeploy.blocker)
         steps = tuple(f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
         return (*steps, f"New tasks would be started: {names}.") if names else steps
+
+    def undos(self, environment: str = "") -> tuple[Undo, ...]:
+        """How its steps are taken back, the last one first."""
+        return tuple(undo for step in reversed(self.steps) for undo in step.undos(environment))
 
     @property
     def because(self) -> tuple[Finding, ...]:

@@ -59,7 +59,7 @@ class Rollback:
                     Step(name="withdraw", apply=lambda: self._revoke(step), is_done=lambda: not self._is_useless(step)),
                 )
             case RestoreVersion():
-                return (Step(name="withdraw", apply=lambda: self._withdraw(step), is_done=self._is_proved),)
+                return (Step(name="withdraw", apply=lambda: self._withdraw(step), is_done=self._is_kept),)
             case _:
                 return ()
 
@@ -108,8 +108,9 @@ class Rollback:
     def _services_to_return(self) -> tuple[Service, ...]:
         return tuple(service for name, service in self._services.items() if name in self._failed_services)
 
-    def _is_proved(self) -> bool:
-        return any(rollout.state == "done" for rollout in self._rollouts)
+    def _is_kept(self) -> bool:
+        """Whether no task failed, or some service runs."""
+        return self._failure is None or any(rollout.state == "done" for rollout in self._rollouts)
 
     def _is_useless(self, grant: Grant) -> bool:
         """Whether the role still lacks the permission."""

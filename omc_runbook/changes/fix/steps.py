@@ -8,6 +8,7 @@ from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Finding
@@ -43,6 +44,10 @@ class RestoreSecret:
         """The commands to undo it."""
         return (remedies.delete_secret(self.secret.name, names.recovery_days, names.region).command,)
 
+    def undos(self, environment: str) -> tuple[Undo, ...]:
+        """The same for the engine: a secret is not deleted again."""
+        return (Undo(kind="none", subject=f"{self.secret.name} is not deleted again.", environment=environment),)
+
 
 @dataclass(frozen=True)
 class RestoreVersion:
@@ -74,6 +79,13 @@ class RestoreVersion:
     def undo(self, names: Names) -> tuple[str, ...]:
         """The commands to undo it."""
         return (remedies.move_back(names, self.plan.base, self.plan.token).command,)
+
+    def undos(self, environment: str) -> tuple[Undo, ...]:
+        """The same for the engine."""
+        plan = self.plan
+        return (
+            Undo(kind="version", subject=plan.secret_name, former=plan.base, new=plan.token, environment=environment),
+        )
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,10 @@ class Grant:
     def undo(self, names: Names) -> tuple[str, ...]:
         """The commands to undo it."""
         return (remedies.revoke(self.role, self.policy).command,)
+
+    def undos(self, environment: str) -> tuple[Undo, ...]:
+        """The same for the engine."""
+        return (Undo(kind="policy", subject=self.role, new=self.policy, environment=environment),)
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,14 @@ class Correction:
     def undo(self, names: Names) -> tuple[str, ...]:
         """The commands to undo it."""
         return tuple(remedies.deploy(names, service.name, self.definition.label).command for service in self.services)
+
+    def undos(self, environment: str) -> tuple[Undo, ...]:
+        """The same for the engine."""
+        former = self.definition.arn
+        return tuple(
+            Undo(kind="revision", subject=service.name, former=former, environment=environment)
+            for service in self.services
+        )
 
 
 FixStep = RestoreSecret | RestoreVersion | Grant | Correction

@@ -95,9 +95,14 @@ class SecretPlan:
     readiness: tuple[str, ...] = ()
     """What to know of the services, and of others that have the secret, before they are redeployed; in sentences."""
     left: tuple[tuple[str, str], ...] = ()
-    """Others with the secret that get no new tasks here, by name, each with how they get them."""
+    """Others with the secret that get no new tasks here, by name, each with how they get them.
+
+    A pair without a name says of which ones nothing is known.
+    """
     blockers: tuple[str, ...] = ()
     """Why new tasks would fail for certain, whatever the values are."""
+    trials: tuple[str, ...] = ()
+    """Where values would be sent to be tried, in sentences."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -112,7 +117,7 @@ class SecretPlan:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
-        keys = tuple(change.sentence for change in self.changed)
+        keys = (*(change.sentence for change in self.changed), *self.trials)
         rollouts = [(service.name, expected(service)) for service in self.consumers]
         names = ", ".join(name for name, rollout in rollouts if not rollout.is_over)
         sentences = keys + ((f"New tasks would be started: {names}.",) if names else ())

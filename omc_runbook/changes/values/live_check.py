@@ -63,6 +63,17 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
             )
 
 
+def destinations(plan: SecretPlan, environment: Environment) -> tuple[str, ...]:
+    """A sentence for each changed key with a `check`: which server gets its values, and which file says so."""
+    document, keys = parse(plan.text), environment.keys
+    return tuple(
+        f"{change.key} would be tried at {server_of(document, keys[change.key])}, which gets the new value before it is"
+        f" written and then the former one: check in [keys.{change.key}] of {environment.source} says so."
+        for change in plan.changed
+        if change.key in keys and keys[change.key].check and change.action != "removed"
+    )
+
+
 def find_refused(environment: Environment, plan: SecretPlan) -> tuple[Finding, ...]:
     """Try the values that a restored version has for its changed keys with a `check`.
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
+from omc_runbook.workstation import git
 
 LARGEST_FILE = 262_144
 """Bytes: four times the limit of Secrets Manager, to allow for white space."""
@@ -165,8 +164,4 @@ def _may_be_committed(path: Path) -> bool:
     folder = path.resolve().parent
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return False
-    git = shutil.which("git")
-    if git is None:
-        return True
-    arguments = [git, "-C", str(folder), "check-ignore", "--quiet", "--", path.resolve().name]
-    return subprocess.run(arguments, capture_output=True, check=False).returncode != 0
+    return not git.is_ignored(folder, path.resolve().name)

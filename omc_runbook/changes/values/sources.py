@@ -19,6 +19,8 @@ from omc_runbook.model.suggestions import nearest
 
 SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
 KEEP, GENERATE, RENEW, PROMPT = "keep", "generate", "renew", "prompt"
+GENERATED = "generated"
+"""How the origin of a generated value begins."""
 CAPITALS = re.compile(r"[A-Z_][A-Z0-9_]{0,47}")
 
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -90,7 +92,7 @@ def _generate(key: str, entry: Key | None) -> NewValue:
         where = f" (get it from {entry.obtain_from})" if entry and entry.obtain_from else ""
         raise UsageError(f"{key} cannot be generated{where}: take it from prompt, file:PATH or env:NAME.")
     kind = "urlsafe-32" if entry.in_url else entry.generate
-    return NewValue(Masked(GENERATORS[kind](), key), f"generated ({kind})")
+    return NewValue(Masked(GENERATORS[kind](), key), f"{GENERATED} ({kind})")
 
 
 def _require_keys(keys: Sequence[str], values_from: str) -> Sequence[str]:

@@ -1,20 +1,25 @@
-"""The records in a folder, and how each run ended, which its notebook's metadata says."""
+"""The records in a folder, and how each run ended, which its outcome says, or its notebook's metadata."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.model import regular_file
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import record as records
-from omc_runbook.report.archive import summary
+from omc_runbook.report.archive import seal, stems, summary
 from omc_runbook.report.archive.record import Record
+from omc_runbook.report.archive.seal import SealState
+from omc_runbook.report.archive.stems import Stem
 from omc_runbook.textfile import private_file
 
 _MEMBER = "omc_runbook"
+_LARGEST = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,25 @@ class KeptRecord:
     end: str
     finished: datetime
     page: Path
+    stem: Stem | None = None
+    """None where its files have other names by now."""
+    outcome: Outcome | None = None
+    """None in a record of a version before seals."""
 
 
 def mark(notebook: Any, outcome: Outcome) -> None:
     """Write into a notebook's metadata how its run ended."""
     notebook.metadata[_MEMBER] = {
         "title": summary.title(outcome),
-        "end": summary.end(outcome, with_causes=True),
+        "end": end_of(outcome),
         "finished": outcome.finished.isoformat(timespec="seconds"),
+        seal.MEMBER: True,
     }
+
+
+def end_of(outcome: Outcome) -> str:
+    """How a run ended, with its causes, in words."""
+    return summary.end(outcome, with_causes=True)
 
 
 def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Record:
@@ -51,16 +66,62 @@ def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Reco
     return records.keep(draft, record)
 
 
-def read(folder: Path) -> list[KeptRecord]:
-    """The records in a folder, the newest first; files that are no record are left out."""
-    kept = (_read(path) for path in folder.glob("*.ipynb"))
+def folders(folder: Path) -> tuple[Path, ...]:
+    """A folder of records, and those in it that have records too: fleet leaves one for each environment."""
+    return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
+
+
+def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
+    """The records in a folder and those below, the newest first; files that are no record are left out.
+
+    With `of_each` only so many of each runbook and environment.
+    """
+    notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
+    if of_each:
+        notebooks = _newest(notebooks, of_each)
+    kept = (_read(path, stem) for stem, path in notebooks)
     return sorted(filter(None, kept), key=lambda record: record.finished, reverse=True)
 
 
-def _read(path: Path) -> KeptRecord | None:
+def _newest(notebooks: Iterable[tuple[Stem | None, Path]], of_each: int) -> list[tuple[Stem | None, Path]]:
+    kinds: dict[tuple[str, str], list[tuple[Stem, Path]]] = {}
+    for stem, path in notebooks:
+        if stem is not None:
+            kinds.setdefault(stem.kind, []).append((stem, path))
+    return [pair for pairs in kinds.values() for pair in sorted(pairs, reverse=True)[:of_each]]
+
+
+def is_record(notebook: Path) -> bool:
+    """Whether a notebook says that it is a run's record."""
+    return _read_mark(notebook, notebook, None) is not None
+
+
+def check(folder: Path) -> list[SealState]:
+    """What became of each record in a folder and those below; raises OSError where a folder cannot be read."""
+    below = [(f"{each.name}/", each) for each in folders(folder)[1:]]
+    return [
+        replace(state, name=f"{prefix}{state.name}")
+        for prefix, each in (("", folder), *below)
+        for state in _check(each)
+    ]
+
+
+def _check(folder: Path) -> list[SealState]:
+    return seal.check({path.name for path in folder.iterdir()}, lambda name: (folder / name).read_bytes())
+
+
+def _read(path: Path, stem: Stem | None) -> KeptRecord | None:
+    page = path.with_suffix(".html")
     try:
-        ended = json.loads(path.read_text(encoding="utf-8"))["metadata"][_MEMBER]
-        finished = datetime.fromisoformat(ended["finished"])
-        return KeptRecord(ended["title"], ended["end"], finished, path.with_suffix(".html"))
+        outcome = Outcome.from_json(regular_file.read_text(path.with_suffix(".json"), _LARGEST))
+    except (OSError, ValueError, KeyError, TypeError):
+        return _read_mark(path, page, stem)
+    return KeptRecord(summary.title(outcome), end_of(outcome), outcome.finished, page, stem, outcome)
+
+
+def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
+    try:
+        ended = json.loads(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
+        return KeptRecord(ended["title"], ended["end"], datetime.fromisoformat(ended["finished"]), page, stem)
     except (OSError, ValueError, KeyError, TypeError):
         return None

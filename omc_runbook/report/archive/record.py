@@ -1,4 +1,4 @@
-"""The record of a run: the executed notebook, its HTML page, and the outcome."""
+"""The record of a run: the executed notebook, its HTML page, and the outcome, which seals them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
+from omc_runbook.model.letters import on_one_line
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.archive import sections, summary
+from omc_runbook.report.archive import seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.textfile import private_file
 
@@ -74,6 +75,8 @@ nav a.remedy {{ font-weight: bold; }}
 </html>
 """
 
+MOST_CAUSES = 8
+"""How many causes a page's head names."""
 ROOM = 4 * 1024 * 1024
 """Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -82,7 +85,7 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 @dataclass(frozen=True)
 class Record:
-    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
+    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, and outcome.json."""
 
     folder: Path
     stem: str
@@ -98,9 +101,14 @@ class Record:
         return self.folder / f"{self.stem}.html"
 
     @property
+    def own_outcome(self) -> Path:
+        """The outcome of this run, which stays where outcome.json is that of a later one."""
+        return self.folder / f"{self.stem}.json"
+
+    @property
     def outcome(self) -> Path:
         """The outcome of the newest run in this folder."""
-        return self.folder / "outcome.json"
+        return self.folder / seal.NEWEST
 
     @property
     def state(self) -> Path:
@@ -108,9 +116,9 @@ class Record:
         return self.folder / f"{self.stem}{STATE_SUFFIX}"
 
     @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """All three files."""
-        return self.notebook, self.page, self.outcome
+    def files(self) -> tuple[Path, ...]:
+        """All its files."""
+        return self.notebook, self.page, self.own_outcome, self.outcome
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
@@ -141,17 +149,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
             f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
-    return Record(folder, stem_of(runbook, environment, started))
-
-
-def stem_of(runbook: str, environment: str, started: datetime) -> str:
-    """How the names of a run's files begin."""
-    return f"{runbook}-{file_name(environment)}-{started:%Y%m%dT%H%M%SZ}"
-
-
-def file_name(text: str) -> str:
-    """A text as part of a file's name: what is neither letter nor digit is "_"."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)
+    return Record(folder, stems.make(runbook, environment, started))
 
 
 def _check_space(folder: Path) -> None:
@@ -167,19 +165,24 @@ def _check_space(folder: Path) -> None:
 
 
 def keep(draft: Record, record: Record) -> Record:
-    """Move a run's files into its record's folder, the outcome last; returns their paths, raises OSError.
+    """Move a run's files into its record's folder, sealed by the outcome, the last; returns their paths.
 
     An older outcome is removed first, lest it be taken for this run's. The files of a run of the same second stay. No
-    symbolic link is followed, and if one file cannot be written, none of this run stays.
+    symbolic link is followed, and if one file cannot be written, none of this run stays. Raises OSError, and ValueError
+    for an outcome that is no JSON.
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
     record = _reserve(record)
     try:
-        for source, target in zip(draft.files, record.files, strict=True):
-            private_file.write(target, source.read_bytes())
-    except OSError:
-        for path in (record.notebook, record.page):
+        contents = {record.notebook: draft.notebook.read_bytes(), record.page: draft.page.read_bytes()}
+        outcome = seal.seal(
+            draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
+        )
+        for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
+            private_file.write(path, content)
+    except (OSError, ValueError):
+        for path in (record.notebook, record.page, record.own_outcome):
             path.unlink(missing_ok=True)
         raise
     return record
@@ -209,7 +212,7 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     visible = sections.without_empty(notebook)
     text = to_html(visible)
     page = PAGE.format(
-        title=html.escape(f"{_headline(outcome)}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
+        title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
         contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
         body=text,
@@ -262,11 +265,13 @@ def _headline(outcome: Outcome) -> str:
 def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
     causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
-    lines = [f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found"]
+    found = (f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found")
+    lines = [*dict.fromkeys(found)]
+    more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
     failure = [outcome.failure] if outcome.failure else []
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
-    return Banner(style, _headline(outcome), (*failure, *dict.fromkeys(lines), finished))
+    return Banner(style, _headline(outcome), (*failure, *lines[:MOST_CAUSES], *more, finished))
 
 
 def read_outcome(record: Record, failure: str) -> Outcome:

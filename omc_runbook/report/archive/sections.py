@@ -13,13 +13,18 @@ from typing import Any
 PARAMETERS = frozenset({"parameters", "injected-parameters"})
 ANSWER = "Answer"
 """The section with what there is to do."""
+_OUTCOME = "Outcome"
+"""The section that says how the run ended, as the answer does first."""
 
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _SAMPLE = re.compile(r"Until you run it, the outputs here are a sample[^.]*\. *")
 
 
 def without_empty(notebook: Any) -> Any:
-    """A copy of a notebook to be read: parameters as text, no section in which no cell showed anything."""
+    """A copy of a notebook to be read: parameters as text, no section in which no cell showed anything.
+
+    How the run ended is said once, by the answer where there is one.
+    """
     visible = copy.deepcopy(notebook)
     cells = chain.from_iterable(map(_split, visible.cells))
     groups: list[list[Any]] = [[]]
@@ -28,7 +33,9 @@ def without_empty(notebook: Any) -> Any:
             groups.append([])
         groups[-1].append(cell)
     title, *sections = groups
-    kept = [title, *filter(_has_content, sections)]
+    sections = [*filter(_has_content, sections)]
+    answer = "".join(_shown(cells) for cells in sections if _is_called(ANSWER, cells))
+    kept = [title, *(cells for cells in sections if not (_is_called(_OUTCOME, cells) and _is_said(cells, answer)))]
     visible.cells = [_readable(cell) for group in kept for cell in group]
     return visible
 
@@ -57,6 +64,22 @@ def _has_content(cells: list[Any]) -> bool:
     """Whether a section has no cell to run, or one that showed something; parameters show themselves."""
     code = [cell for cell in cells if cell.cell_type == "code"]
     return not code or any(cell.outputs or _is_of_parameters(cell) for cell in code)
+
+
+def _is_called(title: str, cells: list[Any]) -> bool:
+    return title in _HEADING.findall(cells[0].source)
+
+
+def _shown(cells: list[Any]) -> str:
+    """What cells showed, as plain text."""
+    outputs = (output for cell in cells for output in cell.get("outputs", ()))
+    return "\n".join("".join(output.get("data", {}).get("text/plain", "")) for output in outputs)
+
+
+def _is_said(cells: list[Any], answer: str) -> bool:
+    """Whether an answer has what cells showed first: the first line of text that is not a rule."""
+    lines = (line for line in _shown(cells).splitlines() if any(map(str.isalnum, line)))
+    return (headline := next(lines, None)) is not None and headline in answer
 
 
 def _readable(cell: Any) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.textfile import private_file
@@ -37,6 +38,10 @@ class ChangeState:
     """The id of the version before; "" where there is none, or where the change writes no version."""
     new: str = ""
     """The id of the version that it makes current."""
+    undo: tuple[Undo, ...] = ()
+    """How it is taken back, where it is not by making the former version current."""
+    is_reversible: bool = False
+    """Whether the process that makes it can take it back, and no other."""
     go_on: str = ""
     """The command that finishes it, or a sentence."""
     go_back: str = ""
@@ -62,7 +67,9 @@ class ChangeState:
     @property
     def can_go_back(self) -> bool:
         """Whether a person may still have it stopped and taken back."""
-        return bool(self.former) and not {"withdraw", "release"} & {*self.steps}
+        # add_key releases the labels of each environment before it deploys.
+        ends = {"withdraw", "redeploy back", *(("release",) if self.former else ())}
+        return bool(self.former or self.undo or self.is_reversible) and not ends & {*self.steps}
 
     def is_of(self, account: str, environment: str, endpoint: str) -> bool:
         """Whether it is a change of this environment."""
@@ -86,6 +93,7 @@ class ChangeState:
         try:
             body["started"] = datetime.fromisoformat(body["started"])
             body["rollouts"] = [_rollout_from_json(each) for each in body["rollouts"]]
+            body["undo"] = [Undo(**each) for each in body.get("undo", ())]
             names = {field.name for field in fields(cls)}
             return cls(**{name: _frozen(value) for name, value in body.items() if name in names})
         except (KeyError, TypeError) as error:

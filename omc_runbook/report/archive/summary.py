@@ -8,6 +8,7 @@ from typing import Literal
 
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding, Outcome, is_sentence, roots_of, unknown_reasons
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -36,8 +37,12 @@ class Line:
 
 
 def mask(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """The lines with every known value masked."""
-    return tuple(replace(line, text=registry.mask_thoroughly(line.text)) for line in lines)
+    """The lines with every known value masked, and without what a terminal would do instead of showing it."""
+    return tuple(replace(line, text=_for_terminal(registry.mask_thoroughly(line.text), line)) for line in lines)
+
+
+def _for_terminal(text: str, line: Line) -> str:
+    return printable(text) if line.style == "command" else on_one_line(text)
 
 
 def title(outcome: Outcome) -> str:
@@ -53,8 +58,13 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
     causes = ", ".join(outcome.root_causes)
     if outcome.is_plan:
         return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
-    is_idle = outcome.plan == () and not outcome.changes and not outcome.failure
-    done = "nothing to do, " if is_idle else "applied, " if outcome.applied else ""
+    done = ""
+    if outcome.unfinished:
+        done = "a change not finished, "
+    elif outcome.plan == () and not outcome.changes and not outcome.failure:
+        done = "nothing to do, "
+    elif outcome.applied:
+        done = "applied, "
     return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
 
 
@@ -85,13 +95,16 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}
     remedies = _by_first_way(found, outcome, command)
     effects = {check: [each for each in found if first[id(each)] == check] for check in set(first.values()) - {""}}
-    for finding in found:
-        if not first[id(finding)]:
-            # Where a cause is found several times, its consequences stand below the first.
-            yield from _finding(finding, effects.pop(finding.check, []))
-            # What mends several findings of a check stands below the first.
-            first_way, *_ = (*_ways(finding, outcome, command), "")
-            yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
+    roots = [finding for finding in found if not first[id(finding)]]
+    if outcome.plan is None and len(outcome.targets) > 1:
+        yield from _by_environments(roots)
+        roots = []
+    for finding in roots:
+        # Where a cause is found several times, its consequences stand below the first.
+        yield from _finding(finding, effects.pop(finding.check, []))
+        # What mends several findings of a check stands below the first.
+        first_way, *_ = (*_ways(finding, outcome, command), "")
+        yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
@@ -100,6 +113,22 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.is_plan:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")
+
+
+def _by_environments(found: Sequence[Finding]) -> Iterator[Line]:
+    """Lines for findings on several environments, which their subjects begin with: equal ones are one entry."""
+    groups: dict[tuple[str, str, bool], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault((finding.check, finding.severity, bool(finding.accepted)), []).append(finding)
+    for first, *others in groups.values():
+        subjects = (each.subject.partition(": ") for each in (first, *others))
+        names = [*dict.fromkeys(name for name, _, _ in subjects)]
+        which = f"{first.subject} and {len(others)} more."
+        shown = replace(first, subject=", ".join(names), evidence=(which, *first.evidence)) if others else first
+        yield from _finding(shown, [])
+        yield from _remedy(first.remedy.ways, first.remedy.needs)
+        if names[1:] and first.remedy.ways:
+            yield Line(f"This is for {names[0]}; each other record has its own command.", indent=_INDENT)
 
 
 def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:

@@ -109,6 +109,10 @@ class Site(Protocol):
         """The URL of the AWS endpoint."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+
+    @property
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
 
@@ -116,14 +120,17 @@ class Site(Protocol):
 def where(runbook: str, sites: Sequence[Site]) -> Banner:
     """The account, region, principal, endpoint and names of each environment.
 
-    It is red if one of them is production, and striped in the sandbox.
+    It is red if one of them is production, or calls go elsewhere than to AWS, and striped in the sandbox.
     """
+    warnings = dict.fromkeys(sentence for site in sites for sentence in site.warnings)
     is_sandbox = any(site.is_sandbox for site in sites)
     is_production = any(site.environment.is_production for site in sites)
-    style: Style = "production" if is_production else "sandbox" if is_sandbox else "plain"
+    style: Style = "production" if is_production or warnings else "sandbox" if is_sandbox else "plain"
     names = ", ".join(site.environment.name for site in sites)
     lines = tuple(line for site in sites for line in _where(site, len(sites) > 1))
-    return Banner(style, f"{runbook}: {names}{', in the sandbox' if is_sandbox else ''}", (*lines, STOP_HERE))
+    return Banner(
+        style, f"{runbook}: {names}{', in the sandbox' if is_sandbox else ''}", (*warnings, *lines, STOP_HERE)
+    )
 
 
 def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Progress(RichDisplay):
         self._shown = time.monotonic()
         self._rollouts = tuple(rollouts)
         self._events.extend(lines)
-        _pass_on(lines)
+        pass_on(lines)
         if self._handle is not None:
             self._handle.update(self)
         elif is_in_ipython():
@@ -133,7 +133,8 @@ class Bars(RichDisplay):
             yield from wrap(rollout.reason or rollout.progress, "    ", "    ")
 
 
-def _pass_on(lines: Sequence[str]) -> None:
+def pass_on(lines: Sequence[str]) -> None:
+    """Give `omc-runbook run` event lines while the notebook runs."""
     path = os.environ.get(LINES_VARIABLE)
     if path and lines:
         # A full disk must not abort a rollout.

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from omc_runbook.model.letters import printable
 
 
 class RichDisplay(ABC):
@@ -14,6 +19,13 @@ class RichDisplay(ABC):
 
     display_id = ""
     """With one, Jupyter can replace what a cell shows, by `update`."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Make both renderings of each display show what is no sign as its number, whatever it was given to show."""
+        super().__init_subclass__(**options)
+        for name in ("to_html", "to_text"):
+            if name in vars(cls):
+                setattr(cls, name, _printable(vars(cls)[name]))
 
     @abstractmethod
     def to_html(self) -> str:
@@ -33,6 +45,14 @@ class RichDisplay(ABC):
         from IPython.display import display
 
         display(self._repr_mimebundle_(), display_id=self.display_id, raw=True)
+
+
+def _printable(render: Callable[[Any], str]) -> Callable[[Any], str]:
+    @wraps(render)
+    def show(display: Any) -> str:
+        return printable(render(display))
+
+    return show
 
 
 class InteractiveDisplay(RichDisplay):

@@ -27,7 +27,7 @@ class Table(RichDisplay):
     """Rows of texts under headings.
 
     `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
-    with these cells. `notes` are sentences below the table.
+    with these cells. `notes` are sentences below the table. `links` maps a cell's text to an address for browsers.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Table(RichDisplay):
         empty: str = "Nothing to show.",
         group: int = 0,
         notes: Sequence[str] = (),
+        links: Mapping[str, str] | None = None,
     ) -> None:
         self.title = title
         self.columns = list(columns)
@@ -47,6 +48,7 @@ class Table(RichDisplay):
         self.empty = empty
         self.group = group
         self.notes = tuple(notes)
+        self.links = dict(links or {})
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -62,14 +64,17 @@ class Table(RichDisplay):
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
         columns = self.columns[self.group :]
         heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
-        lines = [f"<p>{title}</p>", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+        # A table that is wider than its page scrolls, and a keyboard reaches it.
+        label = html.escape(self.title, quote=True)
+        region = f'<div style="overflow-x: auto" role="region" aria-label="{label}" tabindex="0">'
+        lines = [f"<p>{title}</p>", region, "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for heading, rows in self._groups():
             if heading:
                 text = f"<strong>{html.escape(heading)}</strong>"
                 lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
             lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
         notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return "\n".join((*lines, "</tbody>", "</table>", *notes))
+        return "\n".join((*lines, "</tbody>", "</table>", "</div>", *notes))
 
     def to_text(self) -> str:
         """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""
@@ -101,7 +106,10 @@ class Table(RichDisplay):
         """Short text does not wrap; long text may break anywhere, because ARNs have no spaces."""
         level = self.levels.get(text)
         wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
-        return f'<td style="{_LEFT}; {wrap}">{badge(text, level) if level else html.escape(text)}</td>'
+        content = badge(text, level) if level else html.escape(text)
+        if text in self.links:
+            content = f'<a href="{html.escape(self.links[text])}">{content}</a>'
+        return f'<td style="{_LEFT}; {wrap}">{content}</td>'
 
 
 def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:

@@ -247,7 +247,7 @@ def main(arguments: list[str], environment: "Mapping[str, str]") -> int:
     if name := options.get("sandbox-replace"):
         words = [word for word in arguments if not word.startswith("--sandbox-replace")]
         changed = {**environment, name: os.urandom(24).hex()}
-        os.execve(sys.executable, [sys.executable, *OPTIONS, __file__, *words], changed)
+        os.execve(sys.executable, [sys.executable, *OPTIONS, __file__, *words], changed)  # noqa: S606 - itself
     _log(f"Started server process [{os.getpid()}]")
     if "sandbox-exit" in options:
         _log("The command ended", "ERROR")

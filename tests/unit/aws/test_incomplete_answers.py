@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
 SERVICES = (
     *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),
-    *("events", "scheduler", "sns", "ssm", "organizations"),
+    *("events", "scheduler", "s3", "sns", "ssm", "organizations"),
 )
 WRITES = ("Stop", "Create", "Put", "Publish", "Restore", "Update", "Register", "Delete", "Execute")
 
@@ -129,6 +129,11 @@ def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fau
     network.spoil("", fault)
     answer = look("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
     assert isinstance(answer, ReadFailure)
+    if service == "s3" and operation != "GetObject" and fault in (cut, page):
+        # botocore itself takes what is no XML for S3's error 500, and repeats the call as it does after that.
+        assert answer.sentence == f"Could not read it: some:{operation} failed with 500."
+        assert network.calls[operation] == 4
+        return
     assert answer.sentence == (
         f"Could not read it: {service}:{operation} returned an invalid response: the body is truncated,"
         " or a proxy answered. Check the network, then run again."

@@ -12,8 +12,12 @@ from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
 from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.report.display.banner import where
+from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.snapshot import reading
 from omc_runbook.snapshot.reading import identify
 
 pytestmark = pytest.mark.usefixtures("bare_names")
@@ -46,6 +50,44 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECS", "endpoint_url"])
+def test_a_foreign_endpoint_is_told_before_anything_is_read(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of all services or one, from a variable or the configuration; on the page in red, and no change without TLS."""
+    url = f"http://aws.{name.replace('_', '').lower()}.test"
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    (tmp_path / "config").write_text(f"[default]\nendpoint_url = {url}\n" if name.islower() else "")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    if not name.islower():
+        monkeypatch.setenv(name, url)
+
+    def asked(client: Any) -> Caller:
+        told = f"warning: Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.\n"
+        assert capsys.readouterr().err == told
+        return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
+
+    monkeypatch.setattr(reading.sts, "get_caller", asked)
+
+    environment, clients = load("staging"), Clients(REGION)
+    target = Target(environment, clients, identify(clients, environment))
+    banner = where("verify", [target])
+    assert banner.style == "production" and banner.lines[0].startswith(f"Calls go to {url}, neither")
+    with pytest.raises(UsageError, match="is reached without TLS"):
+        Run(runbook="update", started=datetime.now(UTC), targets=(target,)).may_change(True, "")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert Clients(REGION).foreign_endpoints == ()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:5000", "http://localhost:1", "https://vpce-1.vpce.amazonaws.com"])
+def test_the_sandbox_and_aws_are_no_foreign_endpoints(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a VPC endpoint of one's own."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    assert Clients(REGION).foreign_endpoints == ()
 
 
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])

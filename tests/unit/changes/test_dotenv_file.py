@@ -17,9 +17,14 @@ from support.dotenv_faults import HEX, Change, edit, put, swap
 from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, write_file
 from support.paths import SUPPORT
 from support.platform_checkout import REQUIRED, Platform, make_platform
+from support.snapshots import NOW
 
+from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
+from omc_runbook.changes.dotenv.executor import StartResult
+from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.report import local_setup
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
@@ -338,7 +343,12 @@ def test_a_link_stays_and_what_it_leads_to_is_written(platform: Platform, tmp_pa
     target.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
     platform.dotenv.unlink()
     platform.dotenv.symlink_to(target)
-    write_file(plan_file(platform))
+    planned = plan_file(platform)
+    told = f".env is a link: the file that is read and written is {target}, outside of the checkout."
+    assert told in planned.sentences
+    for shown in (local_setup.plan(planned), local_setup.diff(planned)):
+        assert f"is {target}, outside" in " ".join(shown.to_text().split()) and str(target) in shown.to_html()
+    write_file(planned)
     assert platform.dotenv.is_symlink() and target.read_text().count("TAG=latest") == 1
     assert target.stat().st_mode & 0o777 == 0o600
 
@@ -515,3 +525,28 @@ def test_a_password_that_becomes_a_part_of_a_url_is_made_fit_for_it(platform: Pl
         assert made and re.fullmatch(rb"[A-Za-z0-9_-]{40,}", made[1])
     with pytest.raises(UsageError, match=r"docker-compose.yml, line \d+ puts it into one as it is: take another value"):
         plan_file(platform, source(tmp_path, REDIS_PASSWORD=f"{VALUE}/{OTHER}"))
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_dotenv_is_put_back_where_a_person_stops_the_start(platform: Platform, is_new: bool) -> None:
+    """The former file to the byte, or none; one that was edited meanwhile stays."""
+    before = platform.dotenv.read_bytes().replace(b"\nSECRET_KEY=", b"\nOTHER_KEY=")
+    platform.dotenv.unlink() if is_new else platform.dotenv.write_bytes(before)
+    plan = plan_file(platform)
+
+    def stop() -> StartResult:
+        assert platform.dotenv.read_bytes() == plan.after
+        raise Cancelled
+
+    done = executor.apply(plan, False, NOW, stop)
+    assert done.is_cancelled and done.is_back and not done.wrote
+    assert platform.dotenv.exists() is not is_new and (is_new or platform.dotenv.read_bytes() == before)
+    assert "Stopped, as you asked: everything is as before." in local_setup.result(plan, done).to_text()
+
+    def edit_and_stop() -> StartResult:
+        platform.dotenv.write_bytes(plan.after + b"MINE=1\n")
+        raise Cancelled
+
+    with pytest.raises(ConflictError, match="changed"):
+        executor.apply(plan, False, NOW, edit_and_stop)
+    assert platform.dotenv.read_bytes().endswith(b"MINE=1\n")

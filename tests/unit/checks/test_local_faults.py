@@ -17,9 +17,8 @@ from support.platform_checkout import Platform, make_platform
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import local_setup
-from omc_runbook.runbooks.run import NOBODY, now
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import docker, workstation
+from omc_runbook.workstation import docker
 
 pytestmark = pytest.mark.long
 
@@ -47,7 +46,7 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPat
     with pytest.MonkeyPatch.context() as patch:
         quiet_machine(patch, tmp_path_factory.mktemp("home"))
         # The same for all cases, so it is asked once.
-        patch.setattr(docker, "find_compose", lambda: COMPOSE)
+        patch.setattr(docker, "find_compose", lambda checkout: COMPOSE)
         yield patch
 
 
@@ -65,12 +64,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch)
 
 def look(root: Path, deeply: bool) -> Snapshot:
     """What local_setup sees; where not deeply, without loading Settings."""
-    run = local_setup.begin("local", "", str(root))
-    if deeply:
-        return local_setup.look(run)
-    assert run.checkout
-    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
-    return Snapshot(run.environment, now(), NOBODY, "", workstation=place)
+    return local_setup.look(local_setup.begin("local", "", str(root), "", allow_code=deeply))
 
 
 def diagnosed(root: Path, deeply: bool) -> Seen:

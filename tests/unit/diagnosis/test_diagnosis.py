@@ -327,3 +327,18 @@ def test_a_diagnosis_shows_no_value(id: str) -> None:
     """No finding of any check holds a value, whatever is wrong."""
     for finding in diagnose(suffering(FAULTS[id].make(healthy()), PULL)):
         assert_no_value(finding)
+
+
+def test_commands_of_the_aws_cli_need_the_role_that_was_assumed() -> None:
+    """It is said with what else they need; our own commands assume it themselves."""
+    role = "arn:aws:iam::123456789012:role/runbooks"
+    broken = without_key(healthy(), "OPENAI_API_KEY")
+    environment = replace(broken.environment, names=broken.environment.names.model_copy(update={"role_arn": role}))
+    caller = replace(broken.caller, source="arn:aws:iam::210987654321:user/night")
+    for found, needs in (
+        (diagnose(broken), False),
+        (diagnose(replace(broken, environment=environment, caller=caller)), True),
+    ):
+        remedies = [finding.remedy for finding in found if finding.remedy.command.startswith("aws ")]
+        assert remedies
+        assert {f"The AWS CLI needs the sign-in of {role}." in remedy.needs for remedy in remedies} == {needs}

@@ -15,7 +15,7 @@ from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
 from omc_runbook.headless import completion, notebooks, terminal
-from omc_runbook.model.findings import Finding, Remedy, with_remedies_of_causes
+from omc_runbook.model.findings import Finding, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
 
 CAUSE = Finding(
@@ -202,3 +202,14 @@ def test_records_are_listed_by_how_they_ended(tmp_path: Path, capsys: pytest.Cap
             f"The newest: {tmp_path / '2.html'}",
         ],
     )
+
+
+def test_equal_findings_of_several_environments_are_one_entry() -> None:
+    """With the environments named, and the first one's command."""
+    one = TargetOutcome(environment="a", account="", region="", endpoint="", status="findings")
+    findings = tuple(replace(CAUSE, subject=f"{name}: {CAUSE.subject}") for name in "ab")
+    outcome = an_outcome(findings=findings, targets=(one, replace(one, environment="b")))
+    lines = [str(line) for line in summary.summarise(outcome, "a.html", "")]
+    assert [line for line in lines if CAUSE.title in line] == [f"  error    {CAUSE.check}: {CAUSE.title} — a, b"]
+    assert f"{' ' * 13}a: {CAUSE.subject} and 1 more." in lines
+    assert f"{' ' * 13}This is for a; each other record has its own command." in lines

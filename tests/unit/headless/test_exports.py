@@ -60,8 +60,8 @@ def test_junit_contains_no_character_that_xml_cannot(tmp_path: Path) -> None:
     exports.write(outcome, exports.Export("junit", tmp_path / "verify.xml"))
     (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "verify.xml"))
     assert [(case.name, case.result[0].text or case.result[0].message) for case in suite] == [
-        ("no-permission a\ufffdb", "\ufffd[31mDenied\ufffd[0m <é>"),
-        ("run", "Broken: \ufffd."),
+        ("no-permission a‹U+0000›b", "‹U+001B›[31mDenied‹U+001B›[0m <é>"),
+        ("run", "Broken: ‹U+0008›."),
     ]
 
 

@@ -65,7 +65,7 @@ MISTAKES = [
     ("list --json", "No such option '--json'"),
     (f"list {VALUE}", "unexpected extra argument"),
     ("records --record nowhere", "no record in nowhere"),
-    ("records nowhere", "unexpected extra argument"),
+    ("records nowhere too", "unexpected extra argument"),
     ("completion", "Choose from: bash, zsh, fish"),
     ("completion powershell", "'powershell' is not one of"),
     ("lab --foldr x", "Did you mean '--folder'?"),

@@ -160,6 +160,20 @@ def test_each_long_line_of_a_value_is_masked_quickly() -> None:
     assert registry.mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
 
 
+def test_a_value_is_masked_without_its_blanks_and_line_ends(own_registry: None) -> None:
+    """Collapsed, trimmed, joined or line by line, as messages and logs show it, the value is told."""
+    one, two, three = (secrets.token_hex(5) for _ in range(3))
+    registry.register(f" {one}  {two}\t{three}\n", "SPACED")
+    assert registry.mask(f"<{one} {two} {three}>") == "<‹SPACED›>"
+    registry.register(f"{one}!\r\n  {two}!\n", "LINES")
+    assert registry.mask(f"<{one}!{two}!>") == "<‹LINES›>"
+    assert registry.mask(f"<{one}! {two}!>") == "<‹LINES›>"
+    registry.register(f"{three}@\na1b2\nname\n", "SHORT_LINE")
+    assert registry.mask("a1b2 name xa1b2y") == "‹SHORT_LINE› name xa1b2y"
+    registry.register("new \t tasks\n", "WORDS")
+    assert registry.mask("The new tasks, 'new tasks'") == "The new tasks, '‹WORDS›'"
+
+
 def test_a_value_put_out_bit_by_bit_is_masked_thoroughly() -> None:
     """One character a line, or wrapped by a narrow terminal, the value is told when asked to look for that."""
     text = secrets.token_hex(12)

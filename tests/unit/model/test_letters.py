@@ -33,3 +33,10 @@ def test_the_nearest_name_says_which_letter_differs() -> None:
     """Otherwise the suggestion would look like the mistake."""
     said = nearest("backe\u200bnd", ["backend", "worker"])
     assert said == ": did you mean backend? The name has U+200B (ZERO WIDTH SPACE)."
+
+
+def test_what_would_fill_the_screen_is_cut() -> None:
+    """A name of 100 KB, but neither a long ARN nor many words."""
+    assert letters.on_one_line(f"a {'b' * 100_000}\nc") == f"a {'b' * 100}… (100,000 characters) c"
+    for text in ("x" * 2048, "word " * 1000):
+        assert letters.on_one_line(text) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from collections.abc import Iterator
@@ -13,11 +14,17 @@ import pytest
 from support import snapshots
 from support.snapshots import DEPLOYED, NOW
 
+from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.report import verify
+from omc_runbook.report.archive import summary
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.collapsible import Collapsible
+from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.progress import Bars
+from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.report.timeline import MOST_TASKS, Timeline, _ticks, lines_of
 from omc_runbook.snapshot.state import Snapshot
@@ -49,6 +56,44 @@ def a_finding(check: str, because_of: tuple[str, ...] = (), command: str = "") -
         remedy=Remedy(command),
         because_of=because_of,
     )
+
+
+HOSTILE = "a\x1b]0;b\x07\x9b2J\r\u202e\u200b<img src=x>=1+1`*_\udc80"
+
+
+@pytest.mark.parametrize(
+    "display",
+    [
+        Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, HOSTILE]], {HOSTILE: "error"}, notes=[HOSTILE]),
+        Table(HOSTILE, [HOSTILE], [], empty=HOSTILE),
+        Table("a", [HOSTILE, "b"], [[HOSTILE, HOSTILE]], group=1),
+        Banner("bad", HOSTILE, (HOSTILE,)),
+        Listing(HOSTILE, [Entry(HOSTILE, HOSTILE, label=HOSTILE, lead=HOSTILE, lines=(HOSTILE,), command=HOSTILE)]),
+        Listing("a", [Entry("a", command=f"https://{HOSTILE}", by_hand=HOSTILE, needs=f"{HOSTILE}.")]),
+        Diffs(HOSTILE, [FileDiff(HOSTILE, HOSTILE, (f"+{HOSTILE}",))], HOSTILE, notes=(HOSTILE,)),
+        Collapsible(HOSTILE, [Table(HOSTILE, ["a"], [])]),
+        Bars([Rollout(HOSTILE, "1", HOSTILE, "rolling", 1, reason=HOSTILE)], [HOSTILE]),
+    ],
+    ids=itertools.count(),
+)
+def test_names_from_outside_are_shown_and_do_nothing(display: RichDisplay) -> None:
+    """No escape reaches a terminal, no mark of direction a page, no tag a browser."""
+    for text in (display.to_html(), display.to_text(), *display._repr_mimebundle_().values()):
+        assert {each for each in text if not each.isprintable()} <= {"\n", "\xa0"}
+        assert "‹U+001B›" in text and "‹U+202E›" in text and "‹U+DC80›" in text
+    html = display.to_html().replace("&nbsp;", " ")
+    assert "<img" not in html and "&lt;img src=x&gt;=1+1`*_" in html
+
+
+def test_a_name_cannot_begin_a_line_of_the_summary_or_the_picture() -> None:
+    """Nor be more than text in an SVG."""
+    (line,) = summary.mask((summary.Line(f"{HOSTILE}\n✓ all is well"),))
+    assert str(line).startswith("a‹U+001B›]0;b‹U+0007›") and "\n" not in str(line)
+    snapshot = snapshots.healthy()
+    services = tuple(replace(each, name=f"{HOSTILE}\n{each.name}") for each in snapshot.services)
+    picture, _ = Timeline(replace(snapshot, services=services))._repr_mimebundle_()
+    assert ElementTree.fromstring(picture["image/svg+xml"]) is not None
+    assert "\x1b" not in "".join(picture.values()) and "\u202e" not in "".join(picture.values())
 
 
 def test_the_matrix_stands_under_service_container_and_revision() -> None:

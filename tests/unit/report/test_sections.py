@@ -83,6 +83,14 @@ def test_every_link_of_the_contents_leads_to_a_section(tmp_path: Path) -> None:
     assert "What to do" not in page(tmp_path, ran, PLAIN)
 
 
+@pytest.mark.parametrize(("answer", "times"), [("───\n✓ All is well.\n───", 1), ("Cards", 2)])
+def test_how_the_run_ended_is_said_once(answer: str, times: int) -> None:
+    """By the answer, if it says so: that of the index does not."""
+    cells = [new_markdown_cell("# Rotate"), new_markdown_cell("## Outcome"), shown("───\n✓ All is well.\n───")]
+    ran = new_notebook(cells=[*cells, new_markdown_cell("## Answer\n\nWhat to do:"), shown(answer)])
+    assert sections.headings(sections.without_empty(ran)) == ("Outcome", "Answer")[-times:]
+
+
 @pytest.mark.parametrize(
     ("outcome", "end"),
     [

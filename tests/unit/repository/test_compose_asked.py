@@ -26,13 +26,13 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None
 
 def causes(platform: Platform) -> list[tuple[str, str]]:
     """The root causes, each with what it is about."""
-    run = local_setup.begin("local", "", str(platform.root))
+    run = local_setup.begin("local", "", str(platform.root), "", True)
     return [(finding.check, finding.subject) for finding in diagnose(local_setup.look(run)) if finding.is_root_cause]
 
 
 def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
     """How it reads the .env alone is how it gives it to the application."""
-    run = local_setup.begin("local", "", str(platform.root))
+    run = local_setup.begin("local", "", str(platform.root), "", True)
     place = local_setup.look(run).workstation
     assert place and place.compose_config and place.dotenv
     compose, real = place.checkout.compose, place.compose_config.environment["backend"]

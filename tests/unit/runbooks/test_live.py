@@ -12,6 +12,7 @@ import pytest
 
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.step import Cancelled
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish, own_process
@@ -56,7 +57,7 @@ def test_its_state_is_on_disk_from_its_first_step_until_its_end(tmp_path: Path) 
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("step", ["redeploy", "watch"])
+@pytest.mark.parametrize("step", ["redeploy", "watch", "grant", "start"])
 @pytest.mark.parametrize("is_elsewhere", [True, False])
 def test_a_change_in_force_is_taken_back_by_its_undo(tmp_path: Path, step: str, is_elsewhere: bool) -> None:
     """Asked for in this process, or by a file; and only once."""
@@ -112,6 +113,29 @@ def test_the_way_back_cannot_be_taken_back(tmp_path: Path, step: str) -> None:
     live.sleep(0)
 
 
+def test_a_wish_at_a_step_that_goes_to_its_end_is_heard_at_the_next(tmp_path: Path) -> None:
+    """Such as the registration of a revision."""
+    live = live_at(tmp_path, "register")
+    live.ask("back")
+    live.announce("terraform")
+    with pytest.raises(Cancelled):
+        live.announce("redeploy")
+
+
+def test_a_change_that_says_how_it_is_taken_back_needs_no_former_version(tmp_path: Path) -> None:
+    """As a cure does, and a .env for as long as its process runs."""
+    for details in ({"undo": (Undo(kind="policy", subject="role", new="policy"),)}, {"is_reversible": True}):
+        live = live_at(tmp_path, former="")
+        live.state = replace(STATE, former="", **details)  # type: ignore[arg-type]
+        assert live.file
+        live.file.write(live.state)
+        assert live.file.read() == live.state
+        live.announce("start")
+        live.ask("back")
+        with pytest.raises(Cancelled):
+            live.sleep(5)
+
+
 def test_without_a_former_version_it_is_only_stopped(tmp_path: Path) -> None:
     """There is nothing to put back."""
     live = live_at(tmp_path, "move", "watch", former="")
@@ -125,7 +149,7 @@ def test_to_stop_watching_is_heard_at_every_step(tmp_path: Path, step: str) -> N
     """As an interrupt of the kernel is."""
     live = live_at(tmp_path, step)
     live.ask("leave")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="as you asked"):
         live.sleep(5)
 
 

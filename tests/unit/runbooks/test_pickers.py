@@ -11,7 +11,8 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.diagnosis import complaint
 from omc_runbook.headless import notebooks
 from omc_runbook.model.environment import load
-from omc_runbook.runbooks import pickers, restore, rotate, troubleshoot, update, verify
+from omc_runbook.runbooks import add_key, fleet, local_setup, pickers, restore, rotate, troubleshoot, update, verify
+from omc_runbook.runbooks.fleet import Fleet
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target
@@ -55,17 +56,31 @@ def test_environments_are_those_in_aws(run: Run) -> None:
 def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
     """A picker that set what is no parameter would do nothing."""
     snapshot, history = written(2)
+    some = Fleet(started=NOW, environment="staging", environments=(run.target.environment,), seconds=9)
     offered = {
         "rotate": rotate.pickers(run, snapshot, history, "", "renew", "restore"),
         "restore": restore.pickers(run, snapshot, history, ""),
         "update": update.pickers(run, snapshot, "", "file:values.env"),
         "troubleshoot": troubleshoot.pickers(run, snapshot, "", ""),
         "verify": verify.pickers(run, snapshot, ""),
+        "fleet": fleet.pickers(some, "staging,production"),
+        "add_key": add_key.pickers("staging", "", "", "", "", False, "SecretStr", "file:values.env"),
+        "local_setup": local_setup.pickers("staging", "", "", "keep", "", True),
     }
     for name, found in offered.items():
         declared = {each.name for each in notebooks.describe(name).parameters}
         assert (name, {picker.parameter for picker in found} - declared) == (name, set())
         assert all(set(picker.chosen) <= picker.options.keys() for picker in found)
+
+
+def test_texts_and_boxes_are_as_the_parameters(bare_names: None) -> None:
+    """A text has no labels, a box a value that is true or false; no environment but those of AWS gets a new key."""
+    offered = {each.parameter: each for each in add_key.pickers("staging", "", "", "~/x", "NEW", True, "int", "")}
+    assert [name for name, each in offered.items() if not each.labels] == ["repository", "key", "required"]
+    assert offered["required"].value is True and offered["repository"].value == "~/x"
+    assert [*offered["environments"].options] == ["production", "staging"] and offered["environments"].chosen == ()
+    compared = local_setup.pickers("local", "", "", "", "", False)[2]
+    assert [*compared.options] == ["production", "staging", "local"] and compared.chosen == ("local",)
 
 
 def test_a_form_is_empty_where_nobody_is(capsys: pytest.CaptureFixture[str]) -> None:

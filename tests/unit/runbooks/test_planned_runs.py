@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,7 @@ from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
-from omc_runbook.report.archive.summary import summarise
+from omc_runbook.report.archive.summary import end, summarise
 from omc_runbook.runbooks import add_key
 
 DRY = an_outcome(
@@ -96,6 +97,14 @@ def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
     assert verify.headline(idle) == "Nothing to do, and nothing is wrong in staging: 0 checks are clear."
 
 
+def test_where_a_change_was_not_finished_there_is_something_to_do() -> None:
+    """The headline says so, and nowhere that there is nothing to do; outcome.json has it only then."""
+    left = replace(DRY, plan=(), unfinished=True)
+    assert Outcome.from_json(left.to_json()) == left and "unfinished" not in DRY.to_json()
+    assert verify.headline(left).startswith("A change was not finished, and nothing else is wrong in staging")
+    assert verify.outcome(left).style == "plain" and "nothing to do" not in end(left, with_causes=True)
+
+
 def test_outcome_json_has_the_plan_and_whether_it_was_carried_out() -> None:
     """Two members more, of a runbook that can change something; also where there is nothing to do."""
     outcomes = (DRY, replace(DRY, applied=True), replace(DRY, plan=()), replace(DRY, plan=None))
@@ -135,8 +144,8 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
     commands: list[str] = []
 
-    def execute(source: Path, typed: object, draft: object, kept: object, command: str, *_: object) -> RunResult:
-        commands.append(command)
+    def execute(source: Path, typed: object, keeper: Any, *_: object) -> RunResult:
+        commands.append(keeper.command)
         return RunResult(0, ())
 
     monkeypatch.chdir(tmp_path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.snapshots import healthy, with_keys, without_key
@@ -15,13 +17,13 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.closing import INTERRUPTED, OUTDATED, Closing, Displays
+from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, Target
 
@@ -126,6 +128,38 @@ def test_a_run_under_way_has_its_environments_and_its_plan_on_record(outcome: Pa
     assert "without an outcome" in body["failure"]
 
 
+def test_findings_end_a_job_and_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain papermill fails as a job should; Voilà goes on to the answer."""
+    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: False)
+    with pytest.raises(FindingsRemain):
+        a_run("staging").conclude((WRONG,))
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    assert a_run("staging").conclude((WRONG,)).style == "bad"
+
+
+def test_only_a_page_with_buttons_says_that_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab's kernel and VS Code's have widgets; a console has a person and none, papermill has neither."""
+    shell = SimpleNamespace(user_ns={}, kernel=SimpleNamespace(_allow_stdin=True))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    told = {}
+    for client in ("papermill", "console", "VS Code", "JupyterLab"):
+        shell.kernel._allow_stdin = client != "papermill"
+        shell.user_ns = {"__vsc_ipynb_file__": "verify.ipynb"} if client == "VS Code" else {}
+        if client == "JupyterLab":
+            monkeypatch.setenv("JPY_SESSION_NAME", "verify.ipynb")
+        button = Work().closing().button()
+        text = a_run("staging").answer((), plan=PLAN).to_text()
+        told[client] = (isinstance(button, Button), "Press the button below" in text, "Set apply = True" in text)
+        assert isinstance(button, Button) or "Set apply = True above" in button.to_text()
+    assert told == {
+        "papermill": (False, False, True),
+        "console": (False, False, True),
+        "VS Code": (True, True, False),
+        "JupyterLab": (True, True, False),
+    }
+
+
 class Work:
     """The last part of a runbook, which notes what it does."""
 
@@ -203,7 +237,7 @@ def test_a_change_that_broke_off_after_it_was_made_is_not_under_way(
 
 def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """It applies with the word that was typed, and shows every display in order."""
-    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: True)
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
     work = Work()
     closing = work.closing()
     closing.show("outcome")
@@ -212,7 +246,21 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     shown, label = played(button._choices[0].act("production"))
     assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
     assert work.done == ["planned", "looked", "applied production", "looked"]
-    assert "was applied" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]
+
+
+def test_with_apply_the_last_cell_begins_where_a_person_can_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells before it say so and do nothing; a cell that is run again does not begin it again."""
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
+    work = Work()
+    closing = work.closing(apply=True)
+    for name in ("result", "outcome", "answer"):
+        assert NOT_BEGUN in closing.show(name).to_text()  # type: ignore[attr-defined]
+    button = closing.button()
+    assert work.done == [] and isinstance(button, Button) and button.begins_with == ""
+    assert "was applied" in closing.button().to_text()  # type: ignore[union-attr]
+    played(button._choices[0].act("production"))
+    assert work.done == ["applied production", "looked"] and closing.show("result") == "what was done"
+    assert work.closing(apply=True).make("result") == "what was done"
 
 
 def played(steps: Iterator[object]) -> tuple[list[object], str]:

@@ -90,7 +90,7 @@ def read_again(snapshot: Snapshot, cache: DefinitionCache) -> tuple[Snapshot, in
 
 
 def test_a_cached_definition_gives_the_findings_of_one_that_was_read(tmp_path: Path) -> None:
-    """In every world; only services that are not steady are read again."""
+    """In every world; only services that fail are read again."""
     different, calls = [], {}
     for number, (name, make) in enumerate(WORLDS.items()):
         snapshot = whole(make(healthy()))
@@ -98,6 +98,14 @@ def test_a_cached_definition_gives_the_findings_of_one_that_was_read(tmp_path: P
         different += [name] if diagnose(second) != diagnose(snapshot) else []
     assert different == []
     assert calls["healthy"] == 0 and {*calls.values()} > {0}
+
+
+def test_whoever_wants_none_or_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMC_CACHE=off, and a container's user without an entry in /etc/passwd."""
+    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
+    monkeypatch.delenv("OMC_CACHE")
+    monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache"))
+    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
 
 
 def revision(**container: object) -> TaskDefinition:
@@ -161,7 +169,15 @@ def test_a_damaged_cache_is_ignored_and_written_anew(tmp_path: Path) -> None:
     cache, definition = cache_at(tmp_path), revision()
     assert is_kept(cache, definition)
     good = cache.file.read_bytes()
-    for damaged in (b"", b"{", good[:-9], good.replace(b'"format":1', b'"format":2'), b"\xff" * 99, b"[]"):
+    for damaged in (
+        b"",
+        b"{",
+        good[:-9],
+        good.replace(b'"format":1', b'"format":2'),
+        good.replace(b'"version":"', b'"version":"9'),
+        b"\xff" * 99,
+        b"[]",
+    ):
         cache.file.write_bytes(damaged)
         assert cache.load({definition.arn: OLD}) == ({}, frozenset())
         assert is_kept(cache, definition)
@@ -218,14 +234,13 @@ def account() -> Iterator[None]:
         yield
 
 
-class Steady(Wire):
-    """A wire on which services are steady, and have existed for long."""
+class Old(Wire):
+    """A wire on which services have existed for long."""
 
     def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         answer = super().call(client, operation, parameters)
         for service in answer["services"] if operation == "DescribeServices" else ():
-            service |= {"createdAt": OLD, "runningCount": service["desiredCount"]}
-            service["deployments"] = [each | {"rolloutState": "COMPLETED"} for each in service["deployments"]]
+            service["createdAt"] = OLD
         return answer
 
 
@@ -244,11 +259,13 @@ def test_a_second_look_reads_no_definition_again(tmp_path: Path, monkeypatch: py
     """And keeps no value; OMC_CACHE=off and a look that is to be new read everything."""
     monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", lambda *_, **__: tmp_path / "omc-runbook")
     monkeypatch.delenv("OMC_CACHE")
-    first, second, fresh, off = Steady(), Steady(), Steady(), Steady()
+    first, second, undated, fresh, off = Old(), Old(), Wire(), Wire(), Wire()
     look(first)
     assert first.made("DescribeTaskDefinition") == 2
     snapshot = look(second)
     assert second.made("DescribeTaskDefinition") == 0 and len(snapshot.task_definitions) == 2
+    look(undated)
+    assert undated.made("DescribeTaskDefinition") == 0
     look(fresh, cached=False)
     monkeypatch.setenv("OMC_CACHE", "off")
     look(off)

@@ -11,7 +11,7 @@ from moto import mock_aws
 from support.moto_environment import ACCOUNT, REGION, Wire, between
 
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.snapshot.environments import Environments, find_environment, find_environments
+from omc_runbook.snapshot.environments import Environments, find_environment, find_environments, find_several
 
 pytestmark = pytest.mark.usefixtures("bare_names")
 OTHER_REGION = "eu-west-1"
@@ -136,3 +136,49 @@ def test_one_environment_is_found_by_its_name(tmp_path: Path) -> None:
     assert find_environment("production", file).names.secret == "ohmycoins-production-app-secrets"
     with pytest.raises(UsageError, match='"previw" is unknown: did you mean preview'):
         find_environment("previw", file)
+
+
+@pytest.mark.parametrize(
+    ("environments", "toml", "expected"),
+    [
+        ("", "", ["staging"]),
+        ("", "[environments.local]\n[environments.blue]\n[environments.green]\n", ["blue", "green"]),
+        (" green , production", "[environments.blue]\n[environments.green]\n", ["green", "production"]),
+    ],
+)
+def test_several_environments_are_those_named_or_all_of_the_file(
+    environments: str, toml: str, expected: list[str], tmp_path: Path
+) -> None:
+    """Where there is no list, all of the file; where the file names none, one."""
+    file = written(tmp_path, toml)
+    assert names(find_several(environments, "staging", file)) == expected
+
+
+@pytest.mark.parametrize(
+    ("environments", "sentence"),
+    [
+        ("stagin", 'Environment "stagin" is unknown: did you mean staging?'),
+        ("staging,local", "local has nothing in AWS: name other environments, or run local_setup for your .env."),
+        ("staging,staging", "environments names staging twice: name it once."),
+    ],
+)
+def test_a_list_with_a_wrong_name_is_rejected(environments: str, sentence: str, tmp_path: Path) -> None:
+    """In one sentence."""
+    file = written(tmp_path, "")
+    with pytest.raises(UsageError) as caught:
+        find_several(environments, "staging", file)
+    assert str(caught.value) == sentence
+
+
+def test_several_that_discovery_finds(tmp_path: Path) -> None:
+    """All of them, or those named; what it does not find is one sentence."""
+    file = written(tmp_path, f"{BY_NAME}[environments.staging]\n")
+    assert names(find_several("", "staging", file)) == ["staging"]
+    for word in ("qa", "dev"):
+        create(f"ohmycoins-{word}-app-secrets")
+    assert names(find_several("", "staging", file)) == ["staging", "dev", "qa"]
+    assert names(find_several("qa,staging", "staging", file)) == ["qa", "staging"]
+    with pytest.raises(UsageError, match=r'Environment "qaa" is unknown: did you mean qa\?'):
+        find_several("qaa", "staging", file)
+    with pytest.raises(UsageError, match="No environment was found"):
+        find_several("", "staging", written(tmp_path, '[discovery]\nsecrets = "shop-*"\n'))

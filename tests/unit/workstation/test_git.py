@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.workstation.git import find_git_dir, find_uncommitted, read_status
+from omc_runbook.workstation.git import (
+    can_reverse,
+    find_git_dir,
+    find_uncommitted,
+    find_versions,
+    read_committed,
+    read_status,
+)
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
@@ -206,12 +213,26 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     ran = tmp_path / "ran"
     git(repository, "config", "core.fsmonitor", f"touch {ran}; false")
     git(repository, "config", "core.pager", f"touch {ran}")
+    git(repository, "config", "diff.external", f"touch {ran}")
+    (repository / ".git/info/attributes").write_text("* filter=a.b=c diff=d\n")
+    for name in ("clean", "smudge", "process"):
+        git(repository, "config", f"filter.a.b=c.{name}", f"touch {ran}; cat")
+    git(repository, "config", "filter.a.b=c.required", "true")
+    git(repository, "config", "diff.d.textconv", f"touch {ran}; cat")
+    git(repository, "config", "diff.d.command", f"touch {ran}")
+    os.utime(repository / ".env", (1, 1))
     git(repository, "config", "log.follow", "true")
     git(repository, "config", "color.ui", "always")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
     seen = read_status(repository)
     assert (seen.commits, find_uncommitted(repository, (".env",))) == ((id,), ())
+    assert read_committed(repository, ".env") == b"A=1\n"
+    assert len(find_versions(repository, (".env",), lambda path: False).blobs) == 1
+    (repository / ".env").write_text("A=2\n")
+    assert find_uncommitted(repository, (".env",)) == (".env",)
+    (tmp_path / "patch").write_text("--- a/.env\n+++ b/.env\n@@ -1 +1 @@\n-A=1\n+A=2\n")
+    assert can_reverse(repository, tmp_path / "patch")
     assert not ran.exists()
 
 

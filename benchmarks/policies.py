@@ -1,0 +1,288 @@
+"""Whether the policies that `omc-runbook policy` prints are enough and least, enforced by a sandbox.
+
+Each runbook runs as somebody with exactly the printed policy, planning and applying: it has to end well. Then it runs
+with each action taken out in turn: it has to end with unknown or a refusal that names the action, never well.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import diagnosis
+
+from omc_runbook.headless import notebooks
+from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
+from omc_runbook.sandbox import faults as catalogue
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))
+forked: Any = importlib.import_module("support.forked_command")
+
+PAGE = ROOT / "docs" / "policies.md"
+HEADS = ("runbook", "", "actions", "enough", "least", "without one of them")
+COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
+NEW_SECRET = "ohmycoins-production-app-secrets"
+CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
+"""Faults that troubleshoot cures, which together need all that it may do."""
+Prepare = Callable[[World], tuple[str, ...]]
+"""Brings about what a run is to change, and returns further parameters."""
+
+
+def _as_it_is(world: World) -> tuple[str, ...]:
+    """The world as it is."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Runs of a runbook in one way: its words, and one or several worlds before each, of which any may tell."""
+
+    runbook: str
+    words: tuple[str, ...] = ()
+    worlds: tuple[Prepare, ...] = (_as_it_is,)
+    applies: bool = False
+    environment: str = "staging"
+
+    @property
+    def way(self) -> str:
+        """Whether it changes something, in a word."""
+        can_change = bool(ACTIONS[self.runbook].apply)
+        return "applied" if self.applies else "planned" if can_change else "reads"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended, and all that it said."""
+
+    code: int
+    status: str
+    said: str
+    outcome: str
+
+    def misses(self, action: str) -> bool:
+        """Whether it ended with unknown or a refusal, or took everything back, and names the action."""
+        return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
+
+
+def _renew() -> None:
+    """A healthy world whose secret has a former version."""
+    diagnosis.renew()
+    world = World(os.environ["AWS_ENDPOINT_URL"])
+    document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
+    text = json.dumps(document | {"SECRET_KEY": secrets.token_hex(32)})
+    world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
+    for service in CONSUMERS:
+        world.ecs.update_service(cluster=CLUSTER, service=service.name, forceNewDeployment=True)
+    world.settle()
+
+
+def _former(world: World) -> tuple[str, ...]:
+    """There is a former version, whose id is to be restored."""
+    stages = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    return tuple(f"version={version}" for version, labels in stages.items() if "AWSPREVIOUS" in labels)
+
+
+def _former_of_now(world: World) -> tuple[str, ...]:
+    """The same, a moment after a change by update, when CloudTrail decides which value a task has."""
+    _update()
+    return _former(world)
+
+
+def _update() -> None:
+    """Change a key as the administrator."""
+    words = ("environment=staging", "values_from=generate", "keys=SECRET_KEY", "apply=true")
+    forked.run([COMMAND, "run", "update", *words], os.environ, Path(os.environ["OMC_POLICIES"]))
+
+
+def _without_secret(world: World) -> tuple[str, ...]:
+    listed = world.secretsmanager.list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    if any(each["Name"] == NEW_SECRET for each in listed):
+        world.secretsmanager.delete_secret(SecretId=NEW_SECRET, ForceDeleteWithoutRecovery=True)
+    return ()
+
+
+def _broken(fault: str, world: World) -> tuple[str, ...]:
+    diagnosis.renew()
+    catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
+    return ()
+
+
+def _new_key(world: World) -> tuple[str, ...]:
+    """A checkout without the key, of which each run has another."""
+    checkout = Path(tempfile.mkdtemp(prefix="checkout-", dir=os.environ["OMC_POLICIES"])) / "checkout"
+    shutil.copytree(os.environ["OMC_REPOSITORY"], checkout, symlinks=True)
+    return (f"key=KEY_{secrets.token_hex(3).upper()}", f"repository={checkout}")
+
+
+CASES = (
+    Case("fleet"),
+    Case("index"),
+    Case("verify"),
+    Case("troubleshoot"),
+    Case("troubleshoot", worlds=tuple(partial(_broken, fault) for fault in CURES), applies=True),
+    *(Case("update", ("values_from=generate", "keys=SECRET_KEY"), applies=applies) for applies in (False, True)),
+    *(Case("rotate", ("keys=SECRET_KEY",), applies=applies) for applies in (False, True)),
+    *(Case("restore", worlds=(_former, _former_of_now), applies=applies) for applies in (False, True)),
+    *(Case("create", ("confirm=production",), (_without_secret,), applies, "production") for applies in (False, True)),
+    *(Case("add_key", ("values_from=generate",), (_new_key,), applies) for applies in (False, True)),
+)
+
+
+def measure(case: Case) -> diagnosis.Row:
+    """The row of one case."""
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["OMC_POLICIES"] = name
+        _renew()
+        _update()
+        evidence = [line for prepare in case.worlds for line in _shortage(case, prepare)]
+        is_enough = not evidence
+        needed = ACTIONS[case.runbook]
+        actions = (*needed.plan, *(needed.apply if case.applies else ()))
+        endings, extra = dict[str, int](), list[str]()
+        for action in actions:
+            runs = [*_runs_without(case, action)]
+            if runs[-1].misses(action):
+                ending = {"unknown": "unknown", "findings": "taken back"}.get(runs[-1].status, "refused")
+                endings[ending] = endings.get(ending, 0) + 1
+            else:
+                extra.append(action)
+                evidence += [line for run in runs for line in (f"without {action}:", *run.said.splitlines())]
+    said = ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items()))
+    said += f"; ended otherwise: {', '.join(extra)}" if extra else ""
+    least = f"{len(actions) - len(extra)} of {len(actions)}"
+    cells = (case.runbook, case.way, str(len(actions)), "yes" if is_enough else "no", least, said)
+    return diagnosis.Row(cells, is_enough and not extra, tuple(evidence))
+
+
+def _shortage(case: Case, prepare: Prepare) -> list[str]:
+    """What a run said for which the whole policy is not enough; nothing where it is."""
+    parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
+    run = _run(case, _policy(case), parameters)
+    # A plan against an error ends with the error.
+    is_right = run.code == 0 or (case.runbook == "create" and not case.applies and run.code == 1)
+    return [] if is_right else ["with all actions:", *run.said.splitlines()]
+
+
+def _runs_without(case: Case, action: str) -> Iterator[Run]:
+    """Runs without an action, up to the first that misses it.
+
+    What is needed to plan may not be missed by a change that replaces all that there was to see.
+    """
+    plans = [(replace(case, applies=False), case.worlds[-1])] if action in ACTIONS[case.runbook].plan else []
+    for each, prepare in (*((case, prepare) for prepare in case.worlds), *(plans if case.applies else ())):
+        if case.applies:
+            # A change that was refused half-way is not where the next one begins.
+            _renew()
+        parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
+        run = _run(each, _without(_policy(case), action), parameters)
+        yield run
+        if run.misses(action):
+            return
+
+
+def _policy(case: Case) -> dict[str, Any]:
+    folder = Path(os.environ["OMC_POLICIES"])
+    option = "--apply" if case.applies else "--no-apply"
+    done = forked.run([COMMAND, "policy", case.runbook, option, f"environment={case.environment}"], os.environ, folder)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
+    statements = [
+        {**each, "Action": [other for other in each["Action"] if other != action]} for each in document["Statement"]
+    ]
+    return {**document, "Statement": [each for each in statements if each["Action"]]}
+
+
+def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> Run:
+    """A run as somebody with this policy alone."""
+    world, folder = World(os.environ["AWS_ENDPOINT_URL"]), Path(os.environ["OMC_POLICIES"])
+    user = f"user-{secrets.token_hex(4)}"
+    world.iam.create_user(UserName=user)
+    # IAM has no policy without a statement.
+    if document["Statement"]:
+        world.iam.put_user_policy(UserName=user, PolicyName="least", PolicyDocument=json.dumps(document))
+    key = world.iam.create_access_key(UserName=user)["AccessKey"]
+    person = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    outcome = folder / "records" / "outcome.json"
+    outcome.unlink(missing_ok=True)
+    words = [f"environment={case.environment}", *case.words, *parameters, *(["apply=true"] if case.applies else [])]
+    done = forked.run(
+        [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
+    )
+    text = outcome.read_text() if outcome.exists() else ""
+    status = json.loads(text)["status"] if text else ""
+    return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text)
+
+
+def table(rows: Sequence[diagnosis.Row]) -> str:
+    """The table in Markdown, with a sentence on each runbook that is not in it."""
+    lines = [
+        f"| {' | '.join(HEADS)} |",
+        "|---|---|---:|---|---|---|",
+        *(f"| {' | '.join(row.cells)} |" for row in rows),
+    ]
+    return "\n".join((*lines, "", *(f"{sentence}\n" for sentence in WITHOUT.values())))
+
+
+def _with_kept(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
+    """The rows, and those that the page has of cases that were not measured again, in the order of the cases."""
+    measured = {row.cells[:2] for row in rows}
+    lines = (line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| " in line)
+    kept = [
+        diagnosis.Row(tuple(cells), cells[3] == "yes" and ";" not in cells[5]) for cells in lines if len(cells) == 6
+    ]
+    order = [(case.runbook, case.way) for case in CASES]
+    return sorted(
+        [*rows, *(row for row in kept if row.cells[:2] in order and row.cells[:2] not in measured)],
+        key=lambda row: order.index((row.cells[0], row.cells[1])),
+    )
+
+
+@click.command(help=__doc__)
+@click.option("--only", default="", help="Only these runbooks, separated by commas.")
+@click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
+@click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}, with its other rows.")
+def main(only: str, jobs: int, keep: bool) -> None:
+    """Measure the chosen runbooks, and print the table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    missing = notebooks.paths().keys() - ACTIONS.keys() - WITHOUT.keys()
+    if missing or ACTIONS.keys() - {case.runbook for case in CASES}:
+        raise click.UsageError(f"Without a policy or a case: {missing or ACTIONS.keys()}")
+    chosen = [case for case in CASES if not only or case.runbook in only.split(",")]
+    rows: dict[int, diagnosis.Row] = {}
+    with diagnosis.processes(jobs) as pool:
+        runs = {pool.submit(measure, case): number for number, case in enumerate(chosen)}
+        for done in as_completed(runs):
+            row = rows[runs[done]] = done.result()
+            click.echo(f"{len(rows)}/{len(chosen)}: {' | '.join(row.cells)}", err=True)
+            for line in row.evidence:
+                click.echo(f"    {line}", err=True)
+    ordered = [rows[number] for number in sorted(rows)]
+    click.echo(table(ordered))
+    if keep:
+        ordered = _with_kept(ordered)
+        date = datetime.now(UTC).date().isoformat()
+        diagnosis.fill(PAGE, "policies", f"{table(ordered)}\nBy `python benchmarks/policies.py --write` on {date}.")
+    sys.exit(0 if all(row.holds for row in ordered) else 1)
+
+
+if __name__ == "__main__":
+    main()

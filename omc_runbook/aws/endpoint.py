@@ -1,0 +1,62 @@
+"""Where calls go: to AWS, to a sandbox on this machine, or to an endpoint that somebody configured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from botocore.configprovider import ConfiguredEndpointProvider
+
+from omc_runbook.masking import registry
+from omc_runbook.model.handover import LINES_VARIABLE, WARNING, is_on_this_machine
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+"""The domains of AWS's public endpoints."""
+
+SERVICES = ("secretsmanager", "sts", "ecs", "iam", "kms", "ec2", "logs", "cloudtrail")
+
+
+def foreign(session: Session) -> tuple[str, ...]:
+    """The configured URLs that are neither AWS's nor this machine's: of all services, and of one alone.
+
+    See https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    if session.get_config_variable("ignore_configured_endpoint_urls"):
+        return ()
+    full, scoped = session.full_config, session.get_scoped_config()
+    providers = (ConfiguredEndpointProvider(full, scoped, service) for service in SERVICES)
+    urls = dict.fromkeys(str(provider.provide() or "") for provider in providers)
+    return tuple(url for url in urls if url and not is_on_this_machine(url) and not _is_of_aws(url))
+
+
+def sentence(url: str) -> str:
+    """What to know of a foreign endpoint before anything is sent to it."""
+    return registry.mask(f"Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.")
+
+
+@cache
+def tell(url: str) -> None:
+    """Say that once, on the terminal of `omc-runbook run` or else on standard error."""
+    path, line = os.environ.get(LINES_VARIABLE), f"{WARNING} {sentence(url)}\n"
+    if not path:
+        sys.stderr.write(line)
+        return
+    with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def is_readable_on_the_way(url: str) -> bool:
+    """Whether whoever is between here and an endpoint can read along."""
+    return urlsplit(url).scheme == "http" and not is_on_this_machine(url)
+
+
+def _is_of_aws(url: str) -> bool:
+    return (urlsplit(url).hostname or "").endswith(AWS_DOMAINS)

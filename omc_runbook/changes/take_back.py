@@ -1,0 +1,154 @@
+"""Takes a change back that is no change of the secret's values: from data that outlives the process that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from omc_runbook.aws import iam, secretsmanager
+from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.session import insist
+from omc_runbook.changes.deploy.redeployment import Redeployment
+from omc_runbook.changes.deploy.rollout import PROVED, Rollout
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Step
+from omc_runbook.model.change import Change
+from omc_runbook.workstation import git
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo:
+    """How a part of a change is taken back, by its kind; what is as before already is left alone.
+
+    - revision: the service `subject` gets the task definition `former` again
+    - patch: the patch `new` of the file `subject` is reversed in the checkout `former`
+    - policy: the inline policy `new` of the role `subject` is removed
+    - version: the version `former` of the secret `subject` becomes current instead of `new`
+    - none: what the sentence `subject` says stays
+    """
+
+    kind: Literal["revision", "patch", "policy", "version", "none"]
+    subject: str
+    former: str = ""
+    new: str = ""
+    environment: str = ""
+
+
+class Reversal:
+    """Takes a change back: the services first, then files, permissions and secrets that they no longer need.
+
+    `contexts` has one for each environment, `forward` the roll-outs of the change where they are known.
+    """
+
+    def __init__(
+        self, contexts: Mapping[str, ChangeContext], undos: Sequence[Undo], forward: Sequence[Rollout] = ()
+    ) -> None:
+        self._contexts, self._undos, self._forward = contexts, undos, forward
+        self._redeployments = {
+            environment: Redeployment(
+                context,
+                partial(self._services, environment),
+                {undo.subject: undo.former for undo in self._of("revision", environment)},
+                is_back=True,
+                undo=lambda: self._forward,
+            )
+            for environment, context in contexts.items()
+        }
+        self._found: dict[str, tuple[Service, ...]] = {}
+        self._done: list[str] = []
+        self._left = [undo.subject for undo in undos if undo.kind == "none"]
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps, in their order."""
+        rest = [undo for kind in ("patch", "policy", "version") for undo in self._of(kind)]
+        return (
+            *(step for redeployment in self._redeployments.values() for step in redeployment.steps()),
+            *(Step(name="withdraw", apply=partial(self._take_back, undo)) for undo in rest),
+        )
+
+    @property
+    def rollouts(self) -> tuple[Rollout, ...]:
+        """The deployments back."""
+        return tuple(rollout for each in self._redeployments.values() for rollout in each.rollouts)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is as before."""
+        return not self._left and all(rollout.deployment_id for rollout in self.rollouts)
+
+    @property
+    def sentence(self) -> str:
+        """What was taken back, and what stays."""
+        services = (
+            f"{each.service} has its former task definition again{_after(each)}."
+            if each.deployment_id
+            else f"{each.service} keeps its task definition: {each.reason.rstrip('.')}."
+            for each in self.rollouts
+        )
+        return " ".join((*services, *self._done, *self._left)) or "Everything was as before already."
+
+    def _of(self, kind: str, environment: str | None = None) -> list[Undo]:
+        return [undo for undo in self._undos if undo.kind == kind and environment in (None, undo.environment)]
+
+    def _services(self, environment: str) -> tuple[Service, ...]:
+        """The services that have another task definition than before."""
+        former = {undo.subject: undo.former for undo in self._of("revision", environment)}
+        if former and environment not in self._found:
+            services = self._contexts[environment].look().services
+            self._found[environment] = tuple(
+                each for each in services if each.task_definition_arn != former.get(each.name, each.task_definition_arn)
+            )
+        return self._found.get(environment, ())
+
+    def _take_back(self, undo: Undo) -> Iterator[Change]:
+        match undo.kind:
+            case "patch":
+                return self._reverse(undo)
+            case "policy":
+                return self._revoke(undo)
+            case _:
+                return self._withdraw(undo)
+
+    def _reverse(self, undo: Undo) -> Iterator[Change]:
+        root, patch = Path(undo.former), Path(undo.new)
+        if not patch.exists():
+            return
+        if not git.can_reverse(root, patch) or not git.reverse(root, patch):
+            self._left.append(f"{undo.subject} stays as it is: git does not find the edit there as it was made.")
+            return
+        patch.unlink(missing_ok=True)
+        self._done.append(f"{undo.subject} is as before.")
+        yield Change(action="put back", file=undo.subject)
+
+    def _revoke(self, undo: Undo) -> Iterator[Change]:
+        client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
+        if insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)) is None:
+            return
+        insist(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
+        self._done.append(f"Policy {undo.new} was removed from role {undo.subject} again.")
+        yield Change(action="revoked", role=undo.subject, policy=undo.new)
+
+    def _withdraw(self, undo: Undo) -> Iterator[Change]:
+        client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
+        read = partial(secretsmanager.describe, client, undo.subject)
+        secret = insist(what, "secretsmanager:DescribeSecret", read)
+        current = secret.version_at(secretsmanager.CURRENT) if secret else ""
+        if current == undo.former:
+            return
+        move = partial(secretsmanager.move_current, client, undo.subject, undo.former, undo.new)
+        if current != undo.new or not insist(what, "secretsmanager:UpdateSecretVersionStage", move, "change"):
+            self._left.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
+            return
+        self._done.append(
+            f"Version {undo.former[:8]} of {undo.subject} is current again; tasks that started meanwhile keep the"
+            " other's values until they are replaced."
+        )
+        yield Change(action="withdrawn", secret=undo.subject, version=undo.new)
+
+
+def _after(rollout: Rollout) -> str:
+    """How a service runs that was taken back: what a cure had mended, its tasks fail with again."""
+    return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"

@@ -1,0 +1,128 @@
+"""What environments have in common and what they have not, from facts without values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.fingerprint import fingerprint
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.other_environments import may_be_secret
+from omc_runbook.snapshot.state import Snapshot
+
+NOT_COMPARED = ""
+"""Stands for the fingerprint of a value that is empty or a mere setting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What can be compared of an environment; it has no value, and fingerprints under a key that is not kept."""
+
+    keys: Mapping[str, str] | None
+    """The fingerprint of each key's value; None where the secret could not be read."""
+    revisions: Mapping[str, tuple[str, str]]
+    """By service, its task definition's revision, and the images without registry and the environment's prefix."""
+    age: timedelta | None
+    """For how long the current version has been current, at least; None where that is not known."""
+    rotation_days: int
+
+
+@dataclass(frozen=True)
+class KeyDifference:
+    """A key that some environments have and others lack."""
+
+    key: str
+    has: tuple[str, ...]
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SharedValue:
+    """Keys whose values are the same in several environments; of two names, where they differ, both."""
+
+    keys: tuple[str, ...]
+    environments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RevisionDifference:
+    """A service with some images, the revision that has them in each environment; "" for no such service."""
+
+    service: str
+    images: str
+    revisions: Mapping[str, str]
+
+
+def facts(snapshot: Snapshot, key: bytes) -> Facts:
+    """The facts of a snapshot, with fingerprints under `key`."""
+    document, catalogue = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    since = freshness.current_since(snapshot)
+    prefix = f"{snapshot.environment.names.prefix}-"
+    definitions = {each.name: snapshot.definition(each.task_definition_arn) for each in snapshot.consumers}
+    return Facts(
+        keys={
+            registry.mask(each.key): fingerprint(each.injected, key)
+            if may_be_secret(each.injected, catalogue.get(each.key))
+            else NOT_COMPARED
+            for each in document.members
+        }
+        if document
+        else None,
+        revisions={
+            name.removeprefix(prefix): (
+                str(definition.revision),
+                registry.mask(", ".join(_image(each.image, prefix) for each in definition.containers)),
+            )
+            for name, definition in definitions.items()
+            if definition
+        },
+        age=snapshot.taken - since[0] if since else None,
+        rotation_days=snapshot.environment.names.rotation_days,
+    )
+
+
+def _image(image: str, prefix: str) -> str:
+    return image.rpartition("/")[2].removeprefix(prefix)
+
+
+def key_differences(facts: Mapping[str, Facts]) -> tuple[KeyDifference, ...]:
+    """The keys that not every environment has whose secret was read; those that most have come first."""
+    keys = {name: each.keys for name, each in facts.items() if each.keys is not None}
+    differences = []
+    for key in dict.fromkeys(key for each in keys.values() for key in each):
+        has = tuple(name for name in keys if key in keys[name])
+        differences.append(KeyDifference(key, has, tuple(name for name in keys if name not in has)))
+    return tuple(sorted((each for each in differences if each.lacks), key=lambda each: (len(each.lacks), each.key)))
+
+
+def shared_values(facts: Mapping[str, Facts]) -> tuple[SharedValue, ...]:
+    """The values that several environments have; those of the same environments are one entry."""
+    owners: dict[str, list[tuple[str, str]]] = {}
+    for name, each in facts.items():
+        for key, print_ in (each.keys or {}).items():
+            if print_ != NOT_COMPARED:
+                owners.setdefault(print_, []).append((name, key))
+    keys_by_environments: dict[tuple[str, ...], list[str]] = {}
+    for pairs in owners.values():
+        environments = tuple(dict.fromkeys(name for name, _ in pairs))
+        if len(environments) > 1:
+            keys = " = ".join(dict.fromkeys(key for _, key in pairs))
+            keys_by_environments.setdefault(environments, []).append(keys)
+    return tuple(SharedValue(tuple(sorted(keys)), names) for names, keys in keys_by_environments.items())
+
+
+def revision_differences(facts: Mapping[str, Facts]) -> tuple[RevisionDifference, ...]:
+    """The services that do not have the same images in every environment, once for each of their images."""
+    return tuple(_revision_differences(facts))
+
+
+def _revision_differences(facts: Mapping[str, Facts]) -> Iterator[RevisionDifference]:
+    for service in dict.fromkeys(service for each in facts.values() for service in each.revisions):
+        by_images: dict[str, dict[str, str]] = {}
+        for name, each in facts.items():
+            label, images = each.revisions.get(service, ("", ""))
+            by_images.setdefault(images, {})[name] = label
+        if len(by_images) > 1:
+            yield from (RevisionDifference(service, images, labels) for images, labels in by_images.items())

@@ -1,0 +1,155 @@
+"""What is made of all records in a folder: the index page; and the removal of those that are not kept any longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from omc_runbook.headless import news, schedules
+from omc_runbook.masking import registry
+from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Outcome, TargetOutcome
+from omc_runbook.model.handover import is_on_this_machine
+from omc_runbook.model.schedule import ScheduleState
+from omc_runbook.report.archive import index_page, kept_records, retention
+from omc_runbook.report.archive.index_page import EnvironmentRecords, KeptRun, Problem
+from omc_runbook.report.archive.kept_records import KeptRecord
+from omc_runbook.report.archive.summary import Line
+from omc_runbook.textfile import private_file
+
+
+def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
+    """Remove what runbook.toml does not keep, and make the index page anew; returns what there is to say of it."""
+    now = datetime.now(UTC)
+    try:
+        removals = retention.plan(folder, load(LOCAL, runbook_toml).records, now)
+        retention.apply(removals)
+        write(folder, now)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return (Line(f"The folder of records could not be put in order: {reason}.", "warning", "warning"),)
+    names = ", ".join(removal.stem.text for removal in removals)
+    return (Line(f"Not kept any longer, as runbook.toml says: {names}.", "note"),) if removals else ()
+
+
+def prune(folder: Path, applies: bool) -> Iterator[str]:
+    """List the records that runbook.toml does not keep, and if it is to be applied remove them, in sentences.
+
+    Raises UsageError where runbook.toml keeps all, and OSError.
+    """
+    settings = load(LOCAL).records
+    if settings.keeps_all:
+        raise UsageError("runbook.toml keeps all records: set keep_days or keep_count in [records].")
+    removals = retention.plan(folder, settings, datetime.now(UTC))
+    yield from map(str, removals)
+    if applies:
+        retention.apply(removals)
+        yield f"Removed: {len(removals)}."
+        if removals:
+            write(folder)
+    else:
+        yield f"To be removed: {len(removals)}." + (" --apply removes them." if removals else "")
+
+
+def write(folder: Path, now: datetime | None = None) -> Path:
+    """Make a folder's index page anew, and return its path; raises OSError."""
+    now = now or datetime.now(UTC)
+    notes: tuple[str, ...] = ()
+    try:
+        expected = schedules.read(folder, now)
+    except UsageError as error:
+        expected, notes = [], (f"The schedules are not known: {error}",)
+    kept = kept_records.read(folder, index_page.SHOWN)
+    records = [replace(each, page=each.page.relative_to(folder)) for each in kept]
+    page, path = index_page.render(environments(records, expected), notes, now), folder / index_page.NAME
+    # The outcomes were masked by the runs that wrote them; this run may know more values.
+    private_file.write(path, registry.mask_thoroughly(page, common=False).encode("utf-8", "replace"))
+    return path
+
+
+def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState]) -> list[EnvironmentRecords]:
+    """What the records say of each environment; `records` are the newest first.
+
+    The sandbox's environments are not those of the same name in AWS.
+    """
+    late: dict[str, list[ScheduleState]] = {}
+    for state in expected:
+        late.setdefault(state.environment, []).append(state)
+    runs: dict[tuple[str, bool], list[tuple[KeptRun, Outcome | None]]] = {}
+    places: dict[tuple[str, bool], str] = {}
+    for record in records:
+        for run, target in _runs(record):
+            key = (target.environment, is_on_this_machine(target.endpoint))
+            place = "sandbox" if key[1] else ", ".join(filter(None, (target.account, target.region)))
+            places[key] = places.get(key) or place
+            # Of several environments, no finding says whose it is.
+            is_whole = record.outcome is not None and len(record.outcome.targets) < 2
+            runs.setdefault(key, []).append((run, record.outcome if is_whole else None))
+    for name in late:
+        runs.setdefault((name, False), [])
+    return [
+        EnvironmentRecords(
+            name=name,
+            place=places.get((name, is_sandbox), ""),
+            runs=[run for run, _ in pairs],
+            problems=_problems([(run.runbook, outcome) for run, outcome in pairs if outcome is not None]),
+            schedules=() if is_sandbox else late.get(name, ()),
+        )
+        for (name, is_sandbox), pairs in runs.items()
+    ]
+
+
+def _runs(record: KeptRecord) -> Iterator[tuple[KeptRun, TargetOutcome]]:
+    """A record's run on each of its environments."""
+    outcome, stem = record.outcome, record.stem
+    if outcome is None:
+        if stem is not None:
+            here = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
+            yield KeptRun(stem.runbook, index_page.ending_of(record), record), here
+        return
+    if len(outcome.targets) > 1:
+        for target in outcome.targets:
+            yield KeptRun(outcome.runbook, index_page.ending_of(record, target.status), record), target
+        return
+    here = TargetOutcome(
+        environment=outcome.where or outcome.environment,
+        account=outcome.account,
+        region=outcome.region,
+        endpoint=outcome.endpoint,
+        status=outcome.status,
+    )
+    yield KeptRun(outcome.runbook, index_page.ending_of(record), record), here
+
+
+def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
+    """What is open after an environment's runs, the newest first, by any runbook that looked."""
+    problems: dict[str, Problem] = {}
+    for runbook in dict.fromkeys(name for name, _ in outcomes):
+        own = [outcome for name, outcome in outcomes if name == runbook]
+        titles = {
+            news.name_of(finding): finding.title
+            for outcome in reversed(own)
+            for finding in outcome.findings
+            if finding.is_problem
+        }
+        for name, since in news.open_after(reversed(own)).items():
+            last = next((each.finished for each in own if name in _found(each)), since)
+            known = problems.get(name)
+            if any(each.finished > own[0].finished and _is_clear(name, each) for _, each in outcomes):
+                continue
+            since, last = min(since, known.since if known else since), max(last, known.last_seen if known else last)
+            problems[name] = Problem(name, titles.get(name, ""), since, last)
+    return sorted(problems.values(), key=lambda problem: problem.since)
+
+
+def _found(outcome: Outcome) -> frozenset[str]:
+    return frozenset(news.name_of(finding) for finding in outcome.findings if finding.is_problem)
+
+
+def _is_clear(name: str, outcome: Outcome) -> bool:
+    """Whether a run made the check of a problem, and did not find it."""
+    check = name.partition(":")[0]
+    return any(finding.check == check and finding.status == "clear" for finding in outcome.findings)

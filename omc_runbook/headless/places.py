@@ -1,0 +1,43 @@
+"""Where records are kept, as `--record` names it: a folder on this machine, or one in S3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omc_runbook.report.archive.bucket import S3Folder
+
+FOLDER = Path("records")
+"""The default folder of records, and that of what stays on this machine beside records in S3."""
+_SCHEME = "s3://"
+
+
+@dataclass(frozen=True)
+class RecordPlace:
+    """A folder, and where its records are instead, if in S3."""
+
+    folder: Path
+    bucket: S3Folder | None = None
+
+
+def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:
+    """The place of an address; S3 is called as an environment's profile, and by nobody else's role.
+
+    Raises UsageError for an address in S3 that is none, and as `environment.load` does.
+    """
+    if not address.startswith(_SCHEME):
+        return RecordPlace(Path(address))
+    from omc_runbook.model.environment import load
+    from omc_runbook.report.archive import bucket
+
+    settings = load(environment, runbook_toml)
+
+    def client() -> Any:
+        """boto3's client, made when it is needed: a sandbox may have to be started before."""
+        from omc_runbook.aws.session import Clients
+
+        return Clients(settings.names.region, settings.names.profile)("s3")
+
+    return RecordPlace(FOLDER, bucket.parse(address, client, settings.records.kms_key))

@@ -1,0 +1,166 @@
+"""Secrets that nobody registered, told by their shape: a password in an address, a provider's key, a private key.
+
+Log lines, error messages and what a person pastes may have them. A pattern is only tried where a text has one of its
+marks, so that the search costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from omc_runbook.masking.common import SHORTEST, is_random
+from omc_runbook.masking.span import Span
+from omc_runbook.model import issuers
+
+_LONG = 20
+"""From so many characters what follows "Bearer" is no word."""
+_REFERENCE = re.compile(
+    r"[‹<$%{\[(*•…]|\.\.|\.?/[\w.-]+/|(?i:arn:|(?:none|null|true|false|not|str|int|bool|secretstr|required)\b)"
+    r"|[A-Za-z_][\w.]*[(\[]|(?:self|settings|var|local|data|each|module|os|secrets)\."
+)
+"""How a text begins that is no value: a label, a variable, a path, an ARN, a call."""
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
+_ASSIGNED = (
+    rf"{_QUOTE}?\s{{0,3}}(?:=\s{{0,3}}(?P<open>{_QUOTE})?|:\s{{0,3}}(?P<opened>{_QUOTE})|(?P<prose>:)\s{{1,3}})"
+    r"(?P<value>"
+)
+_TEXT = rf"(?:(?!{_QUOTE})[^\n<>])"
+_WORD = rf"(?:(?!{_QUOTE})[^\s<>])"
+_ANY = rf"(?(open){_TEXT}{{4,200}}|(?(opened){_TEXT}{{4,200}}|{_WORD}{{3,200}}(?<![,;)\]}}]){_WORD}(?<![,;)\]}}]))))"
+_CODE = r"[\w.~+/-]{8,}={0,2})"
+_ACCESS_KEY = r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9/+])"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A pattern that is tried at each of its marks (in small letters), with a group `value`.
+
+    `judge` decides whether a match is a secret, None for each.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    pattern: re.Pattern[str]
+    judge: Callable[[str], bool] | None = None
+
+
+def find(text: str) -> Iterator[Span]:
+    """Yield where a text has what looks like a secret, in no particular order."""
+    if len(text) <= SHORTEST:
+        return
+    small = text.lower()
+    if len(small) != len(text):
+        # A few capitals have two small letters.
+        small = "".join(each if len(each.lower()) > 1 else each.lower() for each in text)
+    for shape in _SHAPES:
+        for mark in shape.marks:
+            at = small.find(mark)
+            while at >= 0:
+                match = shape.pattern.match(text, at)
+                if match and _is_value(match, shape):
+                    yield Span(match.start("value"), match.end("value"), shape.name)
+                at = small.find(mark, at + len(mark))
+
+
+def _is_value(match: re.Match[str], shape: _Shape) -> bool:
+    text = match["value"]
+    is_word = match.groupdict().get("prose") is not None and not _is_mixed(text)
+    return not is_word and _REFERENCE.match(text) is None and (shape.judge is None or shape.judge(text))
+
+
+def _is_password(text: str) -> bool:
+    return _NAME.fullmatch(text) is None and not _is_placeholder(text, "password")
+
+
+def _is_mixed(text: str) -> bool:
+    return re.search(r"[A-Za-z]", text) is not None and re.search(r"\d", text) is not None
+
+
+def _is_key(text: str) -> bool:
+    return is_random(text) and _UUID.fullmatch(text) is None and not _is_placeholder(text, "key")
+
+
+def _is_placeholder(text: str, name: str) -> bool:
+    # The catalogue's pydantic is not for each process that masks.
+    from omc_runbook.model.placeholders import is_placeholder
+
+    return is_placeholder(text, name)
+
+
+def _is_login(text: str) -> bool:
+    return len(text) >= _LONG or _is_mixed(text)
+
+
+def _issued() -> re.Pattern[str]:
+    kinds = [each for each in issuers.KINDS if each.is_distinct and each.is_secret]
+    own = "|".join(each.value.pattern.removeprefix(r"\A") for each in kinds)
+    others = r"sk-\w|xox[aeoprs]-\w|npm_\w|pypi-\w|dop_v1_\w|shpat_\w|hvs\.\w"
+    return re.compile(rf"(?<![A-Za-z0-9_])(?P<value>(?:{own}|{others})[\w.-]{{12,}})")
+
+
+_SHAPES = (
+    _Shape(
+        "private-key",
+        ("-----begin",),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s*(?P<value>[^‹]{0,99}?[A-Za-z0-9+/]{16}.*?)\s*(?:-----END|\Z)",
+            re.DOTALL,
+        ),
+    ),
+    _Shape(
+        "password",
+        ("://",),
+        re.compile(
+            r"""://[^\s"'<>@/:?#]*:(?P<value>[^\s"'<>/]{1,200}|(?!\d{1,5}[/?#])[^\s"'<>?]{1,200})@(?=[\w\[.-])"""
+        ),
+        _is_password,
+    ),
+    _Shape(
+        "password",
+        ("%3a%2f%2f",),
+        re.compile(r"""(?i)%3A%2F%2F[^\s"'<>@/:&%]*%3A(?P<value>(?:(?!%40)[^\s"'<>@&/])+)%40"""),
+        _is_password,
+    ),
+    _Shape("access-key", ("akia", "asia"), re.compile(rf"(?<![A-Za-z0-9/+])(?P<value>{_ACCESS_KEY})")),
+    _Shape(
+        "secret-access-key",
+        ("akia", "asia"),
+        re.compile(
+            rf"(?<![A-Za-z0-9/+]){_ACCESS_KEY}.{{1,60}}?(?<![A-Za-z0-9/+])(?P<value>[A-Za-z0-9/+]{{40}})(?![\w/+=])",
+            re.DOTALL,
+        ),
+    ),
+    _Shape("token", ("eyj",), re.compile(r"(?<![\w-])(?P<value>eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)")),
+    _Shape(
+        "token", ("bearer", "basic"), re.compile(rf"(?i:bearer|basic)(?:\s{{1,3}}|%20|\+)(?P<value>{_CODE}"), _is_login
+    ),
+    _Shape(
+        "key",
+        (
+            *("sk-", "ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "gldt-", "glptt-", "xox", "xapp-"),
+            *("aiza", "gsk_", "hf_", "sg.", "sk_", "rk_", "whsec_", "npm_", "pypi-", "dop_v1_", "shpat_", "hvs."),
+        ),
+        _issued(),
+        _is_mixed,
+    ),
+    _Shape(
+        "password",
+        ("password", "passwd", "passphrase", "pwd"),
+        re.compile(rf"(?i:password|passwd|passphrase|pwd){_ASSIGNED}{_ANY}"),
+        _is_password,
+    ),
+    _Shape(
+        "key",
+        ("key", "token", "secret"),
+        re.compile(
+            r"(?i:(?:(?<=[_-])|(?<=api)|(?<=secret)|(?<=access)|(?<=private))key"
+            rf"|(?:(?<![a-z])|(?<=access)|(?<=auth)|(?<=session)|(?<=refresh))token|(?:(?<![a-z])|(?<=client))secret)"
+            rf"{_ASSIGNED}{_CODE}"
+        ),
+        _is_key,
+    ),
+)

@@ -1,0 +1,27 @@
+"""Programs on PATH, but none that a checkout or the current folder brings along."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def search_path(checkout: Path | None = None) -> str:
+    """PATH without relative entries, the current folder, and the folders within a checkout."""
+    here, root = Path.cwd(), checkout.resolve() if checkout else Path("/")
+    entries = [Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep)]
+    return os.pathsep.join(str(each) for each in entries if _is_trusted(each, here, root)) or os.devnull
+
+
+def find(name: str, checkout: Path | None = None) -> str | None:
+    """The absolute path of a program; None if there is none outside a checkout and the current folder."""
+    return shutil.which(name, path=search_path(checkout))
+
+
+def _is_trusted(entry: Path, here: Path, root: Path) -> bool:
+    if not entry.is_absolute():
+        return False
+    folder = entry.resolve()
+    is_inside = root != root.parent and folder.is_relative_to(root)
+    return folder != here and not is_inside

@@ -1,0 +1,38 @@
+"""Reading of a file that somebody else may have put there: a pipe would block, and a device may never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+LARGEST = 1_048_576
+"""The largest file that is read, in bytes: no source file is larger."""
+
+
+def read(path: Path, largest: int = LARGEST) -> bytes:
+    """The bytes of a regular file, of a larger one no more than one beyond `largest`.
+
+    Raises OSError, also for a folder, a pipe and a device.
+    """
+    # A pipe that nobody writes to would block in open already.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
+        return file.read(largest + 1)
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The text of a regular file in UTF-8.
+
+    Raises OSError as `read` does and for a larger file, and UnicodeDecodeError.
+    """
+    raw = read(path, largest)
+    if len(raw) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest:,} bytes", str(path))
+    return raw.decode("utf-8")

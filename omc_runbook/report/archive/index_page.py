@@ -1,0 +1,200 @@
+"""The page of a folder of records: how each environment is, since when, and how its runs ended."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote
+
+from omc_runbook.model.findings import OutcomeStatus
+from omc_runbook.model.schedule import ScheduleState
+from omc_runbook.report.archive.kept_records import KeptRecord
+
+NAME = "index.html"
+"""The page's name, in the folder of records."""
+SHOWN = 20
+"""How many runs of a runbook on an environment are shown, the newest."""
+
+Ending = Literal["ok", "proved", "plan", "findings", "unknown", "failed"]
+"""How a run ended: its status, or for one that can change something what became of its plan."""
+
+MARKS: dict[Ending, str] = {"ok": "✓", "proved": "★", "plan": "○", "findings": "!", "unknown": "?", "failed": "✗"}
+MEANINGS: dict[Ending, str] = {
+    "ok": "nothing is wrong",
+    "proved": "a change, applied and proved",
+    "plan": "only planned",
+    "findings": "something is wrong",
+    "unknown": "not all could be read",
+    "failed": "broken off",
+}
+_ORDER: tuple[Ending, ...] = ("failed", "findings", "unknown", "plan", "proved", "ok")
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; }}
+body {{ max-width: 62em; margin: 1.5em auto; padding: 0 1.2em; overflow-wrap: anywhere; }}
+h1, h2, h3 {{ line-height: 1.25; margin: 1.4em 0 0.4em; }}
+h1 {{ margin-top: 0.4em; }}
+h2 {{ border-top: 1px solid rgba(128, 128, 128, 0.35); padding-top: 0.7em; }}
+h3 {{ font-size: 1em; margin: 1em 0 0.2em; }}
+p {{ margin: 0.3em 0; }}
+ul {{ margin: 0.3em 0; padding-left: 1.2em; }}
+a {{ color: LinkText; }}
+.note {{ font-size: 13px; }}
+.overdue {{ background: rgba(220, 50, 47, 0.22); padding: 0.4em 0.8em; }}
+ol.runs, ul.legend {{ display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; }}
+ul.legend {{ gap: 0.2em 1.1em; font-size: 13px; }}
+.mark {{ display: inline-block; min-width: 24px; height: 24px; line-height: 24px; text-align: center; }}
+.mark {{ border-radius: 4px; color: CanvasText; text-decoration: none; font-weight: bold; }}
+a.mark:hover, a.mark:focus {{ outline: 2px solid LinkText; }}
+.ok, .proved {{ background: rgba(40, 150, 80, 0.28); }}
+.plan {{ background: rgba(128, 128, 128, 0.22); }}
+.findings, .failed {{ background: rgba(220, 50, 47, 0.28); }}
+.unknown {{ background: rgba(130, 110, 200, 0.30); }}
+.words {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }}
+</style>
+</head>
+<body>
+<header>
+<h1>Records</h1>
+{head}
+</header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A root cause that was not resolved: its check and subject, what it is, and since when it is known."""
+
+    name: str
+    title: str
+    since: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run on an environment, with its record."""
+
+    runbook: str
+    ending: Ending
+    record: KeptRecord
+
+    @property
+    def moment(self) -> str:
+        """When it ended."""
+        return _moment(self.record.finished)
+
+    @property
+    def sentence(self) -> str:
+        """When it was and how it ended, with its causes."""
+        return f"{self.moment}: {self.record.end}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentRecords:
+    """What the records say of an environment; `runs` are the newest first."""
+
+    name: str
+    place: str
+    """Its account and region, or the sandbox."""
+    runs: Sequence[KeptRun]
+    problems: Sequence[Problem]
+    schedules: Sequence[ScheduleState]
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Sorts what needs somebody's attention first."""
+        last = _ORDER.index(self.runs[0].ending) if self.runs else len(_ORDER)
+        is_late = any(state.is_overdue for state in self.schedules)
+        return (0 if is_late or self.problems else 1 + last), self.name
+
+
+def ending_of(record: KeptRecord, status: OutcomeStatus | None = None) -> Ending:
+    """How a record's run ended; on one of several environments, by its own status."""
+    outcome = record.outcome
+    if outcome is None:
+        # A record of a version before seals has words alone.
+        words = record.end.partition(" (")[0]
+        found: Ending = next((each for each in ("failed", "findings", "unknown") if words.endswith(each)), "ok")
+        return "plan" if words.startswith("PLAN") else "proved" if words == "applied, ok" else found
+    if outcome.is_plan:
+        return "plan"
+    own = status or outcome.status
+    return "proved" if own == "ok" and outcome.applied and outcome.changes else own
+
+
+def render(environments: Iterable[EnvironmentRecords], notes: Sequence[str], now: datetime) -> str:
+    """The page, in one file; the pages of its records have paths from its folder."""
+    sections = sorted(environments, key=lambda each: each.rank)
+    late = [state for each in sections for state in each.schedules if state.is_overdue]
+    head = [
+        *(f'<p class="overdue"><strong>OVERDUE</strong> {html.escape(state.sentence)}</p>' for state in late),
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
+        f'<p class="note">As of {_moment(now)}. Each mark is a run, the newest first, and leads to its record.</p>',
+        f'<ul class="legend" aria-label="Marks">{"".join(map(_legend, MARKS))}</ul>',
+    ]
+    body = "\n".join(line for each in sections for line in _section(each)) or "<p>There is no record yet.</p>"
+    return _PAGE.format(title="Records" + (": overdue" if late else ""), head="\n".join(head), body=body)
+
+
+def _legend(ending: Ending) -> str:
+    return f'<li><span class="mark {ending}">{MARKS[ending]}</span> {ending}: {MEANINGS[ending]}</li>'
+
+
+def _section(environment: EnvironmentRecords) -> Iterator[str]:
+    yield f"<h2>{html.escape(environment.name)}</h2>"
+    yield f'<p class="note">{html.escape(environment.place)}</p>' if environment.place else ""
+    if environment.runs:
+        last = environment.runs[0]
+        yield f"<p>The last run: {_link(last.record, last.record.title)}, {html.escape(last.sentence)}</p>"
+    if environment.problems:
+        yield f"<h3>Open in {html.escape(environment.name)}</h3>"
+        yield f"<ul>{''.join(map(_problem, environment.problems))}</ul>"
+    for state in environment.schedules:
+        label = "<strong>OVERDUE</strong>" if state.is_overdue else "On time:"
+        yield f"<p>{label} {html.escape(state.sentence)}</p>"
+    for runbook in dict.fromkeys(run.runbook for run in environment.runs):
+        runs = [run for run in environment.runs if run.runbook == runbook][:SHOWN]
+        yield f"<h3>{html.escape(f'{runbook} on {environment.name}')}</h3>"
+        yield f'<ol class="runs">{"".join(map(_mark, runs))}</ol>'
+
+
+def _problem(problem: Problem) -> str:
+    title = f": {problem.title}" if problem.title else ""
+    text = f"{title}; since {_moment(problem.since)} or before, last seen {_moment(problem.last_seen)}"
+    return f"<li><strong>{html.escape(problem.name)}</strong>{html.escape(text)}</li>"
+
+
+def _mark(run: KeptRun) -> str:
+    words = html.escape(f"{run.ending}, {run.sentence}")
+    return (
+        f'<li><a class="mark {run.ending}" href="{_href(run.record)}" title="{words}">'
+        f'<span aria-hidden="true">{MARKS[run.ending]}</span><span class="words">{words}</span></a></li>'
+    )
+
+
+def _link(record: KeptRecord, text: str) -> str:
+    return f'<a href="{_href(record)}">{html.escape(text)}</a>'
+
+
+def _href(record: KeptRecord) -> str:
+    return html.escape(quote(record.page.as_posix()))
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

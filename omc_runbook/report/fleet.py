@@ -1,0 +1,333 @@
+"""What fleet.ipynb shows: environments by families of checks, what differs between them, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
+from omc_runbook.model.environment import GUIDE, Environment
+from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
+from omc_runbook.model.shell import command
+from omc_runbook.report.display.banner import Banner, Style
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.table import Table
+
+VERIFY = "verify"
+"""The runbook that is run on each environment."""
+UNREAD = "environment-unread"
+"""The id of the finding of an environment of which nothing is known."""
+NAMED, OLDEST = 8, 10
+"""How many environments a cell names, and how many of the oldest versions are shown."""
+
+_CLEAR, _SKIPPED, _UNKNOWN = "clear", "—", "unknown"
+_STATUSES: dict[str, Level] = {"ok": "good", "findings": "error", "unknown": "unknown", "failed": "unknown"}
+_WARNINGS, _NOT_READ = "warnings", "not looked at"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentRun:
+    """How verify ended on one environment, as its own record has it."""
+
+    outcome: Outcome | None = None
+    """None where it could not begin, or gave no answer."""
+    failure: str = ""
+    """Why it did not come to its end, in a sentence."""
+    page: Path | None = None
+    """The page of its record; None where it left none."""
+    facts: Facts | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The parameters with which verify looks at this environment alone."""
+
+    @property
+    def why_unread(self) -> str:
+        """Why the environment could not be looked at; "" where it was."""
+        return self.failure or (self.outcome.failure if self.outcome else "")
+
+    @property
+    def status(self) -> OutcomeStatus:
+        """How the run ended."""
+        return "unknown" if self.why_unread or not self.outcome else self.outcome.status
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        """The root causes."""
+        return tuple(each for each in self.outcome.findings if each.is_root_cause) if self.outcome else ()
+
+    @property
+    def result(self) -> str:
+        """How the run ended, in a word or two."""
+        if self.why_unread:
+            return _NOT_READ
+        has_errors = any(each.severity == "error" for each in self.causes)
+        return _WARNINGS if self.status == "findings" and not has_errors else self.status
+
+
+Runs = Mapping[str, EnvironmentRun]
+"""The runs by their environments."""
+
+
+def parameters(environment: Environment) -> dict[str, str]:
+    """The parameters with which a runbook looks at an environment, wherever it is run."""
+    file = {} if environment.source == GUIDE else {"runbook_toml": str(Path(environment.source).resolve())}
+    return {"environment": environment.name} | file
+
+
+def sort(runs: Runs) -> dict[str, EnvironmentRun]:
+    """The worst first: errors, then what could not be looked at, warnings, and what is partly unknown."""
+    order = ("findings", _NOT_READ, _WARNINGS, "unknown", "ok")
+    return dict(sorted(runs.items(), key=lambda pair: (order.index(pair[1].result), -len(pair[1].causes))))
+
+
+def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, notes: Iterable[str]) -> Banner:
+    """Which environments are looked at, in which accounts and regions, and notes; red with production among them."""
+    accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
+    regions = sorted({each.names.region for each in environments})
+    style: Style = "sandbox" if is_sandbox else "plain"
+    style = "production" if any(each.is_production for each in environments) else style
+    lines = (
+        f"Accounts: {', '.join(accounts)}; regions: {', '.join(regions)}",
+        *((f"Endpoint {endpoint}",) if endpoint else ()),
+        f"With {environments[0].origin}",
+        *notes,
+    )
+    names = _names([each.name for each in environments])
+    return Banner(style, f"fleet: {names}{', in the sandbox' if is_sandbox else ''}", lines)
+
+
+def matrix(runs: Runs, links: Mapping[str, str]) -> Table:
+    """A row for each environment, the worst first; a column for each family that has something to check.
+
+    `links` has the address of each environment's record.
+    """
+    families = dict.fromkeys(each.family for run in runs.values() for each in _findings(run))
+    cells = {name: {family: _cell(run, family) for family in families} for name, run in runs.items()}
+    shown = [each for each in families if any(row[each][0] != _SKIPPED for row in cells.values())]
+    levels: dict[str, Level] = {_NOT_READ: "unknown", _WARNINGS: "warning", **_STATUSES}
+    levels |= {text: level for row in cells.values() for text, level in row.values() if text != _SKIPPED}
+    rows = [[name, run.result, *(cells[name][each][0] for each in shown)] for name, run in runs.items()]
+    return Table("Environments, the worst first", ["environment", "result", *shown], rows, levels, links=links)
+
+
+def keys(runs: Runs) -> Table:
+    """The keys that some environments have and others lack."""
+    rows = [[each.key, _names(each.has), _names(each.lacks)] for each in key_differences(_facts(runs))]
+    empty = "Every secret that was read has the same keys."
+    return Table("Keys that not every environment has", ["key", "has it", "lacks it"], rows, empty=empty)
+
+
+def values(runs: Runs) -> Table:
+    """The keys whose value is the same in several environments."""
+    rows = [[", ".join(each.keys), _names(each.environments)] for each in shared_values(_facts(runs))]
+    empty = "No secret value is the same in two environments."
+    return Table("Values that environments share", ["keys", "environments"], rows, empty=empty)
+
+
+def revisions(runs: Runs) -> Table:
+    """The services with different images, and the revision of each environment's task definition."""
+    rows = [
+        [each.service, each.images or "no such service", _names(_labelled(each.revisions))]
+        for each in revision_differences(_facts(runs))
+    ]
+    empty = "Every service has the same images in all environments."
+    return Table("Services that differ", ["service", "images", "environments, with revisions"], rows, empty=empty)
+
+
+def ages(runs: Runs) -> Table:
+    """For how long each secret's current version has been current, the oldest first."""
+    known = [(name, each, each.age) for name, each in _facts(runs).items() if each.age is not None]
+    known.sort(key=lambda entry: entry[2], reverse=True)
+    rows = [
+        [name, str(age.days), str(each.rotation_days), "due" if age.days > each.rotation_days else "not due"]
+        for name, each, age in known[:OLDEST]
+    ]
+    notes = [f"{len(known) - OLDEST} others are younger."] if known[OLDEST:] else []
+    columns = ["environment", "days", "rotation after days", "rotation"]
+    levels: dict[str, Level] = {"due": "warning"}
+    return Table("Since when the current version is current", columns, rows, levels, "No secret was read.", notes=notes)
+
+
+def problems(runs: Runs) -> Listing:
+    """The root causes, each once with the environments that have it, and what could not be looked at."""
+    found = [(name, each) for name, run in runs.items() for each in run.causes]
+    found.sort(key=lambda pair: (pair[1].severity != "error", pair[1].check))
+    entries = [_problem([*group]) for _, group in groupby(found, key=lambda pair: (pair[1].severity, pair[1].check))]
+    entries += [_unread(name, run) for name, run in runs.items() if run.why_unread]
+    entries += [_partly(name, run) for name, run in runs.items() if run.status == "unknown" and not run.why_unread]
+    return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
+
+
+def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """The findings of all, each with its environment in its subject; what is clear in all is one finding.
+
+    `unread` says where environments could not be searched for.
+    """
+    own = [
+        replace(each, subject=f"{name}: {each.subject}" if each.subject else name)
+        for name, run in runs.items()
+        for each in _findings(run)
+        if each.status in ("found", "unknown")
+    ]
+    own += [
+        _unread_finding(name, f"{name}: {run.why_unread}", _again(run)) for name, run in runs.items() if run.why_unread
+    ]
+    own += [_unread_finding("", sentence, NO_REMEDY) for sentence in unread]
+    open_checks = {(each.check, each.family) for each in own}
+    quiet: dict[tuple[str, str], Finding] = {}
+    for run in runs.values():
+        for each in _findings(run):
+            id = (each.check, each.family)
+            if id not in open_checks and (id not in quiet or each.status == "clear"):
+                quiet[id] = replace(each, subject="", evidence=())
+    return (*own, *quiet.values())
+
+
+def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutcome, ...]:
+    """How the run ended on each environment."""
+    return tuple(_target(each, runs.get(each.name)) for each in environments)
+
+
+def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
+    """Which environments could not be looked at or searched for, in sentences; "" where all were."""
+    names = [name for name, run in runs.items() if run.why_unread]
+    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread))
+
+
+def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
+    """How all environments are, in a sentence."""
+    good, count = sum(run.status == "ok" for run in runs.values()), len(runs)
+    if good == count and not unread:
+        return Banner("good", f"{'The environment is' if count == 1 else f'All {count} environments are'} all right.")
+    style: Style = "bad" if any(run.causes for run in runs.values()) else "unsure"
+    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.")
+
+
+def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:
+    """The same, and each environment that is not all right."""
+    lines = (f"{name}: {_reason(run)}" for name, run in runs.items() if run.status != "ok")
+    return headline(runs, unread).with_lines(*lines, *unread)
+
+
+def next_steps(runs: Runs) -> Listing | None:
+    """For each environment that is not all right, what to do first."""
+    entries = [_step(name, run) for name, run in runs.items() if run.status != "ok"]
+    return Listing("What to do", entries) if entries else None
+
+
+def by_hand(environments: Sequence[Environment]) -> Listing:
+    """The same one by one, in a shell."""
+    names = " ".join(command(each.name) for each in environments)
+    others = {name: text for name, text in parameters(environments[0]).items() if name != "environment"}
+    run = Remedy(runbook=VERIFY, parameters=others).invocation
+    loop = f'for environment in {names}; do {run} -p environment "$environment"; done'
+    return Listing("The same, one after the other", [Entry("every environment", command=loop)])
+
+
+def _findings(run: EnvironmentRun) -> tuple[Finding, ...]:
+    return run.outcome.findings if run.outcome else ()
+
+
+def _facts(runs: Runs) -> dict[str, Facts]:
+    return {name: run.facts for name, run in runs.items() if run.facts}
+
+
+def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
+    """A family's worst finding, and how many others there are; its level."""
+    own = [each for each in _findings(run) if each.family == family]
+    problems = sorted(
+        (each for each in own if each.is_problem), key=lambda each: (not each.is_root_cause, each.severity)
+    )
+    ids = [*dict.fromkeys(each.check for each in problems)]
+    if ids:
+        more = f" +{len(ids) - 1}" if ids[1:] else ""
+        return f"{ids[0]}{more}", "error" if problems[0].severity == "error" else "warning"
+    if run.why_unread or any(each.status == "unknown" for each in own):
+        return _UNKNOWN, "unknown"
+    return (_CLEAR, "good") if any(each.status in ("clear", "found") for each in own) else (_SKIPPED, "quiet")
+
+
+def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
+    environments = [*dict.fromkeys(name for name, _ in found)]
+    first = found[0][1]
+    way, *others = first.remedy.ways or ("",)
+    by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
+    lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
+    more = len(environments) > 1 and bool(way)
+    return Entry(
+        first.check,
+        _names(environments),
+        level="error" if first.severity == "error" else "warning",
+        label=first.severity,
+        lead=f"{first.title}.",
+        lines=tuple(lines[:NAMED]),
+        command=way,
+        by_hand="".join(others),
+        needs=f"This is for {environments[0]}; each other record has its own command." if more else first.remedy.needs,
+    )
+
+
+def _subjects(findings: Sequence[Finding]) -> str:
+    return f"{findings[0].subject}{f' and {len(findings) - 1} more' if findings[1:] else ''}"
+
+
+def _unread(name: str, run: EnvironmentRun) -> Entry:
+    return Entry(name, level="unknown", label=_NOT_READ, lead=run.why_unread, command=_again(run).invocation)
+
+
+def _partly(name: str, run: EnvironmentRun) -> Entry:
+    return Entry(name, level="unknown", label="unknown", lead=_reason(run), command=_again(run).invocation)
+
+
+def _step(name: str, run: EnvironmentRun) -> Entry:
+    remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(run))
+    way, *others = remedy.ways
+    return Entry(name, command=way, by_hand="".join(others), needs=remedy.needs)
+
+
+def _again(run: EnvironmentRun) -> Remedy:
+    return Remedy(runbook=VERIFY, parameters=dict(run.parameters))
+
+
+def _unread_finding(name: str, evidence: str, remedy: Remedy) -> Finding:
+    return Finding(
+        check=UNREAD,
+        family="environment",
+        title="An environment could not be looked at",
+        status="unknown",
+        subject=name,
+        evidence=(evidence,),
+        remedy=remedy,
+    )
+
+
+def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutcome:
+    outcome = run.outcome if run else None
+    return TargetOutcome(
+        environment=environment.name,
+        account=(outcome.account if outcome else "") or environment.names.account_id,
+        region=environment.names.region,
+        endpoint=outcome.endpoint if outcome else "",
+        status=run.status if run else "failed",
+    )
+
+
+def _reason(run: EnvironmentRun) -> str:
+    if run.why_unread:
+        return run.why_unread
+    if run.causes:
+        return ", ".join(dict.fromkeys(each.check for each in run.causes))
+    unknown = sum(each.status == "unknown" for each in _findings(run))
+    return f"{unknown} check{' is' if unknown == 1 else 's are'} unknown"
+
+
+def _labelled(revisions: Mapping[str, str]) -> list[str]:
+    return [f"{name} ({label})" if label else name for name, label in revisions.items()]
+
+
+def _names(names: Sequence[str]) -> str:
+    """Environments in a cell: their names, of many the first."""
+    shown = ", ".join(names[:NAMED])
+    return f"{shown} and {len(names) - NAMED} more" if names[NAMED:] else shown or "none"

@@ -1,0 +1,181 @@
+"""What fleet.ipynb does: run verify on every environment at once, and say which are not all right."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from omc_runbook.headless import workers
+from omc_runbook.headless.workers import WorkerEnd
+from omc_runbook.masking import fingerprint
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import NO_OUTCOME, Outcome
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
+from omc_runbook.report import fleet as report
+from omc_runbook.report.answer import Answer
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.progress import pass_on
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.table import Table
+from omc_runbook.report.fleet import EnvironmentRun, Runs, ages, keys, revisions, values
+from omc_runbook.report.fleet import problems as findings
+from omc_runbook.runbooks import conclude as run_end
+from omc_runbook.runbooks import fleet_worker, own_record
+from omc_runbook.runbooks.fleet_worker import Job
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.last_word import LastWord
+from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.run import now
+from omc_runbook.snapshot.environments import find_several
+
+__all__ = [
+    "form",
+    "begin",
+    "look",
+    "pickers",
+    "matrix",
+    "keys",
+    "values",
+    "revisions",
+    "ages",
+    "findings",
+    "conclude",
+    "by_hand",
+    "answer",
+]
+"""All that the notebook calls, in its order."""
+
+RUNBOOK = "fleet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet(RichDisplay):
+    """Environments that are looked at side by side; a notebook displays it as a banner."""
+
+    started: datetime
+    environment: str
+    """The run's parameter, by which its record and its last run are found."""
+    environments: tuple[Environment, ...]
+    seconds: int
+    """How long each may take."""
+    unread: tuple[str, ...] = ()
+    """Where environments could not be searched for, in sentences."""
+
+    @property
+    def banner(self) -> Banner:
+        """Which environments, in which accounts and regions."""
+        endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
+        notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
+        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes)
+
+    def to_html(self) -> str:
+        """Render the banner as HTML."""
+        return self.banner.to_html()
+
+    def to_text(self) -> str:
+        """Render the banner as plain text."""
+        return self.banner.to_text()
+
+    def outcome(self, runs: Runs) -> Outcome:
+        """How the run ended on all environments."""
+        count = len(self.environments)
+        targets = report.targets(self.environments, runs)
+        return Outcome(
+            runbook=RUNBOOK,
+            environment=self.environment,
+            account=targets[0].account,
+            region=targets[0].region,
+            endpoint=targets[0].endpoint,
+            started=self.started,
+            finished=now(),
+            findings=report.findings(runs, self.unread),
+            failure=report.failure(runs, self.unread),
+            where=f"{count} environments" if count > 1 else self.environments[0].name,
+            targets=targets,
+        )
+
+
+def begin(environment: str, environments: str = "", runbook_toml: str = "", timeout: int = 120) -> Fleet:
+    """Begin on the environments of a list, on all that are configured or found, or on one.
+
+    Raises as `find_several` does.
+    """
+    if timeout < 1:
+        raise UsageError("timeout must be at least 1 second.")
+    workers.prepare()
+    started, found = now(), find_several(environments, environment, runbook_toml)
+    fleet = Fleet(
+        started=started,
+        environment=environment,
+        environments=found.environments,
+        seconds=timeout,
+        unread=found.unread,
+    )
+    run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
+    return fleet
+
+
+def look(fleet: Fleet) -> Runs:
+    """Run verify on each environment in a process of its own, the worst result first; each leaves its record.
+
+    An environment that could not be looked at is among them, with the reason.
+    """
+    folder, key = own_record.folder(), fingerprint.new_key()
+    jobs = {
+        each.name: Job(
+            environment=each,
+            folder=folder.absolute(),
+            key=key,
+        )
+        for each in fleet.environments
+    }
+
+    def tell(name: str, end: WorkerEnd[EnvironmentRun]) -> None:
+        pass_on([f"{name}: {_run_of(end).result}"])
+
+    ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
+    runs = {
+        each.name: replace(_run_of(ends[each.name]), parameters=report.parameters(each)) for each in fleet.environments
+    }
+    return report.sort(runs)
+
+
+def pickers(fleet: Fleet, environments: str) -> tuple[Picker, ...]:
+    """What the form offers: environments."""
+    first = fleet.environments[0]
+    names = sorted({first.name, *first.others})
+    return (Picker("environments", environments, {name: name for name in names}, is_list=True),)
+
+
+def matrix(runs: Runs) -> Table:
+    """Environments by families of checks, each with a link to its record."""
+    # The page of this run is in the folder of the records, but a notebook in JupyterLab is where it runs.
+    start = own_record.folder() if STATE_VARIABLE in os.environ else Path.cwd()
+    pages = {name: run.page for name, run in runs.items() if run.page}
+    links = {name: quote(os.path.relpath(page, start.absolute())) for name, page in pages.items()}
+    return report.matrix(runs, links)
+
+
+def conclude(fleet: Fleet, runs: Runs) -> Banner:
+    """How the run ended; raises as `conclude.end` does."""
+    run_end.end(fleet.outcome(runs))
+    return report.headline(runs, fleet.unread)
+
+
+def by_hand(fleet: Fleet) -> Listing:
+    """The same without this notebook."""
+    return report.by_hand(fleet.environments)
+
+
+def answer(fleet: Fleet, runs: Runs) -> LastWord:
+    """How many environments are all right, and what to do in each other one."""
+    return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
+
+
+def _run_of(end: WorkerEnd[EnvironmentRun]) -> EnvironmentRun:
+    return end.value or EnvironmentRun(failure=f"{end.failure[:1].upper()}{end.failure[1:]}.")

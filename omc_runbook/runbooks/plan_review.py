@@ -1,0 +1,149 @@
+"""A second pair of eyes: a plan written for somebody else (`plan_to`), and applied as it was written (`plan_from`)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from omc_runbook.changes import binding
+from omc_runbook.changes.binding import AnyPlan
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.headless import notebooks
+from omc_runbook.masking import fingerprint, registry
+from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.model.suggestions import expand
+from omc_runbook.report.archive import plan_file
+from omc_runbook.report.archive.plan_file import LIFETIME, FiledPlan, PlanFile
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.runbooks.run import Run, now
+from omc_runbook.snapshot.state import Snapshot
+
+ALONE = "No other person is asked: whoever sets apply applies this plan."
+WAYS = ("plan_to writes it to a file, without values; plan_from applies exactly the plan of such a file, or nothing.",)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A notebook's parameters, in the order in which it named them: its own, or those of a plan's file."""
+
+    values: Mapping[str, str | bool]
+    plan_to: Path | None = None
+    plan_from: Path | None = None
+    plan: PlanFile | None = None
+
+    def __iter__(self) -> Iterator[str | bool]:
+        return iter(self.values.values())
+
+
+class Review(Banner):
+    """What the approver compares: the plan's hash and who made it; or that nobody else is asked."""
+
+    def __init__(self, headline: str, lines: tuple[str, ...] = (), filed: FiledPlan | None = None) -> None:
+        super().__init__("plain", headline, lines)
+        self._filed = filed
+
+    def attach(self, run: Run) -> Run:
+        """The run, with the plan's file in its outcome."""
+        return replace(run, filed_plan=self._filed)
+
+
+NO_REVIEW = Review(ALONE, WAYS)
+
+
+def parameters(
+    runbook: str,
+    names: Sequence[str],
+    plan_to: str,
+    plan_from: str,
+    apply: bool,
+    *values: str | bool,
+    clock: Callable[[], datetime] = now,
+) -> Parameters:
+    """A notebook's parameters of these names, or with `plan_from` those of the plan's file.
+
+    Raises UsageError for files that cannot be, for a chosen parameter that contradicts the plan (one at its default
+    chooses nothing), and where `plan_to` meets `plan_from` or `apply`; ConflictError for a plan that is past.
+    """
+    chosen = dict(zip(names, values, strict=True))
+    if plan_to and (plan_from or apply):
+        other = "plan_from" if plan_from else "apply"
+        raise UsageError(f"plan_to writes a plan, and {other} applies one: set one of them. Nothing was written.")
+    if plan_to:
+        plan_file.refuse_unwritable(expand(plan_to))
+        return Parameters(chosen, plan_to=expand(plan_to))
+    if not plan_from:
+        return Parameters(chosen)
+    plan = plan_file.read(expand(plan_from))
+    plan.refuse_other(runbook)
+    plan.refuse_past(clock())
+    defaults = {each.name: ast.literal_eval(each.default) for each in notebooks.describe(runbook).parameters}
+    planned = plan.parameters_with({name: value for name, value in chosen.items() if value != defaults[name]})
+    if planned.keys() != chosen.keys():
+        raise UsageError(f"Plan {plan.hash} has other parameters than {runbook}: have it made again by this version.")
+    return Parameters({name: planned[name] for name in chosen}, plan_from=expand(plan_from), plan=plan)
+
+
+def review(run: Run, snapshot: Snapshot, plan: AnyPlan, parameters: Parameters, new: NewValues | None = None) -> Review:
+    """Review the plan of one environment, as `review_several` does."""
+    return review_several(run, {run.target.environment.name: snapshot}, plan, parameters, new)
+
+
+def review_several(
+    run: Run,
+    snapshots: Mapping[str, Snapshot],
+    plan: AnyPlan | None,
+    parameters: Parameters,
+    new: NewValues | None = None,
+    clock: Callable[[], datetime] = now,
+) -> Review:
+    """Write the plan to its file, or compare it with that of the file; neither without one.
+
+    Raises UsageError as `binding.bind` and `plan_file.write` do, ConflictError with all that is otherwise by now.
+    """
+    path = parameters.plan_to or parameters.plan_from
+    if path is None:
+        return NO_REVIEW
+    planned, caller, created = parameters.plan, run.target.caller, clock()
+    if planned is None and (plan is None or not plan.sentences):
+        return Review("There is nothing to do, so no plan was written.")
+    salt = planned.salt if planned else fingerprint.new_salt()
+    bound = binding.bind(plan, snapshots, salt, new) if plan else binding.PlanBinding({}, {}, ())
+    current = PlanFile(
+        runbook=run.runbook,
+        environment=run.target.environment.name,
+        account=caller.account,
+        region=run.target.environment.names.region,
+        endpoint=run.target.endpoint,
+        parameters={name: _masked(value) for name, value in parameters.values.items()},
+        facts=bound.facts,
+        fingerprints=bound.fingerprints,
+        steps=bound.steps,
+        salt=salt,
+        created=created,
+        expires=created + LIFETIME,
+        by=caller.arn,
+    )
+    if planned is None:
+        plan_file.write(path, current)
+        until = f"{path} has it without a value, until {plan_file.in_words(current.expires)}."
+        return Review(
+            f"Plan {current.hash}",
+            (until, "Whoever applies it with plan_from compares these digits with those that they see."),
+            FiledPlan(path, current, caller.arn, is_read=False),
+        )
+    planned.refuse_past(created)
+    if differences := planned.differences(current):
+        raise ConflictError(
+            f"Plan {planned.hash} does not hold any more: {'; '.join(differences).rstrip('.')}. Nothing was written."
+            " Have it made again."
+        )
+    made = f"Made by {planned.by} at {plan_file.in_words(planned.created)}; you are {caller.arn}."
+    lines = (made, "It holds: nothing that it is based on has changed.", *planned.steps)
+    return Review(f"Plan {planned.hash}", lines, FiledPlan(path, planned, caller.arn, is_read=True))
+
+
+def _masked(value: str | bool) -> str | bool:
+    return value if isinstance(value, bool) else registry.mask(value)

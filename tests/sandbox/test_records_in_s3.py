@@ -1,0 +1,142 @@
+"""Records in S3: tried before the run, sealed, never overwritten, and kept on this machine where that fails."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.outcomes import NOW
+from support.runs import COMMAND, Desk, client, values
+
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.report.archive import kept_records, stems
+from omc_runbook.report.archive.bucket import parse
+from omc_runbook.report.archive.record import Record
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+PLACE = "night/ly"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path, sandbox)
+
+
+@pytest.fixture
+def bucket(sandbox: Sandbox) -> str:
+    """A bucket of its own."""
+    name = f"records-{secrets.token_hex(4)}"
+    client(sandbox, "s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-2"})
+    return name
+
+
+def person(desk: Desk, *statements: dict[str, Any]) -> dict[str, str]:
+    """The variables of somebody who may do everything but what these statements deny."""
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    denied = [{"Effect": "Deny", **each} for each in statements]
+    return somebody(desk, {"Version": "2012-10-17", "Statement": [allowed, *denied]})
+
+
+def somebody(desk: Desk, document: dict[str, Any]) -> dict[str, str]:
+    """The variables of somebody with this policy."""
+    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def run(desk: Desk, place: str, *words: str, **variables: str) -> Any:
+    """`omc-runbook run verify` with its record in that place."""
+    return desk.call([str(COMMAND), "run", "verify", "--record", place, *words], **variables)
+
+
+def left(desk: Desk) -> list[str]:
+    """What a run left in the working folder and in that for temporary files."""
+    return [path.name for folder in (desk.work, desk.root / "tmp") for path in folder.glob("*")]
+
+
+def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str, tmp_path: Path) -> None:
+    """By the least policy, with the key in runbook.toml; what was downloaded is intact, and what was edited is not."""
+    s3 = client(desk.sandbox, "s3")
+    (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
+    place = f"s3://{bucket}/{PLACE}"
+    least = desk.call([str(COMMAND), "policy", "verify", "--record", place])
+    done = run(desk, place, "--summary", **somebody(desk, json.loads(least.stdout)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    stem = keys[0].removeprefix(f"{PLACE}/").partition("/")[0]
+    names = ["outcome.json", "started.json", f"{stem}.html", f"{stem}.ipynb"]
+    assert keys == [f"{PLACE}/{stem}/{name}" for name in names] and stem.startswith("verify-staging-")
+    assert f"Record: s3://{bucket}/{keys[2]}" in done.stdout and left(desk) == ["runbook.toml"]
+    heads = [s3.head_object(Bucket=bucket, Key=key) for key in keys]
+    assert {head["SSEKMSKeyId"] for head in heads} == {"alias/records"}
+    assert [head["ContentType"].partition(";")[0] for head in heads] == [
+        *("application/json", "application/json", "text/html", "application/x-ipynb+json")
+    ]
+    for key, name in zip(keys, names, strict=True):
+        (tmp_path / name).write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert [each.state for each in kept_records.check(tmp_path)] == ["intact"]
+    texts = [(tmp_path / name).read_text() for name in names]
+    assert not any(value in text for value in values(desk.sandbox) for text in texts)
+
+    listed = desk.call([str(COMMAND), "records", f"s3://{bucket}/{PLACE}/"])
+    assert listed.returncode == 0 and f"The newest: s3://{bucket}/{keys[2]}" in listed.stdout
+    assert "verify on staging" in listed.stdout.splitlines()[0] and listed.stdout.splitlines()[0].endswith(" ok")
+    checking = [str(COMMAND), "records", "--check", f"s3://{bucket}/{PLACE}"]
+    assert desk.call(checking).stdout == f"intact      {stem}\n1 intact.\n"
+    s3.put_object(Bucket=bucket, Key=keys[2], Body=b"<p>another page</p>")
+    checked = desk.call(checking)
+    assert (checked.returncode, checked.stdout.splitlines()[0]) == (1, f"changed     {stem}: {stem}.html")
+    blind = person(desk, {"Action": "s3:GetObject", "Resource": "*"})
+    checked = desk.call(checking, **blind)
+    assert (checked.returncode, checked.stdout.splitlines()[0]) == (2, "unreadable  outcome.json")
+    opened = desk.call([str(COMMAND), "records", f"s3://{bucket}", "--open"])
+    assert opened.returncode == 3 and "--open and --prune are for a folder" in opened.stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(desk: Desk, bucket: str) -> None:
+    """The permission is named; nothing was read, and nothing is left."""
+    denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/{PLACE}/*"})
+    done = run(desk, f"s3://{bucket}/{PLACE}", **denied)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Could not write to s3://{bucket}/{PLACE}: AccessDenied; the permission s3:PutObject" in done.stderr
+    assert "Nothing was done." in done.stderr
+    done = run(desk, "s3://no-such-bucket/x")
+    assert (done.returncode, done.stderr) == (3, "error: There is no bucket no-such-bucket. Nothing was done.\n")
+    done = run(desk, "s3://No")
+    assert done.returncode == 3 and "A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX" in done.stderr
+    assert left(desk) == []
+
+
+def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, bucket: str) -> None:
+    """Exit 2 with the sentence and the path; the outcome is as it was, and the place says that a record is missing."""
+    denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/outcome.json"})
+    done = run(desk, f"s3://{bucket}/{PLACE}", "--quiet", **denied)
+    assert done.returncode == 2, done.stderr
+    assert f"The record could not be uploaded: Could not write to s3://{bucket}/{PLACE}: AccessDenied" in done.stdout
+    (page,) = (desk.root / "tmp").glob("omc-record-*/verify-*.html")
+    assert f"Record: {page}" in done.stdout and "verify on staging: ok" in done.stdout
+    assert [each.state for each in kept_records.check(page.parent)] == ["intact"]
+    assert {path.stat().st_mode & 0o777 for path in page.parent.iterdir()} == {0o600}
+    listed = desk.call([str(COMMAND), "records", f"s3://{bucket}/{PLACE}"])
+    assert "no record: under way, broken off, or not uploaded" in listed.stdout
+    checked = desk.call([str(COMMAND), "records", "--check", f"s3://{bucket}/{PLACE}"])
+    assert checked.returncode == 1 and checked.stdout.startswith("missing     ")
+
+
+def test_two_runs_of_one_second_have_names_of_their_own(desk: Desk, bucket: str) -> None:
+    """Whoever begins first has the name, and nothing of theirs is overwritten."""
+    place = parse(f"s3://{bucket}/{PLACE}", lambda: client(desk.sandbox, "s3"))
+    record = Record(desk.work, stems.make("verify", "staging", NOW))
+    begun = [place.begin(record, "verify", "staging", NOW) for _ in range(2)]
+    assert [each.stem for each in begun] == [record.stem, f"{record.stem}-2"]
+    for path, text in ((record.page, "<p>"), (record.notebook, "{}"), (record.outcome, "{}")):
+        path.write_text(text)
+    assert place.upload(record) == f"s3://{bucket}/{PLACE}/{record.stem}/{record.page.name}"
+    with pytest.raises(CouldNotLook, match="is there already, and is not overwritten"):
+        place.upload(record)
+    assert [each.title for each in place.lines()] == ["verify on staging"] * 2

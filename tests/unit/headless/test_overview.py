@@ -1,0 +1,117 @@
+"""The index page of a folder of records: trend, open problems, and what is overdue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.records import CAUSE, CHANGE, UNSEEN, as_read, ended, hour
+
+from omc_runbook.headless import overview
+from omc_runbook.model.findings import Outcome, TargetOutcome
+from omc_runbook.model.schedule import ScheduleState
+from omc_runbook.report.archive import index_page, kept_records, stems
+from omc_runbook.report.archive.index_page import EnvironmentRecords
+
+OTHER = replace(CAUSE, check="wrong-host", subject="A_HOST", title="It leads elsewhere")
+OPEN = "wrong-host: A_HOST"
+CLEAR = replace(CAUSE, status="clear", subject="")
+
+
+def environments(*outcomes: Outcome, expected: Sequence[ScheduleState] = ()) -> dict[str, EnvironmentRecords]:
+    found = overview.environments([as_read(outcome) for outcome in reversed(outcomes)], expected)
+    return {f"{each.name} {each.place}".strip(): each for each in found}
+
+
+STAGING = "staging 123456789012, ap-southeast-2"
+
+
+@pytest.mark.parametrize(
+    ("runs", "opened"),
+    [
+        ([ended(0, CAUSE), ended(1, CAUSE)], {"no-permission: a-role": 0}),
+        ([ended(0, CLEAR), ended(1, CAUSE), ended(2, CAUSE, OTHER)], {"no-permission: a-role": 1, OPEN: 2}),
+        ([ended(0, CAUSE), ended(1, UNSEEN)], {"no-permission: a-role": 0}),
+        ([ended(0, CAUSE), ended(1, CLEAR), ended(2, CAUSE)], {"no-permission: a-role": 2}),
+        ([ended(0, CAUSE), ended(1, CLEAR)], {}),
+        ([ended(0, CAUSE), ended(1, CLEAR, runbook="troubleshoot", plan=(), applied=True)], {}),
+        ([ended(0, CAUSE, runbook="troubleshoot", plan=("It would.",)), ended(1, CAUSE)], {"no-permission: a-role": 0}),
+        ([ended(0, CAUSE), ended(1, failure="It ended.")], {"no-permission: a-role": 0}),
+        ([ended(0, replace(CAUSE, accepted="Until 2027."))], {}),
+    ],
+)  # fmt: skip
+def test_what_is_open_is_known_since_the_first_run_that_found_it(runs: list[Outcome], opened: dict[str, int]) -> None:
+    """What a run did not look at stays open; what any later run found clear is resolved."""
+    problems = environments(*runs)[STAGING].problems
+    assert {problem.name: problem.since for problem in problems} == {
+        name: hour(number) for name, number in opened.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ending"),
+    [
+        (ended(0), "ok"),
+        (ended(0, CAUSE), "findings"),
+        (ended(0, UNSEEN), "unknown"),
+        (ended(0, failure="It ended."), "failed"),
+        (ended(0, plan=("It would change.",)), "plan"),
+        (ended(0, CAUSE, plan=("It would change.",)), "plan"),
+        (ended(0, plan=("It would change.",), applied=True, changes=(CHANGE,)), "proved"),
+        (ended(0, CAUSE, plan=("It would change.",), applied=True, changes=(CHANGE,)), "findings"),
+        (ended(0, plan=(), applied=True), "ok"),
+    ],
+)
+def test_plans_and_proved_changes_are_told_apart(outcome: Outcome, ending: str) -> None:
+    """Also in a record of a version before seals, of which only words are left."""
+    kept = as_read(outcome)
+    assert index_page.ending_of(kept) == ending == index_page.ending_of(replace(kept, outcome=None))
+
+
+def test_a_run_on_several_environments_counts_for_each() -> None:
+    """With its own status; the sandbox's environment is another one than that in AWS."""
+    names = {"account": "1", "region": "r"}
+    targets = (
+        TargetOutcome(environment="staging", endpoint="https://secretsmanager", status="ok", **names),
+        TargetOutcome(environment="production", endpoint="https://secretsmanager", status="findings", **names),
+    )
+    found = environments(ended(0, CAUSE, targets=targets), ended(1, endpoint="http://127.0.0.1:5000"))
+    assert {name: each.runs[0].ending for name, each in found.items()} == {
+        "staging 1, r": "ok",
+        "production 1, r": "findings",
+        "staging sandbox": "ok",
+    }
+    assert not any(each.problems for each in found.values())
+
+
+def test_the_page_says_in_words_what_its_marks_mean() -> None:
+    """Each mark leads to its record; what is overdue stands first, also of an environment without a record."""
+    late = ScheduleState("production", "verify on production: due, it never ran.", True)
+    found = environments(ended(0, CAUSE), ended(1), ended(2, CAUSE), expected=[late])
+    page = index_page.render(found.values(), ("A note & more.",), hour(3))
+    marks = re.findall(r'<a class="mark (\w+)" href="([^"]+)" title="([^"]+)"', page)
+    assert [(kind, words) for kind, _, words in marks] == [
+        ("findings", "findings, 2026-07-01 05:00 UTC: findings (no-permission)"),
+        ("ok", "ok, 2026-07-01 04:00 UTC: ok"),
+        ("findings", "findings, 2026-07-01 03:00 UTC: findings (no-permission)"),
+    ]
+    assert marks[0][1] == "verify-staging-20260701T050000Z.html"
+    assert page.index("OVERDUE") < page.index("<main>") and "<title>Records: overdue</title>" in page
+    assert re.findall("<h2>([^<]+)", page) == ["production", "staging"]
+    assert "since 2026-07-01 05:00 UTC or before, last seen 2026-07-01 05:00 UTC" in page
+    assert "A note &amp; more." in page and "http" not in page
+
+
+def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:
+    """A year of nights costs no more than a month."""
+    (tmp_path / "mine.ipynb").write_text("{}")
+    for number in range(4):
+        outcome = ended(number)
+        stem = stems.make(outcome.runbook, outcome.environment, outcome.started)
+        (tmp_path / f"{stem}.ipynb").touch()
+        (tmp_path / f"{stem}.json").write_text(outcome.to_json())
+    assert [kept.finished for kept in kept_records.read(tmp_path, 2)] == [hour(3), hour(2)]
+    assert len(kept_records.read(tmp_path)) == 4

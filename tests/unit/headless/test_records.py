@@ -1,0 +1,82 @@
+"""`omc-runbook records`: what it lists, checks, prunes and opens."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import pytest
+from support.outcomes import NOW, an_outcome
+from support.records import keep
+from support.terminal import ended_with
+
+
+def test_a_changed_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0 while all are as they were left, 1 with the file, and 3 for a folder without a record."""
+    older = keep(tmp_path, an_outcome(started=NOW.replace(hour=2)))
+    newer = keep(tmp_path, an_outcome())
+    lines = [f"intact      {newer.stem}", f"intact      {older.stem}", "2 intact."]
+    code, out, _ = ended_with(capsys, "records", "--check", str(tmp_path))
+    assert (code, out.splitlines()) == (0, lines)
+    older.page.write_text("<p>another page</p>")
+    code, out, _ = ended_with(capsys, "records", "--check", "--record", str(tmp_path))
+    lines[1:] = [f"changed     {older.stem}: {older.page.name}", "1 intact, 1 changed."]
+    assert (code, out.splitlines()) == (1, lines)
+    code, _, error = ended_with(capsys, "records", "--check", str(tmp_path / "none"))
+    assert (code, error) == (3, f"error: {tmp_path / 'none'} cannot be read: No such file or directory.\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a runbook.toml and two records, in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runbook.toml").write_text("[records]\nkeep_count = 1\n")
+    for number in (2, 3):
+        keep(tmp_path / "records", an_outcome(started=NOW.replace(hour=number)))
+    return tmp_path / "records"
+
+
+def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second time there is nothing to remove, and without a limit it is a mistake."""
+    before = sorted(folder.iterdir())
+    line = "verify-staging-20260701T020000Z: not among the newest 1\n"
+    assert ended_with(capsys, "records", "--prune") == (0, f"{line}To be removed: 1. --apply removes them.\n", "")
+    assert sorted(folder.iterdir()) == before
+    assert ended_with(capsys, "records", "--prune", "--apply") == (0, f"{line}Removed: 1.\n", "")
+    assert len(list(folder.glob("verify-*"))) == 3 and (folder / "index.html").stat().st_mode & 0o777 == 0o600
+    assert ended_with(capsys, "records", "--prune", "--apply") == (0, "Removed: 0.\n", "")
+    assert ended_with(capsys, "records", "--check")[1] == "intact      verify-staging-20260701T030000Z\n1 intact.\n"
+    Path("runbook.toml").unlink()
+    code, _, error = ended_with(capsys, "records", "--prune")
+    assert (code, error) == (
+        3,
+        "error: runbook.toml keeps all records: set keep_days or keep_count in [records].\n",
+    )
+
+
+def test_open_makes_the_index_page_and_opens_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a browser its path is printed; a wrong runbook.toml or option is a sentence."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or len(opened) == 1)
+    assert ended_with(capsys, "records", "--open")[0] == 0
+    assert opened == [(folder / "index.html").as_uri()]
+    code, out, _ = ended_with(capsys, "records", "--open")
+    assert (code, out.splitlines()[-1]) == (0, "There is no browser here to open records/index.html.")
+    assert ended_with(capsys, "records", "--apply")[0] == 3
+    Path("runbook.toml").write_text("[records]\nkeep_day = 1\n")
+    assert (
+        "records.keep_day is not a known name: did you mean keep_days?" in ended_with(capsys, "records", "--prune")[2]
+    )
+
+
+def test_records_of_a_fleet_are_below(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of each environment are in a folder of its own, and are listed, checked, kept and linked as the others."""
+    for number in (1, 4):
+        keep(folder / "production", an_outcome(environment="production", started=NOW.replace(hour=number)))
+    assert ended_with(capsys, "records")[1].count("verify on production") == 2
+    assert "intact      production/verify-production-20260701T040000Z\n" in ended_with(capsys, "records", "--check")[1]
+    assert "verify-production-20260701T010000Z: not among" in ended_with(capsys, "records", "--prune", "--apply")[1]
+    assert len(list((folder / "production").glob("verify-*"))) == 3
+    assert 'href="production/verify-production-20260701T040000Z.html"' in (folder / "index.html").read_text()

@@ -1,0 +1,123 @@
+"""The files in schedules/, by the parsers and linters of those who read them, where these are installed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from support.paths import ROOT
+from support.verify_module import ENVIRONMENTS, verify_module
+
+SCHEDULES = ROOT / "schedules"
+INSTALLED = "/opt/omc-runbook/bin/omc-runbook"
+
+
+def _program(name: str) -> str:
+    """The path of a program, on the PATH or where `make airflow` installs it; skips the test where it is missing."""
+    found = shutil.which(name) or shutil.which(name, path=ROOT / ".venv-airflow" / "bin")
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def _run(*command: str | Path) -> tuple[int, str]:
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("ExecStart=/", "ExecStart=", False)])
+def test_systemd_accepts_the_units(tmp_path: Path, old: str, new: str, is_right: bool) -> None:
+    """With the command where it is here; and it refuses a service whose command is no path."""
+    analyze = _program("systemd-analyze")
+    for path in SCHEDULES.glob("omc-runbook-*"):
+        text = path.read_text().replace(INSTALLED, shutil.which("true") or "/bin/true").replace(old, new)
+        (tmp_path / path.name).write_text(text)
+    code, said = _run(analyze, "verify", *sorted(tmp_path.glob("omc-runbook-verify*")))
+    assert ((code, said) == (0, "")) is is_right, said
+
+
+@pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("17 * * * *", "17 24 * * *", False)])
+def test_cron_accepts_its_table(tmp_path: Path, old: str, new: str, is_right: bool) -> None:
+    """And it refuses one with an hour that does not exist."""
+    table = tmp_path / "verify"
+    table.write_text((SCHEDULES / "verify.cron").read_text().replace(old, new))
+    assert (_run(_program("crontab"), "-n", table)[0] == 0) is is_right
+
+
+@pytest.mark.parametrize(
+    ("linter", "path"),
+    [
+        (("hadolint",), "eventbridge/Dockerfile"),
+        (("zizmor", "--offline", "--persona=pedantic", "--quiet"), "github-actions/verify.yml"),
+        (("actionlint",), "github-actions/verify.yml"),
+    ],
+    ids=["hadolint", "zizmor", "actionlint"],
+)
+def test_linters_find_nothing(linter: tuple[str, ...], path: str) -> None:
+    """In the Dockerfile and in GitHub's workflow."""
+    code, said = _run(_program(linter[0]), *linter[1:], SCHEDULES / path)
+    assert code == 0, said
+
+
+def test_the_table_names_every_schedule() -> None:
+    """Each file or folder in schedules/, and none that is not there."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|", (SCHEDULES / "README.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    services = {path.name for path in SCHEDULES.glob("*.service")}
+    assert named | services | {"README.md"} == {path.name for path in SCHEDULES.iterdir() if path.name != "__pycache__"}
+
+
+def test_the_image_gets_the_whole_package(tmp_path: Path) -> None:
+    """From what Dockerfile.dockerignore lets through, the package is built with its notebooks."""
+    for line in (SCHEDULES / "eventbridge" / "Dockerfile.dockerignore").read_text().splitlines():
+        for path in ROOT.glob(line.removeprefix("!")) if line.startswith("!") else ():
+            target = tmp_path / "src" / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, target)
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    subprocess.run(command, cwd=tmp_path / "src", check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "omc_runbook").rglob("*.py")}
+    notebooks = {f"omc_runbook/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sources | notebooks <= names
+
+
+def test_ecs_takes_the_task_definitions() -> None:
+    """By botocore's model of RegisterTaskDefinition: nobody's root, nothing writable but one volume, no capability."""
+    operation = botocore.session.Session().get_service_model("ecs").operation_model("RegisterTaskDefinition")
+    definitions = [each for each in verify_module().resources if each.type == "aws_ecs_task_definition"]
+    assert len(definitions) == len(ENVIRONMENTS)
+    for definition in definitions:
+        (container,) = containers = definition.get("container_definitions").value  # type: ignore[union-attr]
+        request = {"family": definition.text("family"), "containerDefinitions": containers}
+        report = ParamValidator().validate(request, operation.input_shape)
+        assert not report.has_errors(), report.generate_report()
+        assert container["readonlyRootFilesystem"] and container["user"] == "10001:10001"
+        assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+        assert [each["containerPath"] for each in container["mountPoints"]] == [container["workingDirectory"]]
+
+
+def test_roles_are_for_what_they_are_named() -> None:
+    """No action with a wildcard, and every resource is named but for ECR's token, which has none."""
+    statements = list(_statements())
+    assert len(statements) == 6 + 2 * len(ENVIRONMENTS)
+    for statement in statements:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action]
+        assert (statement["Resource"] == "*") is (actions == ["ecr:GetAuthorizationToken"])
+
+
+def _statements() -> Iterator[dict[str, object]]:
+    """What the module's own policies allow; those of the environments come from `omc-runbook policy`."""
+    for each in verify_module().resources:
+        if each.type == "aws_iam_role_policy" and each.text("name") != "look":
+            yield from each.get("policy").value["Statement"]  # type: ignore[union-attr]

@@ -1,0 +1,93 @@
+"""Functions in processes of their own: what they return, and that none stops the others or outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.headless import workers
+from omc_runbook.headless.workers import WorkerEnd
+
+HANG = "__import__('time').sleep(60)"
+
+
+def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its result, in the order of the arguments; what they print is lost, and so are a run's own variables."""
+    monkeypatch.setenv("OMC_RUNBOOK_OUTCOME", "x")
+    monkeypatch.setenv("OMC_CLUSTER", "own")
+    monkeypatch.delenv("OMC_CACHE")
+    codes = {
+        "hangs": HANG,
+        "counts": "6 * 7",
+        "dies": "__import__('os')._exit(3)",
+        "fails": "1 / 0",
+        "variables": "sorted(name for name in __import__('os').environ if name.startswith('OMC_'))",
+    }
+    told = []
+    ends = workers.run_each(eval, codes, 3.0, lambda name, end: told.append(name))
+    assert [*ends] == [*codes]
+    assert ends["counts"] == WorkerEnd(42)
+    assert ends["hangs"].failure == "no answer within 3 s"
+    assert ends["dies"].failure == "its process ended with exit code 3"
+    assert ends["fails"].failure == "its process ended with exit code 1"
+    assert ends["variables"].value == ["OMC_CLUSTER"]
+    assert told[-1] == "hangs" and sorted(told) == sorted(codes)
+
+
+def _is_soon(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _hang(file: Path) -> str:
+    """Code that writes its process's number and hangs."""
+    return f"[__import__('pathlib').Path({str(file)!r}).write_text(str(__import__('os').getpid())), {HANG}]"
+
+
+def test_an_interruption_ends_all(tmp_path: Path) -> None:
+    """Whatever is raised meanwhile."""
+    file = tmp_path / "pid"
+
+    def interrupt(name: str, end: WorkerEnd[object]) -> None:
+        assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.run_each(eval, {"hangs": _hang(file), "ends": "1"}, 30.0, interrupt)
+    assert _has_ended(int(file.read_text()))
+
+
+def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
+    """It would go on reading, with nobody to report to."""
+    file = tmp_path / "pid"
+    script = f"from omc_runbook.headless import workers; workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)"
+    with subprocess.Popen([sys.executable, "-c", script]) as parent:
+        assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
+        parent.send_signal(signal.SIGKILL)
+    assert _is_soon(lambda: _has_ended(int(file.read_text())))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_what_is_forked_has_no_threads() -> None:
+    """A fork of a process with threads may find their locks held for ever."""
+    tasks = "len(__import__('os').listdir('/proc/self/task'))"
+    script = f"import omc_runbook.headless.prepared; print({tasks})"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["1"]

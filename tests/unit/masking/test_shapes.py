@@ -1,0 +1,103 @@
+"""Secrets that nobody registered are masked by their shape, and nothing else is."""
+
+import base64
+import itertools
+import secrets
+import time
+
+import pytest
+
+from omc_runbook.masking import registry
+from omc_runbook.model import issuers
+
+HEX = secrets.token_hex(16)
+BLOCK = base64.encodebytes(secrets.token_bytes(200)).decode()
+ACCESS, SECRET = f"AKIA{secrets.token_hex(8).upper()}", base64.b64encode(secrets.token_bytes(30)).decode()
+JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ("postgres://user:", "hunter2", "@host/db"),
+        ("postgresql+psycopg://user:", "pa/ss@w", "@host:5432/db?x=1"),
+        ("redis://:", HEX, "@cache:6379"),
+        ("url=postgres%3A%2F%2Fuser%3A", "hunter2", "%40host"),
+        ("Authorization: Bearer ", HEX, "\n"),
+        ("authorization: basic ", "dXNlcjpodW50ZXIy", ""),
+        ("connect failed: password=", "hunter2", " host=db"),
+        ("SMTP_PASSWORD: ", "hunter2", ""),
+        ('{"dbPassword": "', "hunter two", '"}'),
+        ("{&quot;password&quot;: &quot;", "hunter2", "&quot;}"),
+        (r"{\"password\":\"", "hunter2", r"\"}"),
+        ("SECRET_KEY=", HEX, ""),
+        ("https://api/x?access_token=", HEX, "&y=1"),
+        ("key ", ACCESS, "."),
+        (f"{ACCESS[:4]} aws_secret_access_key = ", SECRET, "\n"),
+        ("", JWT, " is expired"),
+        ("", f"sk-proj-{HEX}", ","),
+        ("(", f"SG.{HEX}.{HEX}", ")"),
+        ("", f"xoxb-{HEX}", ""),
+        ("", f"ghp_{HEX}", ""),
+        ("-----BEGIN RSA PRIVATE KEY-----\n", BLOCK.rstrip(), "\n-----END RSA PRIVATE KEY-----"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_secret_is_masked_by_its_shape(own_registry: None, before: str, value: str, after: str) -> None:
+    """What is around it stays, and masking again changes nothing."""
+    masked = registry.mask(f"{before}{value}{after}")
+    assert masked.startswith(f"{before}‹") and masked.rstrip().endswith(f"›{after}".rstrip())
+    assert not any(value[at : at + 6] in masked.replace(before, "").replace(after, "") for at in range(len(value) - 5))
+    assert registry.mask(masked) == masked
+
+
+def test_the_secret_of_an_access_key_is_masked_beside_it(own_registry: None) -> None:
+    """Without any name, as a table has it."""
+    assert registry.mask(f"{ACCESS},{SECRET}") == "‹access-key›,‹secret-access-key›"
+
+
+def test_the_keys_of_all_providers_are_known(own_registry: None) -> None:
+    """Whatever name a kind is kept under."""
+    begins = [each.value.pattern.removeprefix(r"\A") for each in issuers.KINDS if each.is_distinct and each.is_secret]
+    assert len(begins) > 9
+    samples = ["sk-ant-", "sk-svcacct-", "whsec_", "sk_live_", "rk_test_", "github_pat_", "gho_", "glpat-", "gldt-"]
+    samples += ["xapp-", "AIza", "gsk_", "hf_"]
+    for kind in begins:
+        assert any(issuers.re.match(kind, f"{sample}{HEX}") for sample in [*samples, "xoxb-", "SG."]), kind
+    for sample in samples:
+        assert registry.mask(f"<{sample}{HEX}>") == "<‹key›>", sample
+
+
+def test_what_is_no_secret_stays(own_registry: None) -> None:
+    """Names, ids, ARNs, digests, revisions, placeholders, references and what we say ourselves."""
+    for text in (
+        "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC1d2:SECRET_KEY::",
+        f"task/ohmycoins-staging/{HEX} of ohmycoins-staging-backend:47, "
+        "ClientRequestToken=7c1f2b3a-0000-4000-8000-123456789abc",
+        f"image@sha256:{HEX}{HEX}, ecs-svc/1234567890123456789, commit {HEX[:10]}, digest: {HEX}",
+        "POSTGRES_PASSWORD=changethis, POSTGRES_PASSWORD: refused, password=‹POSTGRES_PASSWORD›, password=$PASSWORD",
+        "postgresql://ROLE:${POSTGRES_PASSWORD}@HOST/DB and postgres://app:‹POSTGRES_PASSWORD›@db and http://h:80/a@b",
+        "PGPASSWORD=$(aws secretsmanager get-secret-value --secret-id x) psql, PWD=/work/checkout, secret=True",
+        'name = "SECRET_KEY", valueFrom = "${aws_secretsmanager_secret.app.arn}:SECRET_KEY::", secret: ohmycoins-x',
+        "SECRET_KEY: str = secrets.token_urlsafe(32); api_key=settings.OPENAI_API_KEY; token: required",
+        "a bearer of news, basic authentication, -----BEGIN PRIVATE KEY----- is missing, disk-usage-of-the-machine1",
+        "keys SECRET_KEY, OPENAI_API_KEY; key-missing; the key `list-lacks`; https://eu.console.aws.amazon.com/ecs/v2",
+    ):
+        assert registry.mask(text) == text
+
+
+def test_a_value_keeps_its_own_name(own_registry: None) -> None:
+    """Also where what looks like a secret goes on behind it; a public word is no secret anywhere."""
+    registry.register("hunter2-hunter2", "SMTP_PASSWORD")
+    assert registry.mask("password=hunter2-hunter2x") == "password=‹SMTP_PASSWORD›"
+    registry.exempt({"sesame1"})
+    assert registry.mask("password=sesame1") == "password=sesame1"
+
+
+def test_looking_for_shapes_takes_milliseconds(own_registry: None) -> None:
+    """A hundred kilobytes of marks, none of which has a secret behind it."""
+    for text in ("password: no ", "://", "AKIA", "secret key token ", "-----BEGIN PRIVATE KEY-----", "eyJ", "Bearer "):
+        text *= 100_000 // len(text)
+        started = time.process_time()
+        assert registry.mask(text) == text
+        assert time.process_time() - started < 0.5, text[:20]

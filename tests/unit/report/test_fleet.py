@@ -1,0 +1,112 @@
+"""The report on several environments: the matrix, what is wrong by environments, and the outcome of all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from support.outcomes import an_outcome
+
+from omc_runbook.diagnosis.comparison import Facts
+from omc_runbook.model.environment import load
+from omc_runbook.model.findings import Finding, Remedy, Severity, Status
+from omc_runbook.report import fleet
+from omc_runbook.report.fleet import EnvironmentRun, Runs
+
+
+def _finding(check: str, status: Status = "found", family: str = "content", severity: Severity = "error") -> Finding:
+    return Finding(
+        check=check,
+        family=family,
+        title=f"Title of {check}",
+        status=status,
+        subject="backend",
+        severity=severity,
+        evidence=(f"Evidence of {check}.",),
+        remedy=Remedy(runbook="update", parameters={"environment": "one"}),
+    )
+
+
+def _run(*findings: Finding) -> EnvironmentRun:
+    return EnvironmentRun(outcome=an_outcome(findings=findings), page=Path("one.html"))
+
+
+CLEAR = _finding("not-forced", "clear", "deployment")
+RUNS: Runs = fleet.sort(
+    {
+        "good": _run(CLEAR),
+        "partly": _run(_finding("kms-denied", "unknown", "access"), CLEAR),
+        "warned": _run(_finding("weak", severity="warning"), CLEAR),
+        "silent": EnvironmentRun(failure="No answer within 120 s.", parameters={"environment": "silent"}),
+        "bad": _run(_finding("weak", severity="warning"), _finding("key-missing"), CLEAR),
+        "worst": _run(_finding("key-missing"), _finding("empty"), _finding("weak", severity="warning"), CLEAR),
+    }
+)
+
+
+def test_the_worst_come_first() -> None:
+    """Errors, what nobody knows, warnings, what is partly unknown, and what is all right."""
+    assert [*RUNS] == ["worst", "bad", "silent", "warned", "partly", "good"]
+
+
+def test_a_cell_is_the_worst_of_its_family() -> None:
+    """With the number of others; a link leads to the record, and an environment without one has none."""
+    table = fleet.matrix(RUNS, {"worst": "worst/page.html"})
+    assert table.columns == ["environment", "result", "content", "deployment", "access"]
+    assert table.rows[0] == ["worst", "findings", "key-missing +2", "clear", "—"]
+    assert table.rows[2] == ["silent", "not looked at", "unknown", "unknown", "unknown"]
+    assert table.rows[4] == ["partly", "unknown", "—", "clear", "unknown"]
+    assert '<a href="worst/page.html">worst</a>' in table.to_html() and table.to_html().count("<a ") == 1
+    levels = {text: table.levels.get(text) for row in table.rows for text in row}
+    assert (levels["key-missing +2"], levels["weak"], levels["not looked at"]) == ("error", "warning", "unknown")
+
+
+def test_equal_findings_are_one_line() -> None:
+    """With the environments that have it, and the command of the first."""
+    text = fleet.problems(RUNS).to_text()
+    assert "worst, bad" in text and "worst, bad, warned" in text
+    assert text.count("Title of key-missing.") == 1 and "omc-runbook run update -p environment one" in text
+    assert "No answer within 120 s." in text and "omc-runbook run verify -p environment silent" in text
+
+
+def test_the_outcome_names_each_environment() -> None:
+    """In subjects; what is clear in all is one finding, and what could not be looked at fails the run."""
+    found = [(each.check, each.status, each.subject) for each in fleet.findings(RUNS)]
+    assert ("key-missing", "found", "worst: backend") in found and ("key-missing", "found", "bad: backend") in found
+    assert ("kms-denied", "unknown", "partly: backend") in found
+    assert ("environment-unread", "unknown", "silent") in found
+    assert [each for each in found if each[0] == "not-forced"] == [("not-forced", "clear", "")]
+    assert fleet.failure(RUNS) == "Not looked at: silent."
+    good = {"good": RUNS["good"]}
+    assert fleet.failure(good) == ""
+    assert fleet.failure(good, ["Account 1 refused."]) == "Account 1 refused."
+    assert fleet.findings(good, ["Account 1 refused."])[0].evidence == ("Account 1 refused.",)
+    assert fleet.summary(good, ["Account 1 refused."]).style == "unsure"
+    (target,) = fleet.targets([load("staging")], {"staging": RUNS["silent"]})
+    assert (target.environment, target.status, target.region) == ("staging", "unknown", "ap-southeast-2")
+
+
+def test_the_answer_says_how_many_are_all_right() -> None:
+    """And for each other one why not, and what to do."""
+    banner = fleet.summary(RUNS)
+    assert "1 of 6 environments is all right." in banner.headline and banner.style == "bad"
+    assert banner.lines[:3] == (
+        "worst: key-missing, empty, weak",
+        "bad: weak, key-missing",
+        "silent: No answer within 120 s.",
+    )
+    assert fleet.summary({"good": RUNS["good"]}).style == "good" and fleet.next_steps({"good": RUNS["good"]}) is None
+
+
+def test_of_many_environments_a_cell_names_some() -> None:
+    """Forty names would fill a screen."""
+    facts = {
+        f"e{number}": Facts(keys={"A": "x"}, revisions={}, age=timedelta(days=number), rotation_days=9)
+        for number in range(40)
+    }
+    runs = {name: EnvironmentRun(facts=each) for name, each in facts.items()}
+    (row,) = fleet.values(runs).rows
+    assert row == ["A", "e0, e1, e2, e3, e4, e5, e6, e7 and 32 more"]
+    ages = fleet.ages(runs)
+    assert ages.rows[0] == ["e39", "39", "9", "due"] and len(ages.rows) == 10
+    assert ages.notes == ("30 others are younger.",)

@@ -1,0 +1,63 @@
+"""How far a look at AWS is: its calls are counted, and shown where a person waits for them, and nowhere else."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from botocore.stub import Stubber
+from support.terminal import Terminal
+
+from omc_runbook.aws.calls import Calls
+from omc_runbook.aws.session import Clients, look
+from omc_runbook.report.display import reading
+from omc_runbook.report.display.reading import on_terminal, shown
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
+    """Clients that call nothing."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    return Clients("ap-southeast-2")
+
+
+def test_calls_are_counted_whatever_their_answers_are(clients: Clients) -> None:
+    """A refused one is answered, too; one without an answer is named."""
+    sts = clients("sts")
+    with Stubber(sts) as stub:
+        stub.add_response("get_caller_identity", {"Account": "1", "Arn": "arn:aws:iam::1:user/somebody", "UserId": "1"})
+        stub.add_client_error("get_caller_identity", "AccessDenied")
+        look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+        look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+    assert (clients.calls.made, clients.calls.answered, clients.calls.waiting) == (2, 2, "")
+    clients.calls._begin(sts.meta.service_model.operation_model("GetCallerIdentity"))
+    assert clients.calls.waiting == "GetCallerIdentity"
+
+
+def read(calls: Calls) -> None:
+    with shown(calls, "staging"):
+        time.sleep(0.1)
+
+
+def test_a_terminal_has_one_line_and_is_clean_afterwards(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line is written over; a short look shows none."""
+    stream, short = Terminal(), Terminal()
+    with on_terminal(short):
+        read(clients.calls)
+    monkeypatch.setattr(reading, "SECONDS", 0.01)
+    monkeypatch.setenv("COLUMNS", "40")
+    with on_terminal(stream):
+        read(clients.calls)
+    lines = stream.getvalue().split("\r\x1b[K")
+    assert lines[0] == lines[-1] == "" and short.getvalue() == ""
+    assert all(line.startswith("Reading staging: 0 of 0 calls") and len(line) < 40 for line in lines[1:-1])
+
+
+def test_headlessly_it_shows_nothing(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not even where it takes long."""
+    monkeypatch.setattr(reading, "SECONDS", 0.01)
+    read(clients.calls)
+    assert capfd.readouterr() == ("", "")
