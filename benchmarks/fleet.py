@@ -34,7 +34,7 @@ COMMAND = Path(sys.executable).with_name("omc-runbook")
 SLACK, CPU_SECONDS = 1.5, 0.25
 ALONE = 3
 """How many environments are measured alone."""
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5
 HANGING_SECONDS = 10
 """The time-out with an environment that never answers."""
 KILOBYTE = 1024

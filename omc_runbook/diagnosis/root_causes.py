@@ -50,7 +50,7 @@ def _as_role(finding: Finding, role: str) -> Finding:
     remedy = finding.remedy
     if not _AWS_COMMAND.search(remedy.command):
         return finding
-    needs = f"{remedy.needs} aws needs the sign-in of {role}.".strip()
+    needs = f"{remedy.needs} The AWS CLI needs the sign-in of {role}.".strip()
     return replace(finding, remedy=replace(remedy, needs=needs))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def write(folder: Path, now: datetime | None = None) -> Path:
         expected = schedules.read(folder, now)
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
-    records = kept_records.read(folder, index_page.SHOWN)
+    kept = kept_records.read(folder, index_page.SHOWN)
+    records = [replace(each, page=each.page.relative_to(folder)) for each in kept]
     page, path = index_page.render(environments(records, expected), notes, now), folder / index_page.NAME
     # The outcomes were masked by the runs that wrote them; this run may know more values.
     private_file.write(path, registry.mask_thoroughly(page, common=False).encode("utf-8", "replace"))

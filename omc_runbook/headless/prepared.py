@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import gc
+from importlib import import_module
 
 from omc_runbook.headless.run import skip_formats
 
 skip_formats()
 
-import IPython.core.application  # noqa: E402
-import IPython.core.completerlib  # noqa: E402
-import IPython.core.magics  # noqa: E402
-import IPython.core.oinspect  # noqa: E402, F401
 import nbformat  # noqa: E402
-import papermill  # noqa: E402, F401
-import zxcvbn  # noqa: E402, F401
 
 from omc_runbook.aws.session import load_models  # noqa: E402
 from omc_runbook.headless import notebooks  # noqa: E402
-from omc_runbook.masking import common, own_process  # noqa: E402, F401
+from omc_runbook.masking import common  # noqa: E402
 from omc_runbook.report.archive import record, sections  # noqa: E402
 from omc_runbook.report.fleet import VERIFY  # noqa: E402
 
+_IPYTHON = ("application", "completerlib", "magics", "oinspect")
+for _name in ("papermill", "omc_runbook.masking.own_process", *(f"IPython.core.{name}" for name in _IPYTHON)):
+    import_module(_name)
 _notebook = nbformat.read(notebooks.find(VERIFY), as_version=4)
 record.to_html(sections.without_empty(_notebook))
 # A word that is in no dictionary is looked for in our own sources, which are read once.

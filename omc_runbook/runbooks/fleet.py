@@ -58,6 +58,8 @@ class Fleet(RichDisplay):
     """Environments that are looked at side by side; a notebook displays it as a banner."""
 
     started: datetime
+    environment: str
+    """The run's parameter, by which its record and its last run are found."""
     environments: tuple[Environment, ...]
     seconds: int
     """How long each may take."""
@@ -81,11 +83,11 @@ class Fleet(RichDisplay):
 
     def outcome(self, runs: Runs) -> Outcome:
         """How the run ended on all environments."""
-        first, count = self.environments[0], len(self.environments)
+        count = len(self.environments)
         targets = report.targets(self.environments, runs)
         return Outcome(
             runbook=RUNBOOK,
-            environment=first.name,
+            environment=self.environment,
             account=targets[0].account,
             region=targets[0].region,
             endpoint=targets[0].endpoint,
@@ -93,7 +95,7 @@ class Fleet(RichDisplay):
             finished=now(),
             findings=report.findings(runs, self.unread),
             failure=report.failure(runs, self.unread),
-            where=f"{count} environments" if count > 1 else "",
+            where=f"{count} environments" if count > 1 else self.environments[0].name,
             targets=targets,
         )
 
@@ -107,7 +109,13 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", time
         raise UsageError("timeout must be at least 1 second.")
     workers.prepare()
     started, found = now(), find_several(environments, environment, runbook_toml)
-    fleet = Fleet(started=started, environments=found.environments, seconds=timeout, unread=found.unread)
+    fleet = Fleet(
+        started=started,
+        environment=environment,
+        environments=found.environments,
+        seconds=timeout,
+        unread=found.unread,
+    )
     run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
     return fleet
 

@@ -16,7 +16,8 @@ data "aws_region" "current" {}
 locals {
   account = data.aws_caller_identity.current.account_id
   # Fargate mounts a volume with the owner that the image's VOLUME has: all else is read-only.
-  work = "/work"
+  work      = "/work"
+  variables = { HOME = local.work, TMPDIR = local.work, OMC_RECORDS__KMS_KEY = var.records_kms_key_arn }
 }
 
 resource "aws_scheduler_schedule_group" "this" {
@@ -100,11 +101,10 @@ resource "aws_ecs_task_definition" "verify" {
     workingDirectory       = local.work
     stopTimeout            = 120
     environment = [
-      for name, value in merge({ HOME = local.work, TMPDIR = local.work }, each.value.variables) : { name = name, value = value }
+      for name, value in merge(local.variables, each.value.variables) : { name = name, value = value }
     ]
     command = [
-      "run", "verify", "-p", "environment", each.key,
-      "--record", "s3://${var.records_bucket}/${each.key}", "--summary", "--notify"
+      "run", "verify", "-p", "environment", each.key, "--record", "s3://${var.records_bucket}/${each.key}", "--summary"
     ]
     logConfiguration = {
       logDriver = "awslogs"
@@ -199,7 +199,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What a run needs: to look at its own environment, and to keep its own records.
+# What a run needs: to look at its own environment, and to write its own records.
 resource "aws_iam_role" "task" {
   for_each           = var.environments
   name               = "${var.name}-${each.key}"
@@ -215,23 +215,13 @@ resource "aws_iam_role_policy" "look" {
 
 resource "aws_iam_role_policy" "records" {
   for_each = var.environments
-  name     = "keep-records"
+  name     = "write-records"
   role     = aws_iam_role.task[each.key].id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "arn:aws:s3:::${var.records_bucket}/${each.key}/*"
-      },
-      {
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = "arn:aws:s3:::${var.records_bucket}"
-        Condition = { StringLike = { "s3:prefix" = "${each.key}/*" } }
-      },
-      { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.records_kms_key_arn },
+      { Effect = "Allow", Action = "s3:PutObject", Resource = "arn:aws:s3:::${var.records_bucket}/${each.key}/*" },
+      { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = var.records_kms_key_arn },
     ]
   })
 }

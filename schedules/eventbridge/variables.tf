@@ -50,7 +50,7 @@ variable "records_bucket" {
 }
 
 variable "records_kms_key_arn" {
-  description = "The KMS key that encrypts the bucket by default."
+  description = "The KMS key that encrypts the records."
   type        = string
 }
 

@@ -19,6 +19,7 @@ from support.jupyterlab import CHROMIUM, HAS_RUN, OPTIONS, READY, lab, put, run_
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 
 from omc_runbook.model.handover import FOLDER_VARIABLE
+from omc_runbook.report.archive import kept_records
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
@@ -106,12 +107,12 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield made
         text, content = made.text, page.content()
         page.close()
+    lifecycle.down(started)
     assert_nothing_leaked(desk, made.hidden, text, content, log.read_text(errors="replace"))
     # JupyterLab's own scripts, which the browser keeps, have words that are values of the sandbox, too.
     long = {value for value in made.hidden if len(value) >= LONG}
     kept = [(path, path.read_bytes()) for path in profile.rglob("*") if path.is_file()]
     assert long and kept and not [path for path, content in kept for value in long if held_by(content, value)]
-    lifecycle.down(started)
 
 
 def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen: Screen) -> None:
@@ -132,6 +133,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
     (record,) = screen.records.glob("rotate-staging-*.html")
     assert str(record) in screen.text and "Stopped, as you asked" in record.read_text()
+    assert [each.state for each in kept_records.check(screen.records)] == ["intact"]
 
 
 def test_after_its_kernel_was_killed_a_typed_value_is_rolled_out_by_a_button(screen: Screen) -> None:

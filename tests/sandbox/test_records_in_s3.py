@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.outcomes import NOW
-from support.runs import COMMAND, Desk, client
+from support.runs import COMMAND, Desk, client, values
 
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.report.archive import kept_records, stems
@@ -80,6 +80,8 @@ def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str
     for key, name in zip(keys, names, strict=True):
         (tmp_path / name).write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     assert [each.state for each in kept_records.check(tmp_path)] == ["intact"]
+    texts = [(tmp_path / name).read_text() for name in names]
+    assert not any(value in text for value in values(desk.sandbox) for text in texts)
 
     listed = desk.call([str(COMMAND), "records", f"s3://{bucket}/{PLACE}/"])
     assert listed.returncode == 0 and f"The newest: s3://{bucket}/{keys[2]}" in listed.stdout

@@ -8,14 +8,17 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from support.paths import ROOT
-from support.runs import COMMAND, Desk, assert_nothing_leaked, values
-from support.verify_module import verify_module
+from support.runs import COMMAND, Desk, assert_nothing_leaked, caller, client, values
+from support.verify_module import BUCKET, verify_module
 
+from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.terraform.evaluation import Module
 
 SCHEDULES = ROOT / "schedules"
 WORK = "/mnt"
@@ -72,20 +75,29 @@ def test_the_other_commands_verify(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, who mounts and becomes others")
 @pytest.mark.skipif(not _readable_by_others(COMMAND.resolve()), reason="other users cannot read this checkout")
 def test_ecs_needs_no_root_no_shell_and_one_folder(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The task definition's command, user, variables and read-only root."""
-    desk = Desk(tmp_path, sandbox)
-    task = 'aws_ecs_task_definition.verify["staging"]'
-    (definition,) = (each for each in verify_module().resources if each.label == task)
-    (container,) = definition.get("container_definitions").value  # type: ignore[union-attr]
+    """The task definition's command, variables, user and read-only root, with what the task's role allows, no more."""
+    desk, s3, kms = Desk(tmp_path, sandbox), client(sandbox, "s3"), client(sandbox, "kms")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    policy = desk.call([str(COMMAND), "policy", "verify", "environment=staging"]).stdout
+    module = verify_module(policy=policy, records_kms_key_arn=key)
+    (container,) = _value(module, "aws_ecs_task_definition.verify", "container_definitions")
+    look, write = (_value(module, f"aws_iam_role_policy.{name}", "policy") for name in ("look", "records"))
     user, folder = container["user"].partition(":")[0], container["workingDirectory"]
-    words = [f"{WORK}/records" if word.startswith("s3://") else word for word in container["command"]]
     variables = {each["name"]: each["value"].replace(folder, WORK) for each in container["environment"]}
-    done = subprocess.run(
-        ["unshare", "--mount", "/bin/sh", "-c", CONTAINER, "sh", str(COMMAND), *words],
-        env=sandbox.variables | variables | {"PATH": os.environ["PATH"], "USER": user},
-        capture_output=True,
-        text=True,
+    variables |= (
+        sandbox.variables | caller(sandbox, look, json.dumps(write)) | {"PATH": os.environ["PATH"], "USER": user}
     )
-    assert done.returncode == 0, done.stderr
+    command = ["unshare", "--mount", "/bin/sh", "-c", CONTAINER, "sh", str(COMMAND), *container["command"]]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "verify on staging: ok" in done.stdout
-    assert_nothing_leaked(desk, values(sandbox), done.stdout, done.stderr)
+    written = [s3.get_object(Bucket=BUCKET, Key=each["Key"]) for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert len(written) == 4 and {each["SSEKMSKeyId"] for each in written} == {key}
+    assert_nothing_leaked(desk, values(sandbox), done.stdout, *(each["Body"].read().decode() for each in written))
+
+
+def _value(module: Module, address: str, attribute: str) -> Any:
+    """An attribute of staging's instance of a resource."""
+    (instance,) = (each for each in module.resources if each.label == f'{address}["staging"]')
+    return instance.get(attribute).value  # type: ignore[union-attr]

@@ -136,6 +136,8 @@ def _start_anew(variables: Mapping[str, str], folder: Path, arguments: list[str]
     os.chdir(folder)
     sys.argv = arguments
     tempfile.tempdir = None
+    # A command may start processes of its own.
+    multiprocessing.current_process().daemon = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
 

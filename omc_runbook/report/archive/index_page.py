@@ -15,7 +15,7 @@ from omc_runbook.report.archive.kept_records import KeptRecord
 
 NAME = "index.html"
 """The page's name, in the folder of records."""
-SHOWN = 30
+SHOWN = 20
 """How many runs of a runbook on an environment are shown, the newest."""
 
 Ending = Literal["ok", "proved", "plan", "findings", "unknown", "failed"]
@@ -139,7 +139,7 @@ def ending_of(record: KeptRecord, status: OutcomeStatus | None = None) -> Ending
 
 
 def render(environments: Iterable[EnvironmentRecords], notes: Sequence[str], now: datetime) -> str:
-    """The page, in one file, whose links lead to the records beside it."""
+    """The page, in one file; the pages of its records have paths from its folder."""
     sections = sorted(environments, key=lambda each: each.rank)
     late = [state for each in sections for state in each.schedules if state.is_overdue]
     head = [
@@ -193,7 +193,7 @@ def _link(record: KeptRecord, text: str) -> str:
 
 
 def _href(record: KeptRecord) -> str:
-    return html.escape(quote(record.page.name))
+    return html.escape(quote(record.page.as_posix()))
 
 
 def _moment(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,17 @@ def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Reco
     return records.keep(draft, record)
 
 
+def folders(folder: Path) -> tuple[Path, ...]:
+    """A folder of records, and those in it that have records too: fleet leaves one for each environment."""
+    return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
+
+
 def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
-    """The records in a folder, the newest first; files that are no record are left out.
+    """The records in a folder and those below, the newest first; files that are no record are left out.
 
     With `of_each` only so many of each runbook and environment.
     """
-    notebooks = [(stems.parse(path.stem), path) for path in folder.glob("*.ipynb")]
+    notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     if of_each:
         notebooks = _newest(notebooks, of_each)
     kept = (_read(path, stem) for stem, path in notebooks)
@@ -92,9 +97,17 @@ def is_record(notebook: Path) -> bool:
 
 
 def check(folder: Path) -> list[SealState]:
-    """What became of each record in a folder; raises OSError where the folder cannot be read."""
-    names = {path.name for path in folder.iterdir()}
-    return seal.check(names, lambda name: (folder / name).read_bytes())
+    """What became of each record in a folder and those below; raises OSError where a folder cannot be read."""
+    below = [(f"{each.name}/", each) for each in folders(folder)[1:]]
+    return [
+        replace(state, name=f"{prefix}{state.name}")
+        for prefix, each in (("", folder), *below)
+        for state in _check(each)
+    ]
+
+
+def _check(folder: Path) -> list[SealState]:
+    return seal.check({path.name for path in folder.iterdir()}, lambda name: (folder / name).read_bytes())
 
 
 def _read(path: Path, stem: Stem | None) -> KeptRecord | None:

@@ -26,19 +26,14 @@ class Removal:
 
 
 def plan(folder: Path, settings: RecordSettings, now: datetime) -> tuple[Removal, ...]:
-    """The records in a folder that runbook.toml does not keep, the oldest first.
+    """The records in a folder and those below that runbook.toml does not keep, the oldest first.
 
     The last record of a runbook on an environment always stays, and so does that of a change that was not finished.
     What is not a record of a run is left alone.
     """
     if settings.keeps_all:
         return ()
-    kinds: dict[tuple[str, str], list[Stem]] = {}
-    for path in folder.glob("*.ipynb"):
-        if (stem := stems.of_file(path.name)) is not None:
-            kinds.setdefault(stem.kind, []).append(stem)
-    newest_first = (sorted(found, reverse=True) for found in kinds.values())
-    removals = (removal for found in newest_first for removal in _of_kind(folder, found, settings, now))
+    removals = (removal for each in kept_records.folders(folder) for removal in _of_folder(each, settings, now))
     return tuple(sorted(removals, key=lambda removal: removal.stem))
 
 
@@ -47,6 +42,15 @@ def apply(removals: Sequence[Removal]) -> None:
     for removal in removals:
         for path in removal.files:
             path.unlink(missing_ok=True)
+
+
+def _of_folder(folder: Path, settings: RecordSettings, now: datetime) -> Iterator[Removal]:
+    kinds: dict[tuple[str, str], list[Stem]] = {}
+    for path in folder.glob("*.ipynb"):
+        if (stem := stems.of_file(path.name)) is not None:
+            kinds.setdefault(stem.kind, []).append(stem)
+    for found in kinds.values():
+        yield from _of_kind(folder, sorted(found, reverse=True), settings, now)
 
 
 def _of_kind(folder: Path, found: Sequence[Stem], settings: RecordSettings, now: datetime) -> Iterator[Removal]:

@@ -341,4 +341,4 @@ def test_commands_of_the_aws_cli_need_the_role_that_was_assumed() -> None:
     ):
         remedies = [finding.remedy for finding in found if finding.remedy.command.startswith("aws ")]
         assert remedies
-        assert {f"aws needs the sign-in of {role}." in remedy.needs for remedy in remedies} == {needs}
+        assert {f"The AWS CLI needs the sign-in of {role}." in remedy.needs for remedy in remedies} == {needs}

@@ -69,3 +69,14 @@ def test_open_makes_the_index_page_and_opens_it(
     assert (
         "records.keep_day is not a known name: did you mean keep_days?" in ended_with(capsys, "records", "--prune")[2]
     )
+
+
+def test_records_of_a_fleet_are_below(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of each environment are in a folder of its own, and are listed, checked, kept and linked as the others."""
+    for number in (1, 4):
+        keep(folder / "production", an_outcome(environment="production", started=NOW.replace(hour=number)))
+    assert ended_with(capsys, "records")[1].count("verify on production") == 2
+    assert "intact      production/verify-production-20260701T040000Z\n" in ended_with(capsys, "records", "--check")[1]
+    assert "verify-production-20260701T010000Z: not among" in ended_with(capsys, "records", "--prune", "--apply")[1]
+    assert len(list((folder / "production").glob("verify-*"))) == 3
+    assert 'href="production/verify-production-20260701T040000Z.html"' in (folder / "index.html").read_text()

@@ -11,7 +11,8 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.diagnosis import complaint
 from omc_runbook.headless import notebooks
 from omc_runbook.model.environment import load
-from omc_runbook.runbooks import add_key, local_setup, pickers, restore, rotate, troubleshoot, update, verify
+from omc_runbook.runbooks import add_key, fleet, local_setup, pickers, restore, rotate, troubleshoot, update, verify
+from omc_runbook.runbooks.fleet import Fleet
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target
@@ -55,12 +56,14 @@ def test_environments_are_those_in_aws(run: Run) -> None:
 def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
     """A picker that set what is no parameter would do nothing."""
     snapshot, history = written(2)
+    some = Fleet(started=NOW, environment="staging", environments=(run.target.environment,), seconds=9)
     offered = {
         "rotate": rotate.pickers(run, snapshot, history, "", "renew", "restore"),
         "restore": restore.pickers(run, snapshot, history, ""),
         "update": update.pickers(run, snapshot, "", "file:values.env"),
         "troubleshoot": troubleshoot.pickers(run, snapshot, "", ""),
         "verify": verify.pickers(run, snapshot, ""),
+        "fleet": fleet.pickers(some, "staging,production"),
         "add_key": add_key.pickers("staging", "", "", "", "", False, "SecretStr", "file:values.env"),
         "local_setup": local_setup.pickers("staging", "", "", "keep", "", True),
     }
