@@ -22,6 +22,9 @@ SLACK = timedelta(seconds=10)
 UNREADABLE = "unreadable"
 """Why a read that worked shows nothing: there is no version to compare its values with."""
 
+UNKEYED = "unkeyed"
+"""Why no digest of a value was asked for."""
+
 REASONS: dict[str, tuple[str, str]] = {
     "off": (
         "ECS Exec is off",
@@ -155,7 +158,7 @@ def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> It
                 yield service.name, variable, matching
 
 
-def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
+def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """What could not be read inside tasks and what to do about it, by reason."""
     looks = snapshot.exec_looks or ()
     by_reason: dict[str, list[ExecLook]] = {}
@@ -166,10 +169,18 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
             value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT
         ]:
             why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
+            why = UNKEYED if look.is_unkeyed else why
             by_reason.setdefault(why, []).append(look)
     for why, unread in by_reason.items():
         services, refused = ", ".join(dict.fromkeys(one.service for one in unread)), unread[0].refused
         of = f"{_tasks(unread)} of {services}"
+        if why == UNKEYED:
+            fact = (
+                f"The values in {of} were not looked at: none is strong enough to key their digests, from which a weak"
+                " one could be guessed where the session is logged. Only times tell which value they have."
+            )
+            yield Evidence(services, (fact,), severity="info")
+            continue
         if why == UNREADABLE:
             fact = f"The values in {of} cannot be compared: the version that their references name was not read."
         elif refused is None:

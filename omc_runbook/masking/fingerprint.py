@@ -44,12 +44,14 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
-def salted(value: Masked, salt: str, variable: str) -> str:
+def salted(value: Masked, salt: str, variable: str, key: tuple[str, Masked] | None = None) -> str:
     """Return the SHA-256 of ``salt``, "NAME=" and the text, in hexadecimal digits, which a shell can compute too.
 
+    With a ``key``, another variable's name and value stand before it: who does not know that cannot guess the text.
     Newlines are replaced by \\001, because the shell script handles a variable as one line.
     """
-    text = f"{salt}{variable}={reveal(value)}".replace("\n", "\x01")
+    head = f"{key[0]}={reveal(key[1])}" if key else ""
+    text = f"{salt}{head}{variable}={reveal(value)}".replace("\n", "\x01")
     return hashlib.sha256(_encode(text)).hexdigest()
 
 

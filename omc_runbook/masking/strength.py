@@ -19,11 +19,18 @@ GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
 that signs, and a key that a provider issues."""
 SIGNING = 32
 """Minimum characters of a signing key in the catalogue."""
+STRONG = 24
+"""Minimum characters of a value that nobody guesses."""
 RANDOM, VARIED = 20, 10
 """Characters, and different ones among them, from which a value without words and repetitions needs no estimate."""
 WORD_LIKE, LETTERS = re.compile(r"[a-z]{5,}|[A-Z]{5,}"), re.compile(r"(?:[A-Za-z].*){4}")
 LONGEST = 40
 """Characters beyond which guessing is hopeless, and estimating it is slow."""
+
+
+def is_strong(value: Masked) -> bool:
+    """Whether nobody guesses a value, whatever words it has: it may key what a weak one is compared by."""
+    return value.length >= STRONG and digits_of_guesses(value) >= SIGNED
 
 
 def is_common_value(value: Masked) -> bool:

@@ -74,7 +74,7 @@ def look(run: Run, complaint: Complaint, repository: str = "", allow_code: bool 
 
     With `allow_code`, a complaint about a .env also loads Settings, which runs the checkout's code.
     """
-    return run.target.look(repository, True, True, complaint, allow_code)
+    return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint, allow_code=allow_code)
 
 
 def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:

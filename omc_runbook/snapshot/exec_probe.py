@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from omc_runbook.aws.execute import ExecFailure, FailureKind
 from omc_runbook.masking import registry
+from omc_runbook.masking.strength import STRONG
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """Valid names of shell variables, the only ones that appear in a command."""
@@ -17,10 +18,12 @@ NO_SHELL = re.compile(r"executable file not found|no such file or directory|not 
 
 # It must not contain a quote ', because ECS splits the command and the script is one argument. A newline within a value
 # becomes \001, so that each variable is one line. What the process has as it was injected is not digested again: `=`
-# stands for it. A process's id is read from its stat file. Without SYS_PTRACE, root can read another user's initial
-# environment only as that user. Of a .env file only names are read.
+# stands for it. A session may be logged, and a weak value can be guessed from its digest: so each digest is keyed by
+# another variable's strong value, which no log has; without one, `-` stands for each. A process's id is read from
+# its stat file. Without SYS_PTRACE, root can read another user's initial environment only as that user. Of a .env file
+# only names are read.
 _SCRIPT = r"""
-m=@MARK; s=@SALT; w=" PATH @NAMES "
+m=@MARK; s=@SALT; w=" PATH @NAMES "; v=@KEY
 exec 2>/dev/null; echo "[$m"
 t() { command -v "$1" >/dev/null; }
 if t sha256sum; then h() { exec sha256sum; }
@@ -31,11 +34,16 @@ exec python3 -c "import hashlib,sys;print(hashlib.sha256(sys.stdin.buffer.read()
 elif t perl; then h() { exec perl -MDigest::SHA=sha256_hex -e "undef \$/;print sha256_hex(<STDIN>),\"\n\""; }
 fi
 if ! t h || ! t tr || ! t cat; then echo n; echo "$m]"; exit; fi
+y=$({ cat; echo; } </proc/self/environ | tr "\n\000" "\001\n" | while IFS= read -r l; do
+[ "${l%%=*}" = "$v" ] && printf %s "$l"; done)
+[ ${#y} -gt $((${#v}+@SHORTEST)) ] || y=-
 d() { k=i; tr "\n\000" "\001\n" | while IFS= read -r l || [ -n "$l" ]; do n=${l%%=*}
 [ "$l" = "=$m" ] && k=q
 case "$w" in *" $n "*) ;; *) continue;; esac
 if [ $k = i ]; then eval "_$m$n=\$l"; elif eval "[ \"\$l\" = \"\$_$m$n\" ]"; then echo "q $n ="; continue; fi
-printf "$k %s " "$n"; printf %s "$s$l" | h || echo; done; }
+[ "$y" = - ] && echo "$k $n -" && continue
+x=$y; [ "$n" = "$v" ] && x=
+printf "$k %s " "$n"; printf %s "$s$x$l" | h || echo; done; }
 p=1; k=4
 while [ $k -gt 0 ]; do k=$((k-1)); c=; read -r c </proc/$p/comm
 case "$c" in *init|tini|catatonit|s6-svscan|pause|sh|ash|bash|dash) ;; *) break;; esac
@@ -60,6 +68,8 @@ case "$w" in *" ${n%% *} "*) echo "f ${n%% *} $f";; esac; done <"$f"; done
 echo "$m]"
 """
 
+WITHHELD = "-"
+"""Begins what stands for a digest that was not sent."""
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _LONGEST_MESSAGE = 200
 
@@ -79,15 +89,17 @@ class ProbeResult:
     """Paths of .env files that set a variable, by variable."""
 
 
-def command(names: Iterable[str], salt: str, mark: str) -> str:
+def command(names: Iterable[str], salt: str, mark: str, key: str) -> str:
     """The command line for ECS Exec that reads these variables; `salt` and `mark` are hexadecimal digits.
 
-    `mark` delimits the script's output. Raises ValueError for an invalid name of a variable.
+    `mark` delimits the script's output. `key` is the variable whose value the others' digests are keyed with, "" for
+    none: then only whether they are there is read. Raises ValueError for an invalid name of a variable.
     """
     variables = tuple(names)
-    if not all(NAME.match(name) for name in variables):
+    if not all(NAME.match(name) for name in (*variables, *filter(None, (key,)))):
         raise ValueError("a variable's name has letters, digits and underscores only")
     script = _SCRIPT.strip().replace("@MARK", mark).replace("@SALT", salt).replace("@NAMES", " ".join(variables))
+    script = script.replace("@KEY", key).replace("@SHORTEST", str(STRONG))
     return f"sh -c '{script}'"
 
 
@@ -126,6 +138,9 @@ def _digests(lines: Iterable[list[str]], kind: str, injected: Mapping[str, str])
             digests[name] = found.group()
         elif line[2] == "=" and name in injected:
             digests[name] = injected[name]
+        elif line[2] == WITHHELD:
+            # What the process has is another value: that is known without a digest.
+            digests[name] = f"{WITHHELD}{kind}"
     return digests
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from omc_runbook.aws import execute, session
 from omc_runbook.aws.definitions import Container, TaskDefinition
@@ -13,6 +13,7 @@ from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
+from omc_runbook.masking.strength import is_strong
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
@@ -36,28 +37,58 @@ class _Target:
     definition: TaskDefinition
     container: Container
     variables: Mapping[str, tuple[str, Reference | None]]
+    keys: tuple[str, ...] = ()
+    """The variables with a value that is strong enough to key the digests, the best one first."""
+
+    @property
+    def key(self) -> str:
+        """The variable whose value keys the digests; "" for none: then no digest is asked for."""
+        return self.keys[0] if self.keys else ""
 
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Read the values inside every container with the secret, of the consumers' running tasks, in parallel.
 
-    Each container gets one ECS Exec command, which prints digests under a new salt. See
+    Each container gets one ECS Exec command, which prints digests under a new salt, keyed with a strong value that both
+    sides know: a session may be logged, and a weak value can be guessed from a digest. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
     """
     salt = fingerprint.new_salt()
-    targets = list(_targets(snapshot))
-    futures = [gatherer.pool.submit(_probe, gatherer, snapshot.plugin, target, salt) for target in targets]
-    results = [(target, future.result()) for target, future in zip(targets, futures, strict=True)]
+    results = _probe_all(gatherer, snapshot, list(_targets(snapshot)), salt)
     contents = dict(snapshot.contents)
     if any(_is_unknown(snapshot, contents, salt, target, result) for target, result in results):
         newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
         contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
+    unkeyed = [each for each in results if _lacks_key(snapshot, contents, salt, *each)]
+    if unkeyed:
+        others = [replace(target, keys=target.keys[1:]) for target, _ in unkeyed]
+        results = [each for each in results if each not in unkeyed] + _probe_all(gatherer, snapshot, others, salt)
     return tuple(
         _failed(target, result)
         if isinstance(result, ExecFailure)
         else _identify(snapshot, contents, salt, target, result)
         for target, result in results
     )
+
+
+def _probe_all(
+    gatherer: Gatherer, snapshot: Snapshot, targets: Sequence[_Target], salt: str
+) -> list[tuple[_Target, exec_probe.ProbeResult | ExecFailure]]:
+    futures = [gatherer.pool.submit(_probe, gatherer, snapshot.plugin, target, salt) for target in targets]
+    return [(target, future.result()) for target, future in zip(targets, futures, strict=True)]
+
+
+def _lacks_key(
+    snapshot: Snapshot,
+    contents: Mapping[str, Content],
+    salt: str,
+    target: _Target,
+    result: exec_probe.ProbeResult | ExecFailure,
+) -> bool:
+    """Whether a container has an unknown value of the variable that keys its digests, and another could key them."""
+    if isinstance(result, ExecFailure) or not target.keys[1:]:
+        return False
+    return _pepper(snapshot, contents, salt, target, result) is None
 
 
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
@@ -71,12 +102,14 @@ def _targets(snapshot: Snapshot) -> Iterator[_Target]:
             own = {container.name for container, _ in snapshot.own_injections(definition)} - ended
             for container in definition.containers:
                 if container.name in own or (not own and container.essential):
+                    variables = _variables(snapshot, container)
                     yield _Target(
                         service=service,
                         task=task,
                         definition=definition,
                         container=container,
-                        variables=_variables(snapshot, container),
+                        variables=variables,
+                        keys=_keys(snapshot, variables),
                     )
 
 
@@ -97,6 +130,17 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     return {name: what for name, what in variables.items() if name not in plain and exec_probe.NAME.match(name)}
 
 
+def _keys(snapshot: Snapshot, variables: Mapping[str, tuple[str, Reference | None]]) -> tuple[str, ...]:
+    """The variables to key digests with: strong in each version that was read, first those that are the same in all."""
+    strong = {}
+    for variable, (key, ref) in variables.items():
+        versions = [_value(content, key) for content in snapshot.contents.values()] if ref else []
+        values = [value for value in versions if value is not None]
+        if values and _expected_version(snapshot, ref) and all(map(is_strong, values)):
+            strong[variable] = all(value.same_as(values[0]) for value in values)
+    return tuple(sorted(strong, key=lambda variable: not strong[variable]))
+
+
 def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_probe.ProbeResult | ExecFailure:
     task, name = target.task, target.container.name
     agent = next((entry.agent for entry in task.containers if entry.name == name), "")
@@ -107,7 +151,7 @@ def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_
     if agent in ("STOPPED", "PENDING"):
         return ExecFailure("agent", f"DescribeTasks: the ExecuteCommandAgent is {agent}.")
     mark = secrets.token_hex(8)
-    client, command = gatherer.clients("ecs"), exec_probe.command(sorted(target.variables), salt, mark)
+    client, command = gatherer.clients("ecs"), exec_probe.command(sorted(target.variables), salt, mark, target.key)
     # Not gatherer.ask: this runs on a thread of its pool, and must not wait for another.
     answer = session.look(
         f"the processes of task {task.id[:8]}",
@@ -129,12 +173,14 @@ def _identify(
     snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
 ) -> ExecLook:
     """The version of each variable's value, by its digest."""
-    values = {}
+    values, pepper = {}, _pepper(snapshot, contents, salt, target, result)
     for variable, (key, ref) in target.variables.items():
         injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
         expected = _expected_version(snapshot, ref)
-        by_digest = _by_digest(snapshot, contents, salt, variable, key, expected) if expected else {}
-        unknown = OTHER if expected in by_digest.values() else UNSEEN
+        own = None if variable == target.key else pepper
+        is_known = expected and target.key and (own or variable == target.key)
+        by_digest = _by_digest(snapshot, contents, salt, variable, key, expected, own) if is_known else {}
+        unknown = OTHER if expected in by_digest.values() and not injected.startswith(exec_probe.WITHHELD) else UNSEEN
         values[variable] = HeldValue(
             variable=variable,
             key=key,
@@ -153,7 +199,20 @@ def _identify(
         process=process_name,
         started=result.started,
         values=values,
+        is_unkeyed=any(digest.startswith(exec_probe.WITHHELD) for digest in result.injected.values()),
     )
+
+
+def _pepper(
+    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
+) -> tuple[str, Masked] | None:
+    """The variable that keys the digests, and its value in the container; None where no version read has that."""
+    if not target.key:
+        return None
+    name, ref = target.variables[target.key]
+    versions = _by_digest(snapshot, contents, salt, target.key, name, _expected_version(snapshot, ref), None)
+    value = _value(contents.get(versions.get(result.injected.get(target.key, ""), "")), name)
+    return (target.key, value) if value else None
 
 
 def _is_unknown(
@@ -187,12 +246,20 @@ def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
 
 
 def _by_digest(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, variable: str, key: str, expected: str
+    snapshot: Snapshot,
+    contents: Mapping[str, Content],
+    salt: str,
+    variable: str,
+    key: str,
+    expected: str,
+    pepper: tuple[str, Masked] | None,
 ) -> dict[str, str]:
     """Versions by the variable's digest with their value; `meant` wins over others, newer over older ones."""
     ids = [version.id for version in snapshot.versions if version.id != expected]
     values = ((version, _value(contents.get(version), key)) for version in (*ids, expected))
-    return {fingerprint.salted(value, salt, variable): version for version, value in values if value is not None}
+    return {
+        fingerprint.salted(value, salt, variable, pepper): version for version, value in values if value is not None
+    }
 
 
 def _value(content: Content | None, key: str) -> Masked | None:

@@ -62,3 +62,5 @@ class ExecLook:
     """When that process started."""
     values: Mapping[str, HeldValue] = field(default_factory=dict)
     """The values by variable."""
+    is_unkeyed: bool = False
+    """Whether no digest was sent, for want of a strong value to key it with."""

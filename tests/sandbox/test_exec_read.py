@@ -38,7 +38,10 @@ from support.snapshots import (
 from omc_runbook.aws import execute
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.execute import ExecFailure
+from omc_runbook.checks import running
+from omc_runbook.checks.check import Evidence
 from omc_runbook.masking import fingerprint
+from omc_runbook.masking.strength import STRONG
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.ecs.container import RunningContainer
@@ -53,6 +56,7 @@ from omc_runbook.snapshot.state import Content, Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 SALT, MARK = "5a17", "beef"
+KEY = "STRONG"
 TOOLS = ("tr", "cat", "id", "readlink", "getconf")
 ODD = {
     "PLAIN": "v" * 40,
@@ -66,12 +70,14 @@ ODD = {
     "GLOB": "*?[a-z] %s %d \\001",
     "DASH": "-n",
     "_9": "x",
+    KEY: secrets.token_urlsafe(24),
 }
 
 
-def digest(variable: str, value: str, salt: str = SALT) -> str:
+def digest(variable: str, value: str, salt: str = SALT, keyed: Mapping[str, str] | None = None) -> str:
     """What the container has to answer."""
-    return hashlib.sha256(f"{salt}{variable}={value}".replace("\n", "\x01").encode()).hexdigest()
+    key = "".join(f"{name}={text}" for name, text in (keyed or {KEY: ODD[KEY]}).items() if name != variable)
+    return hashlib.sha256(f"{salt}{key}{variable}={value}".replace("\n", "\x01").encode()).hexdigest()
 
 
 @pytest.fixture
@@ -97,7 +103,7 @@ def sleeping(process: Any, environment: Mapping[str, str]) -> int:
 def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
     """What the script writes into the terminal of a container."""
     written = b""
-    with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
+    with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK, KEY), folder) as running:
         while piece := running.read(4096):
             written += piece
     return written.decode()
@@ -146,6 +152,18 @@ def test_any_tool_digests(tool: str, process: Any, tmp_path: Path, monkeypatch: 
     assert seen.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
 
 
+@pytest.mark.parametrize("key", ["", "MISSING", "DASH"])
+def test_without_a_strong_value_no_digest_is_sent(key: str, process: Any, tmp_path: Path) -> None:
+    """Only which variables are there, and which the process has otherwise: from a digest one could guess the value."""
+    pid = sleeping(process, {**ODD, "PLAIN": "other"})
+    with RunningContainer(ODD, pid).run(exec_probe.command(tuple(ODD), SALT, MARK, key), tmp_path) as running:
+        text = b"".join(iter(lambda: running.read(4096), b"")).decode()
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult) and seen.is_readable and not re.search("[0-9a-f]{64}", text)
+    assert {*seen.injected} >= {*ODD} and {*seen.process} >= {*ODD}
+    assert {name for name in ODD if seen.injected[name] != seen.process[name]} == {"PLAIN"}
+
+
 def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell without any program for a digest says so."""
     pid = sleeping(process, ODD)
@@ -179,11 +197,12 @@ def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: A
     become = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", "sleep", "60"]
     pid = process(become, {"PLAIN": "x", "PATH": os.environ["PATH"]}).pid
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
-    [*_, script] = exec_probe.command(("PLAIN",), SALT, MARK).split("'")[:2]
+    [*_, script] = exec_probe.command(("PLAIN",), SALT, MARK, KEY).split("'")[:2]
     held = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
     bound = ",".join(["-all", *(f"+{name}" for name in sorted(held))])
     command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
-    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, KEY: ODD[KEY]}
+    written = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     seen = exec_probe.read(written, MARK)
     assert isinstance(seen, exec_probe.ProbeResult)
     assert seen.is_readable is readable
@@ -217,12 +236,12 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
 def test_no_other_name_stands_in_a_command(name: str) -> None:
     """What no shell takes as a variable's name is refused."""
     with pytest.raises(ValueError):
-        exec_probe.command(("GOOD", name), SALT, MARK)
+        exec_probe.command(("GOOD", name), SALT, MARK, "")
 
 
 def test_the_command_is_two_words_and_holds_quotes_of_one_kind() -> None:
     """sh, -c and the script, which ECS keeps together by single quotes."""
-    command = exec_probe.command(("A", "B"), SALT, MARK)
+    command = exec_probe.command(("A", "B"), SALT, MARK, "A")
     assert command.startswith("sh -c '") and command.count("'") == 2
     assert " PATH A B " in command and len(command) < 4000
 
@@ -230,7 +249,8 @@ def test_the_command_is_two_words_and_holds_quotes_of_one_kind() -> None:
 def test_our_digest_is_the_containers() -> None:
     """The fingerprint that is compared is the one that a shell makes."""
     for name, value in ODD.items():
-        assert fingerprint.salted(Masked(value, name), SALT, name) == digest(name, value)
+        key = None if name == KEY else (KEY, Masked(ODD[KEY], KEY))
+        assert fingerprint.salted(Masked(value, name), SALT, name, key) == digest(name, value)
     assert fingerprint.new_salt() != fingerprint.new_salt()
 
 
@@ -260,10 +280,13 @@ def look(
 
     def run(_: Any, cluster: str, task: str, container: str, command: str, plugin: str, seconds: float) -> str:
         sent.append(command)
-        mark, salt, names = re.findall(r'm=(\w+); s=(\w+); w=" ([^"]*) "', command)[0]
+        mark, salt, names, key = re.findall(r'm=(\w+); s=(\w+); w=" ([^"]*) "; v=(\w*)', command)[0]
         holding = {"i": injected, "q": injected if process is None else process}
+        is_keyed = len(injected.get(key, "")) >= STRONG
         lines = [
-            f"{kind} {name} {digest(name, held[name], salt)}  -"
+            f"{kind} {name} {digest(name, held[name], salt, {key: injected[key]})}  -"
+            if is_keyed
+            else f"{kind} {name} -"
             for kind, held in holding.items()
             for name in names.split()
             if name in held
@@ -317,6 +340,23 @@ def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatc
     assert (seen.values["SECRET_KEY"].injected, seen.values["SECRET_KEY"].is_stale) == (OTHER, True)
     seen, _ = look(fresh, monkeypatch, {**given(snapshot, version=new), "SECRET_KEY": "x"}, {"SECRET_KEY": "y"})
     assert seen.values["SECRET_KEY"].differs and seen.values["SECRET_KEY"].process == OTHER
+
+
+def test_a_weak_value_cannot_be_guessed_from_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests are keyed with a strong value that has not changed; where there is none, nothing is compared."""
+    weak = snapshots.with_keys(healthy(), SECRET_KEY="hunter2")
+    seen, sent = look(weak, monkeypatch, given(weak))
+    assert seen.values["SECRET_KEY"].is_fresh and not seen.is_unkeyed
+    keys = {re.findall(r"; v=(\w*)", command)[0] for command in sent}
+    assert "" not in keys and "SECRET_KEY" not in keys
+    names = list(given(weak))
+    weak = snapshots.with_keys(weak, **dict.fromkeys(names, "hunter2"))
+    weak = replace(weak, contents={CURRENT: weak.contents[CURRENT]})
+    seen, sent = look(weak, monkeypatch, given(weak))
+    assert seen.is_unkeyed and {seen.values[name].injected for name in names} == {UNSEEN}
+    assert any("; v=\n" in command for command in sent)
+    (told,) = list(running._unseen(replace(looked(weak), exec_looks=(seen,))))
+    assert isinstance(told, Evidence) and told.severity == "info" and "none is strong enough" in told.facts[0]
 
 
 def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
