@@ -26,6 +26,9 @@ skip_formats()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# moto would make some thousand images, each with a volume, whenever a test first asks it for something of EC2.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+
 TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from omc_runbook.model import temporary
+from omc_runbook.model.errors import CouldNotLook
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -61,7 +62,7 @@ def run_each(
     The function, its argument and what it returns are pickled; nothing of them is in a file, an argument or a variable
     of a process. The processes have this one's environment variables and working folder, and their output is lost. One
     that has not ended after `seconds` is killed; all are if this call is interrupted. `on_end` is called with each name
-    and result as it comes.
+    and result as it comes. Raises CouldNotLook where no process can be started.
     """
     waiting, running, ends = deque(arguments.items()), dict[str, _Worker](), dict[str, WorkerEnd[R]]()
     limit = (os.cpu_count() or 1) + MORE_THAN_CORES
@@ -94,8 +95,12 @@ class _Worker:
         variables = own | {"TMPDIR": shared}
         details = (act, argument, variables, seconds + GRACE_SECONDS, writer)
         self._process = context.Process(target=_work, args=details, daemon=True)
-        # It returns when the process is there, which the first one has to wait for.
-        self._process.start()
+        try:
+            # It returns when the process is there, which the first one has to wait for.
+            self._process.start()
+        except (EOFError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "the one to fork has ended"
+            raise CouldNotLook(f"No process could be started: {reason}. Nothing was read.") from None
         self._begun = time.monotonic()
         writer.close()
 

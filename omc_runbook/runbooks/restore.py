@@ -15,7 +15,7 @@ from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Parameters, Review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
@@ -54,6 +54,14 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
 def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tuple[Picker, ...]:
     """What the form offers: the former versions."""
     return choices.environment(run), choices.version(snapshot, history, version)
+
+
+def review(run: Run, snapshot: Snapshot, plan: SecretPlan, parameters: Parameters) -> Review:
+    """Write or compare the plan, as `plan_review.review` does, with where the restored values would be tried."""
+    has_file = parameters.plan_to or parameters.plan_from
+    return plan_review.review(
+        run, snapshot, secret_change.with_others(run, snapshot, plan) if has_file else plan, parameters
+    )
 
 
 def closing(

@@ -3,7 +3,7 @@
 import importlib
 from functools import cache
 
-from moto import backends
+from moto import backends, settings
 from moto.core import responses
 from moto.core.serialize import ResponseSerializer
 from moto.moto_server import werkzeug_app
@@ -43,4 +43,6 @@ def install() -> None:
         (werkzeug_app.DomainDispatcherApplication, "get_backend_for_host"),
     ):
         setattr(owner, name, cache(getattr(owner, name)))
+    # Otherwise each account and region would begin with some thousand images, each with a volume.
+    settings.ec2_load_default_amis = lambda: False
     ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
 from omc_runbook.headless import workers
 from omc_runbook.headless.workers import WorkerEnd
+from omc_runbook.model.errors import CouldNotLook
 
 HANG = "__import__('time').sleep(60)"
 
@@ -91,3 +93,14 @@ def test_what_is_forked_has_no_threads() -> None:
     script = f"import omc_runbook.headless.prepared; print({tasks})"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["1"]
+
+
+def test_a_process_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where memory ran out, and the system has ended the one to fork."""
+
+    def start(process: object) -> None:
+        raise EOFError
+
+    monkeypatch.setattr(ForkServerProcess, "start", start)
+    with pytest.raises(CouldNotLook, match=r"No process could be started: the one to fork has ended\. Nothing was"):
+        workers.run_each(eval, {"counts": "1"}, 1.0)
