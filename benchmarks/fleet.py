@@ -185,7 +185,7 @@ def _report(runs: list[Run], outcome: Mapping[str, Any], alone: float, count: in
     seconds, exit_code, memory = min(runs, key=lambda each: each[0])
     cores = os.cpu_count() or 1
     bound = SLACK * (alone + count * CPU_SECONDS / cores)
-    bound = max(bound, HANGING_SECONDS + alone) if troubled else bound
+    bound += HANGING_SECONDS if troubled else 0
     good, expected = [each["status"] for each in outcome["targets"]].count("ok"), 2 if troubled else 0
     if good < count:
         click.echo(f"Not all right: {outcome['root_causes']}", err=True)

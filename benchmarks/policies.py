@@ -79,6 +79,10 @@ class Run:
         """Whether it ended with unknown or a refusal, or took everything back, and names the action."""
         return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
 
+    def leaves(self, case: Case) -> bool:
+        """Whether a cure was not made, and the fault is still found."""
+        return case.applies and case.runbook == "troubleshoot" and self.status == "findings"
+
 
 def _renew() -> None:
     """A healthy world whose secret has a former version."""
@@ -130,6 +134,12 @@ def _new_key(world: World) -> tuple[str, ...]:
     return (f"key=KEY_{secrets.token_hex(3).upper()}", f"repository={checkout}")
 
 
+def _new_key_now(world: World) -> tuple[str, ...]:
+    """The same, a moment after a change by update."""
+    _update()
+    return _new_key(world)
+
+
 CASES = (
     Case("fleet"),
     Case("index"),
@@ -140,7 +150,7 @@ CASES = (
     *(Case("rotate", ("keys=SECRET_KEY",), applies=applies) for applies in (False, True)),
     *(Case("restore", worlds=(_former, _former_of_now), applies=applies) for applies in (False, True)),
     *(Case("create", ("confirm=production",), (_without_secret,), applies, "production") for applies in (False, True)),
-    *(Case("add_key", ("values_from=generate",), (_new_key,), applies) for applies in (False, True)),
+    *(Case("add_key", ("values_from=generate",), (_new_key, _new_key_now), applies) for applies in (False, True)),
 )
 
 
@@ -157,8 +167,10 @@ def measure(case: Case) -> diagnosis.Row:
         endings, extra = dict[str, int](), list[str]()
         for action in actions:
             runs = [*_runs_without(case, action)]
-            if runs[-1].misses(action):
-                ending = {"unknown": "unknown", "findings": "taken back"}.get(runs[-1].status, "refused")
+            if runs[-1].misses(action) or runs[-1].leaves(case):
+                last = runs[-1]
+                ending = {"unknown": "unknown", "findings": "taken back"}.get(last.status, "refused")
+                ending = ending if last.misses(action) else "not mended"
                 endings[ending] = endings.get(ending, 0) + 1
             else:
                 extra.append(action)
@@ -192,7 +204,7 @@ def _runs_without(case: Case, action: str) -> Iterator[Run]:
         parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
         run = _run(each, _without(_policy(case), action), parameters)
         yield run
-        if run.misses(action):
+        if run.misses(action) or run.leaves(each):
             return
 
 

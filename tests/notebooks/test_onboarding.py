@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
@@ -56,7 +57,7 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
     for words_of_it in ("secrets.json", "It is (b) .env.template", "not bom, it was deployment-paused", "It was misspelt"):
         assert words_of_it in evidence
     (page,) = (tmp_path / "out").glob("*-*.html")
-    text = page.read_text()
+    text = html.unescape(page.read_text())
     for step in (".env was written", "was created by the API", "Done and verified", "NEWS_API_KEY", "2\u00a0stale", "2\u00a0fresh"):
         assert step in text
     assert not list((tmp_path / "tmp").glob("omc-*"))

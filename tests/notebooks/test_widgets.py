@@ -78,6 +78,12 @@ keys = Picker("keys", "SECRET_KEY, OWN", labels, is_list=True)
 shown = form()
 shown
 """
+AT_REST = """
+import threading
+for thread in threading.enumerate():
+    if thread.name == "runbook":
+        thread.join(60)
+"""
 APPLIED = """
 from datetime import UTC, datetime
 from omc_runbook.aws.session import Clients
@@ -152,7 +158,7 @@ class Lab:
         while any("Working …" in self.look(button) for row in self.rows for button in row if button in self.buttons):
             self._take(self.client.get_iopub_msg(timeout=60))
         # What it shows last comes before the next answer.
-        self.run("")
+        assert self.run(AT_REST)["status"] == "ok"
 
     def await_button(self, label: str) -> None:
         """Take in messages until there is a button with a label."""
