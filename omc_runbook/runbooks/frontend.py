@@ -39,7 +39,11 @@ def shows_widgets() -> bool:
     """
     if not kernel.allows_input():
         return False
-    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in sys.modules["IPython"].get_ipython().user_ns
+    if "JPY_SESSION_NAME" in os.environ:
+        return True
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "__vsc_ipynb_file__" in shell.user_ns
 
 
 def make_button(label: str, style: str = "") -> Any:

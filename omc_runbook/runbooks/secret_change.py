@@ -91,7 +91,7 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
-    started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
+    started = tuple(schedules.notes(target.clients, target.caller, snapshot, removed)) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
     unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))

@@ -218,6 +218,7 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
     dropped = planned(here)
     assert create.apply(run, dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
     monkeypatch.setattr(kernel, "allows_input", lambda: True)
+    monkeypatch.setenv("JPY_SESSION_NAME", "create.ipynb")
     kept = planned(here)
     assert create.apply(run, kept, False) is None
     offered = create.closing(run, kept, False, "").button()
@@ -385,6 +386,6 @@ def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terrafo
 
 def test_errors_are_ours(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that cannot be started is told like any other failure."""
-    monkeypatch.setattr(terraform_command, "find_program", lambda: str(here.folder))
+    monkeypatch.setattr(terraform_command, "find_program", lambda folder: str(here.folder))
     with pytest.raises(RunbookError, match="could not be started"):
         planned(here)
