@@ -14,10 +14,11 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Outcome, TargetOutcome
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.schedule import ScheduleState
-from omc_runbook.report.archive import index_page, kept_records, retention
+from omc_runbook.report.archive import index_page, kept_records, retention, summary
 from omc_runbook.report.archive.index_page import EnvironmentRecords, KeptRun, Problem
 from omc_runbook.report.archive.kept_records import KeptRecord
 from omc_runbook.report.archive.summary import Line
+from omc_runbook.report.fleet import FLEET
 from omc_runbook.textfile import private_file
 
 
@@ -85,8 +86,8 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
             key = (target.environment, is_on_this_machine(target.endpoint))
             place = "sandbox" if key[1] else ", ".join(filter(None, (target.account, target.region)))
             places[key] = places.get(key) or place
-            # Of several environments, no finding says whose it is.
-            is_whole = record.outcome is not None and len(record.outcome.targets) < 2
+            # What fleet finds is in the record of each environment, too; of others, no finding says whose it is.
+            is_whole = record.outcome and record.outcome.runbook != FLEET and len(record.outcome.targets) < 2
             runs.setdefault(key, []).append((run, record.outcome if is_whole else None))
     for name in late:
         runs.setdefault((name, False), [])
@@ -112,7 +113,8 @@ def _runs(record: KeptRecord) -> Iterator[tuple[KeptRun, TargetOutcome]]:
         return
     if len(outcome.targets) > 1:
         for target in outcome.targets:
-            yield KeptRun(outcome.runbook, index_page.ending_of(record, target.status), record), target
+            ending = index_page.ending_of(record, target.status)
+            yield KeptRun(outcome.runbook, ending, record, summary.end_on(outcome, target)), target
         return
     here = TargetOutcome(
         environment=outcome.where or outcome.environment,

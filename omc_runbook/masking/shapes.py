@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
 _ASSIGNED = (
-    rf"{_QUOTE}?\s{{0,3}}(?:=\s{{0,3}}(?P<open>{_QUOTE})?|:\s{{0,3}}(?P<opened>{_QUOTE})|(?P<prose>:)\s{{1,3}})"
+    rf"{_QUOTE}?\s{{0,3}}(?:=(?:>|&gt;)?\s{{0,3}}(?P<open>{_QUOTE})?|:\s{{0,3}}(?P<opened>{_QUOTE})|(?P<prose>:)\s{{1,3}})"
     r"(?P<value>"
 )
 _TEXT = rf"(?:(?!{_QUOTE})[^\n<>])"
@@ -146,6 +146,11 @@ _SHAPES = (
         ),
         _issued(),
         _is_mixed,
+    ),
+    _Shape(
+        "webhook",
+        ("hooks.slack.com/",),
+        re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<value>\w{8,}/[\w/]{16,})"),
     ),
     _Shape(
         "password",

@@ -16,6 +16,8 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 
+FLEET = "fleet"
+"""The runbook that looks at several environments."""
 VERIFY = "verify"
 """The runbook that is run on each environment."""
 UNREAD = "environment-unread"
@@ -36,6 +38,8 @@ class EnvironmentRun:
     """None where it could not begin, or gave no answer."""
     failure: str = ""
     """Why it did not come to its end, in a sentence."""
+    is_refused: bool = False
+    """Whether something must be corrected first, as the failure says: running it again would not help."""
     page: Path | None = None
     """The page of its record; None where it left none."""
     facts: Facts | None = None
@@ -99,13 +103,17 @@ def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, 
 
 
 def matrix(runs: Runs, links: Mapping[str, str]) -> Table:
-    """A row for each environment, the worst first; a column for each family that has something to check.
+    """A row for each environment, the worst first; a column for each family with something to check, problems first.
 
     `links` has the address of each environment's record.
     """
     families = dict.fromkeys(each.family for run in runs.values() for each in _findings(run))
     cells = {name: {family: _cell(run, family) for family in families} for name, run in runs.items()}
-    shown = [each for each in families if any(row[each][0] != _SKIPPED for row in cells.values())]
+    # Of an environment that was not read every family is unknown: its result says so.
+    read = [cells[name] for name, run in runs.items() if not run.why_unread]
+    shown = [each for each in families if any(row[each][0] != _SKIPPED for row in read)]
+    # A wide table is cut at its right.
+    shown.sort(key=lambda each: not any(row[each][1] in ("error", "warning") for row in read))
     levels: dict[str, Level] = {_NOT_READ: "unknown", _WARNINGS: "warning", **_STATUSES}
     levels |= {text: level for row in cells.values() for text, level in row.values() if text != _SKIPPED}
     rows = [[name, run.result, *(cells[name][each][0] for each in shown)] for name, run in runs.items()]
@@ -283,12 +291,15 @@ def _partly(name: str, run: EnvironmentRun) -> Entry:
 
 def _step(name: str, run: EnvironmentRun) -> Entry:
     remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(run))
+    if not remedy.ways:
+        return Entry(name, lead=run.why_unread)
     way, *others = remedy.ways
     return Entry(name, command=way, by_hand="".join(others), needs=remedy.needs)
 
 
 def _again(run: EnvironmentRun) -> Remedy:
-    return Remedy(runbook=VERIFY, parameters=dict(run.parameters))
+    """The command that looks again; none where something must be corrected first."""
+    return NO_REMEDY if run.is_refused else Remedy(runbook=VERIFY, parameters=dict(run.parameters))
 
 
 def _unread_finding(name: str, evidence: str, remedy: Remedy) -> Finding:

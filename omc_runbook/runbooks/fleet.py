@@ -50,8 +50,6 @@ __all__ = [
 ]
 """All that the notebook calls, in its order."""
 
-RUNBOOK = "fleet"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet(RichDisplay):
@@ -86,7 +84,7 @@ class Fleet(RichDisplay):
         count = len(self.environments)
         targets = report.targets(self.environments, runs)
         return Outcome(
-            runbook=RUNBOOK,
+            runbook=report.FLEET,
             environment=self.environment,
             account=targets[0].account,
             region=targets[0].region,

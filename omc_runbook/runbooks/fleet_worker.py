@@ -8,7 +8,7 @@ from pathlib import Path
 from omc_runbook.diagnosis import comparison
 from omc_runbook.headless import run as headless_run
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.fleet import VERIFY, EnvironmentRun, parameters
 from omc_runbook.runbooks.run import known_environment, on_look
@@ -37,6 +37,6 @@ def verify(job: Job) -> EnvironmentRun:
     try:
         result = headless_run.run(VERIFY, parameters(job.environment).items(), job.folder, publish=note)
     except RunbookError as error:
-        return EnvironmentRun(failure=str(error))
+        return EnvironmentRun(failure=str(error), is_refused=isinstance(error, UsageError))
     facts = comparison.facts(snapshots[-1], job.key) if snapshots else None
     return EnvironmentRun(outcome=outcomes[-1], page=result.page, facts=facts)

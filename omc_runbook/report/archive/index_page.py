@@ -93,6 +93,8 @@ class KeptRun:
     runbook: str
     ending: Ending
     record: KeptRecord
+    end: str = ""
+    """How it ended on this environment; "" for the whole run's words."""
 
     @property
     def moment(self) -> str:
@@ -102,7 +104,7 @@ class KeptRun:
     @property
     def sentence(self) -> str:
         """When it was and how it ended, with its causes."""
-        return f"{self.moment}: {self.record.end}"
+        return f"{self.moment}: {self.end or self.record.end}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,8 @@ def _section(environment: EnvironmentRecords) -> Iterator[str]:
 
 def _problem(problem: Problem) -> str:
     title = f": {problem.title}" if problem.title else ""
-    text = f"{title}; since {_moment(problem.since)} or before, last seen {_moment(problem.last_seen)}"
+    since, last = _moment(problem.since), _moment(problem.last_seen)
+    text = f"{title}; since {since} or before{f', last seen {last}' if last != since else ''}"
     return f"<li><strong>{html.escape(problem.name)}</strong>{html.escape(text)}</li>"
 
 

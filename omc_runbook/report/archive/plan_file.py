@@ -67,7 +67,11 @@ class PlanFile:
     @classmethod
     def from_json(cls, text: str) -> PlanFile:
         """Read the text of a file; raises ValueError for another, and for one whose hash is not that of its text."""
-        body = json.loads(text)
+        try:
+            # Of integers with thousands of digits Python makes none.
+            body = json.loads(text, parse_int=float)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
         if not isinstance(body, dict) or body.pop("schema", None) != 1:
             raise ValueError("it is not a plan of schema 1")
         recorded, names = body.pop("hash", ""), {field.name for field in fields(cls)}
@@ -83,10 +87,10 @@ class PlanFile:
         )
         if not is_whole:
             raise ValueError("it is not a whole plan")
-        moments = {name: datetime.fromisoformat(body[name]) for name in times}
-        if any(moment.tzinfo is None for moment in moments.values()):
-            raise ValueError("its times have no zone")
+        moments = {name: _moment(body[name]) for name in times}
         plan = cls(**body | moments | {"steps": tuple(body["steps"])})
+        # Half of a surrogate pair, which an escape can spell, is in no text that can be shown.
+        plan.to_json().encode()
         if plan.hash != recorded:
             raise ValueError("it was edited after it was written: its hash is another")
         return plan
@@ -118,6 +122,8 @@ class PlanFile:
         if not found:
             found += [f"not in the plan: {step}" for step in now.steps if step not in self.steps]
             found += [f"only in the plan: {step}" for step in self.steps if step not in now.steps]
+        if not found and self.steps != now.steps:
+            found.append("the plan has the same steps in another order or number")
         return tuple(found)
 
     def refuse_other(self, runbook: str) -> None:
@@ -209,3 +215,14 @@ class FiledPlan:
 
 def _is_flat(table: Mapping[str, object]) -> bool:
     return all(isinstance(value, str | bool) for value in table.values())
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("its times have no zone")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("its times are out of range") from None
+    return moment

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import Finding, Outcome, is_sentence, roots_of, unknown_reasons
+from omc_runbook.model.findings import Finding, Outcome, TargetOutcome, is_sentence, roots_of, unknown_reasons
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.display.banner import PLAN
 
@@ -66,6 +66,16 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
     elif outcome.applied:
         done = "applied, "
     return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
+
+
+def end_on(outcome: Outcome, target: TargetOutcome) -> str:
+    """How a run on several environments ended on one of them: its status, with its causes or why it was not read."""
+    name = target.environment
+    own = [each for each in outcome.findings if each.subject == name or each.subject.startswith(f"{name}: ")]
+    causes = [each.check for each in own if each.is_root_cause]
+    unread = [each.check for each in own if each.status == "unknown" and each.subject == name]
+    why = ", ".join(dict.fromkeys(causes or unread))
+    return f"{target.status} ({why})" if why else target.status
 
 
 def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, ...]:

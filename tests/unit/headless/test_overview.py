@@ -87,6 +87,24 @@ def test_a_run_on_several_environments_counts_for_each() -> None:
     assert not any(each.problems for each in found.values())
 
 
+def test_what_fleet_found_is_listed_once_and_with_its_environment() -> None:
+    """Each environment has its own record of it; one that was not looked at shows no other's causes."""
+    there = {"account": "123456789012", "region": "ap-southeast-2", "endpoint": "https://secretsmanager"}
+    targets = (
+        TargetOutcome(environment="staging", status="findings", **there),
+        TargetOutcome(environment="qa", status="unknown", **there),
+    )
+    own = replace(CAUSE, subject="staging: a-role")
+    unread = replace(UNSEEN, check="environment-unread", subject="qa")
+    both = ended(1, own, unread, runbook="fleet", targets=targets)
+    alone = ended(2, own, runbook="fleet", targets=targets[:1])
+    found = environments(ended(0, CAUSE), both, alone)
+    assert [problem.name for problem in found[STAGING].problems] == ["no-permission: a-role"]
+    (qa,) = (each for each in found.values() if each.name == "qa")
+    assert qa.runs[0].sentence.endswith(": unknown (environment-unread)") and not qa.problems
+    assert found[STAGING].runs[1].sentence.endswith(": findings (no-permission)")
+
+
 def test_the_page_says_in_words_what_its_marks_mean() -> None:
     """Each mark leads to its record; what is overdue stands first, also of an environment without a record."""
     late = ScheduleState("production", "verify on production: due, it never ran.", True)
@@ -101,7 +119,9 @@ def test_the_page_says_in_words_what_its_marks_mean() -> None:
     assert marks[0][1] == "verify-staging-20260701T050000Z.html"
     assert page.index("OVERDUE") < page.index("<main>") and "<title>Records: overdue</title>" in page
     assert re.findall("<h2>([^<]+)", page) == ["production", "staging"]
-    assert "since 2026-07-01 05:00 UTC or before, last seen 2026-07-01 05:00 UTC" in page
+    assert "since 2026-07-01 05:00 UTC or before<" in page
+    later = index_page.render(environments(ended(0, CAUSE), ended(1, CAUSE)).values(), (), hour(3))
+    assert "since 2026-07-01 03:00 UTC or before, last seen 2026-07-01 04:00 UTC" in later
     assert "A note &amp; more." in page and "http" not in page
 
 

@@ -31,6 +31,8 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("{&quot;password&quot;: &quot;", "hunter2", "&quot;}"),
         (r"{\"password\":\"", "hunter2", r"\"}"),
         ("SECRET_KEY=", HEX, ""),
+        ("{:password => '", "hunter2", "'}"),
+        ("POST https://hooks.slack.com/services/", f"T0AAAA1111/B0BBBB2222/{HEX}", " failed"),
         ("https://api/x?access_token=", HEX, "&y=1"),
         ("key ", ACCESS, "."),
         (f"{ACCESS[:4]} aws_secret_access_key = ", SECRET, "\n"),

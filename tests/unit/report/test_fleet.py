@@ -61,6 +61,24 @@ def test_a_cell_is_the_worst_of_its_family() -> None:
     assert (levels["key-missing +2"], levels["weak"], levels["not looked at"]) == ("error", "warning", "unknown")
 
 
+def test_problems_stand_first_and_nothing_is_shown_only_because_an_environment_was_not_read() -> None:
+    """A page has no room for more."""
+    quiet, found = _finding("policy", "skipped", "network"), _finding("kms-denied", family="access")
+    runs = {"unread": EnvironmentRun(failure="No."), "other": _run(CLEAR, quiet, found)}
+    assert fleet.matrix(runs, {}).columns == ["environment", "result", "access", "deployment"]
+
+
+def test_what_would_be_refused_again_has_no_command() -> None:
+    """Its sentence says what to correct."""
+    sentence = "Correct account_id in runbook.toml."
+    runs = {"qa": EnvironmentRun(failure=sentence, is_refused=True, parameters={"environment": "qa"})}
+    steps = fleet.next_steps(runs)
+    assert steps and "omc-runbook" not in (text := steps.to_text()) and sentence in text
+    assert "omc-runbook" not in fleet.problems(runs).to_text()
+    (finding,) = fleet.findings(runs)
+    assert finding.remedy.ways == ()
+
+
 def test_equal_findings_are_one_line() -> None:
     """With the environments that have it, and the command of the first."""
     text = fleet.problems(RUNS).to_text()

@@ -27,6 +27,7 @@ from omc_runbook.changes.fix.steps import RestoreVersion
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless.notebooks import applying_command, describe, with_plan
+from omc_runbook.masking import registry
 from omc_runbook.masking.fingerprint import slow_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
@@ -136,6 +137,10 @@ def test_what_has_changed_meanwhile_is_named(path: Path) -> None:
     assert "only in the plan: SMTP_PASSWORD would be changed (file new.env)." in refused(
         snapshot, an_update(snapshot, origin="file other.env")
     )
+    plan, whole = an_update(snapshot), path.read_text()
+    path.write_text(replace(PlanFile.from_json(whole), steps=plan.sentences[::-1]).to_json())
+    assert "the same steps in another order or number" in refused(snapshot, plan)
+    path.write_text(whole)
     assert "expired at 2026-07-02 03:00:00 UTC" in refused(snapshot, an_update(snapshot), 24)
     review(snapshot, an_update(snapshot), chosen(plan_from=path), 23.9)
 
@@ -148,6 +153,15 @@ def test_a_value_that_is_generated_is_made_when_the_plan_is_applied(path: Path) 
     review(snapshot, an_update(snapshot, secrets.token_hex(32), "generated (hex-32)"), chosen(plan_from=path))
     with pytest.raises(ConflictError, match="is not the one in the plan"):
         review(snapshot, an_update(snapshot), chosen(plan_from=path))
+
+
+def test_a_value_that_is_a_common_word_leaves_the_parameters_readable(path: Path) -> None:
+    """Else no plan for staging could be applied where a key has that word for a value."""
+    registry.register("staging", "ENVIRONMENT")
+    snapshot = healthy()
+    review(snapshot, an_update(snapshot), chosen(path))
+    assert read(path).parameters["environment"] == "staging"
+    review(snapshot, an_update(snapshot), chosen(plan_from=path))
 
 
 def test_a_plan_is_applied_once(path: Path) -> None:
@@ -186,6 +200,10 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
         "is of rotate, and this is update": replace(PlanFile.from_json(whole), runbook="rotate").to_json(),
         "has other parameters than update": replace(PlanFile.from_json(whole), parameters={}).to_json(),
         "Invalid isoformat string": edited(whole, created="soon"),
+        "its times are out of range": edited(whole, created="0001-01-01T00:00:00+14:00"),
+        "it is not UTF-8 text": edited(whole, by="\ud800"),
+        "it is nested too deeply": "[" * 100_000,
+        "no plan to apply: it is not a plan of schema 1": '{"schema": ' + "9" * 5000 + "}",
     }
     for reason, text in cases.items():
         if text is not None:
