@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
@@ -50,8 +51,10 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
         return Answer(ended, _plan(outcome, command, (), has_button) or _unseen(snapshot), outcome, policy)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
-    also = tuple(f"Also wrong: {each.title} ({each.subject})." for each in causes[1:])
-    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *also)
+    # A change that a person stopped is no fault of its own: what it was to mend is as it was.
+    also = "Still wrong" if first.check == CANCELLED else "Also wrong"
+    others = tuple(f"{also}: {each.title} ({each.subject})." for each in causes[1:])
+    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others)
     evidence = tuple(_known(outcome, first))
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))

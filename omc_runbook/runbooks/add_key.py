@@ -56,6 +56,8 @@ FAMILIES = ("secret", "reference", "content", "deployment", "drift")
 NO_VALUE_YET = frozenset({"placeholder", "empty"})
 """The checks that find a key which was planned without a value."""
 
+NAME_IT = "Nothing was planned: name the new key, by the form at the top or in the parameters cell."
+
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
 
@@ -209,7 +211,8 @@ def closing(
         judged = judge(plan, before, after, result)
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment)
-        yield "answer", run.answer(merge(judged), next(iter(after.values())), result, plan)
+        answer = run.answer(merge(judged), next(iter(after.values())), result, plan)
+        yield "answer", answer if plan else answer.with_line(NAME_IT)
         if stopped := stopped_label(result):
             return stopped
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"

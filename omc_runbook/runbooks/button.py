@@ -67,6 +67,8 @@ class Choice:
     live: Live | None = None
     after: Offer = no_choice
     """The buttons instead of this one, where the change breaks off."""
+    is_main: bool = True
+    """Whether it stands out: what only clears the page does not."""
 
 
 def offer(
@@ -140,7 +142,8 @@ class Buttons:
     def _arm(self, choices: Sequence[Choice]) -> None:
         buttons = []
         for choice in choices:
-            button = make_button(choice.label, "danger" if self._word else "primary")
+            style = "danger" if self._word else "primary"
+            button = make_button(choice.label, style if choice.is_main else "")
             button.on_click(partial(self._press, choice))
             buttons.append(button)
         self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
@@ -273,7 +276,7 @@ class Panel(Buttons, InteractiveDisplay):
     def _offer(self, state: ChangeState) -> None:
         self._state = state
         self._status.show(self.to_html())
-        self._arm((*self._after(state), Choice("Dismiss", self._dismiss)))
+        self._arm((*self._after(state), Choice("Dismiss", self._dismiss, is_main=False)))
 
     def _dismiss(self, word: str) -> Generator[object, None, str]:
         self._file.remove()

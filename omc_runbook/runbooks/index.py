@@ -17,7 +17,8 @@ from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available
 from omc_runbook.runbooks.last_word import LastWord, Link, link_button, opening
@@ -46,8 +47,8 @@ NONE = "There is none yet: a run of a runbook leaves one."
 
 
 def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return runbooks_run.begin("index", environment, runbook_toml)
+    """Begin on one environment, and show its changes that were not finished; raises as `run.reach` does."""
+    return unfinished.begin("index", environment, runbook_toml, offers=nothing_to_offer)
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:

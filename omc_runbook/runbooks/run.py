@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
+UNFINISHED = "The change that was not finished stands below the parameters, with the ways to finish it or take it back."
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
@@ -273,7 +274,8 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        return answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
+        shown = answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
+        return shown.with_line(UNFINISHED) if outcome.unfinished else shown
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""

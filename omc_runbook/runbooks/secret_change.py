@@ -35,7 +35,6 @@ from omc_runbook.snapshot.state import Snapshot
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
-UNFINISHED = "The change that was not finished stands below the parameters, with the ways to finish it or take it back."
 FAMILIES = ("secret", "content")
 """The checks that judge a change of the secret; where services use it, also those of their deployments."""
 
@@ -211,9 +210,8 @@ def closing(
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
-        is_open = bool(run.unfinished) and result is None
-        lead_on = UNFINISHED if is_open else CHOOSE if is_empty and result is None else ""
-        yield "answer", answer.with_line(lead_on) if lead_on else answer
+        may_choose = is_empty and result is None and not run.unfinished
+        yield "answer", answer.with_line(CHOOSE) if may_choose else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):
             return f"! Done, and a {which}"

@@ -82,6 +82,14 @@ def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
     assert headline(left) == "The change in staging was stopped, and not taken back."
 
 
+def test_what_a_stopped_cure_was_to_mend_is_still_wrong() -> None:
+    """It is no aside to the stop."""
+    snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
+    found = (cancelled("", "The permission was taken away again.", True), *diagnose(snapshot))
+    text = answer(replace(outcome(snapshot), findings=found), snapshot).to_text()
+    assert "Still wrong: The execution role may not read the secret" in text and "Also wrong" not in text
+
+
 def test_a_failed_run_says_why() -> None:
     """Its failure is the headline, whatever else is wrong."""
     failed = replace(outcome(healthy()), failure="The kernel died.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,11 +21,12 @@ from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
+from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
-from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.runbooks.run import UNFINISHED, Run, Target
 
 
 @dataclass(frozen=True)
@@ -271,3 +272,11 @@ def played(steps: Iterator[object]) -> tuple[list[object], str]:
             shown.append(next(steps))
         except StopIteration as end:
             return shown, end.value
+
+
+def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
+    """In every runbook, also in one that only reads; without one it says nothing of it."""
+    begun = a_run("staging")
+    assert UNFINISHED not in begun.answer(()).to_text()
+    shown = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
+    assert "A change was not finished" in shown.to_text() and UNFINISHED in shown.to_text()
