@@ -138,7 +138,7 @@ def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") ->
 
     Returns the outcome with its notifications; where the folder cannot be written, one of them says so.
     """
-    last = last_run.read(folder, outcome.runbook, outcome.environment)
+    last = last_run.read(folder, outcome.runbook, outcome.environment, outcome.endpoint)
     former = last.standing if last else {}
     notices, standing = compare(outcome, former, notify.remind_days)
     notifications = send(notices, notify, profile)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def test_a_run_is_overdue_once_its_grace_is_over(tmp_path: Path, monkeypatch: py
         (state,) = schedules.read(tmp_path, now)
         assert state.is_overdue == is_overdue
         assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (ok)" in state.sentence
+
+
+def test_a_run_in_a_sandbox_is_no_run_in_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hides neither that a run is overdue, nor what was open."""
+    _configure(tmp_path, monkeypatch, "verify")
+    in_sandbox = replace(an_outcome(), endpoint="http://127.0.0.1:5000", finished=NOW + timedelta(days=1))
+    last_run.write(tmp_path, an_outcome(), {"findings": Open(), "unknown": Open()})
+    last_run.write(tmp_path, in_sandbox, {"findings": Open(), "unknown": Open()})
+    (state,) = schedules.read(tmp_path, datetime(2026, 7, 2, 2, 1, tzinfo=UTC))
+    assert state.is_overdue
+    monkeypatch.setenv("AWS_ENDPOINT_URL", in_sandbox.endpoint)
+    (state,) = schedules.read(tmp_path, datetime(2026, 7, 2, 2, 1, tzinfo=UTC))
+    assert not state.is_overdue
 
 
 @pytest.mark.parametrize(
