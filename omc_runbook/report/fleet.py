@@ -208,7 +208,8 @@ def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
     """How all environments are, in a sentence."""
     good, count = sum(run.status == "ok" for run in runs.values()), len(runs)
     if good == count and not unread:
-        return Banner("good", f"{'The environment is' if count == 1 else f'All {count} environments are'} all right.")
+        which = f"{next(iter(runs))} is" if count == 1 else f"All {count} environments are"
+        return Banner("good", f"{which} all right.")
     style: Style = "bad" if any(run.causes for run in runs.values()) else "unsure"
     return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.")
 
