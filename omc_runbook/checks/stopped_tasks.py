@@ -70,10 +70,10 @@ class Stop:
 def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     """Failed tasks of the consumers, newest first, without those that stopped before the present state began.
 
-    Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or recovered,
-    or when its deployment has ended; one that the breaker has just ended still counts. One or two tasks are no
-    evidence either where the service has replaced them, or a deployment makes progress: tasks do die. Of tasks outside
-    a service those count that never got their secrets, or whose value was refused.
+    Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or became whole, or
+    began before it recovered, or when its deployment has ended; one that the breaker just ended still counts. One or
+    two tasks are no evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
+    Of tasks outside a service those count that never got their secrets, or whose value was refused.
     """
     for service in snapshot.readers:
         starts = [
@@ -82,10 +82,10 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
                 _current_since(snapshot),
                 service.created,
                 _well_since(snapshot, service),
-                recovered_since(snapshot, service),
             )
             if moment
         ]
+        recovered = recovered_since(snapshot, service)
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
@@ -93,6 +93,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
             stop
             for stop in _stops(snapshot, service)
             if not any(_is_before(stop, moment) for moment in starts)
+            and not (recovered and _began_before(stop, recovered))
             and (not in_force or stop.task.deployment_id in in_force)
             and (not service.is_family or _is_of_secrets(stop))
         ]
@@ -189,6 +190,12 @@ def _without_sidecars(snapshot: Snapshot, task: Task) -> Task:
 
 def _is_before(stop: Stop, moment: datetime) -> bool:
     return stop.task.stopped is not None and stop.task.stopped < moment
+
+
+def _began_before(stop: Stop, moment: datetime) -> bool:
+    """Whether a task began before a moment; it may have taken until after it to exit."""
+    began = stop.task.created or stop.task.stopped
+    return began is not None and began < moment
 
 
 def _current_since(snapshot: Snapshot) -> datetime | None:
