@@ -465,6 +465,17 @@ def test_a_deployment_that_was_taken_back_with_its_version_is_a_remark(minutes: 
     assert found.severity == severity
 
 
+@pytest.mark.parametrize(("began", "found"), [(6, set()), (4, {"task-exits"})])
+def test_a_task_of_a_deployment_that_was_taken_back_may_exit_late(began: int, found: set[str]) -> None:
+    """It had the withdrawn values if it began before they were; that it took its time to exit says nothing new."""
+    moved = rotated(healthy(), NOW - timedelta(minutes=5))
+    snapshot = deployed(moved, "backend", "ROLLBACK_SUCCESSFUL", reason="It was stopped.")
+    start = NOW - timedelta(minutes=began)
+    dead = stopped("backend", EXIT, NOW - timedelta(minutes=3), deployment_id="ecs-svc/2", **EXITED)
+    dead = replace(dead, created=start)
+    assert found_in(with_tasks(snapshot, dead)) & {"task-exits"} == found
+
+
 def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
     """With the permission named; old tasks beside new ones are no error then."""
     began = NOW - timedelta(minutes=10)
