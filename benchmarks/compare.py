@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,8 @@ def masking_ways() -> dict[str, Way]:
     value = f"sk-{secrets.token_hex(24)}"
     registry.register(value, "OPENAI_API_KEY")
     leaky = plain.replace("of 12", f"with {value}", SIZE // 2000)
+    # What was searched is remembered: each text is another.
+    turns = count()
 
     def way(act: Callable[[], object]) -> Way:
         def once() -> None:
@@ -156,9 +159,9 @@ def masking_ways() -> dict[str, Way]:
         return once
 
     return {
-        "masking, no value in it": way(lambda: registry.mask(plain)),
-        "masking, fifty values in it": way(lambda: registry.mask(leaky)),
-        "masking a record once it is finished": way(lambda: registry.mask_thoroughly(plain)),
+        "masking, no value in it": way(lambda: registry.mask(f"{next(turns)} {plain}")),
+        "masking, fifty values in it": way(lambda: registry.mask(f"{next(turns)} {leaky}")),
+        "masking a record once it is finished": way(lambda: registry.mask_thoroughly(f"{next(turns)} {plain}")),
     }
 
 

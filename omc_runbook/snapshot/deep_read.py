@@ -16,16 +16,25 @@ SESSION_FAILURES = frozenset({"agent", "session", "timeout"})
 """Kinds of `ExecFailure` for which the encryption of sessions may be the reason."""
 
 
-def look_inside(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Add the values in running tasks' processes, read over ECS Exec, and the roles that ECS Exec needs."""
-    snapshot = replace(snapshot, plugin=programs.find(PLUGIN) or "")
-    task_roles = {
-        arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
-    }
-    snapshot = replace(snapshot, exec_looks=exec_read.read(gatherer, snapshot))
-    if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.exec_looks or ()):
-        snapshot = _with_session_key(gatherer, snapshot)
-    return replace(snapshot, task_roles={arn: answer.result() for arn, answer in task_roles.items()})
+class InsideRead:
+    """The read of the values in running tasks' processes, over ECS Exec, and of the roles that ECS Exec needs.
+
+    It begins at once, so that other reads are made meanwhile.
+    """
+
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._gatherer, self._plugin = gatherer, programs.find(PLUGIN) or ""
+        self._task_roles = {
+            arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
+        }
+        self._values = exec_read.ExecRead(gatherer, replace(snapshot, plugin=self._plugin))
+
+    def end(self, snapshot: Snapshot) -> Snapshot:
+        """Add what was found."""
+        snapshot = replace(snapshot, plugin=self._plugin, exec_looks=self._values.end())
+        if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.exec_looks or ()):
+            snapshot = _with_session_key(self._gatherer, snapshot)
+        return replace(snapshot, task_roles={arn: answer.result() for arn, answer in self._task_roles.items()})
 
 
 def _with_session_key(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws import execute, session
@@ -46,36 +47,47 @@ class _Target:
         return self.keys[0] if self.keys else ""
 
 
-def read(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ExecLook, ...]:
-    """Read the values inside every container with the secret, of the consumers' running tasks, in parallel.
+_Probe = tuple[_Target, Future[exec_probe.ProbeResult | ExecFailure]]
 
-    Each container gets one ECS Exec command, which prints digests under a new salt, keyed with a strong value that both
-    sides know: a session may be logged, and a weak value can be guessed from a digest. See
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
+
+class ExecRead:
+    """The read of the values inside every container with the secret, of the consumers' running tasks, in parallel.
+
+    It begins at once, and `end` gives what was found. Each container gets one ECS Exec command, which prints digests
+    under a new salt, keyed with a strong value that both sides know: a session may be logged, and a weak value can be
+    guessed from a digest. See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
     """
-    salt = fingerprint.new_salt()
-    results = _probe_all(gatherer, snapshot, list(_targets(snapshot)), salt)
-    contents = dict(snapshot.contents)
-    if any(_is_unknown(snapshot, contents, salt, target, result) for target, result in results):
-        newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
-        contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
-    unkeyed = [each for each in results if _lacks_key(snapshot, contents, salt, *each)]
-    if unkeyed:
-        others = [replace(target, keys=target.keys[1:]) for target, _ in unkeyed]
-        results = [each for each in results if each not in unkeyed] + _probe_all(gatherer, snapshot, others, salt)
-    return tuple(
-        _failed(target, result)
-        if isinstance(result, ExecFailure)
-        else _identify(snapshot, contents, salt, target, result)
-        for target, result in results
-    )
 
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._gatherer, self._snapshot, self._salt = gatherer, snapshot, fingerprint.new_salt()
+        self._probes = self._probe_all(list(_targets(snapshot)))
 
-def _probe_all(
-    gatherer: Gatherer, snapshot: Snapshot, targets: Sequence[_Target], salt: str
-) -> list[tuple[_Target, exec_probe.ProbeResult | ExecFailure]]:
-    futures = [gatherer.pool.submit(_probe, gatherer, snapshot.plugin, target, salt) for target in targets]
-    return [(target, future.result()) for target, future in zip(targets, futures, strict=True)]
+    def end(self) -> tuple[ExecLook, ...]:
+        """Wait for all containers."""
+        gatherer, snapshot, salt = self._gatherer, self._snapshot, self._salt
+        results = self._answers(self._probes)
+        contents = dict(snapshot.contents)
+        if any(_is_unknown(snapshot, contents, salt, target, result) for target, result in results):
+            newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
+            contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
+        unkeyed = [each for each in results if _lacks_key(snapshot, contents, salt, *each)]
+        if unkeyed:
+            others = [replace(target, keys=target.keys[1:]) for target, _ in unkeyed]
+            results = [each for each in results if each not in unkeyed] + self._answers(self._probe_all(others))
+        return tuple(
+            _failed(target, result)
+            if isinstance(result, ExecFailure)
+            else _identify(snapshot, contents, salt, target, result)
+            for target, result in results
+        )
+
+    def _probe_all(self, targets: Sequence[_Target]) -> list[_Probe]:
+        submit, plugin = self._gatherer.pool.submit, self._snapshot.plugin
+        return [(target, submit(_probe, self._gatherer, plugin, target, self._salt)) for target in targets]
+
+    @staticmethod
+    def _answers(probes: Sequence[_Probe]) -> list[tuple[_Target, exec_probe.ProbeResult | ExecFailure]]:
+        return [(target, future.result()) for target, future in probes]
 
 
 def _lacks_key(

@@ -92,10 +92,11 @@ def take(
         if deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
-        if look_inside:
-            snapshot = deep_read.look_inside(reading, snapshot)
+        inside = deep_read.InsideRead(reading, snapshot) if look_inside else None
         if deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
+        if inside:
+            snapshot = inside.end(snapshot)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
         if checkout and any(service.desired == 0 for service in snapshot.consumers):

@@ -304,7 +304,7 @@ def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Take the look, with a thread for it."""
     with ThreadPoolExecutor(2) as pool:
         gatherer = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
-        return exec_read.read(gatherer, replace(snapshot, exec_looks=None))
+        return exec_read.ExecRead(gatherer, replace(snapshot, exec_looks=None)).end()
 
 
 def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
