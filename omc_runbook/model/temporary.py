@@ -27,7 +27,7 @@ def _sweep(parent: str, process: int) -> None:
     """Remove, once in each process, the folders of this user's processes that have ended."""
     for path in Path(parent).glob("omc-*-*-*-*"):
         name = _NAME.fullmatch(path.name)
-        if name and name["machine"] == _machine() and _is_own(path) and not _is_alive(int(name["process"])):
+        if name and name["machine"] == _machine() and _is_own(path) and not is_running(int(name["process"])):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -49,11 +49,12 @@ def _is_own(path: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
-def _is_alive(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of that number, anybody's; 0 and less are none."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return process > 0

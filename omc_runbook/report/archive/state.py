@@ -16,6 +16,7 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import STATE_SUFFIX
+from omc_runbook.model.temporary import is_running
 from omc_runbook.textfile import private_file
 
 Wish = Literal["back", "leave"]
@@ -62,7 +63,7 @@ class ChangeState:
     def is_alive(self) -> bool:
         """Whether its process still works on it; always False for one of another machine."""
         is_here = not self.ended and self.host == socket.gethostname()
-        return is_here and _is_running(self.process) and _start_of(self.process) == self.process_started
+        return is_here and is_running(self.process) and _start_of(self.process) == self.process_started
 
     @property
     def can_go_back(self) -> bool:
@@ -165,16 +166,6 @@ def find(folder: Path, account: str, environment: str, endpoint: str) -> list[tu
     files = [StateFile(path) for path in folder.glob(f"*{STATE_SUFFIX}")]
     found = [(file, state) for file in files if (state := file.read()) and state.is_of(account, environment, endpoint)]
     return sorted(found, key=lambda pair: pair[1].started, reverse=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process > 0
 
 
 def _start_of(process: int) -> str:
