@@ -323,7 +323,7 @@ def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_pr
     return by_role and not by_everybody
 
 
-def names_session(policy: PolicyDocument, session: str) -> PolicyDocument:
+def session_grants(policy: PolicyDocument, session: str) -> PolicyDocument:
     """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
     named = [
         statement

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary, names_session
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary, session_grants
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
@@ -99,7 +99,7 @@ def refusal(
 
         prefix = f"{principal.arn.rpartition(':')[0]}"
         is_limited = principal.kind == "role" and is_limited_by_boundary(allows, prefix, principal.name)
-        is_limited = is_limited and not allows({principal.arn}, names_session(document, principal.arn))
+        is_limited = is_limited and not allows({principal.arn}, session_grants(document, principal.arn))
         limits: tuple[str, ...] = (_SCP, _BOUNDARY) if is_limited else (_SCP,)
         required = limits if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
         required = (*required, _RESOURCE) if is_role else required
