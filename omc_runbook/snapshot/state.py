@@ -22,6 +22,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
@@ -111,6 +112,8 @@ class Snapshot:
     """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
+    audit: Audit | None = None
+    """What only an audit reads; None where it was not read."""
 
     @property
     def secret_name(self) -> str:
