@@ -69,11 +69,19 @@ def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
     live.end()
     if live.state and live.has_begun:
         for file, state in states.find(folder(), live.state.account, live.state.environment, live.state.endpoint):
-            if not state.is_alive and file != live.file and bool(state.secret) == bool(live.state.secret):
+            if not state.is_alive and file != live.file and _is_done_by(live.state, state):
                 file.remove()
     ending = displays.get("outcome")
     if isinstance(ending, Ending):
         _leave(live, run, ending.outcome, displays)
+
+
+def _is_done_by(own: ChangeState, other: ChangeState) -> bool:
+    """Whether a change that has ended has finished another one, or taken it back."""
+    if own.secret or other.secret:
+        return bool(own.secret and other.secret)
+    is_same = own.runbook == other.runbook and own.parameters.get("key") == other.parameters.get("key")
+    return is_same or (bool(other.undo) and {*other.undo} <= {*own.undo})
 
 
 def fail(live: Live, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:
