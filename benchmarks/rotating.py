@@ -26,7 +26,7 @@ class Moments:
             self.reported = time.time()
         for line in lines:
             if "Root cause" in line:
-                self.explained, self.message = time.time(), line.rpartition("UTC: ")[2]
+                self.explained, self.message = time.time(), line.partition("Root cause: ")[2]
 
 
 def main(key: str, values_from: str) -> None:
