@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
@@ -144,13 +145,13 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
-    temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
+    place = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
-        temporary = temporary or tempfile.gettempdir()
-        _check_space(Path(temporary))
+        place = place or tempfile.gettempdir()
+        _check_space(Path(place))
     except OSError as error:
         raise CouldNotLook(
-            f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            f"The folder for temporary files {place} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
     return Record(folder, stems.make(runbook, environment, started))
@@ -162,10 +163,14 @@ def _check_space(folder: Path) -> None:
     # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
-        file.write(bytes(ROOM))
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor, trial = temporary.draft(folder / "room")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        trial.unlink()
 
 
 def keep(draft: Record, record: Record) -> Record:
@@ -177,13 +182,12 @@ def keep(draft: Record, record: Record) -> Record:
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
-    record = _reserve(record)
+    notebook, page = draft.notebook.read_bytes(), draft.page.read_bytes()
+    record = _reserve(record, notebook)
     try:
-        contents = {record.notebook: draft.notebook.read_bytes(), record.page: draft.page.read_bytes()}
-        outcome = seal.seal(
-            draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
-        )
-        for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
+        contents = {record.notebook.name: notebook, record.page.name: page}
+        outcome = seal.seal(draft.outcome.read_text(encoding="utf-8"), contents)
+        for path, content in ((record.page, page), (record.own_outcome, outcome), (record.outcome, outcome)):
             private_file.write(path, content)
     except (OSError, ValueError):
         for path in (record.notebook, record.page, record.own_outcome):
@@ -192,12 +196,12 @@ def keep(draft: Record, record: Record) -> Record:
     return record
 
 
-def _reserve(record: Record) -> Record:
-    """The record under a name that no other run uses, reserved with an empty notebook."""
+def _reserve(record: Record, notebook: bytes) -> Record:
+    """The record under a name that no other run uses, reserved by its notebook."""
     unique, number = record, 1
     while True:
         try:
-            os.close(os.open(unique.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            private_file.create(unique.notebook, notebook)
         except FileExistsError:
             number += 1
             unique = replace(record, stem=f"{record.stem}-{number}")
