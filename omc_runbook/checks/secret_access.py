@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +51,24 @@ class PrincipalAccess:
         """Whether it may read the secret, itself or as a role that it may assume."""
         return self.read.is_possible or bool(self.chain)
 
+    @property
+    def way(self) -> AccessVerdict:
+        """The verdict by which it reads the secret: its own, or that on the first role that it assumes."""
+        return self.chain[0].verdict if self.chain else self.read
+
+    @property
+    def read_by(self) -> str:
+        """By which statements it may read the secret, and over which roles."""
+        by = statements_of([self.way])
+        if not self.chain:
+            return by
+        return f"assumes {' and then '.join(step.role.name for step in self.chain)}: {by or self.way.action}"
+
+    @property
+    def powers(self) -> tuple[AccessVerdict, ...]:
+        """What else it may do: the changes, and running tasks with the secret's role."""
+        return (*self.changes, *((self.passes,) if self.passes else ()))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outsider:
@@ -90,6 +108,23 @@ class SecretAccess:
 def of(snapshot: Snapshot) -> SecretAccess:
     """Who may do what with the snapshot's secret; nobody where the identities or the secret were not read."""
     return snapshot.once(_judge)
+
+
+def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The statements that decide these verdicts."""
+    return ", ".join(dict.fromkeys(label for verdict in verdicts for label in verdict.statements))
+
+
+def conditions_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The conditions of these verdicts in sentences, and what they depend on that is not known here."""
+    doubts = dict.fromkeys(doubt for verdict in verdicts for doubt in verdict.doubts)
+    conditions = dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.conditions)
+    return " ".join((*conditions, *([f"Depends on {', '.join(doubts)}."] if doubts else [])))
+
+
+def actions_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The actions of these verdicts, those that cannot be judged marked as unknown."""
+    return ", ".join(f"{each.action}{' (unknown)' if each.is_unjudged else ''}" for each in verdicts)
 
 
 def is_human(identity: Identity) -> bool:

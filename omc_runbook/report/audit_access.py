@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from omc_runbook.checks import secret_access
-from omc_runbook.checks.secret_access import Outsider, PrincipalAccess
-from omc_runbook.iam.who_can import ORGANIZATION, AccessVerdict
+from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Identities
@@ -44,12 +43,12 @@ def writers(snapshot: Snapshot) -> Table:
         [
             each.identity.name,
             secret_access.kind_of(each.identity),
-            _actions(verdicts),
-            _by(verdicts),
-            _conditions(verdicts),
+            actions_of(each.powers),
+            statements_of(each.powers) or NONE,
+            conditions_of(each.powers) or NONE,
         ]
         for each in access.principals
-        if (verdicts := [*each.changes, *([each.passes] if each.passes else [])])
+        if each.powers
     ]
     rows += [
         [each.identity.name, EVERYTHING, "everything", ", ".join(each.read.statements) or NONE, NONE]
@@ -61,21 +60,15 @@ def writers(snapshot: Snapshot) -> Table:
 
 
 def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind: str = "") -> list[str]:
-    identity, verdict = access.identity, access.read
-    by = ", ".join(verdict.statements) or NONE
-    if access.chain:
-        steps = " and then ".join(step.role.name for step in access.chain)
-        verdict = access.chain[0].verdict
-        by = f"assumes {steps}: {', '.join(verdict.statements) or verdict.action}"
-    decision = "no" if verdict.decision == "denied" else UNKNOWN if verdict.is_unjudged else "yes"
-    decision = "on conditions" if verdict.is_conditional else decision
+    way = access.way
+    decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
     return [
-        identity.name,
-        kind or secret_access.kind_of(identity),
-        decision,
-        by,
-        _conditions([verdict]),
-        _last_use(found, identity.arn),
+        access.identity.name,
+        kind or secret_access.kind_of(access.identity),
+        "on conditions" if way.is_conditional else decision,
+        access.read_by or NONE,
+        conditions_of([way]) or NONE,
+        _last_use(found, access.identity.arn),
     ]
 
 
@@ -103,21 +96,6 @@ def _last_use(found: Identities, arn: str) -> str:
     return f"not after {access.service:%Y-%m-%d}" if access.service else NEVER
 
 
-def _conditions(verdicts: Sequence[AccessVerdict]) -> str:
-    doubts = dict.fromkeys(doubt for verdict in verdicts for doubt in verdict.doubts)
-    conditions = dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.conditions)
-    depends = f"Depends on {', '.join(doubts)}." if doubts else ""
-    return " ".join((*conditions, *([depends] if depends else []))) or NONE
-
-
-def _actions(verdicts: Sequence[AccessVerdict]) -> str:
-    return ", ".join(f"{each.action}{' (unknown)' if each.is_unjudged else ''}" for each in verdicts)
-
-
-def _by(verdicts: Sequence[AccessVerdict]) -> str:
-    return ", ".join(dict.fromkeys(label for verdict in verdicts for label in verdict.statements)) or NONE
-
-
 def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
     if found is None:
         yield from (gap.sentence for gap in snapshot.gaps.get("identities", ()))
@@ -125,4 +103,4 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
     yield "The account's root user, who may do everything, is in no list of IAM."
     if found.levels is None:
         gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
-        yield f"{ORGANIZATION.capitalize()} may deny what is listed here: {gaps}"
+        yield f"The organization's policies may deny what is listed here. {gaps}"
