@@ -223,6 +223,14 @@ def findings_table(findings: AuditFindings) -> Table:
     return Table("Findings", columns, rows)
 
 
+def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
+    """Everything that an audit shows, by the names that the files of the tables have."""
+    return {
+        "lights": lights(findings).table,
+        "findings": findings_table(findings),
+    }
+
+
 def by_hand(environment: Environment) -> Listing:
     """The commands for the same, with this environment's names, and the console's pages."""
     names = environment.names

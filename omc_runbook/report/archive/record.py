@@ -90,10 +90,12 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 @dataclass(frozen=True)
 class Record:
-    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, and outcome.json."""
+    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, its tables', and outcome.json."""
 
     folder: Path
     stem: str
+    tables: tuple[str, ...] = ()
+    """The names of its tables."""
 
     @property
     def notebook(self) -> Path:
@@ -121,9 +123,18 @@ class Record:
         return self.folder / f"{self.stem}{STATE_SUFFIX}"
 
     @property
+    def table_files(self) -> tuple[Path, ...]:
+        """Each of its tables in each format."""
+        return tuple(
+            self.folder / stems.of_table(self.stem, name, suffix)
+            for name in self.tables
+            for suffix in stems.TABLE_SUFFIXES
+        )
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All its files."""
-        return self.notebook, self.page, self.own_outcome, self.outcome
+        return self.notebook, self.page, *self.table_files, self.own_outcome, self.outcome
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
@@ -178,16 +189,17 @@ def keep(draft: Record, record: Record) -> Record:
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
-    record = _reserve(record)
+    record = _reserve(replace(record, tables=draft.tables))
+    sealed = (draft.notebook, draft.page, *draft.table_files), (record.notebook, record.page, *record.table_files)
     try:
-        contents = {record.notebook: draft.notebook.read_bytes(), record.page: draft.page.read_bytes()}
+        contents = {path: source.read_bytes() for source, path in zip(*sealed, strict=True)}
         outcome = seal.seal(
             draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
         )
         for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
             private_file.write(path, content)
     except (OSError, ValueError):
-        for path in (record.notebook, record.page, record.own_outcome):
+        for path in (*sealed[1], record.own_outcome):
             path.unlink(missing_ok=True)
         raise
     return record
@@ -298,7 +310,7 @@ def mask(outcome: Outcome) -> Outcome:
 
 def close(record: Record) -> None:
     """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
-    for path in record.notebook, record.page:
+    for path in record.notebook, record.page, *record.table_files:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
