@@ -66,6 +66,24 @@ a.anchor-link {{ display: none; }}
 nav {{ margin: 0.8em 0; font-size: 14px; line-height: 2; }}
 nav a {{ margin-right: 1.1em; white-space: nowrap; }}
 nav a.remedy {{ font-weight: bold; }}
+/* On paper: dark on white, nothing folded or cut off, and no row, picture or command torn apart. */
+@media print {{
+  @page {{ margin: 14mm 12mm; }}
+  :root {{ color-scheme: light; }}
+  body {{ max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.4; print-color-adjust: exact; }}
+  nav {{ display: none; }}
+  h1 {{ font-size: 15pt; }}
+  h2 {{ font-size: 11.5pt; margin-top: 1.2em; }}
+  pre, code {{ font-size: 7.5pt; }}
+  h1, h2, summary {{ break-after: avoid; }}
+  tr, img, pre {{ break-inside: avoid; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+  div[role="region"] {{ overflow: visible !important; }}
+  table {{ display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }}
+  th, td {{ white-space: normal !important; overflow-wrap: anywhere; min-width: 0 !important; }}
+  details::details-content {{ content-visibility: visible; display: block; height: auto; }}
+  details > summary {{ list-style: none; font-weight: bold; }}
+}}
 </style>
 </head>
 <body>
