@@ -27,7 +27,8 @@ class RecordPlace:
 def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:
     """The place of an address; S3 is called as an environment's profile, and by nobody else's role.
 
-    Of several environments, with commas, the first counts. Raises UsageError for an address in S3 that is none, and as `environment.load` does.
+    Of several environments, with commas, the first counts. Raises UsageError for an address in S3 that is none, and as
+    `environment.load` does.
     """
     if not address.startswith(_SCHEME):
         return RecordPlace(Path(address))
