@@ -4,13 +4,14 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from support import shared_models
+from execnet import XSpec
+from support import forked_workers, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -54,6 +55,16 @@ class Scheduling(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Share the tests out by `Scheduling`."""
     return Scheduling(config, log)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
+    """Let the workers be forks of one process."""
+    if forked_workers.is_possible():
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        command = stack.enter_context(forked_workers.start(config.invocation_params.args))
+        for spec in specs:
+            spec.python = f"{command} {spec.id}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
