@@ -11,7 +11,7 @@ from zlib import crc32
 
 import pytest
 from execnet import XSpec
-from support import forked_workers, shared_models
+from support import forked_sandboxes, forked_workers, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -139,6 +139,14 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("OMC_") and name != VARIABLE]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_servers() -> Iterator[None]:
+    """Let the sandboxes that tests start be forks of one process that has imported what they need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lifecycle, "_spawn", forked_sandboxes.spawn)
+        yield
 
 
 @pytest.fixture(scope="session")

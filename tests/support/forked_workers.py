@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import json
 import os
 import select
@@ -17,14 +18,31 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
 """The largest order: the arguments and variables of a worker."""
+SHARED = ("support.forked_command", "support.forked_sandboxes")
+"""Modules that `start_server` for all workers, when one first asks for it."""
 MODEL = "main_thread_only"
 """How xdist lets execnet run a worker: the tests in the main thread."""
+
+
+_forker = ""
+"""Where the process listens that this one is a fork of; "" where it is none."""
+
+
+def ask(name: str) -> str:
+    """The address of the server that a module has started for all workers; "" where this process is no fork."""
+    if not _forker:
+        return ""
+    with socket.socket(socket.AF_UNIX) as forker:
+        forker.connect(_forker)
+        socket.send_fds(forker, [json.dumps({"server": name}).encode()], [])
+        return forker.recv(MOST_BYTES).decode()
 
 
 def is_possible() -> bool:
@@ -69,6 +87,7 @@ def main(listener: socket.socket, arguments: list[str]) -> None:
     gc.collect()
     gc.freeze()
     workers: dict[int, tuple[int, socket.socket]] = {}
+    servers: dict[str, str] = {}
     while True:
         relays = {relay.fileno(): pid for pid, relay in workers.values()}
         ready = select.select([0, listener, *workers, *relays], [], [])[0]
@@ -85,20 +104,29 @@ def main(listener: socket.socket, arguments: list[str]) -> None:
                 os.kill(pid, signal.SIGKILL)
         if listener in ready:
             relay, _ = listener.accept()
-            order, descriptors, *_ = socket.recv_fds(relay, MOST_BYTES, 3)
+            text, descriptors, *_ = socket.recv_fds(relay, MOST_BYTES, 3)
+            order = json.loads(text)
+            if name := order.get("server"):
+                if name not in servers:
+                    assert name in SHARED
+                    servers[name] = importlib.import_module(name).start_server()
+                with relay:
+                    relay.send(servers[name].encode())
+                continue
             pid = os.fork()
             if not pid:
+                listener_path = listener.getsockname()
                 for inherited in (relay, listener, *(other for _, other in workers.values())):
                     inherited.close()
                 for handle in workers:
                     os.close(handle)
-                become(json.loads(order), descriptors)
+                become(order, descriptors, listener_path)
             for number in descriptors:
                 os.close(number)
             workers[os.pidfd_open(pid)] = (pid, relay)
 
 
-def become(order: dict[str, str], descriptors: Sequence[int]) -> None:
+def become(order: dict[str, str], descriptors: Sequence[int], forker: str) -> None:
     """Be a worker from here to its end: what execnet starts, without the imports."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
@@ -106,6 +134,8 @@ def become(order: dict[str, str], descriptors: Sequence[int]) -> None:
     os.chdir(order["folder"])
     os.environ.update(json.loads(order["variables"]))
     sys.argv = ["-c"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    importlib.import_module("support.forked_workers")._forker = forker
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
     from execnet.gateway_base import get_execmodel, init_popen_io, serve
