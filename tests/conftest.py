@@ -108,27 +108,38 @@ def one_reading_of_botocores_models() -> Iterator[None]:
         yield
 
 
+def _no_values() -> dict[str, object]:
+    return {"_values": {}, "_announced": set(), "_index": None}
+
+
 @contextmanager
-def _own_registry() -> Iterator[None]:
+def _own_registry(**attributes: object) -> Iterator[None]:
+    public = {"_public": set(registry._public)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_values", {})
-        patch.setattr(registry, "_announced", set())
-        patch.setattr(registry, "_public", set(registry._public))
-        patch.setattr(registry, "_index", None)
+        for name, value in (attributes | public).items():
+            patch.setattr(registry, name, value)
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def registry_of_a_module() -> Iterator[None]:
     """Keep the values of one module from being masked in others: a run has a few dozen, all modules ten thousands."""
-    with _own_registry():
+    with _own_registry(**_no_values()):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def registry_of_a_test(registry_of_a_module: None) -> Iterator[None]:
+    """Let each test begin with the values of its module's fixtures alone."""
+    values, announced = dict(registry._values), set(registry._announced)
+    with _own_registry(_values=values, _announced=announced, _index=registry._index):
         yield
 
 
 @pytest.fixture
-def own_registry() -> Iterator[None]:
-    """Keep the values of one test from being masked in others."""
-    with _own_registry():
+def own_registry(registry_of_a_test: None) -> Iterator[None]:
+    """Mask nothing that has been registered before a test."""
+    with _own_registry(**_no_values()):
         yield
 
 
