@@ -7,8 +7,8 @@ import json
 import os
 import re
 import secrets
-import string
 import shlex
+import string
 import threading
 import time
 import urllib.parse
