@@ -25,11 +25,10 @@ _MANY = 16
 """From so many characters of one kind a token may be random."""
 _PAIRS = frozenset(
     re.findall(
-        r"\w\w",
-        "ab ac ad ag ai al am an ap ar as at ay be bl bo ca ce ch ci ck co ct da de di do ea ec ed ee el em en er es et ev"
-        " ff fi fo ga ge gr ha he ho ic id ie if il im in io ir is it iv ke ki la ld le li ll lo ly ma me mi mo my na nc nd"
-        " ne ng ni no ns nt of oh ol om on oo op or ot ou ow pa pe pl po pr ra rd re ri rm ro rs rt ry sa sc se sh si so sp"
-        " ss st su ta te th ti to tr ts tt ty ub uc ud ui ul um un up ur us ut ve vi wa we wi wo",
+        "..",
+        "abacadagaialamanaparasataybeblbocacechcickcoctdadedidoeaecedeeelemeneresetevfffifogagegrhahehoicidieifiliminioir"
+        "isitivkekilaldlelilllolymamemimomynancndnengninonsntofoholomonoooporotouowpapeplpoprrardrerirmrorsrtrysascseshsi"
+        "sospssstsutatethtitotrtstttyubucuduiulumunupurusutveviwawewiwo",
     )
 )
 """Pairs of letters of which words mostly consist."""

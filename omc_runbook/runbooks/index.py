@@ -25,8 +25,8 @@ from omc_runbook.runbooks.last_word import LastWord, Link, link_button, opening
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import history, look
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 __all__ = [
     "form",
@@ -64,7 +64,7 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.summary.with_lines(read)), links=steps)
+    return LastWord(Answer(answer.summary.with_lines(read)), links=steps, page=run.page)
 
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
