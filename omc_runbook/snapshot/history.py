@@ -11,6 +11,7 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_versions
 from omc_runbook.snapshot.freshness import SAME_MOMENT
@@ -94,7 +95,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     A version that cannot be read stays in the history without its content. Raises CouldNotLook where AWS cannot be
     reached. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
-    with ThreadPoolExecutor(PARALLEL, "history") as pool:
+    with clients.calls.within(LOOK_SECONDS), ThreadPoolExecutor(PARALLEL, "history") as pool:
         gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
         trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
         answers = request_versions(gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents})
