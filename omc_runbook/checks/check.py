@@ -14,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
 ALL_OR_NOTHING = frozenset(
-    {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
+    {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions", "identities"}
 )
 """Fields that say nothing while a part of them is missing."""
 
@@ -62,8 +62,9 @@ class Uncertain:
 
 Answer = Evidence | Uncertain
 
-Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local"]
-"""How a person reports a fault: tasks do not start, have an old value, refuse a session; or it is one's own machine."""
+Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local", "audit"]
+"""How a person reports a fault: tasks do not start, have an old value, refuse a session; it is one's own machine; or
+nobody does, until an audit looks."""
 
 Hinders = Literal["", "secret", "calls", "value", "tasks"]
 """What a fault does to tasks: ECS cannot get their secret; no call that ECS makes for them succeeds; they start with a
@@ -89,6 +90,13 @@ Look = Literal[
     "dotenv-not-read",
     "dotenv-other-value",
     "dotenv-exposed",
+    "readable-by-many",
+    "unusual-use",
+    "nobody-notices",
+    "old-value-kept",
+    "lies-open",
+    "not-used",
+    "not-protected",
 ]
 """How a fault looks: those of one look show the same stoppedReason, or the same behaviour."""
 
