@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from omc_runbook.changes.secret import age
+from omc_runbook.checks import age
 from omc_runbook.model.findings import Remedy
 from omc_runbook.report import history as versions
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 Place = Literal["answer", "form", "parameters"]
 """Where in a notebook a person goes on: where nothing is left to choose, at the answer."""

@@ -26,8 +26,9 @@ from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, ignore
-from omc_runbook.snapshot.history import History, read_history
+from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 __all__ = [
     "form",

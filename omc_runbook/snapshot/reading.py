@@ -30,12 +30,11 @@ from omc_runbook.snapshot import (
 from omc_runbook.snapshot.audit import reading as audit_reading
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
-from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
 
-PARALLEL = 24
 MOST_FAMILIES = 4
 SERVICES_A_FAMILY = 20
 """The newest revisions are read of four families, or in large environments of one for each twenty services."""

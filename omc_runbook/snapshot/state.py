@@ -17,12 +17,12 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.audit.state import Audit
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
@@ -30,16 +30,6 @@ from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
-
-
-@dataclass(frozen=True)
-class Content:
-    """The content of one version of the secret: a document, or why there is none."""
-
-    version_id: str
-    document: Document | None = None
-    error: DocumentError | None = None
-    binary: bool = False
 
 
 @dataclass(frozen=True)

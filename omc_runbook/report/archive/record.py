@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.archive import seal, sections, stems, summary
+from omc_runbook.report.archive import notebook_page, seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.textfile import private_file
 
@@ -62,7 +62,6 @@ a {{ color: LinkText; }}
   h2 {{ font-size: 1.3em; }}
   ul, ol {{ padding-left: 1.4em; }}
 }}
-a.anchor-link {{ display: none; }}
 nav {{ margin: 0.8em 0; font-size: 14px; line-height: 2; }}
 nav a {{ margin-right: 1.1em; white-space: nowrap; }}
 nav a.remedy {{ font-weight: bold; }}
@@ -206,52 +205,19 @@ def _reserve(record: Record) -> Record:
             return unique
 
 
-_STREAMS = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
-
-
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     """Write the executed notebook as one self-contained page: how the run ended, then everything but the code.
 
     Sections of which no cell showed anything, as after a failure, are left out.
     """
     visible = sections.without_empty(notebook)
-    text = to_html(visible)
     page = PAGE.format(
         title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
         contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
-        body=text,
+        body=notebook_page.to_html(visible),
     )
     record.page.write_text(page, encoding="utf-8")
-
-
-@cache
-def exporter() -> Any:
-    """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
-    from nbconvert import HTMLExporter
-    from nbconvert.filters import Highlight2HTML
-    from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
-
-    made = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_output_prompt=True, default_preprocessors=[_STREAMS]
-    )
-    made.embed_images = True
-    made.register_filter("highlight_code", Highlight2HTML(parent=made))
-    made.register_filter("filter_data_type", WidgetsDataTypeFilter(notebook_metadata={}, parent=made))
-    made.template  # noqa: B018
-    return made
-
-
-def to_html(notebook: Any) -> str:
-    """Convert a notebook's prose and outputs to HTML.
-
-    HTMLExporter's own method parses its page once more, to describe images without a description and to let the
-    keyboard reach cells: ours have descriptions, the template has no such cells, and it takes a tenth of a run.
-    """
-    from nbconvert import TemplateExporter
-
-    text, _ = TemplateExporter.from_notebook_node(exporter(), notebook)
-    return str(text)
 
 
 def _contents(headings: Sequence[str], has_remedy: bool) -> str:
