@@ -10,8 +10,9 @@ from types import ModuleType
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
-from omc_runbook.report import verify
+from omc_runbook.report import audit_access, verify
 from omc_runbook.report.display import console
+from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge
@@ -44,6 +45,9 @@ WORDS: Mapping[Level, str] = {
 """What each light says besides its colour."""
 
 _LEVELS: Mapping[str, Level] = {word: level for level, word in WORDS.items()}
+
+UNFOLDED = 12
+"""How many rows of a table are shown unfolded."""
 
 NAMED = 2
 """How many problems a light's sentence names."""
@@ -169,19 +173,45 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> Table:
+class FoldedTable(Table):
+    """A table that a page shows folded where it is long."""
+
+    def to_html(self) -> str:
+        """Render the table as HTML, in HTML's <details> where it is long."""
+        shown = super().to_html()
+        if len(self.rows) <= UNFOLDED:
+            return shown
+        summary = html.escape(f"{self.title}: {len(self.rows)} rows")
+        return f'<details>\n<summary style="cursor: pointer">{summary}</summary>\n{shown}\n</details>'
+
+
+class Pictures:
+    """A picture for each environment, which a notebook shows one below the other."""
+
+    def __init__(self, pictures: Mapping[str, object]) -> None:
+        self._pictures = pictures
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for name, picture in self._pictures.items():
+            if len(self._pictures) > 1:
+                display(Banner("plain", name))
+            display(picture)
+
+
+def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedTable:
     """One table of all environments: where there are several, their rows under a line with each one's name."""
     tables = {name: table(snapshot) for name, snapshot in snapshots.items()}
-    first, *others = tables.values()
-    if not others:
-        return first
-    return Table(
+    first = next(iter(tables.values()))
+    is_one = len(tables) == 1
+    return FoldedTable(
         first.title,
-        ["environment", *first.columns],
-        [[name, *row] for name, each in tables.items() for row in each.rows],
+        first.columns if is_one else ["environment", *first.columns],
+        [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows],
         {text: level for each in tables.values() for text, level in each.levels.items()},
         first.empty,
-        first.group + 1,
+        first.group + (not is_one),
         tuple(dict.fromkeys(note for each in tables.values() for note in each.notes)),
     )
 
@@ -223,10 +253,28 @@ def findings_table(findings: AuditFindings) -> Table:
     return Table("Findings", columns, rows)
 
 
+TABLES: Mapping[str, Callable[[Snapshot], Table]] = {
+    "readers": audit_access.readers,
+    "writers": audit_access.writers,
+}
+"""The tables of an environment, by the names of their files."""
+
+
+def readers(snapshots: Snapshots) -> FoldedTable:
+    """Who may read the secret."""
+    return of_each(snapshots, audit_access.readers)
+
+
+def writers(snapshots: Snapshots) -> FoldedTable:
+    """Who may change the secret."""
+    return of_each(snapshots, audit_access.writers)
+
+
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
     """Everything that an audit shows, by the names that the files of the tables have."""
     return {
         "lights": lights(findings).table,
+        **{name: of_each(snapshots, table) for name, table in TABLES.items()},
         "findings": findings_table(findings),
     }
 
