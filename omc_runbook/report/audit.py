@@ -10,9 +10,10 @@ from types import ModuleType
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
-from omc_runbook.report import audit_access, verify
+from omc_runbook.report import audit_access, audit_accesses, audit_monitoring, audit_plots, verify
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge
@@ -83,12 +84,13 @@ class Lights(RichDisplay):
 
     def to_html(self) -> str:
         """Render the lights as HTML: a row for each question, a column for each environment."""
-        heads = ("", *self.environments)
+        is_one = len(self.environments) == 1
+        heads = ("", *(("",) if is_one else ()), *self.environments)
         cells = "".join(f'<th style="{_LEFT}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
             f'<tr><td style="{_LEFT}; white-space: nowrap"><strong>{html.escape(question)}</strong></td>'
-            f"{''.join(map(_cell, (light for light in self.lights if light.question == question)))}</tr>"
+            f"{''.join(_cell(light, is_one) for light in self.lights if light.question == question)}</tr>"
             for question in questions
         )
         title = html.escape(_TITLE, quote=True)
@@ -110,9 +112,11 @@ _TITLE = "The audit on one page"
 _LEFT = "text-align: left; vertical-align: top"
 
 
-def _cell(light: Light) -> str:
-    sentence = html.escape(light.sentence)
-    return f'<td style="{_LEFT}; min-width: 14em">{badge(light.word, light.level)}<br>{sentence}</td>'
+def _cell(light: Light, is_alone: bool) -> str:
+    """The light and its sentence, below it where other environments need the room."""
+    between = f'</td><td style="{_LEFT}; min-width: 14em">' if is_alone else "<br>"
+    style = _LEFT if is_alone else f"{_LEFT}; min-width: 14em"
+    return f'<td style="{style}">{badge(light.word, light.level)}{between}{html.escape(light.sentence)}</td>'
 
 
 def lights(findings: AuditFindings, ends_page: bool = True) -> Lights:
@@ -256,6 +260,9 @@ def findings_table(findings: AuditFindings) -> Table:
 TABLES: Mapping[str, Callable[[Snapshot], Table]] = {
     "readers": audit_access.readers,
     "writers": audit_access.writers,
+    "accesses": audit_accesses.accesses,
+    "changes": audit_accesses.changes_log,
+    "monitoring": audit_monitoring.monitoring,
 }
 """The tables of an environment, by the names of their files."""
 
@@ -268,6 +275,36 @@ def readers(snapshots: Snapshots) -> FoldedTable:
 def writers(snapshots: Snapshots) -> FoldedTable:
     """Who may change the secret."""
     return of_each(snapshots, audit_access.writers)
+
+
+def accesses(snapshots: Snapshots) -> FoldedTable:
+    """Who read and changed the secret, how often, and what is unusual about it."""
+    return of_each(snapshots, audit_accesses.accesses)
+
+
+def heat_map(snapshots: Snapshots) -> Pictures:
+    """Calls by principal and hour of the day."""
+    return Pictures({name: audit_plots.heat_map(each) for name, each in snapshots.items()})
+
+
+def access_timeline(snapshots: Snapshots) -> Pictures:
+    """Calls by principal in time."""
+    return Pictures({name: audit_plots.access_timeline(each) for name, each in snapshots.items()})
+
+
+def changes(snapshots: Snapshots) -> FoldedTable:
+    """Each call that changed the secret, its labels or its policy."""
+    return of_each(snapshots, audit_accesses.changes_log)
+
+
+def monitoring(snapshots: Snapshots) -> FoldedTable:
+    """What records a read of the secret, and who would hear of it."""
+    return of_each(snapshots, audit_monitoring.monitoring)
+
+
+def missing(snapshots: Snapshots) -> Group:
+    """What is missing for somebody to notice, as Terraform and as commands."""
+    return Group(*(audit_monitoring.missing(each) for each in snapshots.values()))
 
 
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:

@@ -10,7 +10,20 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
-from omc_runbook.report.audit import AuditFindings, Snapshots, findings, lights, readers, writers
+from omc_runbook.report.audit import (
+    AuditFindings,
+    Snapshots,
+    access_timeline,
+    accesses,
+    changes,
+    findings,
+    heat_map,
+    lights,
+    missing,
+    monitoring,
+    readers,
+    writers,
+)
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
@@ -33,6 +46,12 @@ __all__ = [
     "lights",
     "readers",
     "writers",
+    "accesses",
+    "heat_map",
+    "access_timeline",
+    "changes",
+    "monitoring",
+    "missing",
     "findings",
     "conclude",
     "by_hand",

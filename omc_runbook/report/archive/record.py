@@ -79,7 +79,9 @@ nav a.remedy {{ font-weight: bold; }}
   pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
   div[role="region"] {{ overflow: visible !important; }}
   table {{ display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }}
-  th, td {{ white-space: normal !important; overflow-wrap: anywhere; min-width: 0 !important; }}
+  th, td {{ white-space: normal !important; min-width: 0 !important; }}
+  td {{ overflow-wrap: anywhere; }}
+  td span {{ white-space: nowrap; }}
   details::details-content {{ content-visibility: visible; display: block; height: auto; }}
   details > summary {{ list-style: none; font-weight: bold; }}
 }}
