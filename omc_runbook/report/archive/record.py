@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
@@ -175,13 +176,13 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
-    temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
+    place = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
-        temporary = temporary or tempfile.gettempdir()
-        _check_space(Path(temporary))
+        place = place or tempfile.gettempdir()
+        _check_space(Path(place))
     except OSError as error:
         raise CouldNotLook(
-            f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            f"The folder for temporary files {place} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
     return Record(folder, stems.make(runbook, environment, started))
@@ -193,10 +194,14 @@ def _check_space(folder: Path) -> None:
     # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
-        file.write(bytes(ROOM))
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor, trial = temporary.draft(folder / "room")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        trial.unlink()
 
 
 def keep(draft: Record, record: Record) -> Record:
@@ -208,28 +213,29 @@ def keep(draft: Record, record: Record) -> Record:
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
-    record = _reserve(replace(record, tables=draft.tables))
-    sealed = (draft.notebook, draft.page, *draft.table_files), (record.notebook, record.page, *record.table_files)
+    sources = draft.notebook, draft.page, *draft.table_files
+    notebook, *others = [path.read_bytes() for path in sources]
+    record = _reserve(replace(record, tables=draft.tables), notebook)
+    files = record.page, *record.table_files
     try:
-        contents = {path: source.read_bytes() for source, path in zip(*sealed, strict=True)}
-        outcome = seal.seal(
-            draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
-        )
+        contents = dict(zip(files, others, strict=True))
+        sealed = {path.name: content for path, content in ((record.notebook, notebook), *contents.items())}
+        outcome = seal.seal(draft.outcome.read_text(encoding="utf-8"), sealed)
         for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
             private_file.write(path, content)
     except (OSError, ValueError):
-        for path in (*sealed[1], record.own_outcome):
+        for path in (record.notebook, *files, record.own_outcome):
             path.unlink(missing_ok=True)
         raise
     return record
 
 
-def _reserve(record: Record) -> Record:
-    """The record under a name that no other run uses, reserved with an empty notebook."""
+def _reserve(record: Record, notebook: bytes) -> Record:
+    """The record under a name that no other run uses, reserved by its notebook."""
     unique, number = record, 1
     while True:
         try:
-            os.close(os.open(unique.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            private_file.create(unique.notebook, notebook)
         except FileExistsError:
             number += 1
             unique = replace(record, stem=f"{record.stem}-{number}")

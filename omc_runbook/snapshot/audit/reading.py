@@ -16,12 +16,12 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
 
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
+    asked_identities = identities.request(gatherer, snapshot)
     requested_accesses = accesses.request(gatherer, snapshot, days)
-    requested_identities = identities.request(gatherer, snapshot)
     requested_monitoring = monitoring.request(gatherer, snapshot)
     audit = Audit(
         days=days,
-        identities=requested_identities.finish(snapshot),
+        identities=asked_identities.finish(snapshot),
         monitoring=requested_monitoring(),
         accesses=requested_accesses(),
     )
