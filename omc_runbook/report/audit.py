@@ -28,14 +28,29 @@ Snapshots = Mapping[str, Snapshot]
 AuditFindings = Mapping[str, Sequence[Finding]]
 """Each environment's findings by its name, the main one first."""
 
-QUESTIONS: Mapping[str, tuple[str, ...]] = {
-    "Ages and lifecycle": ("audit_ages", "audit_lifecycle"),
-    "Who can read": ("audit_access",),
-    "Who did": ("audit_accesses",),
-    "Who would notice": ("audit_monitoring",),
-    "What lies open": ("audit_exposure",),
-}
-"""The five lights, and the modules of the checks behind each."""
+
+@dataclass(frozen=True)
+class Question:
+    """A question that an audit answers with a light: the modules of its checks, and the parts that these need."""
+
+    text: str
+    modules: tuple[str, ...]
+    parts: tuple[str, ...]
+    """The fields of the snapshot's gaps."""
+
+
+QUESTIONS = (
+    Question("Ages and lifecycle", ("audit_ages", "audit_lifecycle"), ("lives", "lifecycle", "unused")),
+    Question(
+        "Who can read",
+        ("audit_access",),
+        ("identities", "organization_policies", "last_accesses", "key_grants"),
+    ),
+    Question("Who did", ("audit_accesses",), ("accesses",)),
+    Question("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
+    Question("What lies open", ("audit_exposure",), ("exposure",)),
+)
+"""The five lights."""
 
 WORDS: Mapping[Level, str] = {
     "error": "act now",
@@ -70,22 +85,26 @@ class Light:
 
 
 class Lights(RichDisplay):
-    """The five lights, with a column for each environment; on paper they can be the end of their page."""
+    """The five lights, with a column for each environment, and what they are of, in sentences.
 
-    def __init__(self, lights: Sequence[Light], ends_page: bool = False) -> None:
-        self.lights, self.ends_page = tuple(lights), ends_page
+    On paper they can have a page of their own.
+    """
+
+    def __init__(self, lights: Sequence[Light], origins: Sequence[str], has_page: bool = False) -> None:
+        self.lights, self.origins, self.has_page = tuple(lights), tuple(origins), has_page
         self.environments = tuple(dict.fromkeys(light.environment for light in lights))
 
     @property
     def table(self) -> Table:
         """The same as a table: a row for each light of each environment."""
         rows = [[each.question, each.environment, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["question", "environment", "light", "in a sentence"], rows, _LEVELS, group=1)
+        columns = ["question", "environment", "light", "in a sentence"]
+        return Table(_TITLE, columns, rows, _LEVELS, group=1, notes=self.origins)
 
     def to_html(self) -> str:
         """Render the lights as HTML: a row for each question, a column for each environment."""
         is_one = len(self.environments) == 1
-        heads = ("", *(("",) if is_one else ()), *self.environments)
+        heads = ("", *(("light",) if is_one else ()), *self.environments)
         cells = "".join(f'<th style="{_LEFT}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
@@ -96,16 +115,17 @@ class Lights(RichDisplay):
         title = html.escape(_TITLE, quote=True)
         region = f'<div style="overflow-x: auto" role="region" aria-label="{title}" tabindex="0">'
         head = f"<p><strong>{html.escape(_TITLE)}</strong></p>\n{region}\n<table>\n<thead><tr>{cells}</tr></thead>"
-        end = "</div>\n</div>"
-        style = f"break-inside: avoid{'; break-after: page' if self.ends_page else ''}"
-        return "\n".join((f'<div style="{style}">', head, "<tbody>", *rows, "</tbody>", "</table>", end))
+        origins = (f"<p>{html.escape(each)}</p>" for each in self.origins)
+        style = f"break-inside: avoid{'; break-before: page; break-after: page' if self.has_page else ''}"
+        body = ("<tbody>", *rows, "</tbody>", "</table>", "</div>", *origins, "</div>")
+        return "\n".join((f'<div style="{style}">', head, *body))
 
     def to_text(self) -> str:
         """Render the lights as plain text."""
         if len(self.environments) > 1:
             return self.table.to_text()
         rows = [[each.question, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["", "light", self.environments[0]], rows, _LEVELS).to_text()
+        return Table(_TITLE, ["", "light", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
 
 
 _TITLE = "The audit on one page"
@@ -119,27 +139,43 @@ def _cell(light: Light, is_alone: bool) -> str:
     return f'<td style="{style}">{badge(light.word, light.level)}{between}{html.escape(light.sentence)}</td>'
 
 
-def lights(findings: AuditFindings, ends_page: bool = True) -> Lights:
+def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True) -> Lights:
     """The five lights of each environment; none is green where something is not known."""
-    return Lights([_light(question, name, own) for question in QUESTIONS for name, own in findings.items()], ends_page)
+    every = [
+        _light(question, snapshot, findings[name]) for question in QUESTIONS for name, snapshot in snapshots.items()
+    ]
+    return Lights(every, [_origin(snapshot) for snapshot in snapshots.values()], has_page)
 
 
-def _light(question: str, environment: str, findings: Sequence[Finding]) -> Light:
+def _origin(snapshot: Snapshot) -> str:
+    names = snapshot.environment.names
+    days = f", with the events of {snapshot.audit.days} days" if snapshot.audit else ""
+    return (
+        f"{snapshot.environment.name}: {names.secret} in account {snapshot.caller.account}, {names.region},"
+        f" read on {snapshot.taken:%Y-%m-%d at %H:%M} UTC{days}."
+    )
+
+
+def _light(question: Question, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
     ids = {check.id for check in registry.checks_of(*_modules(question))}
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
-    reasons = [*unknown_reasons(own)]
+    gaps = (gap.sentence for part in question.parts for gap in snapshot.gaps.get(part, ()))
+    reasons = [*dict.fromkeys((*unknown_reasons(own), *gaps))]
     level: Level = "unknown" if reasons or not any(each.status in ("clear", "found") for each in own) else "good"
     if problems:
         level = "error" if any(finding.severity == "error" for finding in problems) else "warning"
     return Light(
-        question=question, environment=environment, level=level, sentence=" ".join(_sentences(own, problems, reasons))
+        question=question.text,
+        environment=snapshot.environment.name,
+        level=level,
+        sentence=" ".join(_sentences(own, problems, reasons)),
     )
 
 
-def _modules(question: str) -> Iterator[ModuleType]:
+def _modules(question: Question) -> Iterator[ModuleType]:
     for module in families.AUDIT:
-        if module.__name__.rpartition(".")[2] in QUESTIONS[question]:
+        if module.__name__.rpartition(".")[2] in question.modules:
             yield module
 
 
@@ -310,7 +346,7 @@ def missing(snapshots: Snapshots) -> Group:
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
     """Everything that an audit shows, by the names that the files of the tables have."""
     return {
-        "lights": lights(findings).table,
+        "lights": lights(snapshots, findings).table,
         **{name: of_each(snapshots, table) for name, table in TABLES.items()},
         "findings": findings_table(findings),
     }

@@ -117,4 +117,4 @@ def by_hand(run: Run) -> Listing:
 def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> LastWord:
     """The lights again, and what to do."""
     shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
-    return LastWord(Group(lights(findings, ends_page=False), shown), links=tuple(links(shown)))
+    return LastWord(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))
