@@ -293,6 +293,25 @@ def put_resource_policy(names: Names) -> Remedy:
     return _aws(names, "secretsmanager", *words)
 
 
+def set_resource_policy(names: Names, document: str) -> Remedy:
+    """Give the secret this policy of its own, or with "" none."""
+    secret = ("--secret-id", names.secret)
+    if not document:
+        return _aws(names, "secretsmanager", "delete-resource-policy", *secret)
+    return _aws(names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document)
+
+
+def set_key_policy(names: Names, key: str, document: str) -> Remedy:
+    """Give a key this policy."""
+    words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", document)
+    return _aws(names, "kms", *words)
+
+
+def revoke_grant(names: Names, key: str, grant: str) -> Remedy:
+    """Take a grant of a key back."""
+    return _aws(names, "kms", "revoke-grant", "--key-id", key, "--grant-id", grant)
+
+
 def put_key_policy(names: Names, key: str) -> Remedy:
     """Write a key's policy from a file."""
     words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", "file://policy.json")

@@ -28,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.aws.iam import age_role
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.secretsmanager import postpone
 from omc_runbook.sandbox.control import WAIT_SECONDS
@@ -66,7 +67,10 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, rotation, wire, reset, rest, settle); None for others."""
+        """Answer a control path; None for others.
+
+        They are status, calls, note, clock, rotation, role, wire, reset, rest and settle.
+        """
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -83,6 +87,9 @@ class SandboxServer:
             return {"minute_seconds": CLOCK.minute_seconds}
         if (method, path) == ("POST", "rotation"):
             postpone(members["secret"], members["days"], ACCOUNT, REGION)
+            return {}
+        if (method, path) == ("POST", "role"):
+            age_role(members["role"], members["days"], ACCOUNT)
             return {}
         if path == "wire":
             if method == "POST":

@@ -49,6 +49,18 @@ class RecordedEvent:
     fields: Mapping[str, Any]
     record: Mapping[str, Any]
 
+    @property
+    def service(self) -> str:
+        """The service's name in permissions, such as "secretsmanager"."""
+        return str(self.fields["EventSource"]).partition(".")[0]
+
+    @property
+    def identity_arn(self) -> str:
+        """The ARN of the user, or of the role behind the session, that made the call."""
+        identity = self.record["userIdentity"]
+        issuer: Mapping[str, Any] = identity.get("sessionContext", {}).get("sessionIssuer", identity)
+        return str(issuer["arn"])
+
     def matches(self, attribute: str, value: str) -> bool:
         """Whether a LookupEvents attribute has the value."""
         if attribute in ("ResourceName", "ResourceType"):
@@ -84,6 +96,12 @@ class EventHistory:
         with self._lock:
             events = list(self._events)
         return [event for event in reversed(events) if event.account == account and event.region == region]
+
+    def events_of(self, arn: str) -> list[RecordedEvent]:
+        """The events of a user or a role, in every region, newest first."""
+        with self._lock:
+            events = list(self._events)
+        return [event for event in reversed(events) if event.identity_arn == arn]
 
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
