@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from omc_runbook.checks import (
     access,
     content,
@@ -40,6 +42,8 @@ ENVIRONMENT = (
 """Checks of what AWS has."""
 REPOSITORY = (drift,)
 """Checks of the application's files, run only where a checkout was read."""
+AUDIT: tuple[ModuleType, ...] = ()
+"""Checks of who can read the secret, who did, how old it is and who would notice, run only by an audit."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
 
@@ -51,7 +55,7 @@ def find(id: str, family: str = "") -> Check | None:
 
 def every_id() -> frozenset[str]:
     """The ids of all checks."""
-    return frozenset(check.id for check in registry.checks_of(*ENVIRONMENT, *REPOSITORY, *MACHINE))
+    return frozenset(check.id for check in registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE))
 
 
 def symptom(id: str, family: str = "") -> str:
@@ -71,7 +75,7 @@ def look_alikes(id: str, family: str = "") -> tuple[Check, ...]:
     check = find(id, family)
     if check is None:
         return ()
-    everything = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *MACHINE)
+    everything = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
     return tuple(other for other in everything if other is not check and set(other.looks_like) & set(check.looks_like))
 
 

@@ -12,7 +12,8 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, means_secret
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.state import Snapshot
 
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""

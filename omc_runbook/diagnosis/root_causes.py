@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import families
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks.check import Check, run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis import acceptance
 from omc_runbook.model.environment import LOCAL
@@ -16,8 +16,9 @@ from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = checks_of(*families.ENVIRONMENT)
 REPOSITORY_CHECKS = checks_of(*families.REPOSITORY)
+AUDIT_CHECKS = checks_of(*families.AUDIT)
 LOCAL_CHECKS = checks_of(*families.MACHINE)
-EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *LOCAL_CHECKS)
+EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *AUDIT_CHECKS, *LOCAL_CHECKS)
 
 NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks")
 """Faults unrelated to secrets that keep tasks from running."""
@@ -39,6 +40,15 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workstation else ()
+    return _run(checks, snapshot)
+
+
+def audit(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Run the checks of an audit, and only these, as `diagnose` does."""
+    return _run(AUDIT_CHECKS, snapshot)
+
+
+def _run(checks: Iterable[Check], snapshot: Snapshot) -> tuple[Finding, ...]:
     findings = [finding for check in checks for finding in run_check(check, snapshot)]
     if snapshot.caller.source:
         findings = [_as_role(finding, snapshot.environment.names.role_arn) for finding in findings]

@@ -178,6 +178,11 @@ def effect_of(name: str, keys: Mapping[str, Key]) -> Effect:
     return "encrypts-data" if ENCRYPTION_NAME.search(name) else "next-deployment"
 
 
+def encrypts(keys: Mapping[str, Key], name: str) -> bool:
+    """Whether data is encrypted with a key."""
+    return effect_of(name, keys) == "encrypts-data"
+
+
 def variable_of(name: str, keys: Mapping[str, Key]) -> str:
     """The variable that the application reads for a key."""
     return (keys[name].variable if name in keys else "") or name

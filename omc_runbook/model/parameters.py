@@ -91,6 +91,11 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
     return names
 
 
+def first_name(text: str) -> str:
+    """The first name in a comma-separated parameter."""
+    return text.partition(",")[0].strip()
+
+
 def convert(name: str, text: str, kind: str) -> Any:
     """A parameter's text as a value of its type; raises UsageError where it is none."""
     if kind == "bool":

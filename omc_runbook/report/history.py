@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.changes.secret import age
-from omc_runbook.checks import remedies
+from omc_runbook.checks import age, remedies
 from omc_runbook.masking.document import compare
 from omc_runbook.report import changes
 from omc_runbook.report.display import console
@@ -14,8 +13,9 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.freshness import TRAIL_DELAY
-from omc_runbook.snapshot.history import History, Holder, VersionHistory, holders
+from omc_runbook.snapshot.history import Holder, holders
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 NEVER = "never current"
 ENCRYPTS = "not by itself: encrypts data"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from omc_runbook.changes.secret import age
+from omc_runbook.checks import age
 from omc_runbook.model.findings import Remedy
 from omc_runbook.report import history as versions
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 Place = Literal["answer", "form", "parameters"]
 """Where in a notebook a person goes on: where nothing is left to choose, at the answer."""
@@ -44,6 +44,7 @@ def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple
         Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
         Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
         Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
+        Card("Who can read the secret?", "Who did, how old it is, and who would notice: one page.", "audit", here),
         Card("Is it the same everywhere?", "Every environment at once, and how they differ.", "fleet", here),
         _old(snapshot, ages, here),
         Card("I have a new value", "It is typed hidden, or read from a file.", "update", here, "form"),

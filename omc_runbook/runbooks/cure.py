@@ -22,8 +22,9 @@ from omc_runbook.runbooks.closing import Closing, Displays, button_label, stoppe
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.run import Run, ignore
-from omc_runbook.snapshot.history import History, read_history
+from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 RUNBOOK = "troubleshoot"
 

@@ -25,8 +25,8 @@ from omc_runbook.runbooks.last_word import LastWord, Link, link_button, opening
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import history, look
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 __all__ = [
     "form",

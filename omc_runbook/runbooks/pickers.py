@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from omc_runbook.changes.secret import age
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT
+from omc_runbook.checks import age
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.report import history as report
 from omc_runbook.runbooks.run import Run
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 SYMPTOMS = {
     "": "not known",

@@ -19,8 +19,8 @@ from omc_runbook.runbooks.plan_review import NO_REVIEW, Parameters, Review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 __all__ = [
     "form",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from omc_runbook.changes.secret import age
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import encryption, source_file
+from omc_runbook.checks import age
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
@@ -24,8 +24,8 @@ from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 __all__ = [
     "form",

@@ -94,12 +94,13 @@ class Target:
         complaint: Complaint | None = None,
         cached: bool = False,
         allow_code: bool = False,
+        audit_days: int = 0,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
         `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
-        on this machine, which runs the checkout's code.
+        on this machine, which runs the checkout's code. `audit_days` also reads what an audit of as many days needs.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -112,7 +113,17 @@ class Target:
             )
         checkout = read_checkout(find_root(path)) if path else None
         with reading.shown(self.clients.calls, self.environment.name):
-            snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply, cached)
+            snapshot = take(
+                self.clients,
+                self.environment,
+                self.caller,
+                now,
+                checkout,
+                look_inside,
+                deeply,
+                cached,
+                audit_days,
+            )
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot

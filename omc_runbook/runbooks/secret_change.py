@@ -12,12 +12,12 @@ from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, failure, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
-from omc_runbook.changes.secret import age, new_values, restore
+from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
-from omc_runbook.checks import remedies
+from omc_runbook.checks import age, remedies
 from omc_runbook.model.errors import Interrupted, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding
 from omc_runbook.model.parameters import split_names
@@ -29,8 +29,9 @@ from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, diagnose, ignore
-from omc_runbook.snapshot.history import History, read_history
+from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."

@@ -19,9 +19,10 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
 from omc_runbook.snapshot import exec_probe, follow_ups
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 
 SECONDS = 20
 MOST_VERSIONS = 6

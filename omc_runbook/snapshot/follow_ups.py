@@ -17,9 +17,10 @@ from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 
 TRAIL_LIMIT = 100
 WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")

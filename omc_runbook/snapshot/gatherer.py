@@ -16,6 +16,9 @@ from omc_runbook.model.environment import Environment
 T = TypeVar("T")
 D = TypeVar("D")
 
+PARALLEL = 24
+"""How many calls of one snapshot are made at a time."""
+
 
 class Gatherer:
     """The calls of one snapshot; `gaps` has what could not be read, by the snapshot's field."""

@@ -8,75 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.cloudtrail import Event, Trail
+from omc_runbook.aws.cloudtrail import Event, FoundEvents
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_versions
 from omc_runbook.snapshot.freshness import SAME_MOMENT
-from omc_runbook.snapshot.gatherer import Gatherer
-from omc_runbook.snapshot.reading import PARALLEL
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail's event history keeps a call."""
 
 MOVE = "UpdateSecretVersionStage"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionHistory:
-    """One version with its content and CloudTrail's events about it.
-
-    `content` is None where it could not be read (`unread` says why) or was deleted after it was listed. `author` is the
-    ARN of the principal that wrote it, "" where CloudTrail does not say. `staged` says that it is known to have been
-    written without AWSCURRENT; `moves` are the calls that moved AWSCURRENT to it later, newest first. `promoted` is
-    whether it ever was AWSCURRENT, None where that is unknown.
-    """
-
-    version: Version
-    content: Content | None
-    unread: ReadFailure | None = None
-    author: str = ""
-    staged: bool = False
-    moves: tuple[Event, ...] = ()
-    promoted: bool | None = None
-
-    @property
-    def id(self) -> str:
-        """The version's id."""
-        return self.version.id
-
-    @property
-    def returned(self) -> Event | None:
-        """The last call that moved AWSCURRENT back to it from another version; None where none did."""
-        again = self.moves[:-1] if self.staged else self.moves
-        return again[0] if again else None
-
-
-@dataclass(frozen=True)
-class History:
-    """All versions, newest first; `writes` is None unless CloudTrail returned every kind of write."""
-
-    versions: tuple[VersionHistory, ...]
-    writes: tuple[Event, ...] | None = None
-    unread: tuple[ReadFailure, ...] = ()
-    """What could not be read from CloudTrail."""
-
-    def find(self, version_id: str) -> VersionHistory | None:
-        """The version with an id; None where there is none."""
-        return next((entry for entry in self.versions if entry.id == version_id), None)
-
-    def before(self, entry: VersionHistory) -> tuple[VersionHistory, ...]:
-        """The earlier versions that were AWSCURRENT, or may have been, newest first."""
-        older = self.versions[self.versions.index(entry) + 1 :]
-        return tuple(entry for entry in older if entry.promoted is not False)
-
-    def short(self, version_id: str) -> str:
-        """The shortest unique prefix of an id, at least eight characters."""
-        ids = [entry.id for entry in self.versions if entry.id != version_id]
-        lengths = range(8, len(version_id))
-        return next((s for s in (version_id[:n] for n in lengths) if not any(i.startswith(s) for i in ids)), version_id)
 
 
 @dataclass(frozen=True)
@@ -88,32 +34,43 @@ class Holder:
     tasks: int
 
 
-def read_history(clients: Clients, snapshot: Snapshot) -> History:
-    """Read the content of every listed version, and from CloudTrail who wrote it.
+class HistoryRead:
+    """The calls that read the content of every listed version, and from CloudTrail who wrote it.
 
-    A version that cannot be read stays in the history without its content. Raises CouldNotLook where AWS cannot be
-    reached. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    They begin at once, and `finish` waits for them. See
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
+
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
+        missing = {version.id for version in snapshot.versions} - {*snapshot.contents}
+        self._answers = request_versions(gatherer, missing)
+
+    def finish(self) -> History:
+        """The history; a version that cannot be read stays in it without its content."""
+        contents: dict[str, Content | ReadFailure | None] = dict(self._snapshot.contents)
+        contents |= {version_id: _parse(answer.result()) for version_id, answer in self._answers.items()}
+        results = [answer.result() for answer in self._trails]
+        write_trails = [trail for trail in results if isinstance(trail, FoundEvents)]
+        events = sorted(
+            (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
+        )
+        writes = tuple(event for event in events if not event.error)
+        complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
+        return History(
+            versions=tuple(
+                _entry(version, contents[version.id], writes, complete) for version in reversed(self._snapshot.versions)
+            ),
+            writes=writes if complete else None,
+            unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, ReadFailure))),
+        )
+
+
+def read_history(clients: Clients, snapshot: Snapshot) -> History:
+    """Read the history of a snapshot's secret; raises CouldNotLook where AWS cannot be reached."""
     with ThreadPoolExecutor(PARALLEL, "history") as pool:
-        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
-        trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
-        answers = request_versions(gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents})
-        contents: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
-        contents |= {version_id: _parse(answer.result()) for version_id, answer in answers.items()}
-        results = [answer.result() for answer in trails]
-    write_trails = [trail for trail in results if isinstance(trail, Trail)]
-    events = sorted(
-        (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
-    )
-    writes = tuple(event for event in events if not event.error)
-    complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
-    return History(
-        versions=tuple(
-            _entry(version, contents[version.id], writes, complete) for version in reversed(snapshot.versions)
-        ),
-        writes=writes if complete else None,
-        unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, ReadFailure))),
-    )
+        return HistoryRead(Gatherer(pool, clients, snapshot.environment, snapshot.caller), snapshot).finish()
 
 
 def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
@@ -165,7 +122,7 @@ def _entry(
     )
 
 
-def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
+def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[FoundEvents | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
     return gatherer.ask(

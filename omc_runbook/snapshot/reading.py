@@ -27,14 +27,14 @@ from omc_runbook.snapshot import (
     scheduled,
     service_deployments,
 )
+from omc_runbook.snapshot.audit import reading as audit_reading
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
-from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
 
-PARALLEL = 24
 MOST_FAMILIES = 4
 SERVICES_A_FAMILY = 20
 """The newest revisions are read of four families, or in large environments of one for each twenty services."""
@@ -74,14 +74,16 @@ def take(
     look_inside: bool = False,
     deeply: bool = False,
     cached: bool = False,
+    audit_days: int = 0,
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
     everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
-    are there. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml
-    names does not exist, CouldNotLook where AWS cannot be reached.
+    are there. With `audit_days`, what an audit needs is read too, with the events of as many days. Calls that AWS
+    denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
+    CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
@@ -97,6 +99,8 @@ def take(
             snapshot = deep_read.look_deeper(reading, snapshot)
         if inside:
             snapshot = inside.end(snapshot)
+        if audit_days:
+            snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
         if checkout and any(service.desired == 0 for service in snapshot.consumers):

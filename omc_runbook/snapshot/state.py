@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any, TypeVar
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -17,11 +18,12 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.audit.state import Audit
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
@@ -30,15 +32,7 @@ from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
 
-
-@dataclass(frozen=True)
-class Content:
-    """The content of one version of the secret: a document, or why there is none."""
-
-    version_id: str
-    document: Document | None = None
-    error: DocumentError | None = None
-    binary: bool = False
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,6 +105,16 @@ class Snapshot:
     """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
+    audit: Audit | None = None
+    """What only an audit reads; None where it was not read."""
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def once(self, make: Callable[[Snapshot], T]) -> T:
+        """What a pure function makes of this snapshot, which is computed once; for what takes long."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     @property
     def secret_name(self) -> str:

@@ -31,7 +31,8 @@ from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.runbooks import add_key, key_addition
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile.redaction import redact
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -49,9 +49,10 @@ from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
 from omc_runbook.snapshot import exec_probe, exec_read, follow_ups
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

@@ -26,13 +26,14 @@ from support.snapshots import (
 
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.changes.secret.age import Age, ages, due
+from omc_runbook.checks.age import Age, ages, due
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.snapshot.history import History, VersionHistory, holders, read_history
+from omc_runbook.snapshot.history import holders, read_history
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

@@ -8,8 +8,8 @@ from support.snapshots import CURRENT as CURRENT_ID
 from support.snapshots import healthy, with_secret
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
-from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 FORMER_ID = "f" * 32
 

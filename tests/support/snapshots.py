@@ -27,9 +27,10 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import parse_settings
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.held_values import ABSENT, ExecLook, HeldValue
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile.file import SourceFile
 
 ACCOUNT = "123456789012"

@@ -31,8 +31,8 @@ from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 DOCUMENT = frozenset(
     {"not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary", "terraform-overwrote"}

@@ -11,8 +11,8 @@ from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 SHORTEST = 8
 """The least number of characters of an id that select a version."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import PLACEHOLDER, Key, effect_of
+from omc_runbook.model.catalogue import PLACEHOLDER, Key, encrypts
 
 SEPARATORS = re.compile(r"[\s,;\[\]\"']+")
 """What stands between and around the keys of a list, as MultiFernet takes one."""
@@ -19,11 +19,6 @@ WAY = (
     "Where the application reads a list (MultiFernet), take the new value with the former one after it, separated by a"
     " comma, from file:PATH; remove the former one once the data is encrypted again."
 )
-
-
-def encrypts(keys: Mapping[str, Key], name: str) -> bool:
-    """Whether data is encrypted with a key."""
-    return effect_of(name, keys) == "encrypts-data"
 
 
 def loss(keys: Mapping[str, Key], name: str, former: Member | None, new: Masked) -> str:

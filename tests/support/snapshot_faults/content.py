@@ -24,7 +24,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.model.value_from import parse
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.state import Snapshot
 
 BACKEND = frozenset({"backend"})
 

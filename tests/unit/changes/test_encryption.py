@@ -12,19 +12,20 @@ from typing import cast
 import pytest
 from support.snapshots import PREVIOUS, healthy, with_keys, with_text
 
-from omc_runbook.changes.secret import age, new_values
-from omc_runbook.changes.secret.age import Age
+from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.checks import age
+from omc_runbook.checks.age import Age
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, catalogue, effect_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
-from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

@@ -48,9 +48,9 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
 from omc_runbook.report import fix as report
-from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

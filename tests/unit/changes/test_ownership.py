@@ -24,9 +24,9 @@ from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
-from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 

@@ -34,7 +34,8 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

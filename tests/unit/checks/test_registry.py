@@ -49,7 +49,7 @@ def test_every_decorated_function_is_registered_and_diagnosed(module: str) -> No
 
 def test_every_family_is_put_once() -> None:
     """The order of the families names each module with checks, and none twice."""
-    modules = (*families.ENVIRONMENT, *families.REPOSITORY, *families.MACHINE)
+    modules = (*families.ENVIRONMENT, *families.REPOSITORY, *families.AUDIT, *families.MACHINE)
     assert len({*modules}) == len(modules) and all(checks_of(module) for module in modules)
     assert Counter(map(name, registered())) == Counter(map(name, EVERY_CHECK))
 

@@ -9,7 +9,7 @@ from support.snapshots import healthy
 from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import index
-from omc_runbook.snapshot.history import History
+from omc_runbook.snapshot.version_history import History
 
 
 @pytest.mark.parametrize("days", [2, 400])

@@ -38,8 +38,8 @@ from omc_runbook.report.archive.plan_file import LIFETIME, PlanFile, read
 from omc_runbook.runbooks import plan_review
 from omc_runbook.runbooks.plan_review import Parameters, Review, review_several
 from omc_runbook.runbooks.run import Run, Target, diagnose
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 from omc_runbook.textfile.file import SourceFile
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from omc_runbook.changes.values import encryption
 from omc_runbook.masking.document import Member
+from omc_runbook.model.catalogue import encrypts
 from omc_runbook.snapshot.freshness import SAME_MOMENT
-from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 DUE = "due"
 """Stands for the keys whose rotation is due."""
@@ -48,13 +48,13 @@ def due(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
     encrypts data.
     """
     catalogue = snapshot.environment.keys
-    return tuple(key for key in _overdue(snapshot, key_ages) if not encryption.encrypts(catalogue, key))
+    return tuple(key for key in _overdue(snapshot, key_ages) if not encrypts(catalogue, key))
 
 
 def overdue_encryption(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
     """The keys as old as those that are due, which are not because they encrypt data."""
     catalogue = snapshot.environment.keys
-    return tuple(key for key in _overdue(snapshot, key_ages) if encryption.encrypts(catalogue, key))
+    return tuple(key for key in _overdue(snapshot, key_ages) if encrypts(catalogue, key))
 
 
 def _overdue(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""What an audit reads of an account besides the snapshot: identities, events, alarms, ages, and what lies open."""
