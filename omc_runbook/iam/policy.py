@@ -29,11 +29,15 @@ _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 
 @dataclass(frozen=True)
 class PolicyDocument:
-    """A policy: its name for messages, its kind, and its parsed JSON."""
+    """A policy: its name for messages, its kind, and its parsed JSON.
+
+    `origin` is the ARN of a managed policy, or that of the group whose inline policy it is, where it is known.
+    """
 
     name: str
     kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp"]
     document: Mapping[str, Any]
+    origin: str = ""
     _on_action: dict[str, tuple[tuple[str, Any], ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )

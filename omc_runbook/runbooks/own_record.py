@@ -77,11 +77,22 @@ def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
     for file, state in states.find(folder(), own.account, own.environment, own.endpoint) if own else ():
         if state.is_alive or file == live.file or own is None:
             continue
-        is_replaced = live.has_begun and bool(state.secret) == bool(own.secret)
-        if is_replaced or (is_well and state.runbook == own.runbook and not _has_label(run, state)):
+        has_done = live.has_begun and _is_done_by(own, state)
+        if has_done or (is_well and _is_same(own, state) and not _has_label(run, state)):
             file.remove()
     if isinstance(ending, Ending):
         _leave(live, run, ending.outcome, displays)
+
+
+def _is_done_by(own: ChangeState, other: ChangeState) -> bool:
+    """Whether a change that has ended has finished another one, or taken it back."""
+    if own.secret or other.secret:
+        return bool(own.secret and other.secret)
+    return _is_same(own, other) or (bool(other.undo) and {*other.undo} <= {*own.undo})
+
+
+def _is_same(own: ChangeState, other: ChangeState) -> bool:
+    return own.runbook == other.runbook and own.parameters.get("key") == other.parameters.get("key")
 
 
 def _has_label(run: Run, state: ChangeState) -> bool:
