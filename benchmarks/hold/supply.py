@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import http.client
 import importlib.util
@@ -89,14 +90,15 @@ def _version(name: str) -> str:
 
 def _changed_files(name: str) -> str:
     """The files of a distribution that are not as its RECORD says; programs apart, which name this environment."""
-    changed = []
-    for file in metadata.files(name) or ():
-        path = Path(str(file.locate()))
-        if file.hash is None or file.parts[0] == "..":
+    distribution, changed = metadata.distribution(name), []
+    for relative, named, _ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        if not named or relative.startswith(".."):
             continue
+        mode, _, expected = named.partition("=")
+        path = Path(str(distribution.locate_file(relative)))
         content = path.read_bytes() if path.exists() else b""
-        digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest()).rstrip(b"=")
-        changed += [str(file)] if digest.decode() != file.hash.value else []
+        digest = base64.urlsafe_b64encode(hashlib.new(mode, content).digest()).rstrip(b"=").decode()
+        changed += [relative] if digest != expected else []
     return f"changed: {', '.join(changed[:3])}" if changed else ""
 
 
