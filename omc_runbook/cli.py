@@ -454,9 +454,18 @@ def _run(words: list[str]) -> int:
         return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
-        _print_error(f"Operating system error: {error}.")
+        _print_error(_why_no_folder() or f"Operating system error: {error}.")
         return CANNOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _why_no_folder() -> str:
+    """Why the working folder cannot be used; "" where it can."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "The working folder was removed: change to another one."
+    return ""
 
 
 def _without_secrets(message: str, words: list[str]) -> str:

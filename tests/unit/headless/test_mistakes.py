@@ -125,6 +125,19 @@ def test_a_mistake_is_one_line(
     assert lines[0] == err.strip() and [each.startswith("hint: ") for each in lines[1:]] in ([], [True])
 
 
+@pytest.mark.parametrize("line", ["run verify", "init", "records --prune"])
+def test_a_working_folder_that_was_removed_is_told(
+    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By another shell, or by a tool that makes it anew: nothing could be looked at."""
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, _, err = ended_with(capsys, *line.split())
+    assert (code, err) == (2, "error: The working folder was removed: change to another one.\n")
+
+
 def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     """However random it looks: a wrong path is found only by reading it."""
     path = "/no-such/9fQx27LmZp4Rt8Wv1Kc6YbHs3"
