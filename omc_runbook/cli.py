@@ -462,7 +462,7 @@ def _run(words: list[str]) -> int:
 def _why_no_folder() -> str:
     """Why the working folder cannot be used; "" where it can."""
     try:
-        os.getcwd()
+        Path.cwd()
     except FileNotFoundError:
         return "The working folder was removed: change to another one."
     return ""
