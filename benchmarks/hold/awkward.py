@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import string
 from dataclasses import dataclass
 
 ALPHABET = string.ascii_letters + string.digits
-WORD = "testing"
+WORD = "running"
 """The value that is a common word."""
 
 
@@ -19,6 +20,11 @@ class Awkward:
     kind: str
     text: str
     random: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The name of its key."""
+        return "AWKWARD_" + "_".join(re.findall("[A-Z0-9]+", self.kind.upper()))
 
 
 def draw(seed: int) -> tuple[Awkward, ...]:

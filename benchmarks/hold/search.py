@@ -105,6 +105,8 @@ def _pieces(cores: tuple[tuple[str, str], ...], bits: int) -> dict[int, dict[byt
 
 def _bits(core: str) -> float:
     """The bits of one character of a random text: the logarithm of how many there are of its kinds."""
+    if re.fullmatch("[0-9a-f]+", core):
+        return 4.0
     return math.log2(sum(size for pattern, size in _CLASSES if re.search(pattern, core)) or 1)
 
 

@@ -65,10 +65,10 @@ class Light:
 
 
 class Lights(RichDisplay):
-    """The five lights, with a column for each environment."""
+    """The five lights, with a column for each environment; on paper they can be the end of their page."""
 
-    def __init__(self, lights: Sequence[Light]) -> None:
-        self.lights = tuple(lights)
+    def __init__(self, lights: Sequence[Light], ends_page: bool = False) -> None:
+        self.lights, self.ends_page = tuple(lights), ends_page
         self.environments = tuple(dict.fromkeys(light.environment for light in lights))
 
     @property
@@ -90,7 +90,9 @@ class Lights(RichDisplay):
         title = html.escape(_TITLE, quote=True)
         region = f'<div style="overflow-x: auto" role="region" aria-label="{title}" tabindex="0">'
         head = f"<p><strong>{html.escape(_TITLE)}</strong></p>\n{region}\n<table>\n<thead><tr>{cells}</tr></thead>"
-        return "\n".join((head, "<tbody>", *rows, "</tbody>", "</table>", "</div>"))
+        end = "</div>\n</div>"
+        style = f"break-inside: avoid{'; break-after: page' if self.ends_page else ''}"
+        return "\n".join((f'<div style="{style}">', head, "<tbody>", *rows, "</tbody>", "</table>", end))
 
     def to_text(self) -> str:
         """Render the lights as plain text."""
@@ -109,11 +111,9 @@ def _cell(light: Light) -> str:
     return f'<td style="{_LEFT}; min-width: 14em">{badge(light.word, light.level)}<br>{sentence}</td>'
 
 
-def lights(findings: AuditFindings) -> Lights:
+def lights(findings: AuditFindings, ends_page: bool = True) -> Lights:
     """The five lights of each environment; none is green where something is not known."""
-    return Lights(
-        [_light(question, name, own) for question in QUESTIONS for name, own in findings.items()],
-    )
+    return Lights([_light(question, name, own) for question in QUESTIONS for name, own in findings.items()], ends_page)
 
 
 def _light(question: str, environment: str, findings: Sequence[Finding]) -> Light:
@@ -221,6 +221,14 @@ def findings_table(findings: AuditFindings) -> Table:
         for each in own
     ]
     return Table("Findings", columns, rows)
+
+
+def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
+    """Everything that an audit shows, by the names that the files of the tables have."""
+    return {
+        "lights": lights(findings).table,
+        "findings": findings_table(findings),
+    }
 
 
 def by_hand(environment: Environment) -> Listing:

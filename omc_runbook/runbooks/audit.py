@@ -12,6 +12,7 @@ from omc_runbook.report.audit import AuditFindings, Snapshots, findings, lights
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.button import nothing_to_offer
@@ -70,8 +71,9 @@ def diagnose(snapshots: Snapshots) -> AuditFindings:
     return {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
 
 
-def conclude(run: Run, findings: AuditFindings) -> Banner:
-    """How the run ended; raises as `conclude.end` does."""
+def conclude(run: Run, snapshots: Snapshots, findings: AuditFindings) -> Banner:
+    """How the run ended, and its tables for the record; raises as `conclude.end` and `keep_tables` do."""
+    run_end.keep_tables(report.tables(snapshots, findings))
     return run.conclude(report.merge(findings), by_target=findings)
 
 
@@ -83,4 +85,4 @@ def by_hand(run: Run) -> Listing:
 def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> LastWord:
     """The lights again, and what to do."""
     shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
-    return LastWord(Group(lights(findings), shown), links=tuple(links(shown)))
+    return LastWord(Group(lights(findings, ends_page=False), shown), links=tuple(links(shown)))
