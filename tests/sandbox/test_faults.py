@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
 
+from omc_runbook.diagnosis import root_causes as diagnosis
 from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
@@ -28,8 +30,11 @@ from omc_runbook.sandbox.worlds.staging import (
     SECRETS_POLICY,
     SERVICES,
     STAGING,
+    TASK_ROLE,
     World,
 )
+
+AUDIT_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,16 @@ class Scene:
         """The one statement of the execution role's policy for secrets."""
         found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
         return found["PolicyDocument"]["Statement"][0]
+
+    def own_policy(self) -> Any:
+        """The one statement of the secret's own policy."""
+        text = self.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        return json.loads(text)["Statement"][0]
+
+    def identity(self, kind: Literal["User", "Role"], name: str) -> Any:
+        """One user or role as GetAccountAuthorizationDetails has it."""
+        pages = self.world.iam.get_paginator("get_account_authorization_details").paginate(Filter=[kind])
+        return next(each for page in pages for each in page[f"{kind}DetailList"] if each[f"{kind}Name"] == name)
 
     def key_state(self) -> str:
         """The state of the customer key that the secret is under."""
@@ -453,6 +468,24 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),
+    "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
+    "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
+    "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
+    "human-reads-production": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
+    "unused-reader": lambda s: s.identity("Role", f"{STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199),
+    "can-write-secret": lambda s: (
+        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", TASK_ROLE)["RolePolicyList"])
+    ),
+    "can-pass-role": lambda s: (
+        "iam:PassRole" in json.dumps(s.identity("Role", f"{STAGING}-contractors")["RolePolicyList"])
+    ),
+    "grant-to-stranger": lambda s: (
+        [
+            OTHER_ACCOUNT in grant["GranteePrincipal"]
+            for grant in s.world.kms.list_grants(KeyId=s.secret()["KmsKeyId"])["Grants"]
+        ]
+        == [True]
+    ),
 }
 
 
@@ -512,6 +545,16 @@ def root_causes(endpoint: str) -> list[str]:
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 
+def audited(endpoint: str) -> list[str]:
+    """What an audit finds, remarks too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(endpoint).variables.items():
+            patch.setenv(name, value)
+        [target] = runbooks_run.begin("verify", "staging").targets
+        findings = diagnosis.audit(target.look(audit_days=AUDIT_DAYS))
+    return list(dict.fromkeys(finding.check for finding in findings if finding.status == "found"))
+
+
 def test_healthy_world(scene: Scene) -> None:
     """A new healthy world shows no trace of any fault."""
     assert_healthy(scene)
@@ -526,7 +569,8 @@ def test_fault(fault: Fault, scene: Scene) -> None:
     """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
     assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
-    assert root_causes(scene.world.endpoint) == [fault.id]
+    seen = audited if fault.family == "audit" else root_causes
+    assert seen(scene.world.endpoint) == [fault.id]
     mend(scene.world.endpoint)
     assert_healthy(scene)
 
@@ -536,6 +580,8 @@ def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> No
     """After each fault of a family came and went, a deep look finds nothing wrong, and no trace is in the API."""
     assert_healthy(scene)
     assert root_causes(scene.world.endpoint) == []
+    if family == "audit":
+        assert audited(scene.world.endpoint) == []
 
 
 def test_fresh_world(scene: Scene) -> None:
