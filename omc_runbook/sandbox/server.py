@@ -29,7 +29,7 @@ from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.aws.secretsmanager import postpone
+from omc_runbook.sandbox.aws.secretsmanager import postpone, set_creation
 from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network, process
@@ -66,7 +66,10 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, clock, rotation, wire, reset, rest, settle); None for others."""
+        """Answer a control path of this server; None for others.
+
+        They are status, calls, note, clock, rotation, versions, wire, reset, rest and settle.
+        """
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -83,6 +86,11 @@ class SandboxServer:
             return {"minute_seconds": CLOCK.minute_seconds}
         if (method, path) == ("POST", "rotation"):
             postpone(members["secret"], members["days"], ACCOUNT, REGION)
+            return {}
+        if (method, path) == ("POST", "versions"):
+            created = {version: float(moment) for version, moment in members["created"].items()}
+            set_creation(members["secret"], created, ACCOUNT, REGION)
+            EVENT_HISTORY.date_back(created)
             return {}
         if path == "wire":
             if method == "POST":

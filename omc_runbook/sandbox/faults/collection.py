@@ -10,6 +10,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
     access,
+    audit_secret,
     checkout,
     content,
     deployment,
@@ -28,7 +29,7 @@ from omc_runbook.sandbox.worlds.staging import World
 
 def catalogue() -> tuple[Fault, ...]:
     """All faults of AWS, family by family."""
-    families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
+    families = (secret, reference, other_sources, content, access, network, deployment, running, execute, audit_secret)
     return tuple(fault for family in families for fault in family.faults())
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.audit import lives, unused
+from omc_runbook.snapshot.audit.exposure import ExposureRead
+from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.history import HistoryRead
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -15,4 +19,16 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
 
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
-    return replace(snapshot, audit=Audit(days=days))
+    versions = HistoryRead(gatherer, snapshot)
+    exposure = ExposureRead(gatherer, snapshot, checkout)
+    secrets = unused.request(gatherer)
+    lifecycle = LifecycleRead(gatherer, snapshot)
+    history = lives.finish(gatherer, versions)
+    audit = Audit(
+        days=days,
+        history=history,
+        exposure=exposure.finish(history),
+        project_secrets=gatherer.keep(unused.FIELD, secrets, ()),
+        lifecycle=lifecycle.finish(),
+    )
+    return replace(snapshot, audit=audit)
