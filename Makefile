@@ -2,13 +2,14 @@
 #   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
 #   make test        run the whole suite: some ten minutes on two cores
+#   make hold        try the promises while runs are attacked, killed and starved; PROFILE=long tries all, for hours
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
 #   make airflow     run schedules/airflow by Airflow, in an environment of its own, over the environments of three sandboxes
 #   make clean       remove .venv, .venv-airflow, caches and records
 # PYTHON=python3.12 chooses the interpreter.
-.PHONY: demo quick test check lab notebooks airflow clean FORCE
+.PHONY: demo quick test hold check lab notebooks airflow clean FORCE
 .NOTPARALLEL:
 
 VENV := .venv
@@ -39,7 +40,7 @@ endef
 export DEMO
 
 # Hundreds of processes import the same modules: compiled once, whatever the shell says of bytecode.
-quick test: export PYTHONDONTWRITEBYTECODE :=
+quick test hold: export PYTHONDONTWRITEBYTECODE :=
 
 quick: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -47,6 +48,9 @@ quick: $(VENV)/dev.stamp
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
+
+hold: $(VENV)/dev.stamp
+	@$(BIN)/python -m benchmarks.hold --profile $(or $(PROFILE),short)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check

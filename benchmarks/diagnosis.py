@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ import pairing
 import plain_moto
 import worlds
 from botocore.exceptions import BotoCoreError, ClientError
+from page import fill
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.masking import registry
@@ -241,15 +241,6 @@ def write(page: Path, tables: dict[str, list[Row]], command: str, date: str) -> 
     """Replace the tables of the page; its other text stays."""
     for name, rows in tables.items():
         fill(page, name, f"{table(name, rows)}\n\nBy `{command}` on {date}.")
-
-
-def fill(page: Path, name: str, body: str) -> None:
-    """Replace what stands between two marks of a page."""
-    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    pattern = f"({re.escape(marks[0])}).*?({re.escape(marks[1])})"
-    text = page.read_text(encoding="utf-8")
-    text = re.sub(pattern, lambda match: f"{match[1]}\n\n{body}\n\n{match[2]}", text, flags=re.DOTALL)
-    page.write_text(text, encoding="utf-8")
 
 
 def _result(future: Future[Row], case: tuple[Any, ...], width: int) -> Row:

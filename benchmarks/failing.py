@@ -28,6 +28,8 @@ from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
 
+REFUSED = "https://0@256.256.256.256/4"
+"""A text that the catalogue takes for a DSN, and the application does not."""
 COLUMNS = ("reported", "ratio", "range", "reason", "recovered", "AWSCURRENT", "tasks hold", "message")
 ROTATING = Path(__file__).with_name("rotating.py")
 
@@ -42,7 +44,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "refused": Case("SENTRY_DSN", lambda: "nowhere://sentry"),
+    "refused": Case("SENTRY_DSN", lambda: REFUSED),
     "database": Case("POSTGRES_PASSWORD", lambda: secrets.token_hex(24), database=True),
     "good": Case("SECRET_KEY", lambda: secrets.token_hex(32), is_good=True),
 }

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from unittest import mock
 
 from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.runbooks import live, secret_change
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
 
 
 class Moments:
@@ -26,7 +26,7 @@ class Moments:
             self.reported = time.time()
         for line in lines:
             if "Root cause" in line:
-                self.explained, self.message = time.time(), line.rpartition("UTC: ")[2]
+                self.explained, self.message = time.time(), line.partition("Root cause: ")[2]
 
 
 def main(key: str, values_from: str) -> None:
@@ -34,7 +34,7 @@ def main(key: str, values_from: str) -> None:
     moments, run = Moments(), runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, values_from, key)
-    with mock.patch.object(runbooks_run, "Progress", return_value=moments):
+    with mock.patch.object(live, "Progress", return_value=moments):
         result = secret_change.apply(run, secret_change.plan(run, snapshot, new), True, new=new)
     if result and result.is_proved:
         moments.reported, moments.message = time.time(), "done and proved"

@@ -1,14 +1,36 @@
-"""CloudTrail: who called which API on the secret, and when."""
+"""CloudTrail: who called which API on the secret, and when, and the trails that keep such calls."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from omc_runbook.model.handover import is_on_this_machine
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
+
+EVENTS_A_PAGE = 50
+REQUESTS_A_SECOND = 2
+"""How often LookupEvents may be called in an account and region; see
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
+
+BATCH_READ = "BatchGetSecretValue"
+
+PrincipalKind = Literal["role", "user", "root", "federated", "AWS service", "other account", "unknown"]
+
+_ON_RESOURCE = re.compile(r"on resource: (\S+)")
+_SESSION = re.compile(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/.*")
+_SINGLE_SIGN_ON = "AWSReservedSSO_"
+_BROWSER = re.compile(r"Mozilla/|console\.amazonaws\.com|AWS-Console", re.IGNORECASE)
+_TERMINAL = re.compile(r"aws-cli/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +57,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Trail:
+class FoundEvents:
     """Calls found in CloudTrail's event history, newest first, and whether these are all."""
 
     events: tuple[Event, ...]
@@ -49,7 +71,7 @@ def lookup_events(
     return read_trail(client, name, resource, since, limit).events
 
 
-def read_trail(client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200) -> Trail:
+def read_trail(client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200) -> FoundEvents:
     """Read the calls of the API `name` on a resource since a time, at most `limit` of them.
 
     Pages have 50 events, so at most limit/50 requests; CloudTrail keeps 90 days and is some minutes late. See
@@ -67,7 +89,7 @@ def read_trail(client: CloudTrailClient, name: str, resource: str, since: dateti
         if resource in entry["CloudTrailEvent"]
         or any(resource in r.get("ResourceName", "") for r in entry.get("Resources", ()))
     )
-    return Trail(events, complete=pages.resume_token is None)
+    return FoundEvents(events, complete=pages.resume_token is None)
 
 
 def _parse(text: str, time: datetime) -> Event:
@@ -87,3 +109,374 @@ def _parse(text: str, time: datetime) -> Event:
         or "",
         stages=tuple(filter(None, stages if isinstance(stages, list) else [stages])),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """One call that concerns a secret, as CloudTrail recorded it: who made it, from where, and how it ended.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+
+    name: str
+    """The API that was called, such as GetSecretValue."""
+    time: datetime
+    principal: str
+    """The ARN of the role, user or root; of a role's session that of the role. An AWS service's or account's name."""
+    kind: PrincipalKind
+    session: str = ""
+    """The ARN of the session or user that made the call."""
+    account: str = ""
+    """The account of the principal."""
+    address: str = ""
+    """An IP address, or the name of the AWS service through which the call came."""
+    user_agent: str = ""
+    error: str = ""
+    """The AWS error code; "" where the call succeeded."""
+    region: str = ""
+    with_mfa: bool = False
+    from_console: bool = False
+    via: str = ""
+    """The AWS service that made the call for the principal; "" for none."""
+    request_id: str = ""
+    filters: tuple[str, ...] = ()
+    """The filters of a batch read that names no secret, such as "name: ohmycoins-"."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it asks for a value."""
+        return self.name in ("GetSecretValue", BATCH_READ)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it failed."""
+        return bool(self.error)
+
+    @property
+    def sign_of_a_person(self) -> str:
+        """What shows that a person made the call, and no program of the platform; "" for nothing."""
+        name = self.session.rpartition("/")[2]
+        if self.kind == "root":
+            return "it is the account's root user"
+        if _SINGLE_SIGN_ON in self.principal:
+            return "the role is one of IAM Identity Center's"
+        if self.from_console or _BROWSER.search(self.user_agent):
+            return "the call came from a browser"
+        if self.with_mfa:
+            return "the sign-in was with MFA"
+        if self.kind == "role" and "@" in name:
+            return f"the session is named {name}"
+        if self.kind == "federated":
+            return "a federated user made it"
+        if self.kind == "user" and _TERMINAL.search(self.user_agent):
+            return "an IAM user made it with the AWS CLI"
+        return ""
+
+
+@dataclass(frozen=True)
+class FoundAccesses:
+    """Calls that concern a secret, newest first.
+
+    `cut_at` is the time of the oldest that was read where there are more; None where these are all.
+    """
+
+    calls: tuple[Access, ...]
+    cut_at: datetime | None = None
+
+
+class Pace:
+    """At most so many requests a second, from several threads."""
+
+    def __init__(self, per_second: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._interval, self._sleep = 1 / per_second, sleep
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Wait for the turn of one request."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._interval
+        if turn > now:
+            self._sleep(turn - now)
+
+
+def find_accesses(
+    client: CloudTrailClient, name: str, secret: Collection[str], since: datetime, limit: int, pace: Pace
+) -> FoundAccesses:
+    """Look up the calls of an API on a secret since a time, newest first; at most `limit` calls of that API are read.
+
+    `secret` has the names and ARNs by which callers may mean it. A batch read with filters is found whatever it
+    filters by. CloudTrail keeps 90 days. Requests keep to the `pace`, unless a stand-in on this machine answers.
+    """
+    is_limited = not is_on_this_machine(client.meta.endpoint_url)
+    request: dict[str, Any] = {
+        "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}],
+        "StartTime": since,
+        "MaxResults": EVENTS_A_PAGE,
+    }
+    entries: list[Any] = []
+    while True:
+        if is_limited:
+            pace.wait()
+        page = client.lookup_events(**request)
+        entries += page["Events"]
+        token = page.get("NextToken")
+        if not token or len(entries) >= limit:
+            break
+        request["NextToken"] = token
+    records = ((json.loads(entry["CloudTrailEvent"]), entry.get("Resources", ())) for entry in entries)
+    found = (
+        parse_access(record)
+        for record, resources in records
+        if concerns(record, secret) or any(each.get("ResourceName") in secret for each in resources)
+    )
+    return FoundAccesses(tuple(found), entries[-1]["EventTime"] if token and entries else None)
+
+
+def read_log_file(body: bytes, names: Collection[str], secret: Collection[str]) -> tuple[Access, ...]:
+    """The calls of APIs on a secret in a file that a trail delivered to S3; raises ValueError where it is none.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html
+    """
+    try:
+        text = gzip.decompress(body)
+    except (OSError, EOFError):
+        raise ValueError("it is not compressed by gzip") from None
+    records: Iterable[Mapping[str, Any]] = json.loads(text)["Records"]
+    return tuple(
+        parse_access(record) for record in records if record.get("eventName") in names and concerns(record, secret)
+    )
+
+
+def concerns(record: Mapping[str, Any], secret: Collection[str]) -> bool:
+    """Whether a recorded call is about a secret, by its request or its refusal; or may be, where it has filters."""
+    request = record.get("requestParameters") or {}
+    named = [request.get("secretId"), request.get("name"), *_texts(request.get("secretIdList"))]
+    named += _ON_RESOURCE.findall(record.get("errorMessage") or "")
+    named += [each.get("ARN") for each in record.get("resources") or ()]
+    return any(each in secret for each in named) or bool(_filters(record))
+
+
+def parse_access(record: Mapping[str, Any]) -> Access:
+    """A CloudTrail record as a call."""
+    identity = record.get("userIdentity") or {}
+    context = identity.get("sessionContext") or {}
+    principal, kind, account = _principal(identity, context, record.get("recipientAccountId", ""))
+    return Access(
+        name=record.get("eventName", ""),
+        time=datetime.fromisoformat(record["eventTime"]).astimezone(UTC),
+        principal=principal,
+        kind=kind,
+        session=identity.get("arn", ""),
+        account=account,
+        address=record.get("sourceIPAddress") or "",
+        user_agent=record.get("userAgent") or "",
+        error=record.get("errorCode") or "",
+        region=record.get("awsRegion", ""),
+        with_mfa=(context.get("attributes") or {}).get("mfaAuthenticated") == "true",
+        from_console=record.get("sessionCredentialFromConsole") == "true",
+        via=identity.get("invokedBy") or "",
+        request_id=record.get("requestID") or "",
+        filters=_filters(record),
+    )
+
+
+def issuer_of(arn: str) -> str:
+    """The ARN of the role of a session; any other ARN as it is."""
+    session = _SESSION.fullmatch(arn)
+    return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}" if session else arn
+
+
+def _principal(
+    identity: Mapping[str, Any], context: Mapping[str, Any], recipient: str
+) -> tuple[str, PrincipalKind, str]:
+    """Who made a call, what that is, and its account; a session's issuer stands for all its sessions."""
+    kind, arn, account = identity.get("type", ""), identity.get("arn", ""), identity.get("accountId", "")
+    issuer = (context.get("sessionIssuer") or {}).get("arn", "")
+    if kind == "AWSService" or (not kind and identity.get("invokedBy")):
+        return identity.get("invokedBy", "an AWS service"), "AWS service", account
+    if kind == "Root":
+        return arn or f"root user of {account}", "root", account
+    if kind == "AssumedRole" or _SESSION.fullmatch(arn):
+        return issuer or issuer_of(arn), _here("role", account, recipient), account
+    if kind == "IAMUser":
+        return arn, _here("user", account, recipient), account
+    if kind in ("FederatedUser", "SAMLUser", "WebIdentityUser", "IdentityCenterUser"):
+        return issuer or arn or identity.get("principalId", kind), "federated", account
+    if account and account != recipient:
+        return arn or f"account {account}", "other account", account
+    return arn or identity.get("principalId") or "unknown", "unknown", account
+
+
+def _here(kind: PrincipalKind, account: str, recipient: str) -> PrincipalKind:
+    return "other account" if account and recipient and account != recipient else kind
+
+
+def _filters(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The filters of a batch read; CloudTrail may hide what they are."""
+    request = record.get("requestParameters") or {}
+    if record.get("eventName") != BATCH_READ or request.get("secretIdList"):
+        return ()
+    filters = request.get("filters")
+    if not isinstance(filters, list):
+        return ("hidden",)
+    return tuple(f"{each.get('key', '')}: {', '.join(_texts(each.get('values')))}" for each in filters)
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """Which events a trail logs: the conditions of one selector, all of which an event has to meet.
+
+    `conditions` maps a field of an event to the operators and values of an advanced selector.
+    """
+
+    conditions: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+    def takes(self, event: Mapping[str, str]) -> bool | None:
+        """Whether it logs an event; None where that depends on a field that `event` does not have."""
+        answers = [self._meets(event.get(name), operators) for name, operators in self.conditions.items()]
+        return False if False in answers else None if None in answers else True
+
+    @staticmethod
+    def _meets(value: str | None, operators: Mapping[str, tuple[str, ...]]) -> bool | None:
+        if value is None:
+            return None
+        tests: dict[str, Callable[[str], bool]] = {
+            "Equals": value.__eq__,
+            "StartsWith": value.startswith,
+            "EndsWith": value.endswith,
+        }
+        for operator, texts in operators.items():
+            test = tests[operator.removeprefix("Not")]
+            if any(map(test, texts)) is operator.startswith("Not"):
+                return False
+        return True
+
+
+EVERY_MANAGEMENT_EVENT = Selector(conditions={"eventCategory": {"Equals": ("Management",)}})
+"""What a trail without selectors of its own logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selectors:
+    """The event selectors of a trail: rewritten as advanced ones, and as PutEventSelectors takes them."""
+
+    every: tuple[Selector, ...]
+    basic: tuple[Mapping[str, Any], ...] = ()
+    advanced: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trail:
+    """A trail that delivers the events of a region.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
+    """
+
+    name: str
+    arn: str
+    home_region: str
+    is_multi_region: bool
+    is_organization: bool
+    validates_files: bool
+    bucket: str
+    log_group_arn: str = ""
+    """The log group of CloudWatch Logs that gets the events; "" for none."""
+    is_logging: bool | None = None
+    """None where the status could not be read."""
+    delivery_error: str = ""
+    """Why files were last not delivered to the bucket; "" where they were."""
+    log_group_error: str = ""
+    """The same for the log group."""
+    selectors: Selectors | None = None
+    """None where they could not be read."""
+
+    @property
+    def log_group(self) -> str:
+        """The name of the log group."""
+        return self.log_group_arn.removesuffix(":*").rpartition(":log-group:")[2]
+
+    def takes(self, event: Mapping[str, str]) -> bool | None:
+        """Whether the trail logs an event, by fields as advanced selectors name them; None where that is unknown."""
+        if self.selectors is None:
+            return None
+        answers = [selector.takes(event) for selector in self.selectors.every]
+        return True if True in answers else None if None in answers else False
+
+
+def describe_trails(client: CloudTrailClient) -> tuple[Trail, ...]:
+    """The trails that deliver the client's region's events, without their status and selectors.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+    """
+    return tuple(
+        Trail(
+            name=each.get("Name", ""),
+            arn=each.get("TrailARN", ""),
+            home_region=each.get("HomeRegion", ""),
+            is_multi_region=each.get("IsMultiRegionTrail", False),
+            is_organization=each.get("IsOrganizationTrail", False),
+            validates_files=each.get("LogFileValidationEnabled", False),
+            bucket=each.get("S3BucketName", ""),
+            log_group_arn=each.get("CloudWatchLogsLogGroupArn") or "",
+        )
+        for each in client.describe_trails(includeShadowTrails=True)["trailList"]
+    )
+
+
+@dataclass(frozen=True)
+class TrailStatus:
+    """Whether a trail logs, and why it last did not deliver to its bucket or log group; "" where it did."""
+
+    is_logging: bool
+    delivery_error: str
+    log_group_error: str
+
+
+def get_trail_status(client: CloudTrailClient, arn: str) -> TrailStatus:
+    """Whether a trail logs, and delivers what it logs.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+    """
+    answer = client.get_trail_status(Name=arn)
+    return TrailStatus(
+        answer["IsLogging"],
+        answer.get("LatestDeliveryError") or "",
+        answer.get("LatestCloudWatchLogsDeliveryError") or "",
+    )
+
+
+def get_selectors(client: CloudTrailClient, arn: str) -> Selectors:
+    """Which events a trail logs, basic selectors rewritten as advanced ones.
+
+    See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
+    """
+    answer = client.get_event_selectors(TrailName=arn)
+    advanced, basic = answer.get("AdvancedEventSelectors") or (), answer.get("EventSelectors") or ()
+    own = (*(Selector(conditions=dict(map(_condition, each["FieldSelectors"]))) for each in advanced),)
+    every = (*own, *_rewritten(basic)) if advanced or basic else (EVERY_MANAGEMENT_EVENT,)
+    return Selectors(every=every, basic=tuple(basic), advanced=tuple(advanced))
+
+
+def _condition(each: Mapping[str, Any]) -> tuple[str, dict[str, tuple[str, ...]]]:
+    return each["Field"], {operator: tuple(values) for operator, values in each.items() if operator != "Field"}
+
+
+def _rewritten(basic: Iterable[Mapping[str, Any]]) -> Iterator[Selector]:
+    """The management events of basic selectors."""
+    for each in basic:
+        if not each.get("IncludeManagementEvents", True):
+            continue
+        conditions: dict[str, dict[str, tuple[str, ...]]] = {"eventCategory": {"Equals": ("Management",)}}
+        kind, excluded = each.get("ReadWriteType", "All"), tuple(each.get("ExcludeManagementEventSources") or ())
+        if kind != "All":
+            conditions["readOnly"] = {"Equals": ("true" if kind == "ReadOnly" else "false",)}
+        if excluded:
+            conditions["eventSource"] = {"NotEquals": excluded}
+        yield Selector(conditions=conditions)

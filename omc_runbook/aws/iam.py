@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
@@ -12,10 +14,16 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import Identity
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_iam.literals import EntityTypeType
     from mypy_boto3_iam.type_defs import ContextEntryTypeDef
+
+ENTITIES_A_PAGE = 1000
+JOB_SECONDS, POLL_SECONDS = 60.0, 0.5
+"""How long a report of last accesses is waited for, and how often it is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,49 @@ class Simulated:
     allowed_by_organization: bool | None
     allowed_by_boundary: bool | None
     missing_context: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountDetails:
+    """What GetAccountAuthorizationDetails answered, or a part of it: identities, groups and managed policies, by ARN.
+
+    Policies of the identities are not joined yet: `join` does that.
+    """
+
+    entities: tuple[AccountEntity, ...] = ()
+    policies: Mapping[str, PolicyDocument] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountEntity:
+    """A user, role or group as GetAccountAuthorizationDetails has it: its inline policies, and what it refers to.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+    """
+
+    arn: str
+    kind: Literal["user", "role", "group"]
+    id: str
+    created: datetime | None
+    inline: tuple[PolicyDocument, ...]
+    attached: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    boundary_arn: str = ""
+    trust: PolicyDocument | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    last_used: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LastAccess:
+    """When an identity last tried to use Secrets Manager; None where it did not in the tracking period of 400 days.
+
+    `actions` has the tracked actions, such as "GetSecretValue", with the time of the last attempt or None.
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetServiceLastAccessedDetails.html
+    """
+
+    service: datetime | None
+    actions: Mapping[str, datetime | None]
 
 
 def role_name(arn: str) -> str:
@@ -176,6 +227,123 @@ def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"
     version = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = client.get_policy_version(PolicyArn=arn, VersionId=version)
     return PolicyDocument(arn.rpartition("/")[2], kind, _document(answer["PolicyVersion"]["Document"]))
+
+
+def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> AccountDetails:
+    """Read the entities of these kinds, with their inline policies, and managed policies at their default versions."""
+    pages = client.get_paginator("get_account_authorization_details").paginate(
+        Filter=kinds, PaginationConfig={"PageSize": ENTITIES_A_PAGE}
+    )
+    entities, policies = list[AccountEntity](), dict[str, PolicyDocument]()
+    for page in pages:
+        entities += [_entity("user", "User", raw) for raw in page.get("UserDetailList", ())]
+        entities += [_entity("group", "Group", raw) for raw in page.get("GroupDetailList", ())]
+        entities += [_entity("role", "Role", raw) for raw in page.get("RoleDetailList", ())]
+        for raw in page.get("Policies", ()):
+            versions = raw.get("PolicyVersionList", ())
+            default = next((each for each in versions if each.get("IsDefaultVersion")), None)
+            if default is not None:
+                document = _document(default.get("Document", {}))
+                policies[raw["Arn"]] = PolicyDocument(raw["PolicyName"], "managed", document, raw["Arn"])
+    return AccountDetails(entities=tuple(entities), policies=policies)
+
+
+def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
+    """The users and roles with their policies, those of a user's groups too, from all parts of the details."""
+    complete = list(parts)
+    policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
+    entities = [entity for part in complete for entity in part.entities]
+    groups = {role_name(entity.arn): entity for entity in entities if entity.kind == "group"}
+    boundaries = {
+        arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in policies.items()
+    }
+    return tuple(
+        _identity(entity, [groups[name] for name in entity.groups if name in groups], policies, boundaries)
+        for entity in entities
+        if entity.kind != "group"
+    )
+
+
+def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
+    """Have IAM report when an identity last used Secrets Manager, and wait for the report.
+
+    None where the report does not come in time, fails, or is about an identity that is gone.
+    """
+    try:
+        job = client.generate_service_last_accessed_details(Arn=arn, Granularity="ACTION_LEVEL")["JobId"]
+        end = time.monotonic() + JOB_SECONDS
+        answer = client.get_service_last_accessed_details(JobId=job)
+        while answer["JobStatus"] == "IN_PROGRESS" and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+            answer = client.get_service_last_accessed_details(JobId=job)
+        services = list(answer["ServicesLastAccessed"]) if answer["JobStatus"] == "COMPLETED" else None
+        while answer.get("IsTruncated") and services is not None:
+            answer = client.get_service_last_accessed_details(JobId=job, Marker=answer["Marker"])
+            services += answer["ServicesLastAccessed"]
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return None
+        raise
+    if services is None:
+        return None
+    found = next((each for each in services if each["ServiceNamespace"] == "secretsmanager"), None)
+    if found is None:
+        return LastAccess(None, {})
+    tracked = found.get("TrackedActionsLastAccessed", ())
+    return LastAccess(
+        found.get("LastAuthenticated"),
+        {each["ActionName"]: each.get("LastAccessedTime") for each in tracked if "ActionName" in each},
+    )
+
+
+def _entity(kind: Literal["user", "role", "group"], word: str, raw: Any) -> AccountEntity:
+    arn = raw["Arn"]
+    origin = arn if kind == "group" else ""
+    inline = tuple(
+        PolicyDocument(each["PolicyName"], "inline", _document(each.get("PolicyDocument", {})), origin)
+        for each in raw.get(f"{word}PolicyList", ())
+    )
+    trust = raw.get("AssumeRolePolicyDocument")
+    return AccountEntity(
+        arn=arn,
+        kind=kind,
+        id=raw.get(f"{word}Id", ""),
+        created=raw.get("CreateDate"),
+        inline=inline,
+        attached=tuple(each["PolicyArn"] for each in raw.get("AttachedManagedPolicies", ())),
+        groups=tuple(raw.get("GroupList", ())),
+        boundary_arn=raw.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        trust=PolicyDocument(f"trust policy of {role_name(arn)}", "trust", _document(trust)) if trust else None,
+        tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
+        last_used=raw.get("RoleLastUsed", {}).get("LastUsedDate"),
+    )
+
+
+def _identity(
+    entity: AccountEntity,
+    groups: Sequence[AccountEntity],
+    policies: Mapping[str, PolicyDocument],
+    boundaries: Mapping[str, PolicyDocument],
+) -> Identity:
+    owners = (entity, *groups)
+    attached = [arn for owner in owners for arn in owner.attached]
+    unread = [arn for arn in (*attached, entity.boundary_arn) if arn and arn not in policies]
+    missing_groups = [name for name in entity.groups if name not in {role_name(group.arn) for group in groups}]
+    return Identity(
+        arn=entity.arn,
+        kind="user" if entity.kind == "user" else "role",
+        id=entity.id,
+        created=entity.created,
+        last_used=entity.last_used,
+        tags=entity.tags,
+        policies=(
+            *(policy for owner in owners for policy in owner.inline),
+            *(policies[arn] for arn in dict.fromkeys(attached) if arn in policies),
+        ),
+        boundary=boundaries.get(entity.boundary_arn),
+        trust=entity.trust,
+        unread=tuple(dict.fromkeys((*unread, *missing_groups))),
+    )
 
 
 def _document(raw: Any) -> dict[str, Any]:

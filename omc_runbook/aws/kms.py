@@ -29,6 +29,8 @@ class KmsGrant:
     context: Mapping[str, str] = field(default_factory=dict)
     is_whole: bool = False
     """Whether the operations must have no other context than this."""
+    id: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,15 @@ def _grant(raw: Any) -> KmsGrant:
     constraints = raw.get("Constraints", {})
     context = constraints.get("EncryptionContextEquals") or constraints.get("EncryptionContextSubset", {})
     operations = frozenset(raw.get("Operations", ()))
-    return KmsGrant(raw.get("GranteePrincipal", ""), operations, context, "EncryptionContextEquals" in constraints)
+    grantee = raw.get("GranteePrincipal") or raw.get("GranteeServicePrincipal", "")
+    return KmsGrant(
+        grantee,
+        operations,
+        context,
+        "EncryptionContextEquals" in constraints,
+        raw.get("GrantId", ""),
+        raw.get("Name", ""),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""CloudWatch Logs: the newest streams of a log group, and the last lines of a stream."""
+"""CloudWatch Logs: the newest streams of a log group, the last lines of one, and the metric filters of a group."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -38,3 +39,41 @@ def newest_streams(client: CloudWatchLogsClient, group: str, limit: int) -> tupl
             return ()
         raise
     return tuple(stream["logStreamName"] for stream in answer["logStreams"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricFilter:
+    """A filter that counts a log group's events as a metric."""
+
+    name: str
+    group: str
+    pattern: str
+    namespace: str
+    metric: str
+    has_dimensions: bool = False
+
+
+def describe_metric_filters(client: CloudWatchLogsClient, group: str) -> tuple[MetricFilter, ...]:
+    """The metric filters of a log group; () where there is no such group.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeMetricFilters.html
+    """
+    try:
+        pages = [*client.get_paginator("describe_metric_filters").paginate(logGroupName=group)]
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return ()
+        raise
+    return tuple(
+        MetricFilter(
+            name=each["filterName"],
+            group=group,
+            pattern=each.get("filterPattern", ""),
+            namespace=transformation["metricNamespace"],
+            metric=transformation["metricName"],
+            has_dimensions=bool(transformation.get("dimensions")),
+        )
+        for page in pages
+        for each in page["metricFilters"]
+        for transformation in each["metricTransformations"]
+    )

@@ -73,7 +73,10 @@ INVALID = frozenset(
 
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 """In the order in which botocore takes them."""
+USER_AGENT = "omc-runbook"
+"""What the user agent of every call names, so that CloudTrail shows which calls were a runbook's."""
 _CONFIG = Config(
+    user_agent_extra=USER_AGENT,
     connect_timeout=5,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 4},

@@ -1,11 +1,19 @@
-"""SNS: a message to a topic's subscribers."""
+"""SNS: a message to a topic's subscribers, and who they are."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.aws.session import code_of
 
 SUBJECT = 99
 """The longest subject, in characters: SNS takes less than a hundred."""
+
+PENDING = "PendingConfirmation"
+"""The SubscriptionArn of an address whose owner has not confirmed."""
 
 
 def publish(client: Any, topic_arn: str, subject: str, message: str) -> None:
@@ -15,3 +23,29 @@ def publish(client: Any, topic_arn: str, subject: str, message: str) -> None:
     """
     text = " ".join(subject.split()).encode("ascii", "replace").decode()
     client.publish(TopicArn=topic_arn, Subject=text[:SUBJECT], Message=message)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Who gets a topic's messages: the protocols of those who confirmed, and of those who did not yet."""
+
+    arn: str
+    confirmed: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+def find_topic(client: Any, arn: str) -> Topic | None:
+    """A topic with its subscriptions; None where there is no such topic.
+
+    See https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
+    """
+    try:
+        pages = [*client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)]
+    except ClientError as error:
+        if code_of(error) in ("NotFound", "NotFoundException"):
+            return None
+        raise
+    subscriptions = [each for page in pages for each in page["Subscriptions"]]
+    confirmed = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")]
+    pending = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"] == PENDING]
+    return Topic(arn, tuple(confirmed), tuple(pending))

@@ -77,14 +77,14 @@ class Reversal:
     @property
     def is_complete(self) -> bool:
         """Whether everything is as before."""
-        return not self._left and all(rollout.deployment_id for rollout in self.rollouts)
+        return not self._left and all(map(_is_back, self.rollouts))
 
     @property
     def sentence(self) -> str:
         """What was taken back, and what stays."""
         services = (
             f"{each.service} has its former task definition again{_after(each)}."
-            if each.deployment_id
+            if _is_back(each)
             else f"{each.service} keeps its task definition: {each.reason.rstrip('.')}."
             for each in self.rollouts
         )
@@ -152,3 +152,8 @@ class Reversal:
 def _after(rollout: Rollout) -> str:
     """How a service runs that was taken back: what a cure had mended, its tasks fail with again."""
     return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"
+
+
+def _is_back(rollout: Rollout) -> bool:
+    """Whether a service got its former task definition, and ECS has not gone forward again, as a breaker does."""
+    return bool(rollout.deployment_id) and (rollout.undoes or rollout.state != "rolled-back")

@@ -65,9 +65,12 @@ class Uncertain:
 
 Answer = Evidence | Uncertain
 
+TRAIL = "trail"
+"""A need of the checks of trails: that there is one."""
+
 Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local", "audit"]
-"""How a person reports a fault: tasks do not start, have an old value, refuse a session; it is one's own machine; or
-nobody does, and an audit finds it."""
+"""How a person reports a fault: tasks do not start, have an old value, refuse a session; it is one's own machine; or an
+audit asks."""
 
 Hinders = Literal["", "secret", "calls", "value", "tasks"]
 """What a fault does to tasks: ECS cannot get their secret; no call that ECS makes for them succeeds; they start with a
@@ -93,6 +96,9 @@ Look = Literal[
     "dotenv-not-read",
     "dotenv-other-value",
     "dotenv-exposed",
+    "readable-by-many",
+    "unusual-use",
+    "nobody-notices",
     "old-value-kept",
     "lies-open",
     "not-used",
@@ -169,6 +175,8 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
             return reason
     if snapshot.workstation and check.family == LOCAL:
         return _local_skip_reason(check, snapshot.workstation)
+    if TRAIL in check.needs and snapshot.audit and snapshot.audit.monitoring and not snapshot.audit.monitoring.trails:
+        return "There is no trail to check." if "trails" not in snapshot.gaps else ""
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
         return "No task that reads the secret has its own network interface: its instance's routes apply."

@@ -64,7 +64,14 @@ def write(folder: Path, now: datetime | None = None) -> Path:
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
     kept = kept_records.read(folder, index_page.SHOWN)
-    records = [replace(each, page=each.page.relative_to(folder)) for each in kept]
+    records = [
+        replace(
+            each,
+            page=each.page.relative_to(folder),
+            tables=tuple(path.relative_to(folder) for path in each.tables),
+        )
+        for each in kept
+    ]
     page, path = index_page.render(environments(records, expected), notes, now), folder / index_page.NAME
     # The outcomes were masked by the runs that wrote them; this run may know more values.
     private_file.write(path, registry.mask_thoroughly(page, common=False).encode("utf-8", "replace"))

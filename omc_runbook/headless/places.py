@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.model.parameters import first_name
+
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
 
@@ -25,14 +27,15 @@ class RecordPlace:
 def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:
     """The place of an address; S3 is called as an environment's profile, and by nobody else's role.
 
-    Raises UsageError for an address in S3 that is none, and as `environment.load` does.
+    Of several environments, with commas, the first counts. Raises UsageError for an address in S3 that is none, and as
+    `environment.load` does.
     """
     if not address.startswith(_SCHEME):
         return RecordPlace(Path(address))
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket
 
-    settings = load(environment, runbook_toml)
+    settings = load(first_name(environment), runbook_toml)
 
     def client() -> Any:
         """boto3's client, made when it is needed: a sandbox may have to be started before."""

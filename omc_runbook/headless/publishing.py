@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from omc_runbook.headless import exports, notebooks
 from omc_runbook.headless.exports import Export
 from omc_runbook.model.findings import Notification, Outcome
+from omc_runbook.model.parameters import first_name
 
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Environment
@@ -39,7 +40,8 @@ def publisher(
     if notifies and not notebooks.describe(runbook).can_change:
         from omc_runbook.model import environment
 
-        settings = environment.load(parameters.get("environment", "staging"), parameters.get("runbook_toml", ""))
+        name = first_name(parameters.get("environment", "staging"))
+        settings = environment.load(name, parameters.get("runbook_toml", ""))
 
     is_expected = settings is not None and (
         not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)

@@ -29,7 +29,7 @@ from omc_runbook.model.handover import (
     OUTCOME_VARIABLE,
     STATE_VARIABLE,
 )
-from omc_runbook.report.archive import kept_records, summary
+from omc_runbook.report.archive import kept_records, notebook_page, summary
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.summary import Line
@@ -303,7 +303,7 @@ def _prepare_page(outcome: Path, ended: threading.Event) -> None:
     """Make what writes the page once the notebook has said where it is: from there on it mostly waits for AWS."""
     while not ended.wait(PAGE_POLL_SECONDS):
         if outcome.exists():
-            records.exporter()
+            notebook_page.converter()
             return
 
 

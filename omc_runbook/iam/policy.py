@@ -4,9 +4,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from omc_runbook.iam.conditions import (
@@ -29,11 +29,33 @@ _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 
 @dataclass(frozen=True)
 class PolicyDocument:
-    """A policy: its name for messages, its kind, and its parsed JSON."""
+    """A policy: its name for messages, its kind, and its parsed JSON.
+
+    `origin` is the ARN of a managed policy, or that of the group whose inline policy it is, where it is known.
+    """
 
     name: str
     kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp"]
     document: Mapping[str, Any]
+    origin: str = ""
+    _on_action: dict[str, tuple[tuple[str, Any], ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    @cached_property
+    def statements(self) -> tuple[tuple[str, Any], ...]:
+        """Each statement after its label, such as "NAME statement 2 (Sid)"."""
+        return tuple(
+            (_label(self, number, statement), statement) for number, statement in enumerate(_statements(self), start=1)
+        )
+
+    def statements_on(self, action: str) -> tuple[tuple[str, Any], ...]:
+        """The statements that may concern an action, whatever else the request has: the others decide nothing of it."""
+        found = self._on_action.get(action)
+        if found is None:
+            found = tuple(entry for entry in self.statements if _may_concern(entry[1], action))
+            self._on_action[action] = found
+        return found
 
 
 @dataclass(frozen=True)
@@ -62,16 +84,26 @@ class RefusingCondition:
 
 
 @dataclass(frozen=True)
-class _Request:
+class PolicyRequest:
+    """One call as policies see it; `principals` are all names of the caller, as `evaluate_resource` takes them."""
+
     action: str
     resource: str
     context: Context | None
-    principals: Collection[str]
+    principals: Collection[str] = ()
+
+    @cached_property
+    def keys(self) -> ConditionKeys:
+        """The condition keys, for a policy whose version substitutes variables."""
+        return ConditionKeys.of(self.context)
 
 
 @dataclass(frozen=True)
-class _Statement:
-    """A statement applied to one request; an Effect that is neither Allow nor Deny is None and leaves it unknown."""
+class AppliedStatement:
+    """A statement applied to one request; an Effect that is neither Allow nor Deny is None and leaves it unknown.
+
+    `unknowns` names the condition keys and elements that leave it undecided.
+    """
 
     label: str
     effect: Literal["Allow", "Deny"] | None
@@ -105,7 +137,7 @@ def evaluate(
         layers.append(_Layer(f"permissions boundary {boundary.name} does not allow", [boundary]))
     if scps:
         layers.append(_Layer("no service control policy allows", scps))
-    return _decide(layers, _Request(action, resource, context, ()))
+    return _decide(layers, PolicyRequest(action, resource, context))
 
 
 def evaluate_resource(
@@ -124,21 +156,20 @@ def evaluate_resource(
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     layer = _Layer(f"no statement of {policy.name} allows", [policy, *beside])
-    return _decide([layer], _Request(action, resource, context, frozenset(principals)))
+    return _decide([layer], PolicyRequest(action, resource, context, frozenset(principals)))
 
 
 def trusts(policy: PolicyDocument, service: str, context: Context | None = None) -> Verdict:
     """Evaluate whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
     layer = _Layer(f"no statement of {policy.name} lets {service} call", [policy])
-    return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
+    return _decide([layer], PolicyRequest("sts:AssumeRole", "the role", context, (service,)))
 
 
 def conditions_of(policies: Sequence[PolicyDocument], labels: Collection[str]) -> list[str]:
     """The Conditions of the statements with these labels, a sentence each."""
     sentences = []
     for policy in policies:
-        for number, statement in enumerate(_statements(policy), start=1):
-            label = _label(policy, number, statement)
+        for label, statement in policy.statements:
             if label in labels and isinstance(statement, Mapping) and "Condition" in statement:
                 sentences.append(f"The Condition of {label} is {json.dumps(statement['Condition'])}.")
     return sentences
@@ -155,13 +186,12 @@ def refusing_conditions(
     """
     keys, refusing = ConditionKeys.of(context), []
     for policy in policies:
-        for number, statement in enumerate(_statements(policy), start=1):
+        for label, statement in policy.statements:
             if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
                 if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
                     all_values = {name: keys.get(name) for name in keys_in(statement["Condition"])}
                     values = {name: actual for name, actual in all_values.items() if actual is not None}
-                    label = _label(policy, number, statement)
                     refusing.append(RefusingCondition(label, statement["Condition"], values))
     return refusing
 
@@ -173,8 +203,8 @@ def extend(policy: PolicyDocument, **statement: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _decide(layers: Sequence[_Layer], request: _Request) -> Verdict:
-    evaluated = [[statement for policy in layer.policies for statement in _read(policy, request)] for layer in layers]
+def _decide(layers: Sequence[_Layer], request: PolicyRequest) -> Verdict:
+    evaluated = [apply(layer.policies, request) for layer in layers]
     everything = [statement for layer in evaluated for statement in layer]
     what = f"{request.action} on {request.resource}"
 
@@ -206,19 +236,34 @@ def _join(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
 
 
-def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
+def apply(policies: Iterable[PolicyDocument], request: PolicyRequest) -> list[AppliedStatement]:
+    """Apply the statements of policies that may concern a request's action."""
+    return [statement for policy in policies for statement in _apply(policy, request)]
+
+
+def _apply(policy: PolicyDocument, request: PolicyRequest) -> Iterator[AppliedStatement]:
+    statements = policy.statements_on(request.action)
+    if not statements:
+        return
     # Only this version substitutes variables; an older one takes "${" literally.
-    keys = ConditionKeys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
-    for number, statement in enumerate(_statements(policy), start=1):
-        label = _label(policy, number, statement)
+    is_current = policy.document.get("Version") == "2012-10-17"
+    keys = request.keys if is_current else replace(request.keys, variables=False)
+    for label, statement in statements:
         if not isinstance(statement, Mapping):
-            yield _Statement(label, None, None, ("its form",))
+            yield AppliedStatement(label, None, None, ("its form",))
             continue
         effect = statement.get("Effect")
         effect = effect if effect in ("Allow", "Deny") else None
         elements = list(_elements(policy.kind, statement, effect, request, keys))
         unknowns = tuple(name for name, truth in elements if truth is None)
-        yield _Statement(label, effect, all_of(truth for _, truth in elements), unknowns)
+        yield AppliedStatement(label, effect, all_of(truth for _, truth in elements), unknowns)
+
+
+def _may_concern(statement: Any, action: str) -> bool:
+    """Whether a statement's Action or NotAction leaves it open that it applies; true where that has variables."""
+    if not isinstance(statement, Mapping) or "$" in json.dumps([statement.get("Action"), statement.get("NotAction")]):
+        return True
+    return _either(statement, "Action", action, ConditionKeys({}), fold=True) is not False
 
 
 def _statements(policy: PolicyDocument) -> list[Any]:
@@ -232,7 +277,7 @@ def _label(policy: PolicyDocument, number: int, statement: object) -> str:
 
 
 def _elements(
-    kind: str, statement: Mapping[str, Any], effect: str | None, request: _Request, keys: ConditionKeys
+    kind: str, statement: Mapping[str, Any], effect: str | None, request: PolicyRequest, keys: ConditionKeys
 ) -> Iterator[tuple[str, Truth]]:
     """Yield each element of a statement as (name, whether it matches the request); all must match."""
     if effect is None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
@@ -12,6 +11,7 @@ from typing import Any
 from omc_runbook.masking import registry
 from omc_runbook.masking.nested import is_form, mask_nested
 from omc_runbook.masking.spelling import SHORT
+from omc_runbook.model import temporary
 
 _JSON = frozenset({".ipynb", ".json"})
 
@@ -55,13 +55,13 @@ def scrub(path: Path) -> None:
     else:
         masked = json.dumps(mask_nested(content, _mask), ensure_ascii=False, indent=1)
         data = f"{masked}\n".encode("utf-8", "backslashreplace")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, draft = temporary.draft(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        Path(name).replace(path)
+        draft.replace(path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:

@@ -31,7 +31,9 @@ _ASSIGNED = (
 _TEXT = rf"(?:(?!{_QUOTE})[^\n<>])"
 _WORD = rf"(?:(?!{_QUOTE})[^\s<>])"
 _ANY = rf"(?(open){_TEXT}{{4,200}}|(?(opened){_TEXT}{{4,200}}|{_WORD}{{3,200}}(?<![,;)\]}}]){_WORD}(?<![,;)\]}}]))))"
-_CODE = r"[\w.~+/-]{8,}={0,2})"
+_CODE = r"(?:[\w.~+/-]|%[0-9A-Fa-f]{2}){8,}={0,2})"
+_PROSE = r"(?:option|flag|argument|parameter|value|file|stdin)s?|must|should|instead|without|prompt"
+"""Words of a sentence about an option, after its name."""
 _ACCESS_KEY = r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9/+])"
 
 
@@ -95,6 +97,14 @@ def _is_login(text: str) -> bool:
     return len(text) >= _LONG or _is_mixed(text)
 
 
+def _is_argument(text: str) -> bool:
+    return _is_password(text) and re.fullmatch(r"[A-Z_]+|[a-z]{1,4}|" + _PROSE, text) is None
+
+
+def _is_signature(text: str) -> bool:
+    return _is_mixed(text) or text.isdigit()
+
+
 def _issued() -> re.Pattern[str]:
     kinds = [each for each in issuers.KINDS if each.is_distinct and each.is_secret]
     own = "|".join(each.value.pattern.removeprefix(r"\A") for each in kinds)
@@ -137,6 +147,36 @@ _SHAPES = (
     _Shape("token", ("eyj",), re.compile(r"(?<![\w-])(?P<value>eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)")),
     _Shape(
         "token", ("bearer", "basic"), re.compile(rf"(?i:bearer|basic)(?:\s{{1,3}}|%20|\+)(?P<value>{_CODE}"), _is_login
+    ),
+    _Shape(
+        "token",
+        ("authorization",),
+        re.compile(
+            rf"(?i:authorization){_QUOTE}?\s{{0,3}}[:=]\s{{0,3}}(?:{_QUOTE}\s{{0,3}})?(?:(?!aws4-)[A-Za-z][\w-]{{0,15}}\s{{1,3}})?"
+            rf"(?P<value>{_CODE}"
+        ),
+        _is_login,
+    ),
+    _Shape(
+        "signature",
+        ("signature=", "sig=", "signature%3d"),
+        re.compile(r"(?i:signature|(?<![a-z])sig)(?:=|%3[dD])(?P<value>(?:[\w.~+/-]|%[0-9A-Fa-f]{2}){16,}={0,2})"),
+        _is_signature,
+    ),
+    _Shape(
+        "password",
+        ("--",),
+        re.compile(
+            r"(?<![\w-])--(?:[a-z]+-){0,3}(?i:password|passwd|passphrase|pwd|pass)\s{1,3}"
+            rf"(?P<open>{_QUOTE})?(?P<value>(?(open){_TEXT}{{3,200}}|(?!-)[^\s<>]{{2,199}}[^\s<>,;.)\]}}]))"
+        ),
+        _is_argument,
+    ),
+    _Shape(
+        "key",
+        ("--",),
+        re.compile(rf"(?<![\w-])--(?:[a-z]+-){{0,3}}(?:token|secret|key)\s{{1,3}}{_QUOTE}?(?P<value>{_CODE}"),
+        _is_key,
     ),
     _Shape(
         "key",

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.model import regular_file
 from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.errors import UsageError
@@ -86,6 +87,7 @@ _PATTERNS = {
     "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
 }
 _PATTERNS["unknown"] = _PATTERNS["findings"]
+_PATTERNS["trail_s3"] = "s3://BUCKET or s3://BUCKET/PREFIX, where a trail delivers its files"
 _PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
 _PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
@@ -107,6 +109,7 @@ class _Settings(BaseSettings):
     records: RecordSettings = RecordSettings()
     schedules: tuple[Schedule, ...] = ()
     discovery: DiscoveryRule | None = None
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -162,6 +165,8 @@ class Environment:
     """Whether it is a production environment of another name, such as one of several."""
     records: RecordSettings = field(default_factory=RecordSettings)
     """How long records are kept."""
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    """Where an audit finds events that are older than CloudTrail's event history."""
 
     @property
     def words(self) -> tuple[str, str]:
@@ -254,6 +259,7 @@ def load(
         notify=settings.notify,
         schedules=settings.schedules,
         records=settings.records,
+        audit=settings.audit,
         is_another_production=found is not None and found.is_production,
     )
 
@@ -381,6 +387,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "accepted": Accepted.model_fields,
             "notify": Notify.model_fields,
             "records": RecordSettings.model_fields,
+            "audit": AuditSettings.model_fields,
             "schedules": Schedule.model_fields,
             "discovery": DiscoveryRule.model_fields,
         }

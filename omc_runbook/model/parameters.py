@@ -77,7 +77,7 @@ def looks_secret(text: str) -> bool:
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
 
 
-def literal(value: str | bool) -> str:
+def literal(value: str | int) -> str:
     """A parameter's value as Python source, a text in double quotes."""
     return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
@@ -89,6 +89,11 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
     if duplicate:
         raise UsageError(f"{parameter} names {duplicate} twice: name it once.")
     return names
+
+
+def first_name(text: str) -> str:
+    """The first name in a comma-separated parameter."""
+    return text.partition(",")[0].strip()
 
 
 def convert(name: str, text: str, kind: str) -> Any:

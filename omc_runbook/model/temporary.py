@@ -1,4 +1,4 @@
-"""Private folders for temporary files, without those that a killed process of ours left behind."""
+"""Private folders for temporary files, and drafts of files, without those that a killed process of ours left behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-_NAME = re.compile(r"omc-[a-z]+-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\w+")
+_NAME = re.compile(r"(\..+\.)?omc-[a-z]+-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\w+")
+_PATTERNS = ("omc-*-*-*-*", ".*.omc-draft-*-*-*")
+"""The names of folders, and of drafts beside the files that they are to replace."""
 
 
 def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[str]:
@@ -22,13 +24,29 @@ def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[
     return tempfile.TemporaryDirectory(prefix=f"omc-{kind}-{_machine()}-{process}-", dir=parent)
 
 
+def draft(path: Path) -> tuple[int, Path]:
+    """Open a new file, mode 600, beside the one that it is to replace; returns its descriptor and its path.
+
+    Raises OSError.
+    """
+    folder, process = str(path.parent), os.getpid()
+    _sweep(folder, process)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.omc-draft-{_machine()}-{process}-", dir=folder)
+    return descriptor, Path(name)
+
+
 @cache
 def _sweep(parent: str, process: int) -> None:
-    """Remove, once in each process, the folders of this user's processes that have ended."""
-    for path in Path(parent).glob("omc-*-*-*-*"):
+    """Remove, once in each process, what this user's processes that have ended left in a folder."""
+    for path in (path for pattern in _PATTERNS for path in Path(parent).glob(pattern)):
         name = _NAME.fullmatch(path.name)
-        if name and name["machine"] == _machine() and _is_own(path) and not is_running(int(name["process"])):
+        if not name or name["machine"] != _machine() or is_running(int(name["process"])):
+            continue
+        kind = _kind_of_own(path)
+        if kind == stat.S_IFDIR:
             shutil.rmtree(path, ignore_errors=True)
+        elif kind == stat.S_IFREG:
+            path.unlink(missing_ok=True)
 
 
 @cache
@@ -41,12 +59,13 @@ def _machine() -> str:
     return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
 
 
-def _is_own(path: Path) -> bool:
+def _kind_of_own(path: Path) -> int:
+    """Whether this user's path is a folder or a file, as stat's constant; 0 for another's, or none."""
     try:
         status = path.lstat()
     except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        return 0
+    return stat.S_IFMT(status.st_mode) if status.st_uid == os.getuid() else 0
 
 
 def is_running(process: int) -> bool:

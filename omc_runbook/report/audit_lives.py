@@ -8,9 +8,22 @@ from html import escape
 from omc_runbook.checks import age
 from omc_runbook.checks.age import Age, AgeState, Life
 from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.display.drawing import (
+    GREEN,
+    GREY,
+    LETTER,
+    ORANGE,
+    RED,
+    RIGHT,
+    VIOLET,
+    Picture,
+    label,
+    path,
+    picture,
+    ticks,
+)
 from omc_runbook.report.display.severity import Level
-from omc_runbook.report.display.table import WIDTH, Table
-from omc_runbook.report.timeline import GREY, _ticks
+from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import History
 
@@ -24,13 +37,13 @@ LEVELS: dict[str, Level] = {
 }
 
 _COLOURS: dict[AgeState, str] = {
-    "overdue": "#d0433c",
-    "perhaps overdue": "#8a76c9",
-    "due soon": "#d9822b",
-    "not due": "#2a9d5c",
+    "overdue": RED,
+    "perhaps overdue": VIOLET,
+    "due soon": ORANGE,
+    "not due": GREEN,
     "no limit": "#5b8def",
 }
-_WIDTH, _RIGHT, _TOP, _ROW, _BOTTOM, _LETTER = 960, 940, 30, 26, 50, 7
+_TOP, _ROW, _BOTTOM = 30, 26, 50
 _SHORTEST = timedelta(minutes=1)
 
 
@@ -49,60 +62,53 @@ def lives_plot(snapshot: Snapshot) -> LivesPlot:
     return LivesPlot(snapshot)
 
 
-class LivesPlot:
+class LivesPlot(Picture):
     """Each key's values in time, a bar for each value: a picture in Jupyter, else text."""
+
+    alt = ALT
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._history = _history(snapshot)
-        self._lives = age.lives(self._history)
-        self._ages = {each.key: each for each in age.ages(snapshot, self._history)}
-
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """The picture and the text, by media type, with the alternative text."""
-        return {"text/plain": self.to_text(), "image/svg+xml": self.to_svg()}, {"image/svg+xml": {"alt": ALT}}
+        history = _history(snapshot)
+        self._lives = age.lives(history)
+        self._ages = {each.key: each for each in age.ages(snapshot, history)}
 
     def to_text(self) -> str:
-        """Render the lives as plain text: of each key, the moments at which it got a value, oldest first."""
-        lines = []
-        for key, lives in self._lives.items():
-            moments = ", ".join(_words(life) for life in lives)
-            lines.append(f"{key}: {moments}, {self._state(key)}"[:WIDTH])
-        return on_lines(lines) or "No value could be read."
+        """Render the lives as plain text: since when each key has had which value, oldest first."""
+        rows = [[key, _words(life), self._state_of(key, life)] for key, lives in self._lives.items() for life in lives]
+        return Table("The values that each key had", ["key", "from, to", "rotation"], rows).to_text()
 
     def to_svg(self) -> str:
-        """Draw the lives as SVG, with grey text and no background, legible on light and dark pages."""
-        left = min((lives[0].since for lives in self._lives.values()), default=self.snapshot.taken)
+        """Draw the lives: a row for each key, former values in grey, the present one in the colour of its state."""
+        left = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
         right = self.snapshot.taken + max(self.snapshot.taken - left, _SHORTEST) * 0.04
-        edge = _LETTER * max(map(len, self._lives), default=0) + 12
-        foot = _TOP + _ROW * len(self._lives)
+        edge, foot = LETTER * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
 
         def x(moment: datetime) -> int:
-            return round(edge + (moment - left) / (right - left) * (_RIGHT - edge))
+            return round(edge + (moment - left) / (right - left) * (RIGHT - edge))
 
-        parts = [_label(edge, 16, self._legend())]
-        for moment, text in _ticks(left, right):
-            parts.append(f'<path d="M{x(moment)} {_TOP}V{foot}" fill="none" stroke="{GREY}" opacity="0.25"/>')
-            parts.append(_label(x(moment), foot + 18, text, "middle"))
+        parts = [label(edge, 16, self._legend())]
+        for moment, text in ticks(left, right):
+            parts.append(path(f"M{x(moment)} {_TOP}V{foot}", more=' opacity="0.25"'))
+            parts.append(label(x(moment), foot + 18, text, "middle"))
         for row, (key, lives) in enumerate(self._lives.items()):
             y = _TOP + _ROW * row + _ROW // 2
-            parts.append(_label(edge - 8, y + 4, key, "end"))
+            parts.append(label(edge - 8, y + 4, key, "end"))
             for life in lives:
                 start, end = x(life.since), x(life.until or self.snapshot.taken)
-                fill = GREY if life.until else _COLOURS[self._state(key)]
-                shade = 0.35 + 0.25 * (life.number % 2) if life.until else 0.85
-                title = escape(f"{key}: {_words(life)}")
-                parts.append(
-                    f'<rect x="{start}" y="{y - 7}" width="{max(end - start - 1, 1)}" height="14" fill="{fill}"'
-                    f' opacity="{shade}"><title>{title}</title></rect>'
-                )
+                parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
         taken = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
-        parts.append(_label(_RIGHT, foot + _BOTTOM - 8, taken, "end"))
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {foot + _BOTTOM}" width="{_WIDTH}"'
-            f' role="img" style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
-            f"<title>{ALT}</title>\n" + "\n".join(parts) + "\n</svg>"
-        )
+        return picture(ALT, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
+
+    def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
+        colour = GREY if life.until else _COLOURS[self._state(key)]
+        shade = 0.35 + 0.25 * (life.number % 2) if life.until else 0.85
+        title = escape(on_one_line(f"{key}: {_words(life)}"))
+        form = f'x="{start}" y="{y - 7}" width="{width}" height="14" fill="{colour}" opacity="{shade}"'
+        return f"<rect {form}><title>{title}</title></rect>"
+
+    def _state_of(self, key: str, life: Life) -> str:
+        return "replaced" if life.until else self._state(key)
 
     def _state(self, key: str) -> AgeState:
         return age.judge(self.snapshot, self._ages[key]) if key in self._ages else "no limit"
@@ -112,11 +118,6 @@ class LivesPlot:
         states = dict.fromkeys(self._state(key) for key in self._lives)
         present = [f"{names.get(state, 'blue')}: {state}" for state in _COLOURS if state in states]
         return "  ·  ".join((*present, "grey: former values"))
-
-
-def on_lines(lines: list[str]) -> str:
-    """Lines as one text, each on a line of its own."""
-    return "\n".join(on_one_line(line) for line in lines)
 
 
 def _row(snapshot: Snapshot, history: History, each: Age) -> list[str]:
@@ -144,7 +145,3 @@ def _words(life: Life) -> str:
 def _history(snapshot: Snapshot) -> History:
     history = snapshot.audit.history if snapshot.audit else None
     return history or History(())
-
-
-def _label(x: int, y: int, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(on_one_line(text))}</text>'

@@ -81,10 +81,12 @@ def result(plan: FixPlan, result: FixResult | None) -> Banner:
     causes = _checks(plan.because)
     if result.is_proved:
         services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
-        return Banner("good", f"Fixed and verified: {causes}; new tasks of {services} run.", lines)
+        fixed = f"Fixed and verified: {causes}" if causes else "Verified"
+        return Banner("good", f"{fixed}; new tasks of {services} run.", lines)
     remaining = _checks(result.remaining)
     state = f"{remaining} found again" if remaining else "not verified everywhere"
-    return Banner("unsure", f"The fix for {causes} was applied, but {state}.", lines)
+    fix = f"The fix for {causes}" if causes else "The fix"
+    return Banner("unsure", f"{fix} was applied, but {state}.", lines)
 
 
 def undo(plan: FixPlan, result: FixResult | None) -> Listing:
@@ -93,6 +95,9 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
     entries = [
         Entry(f"undo: {step.title}", command=command) for step in reversed(steps) for command in step.undo(plan.names)
     ]
+    before = plan.undo_commands[sum(len(step.undo(plan.names)) for step in plan.steps) :]
+    taken_back = result is not None and result.is_cancelled
+    entries += [Entry("undo what was done before this run", command=command) for command in before if not taken_back]
     is_ahead = result is None and bool(steps)
     empty = "There is nothing to undo: new tasks read the same secret."
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries, empty)

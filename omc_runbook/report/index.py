@@ -44,6 +44,7 @@ def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple
         Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
         Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
         Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
+        Card("Who can read the secret?", "Who did, how old it is, and who would notice: one page.", "audit", here),
         Card("Is it the same everywhere?", "Every environment at once, and how they differ.", "fleet", here),
         _old(snapshot, ages, here),
         Card("I have a new value", "It is typed hidden, or read from a file.", "update", here, "form"),

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from html import escape
+from datetime import datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
 from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.display.drawing import (
+    GREEN,
+    LETTER,
+    ORANGE,
+    RED,
+    RIGHT,
+    VIOLET,
+    Picture,
+    label,
+    path,
+    picture,
+    ticks,
+)
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.freshness import Freshness
@@ -18,8 +30,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 TaskState = Freshness | Literal["failed", "none"]
 
-GREY = "#808080"
-COLOURS: dict[TaskState, str] = {"fresh": "#2a9d5c", "stale": "#d9822b", "undecidable": "#8a76c9", "failed": "#d0433c"}
+COLOURS: dict[TaskState, str] = {"fresh": GREEN, "stale": ORANGE, "undecidable": VIOLET, "failed": RED}
 LEGEND = {
     "stale": "orange: stale",
     "undecidable": "violet: undecidable",
@@ -29,21 +40,10 @@ LEGEND = {
 MOST_TASKS = 6
 """Beyond this many tasks of a service, tasks of one freshness share a row."""
 SHORTEST = timedelta(minutes=1)
-MOST_TICKS = 8
-_STEPS = (
-    *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
-    *(timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30)),
-    *(timedelta(hours=number) for number in (1, 2, 3, 6, 12)),
-    *(timedelta(days=number) for number in (1, 2, 7, 14, 30, 90, 180, 365)),
-)
-"""Intervals between ticks of the time axis."""
-_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 ALT = "Versions of the secret, deployments and tasks in time"
 """The alternative text of the picture."""
 
-_WIDTH, _RIGHT, _TOP, _ROW, _BOTTOM = 960, 940, 30, 26, 50
-_LETTER = 7
-"""Pixels that a letter of a label takes."""
+_TOP, _ROW, _BOTTOM = 30, 26, 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +58,17 @@ class TimelineRow:
     """The same in words."""
 
 
-class Timeline:
+class Timeline(Picture):
     """When versions were created, deployments began and tasks started: a picture in Jupyter, else text."""
+
+    alt = ALT
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """The picture and the text, by media type, with the alternative text."""
-        data = {"text/plain": self.to_text(), "image/svg+xml": draw(self.snapshot)}
-        return data, {"image/svg+xml": {"alt": ALT}}
+    def to_svg(self) -> str:
+        """Draw the timeline."""
+        return draw(self.snapshot)
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
@@ -87,7 +88,7 @@ class _Plot:
         self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
         self._labels = ("secret", *(line.label for line in self._lines))
         self._left, self._right = _window(snapshot, self._lines)
-        self._edge = _LETTER * max(map(len, self._labels)) + 12
+        self._edge = LETTER * max(map(len, self._labels)) + 12
         self._foot = _TOP + _ROW * len(self._labels)
 
     def to_svg(self) -> str:
@@ -95,41 +96,29 @@ class _Plot:
         height = self._foot + _BOTTOM
         taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
-            self._label(self._edge, 16, _legend(self._lines)),
+            label(self._edge, 16, _legend(self._lines)),
             *self._axis(),
-            *(self._label(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
+            *(label(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
             *self._deployments(),
             *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
             *self._versions(),
-            self._label(_RIGHT, height - 8, taken, "end"),
+            label(RIGHT, height - 8, taken, "end"),
         )
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img"'
-            f' style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
-            f"<title>{ALT}</title>\n" + "\n".join(parts) + "\n</svg>"
-        )
+        return picture(ALT, height, parts)
 
     def _x(self, moment: datetime) -> int:
         share = (max(moment, self._left) - self._left) / (self._right - self._left)
-        return round(self._edge + share * (_RIGHT - self._edge))
+        return round(self._edge + share * (RIGHT - self._edge))
 
     @staticmethod
     def _y(row: int) -> int:
         return _TOP + _ROW * row + _ROW // 2
 
-    @staticmethod
-    def _label(x: int, y: int, text: str, anchor: str = "start") -> str:
-        return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(on_one_line(text))}</text>'
-
-    @staticmethod
-    def _path(points: str, colour: str = GREY, more: str = "") -> str:
-        return f'<path d="{points}" fill="none" stroke="{colour}"{more}/>'
-
     def _axis(self) -> Iterator[str]:
-        for moment, label in _ticks(self._left, self._right):
+        for moment, text in ticks(self._left, self._right):
             x = self._x(moment)
-            yield self._path(f"M{x} {_TOP}V{self._foot}", more=' opacity="0.25"')
-            yield self._label(x, self._foot + 18, label, "middle")
+            yield path(f"M{x} {_TOP}V{self._foot}", more=' opacity="0.25"')
+            yield label(x, self._foot + 18, text, "middle")
 
     def _tasks(self, row: int, line: TimelineRow) -> Iterator[str]:
         """A bar from the first start to now, or a cross for each failed task."""
@@ -137,7 +126,7 @@ class _Plot:
         if line.state == "failed":
             for moment in line.moments:
                 cross = f"M{self._x(moment) - 4} {y - 4}l8 8m0 -8l-8 8"
-                yield self._path(cross, COLOURS["failed"], ' stroke-width="2"')
+                yield path(cross, COLOURS["failed"], ' stroke-width="2"')
         elif line.moments:
             start, height = self._x(min(line.moments)), _ROW * 55 // 100
             width = max(self._x(self._snapshot.taken) - start, 1)
@@ -152,7 +141,7 @@ class _Plot:
             for deployment in service.deployments:
                 if deployment.created >= self._left:
                     line = f"M{self._x(deployment.created)} {top}V{foot}"
-                    yield self._path(line, more=' stroke-width="2" stroke-dasharray="2 3"')
+                    yield path(line, more=' stroke-width="2" stroke-dasharray="2 3"')
 
     def _versions(self) -> Iterator[str]:
         """A diamond for each version with a staging label, and a line through all rows for the current one.
@@ -169,26 +158,14 @@ class _Plot:
             shape = f"M{x} {y - 6}l6 6l-6 6l-6 -6z" if is_visible else f"M{x - 6} {y}l9 -6v12z"
             yield f'<path d="{shape}"/>'
             if is_current and is_visible:
-                yield self._path(f"M{x} {_TOP}V{self._foot}")
-            label = _stages(version) + ("" if is_visible else f", since {moment:%d %b %Y}")
-            width = _LETTER * len(label)
+                yield path(f"M{x} {_TOP}V{self._foot}")
+            text = _stages(version) + ("" if is_visible else f", since {moment:%d %b %Y}")
+            width = LETTER * len(text)
             # Near the right edge it stands to the left; above the row where the one before is in the way.
-            is_late = x + 10 + width > _RIGHT
+            is_late = x + 10 + width > RIGHT
             start = x - 10 - width if is_late else x + 10
-            yield self._label(start, y + (4 if start >= free else -8), label)
+            yield label(start, y + (4 if start >= free else -8), text)
             free = start + width
-
-
-def _ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
-    """Moments at round times, at most `MOST_TICKS`, with their labels: a date where a day begins."""
-    step = next((each for each in _STEPS if (right - left) / each <= MOST_TICKS), _STEPS[-1])
-    origin = datetime(left.year, 1, 1, tzinfo=UTC)
-    moment = origin + ((left - origin) // step + 1) * step
-    while moment <= right:
-        is_midnight = moment.hour == moment.minute == moment.second == 0
-        form = "%d %b" if step >= _DAY or is_midnight else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
-        yield moment, f"{moment:{form}}"
-        moment += step
 
 
 def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:

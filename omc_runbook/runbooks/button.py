@@ -27,6 +27,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.page import ANSWER, Page
 from omc_runbook.runbooks.run import Run
 
 Act = Callable[[str], Generator[object, None, str]]
@@ -36,6 +37,7 @@ BY_HAND = "Set apply = True above to do it"
 REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
+AGAIN = "Run all cells again to see what is."
 TAKE_BACK = "Stop and take it back"
 """The same as `BACK` for a change that has no former version."""
 
@@ -84,7 +86,7 @@ def offer(
     elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
     else:
-        return Button(label, word_of(run), act, live, after)
+        return Button(label, word_of(run), act, live, after, run.page)
     return Listing("By a button", (), sentence)
 
 
@@ -110,8 +112,8 @@ class Buttons:
     buttons again.
     """
 
-    def __init__(self, choices: Sequence[Choice], word: str) -> None:
-        self._choices, self._word = tuple(choices), word
+    def __init__(self, choices: Sequence[Choice], word: str, page: Page | None = None) -> None:
+        self._choices, self._word, self._page = tuple(choices), word, page or Page()
         self.beside: Sequence[Any] = ()
         """Widgets beside the buttons, until what they do is done."""
         self.frontend: Frontend | None = None
@@ -119,6 +121,10 @@ class Buttons:
         self.begins_with: str | None = None
         """The word with which the first button presses itself; None where a person does that."""
         self._label, self._again = "", self._choices
+        self._held: list[Any] = []
+
+    _place = ""
+    """Its name on the page."""
 
     def _ipython_display_(self) -> None:
         import ipywidgets
@@ -138,6 +144,21 @@ class Buttons:
     @property
     def _order(self) -> tuple[Any, ...]:
         return self._row, self._status.box
+
+    def hold(self) -> None:
+        """Let nothing be pressed while another row's button works."""
+        self._held = [each for each in self._row.children if not getattr(each, "disabled", True)]
+        for each in self._held:
+            each.disabled = True
+
+    def release(self) -> None:
+        """Let the same be pressed again."""
+        for each in self._held:
+            each.disabled = False
+
+    def retire(self, widgets: Sequence[Any]) -> None:
+        """Show other widgets instead of the buttons, for good."""
+        self._row.children = (*widgets, *self._hidden)
 
     def _arm(self, choices: Sequence[Choice]) -> None:
         buttons = []
@@ -176,6 +197,9 @@ class Buttons:
         work = ipywidgets.CallbackDispatcher()
         work.register_callback(partial(self._work, choice))
 
+        version = self._page.version
+        self._page.hold(self._place)
+
         def run() -> None:
             self._label, self._again = "", self._choices
             work()
@@ -183,12 +207,18 @@ class Buttons:
                 button.description, button.button_style = self._label, ""
                 self._row.children = (button, *self._records(choice.live), *self._hidden)
             else:
-                self._arm(self._again)
+                self._break_off(choice)
                 self._row.children = (*self._row.children, *self._records(choice.live))
+            self._page.go_on(self._place, version)
             self._lead()
 
-        self._lead()
+        if self._place == ANSWER:
+            self._lead()
         threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
+
+    def _break_off(self, choice: Choice) -> None:
+        """Offer buttons again, after an error."""
+        self._arm(self._again)
 
     def _work(self, choice: Choice) -> None:
         with self._area, self._status.following(choice.live) if choice.live else nullcontext():
@@ -215,10 +245,20 @@ class Buttons:
 
 
 class Button(Buttons):
-    """One button; `after` has those that take its place where its change breaks off."""
+    """The last cell's button; `after` has those that take its place where its change breaks off."""
 
-    def __init__(self, label: str, word: str, act: Act, live: Live | None = None, after: Offer = no_choice) -> None:
-        super().__init__([Choice(label, act, live, after)], word)
+    _place = ANSWER
+
+    def __init__(
+        self,
+        label: str,
+        word: str,
+        act: Act,
+        live: Live | None = None,
+        after: Offer = no_choice,
+        page: Page | None = None,
+    ) -> None:
+        super().__init__([Choice(label, act, live, after)], word, page)
 
 
 class Panel(Buttons, InteractiveDisplay):
@@ -234,9 +274,11 @@ class Panel(Buttons, InteractiveDisplay):
         describe: Callable[[ChangeState], RichDisplay],
         after: Offer,
         word: str,
+        page: Page | None = None,
     ) -> None:
-        super().__init__(after(state), word)
+        super().__init__(after(state), word, page)
         self._file, self._state, self._describe, self._after = file, state, describe, after
+        self._place = file.stem
 
     def to_html(self) -> str:
         """Render it as HTML."""
@@ -246,10 +288,21 @@ class Panel(Buttons, InteractiveDisplay):
         """Render it as plain text."""
         return self._describe(self._state).to_text()
 
+    def settle(self) -> None:
+        """Show what is left of it, after another row's button has worked."""
+        state = self._file.read()
+        if state is None:
+            self._close("It has ended: the last cell says what is.")
+        elif not state.is_alive:
+            self._offer(state)
+
     def _ipython_display_(self) -> None:
+        if is_available():
+            self.frontend = Frontend()
         super()._ipython_display_()
+        self._page.add(self._place, self)
         if self._state.is_alive:
-            self._row.children = ()
+            self._row.children = self._hidden
             work = contextvars.copy_context().run
             threading.Thread(target=work, args=(self._follow,), daemon=True, name="status").start()
         else:
@@ -270,19 +323,35 @@ class Panel(Buttons, InteractiveDisplay):
             self._offer(state)
         else:
             page = self._file.path.with_name(f"{self._file.stem}.html")
-            sentence = f"It has ended. Run this notebook again from its first cell. Record: {page}"
-            self._status.show(Banner("plain", sentence).to_html())
+            self._close(f"It has ended. Run this notebook again from its first cell. Record: {page}")
+            self._page.outdate(Banner("plain", f"{self._name} has ended. {AGAIN}"), self._place)
 
     def _offer(self, state: ChangeState) -> None:
         self._state = state
         self._status.show(self.to_html())
         self._arm((*self._after(state), Choice("Dismiss", self._dismiss, is_main=False)))
 
+    def _close(self, sentence: str) -> None:
+        self._status.show(Banner("plain", sentence).to_html())
+        self._arm(())
+
+    def _break_off(self, choice: Choice) -> None:
+        live = choice.live
+        state = live.file.read() if live and live.file else None
+        if live and live.file and state:
+            self._file = live.file
+        self._offer(state or self._file.read() or self._state)
+
     def _dismiss(self, word: str) -> Generator[object, None, str]:
         self._file.remove()
         self._status.show("")
         yield Banner("plain", "Dismissed: the record of what was done is kept.")
+        self._page.outdate(Banner("plain", f"{self._name} was dismissed. {AGAIN}"), self._place)
         return "Dismissed"
+
+    @property
+    def _name(self) -> str:
+        return f"The change by {self._state.runbook} that was not finished"
 
 
 class Status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from uuid import uuid4
+from dataclasses import dataclass
 
 from omc_runbook.changes.engine.result import ChangeResult, Plan
 from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
@@ -11,11 +11,12 @@ from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer, word_of
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.page import ANSWER, Cells
 from omc_runbook.runbooks.run import Run
 
 Displays = Generator[tuple[str, object], None, str]
@@ -23,19 +24,40 @@ Displays = Generator[tuple[str, object], None, str]
 
 INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
-UNDER_WAY = "Under way: what is done shows below, and the answer then stands here."
-
-UNDER_WAY_BELOW = "Under way: the last cell shows how far it is, and has the buttons that stop it."
-
 NOT_BEGUN = "Not begun: the last cell begins it, because apply is set, and has the buttons that stop it."
 
 SEE_END = "The last cell says what was done, and how to go on."
 
-SEE_BELOW = "It is not finished. Why, what was done, and how to go on stands below."
-
-WHY_BELOW = "Nothing was done. Why stands below."
-
 OUTDATED = "The cells above still show the run before this."
+
+OLD_PLAN = "The cells above “Change it” show what was before, and their plan: run all cells again to plan anew."
+
+NOT_OF_IT = "Another change was finished instead of this notebook's plan: the last cell says how it ended."
+
+
+@dataclass(frozen=True)
+class _Pointers:
+    """What a cell says while a change is under way, and after it broke off: where to look."""
+
+    under_way: str
+    see_progress: str
+    unfinished: str
+    nothing_done: str
+
+
+BELOW = _Pointers(
+    under_way="Under way: what is done shows below, and the answer then stands here.",
+    see_progress="Under way: the last cell shows how far it is, and has the buttons that stop it.",
+    unfinished="It is not finished. Why, what was done, and how to go on stands below.",
+    nothing_done="Nothing was done. Why stands below.",
+)
+
+ABOVE = _Pointers(
+    under_way="Under way: what is done shows below the parameters, and the answer then stands here.",
+    see_progress="Under way: how far it is shows below the parameters, with the buttons that stop it.",
+    unfinished="It is not finished. Why, what was done, and how to go on stands below the parameters.",
+    nothing_done="Nothing was done. Why stands below the parameters.",
+)
 
 
 def stopped_label(result: ChangeResult | None) -> str:
@@ -85,13 +107,13 @@ class Closing:
         self._live, self._confirm = Live(), confirm
         self._is_waiting, self._has_begun = apply and not is_empty and can_press(), False
         self._generator: Displays | None = None
-        self._displays: dict[str, object] = {}
-        self._id = uuid4().hex
+        self._cells = Cells()
         self._error: RunbookError | None = None
         run.announce(plan, apply)
 
     def show(self, name: str) -> object:
         """The display of that name; raises what applying the plan raises, on every call."""
+        self._run.page.cells = self._cells
         if self._is_waiting and name not in self._displays:
             self._displays[name] = Banner("plain", NOT_BEGUN)
         return self.make(name)
@@ -100,20 +122,24 @@ class Closing:
         """The display of that name, as `show` gives it, made at once if it is not there."""
         while name not in self._displays:
             self._advance()
-        display = self._displays[name]
-        if isinstance(display, RichDisplay):
-            display.display_id = self._id_of(name)
-        return display
+        self._cells.keep(name, self._displays[name])
+        return self._displays[name]
 
     def answer(self) -> LastWord:
         """The answer, and below it the button that applies the plan, where there is one."""
-        answer, button = self.show("answer"), self.button()
+        answer, button = self.show(ANSWER), self.button()
         assert isinstance(answer, RichDisplay)
         links = None if isinstance(answer, Answer) else ()
-        return LastWord(answer, button if isinstance(button, Button) else None, links)
+        return LastWord(answer, button if isinstance(button, Button) else None, links, self._run.page)
+
+    @property
+    def _displays(self) -> dict[str, object]:
+        return self._cells.displays
 
     def button(self) -> Button | Listing:
         """A button that applies the plan, or a sentence why there is none."""
+        if self._cells.is_outdated:
+            return Listing("By a button", (), OLD_PLAN)
         is_done = self._has_begun if self._is_waiting else self._is_applied
         button = offer(self._run, self._label, self.press, is_done, self._is_empty, self._live, self._after)
         if self._is_waiting and isinstance(button, Button):
@@ -121,13 +147,20 @@ class Closing:
         return button
 
     def press(self, word: str, live: Live | None = None) -> Generator[object, None, str]:
-        """Apply the plan with the word that was typed, and yield what is new; returns the button's last label."""
-        live = live or self._live
+        """Apply the plan with the word that was typed, and yield what is new; returns the button's last label.
+
+        What a notebook's cells show is replaced, also where they show another plan than this one.
+        """
+        live, page = live or self._live, self._run.page
         own_record.begin(live, self._state)
-        displays, is_outdated, end, see_below = self._make(True, word, live), False, INTERRUPTED, SEE_BELOW
-        stale, shown = dict.fromkeys(self._displays), dict[str, object]()
+        cells = page.cells if page.cells.displays and not self._displays else self._cells
+        is_own, pointers = cells is self._cells, BELOW if cells is self._cells else ABOVE
+        displays, is_outdated, end, see = self._make(True, word, live), False, INTERRUPTED, pointers.unfinished
+        stale, shown = dict.fromkeys(cells.displays), dict[str, object]()
+        page.version += 1
+        cells.is_outdated = not is_own
         for name in stale:
-            self._replace(name, Banner("plain", UNDER_WAY if name == "answer" else UNDER_WAY_BELOW))
+            cells.replace(name, Banner("plain", pointers.under_way if name == ANSWER else pointers.see_progress))
         try:
             while True:
                 try:
@@ -136,15 +169,20 @@ class Closing:
                     own_record.end(live, self._run, shown)
                     if is_outdated:
                         yield Banner("plain", OUTDATED)
+                    for name in stale:
+                        cells.replace(name, Banner("plain", NOT_OF_IT))
                     stale.clear()
                     return str(last.value)
-                if name not in self._displays or not update(self._id_of(name), display):
-                    is_outdated = is_outdated or name in self._displays
+                shown[name] = display
+                if name == ANSWER and not is_own:
+                    display = _with_line(display, OLD_PLAN)
+                is_known = name in cells.displays
+                if not cells.replace(name, display):
+                    is_outdated = is_outdated or is_known
                     yield display
                 stale.pop(name, None)
-                self._displays[name] = shown[name] = display
         except RunbookError as error:
-            end, see_below = str(error), SEE_BELOW if live.is_open(error) else WHY_BELOW
+            end, see = str(error), pointers.unfinished if live.is_open(error) else pointers.nothing_done
             own_record.fail(live, self._run, self._plan, shown, error)
             raise
         except BaseException:
@@ -154,14 +192,7 @@ class Closing:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
                 why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"
-                self._replace(name, Banner("bad", see_below if name == "answer" else why))
-
-    def _replace(self, name: str, banner: Banner) -> None:
-        self._displays[name] = banner
-        update(self._id_of(name), banner)
-
-    def _id_of(self, name: str) -> str:
-        return f"{self._id}-{name}"
+                cells.replace(name, Banner("bad", see if name == ANSWER else why))
 
     def _advance(self) -> None:
         if self._error:
@@ -183,7 +214,7 @@ class Closing:
             self._break_off(Interrupted(INTERRUPTED))
             raise
         self._displays[name] = display
-        if name == "answer" and self._is_applied:
+        if name == ANSWER and self._is_applied:
             own_record.end(self._live, self._run, self._displays)
 
     def _break_off(self, error: RunbookError) -> None:
@@ -197,3 +228,10 @@ class Closing:
             from IPython.display import display
 
             display(Buttons(choices, word_of(self._run)))
+
+
+def _with_line(display: object, line: str) -> object:
+    """An answer with another line, of whatever kind it is."""
+    if isinstance(display, Answer):
+        return display.with_line(line)
+    return display.with_lines(line) if isinstance(display, Banner) else display

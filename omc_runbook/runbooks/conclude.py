@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,9 @@ from omc_runbook.model.errors import CouldNotLook, FindingsRemain
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import verify
+from omc_runbook.report.archive import table_files
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.table import Table
 from omc_runbook.textfile import private_file
 
 
@@ -50,6 +53,20 @@ def end(outcome: Outcome) -> Ending:
         kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise kind(verify.headline(outcome))
     return Ending(outcome)
+
+
+def keep_tables(tables: Mapping[str, Table]) -> None:
+    """Give `omc-runbook run` tables for its record, by their names; elsewhere nothing is kept.
+
+    Raises CouldNotLook where they cannot be written.
+    """
+    path = os.environ.get(OUTCOME_VARIABLE)
+    if not path:
+        return
+    try:
+        table_files.hand_over(Path(path), tables)
+    except OSError as error:
+        raise CouldNotLook(f"The tables could not be kept: {error.strerror}.") from None
 
 
 def _is_page() -> bool:

@@ -64,7 +64,7 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.summary.with_lines(read)), links=steps)
+    return LastWord(Answer(answer.summary.with_lines(read)), links=steps, page=run.page)
 
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:

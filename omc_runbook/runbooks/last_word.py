@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from omc_runbook.headless import notebooks
 from omc_runbook.model.findings import Outcome, Remedy, is_sentence
-from omc_runbook.model.parameters import literal
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.report.index import ANSWER, Place
+from omc_runbook.report.index import ANSWER as LAST
+from omc_runbook.report.index import Place
+from omc_runbook.runbooks import own_parameters
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button
+from omc_runbook.runbooks.page import ANSWER, Page
 
+AGAIN = "Run all cells again"
 SHOWN = 3
 """How many notebooks an answer offers to open."""
 
@@ -28,7 +30,7 @@ class Link:
     act: Callable[[Frontend], None]
 
 
-def opening(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = ANSWER) -> Link:
+def opening(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = LAST) -> Link:
     """A button that opens a notebook with its parameters set, and leads to a place in it."""
     return Link(
         label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, leads_to)
@@ -41,36 +43,75 @@ def copying(text: str, what: str) -> Link:
 
 
 class LastWord(RichDisplay):
-    """An answer, and below it the button that applies the plan, where there is one, and what leads on."""
+    """An answer, and below it the button that applies the plan, where there is one, and what leads on.
 
-    def __init__(self, answer: RichDisplay, button: Button | None = None, links: Sequence[Link] | None = None) -> None:
-        self._answer, self._button, self._links = answer, button, links
+    On a page with other buttons, it shows what these have left.
+    """
+
+    def __init__(
+        self,
+        answer: RichDisplay,
+        button: Button | None = None,
+        links: Sequence[Link] | None = None,
+        page: Page | None = None,
+    ) -> None:
+        self._answer, self._button, self._links, self._page = answer, button, links, page or Page()
+        self._frontend: Frontend | None = None
+        self._row: Any = None
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
+        self._page.cells.keep(ANSWER, self._answer)
         display(self._answer)
-        found = self._found() if is_available() else ()
-        frontend = Frontend() if is_available() and (found or self._button) else None
-        buttons = [link_button(link, frontend) for link in found] if frontend else []
+        self._page.add(ANSWER, self)
+        found = self._found(self._answer, self._links) if is_available() else ()
+        is_needed = found or self._button or self._page.has_others
+        self._frontend = Frontend() if is_available() and is_needed else None
+        buttons = self._buttons(found)
         if self._button:
-            self._button.beside, self._button.frontend = buttons, frontend
+            self._button.beside, self._button.frontend = buttons, self._frontend
             display(self._button)
-        elif frontend:
+        elif self._frontend:
             import ipywidgets
 
-            buttons[0].button_style = "primary"
-            row = ipywidgets.HBox(
-                (*buttons, frontend.widget),
+            self._row = ipywidgets.HBox(
+                (*buttons, self._frontend.widget),
                 layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"),
             )
+            for first in buttons[:1]:
+                first.button_style = "primary"
             labels = "; ".join(link.label for link in found)
-            display(row._repr_mimebundle_() | {"text/plain": f"In JupyterLab, by a button: {labels}."}, raw=True)
+            text = f"In JupyterLab, by a button: {labels}." if labels else ""
+            display(self._row._repr_mimebundle_() | {"text/plain": text}, raw=True)
 
-    def _found(self) -> Sequence[Link]:
-        if self._links is not None or not isinstance(self._answer, Answer):
-            return self._links or ()
-        return tuple(links(self._answer))
+    def hold(self) -> None:
+        """Let nothing be pressed while another row's button works."""
+        if self._button:
+            self._button.hold()
+
+    def release(self) -> None:
+        """Let the same be pressed again."""
+        if self._button:
+            self._button.release()
+
+    def settle(self) -> None:
+        """Lead on from what the cell shows now, and to a new plan: the one before is out of date."""
+        now = self._page.cells.displays.get(ANSWER)
+        again = Link(AGAIN, lambda frontend: frontend.plan({}))
+        buttons = self._buttons((again, *self._found(now, None)))
+        if self._button:
+            self._button.retire(buttons)
+        elif self._row and self._frontend:
+            self._row.children = (*buttons, self._frontend.widget)
+
+    def _buttons(self, links: Sequence[Link]) -> list[Any]:
+        return [link_button(link, self._frontend) for link in links] if self._frontend else []
+
+    def _found(self, answer: object, others: Sequence[Link] | None) -> Sequence[Link]:
+        if others is not None or not isinstance(answer, Answer):
+            return others or ()
+        return tuple(links(answer))
 
     def to_html(self) -> str:
         """Render the answer as HTML."""
@@ -106,16 +147,5 @@ def links(answer: Answer) -> Iterator[Link]:
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:
     """The command that applies the plan, or the first that a remedy has."""
     if outcome.is_plan and outcome.plan:
-        return notebooks.applying_command(outcome.runbook, _parameters(outcome.runbook))
+        return notebooks.applying_command(outcome.runbook, own_parameters.read(outcome.runbook))
     return next((way for each in remedies for way in each.ways if not is_sentence(way)), "")
-
-
-def _parameters(runbook: str) -> dict[str, str]:
-    """The environment of the notebook that runs, and its other parameters where they are not its defaults."""
-    values = sys.modules["IPython"].get_ipython().user_ns
-    declared = notebooks.describe(runbook).parameters
-    return {
-        each.name: str(values[each.name])
-        for each in declared
-        if each.name == "environment" or literal(values[each.name]) != each.default
-    }

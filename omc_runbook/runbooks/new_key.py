@@ -11,6 +11,7 @@ from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
     containers_for,
     containers_with,
+    has_value,
     plan_environment,
     refuse_same,
     refuse_without_secret,
@@ -24,7 +25,7 @@ from omc_runbook.changes.secret.new_values import UnfinishedChange
 from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
 from omc_runbook.changes.values.source_file import NewValue, path_of, precautions
-from omc_runbook.changes.values.sources import GENERATE
+from omc_runbook.changes.values.sources import GENERATE, PROMPT
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.model.parameters import split_names
@@ -91,6 +92,23 @@ def plan(
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *by_hand, *_source_notes(values_from)),
         find_surroundings({main.environment.name: main, **snapshots}, checkout, new, edits),
     )
+
+
+def source_again(run: Run, snapshots: Mapping[str, Snapshot], key: str, values_from: str) -> str:
+    """The source of a value with which a killed run is finished: what was typed is taken from where that left it.
+
+    Raises UsageError where it left it nowhere.
+    """
+    if values_from != PROMPT:
+        return values_from
+    for target in run.targets:
+        snapshot = snapshots[target.environment.name]
+        if not has_value(snapshot, key, new_values.find_unfinished(target.clients, snapshot)):
+            raise UsageError(
+                f"The value that was typed for {key} did not get to {target.environment.name}: run add_key.ipynb with"
+                " the same parameters, and type it again. Nothing was written."
+            )
+    return GENERATE
 
 
 def _edits(

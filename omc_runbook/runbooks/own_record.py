@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import Secret
+from omc_runbook.aws.session import look as aws_look
 from omc_runbook.changes.engine.result import Plan
+from omc_runbook.changes.secret.plan import LABEL
 from omc_runbook.masking import kernel
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, RunbookError
@@ -67,13 +72,38 @@ def begin(live: Live, state: ChangeState) -> None:
 def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
     """Note that a change has ended, and in JupyterLab leave its record."""
     live.end()
-    if live.state and live.has_begun:
-        for file, state in states.find(folder(), live.state.account, live.state.environment, live.state.endpoint):
-            if not state.is_alive and file != live.file and bool(state.secret) == bool(live.state.secret):
-                file.remove()
-    ending = displays.get("outcome")
+    ending, own = displays.get("outcome"), live.state
+    is_well = isinstance(ending, Ending) and ending.outcome.status == "ok"
+    for file, state in states.find(folder(), own.account, own.environment, own.endpoint) if own else ():
+        if state.is_alive or file == live.file or own is None:
+            continue
+        has_done = live.has_begun and _is_done_by(own, state)
+        if has_done or (is_well and _is_same(own, state) and not _has_label(run, state)):
+            file.remove()
     if isinstance(ending, Ending):
         _leave(live, run, ending.outcome, displays)
+
+
+def _is_done_by(own: ChangeState, other: ChangeState) -> bool:
+    """Whether a change that has ended has finished another one, or taken it back."""
+    if own.secret or other.secret:
+        return bool(own.secret and other.secret)
+    return _is_same(own, other) or (bool(other.undo) and {*other.undo} <= {*own.undo})
+
+
+def _is_same(own: ChangeState, other: ChangeState) -> bool:
+    return own.runbook == other.runbook and own.parameters.get("key") == other.parameters.get("key")
+
+
+def _has_label(run: Run, state: ChangeState) -> bool:
+    """Whether a killed run's version has a label of ours, so that another run goes on with it; True where unread."""
+    if not state.secret:
+        return False
+    read = partial(secretsmanager.describe, run.target.clients("secretsmanager"), state.secret)
+    secret = aws_look(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
+    if not isinstance(secret, Secret):
+        return True
+    return any(label.startswith(LABEL) for label in secret.stages.get(state.new, ()))
 
 
 def fail(live: Live, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:

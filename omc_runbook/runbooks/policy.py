@@ -121,6 +121,7 @@ ACTIONS: Mapping[str, Actions] = {
         sometimes_to_apply=_CHANGING,
         compares_environments=True,
     ),
+    "audit": Actions(plan=_LOOK),
     "create": Actions(
         plan=("secretsmanager:DescribeSecret",),
         apply=(

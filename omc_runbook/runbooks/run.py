@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,9 @@ from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.runbooks import conclude, frontend
+from omc_runbook.runbooks import conclude, frontend, own_parameters
 from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
@@ -199,6 +200,10 @@ class Run:
     """Changes of its environment that are under way, or were not finished."""
     filed_plan: FiledPlan | None = None
     """The plan's file, where it has one."""
+    parameters: Mapping[str, str] | None = None
+    """The parameters of the change that it finishes; None where they are the notebook's."""
+    page: Page = field(default_factory=Page, repr=False, compare=False)
+    """What its notebook shows last."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter, and below it what was not finished.
@@ -301,10 +306,10 @@ class Run:
     def state(self, **details: Any) -> ChangeState:
         """The state of a change that this run begins; `details` are what is known of it."""
         outcome = self._outcome((), None, None, {})
-        again = os.environ.get(COMMAND_VARIABLE) or f"Run {self.runbook} again, with the same parameters."
-        entries = {"go_on": again} | details | own_process()
+        parameters = own_parameters.to_finish(self.runbook) if self.parameters is None else self.parameters
+        again = os.environ.get(COMMAND_VARIABLE) or own_parameters.go_on(self.runbook, parameters)
+        entries = {"runbook": self.runbook, "go_on": again, "parameters": parameters} | details | own_process()
         return ChangeState(
-            runbook=self.runbook,
             environment=LOCAL if self.local_target else outcome.environment,
             account="" if self.local_target else outcome.account,
             region=outcome.region,

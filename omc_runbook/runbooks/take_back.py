@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,10 +20,23 @@ from omc_runbook.runbooks.run import Run
 AGAIN = "Run this notebook again from its first cell to see what is."
 
 
-def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
-    """A button that takes a change back, where its state says how; to finish it, it is begun anew."""
+Finish = Callable[[Run, Live, ChangeState, str], Generator[object, None, str]]
+"""Finishes a change from its state, with the word that was typed."""
+
+
+def offers(run: Run, state: ChangeState, finish: Finish | None = None) -> tuple[Choice, ...]:
+    """Buttons that finish a change with the parameters that it began with, and that take it back, where it says how."""
     live = Live()
-    return (Choice("Take it back", partial(_take_back, run, live, state), live),) if state.undo else ()
+    forward = [Choice("Finish it", partial(finish, run, live, state), live)] if finish and state.parameters else []
+    back = [Choice("Take it back", partial(_take_back, run, live, state), live)] if state.undo else []
+    return (*forward, *back)
+
+
+def refuse_other(run: Run, state: ChangeState) -> None:
+    """Raise UsageError where a run that was begun to finish a change is on another account, or not in the sandbox."""
+    own = run.state()
+    if not state.is_of(own.account, own.environment, own.endpoint):
+        raise UsageError(f"{state.runbook} began on account {state.account}, and this is another. Nothing was written.")
 
 
 @dataclass(frozen=True)
@@ -52,5 +65,7 @@ def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator
         return "✓ Taken back" if reversal.is_complete else "? Not taken back everywhere"
 
     plan = _Plan((f"What {state.runbook} began at {state.started:%Y-%m-%d %H:%M:%S} UTC would be taken back.",))
-    closing = Closing(run, plan, "Take it back", displays, False, "", False)
+    # What another process finds of this one, if it is killed in turn.
+    own = run.state(undo=state.undo, services=state.services, parameters=state.parameters, runbook=state.runbook)
+    closing = Closing(run, plan, "Take it back", displays, False, "", False, own)
     return (yield from closing.press(word, live))

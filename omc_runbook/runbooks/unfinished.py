@@ -9,10 +9,12 @@ from functools import partial
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
+from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import Unfinished
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.runbooks import own_record, secret_change, take_back
+from omc_runbook.runbooks import cure, key_addition, own_record, secret_change, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press, word_of
 from omc_runbook.runbooks.run import Run
@@ -41,13 +43,19 @@ def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
 
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:
     """The buttons that finish a change or take it back, of whatever kind it is."""
-    return secret_change.offers(run, state) if state.secret else take_back.offers(run, state)
+    if state.secret:
+        return secret_change.offers(run, state)
+    of_kind = {cure.RUNBOOK: cure.offers, key_addition.RUNBOOK: key_addition.offers}
+    return of_kind.get(state.runbook, take_back.offers)(run, state)
 
 
 def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> RichDisplay:
     if not can_press():
         return Unfinished(state, _current(run, state))
-    return Panel(file, state, lambda each: Unfinished(each, _current(run, each)), partial(offers, run), word_of(run))
+    describe, after = lambda each: Unfinished(each, _current(run, each)), partial(offers, run)
+    others = {undo.environment for undo in state.undo} | {*split_names("", state.parameters.get("environments", ""))}
+    word = PRODUCTION if PRODUCTION in others else word_of(run)
+    return Panel(file, state, describe, after, word, run.page)
 
 
 def _current(run: Run, state: ChangeState) -> str:

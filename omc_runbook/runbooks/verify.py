@@ -74,7 +74,7 @@ def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
 
 def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> LastWord:
     """How the run ended, since when, what still serves, and what to do."""
-    return LastWord(run.answer(findings, snapshot))
+    return LastWord(run.answer(findings, snapshot), page=run.page)
 
 
 def by_hand(run: Run) -> Listing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.cloudtrail import Event, Trail
+from omc_runbook.aws.cloudtrail import Event, FoundEvents
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.snapshot import freshness
@@ -52,7 +52,7 @@ class HistoryRead:
         contents: dict[str, Content | ReadFailure | None] = dict(self._snapshot.contents)
         contents |= {version_id: _parse(answer.result()) for version_id, answer in self._answers.items()}
         results = [answer.result() for answer in self._trails]
-        write_trails = [trail for trail in results if isinstance(trail, Trail)]
+        write_trails = [trail for trail in results if isinstance(trail, FoundEvents)]
         events = sorted(
             (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
         )
@@ -122,7 +122,7 @@ def _entry(
     )
 
 
-def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
+def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[FoundEvents | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
     return gatherer.ask(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any, TypeVar
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -30,6 +31,8 @@ from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,14 @@ class Snapshot:
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
     audit: Audit | None = None
     """What only an audit reads; None where it was not read."""
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def once(self, make: Callable[[Snapshot], T]) -> T:
+        """What a pure function makes of this snapshot, which is computed once; for what takes long."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     @property
     def secret_name(self) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from omc_runbook.model import temporary
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system answers that has no hard links."""
 
 
 def write(path: Path, content: bytes) -> None:
@@ -22,14 +27,20 @@ def write(path: Path, content: bytes) -> None:
 def create(path: Path, content: bytes) -> None:
     """Write a new file, mode 600, atomically; raises FileExistsError where there is one, or a link, and OSError."""
     with _draft(path, content) as draft:
-        path.hardlink_to(draft)
+        try:
+            path.hardlink_to(draft)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Without hard links the name is taken first, and the file is empty for a moment.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            draft.replace(path)
 
 
 @contextmanager
 def _draft(path: Path, content: bytes) -> Iterator[Path]:
     """A complete file beside the path, which does not stay."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    draft = Path(name)
+    descriptor, draft = temporary.draft(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -28,7 +28,7 @@ from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.report import add_key as report
-from omc_runbook.runbooks import add_key, secret_change
+from omc_runbook.runbooks import add_key, key_addition, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
@@ -122,7 +122,7 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     plan = here.planned(run, values_from="env:NEW_VALUE")
     live = Live(run.state(undo=plan.undos(here.platform.root / ".git")))
     step = {"watch": lambda: live.ask("back")}
-    done = add_key.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
+    done = key_addition.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
     assert done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
     assert (here.edited(), here.text, here.references()) == (before, text, references)
     undo = report.undo(plan, done, run.environment).to_text()
@@ -135,7 +135,7 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     with pytest.raises(Interrupted):
-        add_key.apply(run, plan, True, step=kill)
+        key_addition.apply(run, plan, True, step=kill)
     template = here.platform.root / EDITED[1]
     template.write_text(template.read_text().replace(here.key, f"{here.key}_TOO"))
     assert here.text != text
@@ -143,6 +143,32 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     shown = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
     assert f"{EDITED[1]} stays as it is" in shown and "Not everything was taken back" in shown
     assert (here.text, here.references(), here.key in here.edited()[EDITED[0]]) == (text, references, False)
+
+
+def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
+    """With the parameters that the state has; what was typed and did not arrive is asked for by the notebook."""
+    run = here.begun()
+    plan = here.planned(run, values_from="env:NEW_VALUE")
+    undos, answers = plan.undos(here.platform.root / ".git"), {"key": here.key, "description": DESCRIPTION}
+    chosen = {"environment": "staging", "repository": str(here.platform.root), "obtain_from": ADDRESS, **answers}
+
+    def kill(name: str) -> None:
+        if name == "redeploy":
+            raise KeyboardInterrupt
+
+    typed = run.state(undo=undos, parameters={**chosen, "values_from": "prompt"})
+    finish, _ = key_addition.offers(run, typed)
+    with pytest.raises(UsageError, match="was typed for KEY_.* did not get to staging: run add_key.ipynb"):
+        [*finish.act("")]
+    with pytest.raises(Interrupted):
+        key_addition.apply(run, plan, True, step=kill)
+    finish, _ = key_addition.offers(run, typed)
+    assert finish.label == "Finish it"
+    shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
+    assert f"{here.key} was added and verified" in shown, shown
+    assert here.members[here.key] == here.value and here.value not in shown
+    assert here.key in dict(here.references()) and not here.labels()
+    assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*undos}
 
 
 def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> None:
@@ -252,7 +278,7 @@ def dying_after(desk: Adder, run: Run, changes: Sequence[str], **given: Any) -> 
                 die()
 
         counted(note)
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
 
     killed(act)
 
@@ -268,7 +294,7 @@ def settled(desk: Adder, run: Run, files: dict[str, str], references: list[tuple
     seen = add_key.look(run)
     plan = desk.planned(run, seen, values_from="env:NEW_VALUE")
     assert plan.is_empty, plan
-    assert not [f for f in add_key.merge(add_key.judge(plan, seen, seen, None)) if f.is_problem]
+    assert not [f for f in key_addition.merge(key_addition.judge(plan, seen, seen, None)) if f.is_problem]
 
 
 def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
@@ -278,7 +304,7 @@ def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
         desk = idle.anew()
         files, references, revisions = desk.edited(), desk.references(), desk.revisions()
         dying_after(desk, run, CHANGES[:last])
-        done = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
+        done = key_addition.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
         assert done and done.changes
         settled(desk, run, files, references)
         assert len(desk.revisions()) == len(revisions) + 1 and desk.members[desk.key] == desk.value
@@ -294,7 +320,7 @@ def test_killed_among_its_deployment_a_rerun_proves_it(here: Adder, call: str) -
     run = here.begun()
     dying_after(here, run, [*CHANGES, *LAST[: LAST.index(call) + 1]])
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    done = add_key.apply(run, plan, True)
+    done = key_addition.apply(run, plan, True)
     assert done and done.is_proved and len(here.revisions()) == len(revisions) + 1
     here.world.settle()
     settled(here, run, files, references)
@@ -327,7 +353,7 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     assert plan.environments[0].has_old_tasks and not plan.environments[0].corrections
-    done = add_key.apply(run, plan, True)
+    done = key_addition.apply(run, plan, True)
     assert done and not done.is_proved
     told = " ".join(line for finding in done.findings for line in finding.evidence)
     undo = report.undo(plan, done, run.environment).to_text()
@@ -366,7 +392,7 @@ def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(i
         run = idle.begun()
         plan = idle.planned(run, values_from="generate")
         os.fsync = lambda descriptor: die()
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
 
     killed(act)
     assert idle.edited() == files and idle.platform.git("status", "--porcelain") == ""
@@ -389,7 +415,7 @@ def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: 
     run = desk.begun()
     plan = desk.planned(run, values_from="env:NEW_VALUE")
     assert "A change of SMTP_PASSWORD is unfinished" in " ".join(plan.environments[0].notes)
-    add_key.apply(run, plan, True)
+    key_addition.apply(run, plan, True)
     assert desk.labels() == [label]
     api.update_secret_version_stage(SecretId=SECRET, VersionStage=label, RemoveFromVersionId=theirs)
 
@@ -422,7 +448,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             arn = desk.secret_arn
             entry: Any = {"name": desk.key, "valueFrom": f"{arn}:{desk.key}::"}
             revise(desk.world, "backend", lambda container, entry=entry: container["secrets"].append(entry))
-        rest = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
+        rest = key_addition.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
         said = [change.action for change in rest.changes] if rest else []
         assert said.count("edited") == 3 - sum(done[:3]) and said.count("added") == 1 - done[3], (there, said)
         assert said.count("registered") == 1 - done[4], (there, said)
@@ -447,11 +473,11 @@ def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
     run = here.begun()
     before = add_key.look(run)
     plan = here.planned(run, before, required=True)
-    done = add_key.apply(run, plan, True)
+    done = key_addition.apply(run, plan, True)
     after = add_key.look(run)
     found = [
         f
-        for f in add_key.merge(add_key.judge(plan, before, after, done))
+        for f in key_addition.merge(key_addition.judge(plan, before, after, done))
         if f.subject == here.key and f.status == "found"
     ]
     assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
@@ -529,7 +555,7 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         idle.world.settle()
     theirs, before = idle.aws(), idle.text
     with pytest.raises(ConflictError) as error:
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
     assert all(part in str(error.value) for part in OVERTAKEN[what]) and idle.value not in str(error.value)
     assert idle.aws()[1:] == theirs[1:]
     if what in ("secret", "file"):
@@ -602,9 +628,9 @@ def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     before = desk.aws()
     for word in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            add_key.apply(run, plan, True, word)
+            key_addition.apply(run, plan, True, word)
     assert desk.aws() == before
-    done = add_key.apply(run, plan, True, "production")
+    done = key_addition.apply(run, plan, True, "production")
     assert done and done.is_proved and len(done.rollouts) == 2
     theirs = json.loads(desk.world.secretsmanager.get_secret_value(SecretId=PRODUCTION)["SecretString"])
     assert len(theirs[desk.key]) == 64 and theirs[desk.key] != desk.members[desk.key]
@@ -625,7 +651,7 @@ def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
     run = desk.begun("staging,production")
     live = desk.references("backend", LIVE)
     plan = desk.planned(run)
-    done = add_key.apply(run, plan, True, "production")
+    done = key_addition.apply(run, plan, True, "production")
     assert done and not done.is_proved and done.waiting == ("production",)
     assert desk.references("backend", LIVE) == live
     assert "production is left for the next run" in report.result(plan, done).to_text()

@@ -18,7 +18,7 @@ from support.platform_terraform import GUIDE
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
-from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks import add_key, key_addition
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING
 from omc_runbook.terraform.preview import preview
@@ -94,7 +94,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
     assert [*(plan.environments[0].terraform or ())] == PLANNED and plan.environments[0].corrections == ()
     shown = report.steps(plan).to_text()
     assert all(f"Terraform: {address} ({action})." in " ".join(shown.split()) for address, action in PLANNED)
-    done = add_key.apply(run, plan, True)
+    done = key_addition.apply(run, plan, True)
     assert done and done.is_proved and here.digests() == [digest(here.value)] * 2
     actions = [change.action for change in done.changes]
     assert actions == ["added", *["edited"] * 3, *["applied"] * 2, "redeployed"]
@@ -104,7 +104,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
 
     again = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     assert again.is_empty and again.environments[0].terraform == ()
-    nothing = add_key.apply(run, again, True)
+    nothing = key_addition.apply(run, again, True)
     assert nothing and nothing.changes == ()
     assert "apply Terraform again" in report.undo(plan, done, run.environment).to_text()
 
@@ -117,7 +117,7 @@ def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypat
     with pytest.raises(
         ConflictError, match=r"would now make other changes than planned.*nothing was applied.*Done before: added"
     ) as error:
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
     assert "apply" not in [verb for _, verb in here.calls] and here.references() == references
     assert here.value not in str(error.value)
     monkeypatch.delenv("STANDIN_LATER")
@@ -135,11 +135,11 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
     seen = add_key.look(run)
     plan = here.planned(run, seen, terraform_dir=FOLDER)
     assert "terraform-recreates" in {
-        f.check for f in add_key.merge(add_key.judge(plan, seen, seen, None)) if f.is_problem
+        f.check for f in key_addition.merge(key_addition.judge(plan, seen, seen, None)) if f.is_problem
     }
     assert "Terraform will not be applied" in report.steps(plan).to_text()
     with pytest.raises(UsageError, match="Nothing was done"):
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
     assert here.tree() == before and here.aws() == aws
 
 

@@ -28,7 +28,7 @@ from omc_runbook.model.parameters import check
 from omc_runbook.model.value_from import parse as reference
 from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
-from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks import add_key, key_addition
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.content import Content
@@ -265,8 +265,8 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     with pytest.raises(UsageError, match="ohmycoins-production-app-secrets does not exist in production: run create"):
         add_key.plan(both, add_key.look(both), KEY)
     with pytest.raises(UsageError, match="key is empty"):
-        add_key.apply(run, add_key.plan(run, seen, " "), True)
-    assert add_key.apply(run, add_key.plan(run, seen, ""), False) is None
+        key_addition.apply(run, add_key.plan(run, seen, " "), True)
+    assert key_addition.apply(run, add_key.plan(run, seen, ""), False) is None
 
 
 def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
@@ -297,7 +297,7 @@ def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder,
     path.chmod(0o444)
     plan, before, aws = desk.planned(run), desk.tree(), desk.aws()
     with pytest.raises(UsageError, match=r"is read-only: chmod u\+w .*Nothing was written"):
-        add_key.apply(run, plan, True)
+        key_addition.apply(run, plan, True)
     assert desk.tree() == before and desk.aws() == aws
     path.chmod(0o644)
 
@@ -549,7 +549,7 @@ def test_checkouts_as_they_are_in_the_wild(
     there = replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and plan.dirty == (EDITED[:2] if change is dirty else ())
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     assert done and len(done.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
@@ -578,7 +578,7 @@ def test_terraform_of_another_shape_is_edited_and_taken_back(desk: Adder, run: R
     key, there = f"NEWS2_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and len(plan.edits) == 3
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     assert done and len(done.patches) == 3
     there = replace(run, checkout=read_checkout(platform.root))
     after = add_key.plan(there, add_key.look(there), key, "Headlines")
@@ -606,7 +606,7 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder,
     """Above and below the new ones; and a checkout that is a folder of a larger work tree."""
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     platform.edit(platform.config, "    # Redis\n", "    MINE: str | None = None\n    # Redis\n")
     platform.config.write_bytes(b"# First.\n" + platform.config.read_bytes())
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
@@ -619,7 +619,7 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder,
     within = make_platform(larger / "inner", git=False)
     files, there = tree(within.root), replace(run, checkout=read_checkout(within.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     assert done and len(done.patches) == 3 and (outer.root / ".git/omc-runbook").is_dir()
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
     assert tree(within.root) == files
@@ -635,7 +635,7 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
         {*tree(platform.root)},
     )
     plan = add_key.plan(there, add_key.look(there), key)
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     assert done and done.patches == () and {*tree(platform.root)} == names
     notes = " ".join(report.diffs(plan).to_text().split())
     assert "in no git work tree" in notes and "set the parameter description" in notes
@@ -683,7 +683,7 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     told = [report.diffs(plan), report.steps(plan), report.result(plan, done), report.undo(plan, done, run.environment)]
     shown = [text for each in told for text in each._repr_mimebundle_().values()]
     shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
@@ -700,7 +700,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and {line for edit in plan.edits for line in edit.removed_lines if any(c in line for c in canaries)}
-    done = add_key.apply(there, plan, True)
+    done = key_addition.apply(there, plan, True)
     assert done and [path.name for path in done.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
     ]

@@ -23,8 +23,8 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, U
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
 from omc_runbook.report import fix as report
+from omc_runbook.runbooks import cure, take_back, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import take_back, troubleshoot
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
@@ -39,11 +39,11 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
-from omc_runbook.runbooks import run as runbooks_run, troubleshoot
+from omc_runbook.runbooks import cure, run as runbooks_run, troubleshoot
 run = troubleshoot.begin("staging")
 snapshot = run.look()
 plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
-troubleshoot.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
+cure.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
 """
 
 
@@ -100,10 +100,10 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     break_(sandbox.endpoint, fault)
     run, _, plan = begun()
     before = described(world)
-    assert troubleshoot.apply(run, plan, False) is None and described(world) == before
+    assert cure.apply(run, plan, False) is None and described(world) == before
     assert "dry run" in report.result(plan, None).to_text()
 
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and done.is_proved and done.steps == plan.steps
     found = runbooks_run.diagnose(run.look())
     assert causes(found) == set()
@@ -124,7 +124,7 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
 
     again, _, empty = begun()
     settled = described(world)
-    nothing = troubleshoot.apply(again, empty, True)
+    nothing = cure.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
 
 
@@ -135,9 +135,7 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
     run, _, plan = begun()
     before = described(world)
     live = Live(run.state(undo=plan.undos("staging")))
-    done = troubleshoot.apply(
-        run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live
-    )
+    done = cure.apply(run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live)
     assert done and done.is_cancelled and done.is_back and done.steps == ()
     assert [finding.check for finding in done.findings] == ["change-cancelled"]
     assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
@@ -149,12 +147,52 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
 
     run, _, plan = begun()
     with pytest.raises(Interrupted):
-        troubleshoot.apply(run, plan, True, step=kill)
+        cure.apply(run, plan, True, step=kill)
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
     assert "Taken back." in shown[0] and unlike(described(world), before) == []
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     assert "as before already" in next(choice.act("")).to_text()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [
+        ("no-permission", "redeploy"),
+        ("no-permission", "watch"),
+        ("suffix-stale", "register"),
+        ("suffix-stale", "watch"),
+    ],
+)
+def test_a_cure_that_was_killed_is_finished_by_a_button_of_another_process(
+    world: World, sandbox: Sandbox, fault: str, step: str
+) -> None:
+    """The plan made anew does the rest, nothing twice and nothing else; it can still be taken back afterwards."""
+    break_(sandbox.endpoint, fault)
+    run, _, plan = begun()
+    before, services = described(world), tuple(each.service.name for each in plan.redeploys)
+    state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
+
+    def kill(name: str) -> None:
+        if name == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        cure.apply(run, plan, True, step=kill)
+    finish, _ = cure.offers(run, state)
+    assert finish.label == "Finish it"
+    shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
+    assert "erified" in shown.partition("; new tasks of")[0] and "Nothing is wrong in staging" in shown
+    assert "undo what was done before this run" in shown or step == "register"
+    assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*state.undo}
+    assert causes(runbooks_run.diagnose(run.look())) == set()
+    cured = described(world)
+    finish, back = cure.offers(run, state)
+    assert "Verified; new tasks of" in next(finish.act("")).to_text()  # type: ignore[attr-defined]
+    assert described(world) == cured
+    if fault == "no-permission":
+        assert "Taken back." in next(back.act("")).to_text()  # type: ignore[attr-defined]
+        assert unlike(described(world), before) == []
 
 
 def unlike(now: Any, before: Any) -> list[Any]:
@@ -194,7 +232,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
     )["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=tagged)
     run, _, plan = begun()
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and done.is_proved
     now = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
     old, new = (world.ecs.describe_task_definition(taskDefinition=each, include=["TAGS"]) for each in (tagged, now))
@@ -213,7 +251,7 @@ def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(wor
     run = runbooks_run.begin("troubleshoot", "production")
     for word in ("", "staging", "Production"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            troubleshoot.apply(run, plan, True, word)
+            cure.apply(run, plan, True, word)
 
 
 def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> None:
@@ -223,7 +261,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
     theirs = described(world)
     with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
-        troubleshoot.apply(run, plan, True)
+        cure.apply(run, plan, True)
     assert described(world) == theirs
 
     run, _, plan = begun()
@@ -235,7 +273,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     )
     theirs = described(world)
     with pytest.raises(ConflictError, match="Somebody has registered"):
-        troubleshoot.apply(run, plan, True)
+        cure.apply(run, plan, True)
     assert described(world) == theirs
 
 
@@ -248,16 +286,16 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
     before = described(world)
     with pytest.raises(ConflictError, match="was not overwritten"):
-        troubleshoot.apply(run, plan, True)
+        cure.apply(run, plan, True)
     assert described(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
     with pytest.raises(ConflictError, match="since the plan was made"):
-        troubleshoot.apply(run, plan, True)
+        cure.apply(run, plan, True)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
     with pytest.raises(ConflictError, match="scheduled for deletion"):
-        troubleshoot.apply(run, plan, True)
+        cure.apply(run, plan, True)
     assert READ_POLICY not in world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
 
 
@@ -274,7 +312,7 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
     registered = revisions(world, "worker")
     assert len(registered) == len(before) + 1
     run, _, plan = begun()
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and done.is_proved and revisions(world, "worker") == registered
     assert {change.action for change in done.changes} == {"redeployed"}
     assert causes(runbooks_run.diagnose(run.look())) == set()
@@ -291,7 +329,7 @@ def test_what_fails_is_taken_back(world: World) -> None:
     run, snapshot, plan = begun()
     assert [type(step).__name__ for step in plan.steps] == ["RestoreVersion", "Correction"]
     stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and not done.is_proved and done.steps == ()
     now = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     current = [version for version, labels in (stages or {}).items() if "AWSCURRENT" in labels]
@@ -334,7 +372,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     put_inline = iam.put_inline
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
     monkeypatch.setattr(executor, "GRANT_TIMEOUT", 0.0)
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
     assert "no-permission" in {finding.check for finding in done.findings}
@@ -345,7 +383,7 @@ def test_without_the_services_nothing_is_begun(world: World) -> None:
     run, _, plan = begun()
     unread = replace(plan, consumers_unknown="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
-        troubleshoot.apply(run, unread, True)
+        cure.apply(run, unread, True)
 
 
 def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
@@ -360,7 +398,7 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
     run, _, plan = begun()
-    troubleshoot.apply(run, plan, True)
+    cure.apply(run, plan, True)
     left = {entry.finding.subject: entry.why for entry in plan.unfixed}
     assert f"{theirs} belongs to production" in left[theirs]
     assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []

@@ -22,7 +22,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import Interrupted
 from omc_runbook.report import fix as report
 from omc_runbook.report.archive.state import ChangeState, StateFile
-from omc_runbook.runbooks import live, secret_change, troubleshoot
+from omc_runbook.runbooks import cure, live, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -238,7 +238,7 @@ def test_troubleshoot_proves_what_it_redeploys(place: Place) -> None:
     snapshot = run.look()
     plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
     assert "BLUE_GREEN: tasks of the old revision serve" in report.plan(plan).to_text()
-    done = troubleshoot.apply(run, plan, True)
+    done = cure.apply(run, plan, True)
     assert done and done.is_proved and newest(place)["status"] == "SUCCESSFUL"
 
 

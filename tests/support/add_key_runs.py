@@ -20,7 +20,7 @@ from support.small_world import environment_of
 
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
-from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks import add_key, key_addition
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -67,7 +67,7 @@ class Adder(Desk):
     def added(self, environments: str = "", confirm: str = "", **given: Any) -> AddKeyResult:
         """A whole run, applied."""
         run = self.begun(environments)
-        done = add_key.apply(run, self.planned(run, **given), True, confirm)
+        done = key_addition.apply(run, self.planned(run, **given), True, confirm)
         assert done
         return done
 

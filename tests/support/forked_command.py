@@ -65,7 +65,8 @@ class Forked:
                 self._process.kill()
                 self._process.join()
                 raise subprocess.TimeoutExpired(self.args, timeout)
-            out, err = (path.read_text() for path in self._said)
+            # One that is killed as it begins has written nothing.
+            out, err = (path.read_text() if path.exists() else "" for path in self._said)
         return out, err
 
 

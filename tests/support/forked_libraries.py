@@ -11,7 +11,7 @@ from support import shared_models
 import omc_runbook
 from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import common
-from omc_runbook.report.archive import record
+from omc_runbook.report.archive import notebook_page
 from omc_runbook.sandbox.account import REGION
 
 LIBRARIES = (
@@ -33,7 +33,7 @@ def use_once() -> None:
         new_code_cell("x"),
     ]
     nbformat.validate(new_notebook(cells=cells))
-    record.exporter().from_notebook_node(new_notebook(cells=cells))
+    notebook_page.to_html(new_notebook(cells=cells))
     common.is_common("a word")
     # Without AWS_PROFILE, which may name a profile that does not exist.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,19 +14,22 @@ from omc_runbook.headless import overview
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.schedule import ScheduleState
-from omc_runbook.report.archive import index_page, kept_records, stems
+from omc_runbook.report.archive import index_page, kept_records, stems, table_files
 from omc_runbook.report.archive.kept_records import KeptRecord
 from omc_runbook.report.archive.record import Record
+from omc_runbook.report.display.table import Table
 
 
-def keep(folder: Path, outcome: Outcome) -> Record:
-    """Leave the record of a run in a folder."""
+def keep(folder: Path, outcome: Outcome, tables: Mapping[str, Table] | None = None) -> Record:
+    """Leave the record of a run in a folder, with its tables."""
     record = Record(folder, stems.make(outcome.runbook, outcome.environment, outcome.started))
     draft = Record(folder / "draft", record.stem)
     draft.folder.mkdir(parents=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A run")])
+    if tables:
+        table_files.hand_over(draft.outcome, tables)
     kept = kept_records.save(notebook, outcome, draft, record)
-    for path in (draft.notebook, draft.page, draft.outcome):
+    for path in draft.folder.iterdir():
         path.unlink()
     draft.folder.rmdir()
     return kept
@@ -50,8 +54,14 @@ def as_read(outcome: Outcome) -> KeptRecord:
     """The record of a run, as it is read."""
     stem = stems.parse(stems.make(outcome.runbook, outcome.environment, outcome.started))
     assert stem
-    end = kept_records.end_of(outcome)
-    return KeptRecord(f"{outcome.runbook} on it", end, outcome.finished, Path(f"{stem.text}.html"), stem, outcome)
+    return KeptRecord(
+        title=f"{outcome.runbook} on it",
+        end=kept_records.end_of(outcome),
+        finished=outcome.finished,
+        page=Path(f"{stem.text}.html"),
+        stem=stem,
+        outcome=outcome,
+    )
 
 
 def an_index() -> str:

@@ -185,6 +185,12 @@ def values_of(
     return values
 
 
+def has_value(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None) -> bool:
+    """Whether a key has its value already, in the secret or in the version that a killed run left."""
+    is_left = unfinished is not None and key in unfinished.keys
+    return is_left or _is_filled(document_of(snapshot).get(key))
+
+
 def refuse_same(values: Mapping[str, Mapping[str, NewValue]]) -> None:
     """Raise UsageError where two environments would get the same value; `values` is by environment and key."""
     pairs = [(name, key, entry) for name, entries in values.items() for key, entry in entries.items()]

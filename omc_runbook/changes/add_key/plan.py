@@ -103,6 +103,8 @@ class AddKeyPlan:
     notes: tuple[str, ...] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
     """What else the key concerns, which the plan does not change."""
+    left: tuple[Undo, ...] = ()
+    """How the parts are taken back that another process made before it was killed."""
 
     @property
     def is_empty(self) -> bool:
@@ -130,7 +132,7 @@ class AddKeyPlan:
             else Undo(kind="none", subject=f"The new lines of {edit.file.name} stay: remove them by hand.")
             for edit in self.edits
         )
-        return (*parts, *edits)
+        return tuple(dict.fromkeys((*parts, *edits, *self.left)))
 
     def patch_of(self, edit: Edit, git_dir: Path) -> Path:
         """Where the patch of an edit is kept."""

@@ -67,7 +67,7 @@ class _Fix:
         self._registered: set[str] = set()
         self._rollback = Rollback(context, plan.steps)
         blockers = {entry.service.name: entry.blocker for entry in plan.redeploys if entry.blocker}
-        self._redeployment = Redeployment(context, self._services, self._revisions, blockers)
+        self._redeployment = Redeployment(context, self._services, self._revisions, blockers, underway=plan.underway)
         self._findings: tuple[Finding, ...] = ()
 
     def carry_out(self) -> FixResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +11,15 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
-from omc_runbook.changes.fix.steps import Correction, FixStep, Redeploy, RestoreSecret, RestoreVersion, UnfixedCause
+from omc_runbook.changes.fix.steps import (
+    Correction,
+    FixStep,
+    Redeploy,
+    RestoreSecret,
+    RestoreVersion,
+    UnfixedCause,
+    undo_command,
+)
 from omc_runbook.changes.secret.plan import current_id, is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
@@ -59,6 +67,10 @@ class FixPlan:
     redeploys: tuple[Redeploy, ...]
     unfixed: tuple[UnfixedCause, ...]
     consumers_unknown: str = ""
+    underway: frozenset[str] = frozenset()
+    """The services whose present deployment is watched, instead of a new one."""
+    left: tuple[Undo, ...] = ()
+    """How the steps are taken back that another process took before it was killed."""
 
     @property
     def is_empty(self) -> bool:
@@ -68,13 +80,25 @@ class FixPlan:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each step, and the services that get new tasks."""
-        names = ", ".join(redeploy.service.name for redeploy in self.redeploys if not redeploy.blocker)
-        steps = tuple(f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
-        return (*steps, f"New tasks would be started: {names}.") if names else steps
+        redeployed = [redeploy.service.name for redeploy in self.redeploys if not redeploy.blocker]
+        new = ", ".join(name for name in redeployed if name not in self.underway)
+        begun = ", ".join(name for name in redeployed if name in self.underway)
+        tasks = f"New tasks would be started: {new}." if new else ""
+        watch = f"Deployments under way would be watched: {begun}." if begun else ""
+        steps = (f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
+        return tuple(filter(None, (*steps, tasks, watch)))
 
     def undos(self, environment: str = "") -> tuple[Undo, ...]:
         """How its steps are taken back, the last one first."""
-        return tuple(undo for step in reversed(self.steps) for undo in step.undos(environment))
+        own = (undo for step in reversed(self.steps) for undo in step.undos(environment))
+        return tuple(dict.fromkeys((*own, *self.left)))
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """The commands that take its steps back, the last one first, and those of another process."""
+        own = {undo for step in self.steps for undo in step.undos(self.left[0].environment if self.left else "")}
+        commands = (text for step in reversed(self.steps) for text in step.undo(self.names))
+        return (*commands, *(undo_command(undo, self.names) for undo in self.left if undo not in own))
 
     @property
     def because(self) -> tuple[Finding, ...]:
@@ -123,6 +147,32 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) 
         redeploys=tuple(_redeploys(snapshot, steps, fixable, unfixed)),
         unfixed=unfixed,
         consumers_unknown=why_consumers_unknown(snapshot),
+    )
+
+
+def narrow(
+    plan: FixPlan, snapshot: Snapshot, begun: Sequence[Undo], services: Collection[str], since: datetime
+) -> FixPlan:
+    """Of a new plan what another process began and did not finish, and no more.
+
+    `begun` says how its steps are taken back, `services` which got new tasks, `since` when it began: deployments that
+    have begun since then are watched.
+    """
+    environment = snapshot.environment.name
+    steps = tuple(step for step in plan.steps if {*step.undos(environment)} <= {*begun})
+    redeploys = tuple(redeploy for redeploy in plan.redeploys if redeploy.service.name in services)
+    planned = {redeploy.service.name for redeploy in redeploys}
+    watched = tuple(
+        service
+        for service in snapshot.consumers
+        if service.name in {*services} - planned and service.primary and service.primary.created >= since
+    )
+    return replace(
+        plan,
+        steps=steps,
+        redeploys=(*redeploys, *(Redeploy(service, ()) for service in watched)),
+        underway=frozenset(service.name for service in watched),
+        left=tuple(begun),
     )
 
 

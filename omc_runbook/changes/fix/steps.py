@@ -190,6 +190,19 @@ class Correction:
         )
 
 
+def undo_command(undo: Undo, names: Names) -> str:
+    """The command that takes a part back that another process made, or a sentence."""
+    match undo.kind:
+        case "revision":
+            return remedies.deploy(names, undo.subject, undo.former.rpartition("/")[2]).command
+        case "policy":
+            return remedies.revoke(undo.subject, undo.new).command
+        case "version":
+            return remedies.move_back(names, undo.former, undo.new).command
+        case _:
+            return undo.subject
+
+
 FixStep = RestoreSecret | RestoreVersion | Grant | Correction
 
 

@@ -28,7 +28,12 @@ STARTED = "started.json"
 """The object that a run leaves as it begins: it shows that the record can be written, and that there was a run."""
 
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
-_TYPES = {".ipynb": "application/x-ipynb+json", ".html": "text/html; charset=utf-8", ".json": "application/json"}
+_TYPES = {
+    ".ipynb": "application/x-ipynb+json",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+}
 _READERS = 8
 _RUNS_OF_A_SECOND = 99
 
@@ -84,7 +89,7 @@ class S3Folder:
 
         Raises OSError, and as `begin` does, also where an object is there already.
         """
-        for path in (record.page, record.notebook, record.outcome):
+        for path in (record.page, record.notebook, *record.table_files, record.outcome):
             if not self._put(record.stem, path.name, path.read_bytes()):
                 raise CouldNotLook(f"{self._url(record.stem, path.name)} is there already, and is not overwritten.")
         return self._url(record.stem, record.page.name)

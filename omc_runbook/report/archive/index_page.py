@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
@@ -174,6 +176,8 @@ def _section(environment: EnvironmentRecords) -> Iterator[str]:
         runs = [run for run in environment.runs if run.runbook == runbook][:SHOWN]
         yield f"<h3>{html.escape(f'{runbook} on {environment.name}')}</h3>"
         yield f'<ol class="runs">{"".join(map(_mark, runs))}</ol>'
+        if runs[0].record.tables:
+            yield f'<p class="note">Tables of the last run: {", ".join(_table_links(runs[0].record))}</p>'
 
 
 def _problem(problem: Problem) -> str:
@@ -195,8 +199,20 @@ def _link(record: KeptRecord, text: str) -> str:
     return f'<a href="{_href(record)}">{html.escape(text)}</a>'
 
 
+def _table_links(record: KeptRecord) -> Iterator[str]:
+    """Each table's name, with a link to each of its files."""
+    prefix = f"{record.page.stem}-"
+    for name, paths in groupby(record.tables, key=lambda path: path.stem.removeprefix(prefix)):
+        links = (f'<a href="{_address(path)}">{path.suffix[1:].upper()}</a>' for path in paths)
+        yield f"{html.escape(name)} ({', '.join(links)})"
+
+
 def _href(record: KeptRecord) -> str:
-    return html.escape(quote(record.page.as_posix()))
+    return _address(record.page)
+
+
+def _address(path: Path) -> str:
+    return html.escape(quote(path.as_posix()))
 
 
 def _moment(moment: datetime) -> str:

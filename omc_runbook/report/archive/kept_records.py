@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from omc_runbook.model import regular_file
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import record as records
-from omc_runbook.report.archive import seal, stems, summary
+from omc_runbook.report.archive import seal, stems, summary, table_files
 from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.seal import SealState
 from omc_runbook.report.archive.stems import Stem
@@ -22,7 +22,7 @@ _MEMBER = "omc_runbook"
 _LARGEST = 100_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KeptRecord:
     """A run's record: which runbook where, how and when it ended, and its page."""
 
@@ -34,6 +34,8 @@ class KeptRecord:
     """None where its files have other names by now."""
     outcome: Outcome | None = None
     """None in a record of a version before seals."""
+    tables: tuple[Path, ...] = ()
+    """The files of its tables."""
 
 
 def mark(notebook: Any, outcome: Outcome) -> None:
@@ -59,6 +61,7 @@ def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Reco
     import nbformat
 
     mark(notebook, outcome)
+    draft = table_files.write(draft)
     nbformat.write(notebook, draft.notebook)
     private_file.write(draft.outcome, outcome.to_json().encode())
     records.write_page(notebook, outcome, draft)
@@ -79,7 +82,8 @@ def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     if of_each:
         notebooks = _newest(notebooks, of_each)
-    kept = (_read(path, stem) for stem, path in notebooks)
+    tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
+    kept = (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks)
     return sorted(filter(None, kept), key=lambda record: record.finished, reverse=True)
 
 
@@ -110,18 +114,27 @@ def _check(folder: Path) -> list[SealState]:
     return seal.check({path.name for path in folder.iterdir()}, lambda name: (folder / name).read_bytes())
 
 
-def _read(path: Path, stem: Stem | None) -> KeptRecord | None:
+def _read(path: Path, stem: Stem | None, tables: Sequence[Path]) -> KeptRecord | None:
     page = path.with_suffix(".html")
     try:
         outcome = Outcome.from_json(regular_file.read_text(path.with_suffix(".json"), _LARGEST))
     except (OSError, ValueError, KeyError, TypeError):
         return _read_mark(path, page, stem)
-    return KeptRecord(summary.title(outcome), end_of(outcome), outcome.finished, page, stem, outcome)
+    return KeptRecord(
+        title=summary.title(outcome),
+        end=end_of(outcome),
+        finished=outcome.finished,
+        page=page,
+        stem=stem,
+        outcome=outcome,
+        tables=tuple(tables),
+    )
 
 
 def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
     try:
         ended = json.loads(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
-        return KeptRecord(ended["title"], ended["end"], datetime.fromisoformat(ended["finished"]), page, stem)
+        finished = datetime.fromisoformat(ended["finished"])
+        return KeptRecord(title=ended["title"], end=ended["end"], finished=finished, page=page, stem=stem)
     except (OSError, ValueError, KeyError, TypeError):
         return None

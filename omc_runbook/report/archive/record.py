@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.archive import seal, sections, stems, summary
+from omc_runbook.report.archive import notebook_page, seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.textfile import private_file
 
@@ -62,10 +63,27 @@ a {{ color: LinkText; }}
   h2 {{ font-size: 1.3em; }}
   ul, ol {{ padding-left: 1.4em; }}
 }}
-a.anchor-link {{ display: none; }}
 nav {{ margin: 0.8em 0; font-size: 14px; line-height: 2; }}
 nav a {{ margin-right: 1.1em; white-space: nowrap; }}
 nav a.remedy {{ font-weight: bold; }}
+/* On paper: dark on white, nothing folded or cut off, and no row, picture or command torn apart. */
+@media print {{
+  @page {{ margin: 14mm 12mm; }}
+  :root {{ color-scheme: light; }}
+  body {{ max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.4; print-color-adjust: exact; }}
+  nav {{ display: none; }}
+  h1 {{ font-size: 15pt; }}
+  h2 {{ font-size: 11.5pt; margin-top: 1.2em; }}
+  pre, code {{ font-size: 7.5pt; }}
+  h1, h2, summary {{ break-after: avoid; }}
+  tr, img, pre {{ break-inside: avoid; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+  div[role="region"] {{ overflow: visible !important; }}
+  table {{ display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }}
+  th, td {{ white-space: normal !important; overflow-wrap: anywhere; min-width: 0 !important; }}
+  details::details-content {{ content-visibility: visible; display: block; height: auto; }}
+  details > summary {{ list-style: none; font-weight: bold; }}
+}}
 </style>
 </head>
 <body>
@@ -90,10 +108,12 @@ TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 @dataclass(frozen=True)
 class Record:
-    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, and outcome.json."""
+    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb, .html and .json, its tables', and outcome.json."""
 
     folder: Path
     stem: str
+    tables: tuple[str, ...] = ()
+    """The names of its tables."""
 
     @property
     def notebook(self) -> Path:
@@ -121,9 +141,18 @@ class Record:
         return self.folder / f"{self.stem}{STATE_SUFFIX}"
 
     @property
+    def table_files(self) -> tuple[Path, ...]:
+        """Each of its tables in each format."""
+        return tuple(
+            self.folder / stems.of_table(self.stem, name, suffix)
+            for name in self.tables
+            for suffix in stems.TABLE_SUFFIXES
+        )
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All its files."""
-        return self.notebook, self.page, self.own_outcome, self.outcome
+        return self.notebook, self.page, *self.table_files, self.own_outcome, self.outcome
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
@@ -145,13 +174,13 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
-    temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
+    place = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
-        temporary = temporary or tempfile.gettempdir()
-        _check_space(Path(temporary))
+        place = place or tempfile.gettempdir()
+        _check_space(Path(place))
     except OSError as error:
         raise CouldNotLook(
-            f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            f"The folder for temporary files {place} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
     return Record(folder, stems.make(runbook, environment, started))
@@ -163,10 +192,14 @@ def _check_space(folder: Path) -> None:
     # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
-        file.write(bytes(ROOM))
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor, trial = temporary.draft(folder / "room")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        trial.unlink()
 
 
 def keep(draft: Record, record: Record) -> Record:
@@ -178,35 +211,34 @@ def keep(draft: Record, record: Record) -> Record:
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
-    record = _reserve(record)
+    sources = draft.notebook, draft.page, *draft.table_files
+    notebook, *others = [path.read_bytes() for path in sources]
+    record = _reserve(replace(record, tables=draft.tables), notebook)
+    files = record.page, *record.table_files
     try:
-        contents = {record.notebook: draft.notebook.read_bytes(), record.page: draft.page.read_bytes()}
-        outcome = seal.seal(
-            draft.outcome.read_text(encoding="utf-8"), {path.name: content for path, content in contents.items()}
-        )
+        contents = dict(zip(files, others, strict=True))
+        sealed = {path.name: content for path, content in ((record.notebook, notebook), *contents.items())}
+        outcome = seal.seal(draft.outcome.read_text(encoding="utf-8"), sealed)
         for path, content in (*contents.items(), (record.own_outcome, outcome), (record.outcome, outcome)):
             private_file.write(path, content)
     except (OSError, ValueError):
-        for path in (record.notebook, record.page, record.own_outcome):
+        for path in (record.notebook, *files, record.own_outcome):
             path.unlink(missing_ok=True)
         raise
     return record
 
 
-def _reserve(record: Record) -> Record:
-    """The record under a name that no other run uses, reserved with an empty notebook."""
+def _reserve(record: Record, notebook: bytes) -> Record:
+    """The record under a name that no other run uses, reserved by its notebook."""
     unique, number = record, 1
     while True:
         try:
-            os.close(os.open(unique.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            private_file.create(unique.notebook, notebook)
         except FileExistsError:
             number += 1
             unique = replace(record, stem=f"{record.stem}-{number}")
         else:
             return unique
-
-
-_STREAMS = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
 
 
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
@@ -215,43 +247,13 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     Sections of which no cell showed anything, as after a failure, are left out.
     """
     visible = sections.without_empty(notebook)
-    text = to_html(visible)
     page = PAGE.format(
         title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
         contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
-        body=text,
+        body=notebook_page.to_html(visible),
     )
     record.page.write_text(page, encoding="utf-8")
-
-
-@cache
-def exporter() -> Any:
-    """What makes a notebook a page; to import it and to read its template takes as long as ten calls to AWS."""
-    from nbconvert import HTMLExporter
-    from nbconvert.filters import Highlight2HTML
-    from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
-
-    made = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_output_prompt=True, default_preprocessors=[_STREAMS]
-    )
-    made.embed_images = True
-    made.register_filter("highlight_code", Highlight2HTML(parent=made))
-    made.register_filter("filter_data_type", WidgetsDataTypeFilter(notebook_metadata={}, parent=made))
-    made.template  # noqa: B018
-    return made
-
-
-def to_html(notebook: Any) -> str:
-    """Convert a notebook's prose and outputs to HTML.
-
-    HTMLExporter's own method parses its page once more, to describe images without a description and to let the
-    keyboard reach cells: ours have descriptions, the template has no such cells, and it takes a tenth of a run.
-    """
-    from nbconvert import TemplateExporter
-
-    text, _ = TemplateExporter.from_notebook_node(exporter(), notebook)
-    return str(text)
 
 
 def _contents(headings: Sequence[str], has_remedy: bool) -> str:
@@ -298,7 +300,7 @@ def mask(outcome: Outcome) -> Outcome:
 
 def close(record: Record) -> None:
     """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
-    for path in record.notebook, record.page:
+    for path in record.notebook, record.page, *record.table_files:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,11 +49,18 @@ def _of_folder(folder: Path, settings: RecordSettings, now: datetime) -> Iterato
     for path in folder.glob("*.ipynb"):
         if (stem := stems.of_file(path.name)) is not None:
             kinds.setdefault(stem.kind, []).append(stem)
+    tables = stems.find_tables(folder)
     for found in kinds.values():
-        yield from _of_kind(folder, sorted(found, reverse=True), settings, now)
+        yield from _of_kind(folder, sorted(found, reverse=True), tables, settings, now)
 
 
-def _of_kind(folder: Path, found: Sequence[Stem], settings: RecordSettings, now: datetime) -> Iterator[Removal]:
+def _of_kind(
+    folder: Path,
+    found: Sequence[Stem],
+    tables: Mapping[str, Sequence[Path]],
+    settings: RecordSettings,
+    now: datetime,
+) -> Iterator[Removal]:
     for number, stem in enumerate(found[1:], 1):
         days = (now - stem.started).days
         is_old = settings.keep_days is not None and days >= settings.keep_days
@@ -64,4 +71,5 @@ def _of_kind(folder: Path, found: Sequence[Stem], settings: RecordSettings, now:
             reason = f"{days} days old" if is_old else f"not among the newest {settings.keep_count}"
             # The notebook says that the files are those of a run.
             others = (notebook.with_suffix(suffix) for suffix in reversed(stems.SUFFIXES))
-            yield Removal(stem, tuple(path for path in others if path.is_file() or path.is_symlink()), reason)
+            files = (*tables.get(stem.text, ()), *others)
+            yield Removal(stem, tuple(path for path in files if path.is_file() or path.is_symlink()), reason)

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -43,6 +43,10 @@ class ChangeState:
     """How it is taken back, where it is not by making the former version current."""
     is_reversible: bool = False
     """Whether the process that makes it can take it back, and no other."""
+    services: tuple[str, ...] = ()
+    """The services that it gives new tasks, where it writes no version."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The notebook's parameters with which it is begun again; none has a value."""
     go_on: str = ""
     """The command that finishes it, or a sentence."""
     go_back: str = ""
@@ -82,6 +86,7 @@ class ChangeState:
         body["started"] = self.started.isoformat()
         for name in ("keys", "steps", "changes"):
             body[name] = [registry.mask(text, common=False) for text in body[name]]
+        body["parameters"] = {name: registry.mask(text, common=False) for name, text in self.parameters.items()}
         body["ended"] = registry.mask(self.ended)
         return json.dumps({"schema": 1, **body}, indent=1)
 
@@ -95,7 +100,7 @@ class ChangeState:
             body["started"] = datetime.fromisoformat(body["started"])
             body["rollouts"] = [_rollout_from_json(each) for each in body["rollouts"]]
             body["undo"] = [Undo(**each) for each in body.get("undo", ())]
-            names = {field.name for field in fields(cls)}
+            names = {each.name for each in fields(cls)}
             return cls(**{name: _frozen(value) for name, value in body.items() if name in names})
         except (KeyError, TypeError) as error:
             raise ValueError("no state of a change") from error

@@ -6,14 +6,18 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 SUFFIXES = (".ipynb", ".html", ".json")
 """The notebook, its page, and its outcome."""
+TABLE_SUFFIXES = (".csv", ".json")
+"""The formats of a table."""
 
 _LONGEST = 50
 """How many characters of it a file system surely takes beside the rest of a name, of four bytes each."""
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _STEM = re.compile(r"(?P<runbook>\w+)-(?P<environment>[\w-]+)-(?P<time>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?")
+_TABLE = re.compile(r"(?P<stem>.+)-(?P<name>[a-z][a-z_]*)(?P<suffix>\.\w+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -62,3 +66,19 @@ def of_file(name: str) -> Stem | None:
     """The stem of a file of a record; None for other files."""
     stem, dot, suffix = name.rpartition(".")
     return parse(stem) if f"{dot}{suffix}" in SUFFIXES else None
+
+
+def of_table(stem: str, table: str, suffix: str) -> str:
+    """The name of the file of a run's table; a table's name has small letters and "_"."""
+    return f"{stem}-{table}{suffix}"
+
+
+def find_tables(folder: Path) -> dict[str, list[Path]]:
+    """The files of tables in a folder, by the stem of their run, in the order of their names."""
+    found: dict[str, list[Path]] = {}
+    for suffix in TABLE_SUFFIXES:
+        for path in folder.glob(f"*{suffix}"):
+            match = _TABLE.fullmatch(path.name)
+            if match and match["suffix"] == suffix and parse(match["stem"]):
+                found.setdefault(match["stem"], []).append(path)
+    return {stem: sorted(paths) for stem, paths in found.items()}

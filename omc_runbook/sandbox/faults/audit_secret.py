@@ -19,6 +19,7 @@ from omc_runbook.sandbox.worlds.staging import SECRET, SECRETS_POLICY, STAGING, 
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
+    from mypy_boto3_secretsmanager.type_defs import TagTypeDef
 
 PRODUCTION_SECRET = "ohmycoins-production-app-secrets"
 UNUSED_SECRET = f"{STAGING}-payments"
@@ -139,7 +140,7 @@ def _name_no_function(world: World) -> None:
 
 def _tag_others(world: World) -> None:
     for name in TAGGED_SECRETS:
-        tags = [{"Key": "Owner", "Value": "payments"}, {"Key": "CostCenter", "Value": "1042"}]
+        tags: list[TagTypeDef] = [{"Key": "Owner", "Value": "payments"}, {"Key": "CostCenter", "Value": "1042"}]
         text = json.dumps({"TOKEN": secrets.token_hex(16)})
         world.secretsmanager.create_secret(Name=name, SecretString=text, Tags=tags)
 

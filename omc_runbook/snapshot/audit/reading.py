@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.audit import lives, unused
+from omc_runbook.snapshot.audit import accesses, identities, lives, monitoring, unused
 from omc_runbook.snapshot.audit.exposure import ExposureRead
 from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
 from omc_runbook.snapshot.audit.state import Audit
@@ -19,6 +19,9 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
 
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
+    asked_identities = identities.request(gatherer, snapshot)
+    requested_accesses = accesses.request(gatherer, snapshot, days)
+    requested_monitoring = monitoring.request(gatherer, snapshot)
     versions = HistoryRead(gatherer, snapshot)
     exposure = ExposureRead(gatherer, snapshot, checkout)
     secrets = unused.request(gatherer)
@@ -26,6 +29,9 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     history = lives.finish(gatherer, versions)
     audit = Audit(
         days=days,
+        identities=asked_identities.finish(snapshot),
+        monitoring=requested_monitoring(),
+        accesses=requested_accesses(),
         history=history,
         exposure=exposure.finish(history),
         project_secrets=gatherer.keep(unused.FIELD, secrets, ()),

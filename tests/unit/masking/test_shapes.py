@@ -34,6 +34,17 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("{:password => '", "hunter2", "'}"),
         ("POST https://hooks.slack.com/services/", f"T0AAAA1111/B0BBBB2222/{HEX}", " failed"),
         ("https://api/x?access_token=", HEX, "&y=1"),
+        ("https://b.s3.amazonaws.com/x?X-Amz-Expires=900&X-Amz-Signature=", HEX + HEX, "&x-id=GetObject"),
+        ("X-Amz-Security-Token=", f"IQoJb3JpZ2luX2VjE{HEX}%2F%2F%2F{HEX}%3D%3D", "&X-Amz-Date=20260101T000000Z"),
+        ("AWS4-HMAC-SHA256 SignedHeaders=host;x-amz-date, Signature=", HEX + HEX, "'"),
+        ("https://x.blob.core.windows.net/y?sv=2024-01-01&sig=", "aB3%2Bd5EfGh7IjKlMnOpQr%3D", "&se=2026"),
+        ("Authorization: token ", HEX, "\n"),
+        ("authorization: ", HEX, ""),
+        ("{'Authorization': 'ApiKey ", HEX, "'}"),
+        ("mysql --user app --password ", "hunter2", " --host db"),
+        ("aws rds modify-db-instance --master-user-password '", "open sesame", "' --apply-immediately"),
+        ("docker login --password ", "sesame-open", "\n"),
+        ("tool --api-key ", HEX, " --verbose"),
         ("key ", ACCESS, "."),
         (f"{ACCESS[:4]} aws_secret_access_key = ", SECRET, "\n"),
         ("", JWT, " is expired"),
@@ -83,6 +94,10 @@ def test_what_is_no_secret_stays(own_registry: None) -> None:
         'name = "SECRET_KEY", valueFrom = "${aws_secretsmanager_secret.app.arn}:SECRET_KEY::", secret: ohmycoins-x',
         "SECRET_KEY: str = secrets.token_urlsafe(32); api_key=settings.OPENAI_API_KEY; token: required",
         "a bearer of news, basic authentication, -----BEGIN PRIVATE KEY----- is missing, disk-usage-of-the-machine1",
+        "give --password PASSWORD, --password <text> or --password-stdin; the --password option, --password is asked",
+        "--secret-id ohmycoins-staging-app-secrets --key SECRET_KEY "
+        "--client-request-token 7c1f2b3a-0000-4000-8000-123456789abc",
+        "Authorization: required; AuthorizationError: not allowed; signature=valid, sig=none; authorization: denied",
         "keys SECRET_KEY, OPENAI_API_KEY; key-missing; the key `list-lacks`; https://eu.console.aws.amazon.com/ecs/v2",
     ):
         assert registry.mask(text) == text
@@ -98,7 +113,18 @@ def test_a_value_keeps_its_own_name(own_registry: None) -> None:
 
 def test_looking_for_shapes_takes_milliseconds(own_registry: None) -> None:
     """A hundred kilobytes of marks, none of which has a secret behind it."""
-    for text in ("password: no ", "://", "AKIA", "secret key token ", "-----BEGIN PRIVATE KEY-----", "eyJ", "Bearer "):
+    for text in (
+        "password: no ",
+        "://",
+        "AKIA",
+        "secret key token ",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJ",
+        "Bearer ",
+        "--",
+        "--password ",
+        "Authorization: a ",
+    ):
         text *= 100_000 // len(text)
         started = time.process_time()
         assert registry.mask(text) == text

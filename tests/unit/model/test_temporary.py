@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.model import temporary
+from omc_runbook.textfile import private_file
 
 KILLED = """
 import os
@@ -42,3 +43,27 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monke
     with temporary.folder("settings", str(tmp_path)) as mine:
         assert {path.name for path in tmp_path.iterdir()} == {*others, "elsewhere", link.name, Path(mine).name}
     assert not Path(mine).exists()
+
+
+DRAFT = """
+import os
+from pathlib import Path
+from omc_runbook.model import temporary
+print(temporary.draft(Path("page.html"))[1], flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_draft_of_a_file_that_a_killed_process_left_is_removed_with_the_next(tmp_path: Path) -> None:
+    """Whichever file of the folder is written next; a living process's draft, and a file of another name stay."""
+    ended = subprocess.run([sys.executable, "-c", DRAFT], cwd=tmp_path, capture_output=True, text=True)
+    left = tmp_path / ended.stdout.strip()
+    assert left.exists() and left.stat().st_mode & 0o777 == 0o600
+    (tmp_path / ".page.html.omc-draft-mine").touch()
+    temporary._sweep.cache_clear()
+    descriptor, mine = temporary.draft(tmp_path / "other.html")
+    os.close(descriptor)
+    temporary._sweep.cache_clear()
+    private_file.write(tmp_path / "third.html", b"whole")
+    names = {".page.html.omc-draft-mine", mine.name, "third.html"}
+    assert {path.name for path in tmp_path.iterdir()} == names

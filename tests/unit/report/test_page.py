@@ -1,22 +1,63 @@
-"""A record's page: it is nbconvert's, and every picture in it says what it shows."""
+"""A record's page: it shows what nbconvert's would, and every picture in it says what it shows."""
 
 import re
+from collections import Counter
+from pathlib import Path
 
 import nbformat
+import pytest
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from support.paths import ROOT
 
-from omc_runbook.report.archive.record import to_html
+from omc_runbook.report.archive.notebook_page import to_html
 from omc_runbook.report.archive.sections import without_empty
 
+WRAPPERS = {"div", "main", "body", "html", "style", "span", "svg"}
+"""What nbconvert puts around its cells."""
 
-def test_a_page_is_as_nbconvert_makes_it() -> None:
-    """Nothing is lost by going without nbconvert's second reading of the page."""
-    notebook = without_empty(nbformat.read(ROOT / "notebooks" / "troubleshoot.ipynb", 4))
+
+def shown(page: str) -> tuple[str, Counter[str], list[str], list[str]]:
+    """What a reader sees of a page: its letters, its elements, and the links and pictures."""
+    soup = BeautifulSoup(page, "html.parser")
+    for link in soup.select("a.anchor-link"):
+        link.decompose()
+    for code in soup.select("pre > code"):
+        code.unwrap()
+    elements = Counter(tag.name for tag in soup.find_all(True) if tag.name not in WRAPPERS)
+    links = [str(each["href"]) for each in soup.find_all("a")]
+    pictures = [str(each["src"]) for each in soup.find_all("img")]
+    return "".join(soup.get_text().split()), elements, links, pictures
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_a_page_shows_what_nbconvert_makes_of_it(path: Path) -> None:
+    """The same text in the same elements, for every notebook."""
+    notebook = without_empty(nbformat.read(path, 4))
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True, embed_images=True)
     expected, _ = exporter.from_notebook_node(notebook)
-    assert str(BeautifulSoup(to_html(notebook), "html.parser")) == expected
+    assert shown(to_html(notebook)) == shown(expected)
+
+
+def test_texts_of_a_stream_are_one_and_an_error_has_no_colours() -> None:
+    """What a bar overwrote is gone, and so are a terminal's commands; HTML in a text is text."""
+    outputs = [
+        new_output("stream", name="stdout", text="10 %\r50 %\r"),
+        new_output("stream", name="stdout", text="100 %\n<b>done</b>\n"),
+        new_output("stream", name="stderr", text="beside"),
+        new_output("error", ename="E", evalue="v", traceback=["\x1b[0;31mKeyError\x1b[0m: \x1b]0;title\x07<i>"]),
+    ]
+    page = to_html(new_notebook(cells=[new_code_cell("x", outputs=outputs)]))
+    texts = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    assert texts[:2] == ["100 %\n&lt;b&gt;done&lt;/b&gt;\n", "beside"]
+    assert "KeyError: " in texts[2] and "&lt;i&gt;" in texts[2] and "\x1b" not in page
+
+
+def test_html_in_prose_is_text() -> None:
+    """A name in Markdown cannot bring an element of its own."""
+    page = to_html(new_notebook(cells=[new_markdown_cell("## A `b` title\n\n<script>x</script>")]))
+    assert '<h2 id="A-b-title">' in page and "<script" not in page
 
 
 def test_every_picture_has_an_alternative_text() -> None:

@@ -19,6 +19,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.report import verify
 from omc_runbook.report.archive import summary
+from omc_runbook.report.display import drawing
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.collapsible import Collapsible
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -26,7 +27,7 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import Bars
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import WIDTH, Table
-from omc_runbook.report.timeline import MOST_TASKS, Timeline, _ticks, lines_of
+from omc_runbook.report.timeline import MOST_TASKS, Timeline, lines_of
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -232,7 +233,7 @@ def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
 def ticks(span: timedelta) -> list[str]:
     """The labels of a time axis of that length."""
     end = NOW.replace(hour=12, minute=3, second=0)
-    return [label for _, label in _ticks(end - span, end)]
+    return [label for _, label in drawing.ticks(end - span, end)]
 
 
 def test_the_time_axis_has_round_times() -> None:

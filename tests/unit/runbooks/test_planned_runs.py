@@ -23,7 +23,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.archive.summary import end, summarise
-from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks import key_addition
 
 DRY = an_outcome(
     runbook="rotate",
@@ -168,7 +168,7 @@ def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
 
     def judged(write: SecretPlan | None) -> list[tuple[str, str]]:
         addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
-        found = add_key.merge(add_key.judge(addition, {"staging": seen}, {"staging": seen}, None))
+        found = key_addition.merge(key_addition.judge(addition, {"staging": seen}, {"staging": seen}, None))
         return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
 
     assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]

@@ -22,7 +22,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks import add_key, run
+from omc_runbook.runbooks import key_addition, run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
@@ -92,7 +92,7 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_outcome_has_each_environment_with_a_status_of_its_own(outcome: Path) -> None:
     """What is found in production alone is no fault of staging's; the fields of old mean the first."""
     found = {"staging": (CLEAR,), "production": (CLEAR, WRONG)}
-    merged = add_key.merge(found)
+    merged = key_addition.merge(found)
     assert [(each.check, each.subject) for each in merged] == [("empty", ""), ("placeholder", "production: SECRET_KEY")]
     a_run("staging", "production").conclude(merged, by_target=found)
     body = json.loads(outcome.read_text())

@@ -1,0 +1,215 @@
+"""Writers that change the secret at the same moment: two operators, an AWS CLI, and Terraform.
+
+The operators are this package's update. The CLI reads the document, changes one key and puts it back; Terraform
+replaces the whole document. What was acknowledged is in force, or another writer's later write replaced it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hold.racing_operator import digest
+from benchmarks.hold.trial import Profile, Try
+from benchmarks.hold.workplace import SECONDS, Workplace, forked, last_line, workplace
+
+OPERATOR = Path(__file__).with_name("racing_operator.py")
+ROUNDS, FEW_ROUNDS = 200, 30
+ROTATIONS, FEW_ROTATIONS = 20, 2
+JITTER = 0.06
+"""Seconds within which all writers of a round begin."""
+TOLD = (1, 2, 3)
+"""The exit codes of a run that says that it is not done."""
+FIRST = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD", "OPENAI_API_KEY")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A write that its writer was told of as done: what it was made on, its version, and digests of its values."""
+
+    writer: str
+    base: str
+    version: str
+    digests: Mapping[str, str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this package wrote it, only over what its plan was made on."""
+        return self.writer.startswith("operator")
+
+
+class Secret:
+    """A secret without consumers, so that a round takes no longer than its writes."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.client, self.name = place.world.secretsmanager, f"own-{secrets.token_hex(4)}"
+        document = {key: secrets.token_hex(32) for key in (*FIRST, "BY_CLI", "BY_TERRAFORM")}
+        self.client.create_secret(Name=self.name, SecretString=json.dumps(document))
+
+    def read(self, **which: str) -> tuple[str, dict[str, str]]:
+        """A version's id and members."""
+        answer = self.client.get_secret_value(SecretId=self.name, **which)
+        return answer["VersionId"], json.loads(answer["SecretString"])
+
+    def put(self, document: Mapping[str, str]) -> str:
+        """Write a document as the CLI does; its version's id."""
+        token = str(uuid.uuid4())
+        text = json.dumps(document)
+        self.client.put_secret_value(SecretId=self.name, SecretString=text, ClientRequestToken=token)
+        return token
+
+    def labels(self) -> list[str]:
+        """All staging labels."""
+        stages = self.client.describe_secret(SecretId=self.name)["VersionIdsToStages"]
+        return [label for labels in stages.values() for label in labels]
+
+
+def tries(profile: Profile, seed: int) -> Iterator[Try]:
+    """So many rounds of all writers at once, and of two whole rotations."""
+    with workplace() as place:
+        secret = Secret(place)
+        with operators(place, secret, 2) as processes:
+            for number in range(ROUNDS if profile.is_long else FEW_ROUNDS):
+                what = f"round {number}"
+                if profile.has(what):
+                    failure = _round(secret, processes, random.Random(f"{seed} {number}"))
+                    yield Try("four writers at once", what, failure)
+        for number in range(ROTATIONS if profile.is_long else FEW_ROTATIONS):
+            what = f"two rotations, {number}"
+            if profile.has(what):
+                yield Try("two whole rotations at once", what, _two_rotations(place, random.Random(f"{seed} {number}")))
+
+
+@contextmanager
+def operators(place: Workplace, secret: Secret, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that wait for keys to update; they end with the context."""
+    variables = place.variables | {"OMC_SECRET": secret.name, "OMC_CLUSTER": "ohmycoins-staging"}
+    command = [sys.executable, str(OPERATOR)]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with ExitStack() as ends:
+        processes: list[subprocess.Popen[str]] = []
+        for _ in range(count):
+            process: Any = subprocess.Popen(command, env=variables, cwd=place.work, **streams)
+            ends.callback(process.wait)
+            ends.callback(process.kill)
+            processes.append(process)
+        yield processes
+
+
+def _round(secret: Secret, processes: list[subprocess.Popen[str]], draw: random.Random) -> str:
+    """One round; what does not hold after it, "" for nothing."""
+    first, document = secret.read()
+    acts: list[Callable[[], Written | None]] = []
+    for number, process in enumerate(processes):
+        _tell(process, draw.choice(FIRST[:3]))
+        if _hear(process) != "ready":
+            return f"operator {number} ended"
+        acts.append(lambda number=number, process=process: _apply(number, process))  # type: ignore[misc]
+    # They have read what they change before anybody writes.
+    by_cli, whole = ({**document, name: secrets.token_hex(16)} for name in ("BY_CLI", "BY_TERRAFORM"))
+    if draw.random() < 0.7:
+        acts.append(lambda: _put(secret, "CLI", first, by_cli, "BY_CLI"))
+    if draw.random() < 0.3:
+        acts.append(lambda: _put(secret, "Terraform", first, whole, "BY_TERRAFORM"))
+    written = _at_once(acts, draw)
+    return _judge(secret, first, [each for each in written if each])
+
+
+def _judge(secret: Secret, first: str, written: list[Written]) -> str:
+    labels, by_version = secret.labels(), {each.version: each for each in written}
+    own = [label for label in labels if not label.startswith("AWS")]
+    if labels.count("AWSCURRENT") != 1 or own:
+        return f"AWSCURRENT is on {labels.count('AWSCURRENT')} versions, and these labels are left: {own}"
+    if len(by_version) != len(written):
+        return "two writers were told of one version"
+    current, members = secret.read()
+    line, at = [current], current
+    while at != first and at in by_version and by_version[at].is_ours:
+        at = by_version[at].base
+        line.append(at)
+    if at != first and at not in by_version:
+        return "the current version is nobody's who was told so"
+    for each in written:
+        _, own_members = secret.read(VersionId=each.version)
+        if any(digest(own_members[key]) != value for key, value in each.digests.items()):
+            return f"the version of {each.writer} has other values than it was told"
+        # Ours are made only on what they were planned on, so a line of ours alone has lost somebody's write.
+        if at == first and each.version not in line:
+            return f"what {each.writer} wrote was replaced by one of ours"
+    since = [by_version[version] for version in reversed(line) if version in by_version]
+    expected = {key: value for each in since for key, value in each.digests.items()}
+    lacking = [key for key, value in expected.items() if digest(members[key]) != value]
+    return f"the current version lacks {', '.join(lacking)}" if lacking else ""
+
+
+def _at_once(acts: list[Callable[[], Written | None]], draw: random.Random) -> list[Written | None]:
+    """What all writers were told, who begin within a moment."""
+    answers: list[Written | None] = [None] * len(acts)
+    delays = [draw.uniform(0, JITTER) for _ in acts]
+
+    def act(number: int) -> None:
+        time.sleep(delays[number])
+        answers[number] = acts[number]()
+
+    threads = [threading.Thread(target=act, args=(number,)) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def _apply(number: int, process: subprocess.Popen[str]) -> Written | None:
+    _tell(process, "go")
+    said = json.loads(_hear(process) or '{"outcome": "ended"}')
+    if said.pop("outcome") != "written":
+        return None
+    return Written(writer=f"operator {number}", **said)
+
+
+def _put(secret: Secret, writer: str, base: str, document: Mapping[str, str], key: str) -> Written:
+    return Written(writer, base, secret.put(document), {key: digest(document[key])})
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def _hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def _two_rotations(place: Workplace, draw: random.Random) -> str:
+    """Two whole runs at once; one may be told that the other was faster, and another run then does what is left."""
+    former, keys = place.members(), draw.sample(("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"), 2)
+    runs = []
+    for key in keys:
+        time.sleep(draw.uniform(0, 0.5))
+        words = place.command("rotate", (f"keys={key}", "apply=true"))
+        runs.append(forked.Forked(words, place.variables, place.work))
+    ends = [(run.communicate(SECONDS), run.poll()) for run in runs]
+    now = place.members()
+    for key, (said, code) in zip(keys, ends, strict=True):
+        if code not in (0, *TOLD) or not "".join(said).strip():
+            return f"the rotation of {key} ends with {code}"
+        if code == 0 and now[key] == former[key]:
+            return f"{key} is as before, and its rotation ended with 0"
+    again = place.run("rotate", ("values_from=keep", "apply=true"))
+    if again.returncode:
+        return f"a run that keeps all values ends with {again.returncode}: {last_line(again)}"
+    expected = {**former, **{key: now[key] for key in keys}}
+    return place.wrong_secret(expected) or place.wrong_tasks()

@@ -1,0 +1,75 @@
+"""A sandbox whose secret has the ten awkward values besides its own, in tasks that run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.hold.awkward import Awkward
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.build import good_document
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
+
+SERVICE = "worker"
+
+
+@dataclass(frozen=True)
+class AwkwardWorld:
+    """The sandbox and its world."""
+
+    sandbox: Sandbox
+    world: World
+
+    def put(self, values: Sequence[Awkward]) -> None:
+        """Make a version with these values and the world's good ones; tasks keep what they have."""
+        document = good_document(self.world) | {value.key: value.text for value in values}
+        self.world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(document))
+
+    def versions(self, secret: str = SECRET) -> list[Awkward]:
+        """The values of all versions of a secret: those that runs have generated, too."""
+        api, found = self.world.secretsmanager, dict[str, Awkward]()
+        names = [each["Name"] for each in api.list_secrets(IncludePlannedDeletion=False)["SecretList"]]
+        if secret not in names:
+            return []
+        for version in api.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]:
+            text = api.get_secret_value(SecretId=secret, VersionId=version["VersionId"])["SecretString"]
+            for key, value in json.loads(text).items():
+                # The sandbox's values, and those that are generated, are random within a run of characters.
+                core = max(re.findall(r"[A-Za-z0-9_-]{16,}", value.removeprefix("sk-")), key=len, default="")
+                if core and not key.startswith("AWKWARD"):
+                    found.setdefault(value, Awkward(key, value, (core,)))
+        return [*found.values()]
+
+    def refer(self, values: Sequence[Awkward]) -> None:
+        """Let a service's tasks have each of these keys, and wait until they run."""
+        ecs: Any = self.world.ecs
+        [service] = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+        definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+        [container] = definition["containerDefinitions"]
+        arn = self.world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+        container["secrets"] += [{"name": each.key, "valueFrom": f"{arn}:{each.key}::"} for each in values]
+        names = (
+            *("family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions"),
+            *("requiresCompatibilities", "cpu", "memory"),
+        )
+        new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
+        ecs.update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=new["taskDefinition"]["taskDefinitionArn"])
+        self.world.settle()
+
+
+@contextmanager
+def awkward_world(values: Sequence[Awkward]) -> Iterator[AwkwardWorld]:
+    """Start a sandbox with these values; it ends with the context."""
+    sandbox = lifecycle.up()
+    try:
+        world = AwkwardWorld(sandbox, World(sandbox.endpoint))
+        world.put(values)
+        world.refer(values)
+        yield world
+    finally:
+        lifecycle.down(sandbox)

@@ -1,0 +1,117 @@
+"""The ways by which somebody hears of a read of the secret, and where each ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from omc_runbook.aws.events import WITH_READS
+from omc_runbook.model.event_patterns import matches_filter, matches_rule
+from omc_runbook.snapshot.audit.monitoring import read_event, rule_event
+from omc_runbook.snapshot.audit.state import Monitoring
+from omc_runbook.snapshot.state import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRoute:
+    """A way from a read of the secret to somebody: a metric filter with an alarm, or a rule of EventBridge."""
+
+    kind: Literal["alarm", "rule", "filter"]
+    """What tells somebody: of a "filter" no alarm watches the metric, so that it tells nobody."""
+    name: str
+    """The name of the alarm, the rule or the filter."""
+    matches: bool | None
+    """Whether it matches a read of the secret; None where its pattern is not understood."""
+    pattern: str
+    region: str
+    problem: str = ""
+    """What turns it off, in a sentence; "" where it is on."""
+    targets: tuple[str, ...] = ()
+    """The ARNs that it tells."""
+    reaches: bool | None = False
+    """Whether a target exists and has somebody who hears; None where that is unknown."""
+    ends: tuple[str, ...] = ()
+    """Where it ends, in a sentence for each target."""
+
+
+def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
+    """Every route of what an audit read."""
+    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    if monitoring is None:
+        return ()
+    return (*_of_filters(snapshot, monitoring), *_of_rules(snapshot, monitoring))
+
+
+def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute]:
+    trails = {trail.log_group: trail for trail in monitoring.trails if trail.log_group_arn}
+    event = read_event(snapshot)
+    for each in monitoring.filters:
+        trail = trails[each.group]
+        region = trail.log_group_arn.split(":")[3]
+        matches = None if each.has_dimensions else matches_filter(each.pattern, event)
+        alarms = monitoring.alarms.get(each.name, ())
+        if not alarms:
+            yield AlarmRoute(kind="filter", name=each.name, matches=matches, pattern=each.pattern, region=region)
+        for alarm in alarms:
+            problem = "" if alarm.are_actions_enabled else f"alarm {alarm.name} has ActionsEnabled false."
+            if trail.log_group_error:
+                problem = f"trail {trail.name} does not deliver to {each.group}: {trail.log_group_error}."
+            yield AlarmRoute(
+                kind="alarm",
+                name=alarm.name,
+                matches=matches,
+                pattern=each.pattern,
+                region=region,
+                problem=problem,
+                targets=alarm.actions,
+                reaches=_reach(monitoring, alarm.actions),
+                ends=tuple(_end(monitoring, arn) for arn in alarm.actions),
+            )
+
+
+def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute]:
+    region = snapshot.environment.names.region
+    event = rule_event(read_event(snapshot), region)
+    for rule in monitoring.rules:
+        problem = ""
+        if rule.state != WITH_READS:
+            only = "" if rule.state == "DISABLED" else f"; only {WITH_READS} gets calls that read"
+            problem = f"rule {rule.name} has State {rule.state}{only}."
+        yield AlarmRoute(
+            kind="rule",
+            name=rule.name,
+            matches=matches_rule(rule.pattern, event),
+            pattern=rule.pattern,
+            region=region,
+            problem=problem,
+            targets=rule.targets,
+            reaches=_reach(monitoring, rule.targets),
+            ends=tuple(_end(monitoring, arn) for arn in rule.targets),
+        )
+
+
+def _reach(monitoring: Monitoring, targets: tuple[str, ...]) -> bool | None:
+    """Whether one of the targets has somebody who hears."""
+    answers = [_hears(monitoring, arn) for arn in targets]
+    return True if True in answers else None if None in answers else False
+
+
+def _hears(monitoring: Monitoring, arn: str) -> bool | None:
+    if arn not in monitoring.topics:
+        return None
+    topic = monitoring.topics[arn]
+    return bool(topic and topic.confirmed)
+
+
+def _end(monitoring: Monitoring, arn: str) -> str:
+    """What is at the end of a route, in words."""
+    if arn not in monitoring.topics:
+        return f"whether anybody hears of {arn} is not looked at."
+    topic = monitoring.topics[arn]
+    if topic is None:
+        return f"topic {arn} does not exist."
+    if topic.confirmed:
+        return f"topic {arn} has {len(topic.confirmed)} confirmed subscriptions ({', '.join(topic.confirmed)})."
+    pending = f", and {len(topic.pending)} that wait for a confirmation" if topic.pending else ""
+    return f"topic {arn} has no confirmed subscription{pending}."

@@ -1,0 +1,290 @@
+"""Remedies of an audit of calls: trails, alarms and their targets, filled in with this environment's names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from omc_runbook.aws.cloudtrail import Access, Trail
+from omc_runbook.aws.events import WITH_READS
+from omc_runbook.checks.alarm_routes import AlarmRoute
+from omc_runbook.checks.remedies import advise
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
+from omc_runbook.snapshot.state import Snapshot
+
+NAMESPACE = "SecretAccess"
+"""The namespace of the metric that an alarm of ours watches."""
+_SNS = "sns:"
+_AROUND = timedelta(minutes=5)
+_MANAGEMENT: Mapping[str, Any] = {
+    "Name": "Management events",
+    "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}],
+}
+
+
+def explain_calls(environment: Environment, call: Access) -> Remedy:
+    """Show a call with all that CloudTrail has of it, for whoever asks the principal."""
+    show = command(
+        *("aws", "cloudtrail", "lookup-events"),
+        *("--lookup-attributes", f"AttributeKey=EventName,AttributeValue={call.name}"),
+        *("--start-time", f"{call.time - _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
+        *("--end-time", f"{call.time + _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
+        *("--region", call.region or environment.names.region),
+    )
+    needs = (
+        f"Ask who is behind {call.principal} for the reason. A good one goes into [[accepted]] of runbook.toml; without"
+        f" one, take the permission away and run rotate on {environment.name}."
+    )
+    return Remedy(show, needs=needs)
+
+
+def alarm_name(environment: Environment) -> str:
+    """The name of an environment's alarm on reads, of its filter, rule and topic."""
+    return f"{environment.project}-{environment.name}-secret-access"
+
+
+def topic_of(snapshot: Snapshot, region: str) -> str:
+    """The ARN of the topic for an alarm: the one that runbook.toml notifies of findings, else one of our own name."""
+    environment = snapshot.environment
+    known = [each.removeprefix(_SNS) for each in environment.notify.findings if each.startswith(_SNS)]
+    own = f"arn:{snapshot.caller.partition}:sns:{region}:{_account(snapshot)}:{alarm_name(environment)}"
+    return next((arn for arn in known if arn.split(":")[3] == region), own)
+
+
+def filter_pattern(snapshot: Snapshot) -> str:
+    """A metric filter's pattern: reads of the secret by all but the roles by which ECS starts tasks."""
+    issuer = "$.userIdentity.sessionContext.sessionIssuer.arn"
+    conditions = [
+        '($.eventSource = "secretsmanager.amazonaws.com")',
+        '($.eventName = "GetSecretValue")',
+        f'($.requestParameters.secretId = "*{snapshot.secret_name}*")',
+        *(f'(({issuer} NOT EXISTS) || ({issuer} != "{role}"))' for role in execution_roles(snapshot)),
+    ]
+    return f"{{ {' && '.join(conditions)} }}"
+
+
+def event_pattern(snapshot: Snapshot) -> str:
+    """A rule's event pattern for the same calls."""
+    roles = execution_roles(snapshot)
+    issuer = {"sessionContext": {"sessionIssuer": {"arn": [{"exists": False}, {"anything-but": [*roles]}]}}}
+    detail = {
+        "eventSource": ["secretsmanager.amazonaws.com"],
+        "eventName": ["GetSecretValue"],
+        "requestParameters": {"secretId": [{"wildcard": f"*{snapshot.secret_name}*"}]},
+        **({"userIdentity": issuer} if roles else {}),
+    }
+    return json.dumps(
+        {"source": ["aws.secretsmanager"], "detail-type": ["AWS API Call via CloudTrail"], "detail": detail}
+    )
+
+
+def execution_roles(snapshot: Snapshot) -> tuple[str, ...]:
+    """The ARNs of the roles by which ECS reads the secret whenever a task starts."""
+    revisions = (each for reader in snapshot.readers for each in snapshot.revisions(reader))
+    return tuple(sorted({each.execution_role_arn for each in revisions} - {""}))
+
+
+def trail_bucket(snapshot: Snapshot) -> str:
+    """The name of the bucket for a new trail."""
+    return f"{snapshot.environment.project}-cloudtrail-{_account(snapshot)}"
+
+
+def trail_name(snapshot: Snapshot) -> str:
+    """The name of a new trail."""
+    return f"{snapshot.environment.project}-trail"
+
+
+def trail_arn(snapshot: Snapshot) -> str:
+    """The ARN of a new trail."""
+    region = snapshot.environment.names.region
+    return f"arn:{snapshot.caller.partition}:cloudtrail:{region}:{_account(snapshot)}:trail/{trail_name(snapshot)}"
+
+
+def bucket_policy(snapshot: Snapshot) -> Mapping[str, Any]:
+    """What lets CloudTrail write to the bucket of a new trail; see
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    """
+    bucket = f"arn:{snapshot.caller.partition}:s3:::{trail_bucket(snapshot)}"
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    own = {"aws:SourceArn": trail_arn(snapshot)}
+    check = {"Effect": "Allow", "Principal": service, "Action": "s3:GetBucketAcl", "Resource": bucket}
+    write = {**check, "Action": "s3:PutObject", "Resource": f"{bucket}/AWSLogs/{_account(snapshot)}/*"}
+    control = {"s3:x-amz-acl": "bucket-owner-full-control"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {**check, "Condition": {"StringEquals": own}},
+            {**write, "Condition": {"StringEquals": {**own, **control}}},
+        ],
+    }
+
+
+def create_trail(snapshot: Snapshot) -> Remedy:
+    """Create a trail of all regions with a bucket of its own, and let it log."""
+    region, bucket, name = snapshot.environment.names.region, trail_bucket(snapshot), trail_name(snapshot)
+    place = () if region == "us-east-1" else ("--create-bucket-configuration", f"LocationConstraint={region}")
+    return _chain(
+        ("aws", "s3api", "create-bucket", "--bucket", bucket, *place, "--region", region),
+        ("aws", "s3api", "put-bucket-policy", "--bucket", bucket, "--policy", json.dumps(bucket_policy(snapshot))),
+        (
+            *("aws", "cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket),
+            *("--is-multi-region-trail", "--enable-log-file-validation", "--region", region),
+        ),
+        ("aws", "cloudtrail", "start-logging", "--name", name, "--region", region),
+    )
+
+
+def start_logging(snapshot: Snapshot, trail: Trail) -> Remedy:
+    """Let a trail log, or deliver."""
+    if not _is_own(snapshot, trail):
+        return _ask_owner(trail, "start its logging again")
+    if trail.is_logging:
+        return advise(
+            f"Let CloudTrail write to bucket {trail.bucket} again: its policy must allow cloudtrail.amazonaws.com"
+            f" s3:GetBucketAcl and s3:PutObject, and the bucket must exist."
+        )
+    return _of_trail(trail, "start-logging", "--name", trail.arn)
+
+
+def update_trail(snapshot: Snapshot, trail: Trail, option: str) -> Remedy:
+    """Turn on an option of UpdateTrail, such as --enable-log-file-validation."""
+    if not _is_own(snapshot, trail):
+        return _ask_owner(trail, f"turn on {option.removeprefix('--')}")
+    return _of_trail(trail, "update-trail", "--name", trail.arn, option)
+
+
+def log_reads(snapshot: Snapshot, trail: Trail) -> Remedy:
+    """Let a trail log every management event; what it logs of data events stays."""
+    selectors = trail.selectors
+    if selectors is None or not _is_own(snapshot, trail):
+        return _ask_owner(trail, "log read-only management events")
+    option, written = "--event-selectors", [dict(each) for each in selectors.basic]
+    if selectors.advanced:
+        option = "--advanced-event-selectors"
+        others = [each for each in selectors.advanced if not _is_of_management(each)]
+        written = [dict(_MANAGEMENT), *map(dict, others)]
+    else:
+        written[0] |= {"ReadWriteType": "All", "IncludeManagementEvents": True}
+    return _of_trail(trail, "put-event-selectors", "--trail-name", trail.arn, option, json.dumps(written))
+
+
+def create_alarm(snapshot: Snapshot) -> Remedy:
+    """Tell a topic of reads: by a metric filter where a trail has a log group, else by a rule of EventBridge."""
+    environment, name = snapshot.environment, alarm_name(snapshot.environment)
+    trail = trail_with_group(snapshot)
+    region = trail.log_group_arn.split(":")[3] if trail else environment.names.region
+    topic = topic_of(snapshot, region)
+    last = ("--region", region)
+    made = [("aws", "sns", "create-topic", "--name", name, *last)] if topic.endswith(f":{name}") else []
+    if trail is None:
+        target = json.dumps([{"Id": "topic", "Arn": topic}])
+        rule = ("--name", name, "--event-pattern", event_pattern(snapshot), "--state", WITH_READS)
+        policy = json.dumps(topic_policy(topic))
+        grant = ("--topic-arn", topic, "--attribute-name", "Policy", "--attribute-value", policy)
+        granted = [("aws", "sns", "set-topic-attributes", *grant, *last)] if made else []
+        remedy = _chain(
+            *made,
+            *granted,
+            ("aws", "events", "put-rule", *rule, *last),
+            ("aws", "events", "put-targets", "--rule", name, "--targets", target, *last),
+        )
+    else:
+        metric = f"metricName={name},metricNamespace={NAMESPACE},metricValue=1"
+        count = (
+            "--filter-name",
+            name,
+            "--filter-pattern",
+            filter_pattern(snapshot),
+            "--metric-transformations",
+            metric,
+        )
+        remedy = _chain(
+            *made,
+            ("aws", "logs", "put-metric-filter", "--log-group-name", trail.log_group, *count, *last),
+            (
+                *("aws", "cloudwatch", "put-metric-alarm", "--alarm-name", name),
+                *("--namespace", NAMESPACE, "--metric-name", name, "--statistic", "Sum", "--period", "300"),
+                *("--evaluation-periods", "1", "--threshold", "1"),
+                *("--comparison-operator", "GreaterThanOrEqualToThreshold"),
+                *("--treat-missing-data", "notBreaching", "--alarm-actions", topic, *last),
+            ),
+        )
+    return replace(remedy, needs=f"Somebody has to subscribe to topic {topic} and confirm that.")
+
+
+def topic_policy(topic: str) -> Mapping[str, Any]:
+    """What lets the topic's account and EventBridge publish to it, which a new topic's policy does not."""
+    actions = ("Publish", "Subscribe", "ListSubscriptionsByTopic", "GetTopicAttributes", "SetTopicAttributes")
+    own = {"Principal": {"AWS": topic.split(":")[4]}, "Action": [f"sns:{action}" for action in actions]}
+    rules = {"Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+    statements = [{"Effect": "Allow", **each, "Resource": topic} for each in (own, rules)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def trail_with_group(snapshot: Snapshot) -> Trail | None:
+    """The trail of this account that sends its events to a log group; None where none does."""
+    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    trails = monitoring.trails if monitoring else ()
+    return next((trail for trail in trails if trail.log_group and _is_own(snapshot, trail)), None)
+
+
+def enable_alarm(route: AlarmRoute) -> Remedy:
+    """Let an alarm tell its targets again."""
+    words = ("cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
+    if "ActionsEnabled" in route.problem:
+        return Remedy(command("aws", *words, "--region", route.region))
+    return advise("Let CloudTrail write to the log group again: correct the role that the trail has for it.")
+
+
+def enable_rule(route: AlarmRoute) -> Remedy:
+    """Let a rule get calls that read, too."""
+    rule = ("--name", route.name, "--event-pattern", route.pattern, "--state", WITH_READS)
+    return Remedy(command("aws", "events", "put-rule", *rule, "--region", route.region))
+
+
+def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
+    """Subscribe an address to the route's topic, which is created where it is gone."""
+    topics = [arn for arn in route.targets if arn.split(":")[2:3] == ["sns"]]
+    topic = topics[0] if topics else topic_of(snapshot, route.region)
+    last = ("--region", topic.split(":")[3])
+    address = ("--protocol", "email", "--notification-endpoint", "ADDRESS")
+    remedy = _chain(
+        ("aws", "sns", "create-topic", "--name", topic.rpartition(":")[2], *last),
+        *([] if topics else [_add_target(route, topic)]),
+        ("aws", "sns", "subscribe", "--topic-arn", topic, *address, *last),
+    )
+    return replace(remedy, needs="ADDRESS is who is to know: they confirm by the link in the message from SNS.")
+
+
+def _add_target(route: AlarmRoute, topic: str) -> tuple[str, ...]:
+    target = json.dumps([{"Id": "topic", "Arn": topic}])
+    return ("aws", "events", "put-targets", "--rule", route.name, "--targets", target, "--region", route.region)
+
+
+def _of_trail(trail: Trail, *words: str) -> Remedy:
+    return Remedy(command("aws", "cloudtrail", *words, "--region", trail.home_region))
+
+
+def _ask_owner(trail: Trail, what: str) -> Remedy:
+    return advise(f"Ask account {trail.arn.split(':')[4]}, which owns trail {trail.name}, to {what}.")
+
+
+def _is_own(snapshot: Snapshot, trail: Trail) -> bool:
+    return trail.arn.split(":")[4] == _account(snapshot)
+
+
+def _is_of_management(selector: Mapping[str, Any]) -> bool:
+    return any("Management" in each.get("Equals", ()) for each in selector["FieldSelectors"])
+
+
+def _account(snapshot: Snapshot) -> str:
+    return snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
+
+
+def _chain(*commands: tuple[str, ...]) -> Remedy:
+    return Remedy(" && ".join(command(*words) for words in commands))

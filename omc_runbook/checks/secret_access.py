@@ -1,0 +1,338 @@
+"""Who may do what with the secret: the identities of the account, judged once for all checks and tables of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from omc_runbook.iam.policy import PolicyDocument, evaluate_resource
+from omc_runbook.iam.who_can import (
+    AccessVerdict,
+    Assumption,
+    Identity,
+    Judge,
+    account_of,
+    chains,
+    together,
+    trusted,
+)
+from omc_runbook.snapshot.audit import secret_calls
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+Way = Literal["resource policy", "key grant", "trust policy"]
+
+SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
+"""The path of the roles that IAM Identity Center makes for people."""
+_LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
+"""Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
+_STRANGER = "000000000000"
+"""An account that is nobody's, to ask whether a policy lets everybody in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrincipalAccess:
+    """What an identity of the account may do with the secret; of its other verdicts only those that are not "denied".
+
+    `passes` says whether it may run tasks of its own with an execution role. `chain` is how it may become a role that
+    reads the secret, that role last; empty where it may not, or reads the secret itself.
+    """
+
+    identity: Identity
+    read: AccessVerdict
+    changes: tuple[AccessVerdict, ...] = ()
+    passes: AccessVerdict | None = None
+    chain: tuple[Assumption, ...] = ()
+
+    @property
+    def reads_somehow(self) -> bool:
+        """Whether it may read the secret, itself or as a role that it may assume."""
+        return self.read.is_possible or bool(self.chain)
+
+    @property
+    def way(self) -> AccessVerdict:
+        """The verdict by which it reads the secret: its own, or that on the first role that it assumes."""
+        return self.chain[0].verdict if self.chain else self.read
+
+    @property
+    def read_by(self) -> str:
+        """By which statements it may read the secret, and over which roles."""
+        by = statements_of([self.way])
+        if not self.chain:
+            return by
+        return f"assumes {' and then '.join(step.role.name for step in self.chain)}: {by or self.way.action}"
+
+    @property
+    def powers(self) -> tuple[AccessVerdict, ...]:
+        """What else it may do: the changes, and running tasks with the secret's role."""
+        return (*self.changes, *((self.passes,) if self.passes else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outsider:
+    """A principal that is no identity of the account, and what lets it in; `statement` names a policy's statement.
+
+    `kind` is "account", "service" or "provider" (of identities), "everybody", or "deleted" for an id that IAM left.
+    """
+
+    principal: str
+    kind: Literal["account", "service", "provider", "everybody", "deleted"]
+    way: Way
+    statement: str
+    decision: Literal["allowed", "unknown"] = "allowed"
+    role: str = ""
+    """The ARN of the role that it may assume, where that is the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretAccess:
+    """Who may do what with the secret. Administrators, who may do everything, are apart."""
+
+    principals: tuple[PrincipalAccess, ...] = ()
+    administrators: tuple[PrincipalAccess, ...] = ()
+    outsiders: tuple[Outsider, ...] = ()
+
+    @property
+    def readers(self) -> tuple[PrincipalAccess, ...]:
+        """Those that may read the secret, at least in some way, and are no administrators."""
+        return tuple(each for each in self.principals if each.reads_somehow)
+
+    @property
+    def unjudged(self) -> tuple[PrincipalAccess, ...]:
+        """Those of which it cannot be told whether they may read the secret."""
+        return tuple(each for each in self.principals if each.read.is_unjudged and not each.chain)
+
+
+def of(snapshot: Snapshot) -> SecretAccess:
+    """Who may do what with the snapshot's secret; nobody where the identities or the secret were not read."""
+    return snapshot.once(_judge)
+
+
+def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The statements that decide these verdicts."""
+    return ", ".join(dict.fromkeys(label for verdict in verdicts for label in verdict.statements))
+
+
+def conditions_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The conditions of these verdicts in sentences, and what they depend on that is not known here."""
+    doubts = dict.fromkeys(doubt for verdict in verdicts for doubt in verdict.doubts)
+    conditions = dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.conditions)
+    return " ".join((*conditions, *([f"Depends on {', '.join(doubts)}."] if doubts else [])))
+
+
+def actions_of(verdicts: Sequence[AccessVerdict]) -> str:
+    """The actions of these verdicts, those that cannot be judged marked as unknown."""
+    return ", ".join(f"{each.action}{' (unknown)' if each.is_unjudged else ''}" for each in verdicts)
+
+
+def is_human(identity: Identity) -> bool:
+    """Whether people are behind an identity: a user, or a role for which people sign in."""
+    if identity.kind == "user" or SINGLE_SIGN_ON in identity.arn:
+        return True
+    if identity.trust is None:
+        return False
+    providers = list(trusted(identity.trust, "Federated"))
+    if any(":saml-provider/" in provider or provider in _LOGINS for provider in providers):
+        return True
+    return any(":user/" in name for name in trusted(identity.trust, "AWS"))
+
+
+def is_machine(identity: Identity) -> bool:
+    """Whether only AWS services and OpenID Connect providers of machines may assume a role."""
+    if identity.kind == "user" or identity.trust is None or is_human(identity):
+        return False
+    return not any(trusted(identity.trust, "AWS"))
+
+
+def kind_of(identity: Identity) -> str:
+    """What an identity is, in a word or two."""
+    if identity.kind == "user":
+        return "user"
+    if identity.is_service_linked:
+        return "service-linked role"
+    if SINGLE_SIGN_ON in identity.arn:
+        return "Identity Center role"
+    return "role of people" if is_human(identity) else "role"
+
+
+def execution_roles(snapshot: Snapshot) -> frozenset[str]:
+    """The ARNs of the roles with which ECS reads the secret for its consumers."""
+    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
+    arns = {revision.execution_role_arn for revision in revisions if snapshot.own_references(revision)}
+    return frozenset({*arns, *snapshot.permissions} - {""})
+
+
+def task_roles(snapshot: Snapshot) -> frozenset[str]:
+    """The ARNs of the roles of the consumers' containers."""
+    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
+    return frozenset({revision.task_role_arn for revision in revisions} - {""})
+
+
+def _judge(snapshot: Snapshot) -> SecretAccess:
+    found = snapshot.audit.identities if snapshot.audit else None
+    if found is None or snapshot.secret is None:
+        return SecretAccess()
+    judge = secret_calls.judge_of(snapshot, found)
+    reads = {identity.arn: secret_calls.read_verdict(snapshot, found, judge, identity) for identity in found.identities}
+    targets = [
+        identity
+        for identity in found.identities
+        if identity.kind == "role" and not identity.is_administrator and reads[identity.arn].is_possible
+    ]
+    ways = chains(judge, found.identities, targets)
+    principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
+    for identity in found.identities:
+        read = reads[identity.arn]
+        if identity.is_administrator:
+            administrators.append(PrincipalAccess(identity=identity, read=read))
+            continue
+        access = PrincipalAccess(
+            identity=identity,
+            read=read,
+            changes=tuple(_changes(snapshot, found, judge, identity)),
+            passes=_passes(snapshot, found, judge, identity),
+            chain=() if read.is_possible else ways.get(identity.arn, ()),
+        )
+        if access.read.decision != "denied" or access.changes or access.passes or access.chain:
+            principals.append(access)
+    return SecretAccess(
+        principals=tuple(principals),
+        administrators=tuple(administrators),
+        outsiders=tuple(_outsiders(snapshot, found, targets)),
+    )
+
+
+def _changes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> Iterator[AccessVerdict]:
+    calls = [
+        secret_calls.on_secret(snapshot, action)
+        for action in (*secret_calls.WRITES, *secret_calls.DELETES, *secret_calls.POLICIES)
+    ]
+    if found.key:
+        calls += [secret_calls.on_key(found.key, action) for action in secret_calls.KEY_POLICIES]
+    for call in calls:
+        verdict = judge.verdict(identity, call)
+        if verdict.decision != "denied":
+            yield verdict
+
+
+def _passes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> AccessVerdict | None:
+    """Whether an identity may run a task of its own with one of the execution roles; None where it may not."""
+    by_arn = {each.arn: each for each in found.identities}
+    for arn in sorted(execution_roles(snapshot)):
+        role = by_arn.get(arn)
+        passing = judge.verdict(identity, secret_calls.passing(arn, dict(role.tags) if role else None))
+        if passing.decision == "denied":
+            continue
+        registering = judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, secret_calls.REGISTER))
+        if registering.decision == "denied":
+            continue
+        for action in secret_calls.STARTS:
+            starting = judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, action))
+            if starting.decision != "denied":
+                return together(f"{secret_calls.PASS_ROLE} and {action}", [passing, registering, starting])
+    return None
+
+
+def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -> Iterator[Outsider]:
+    """Who is let in from outside the account: by the secret's policies, the key's, its grants, and trust policies."""
+    assert snapshot.secret
+    own = snapshot.secret.arn.split(":")[4]
+    for policy in snapshot.resource_policies:
+        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own)
+    key = found.key
+    if key and key.policy:
+        yield from (each for each in _let_in(key.policy, DECRYPT, key.arn, own) if each.kind == "everybody")
+    for grant in key.grants if key else ():
+        if secret_calls.lets_decrypt(grant, snapshot.secret) and account_of(grant.grantee) != own:
+            is_service = grant.grantee.endswith(".amazonaws.com")
+            yield Outsider(
+                principal=grant.grantee,
+                kind="service" if is_service else "account" if account_of(grant.grantee) else "deleted",
+                way="key grant",
+                statement=f"grant {grant.id}",
+            )
+    for role in readers:
+        yield from _trusted_outside(role, own)
+
+
+def _let_in(policy: PolicyDocument, action: str, resource: str, own: str) -> Iterator[Outsider]:
+    """The principals outside the account to which a resource's policy allows an action."""
+    names = dict.fromkeys(
+        name
+        for label, statement in policy.statements_on(action)
+        for name in trusted(PolicyDocument(label, "resource", {"Statement": [statement]}), "AWS")
+    )
+    services = dict.fromkeys(
+        name
+        for label, statement in policy.statements_on(action)
+        for name in trusted(PolicyDocument(label, "resource", {"Statement": [statement]}), "Service")
+    )
+    if "*" in names:
+        stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
+        verdict = evaluate_resource(
+            policy,
+            {stranger},
+            action,
+            resource,
+            {
+                "aws:PrincipalArn": stranger,
+                "aws:PrincipalAccount": _STRANGER,
+                "aws:PrincipalOrgID": "o-0000000000",
+                "aws:SecureTransport": "true",
+                "aws:PrincipalType": "AssumedRole",
+                "aws:SourceVpc": (),
+                "aws:SourceVpce": (),
+                "aws:PrincipalTag/*": (),
+                "kms:CallerAccount": _STRANGER,
+            },
+        )
+        if verdict.decision == "allowed":
+            yield Outsider(
+                principal="*", kind="everybody", way="resource policy", statement=", ".join(verdict.statements)
+            )
+    for name in names:
+        account = account_of(name)
+        if name == "*" or account == own or not account:
+            continue
+        context = {"aws:PrincipalAccount": account, "aws:SecureTransport": "true", "kms:CallerAccount": account}
+        verdict = evaluate_resource(policy, {name, account}, action, resource, context)
+        if verdict.decision in ("allowed", "unknown"):
+            yield Outsider(
+                principal=name,
+                kind="account",
+                way="resource policy",
+                statement=", ".join(verdict.statements),
+                decision="allowed" if verdict.decision == "allowed" else "unknown",
+            )
+    for name in services:
+        verdict = evaluate_resource(policy, {name}, action, resource)
+        if verdict.decision in ("allowed", "unknown"):
+            yield Outsider(
+                principal=name,
+                kind="service",
+                way="resource policy",
+                statement=", ".join(verdict.statements),
+                decision="allowed" if verdict.decision == "allowed" else "unknown",
+            )
+
+
+def _trusted_outside(role: Identity, own: str) -> Iterator[Outsider]:
+    """Who outside the account may assume a role that reads the secret; ECS itself is no news."""
+    if role.trust is None or role.is_service_linked:
+        return
+    for name in dict.fromkeys(trusted(role.trust, "AWS")):
+        account = account_of(name)
+        if name == "*" or (account and account != own):
+            yield Outsider(
+                principal=name,
+                kind="everybody" if name == "*" else "account",
+                way="trust policy",
+                statement=role.trust.name,
+                role=role.arn,
+            )
+    for name in dict.fromkeys(trusted(role.trust, "Federated")):
+        yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)
+    for name in dict.fromkeys(trusted(role.trust, "Service")):
+        yield Outsider(principal=name, kind="service", way="trust policy", statement=role.trust.name, role=role.arn)

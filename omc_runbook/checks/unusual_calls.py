@@ -1,0 +1,278 @@
+"""Which calls on the secret are unusual, and why: judged by what the same principals did before, kept in no file."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
+from omc_runbook.aws.session import USER_AGENT
+from omc_runbook.snapshot.audit.state import Accesses
+from omc_runbook.snapshot.state import Snapshot
+
+RECENT = timedelta(days=7)
+"""What happened so long ago at most is compared with what came before; of a short audit, its later half."""
+BURST = 20
+"""How many reads within an hour are a burst, where the principal never read a quarter as often."""
+REFUSALS = 5
+"""How many refused calls are worth a word, where there were not a third as many a week before."""
+_WEEK = timedelta(days=7)
+PRIVATE = "a private network"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusualCall:
+    """Calls of one principal that are unusual, by the id of the check that says so."""
+
+    check: str
+    principal: str
+    facts: tuple[str, ...]
+    newest: Access
+
+
+@dataclass(frozen=True)
+class CallHistory:
+    """An audit's calls, divided into what was usual and what is recent."""
+
+    snapshot: Snapshot
+    accesses: Accesses
+
+    @cached_property
+    def begin(self) -> datetime:
+        """The time from which every call was seen."""
+        return max((self.accesses.since, *self.accesses.cut.values()))
+
+    @cached_property
+    def recent_since(self) -> datetime:
+        """Where the recent part begins."""
+        days = timedelta(days=self.snapshot.audit.days if self.snapshot.audit else 0)
+        return self.snapshot.taken - min(RECENT, days / 2)
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The principals that make this audit."""
+        caller = self.snapshot.caller
+        return frozenset({issuer_of(arn) for arn in (caller.arn, caller.source) if arn})
+
+    @cached_property
+    def execution_roles(self) -> frozenset[str]:
+        """The roles by which ECS reads the secret whenever a task starts."""
+        readers = self.snapshot.readers
+        return frozenset(each.execution_role_arn for reader in readers for each in self.snapshot.revisions(reader))
+
+    @cached_property
+    def others(self) -> tuple[Access, ...]:
+        """The calls of all principals but ECS's and the audit's own, newest first."""
+        usual = self.own | self.execution_roles
+        return tuple(call for call in self.accesses.calls if call.principal not in usual)
+
+    @cached_property
+    def reads(self) -> tuple[Access, ...]:
+        """Their reads that succeeded."""
+        return tuple(call for call in self.others if call.is_read and not call.error)
+
+    @cached_property
+    def has_baseline(self) -> bool:
+        """Whether the earlier part has a read of anybody, so that it shows what is usual."""
+        return any(call.is_read and self.is_before(call) for call in self.accesses.calls)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether there are so many calls that the earlier part was not read."""
+        return self.begin >= self.recent_since
+
+    def is_before(self, call: Access) -> bool:
+        """Whether a call is of the earlier part."""
+        return call.time < self.recent_since
+
+    def recent(self, calls: Iterable[Access]) -> tuple[Access, ...]:
+        """Those of the recent part."""
+        return tuple(call for call in calls if not self.is_before(call))
+
+
+def history_of(snapshot: Snapshot) -> CallHistory | None:
+    """The calls that an audit read; None where they were not read."""
+    accesses = snapshot.audit.accesses if snapshot.audit else None
+    return CallHistory(snapshot, accesses) if accesses else None
+
+
+def find_unusual(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
+    """Every kind of unusual calls in what an audit read."""
+    history = history_of(snapshot)
+    return tuple(each for find in FINDERS.values() for each in find(history)) if history else ()
+
+
+def new_readers(history: CallHistory) -> Iterator[UnusualCall]:
+    """Principals that read the secret, and never did in the earlier part."""
+    if not history.has_baseline:
+        return
+    before = {call.principal for call in history.accesses.calls if call.is_read and history.is_before(call)}
+    for principal, calls in _by_principal(history.recent(history.reads)).items():
+        if principal not in before:
+            yield UnusualCall(
+                check="new-reader",
+                principal=principal,
+                facts=(
+                    f"{_how_many(calls)} of {principal}, the first at {_at(calls[-1])}{_from(calls[-1])};"
+                    f" none from {history.begin:%Y-%m-%d} to {history.recent_since:%Y-%m-%d}.",
+                ),
+                newest=calls[0],
+            )
+
+
+def human_reads(history: CallHistory) -> Iterator[UnusualCall]:
+    """Persons that read a production secret other than by a runbook."""
+    if not history.snapshot.environment.is_production:
+        return
+    calls = [call for call in history.accesses.calls if call.is_read and not call.error and call.sign_of_a_person]
+    by_hand = [call for call in calls if USER_AGENT not in call.user_agent]
+    for principal, reads in _by_principal(by_hand).items():
+        yield UnusualCall(
+            check="human-read-production",
+            principal=principal,
+            facts=(
+                f"{_how_many(reads)} of {reads[0].session or principal}, the last at {_at(reads[0])}{_from(reads[0])}.",
+                f"A person did it: {reads[0].sign_of_a_person}.",
+            ),
+            newest=reads[0],
+        )
+
+
+def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
+    """Principals that read from a network from which they never called in the earlier part."""
+    for principal, calls in _by_principal(history.others).items():
+        before = {network_of(call.address) for call in calls if history.is_before(call)} - {""}
+        recent = [call for call in history.recent(calls) if call.is_read and not call.error]
+        new = [call for call in recent if network_of(call.address) not in {*before, ""}]
+        if before and new:
+            addresses = ", ".join(dict.fromkeys(call.address for call in new))
+            yield UnusualCall(
+                check="new-address",
+                principal=principal,
+                facts=(
+                    f"{_how_many(new)} of {principal} from {addresses}, the last at {_at(new[0])}; before"
+                    f" {history.recent_since:%Y-%m-%d} it called from {', '.join(sorted(before))} alone.",
+                ),
+                newest=new[0],
+            )
+
+
+def bursts(history: CallHistory) -> Iterator[UnusualCall]:
+    """Principals that read in one recent hour far more often than ever before."""
+    for principal, calls in _by_principal(history.reads).items():
+        hours = Counter(call.time.replace(minute=0, second=0, microsecond=0) for call in history.recent(calls))
+        earlier = Counter(f"{call.time:%Y-%m-%d %H}" for call in calls if history.is_before(call))
+        busiest = max(earlier.values(), default=0)
+        hour, count = max(hours.items(), key=lambda item: item[1], default=(history.begin, 0))
+        if count >= BURST and count > 4 * busiest:
+            newest = next(call for call in calls if call.time >= hour)
+            yield UnusualCall(
+                check="read-burst",
+                principal=principal,
+                facts=(
+                    f"{count} reads of {principal} in the hour from {hour:%Y-%m-%d %H:%M} UTC{_from(newest)}; its"
+                    f" busiest hour before {history.recent_since:%Y-%m-%d} had {busiest}.",
+                ),
+                newest=newest,
+            )
+
+
+def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
+    """Principals whose calls are refused more and more."""
+    weeks = max((history.recent_since - history.begin) / _WEEK, 1.0)
+    share = (history.snapshot.taken - history.recent_since) / _WEEK
+    for principal, calls in _by_principal(call for call in history.others if call.is_refused).items():
+        recent = history.recent(calls)
+        usual = (len(calls) - len(recent)) / weeks * share
+        if len(recent) >= REFUSALS and len(recent) > 3 * usual:
+            codes = ", ".join(dict.fromkeys(call.error for call in recent))
+            yield UnusualCall(
+                check="rising-errors",
+                principal=principal,
+                facts=(
+                    f"{len(recent)} calls of {principal} failed since {history.recent_since:%Y-%m-%d} with {codes},"
+                    f" the last at {_at(recent[0])}{_from(recent[0])}; before, {usual:.1f} in as long a time.",
+                ),
+                newest=recent[0],
+            )
+
+
+def catch_all_batches(history: CallHistory) -> Iterator[UnusualCall]:
+    """Batch reads that got the secret by filters, and do not name it."""
+    batches = [call for call in history.accesses.calls if call.name == BATCH_READ and call.filters and not call.error]
+    name = history.snapshot.secret_name
+    wide = [call for call in batches if f"name: {name}" not in call.filters]
+    for principal, calls in _by_principal(wide).items():
+        filters = "; ".join(dict.fromkeys(each for call in calls for each in call.filters))
+        yield UnusualCall(
+            check="catch-all-batch",
+            principal=principal,
+            facts=(
+                f"{_how_many(calls)} of {principal} by {BATCH_READ} got {name} without naming it, the last at"
+                f" {_at(calls[0])}{_from(calls[0])}; Filters: {filters}.",
+            ),
+            newest=calls[0],
+        )
+
+
+def reads_elsewhere(history: CallHistory) -> Iterator[UnusualCall]:
+    """Principals that read a replica of the secret in another region."""
+    home = history.snapshot.environment.names.region
+    away = [call for call in history.recent(history.reads) if call.region not in ("", home)]
+    for principal, calls in _by_principal(away).items():
+        regions = ", ".join(dict.fromkeys(call.region for call in calls))
+        yield UnusualCall(
+            check="read-from-other-region",
+            principal=principal,
+            facts=(
+                f"{_how_many(calls)} of {principal} in {regions}, the last at {_at(calls[0])}{_from(calls[0])}; the"
+                f" environment is in {home}.",
+            ),
+            newest=calls[0],
+        )
+
+
+FINDERS: Mapping[str, Callable[[CallHistory], Iterator[UnusualCall]]] = {
+    "new-reader": new_readers,
+    "human-read-production": human_reads,
+    "new-address": new_addresses,
+    "read-burst": bursts,
+    "rising-errors": rising_errors,
+    "catch-all-batch": catch_all_batches,
+    "read-from-other-region": reads_elsewhere,
+}
+"""What finds each kind of unusual calls, by its check's id."""
+
+
+def network_of(address: str) -> str:
+    """The network of an IP address, in words; "" for the name of an AWS service."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if parsed.is_private:
+        return PRIVATE
+    return str(ipaddress.ip_network(f"{address}/{24 if parsed.version == 4 else 48}", strict=False))
+
+
+def _by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
+    found: dict[str, list[Access]] = {}
+    for call in calls:
+        found.setdefault(call.principal, []).append(call)
+    return found
+
+
+def _how_many(calls: list[Access]) -> str:
+    return f"{len(calls)} reads" if len(calls) > 1 else "A read"
+
+
+def _at(call: Access) -> str:
+    return f"{call.time:%Y-%m-%d %H:%M} UTC"
+
+
+def _from(call: Access) -> str:
+    return f" from {call.address}" if call.address else ""

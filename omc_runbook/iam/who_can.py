@@ -1,0 +1,413 @@
+"""Who may make a call: the users and roles of an account, each judged by all policies that count, without AWS.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.conditions import Truth, all_of, any_of, invert, texts
+from omc_runbook.iam.policy import (
+    AppliedStatement,
+    PolicyDocument,
+    PolicyRequest,
+    apply,
+    conditions_of,
+    is_limited_by_boundary,
+    session_grants,
+)
+from omc_runbook.iam.request_keys import Keys
+
+Decision = Literal["allowed", "denied", "unknown"]
+ResourceRule = Literal["either", "delegates"]
+"""Whether an identity's own policies are enough, or only where the resource's policy names its account."""
+
+ORGANIZATION = "the organization's policies"
+"""The doubt about a call that only service control policies could still deny, which were not read."""
+ASSUME_ROLE = "sts:AssumeRole"
+
+_CHOSEN = frozenset(
+    name.lower()
+    for name in (
+        *("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:CurrentTime", "aws:EpochTime"),
+        *("aws:MultiFactorAuthAge", "aws:MultiFactorAuthPresent", "aws:Referer", "aws:SecureTransport"),
+        *("aws:SourceIdentity", "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:TokenIssueTime"),
+        *("aws:UserAgent", "aws:ViaAWSService", "aws:VpcSourceIp", "ecs:cluster", "kms:ViaService"),
+        *("secretsmanager:VersionId", "secretsmanager:VersionStage", "sts:ExternalId", "sts:RoleSessionName"),
+        *("sts:SourceIdentity", "secretsmanager:RecoveryWindowInDays", "secretsmanager:BlockPublicPolicy"),
+        *("secretsmanager:ForceDeleteWithoutRecovery", "ecs:service", "ecs:task-definition", "aws:userid"),
+        *("aws:TagKeys", "sts:TransitiveTagKeys"),
+    )
+)
+"""Condition keys whose value depends on how a call is made, not on who may make it, in lower case."""
+_ORDER: Mapping[Decision, float] = {"denied": 0, "unknown": 1, "allowed": 2}
+_SERVICE_ROLES = "/aws-service-role/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A user or role with all that decides what it may do.
+
+    `policies` are its inline and managed policies, a user's groups' too. `unread` names those that could not be read.
+    `session` is the name of one session of a role; without it a policy that names a session is not decided.
+    """
+
+    arn: str
+    kind: Literal["user", "role"]
+    id: str = ""
+    created: datetime | None = None
+    last_used: datetime | None = None
+    """RoleLastUsed of a role; None where IAM knows of no use, and of a user."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    policies: tuple[PolicyDocument, ...] = ()
+    boundary: PolicyDocument | None = None
+    trust: PolicyDocument | None = None
+    unread: tuple[str, ...] = ()
+    session: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name, without the path."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def account(self) -> str:
+        """The id of its account."""
+        return self.arn.split(":")[4]
+
+    @property
+    def is_service_linked(self) -> bool:
+        """Whether it is a role that an AWS service made for itself: no organization's policy limits it."""
+        return f":role{_SERVICE_ROLES}" in self.arn
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The ARNs by which a resource's policy can name it, or its session."""
+        return frozenset({self.arn, self.session_arn} if self.session else {self.arn})
+
+    @property
+    def session_arn(self) -> str:
+        """The ARN of the session that is known."""
+        return f"{self.session_prefix}:assumed-role/{self.name}/{self.session}"
+
+    @property
+    def session_prefix(self) -> str:
+        """What the ARNs of its sessions begin with: "arn:PARTITION:sts::ACCOUNT"."""
+        return f"arn:{self.arn.split(':')[1]}:sts::{self.account}"
+
+    @cached_property
+    def is_administrator(self) -> bool:
+        """Whether a statement without a condition allows every action on everything, within no permissions boundary."""
+        return self.boundary is None and any(
+            isinstance(statement, Mapping)
+            and statement.get("Effect") == "Allow"
+            and "*" in (texts(statement.get("Action", [])) or ())
+            and "*" in (texts(statement.get("Resource", [])) or ())
+            and "Condition" not in statement
+            for policy in self.policies
+            for _, statement in policy.statements
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceCall:
+    """An action on a resource of the account, with the resource's policies and the condition keys that it brings.
+
+    `granted` are the ARNs to which a grant of a KMS key allows it, whatever the policies say. `unread` names policies
+    of the resource that could not be read. `open_keys` are condition keys that the caller chooses.
+    """
+
+    action: str
+    resource: str
+    keys: Keys = field(default_factory=dict)
+    policies: tuple[PolicyDocument, ...] = ()
+    rule: ResourceRule = "either"
+    granted: frozenset[str] = frozenset()
+    unread: tuple[str, ...] = ()
+    open_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessVerdict:
+    """Whether an identity may make a call, by which statements, and what the decision depends on.
+
+    `doubts` names the condition keys, elements and policies that leave it unknown.
+    """
+
+    action: str
+    decision: Decision
+    statements: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    """The Conditions of these statements, a sentence each."""
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether only how the call is made, such as from which address, or an unread organization, leaves it open."""
+        return self.decision == "unknown" and all(map(_is_chosen, self.doubts))
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the identity may make the call, at least in some way."""
+        return self.decision == "allowed" or self.is_conditional
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether it cannot be told here whether the identity may make the call."""
+        return self.decision == "unknown" and not self.is_conditional
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What counts for every identity of an account: the organization's policies, its id, and the time.
+
+    `levels` are the service control policies of the account, of each unit above it and of the root: each level has to
+    allow a call. None where they could not be read, and () where there are none. `organization` is the organization's
+    id, "" outside one, None where it is unknown.
+    """
+
+    levels: tuple[tuple[PolicyDocument, ...], ...] | None = ()
+    organization: str | None = None
+    time: datetime | None = None
+
+    def verdict(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
+        """Judge one call of one identity of the resource's own account."""
+        request = self._request(identity, call)
+        own = apply(identity.policies, request)
+        bounds = apply([identity.boundary], request) if identity.boundary else []
+        named = replace(request, principals=identity.names)
+        direct = apply(call.policies, named)
+        delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
+        delegating = delegating if call.rule == "delegates" else []
+        levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
+        denying = [each for each in (*own, *bounds, *direct, *_flat(levels)) if each.effect != "Allow"]
+        deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
+        if deciding:
+            return AccessVerdict(action=call.action, decision="denied", statements=deciding)
+
+        bounded = _allowed(bounds) if identity.boundary else True
+        unread_own, unread_resource = (None if names else False for names in (identity.unread, call.unread))
+        by_identity = any_of((_allowed(own), unread_own))
+        delegated = any_of((_allowed(delegating), unread_resource)) if call.rule == "delegates" else True
+        by_resource = any_of((_allowed(direct), unread_resource))
+        is_limited = identity.boundary is not None and by_resource is not False and self._is_limited(identity, call)
+        ways = (
+            all_of((by_identity, bounded, delegated)),
+            all_of((by_resource, bounded if is_limited else True)),
+            identity.arn in call.granted,
+        )
+        is_unread = self.levels is None and not identity.is_service_linked
+        organization = all_of((*map(_allowed, levels), *([None] if is_unread else [])))
+        maybe_denied = [*(each.applies for each in denying), unread_own, unread_resource]
+        truth = all_of((any_of(ways), organization, *map(invert, maybe_denied)))
+        if truth is False:
+            return AccessVerdict(action=call.action, decision="denied")
+        consulted = [*own, *bounds, *direct, *delegating, *_flat(levels)]
+        allowing = tuple(dict.fromkeys(e.label for e in (*own, *direct) if e.effect == "Allow" and e.applies))
+        labels = allowing or tuple(dict.fromkeys(each.label for each in consulted if each.applies is None))
+        if ways[2] and not (ways[0] or ways[1]):
+            labels = ("a grant of the key",)
+        conditions = tuple(dict.fromkeys(conditions_of((*identity.policies, *call.policies), labels)))
+        if truth:
+            return AccessVerdict(action=call.action, decision="allowed", statements=labels, conditions=conditions)
+        unknowns = [name for each in consulted if each.applies is None for name in each.unknowns]
+        doubts = (*unknowns, *([ORGANIZATION] if is_unread else []), *identity.unread, *call.unread)
+        return AccessVerdict(
+            action=call.action,
+            decision="unknown",
+            statements=labels,
+            conditions=conditions,
+            doubts=tuple(dict.fromkeys(doubts)),
+        )
+
+    def verdict_anywhere(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
+        """Judge a call whose resource the caller chooses, such as a new task definition: the best verdict of all.
+
+        Tried are the call's resource, and what the identity's own statements name, with "x" for each wildcard.
+        """
+        patterns = [
+            pattern
+            for policy in identity.policies
+            for _, statement in policy.statements_on(call.action)
+            if isinstance(statement, Mapping)
+            for pattern in texts(statement.get("Resource", [])) or ()
+            if pattern.startswith("arn:")
+        ]
+        resources = [call.resource, *(pattern.replace("*", "x").replace("?", "x") for pattern in patterns)]
+        verdicts = [self.verdict(identity, replace(call, resource=each)) for each in dict.fromkeys(resources)]
+        return max(verdicts, key=lambda verdict: _ORDER[verdict.decision] + 0.5 * verdict.is_conditional)
+
+    def _request(self, identity: Identity, call: ResourceCall) -> PolicyRequest:
+        keys = {**self._keys(identity), **call.keys}
+        policies = (*identity.policies, *call.policies, *((identity.boundary,) if identity.boundary else ()))
+        for name in call.open_keys:
+            keys.pop(name, None)
+        if identity.kind == "role" and not identity.session and _names_session(identity, policies, call.action):
+            keys.pop("aws:userid", None)
+        return PolicyRequest(call.action, call.resource, keys)
+
+    def _keys(self, identity: Identity) -> Keys:
+        """The condition keys that an identity brings into every call."""
+        if identity.kind == "user":
+            keys = request_keys.of_user(identity.arn, identity.id, identity.tags)
+        else:
+            session = identity.session or request_keys.SESSION
+            keys = request_keys.of_role(identity.arn, identity.id, identity.tags, session)
+        if self.organization is not None:
+            keys["aws:PrincipalOrgID"] = keys["aws:ResourceOrgID"] = self.organization or ()
+        if self.time is not None:
+            keys["aws:CurrentTime"] = f"{self.time:%Y-%m-%dT%H:%M:%SZ}"
+        return keys
+
+    def _is_limited(self, identity: Identity, call: ResourceCall) -> bool:
+        """Whether the boundary limits what the resource's policies allow: not where they name a user or a session."""
+        if identity.kind == "user":
+            return False
+
+        def allows(names: Collection[str]) -> bool:
+            request = replace(self._request(identity, call), principals=names)
+            return _allowed(apply(call.policies, request)) is True
+
+        if identity.session and _allows_session(identity, call, self._request(identity, call)):
+            return False
+        return is_limited_by_boundary(allows, identity.session_prefix, identity.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """An identity that may assume a role, by a verdict on sts:AssumeRole."""
+
+    identity: Identity
+    role: Identity
+    verdict: AccessVerdict
+
+
+def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) -> Iterator[Assumption]:
+    """Who of an account may assume one of its roles: those that its trust policy names, or lets their account decide.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-reqcontext.html
+    """
+    if role.trust is None:
+        return
+    named = set(trusted(role.trust, "AWS"))
+    is_open = "*" in named or any(_is_account(name, role.account) for name in named)
+    call = ResourceCall(
+        action=ASSUME_ROLE,
+        resource=role.arn,
+        keys=request_keys.of_assumption(role.arn, role.tags),
+        policies=(role.trust,),
+        rule="delegates",
+        open_keys=("aws:RequestTag/*", "aws:TagKeys"),
+    )
+    for identity in identities:
+        if identity is role or not (is_open or _is_named(identity, named)):
+            continue
+        verdict = judge.verdict(identity, call)
+        if verdict.decision != "denied":
+            yield Assumption(identity=identity, role=role, verdict=verdict)
+
+
+def chains(
+    judge: Judge, identities: Sequence[Identity], targets: Iterable[Identity]
+) -> dict[str, tuple[Assumption, ...]]:
+    """Who may assume one of some roles, over other roles too: the shortest chain of each, by ARN, the target last.
+
+    A chain goes on only where each step but the first is certain. Administrators and service-linked roles, of whom
+    that is known without it, begin none, and the targets themselves neither.
+    """
+    found: dict[str, tuple[Assumption, ...]] = {}
+    reached = {target.arn for target in targets}
+    frontier: list[tuple[Identity, tuple[Assumption, ...]]] = [(target, ()) for target in targets]
+    others = [each for each in identities if not (each.is_administrator or each.is_service_linked)]
+    while frontier:
+        following: list[tuple[Identity, tuple[Assumption, ...]]] = []
+        for role, chain in frontier:
+            for step in assumptions(judge, [each for each in others if each.arn not in reached], role):
+                if not step.verdict.is_possible or step.identity.arn in found:
+                    continue
+                found[step.identity.arn] = (step, *chain)
+                if step.verdict.decision == "allowed" and step.identity.kind == "role":
+                    following.append((step.identity, (step, *chain)))
+        frontier = following
+    return found
+
+
+def together(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
+    """The verdict on what takes several calls, under the name of one action: denied where one is denied."""
+    decisions = {verdict.decision for verdict in verdicts}
+    decision: Decision = "denied" if "denied" in decisions else "unknown" if "unknown" in decisions else "allowed"
+    parts = verdicts if decision != "denied" else [each for each in verdicts if each.decision == "denied"]
+    return AccessVerdict(
+        action=action,
+        decision=decision,
+        statements=tuple(dict.fromkeys(label for each in parts for label in each.statements)),
+        conditions=tuple(dict.fromkeys(sentence for each in parts for sentence in each.conditions)),
+        doubts=tuple(dict.fromkeys(doubt for each in parts for doubt in each.doubts)),
+    )
+
+
+def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]) -> Iterator[str]:
+    """The principals of one kind that a trust or resource policy's Allow statements name; "*" is of kind AWS."""
+    for _, statement in policy.statements:
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        principal = statement.get("Principal")
+        if "NotPrincipal" in statement or principal == "*":
+            yield from ("*",) if kind == "AWS" else ()
+        elif isinstance(principal, Mapping):
+            yield from texts(principal.get(kind, [])) or ()
+
+
+def account_of(principal: str) -> str:
+    """The account that a policy's AWS principal is or belongs to; "" of "*" and of an id that IAM left of a deleted."""
+    if principal.isdecimal():
+        return principal
+    fields = principal.split(":", 5)
+    return fields[4] if len(fields) == 6 else ""
+
+
+def _is_chosen(doubt: str) -> bool:
+    name = doubt.lower()
+    return doubt == ORGANIZATION or name in _CHOSEN or name.startswith("aws:requesttag/")
+
+
+def _allowed(statements: Iterable[AppliedStatement]) -> Truth:
+    return any_of(each.applies for each in statements if each.effect != "Deny")
+
+
+def _flat(levels: Iterable[Iterable[AppliedStatement]]) -> list[AppliedStatement]:
+    return [statement for level in levels for statement in level]
+
+
+def _allows_session(identity: Identity, call: ResourceCall, request: PolicyRequest) -> bool:
+    grants = [session_grants(policy, identity.session_arn) for policy in call.policies]
+    return _allowed(apply(grants, replace(request, principals=identity.names))) is True
+
+
+def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:
+    """Whether a statement compares aws:userid with one session of the role, so that the decision is the session's."""
+    if not identity.id:
+        return False
+    for policy in policies:
+        for _, statement in policy.statements_on(action):
+            condition = str(statement.get("Condition", "")) if isinstance(statement, Mapping) else ""
+            rest = condition.partition(f"{identity.id}:")[2]
+            if rest and not rest.startswith("*"):
+                return True
+    return False
+
+
+def _is_account(name: str, account: str) -> bool:
+    return name == account or (name.endswith(":root") and account_of(name) == account)
+
+
+def _is_named(identity: Identity, named: Collection[str]) -> bool:
+    return identity.arn in named or any(
+        name.startswith(f"{identity.session_prefix}:assumed-role/{identity.name}/") for name in named
+    )

@@ -1,0 +1,106 @@
+"""The audit's tables of who may read the secret, and who may change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omc_runbook.checks import secret_access
+from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
+from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+READERS = "Who may read the secret"
+WRITERS = "Who may change the secret"
+NOT_READ = "The account's identities were not read."
+EVERYTHING = "administrator"
+UNKNOWN = "unknown"
+NEVER, NONE = "never", "—"
+
+
+def readers(snapshot: Snapshot) -> Table:
+    """A row for each principal that may read the secret: what it is, by which statement, on which conditions, last use.
+
+    Administrators are below the others. Without identities the table is empty.
+    """
+    found = snapshot.audit.identities if snapshot.audit else None
+    access = secret_access.of(snapshot)
+    rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
+    rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
+    rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
+    columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
+    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning"}
+    return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot, found)))
+
+
+def writers(snapshot: Snapshot) -> Table:
+    """A row for each principal that may change the secret, its policy or its key's, or run tasks with its role."""
+    found = snapshot.audit.identities if snapshot.audit else None
+    access = secret_access.of(snapshot)
+    rows = [
+        [
+            each.identity.name,
+            secret_access.kind_of(each.identity),
+            actions_of(each.powers),
+            statements_of(each.powers) or NONE,
+            conditions_of(each.powers) or NONE,
+        ]
+        for each in access.principals
+        if each.powers
+    ]
+    rows += [
+        [each.identity.name, EVERYTHING, "everything", ", ".join(each.read.statements) or NONE, NONE]
+        for each in access.administrators
+    ]
+    columns = ["principal", "kind", "may", "by", "on condition"]
+    empty = "Nobody but AWS itself." if found else NOT_READ
+    return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot, found)))
+
+
+def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind: str = "") -> list[str]:
+    way = access.way
+    decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
+    return [
+        access.identity.name,
+        kind or secret_access.kind_of(access.identity),
+        "on conditions" if way.is_conditional else decision,
+        access.read_by or NONE,
+        conditions_of([way]) or NONE,
+        _last_use(found, access.identity.arn),
+    ]
+
+
+def _outside(outsider: Outsider) -> list[str]:
+    decision = UNKNOWN if outsider.decision == "unknown" else "yes"
+    by = (
+        outsider.statement if not outsider.role else f"assumes {outsider.role.rpartition('/')[2]}: {outsider.statement}"
+    )
+    return [outsider.principal, outsider.kind, decision, by, NONE, NONE]
+
+
+def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
+    """Whether ECS may assume a role of its own tasks, which is what the role is for."""
+    own = {*secret_access.execution_roles(snapshot), *secret_access.task_roles(snapshot)}
+    return outsider.kind == "service" and outsider.principal.startswith("ecs-tasks.") and outsider.role in own
+
+
+def _last_use(found: Identities, arn: str) -> str:
+    access = found.last_accesses.get(arn)
+    if access is None:
+        return UNKNOWN
+    if GET_SECRET_VALUE.partition(":")[2] in access.actions:
+        moment = access.actions[GET_SECRET_VALUE.partition(":")[2]]
+        return f"{moment:%Y-%m-%d}" if moment else NEVER
+    return f"not after {access.service:%Y-%m-%d}" if access.service else NEVER
+
+
+def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
+    if found is None:
+        yield from (gap.sentence for gap in snapshot.gaps.get("identities", ()))
+        return
+    yield "The account's root user, who may do everything, is in no list of IAM."
+    if found.levels is None:
+        gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
+        yield f"The organization's policies may deny what is listed here. {gaps}"

@@ -1,0 +1,171 @@
+"""Pictures of who called the secret's APIs: by the hour of the day, and in time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from omc_runbook.aws.cloudtrail import Access
+from omc_runbook.checks.unusual_calls import find_unusual
+from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.display.drawing import (
+    GREEN,
+    LETTER,
+    ORANGE,
+    RED,
+    RIGHT,
+    VIOLET,
+    Picture,
+    label,
+    path,
+    picture,
+    ticks,
+)
+from omc_runbook.report.display.table import WIDTH
+from omc_runbook.snapshot.state import Snapshot
+
+MOST_ROWS = 20
+"""How many principals have a row of their own; the others share one."""
+MOST_LINES = 60
+"""How many moments the timeline's text has, the newest."""
+LONGEST_LABEL = 44
+OTHERS = "others"
+_HOURS = range(24)
+_TOP, _ROW, _BOTTOM = 30, 24, 50
+
+
+class HeatMap(Picture):
+    """How many calls each principal made in each hour of the day, in UTC."""
+
+    alt = "Calls on the secret by principal and hour of the day"
+
+    def __init__(self, calls: Sequence[Access]) -> None:
+        self.counts = _by_row(calls)
+
+    def to_svg(self) -> str:
+        """Draw a square for each hour with calls, the darker the more."""
+        edge = _edge(self.counts)
+        width = (RIGHT - edge) // len(_HOURS)
+        most = max((count for row in self.counts.values() for count in row.values()), default=1)
+        foot = _TOP + _ROW * len(self.counts)
+        parts = [label(edge, 16, "calls by hour of the day (UTC): the darker, the more")]
+        for number, (name, counts) in enumerate(self.counts.items()):
+            y = _TOP + _ROW * number
+            parts.append(label(edge - 8, y + _ROW // 2 + 4, _short(name), "end"))
+            for hour, count in sorted(counts.items()):
+                strength = 0.2 + 0.8 * math.log1p(count) / math.log1p(most)
+                x = edge + width * hour
+                square = f'x="{x}" y="{y + 2}" width="{width - 2}" height="{_ROW - 4}"'
+                parts.append(f'<rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
+                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle"))
+        parts += [label(edge + width * hour + width // 2, foot + 18, f"{hour:02}", "middle") for hour in _HOURS]
+        return picture(self.alt, foot + _BOTTOM, parts)
+
+    def to_text(self) -> str:
+        """A line for each principal with its hours."""
+        lines = [
+            f"{on_one_line(name)}: {', '.join(f'{hour:02} h {count}' for hour, count in sorted(counts.items()))}"
+            for name, counts in self.counts.items()
+        ]
+        return "\n".join(line[:WIDTH] for line in lines) or "No calls."
+
+
+class AccessTimeline(Picture):
+    """When each principal called the secret's APIs: reads, changes, and what was refused or unusual."""
+
+    alt = "Calls on the secret in time"
+
+    def __init__(self, snapshot: Snapshot, calls: Sequence[Access]) -> None:
+        self.snapshot, self.calls = snapshot, calls
+        self.unusual = frozenset(each.principal for each in find_unusual(snapshot))
+        days = snapshot.audit.accesses.since if snapshot.audit and snapshot.audit.accesses else snapshot.taken
+        self._left, self._right = days, snapshot.taken
+
+    def to_svg(self) -> str:
+        """Draw a row for each principal with a mark for each call."""
+        rows = [*_by_row(self.calls)]
+        edge, foot = _edge(rows), _TOP + _ROW * len(rows)
+        legend = "green: read  ·  ◆ violet: change  ·  red ×: refused  ·  orange: a principal with unusual calls"
+        parts = [label(edge, 16, legend), *self._axis(edge, foot)]
+        parts += [
+            label(edge - 8, _TOP + _ROW * number + _ROW // 2 + 4, _short(name), "end")
+            for number, name in enumerate(rows)
+        ]
+        marks = dict.fromkeys(
+            self._mark(call, edge, rows.index(_row_of(call, rows))) for call in sorted(self.calls, key=_time)
+        )
+        return picture(self.alt, foot + _BOTTOM, [*parts, *marks])
+
+    def to_text(self) -> str:
+        """The newest calls, oldest first."""
+        newest = sorted(self.calls, key=_time)[-MOST_LINES:]
+        lines = [
+            f"{call.time:%Y-%m-%d %H:%M:%S}  {call.name} by {on_one_line(call.principal)}"
+            f"{f': {call.error}' if call.error else ''}"[:WIDTH]
+            for call in newest
+        ]
+        return "\n".join(lines) or "No calls."
+
+    def _axis(self, edge: int, foot: int) -> Iterator[str]:
+        for moment, text in ticks(self._left, self._right):
+            x = self._x(moment.timestamp(), edge)
+            yield path(f"M{x} {_TOP}V{foot}", more=' opacity="0.25"')
+            yield label(x, foot + 18, text, "middle")
+
+    def _x(self, moment: float, edge: int) -> int:
+        left, right = self._left.timestamp(), self._right.timestamp()
+        return round(edge + (moment - left) / max(right - left, 1) * (RIGHT - edge))
+
+    def _mark(self, call: Access, edge: int, row: int) -> str:
+        x, y = self._x(call.time.timestamp(), edge), _TOP + _ROW * row + _ROW // 2
+        if call.error:
+            return path(f"M{x - 4} {y - 4}l8 8m0 -8l-8 8", RED, ' stroke-width="2"')
+        if not call.is_read:
+            return f'<path d="M{x} {y - 6}l6 6l-6 6l-6 -6z" fill="{VIOLET}"/>'
+        colour = ORANGE if call.principal in self.unusual else GREEN
+        return f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}" opacity="0.85"/>'
+
+
+def heat_map(snapshot: Snapshot) -> HeatMap:
+    """How many calls each principal made in each hour of the day."""
+    return HeatMap(_calls(snapshot))
+
+
+def access_timeline(snapshot: Snapshot) -> AccessTimeline:
+    """When each principal called the secret's APIs."""
+    return AccessTimeline(snapshot, _calls(snapshot))
+
+
+def _calls(snapshot: Snapshot) -> tuple[Access, ...]:
+    accesses = snapshot.audit.accesses if snapshot.audit else None
+    return accesses.calls if accesses else ()
+
+
+def _by_row(calls: Iterable[Access]) -> dict[str, Counter[int]]:
+    """The calls of each hour of the day by principal, the busiest first; of all but `MOST_ROWS` together."""
+    every = tuple(calls)
+    busiest = Counter(call.principal for call in every).most_common()
+    names = [name for name, _ in busiest[:MOST_ROWS]] + ([OTHERS] if busiest[MOST_ROWS:] else [])
+    counts = {name: Counter[int]() for name in names}
+    for call in every:
+        counts[_row_of(call, names)][call.time.hour] += 1
+    return counts
+
+
+def _row_of(call: Access, names: Sequence[str]) -> str:
+    return call.principal if call.principal in names else OTHERS
+
+
+def _time(call: Access) -> float:
+    return call.time.timestamp()
+
+
+def _short(principal: str) -> str:
+    """A role or user without its account, such as role/backend."""
+    name = principal.rpartition(":")[2] if principal.startswith("arn:") else principal
+    return name if len(name) <= LONGEST_LABEL else f"…{name[1 - LONGEST_LABEL :]}"
+
+
+def _edge(names: Iterable[str]) -> int:
+    return LETTER * max((len(_short(name)) for name in names), default=0) + 12

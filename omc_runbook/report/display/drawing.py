@@ -1,0 +1,75 @@
+"""Pictures for Jupyter: SVG with grey text and no background, legible on light and dark pages, and the same as text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from html import escape
+
+from omc_runbook.model.letters import on_one_line
+
+GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
+WIDTH, RIGHT = 960, 940
+"""The width of a picture, and where what is drawn ends, in pixels."""
+LETTER = 7
+"""Pixels that a letter of a label takes."""
+MOST_TICKS = 8
+_STEPS = (
+    *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
+    *(timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30)),
+    *(timedelta(hours=number) for number in (1, 2, 3, 6, 12)),
+    *(timedelta(days=number) for number in (1, 2, 7, 14, 30, 90, 180, 365)),
+)
+"""Intervals between ticks of a time axis."""
+_QUARTER, _DAY, _MINUTE = timedelta(days=90), timedelta(days=1), timedelta(minutes=1)
+
+
+class Picture(ABC):
+    """A picture in Jupyter, else text; `alt` is its alternative text."""
+
+    alt: str
+
+    @abstractmethod
+    def to_svg(self) -> str:
+        """Draw it as SVG."""
+
+    @abstractmethod
+    def to_text(self) -> str:
+        """Render the same as plain text."""
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """The picture and the text, by media type, with the alternative text."""
+        data = {"text/plain": self.to_text(), "image/svg+xml": self.to_svg()}
+        return data, {"image/svg+xml": {"alt": self.alt}}
+
+
+def picture(title: str, height: int, parts: Iterable[str]) -> str:
+    """Put the parts of a picture together, with a title for who cannot see it."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"'
+        f' style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
+        f"<title>{escape(title)}</title>\n" + "\n".join(parts) + "\n</svg>"
+    )
+
+
+def label(x: int, y: int, text: str, anchor: str = "start") -> str:
+    """A text at a point."""
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(on_one_line(text))}</text>'
+
+
+def path(points: str, colour: str = GREY, more: str = "") -> str:
+    """A line, by the commands of an SVG path."""
+    return f'<path d="{points}" fill="none" stroke="{colour}"{more}/>'
+
+
+def ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
+    """Moments at round times, at most `MOST_TICKS`, with their labels: a date where a day begins."""
+    step = next((each for each in _STEPS if (right - left) / each <= MOST_TICKS), _STEPS[-1])
+    origin = datetime(left.year, 1, 1, tzinfo=UTC)
+    moment = origin + ((left - origin) // step + 1) * step
+    while moment <= right:
+        is_midnight = moment.hour == moment.minute == moment.second == 0
+        form = "%d %b" if step >= _DAY or is_midnight else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
+        yield moment, f"{moment:{'%b %Y' if step >= _QUARTER else form}}"
+        moment += step

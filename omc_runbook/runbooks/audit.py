@@ -1,0 +1,88 @@
+"""What audit.ipynb does: say who can read the secret, who did, how old it is, and who would notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import split_names
+from omc_runbook.report import audit as report
+from omc_runbook.report.audit import AuditFindings, Snapshots, findings, lights
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.runbooks import conclude as run_end
+from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.button import nothing_to_offer
+from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.last_word import LastWord, links
+from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.run import Run, now, reach
+
+__all__ = [
+    "form",
+    "begin",
+    "look",
+    "pickers",
+    "diagnose",
+    "lights",
+    "findings",
+    "conclude",
+    "by_hand",
+    "answer",
+]
+"""All that the notebook calls, in its order."""
+
+MOST_DAYS = 90
+"""How far back CloudTrail's event history goes."""
+
+
+def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
+    """Begin on the environments of a list, which is mostly one.
+
+    Raises UsageError for days that nothing can be read of, and as `run.reach` does.
+    """
+    if not 1 <= days <= MOST_DAYS:
+        raise UsageError(
+            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. Nothing was read."
+        )
+    started, names = now(), split_names("environment", environment) or (environment,)
+    run = Run(
+        runbook=report.AUDIT, started=started, targets=tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
+    )
+    run.announce()
+    return unfinished.with_unfinished(run, nothing_to_offer)
+
+
+def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
+    """Read every environment, with events of so many days; raises as `Target.look` does."""
+    return {target.environment.name: target.look(repository, audit_days=days) for target in run.targets}
+
+
+def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
+    """What the form offers: environments."""
+    return (replace(choices.environments(run.target.environment, environment), parameter="environment"),)
+
+
+def diagnose(snapshots: Snapshots) -> AuditFindings:
+    """Run every check of an audit on each snapshot."""
+    return {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
+
+
+def conclude(run: Run, snapshots: Snapshots, findings: AuditFindings) -> Banner:
+    """How the run ended, and its tables for the record; raises as `conclude.end` and `keep_tables` do."""
+    run_end.keep_tables(report.tables(snapshots, findings))
+    return run.conclude(report.merge(findings), by_target=findings)
+
+
+def by_hand(run: Run) -> Listing:
+    """The commands for the same."""
+    return report.by_hand(run.environment)
+
+
+def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> LastWord:
+    """The lights again, and what to do."""
+    shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
+    return LastWord(Group(lights(findings, ends_page=False), shown), links=tuple(links(shown)))

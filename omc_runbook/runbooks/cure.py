@@ -1,0 +1,127 @@
+"""A cure of root causes, as troubleshoot makes it: planned, applied, judged and concluded; finished, or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from omc_runbook.changes.fix import advice, executor
+from omc_runbook.changes.fix import plan as fix_plan
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
+from omc_runbook.diagnosis.complaint import Complaint, read_complaint
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import changes, fix
+from omc_runbook.report import troubleshoot as report
+from omc_runbook.report.archive.state import ChangeState
+from omc_runbook.runbooks import own_parameters, take_back
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.button import Choice
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
+from omc_runbook.runbooks.run import Run, ignore
+from omc_runbook.snapshot.history import read_history
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
+
+RUNBOOK = "troubleshoot"
+
+
+def look(run: Run, complaint: Complaint, repository: str = "", allow_code: bool = False) -> Snapshot:
+    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does.
+
+    With `allow_code`, a complaint about a .env also loads Settings, which runs the checkout's code.
+    """
+    return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint, allow_code=allow_code)
+
+
+def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:
+    """Run every check on the snapshot; the findings that the complaint is about come first."""
+    return complaint.about(snapshot).focus(runbooks_run.diagnose(snapshot))
+
+
+def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
+    """Plan the steps that fix root causes; nothing is written."""
+    history = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else History(())
+    return fix_plan.plan_fix(snapshot, findings, history)
+
+
+def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings, with the plan as the remedy of what it fixes, and of nothing else."""
+    return advice.follow(findings, plan, snapshot)
+
+
+def apply(
+    run: Run,
+    plan: FixPlan,
+    apply: bool,
+    confirm: str = "",
+    step: Callable[[str], None] = ignore,
+    live: Live | None = None,
+) -> FixResult | None:
+    """Take the steps and verify them if `apply` is set; None in a dry run.
+
+    Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
+    """
+    return executor.apply(run.target.context(step, live), plan) if run.may_change(apply, confirm) else None
+
+
+def closing(
+    run: Run,
+    snapshot: Snapshot,
+    plan: FixPlan,
+    may_apply: bool,
+    confirm: str,
+    complaint: Complaint,
+    repository: str = "",
+    allow_code: bool = False,
+    review: Review = NO_REVIEW,
+) -> Closing:
+    """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
+    run = review.attach(run)
+
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, live=live)
+        yield "result", fix.result(plan, result)
+        yield "proof", changes.proof(result)
+        after = look(run, complaint, repository, allow_code) if result else snapshot
+        remaining = follow(diagnose(after, complaint), plan, after)
+        yield "review", report.review(result, after, remaining)
+        yield "outcome", run.conclude(remaining, result, plan)
+        yield "undo", fix.undo(plan, result)
+        yield "answer", run.answer(remaining, after, result, plan)
+        if result is None or result.is_proved:
+            return "✓ Fixed and verified"
+        if stopped := stopped_label(result):
+            return stopped
+        return "✗ It failed" if result.rollback_note else "? Done, and not verified"
+
+    act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
+    services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
+    label = button_label(act, services, run.environment.name)
+    state = run.state(
+        undo=plan.undos(run.environment.name), services=tuple(services), go_back="\n".join(plan.undo_commands)
+    )
+    after = partial(offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
+
+
+def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
+    """Buttons that finish a cure that another process began, and that take it back."""
+    return take_back.offers(run, state, _finish)
+
+
+def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+    """Make the plan anew, and apply of it what was begun and no more."""
+    asked = own_parameters.typed(RUNBOOK, state.parameters)
+    service, repository, allow_code = str(asked["service"]), str(asked["repository"]), bool(asked["allow_code"])
+    complaint = read_complaint(str(asked["symptom"]), service, str(asked["task"]))
+    begun = runbooks_run.begin(RUNBOOK, state.environment, str(asked["runbook_toml"]), service)
+    take_back.refuse_other(begun, state)
+    run = replace(begun, page=run.page, parameters=state.parameters)
+    snapshot = look(run, complaint, repository, allow_code)
+    rest = plan(run, snapshot, diagnose(snapshot, complaint))
+    rest = fix_plan.narrow(rest, snapshot, state.undo, state.services, state.started)
+    return (yield from closing(run, snapshot, rest, False, "", complaint, repository, allow_code).press(word, live))

@@ -1,0 +1,200 @@
+"""A new key, as add_key adds it: applied, judged and concluded; finished, or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from omc_runbook.changes.add_key import executor
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.parameters import split_names
+from omc_runbook.report import add_key as report
+from omc_runbook.report import changes
+from omc_runbook.report.archive.state import ChangeState
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.repository.checkout import find_root, read_checkout
+from omc_runbook.runbooks import new_key, own_parameters, take_back
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.button import Choice
+from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
+from omc_runbook.runbooks.run import Run, ignore, now, reach
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import git
+
+RUNBOOK = "add_key"
+FAMILIES = ("secret", "reference", "content", "deployment", "drift")
+NO_VALUE_YET = frozenset({"placeholder", "empty"})
+"""The checks that find a key which was planned without a value."""
+
+NAME_IT = "Nothing was planned: name the new key, by the form at the top or in the parameters cell."
+
+Snapshots = dict[str, Snapshot]
+"""Each environment's snapshot, the main one first."""
+
+
+def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
+    """Begin on a checkout and on each environment of the list `environments`, or without one on `environment`.
+
+    Raises as `run.reach` and `find_root` do.
+    """
+    names = split_names("environments", environments) or (environment,)
+    names = (environment, *(name for name in names if name != environment)) if environment in names else names
+    started = now()
+    targets = tuple(reach(RUNBOOK, name, runbook_toml) for name in names)
+    checkout = read_checkout(find_root(repository or targets[0].environment.repository))
+    run = Run(runbook=RUNBOOK, started=started, targets=targets, checkout=checkout)
+    run.announce()
+    return run
+
+
+def look(run: Run) -> Snapshots:
+    """Read every environment and the checkout; raises as `Target.look` does."""
+    return {target.environment.name: target.look(str(_root(run))) for target in run.targets}
+
+
+def apply(
+    run: Run,
+    plan: AddKeyPlan | None,
+    apply: bool,
+    confirm: str = "",
+    step: Callable[[str], None] = ignore,
+    live: Live | None = None,
+) -> AddKeyResult | None:
+    """Add the key as planned if `apply` is set; None in a dry run.
+
+    Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
+    raises.
+    """
+    if apply and plan is None:
+        raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
+    if not run.may_change(apply, confirm) or plan is None:
+        return None
+    return executor.apply(plan, {target.environment.name: target.context(step, live) for target in run.targets})
+
+
+def judge(
+    plan: AddKeyPlan | None, before: Snapshots, after: Snapshots, result: AddKeyResult | None
+) -> dict[str, tuple[Finding, ...]]:
+    """For each environment the findings that decide how the run ended there.
+
+    A problem that existed before is a remark, and so is the new key's missing value. An error of the key counts until
+    the plan is applied.
+    """
+    name = plan.key.name if plan and plan.sentences and not result else ""
+    harm = {part.environment: part.harm for part in plan.environments} if plan and not result else {}
+    rollouts = result.rollouts if result else ()
+
+    def is_of_key(finding: Finding) -> bool:
+        return finding.severity == "error" and finding.is_root_cause and name in finding.subject.split()
+
+    def judge_one(environment: str) -> tuple[Finding, ...]:
+        judged = runbooks_run.judge(before[environment], after[environment], FAMILIES, rollouts, is_of_key)
+        return (*harm.get(environment, ()), *(_as_planned(plan, finding) for finding in judged))
+
+    return {environment: judge_one(environment) for environment in before}
+
+
+def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
+    """All findings of the main environment, and of the others those that are found or unknown."""
+    (_, main), *others = findings_by_environment.items()
+    rest = (
+        replace(finding, subject=f"{environment}: {finding.subject}")
+        for environment, findings in others
+        for finding in findings
+        if finding.status in ("found", "unknown")
+    )
+    return (*main, *rest)
+
+
+def closing(
+    run: Run,
+    before: Snapshots,
+    plan: AddKeyPlan | None,
+    may_apply: bool,
+    confirm: str,
+    review: Review = NO_REVIEW,
+) -> Closing:
+    """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
+    run = review.attach(run)
+
+    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+        result = apply(run, plan, may_apply, confirm, live=live)
+        yield "result", report.result(plan, result)
+        yield "proof", changes.proof(result)
+        after = look(run) if result else before
+        yield "variables", report.variables(after, plan)
+        yield "commit", report.commit(plan)
+        judged = judge(plan, before, after, result)
+        yield "outcome", _conclude(run, judged, result, plan)
+        yield "undo", report.undo(plan, result, run.environment)
+        answer = run.answer(merge(judged), next(iter(after.values())), result, plan)
+        yield "answer", answer if plan else answer.with_line(NAME_IT)
+        if stopped := stopped_label(result):
+            return stopped
+        return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
+
+    environments = ", ".join(target.environment.name for target in run.targets)
+    label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"
+    undos = plan.undos(git.find_git_dir(plan.root)) if plan else ()
+    is_empty, after = plan is None or plan.is_empty, partial(offers, run)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
+
+
+def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
+    """Buttons that finish adding a key that another process began, and that take it back."""
+    return take_back.offers(run, state, _finish)
+
+
+def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+    """Make the plan anew with the same parameters, and apply it."""
+    asked = own_parameters.typed(RUNBOOK, state.parameters)
+    texts = {name: value for name, value in asked.items() if isinstance(value, str)}
+    begun = begin(state.environment, texts["environments"], texts["runbook_toml"], texts["repository"])
+    take_back.refuse_other(begun, state)
+    run = replace(begun, page=run.page, parameters=state.parameters)
+    snapshots = look(run)
+    names = ("key", "description", "obtain_from", "type", "containers", "terraform_dir")
+    rest = plan(
+        run,
+        snapshots,
+        values_from=new_key.source_again(run, snapshots, texts["key"], texts["values_from"]),
+        required=bool(asked["required"]),
+        **{name: texts[name] for name in names},
+    )
+    rest = rest and replace(rest, left=state.undo)
+    return (yield from closing(run, snapshots, rest, False, "").press(word, live))
+
+
+def _conclude(
+    run: Run,
+    findings_by_environment: Mapping[str, Sequence[Finding]],
+    result: AddKeyResult | None,
+    plan: AddKeyPlan | None,
+) -> Banner:
+    fixes = {each.plan.environment: each.fix for each in (result.environments if result else ()) if each.fix}
+    by_target = {
+        name: (*(fixes[name].findings if name in fixes else ()), *findings)
+        for name, findings in findings_by_environment.items()
+    }
+    return run.conclude(merge(findings_by_environment), result, plan, by_target)
+
+
+def _root(run: Run) -> Path:
+    assert run.checkout is not None, "add_key always has a checkout"
+    return run.checkout.root
+
+
+def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:
+    """The finding, as a remark if it is that the new key has no value yet."""
+    if plan is None or not finding.is_problem or finding.check not in NO_VALUE_YET or finding.subject != plan.key.name:
+        return finding
+    evidence = (*finding.evidence, "It waits for its value, as planned: update gives it one.")
+    return replace(finding, severity="info", evidence=evidence)

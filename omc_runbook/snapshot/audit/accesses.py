@@ -1,0 +1,151 @@
+"""Reads who called which API on the secret, from CloudTrail's event history or a trail's files in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from omc_runbook.aws import cloudtrail, s3
+from omc_runbook.aws.cloudtrail import BATCH_READ, REQUESTS_A_SECOND, Access, FoundAccesses, Pace
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot.audit.secret_names import names_of, replica_regions
+from omc_runbook.snapshot.audit.state import Accesses
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+GAP = "accesses"
+HISTORY_DAYS = 90
+"""How long CloudTrail's event history keeps a call."""
+MOST_READS, MOST_WRITES = 2000, 200
+"""How many calls of an API are read: requests are slow, at two a second."""
+MOST_FILES = 20_000
+"""How many of a trail's files are read, the newest."""
+READS = ("GetSecretValue", BATCH_READ)
+WRITES = (
+    "PutSecretValue",
+    "UpdateSecret",
+    "UpdateSecretVersionStage",
+    "DeleteSecret",
+    "RestoreSecret",
+    "PutResourcePolicy",
+    "DeleteResourcePolicy",
+    "RotateSecret",
+    "ReplicateSecretToRegions",
+    "TagResource",
+)
+_SAME_BATCH = timedelta(seconds=2)
+"""How far a batch read and its parts may be apart."""
+
+_Answers = list[tuple[str, Future[FoundAccesses | ReadFailure]]]
+
+
+def request(gatherer: Gatherer, snapshot: Snapshot, days: int) -> Callable[[], Accesses | None]:
+    """Start to read the calls of as many days; what is returned waits for them, and is None where any is missing."""
+    since = snapshot.taken - timedelta(days=days)
+    is_in_bucket = bool(gatherer.environment.audit.trail_s3)
+    answers = _from_bucket(gatherer, snapshot, days) if is_in_bucket else _from_history(gatherer, snapshot, days)
+    kept_since = snapshot.taken - timedelta(days=HISTORY_DAYS)
+    source = gatherer.environment.audit.trail_s3 if is_in_bucket else "CloudTrail's event history"
+
+    def keep() -> Accesses | None:
+        found = [(name, gatherer.keep(GAP, answer, None)) for name, answer in answers]
+        if any(each is None for _, each in found):
+            return None
+        calls = {_identity(call): call for _, each in found if each for call in each.calls if call.time >= since}
+        return Accesses(
+            calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
+            since=since if is_in_bucket else max(since, kept_since),
+            source=source,
+            cut={name: each.cut_at for name, each in found if each and each.cut_at},
+        )
+
+    return keep
+
+
+def _from_history(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
+    names, home = names_of(snapshot), gatherer.names.region
+    since = snapshot.taken - timedelta(days=min(days, HISTORY_DAYS))
+    asked = [(name, home) for name in (*READS, *WRITES)] + [
+        (name, each) for name in READS for each in replica_regions(snapshot)
+    ]
+    paces = {region: Pace(REQUESTS_A_SECOND) for _, region in asked}
+    answers = []
+    for name, region in asked:
+        client, limit = gatherer.clients("cloudtrail", region), MOST_READS if name in READS else MOST_WRITES
+        look = partial(cloudtrail.find_accesses, client, name, names, since, limit, paces[region])
+        key = name if region == home else f"{name} in {region}"
+        answers.append((key, gatherer.ask(f"who called {key}", "cloudtrail:LookupEvents", look)))
+    return answers
+
+
+def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
+    """The calls in the files of each day and region, of the newest files as far as they are not too many."""
+    settings, home = gatherer.environment.audit, gatherer.names.region
+    account = snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account
+    client, names = gatherer.clients("s3"), names_of(snapshot)
+    regions = (home, *replica_regions(snapshot))
+    dates = [snapshot.taken.date() - timedelta(days=each) for each in range(days + 1)]
+    prefixes = [
+        f"{settings.prefix}/{account}/CloudTrail/{region}/{date:%Y/%m/%d}/" for date in dates for region in regions
+    ]
+    lists = [
+        gatherer.ask(
+            f"the files of {settings.bucket}",
+            "s3:ListBucket",
+            partial(s3.list_keys, client, settings.bucket, prefix),
+        )
+        for prefix in prefixes
+    ]
+    files = [key for each in lists for key in _newest_first(gatherer.keep(GAP, each, ()))]
+
+    def read(key: str) -> FoundAccesses:
+        content = s3.get(client, settings.bucket, key)
+        return FoundAccesses(cloudtrail.read_log_file(content, (*READS, *WRITES), names))
+
+    answers = [
+        (
+            settings.trail_s3,
+            gatherer.ask(
+                f"{key} of {settings.bucket}",
+                "s3:GetObject",
+                partial(read, key),
+            ),
+        )
+        for key in files[:MOST_FILES]
+    ]
+    return answers
+
+
+def _newest_first(keys: tuple[str, ...]) -> list[str]:
+    """The log files among a day's keys, whose names begin with their time."""
+    return sorted((key for key in keys if key.endswith(".json.gz")), reverse=True)
+
+
+def _identity(call: Access) -> tuple[object, ...]:
+    """What two records of one call share."""
+    return call.request_id, call.name, call.time, call.session, call.region
+
+
+def _merge(calls: Iterable[Access]) -> tuple[Access, ...]:
+    """The calls without the parts of batch reads; a batch read by filters stays only where it got the secret."""
+    every = tuple(calls)
+    batches = [call for call in every if call.name == BATCH_READ]
+    parts = {id(batch): [call for call in every if _is_part(call, batch)] for batch in batches}
+    merged = {id(part) for each in parts.values() for part in each}
+    return tuple(
+        replace(call, error=call.error or parts[id(call)][0].error) if parts.get(id(call)) else call
+        for call in every
+        if id(call) not in merged and (call.name != BATCH_READ or not call.filters or parts[id(call)])
+    )
+
+
+def _is_part(call: Access, batch: Access) -> bool:
+    """Whether a read of one secret is what CloudTrail records of a batch read besides it."""
+    if call.name != "GetSecretValue" or call.session != batch.session or call.region != batch.region:
+        return False
+    is_same_request = bool(call.request_id) and call.request_id == batch.request_id
+    is_alike = call.user_agent == batch.user_agent and call.address == batch.address
+    return is_same_request or (is_alike and abs(call.time - batch.time) < _SAME_BATCH)

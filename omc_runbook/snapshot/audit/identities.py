@@ -1,0 +1,109 @@
+"""Reads who there is in the account, and what decides whether they may read the secret."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from omc_runbook.aws import iam, kms, organizations
+from omc_runbook.aws.iam import AccountDetails, LastAccess
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.organizations import Levels
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot.audit import secret_calls
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+IDENTITIES, ORGANIZATION, LAST_ACCESSES = "identities", "organization_policies", "last_accesses"
+KEY_GRANTS = "key_grants"
+"""The fields of the gaps."""
+MOST_REPORTS = 300
+"""How many identities IAM is asked to report the last access of; each takes it a second or more."""
+_DETAILS = "iam:GetAccountAuthorizationDetails"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentitiesRead:
+    """The calls for the identities, under way; `finish` waits for them."""
+
+    gatherer: Gatherer
+    details: tuple[Future[AccountDetails | ReadFailure], ...]
+    organization: Future[str | ReadFailure]
+    levels: Future[Levels | ReadFailure]
+    key: Future[KmsKey | ReadFailure] | None
+
+    def finish(self, snapshot: Snapshot) -> Identities | None:
+        """The identities, and when those that may read the secret last did; None where they could not be read."""
+        parts = [self.gatherer.keep(IDENTITIES, answer, None) for answer in self.details]
+        key = self.gatherer.keep(KEY_GRANTS, self.key, None) if self.key else None
+        if self.key and key is None and snapshot.kms_key:
+            key = replace(snapshot.kms_key, unread=self.gatherer.gaps[KEY_GRANTS])
+        found = Identities(
+            identities=iam.join(part for part in parts if part),
+            organization=self.gatherer.keep(ORGANIZATION, self.organization, None),
+            levels=self.gatherer.keep(ORGANIZATION, self.levels, None),
+            key=key,
+        )
+        if IDENTITIES in self.gatherer.gaps:
+            return None
+        return replace(found, last_accesses=self._last_accesses(snapshot, found))
+
+    def _last_accesses(self, snapshot: Snapshot, identities: Identities) -> dict[str, LastAccess]:
+        if snapshot.secret is None:
+            return {}
+        client = self.gatherer.clients("iam")
+        arns = [each.arn for each in secret_calls.may_read(snapshot, identities) if not each.is_service_linked]
+        answers = {
+            arn: self.gatherer.ask(
+                f"when {iam.role_name(arn)} last used Secrets Manager",
+                "iam:GenerateServiceLastAccessedDetails",
+                lambda arn=arn: iam.get_last_access(client, arn),  # type: ignore[misc]
+            )
+            for arn in arns[:MOST_REPORTS]
+        }
+        found = {arn: self.gatherer.keep(LAST_ACCESSES, answer, None) for arn, answer in answers.items()}
+        return {arn: access for arn, access in found.items() if access}
+
+
+def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
+    """Start to read the account's identities, their policies, the organization's, and all that limits the key."""
+    client, account = gatherer.clients("iam"), snapshot.caller.account
+    key = snapshot.kms_key
+    return IdentitiesRead(
+        gatherer=gatherer,
+        details=(
+            gatherer.ask("the account's roles", _DETAILS, lambda: iam.get_account_details(client, ["Role"])),
+            gatherer.ask(
+                "the account's users and groups", _DETAILS, lambda: iam.get_account_details(client, ["User", "Group"])
+            ),
+            gatherer.ask(
+                "the account's managed policies",
+                _DETAILS,
+                lambda: iam.get_account_details(client, ["LocalManagedPolicy", "AWSManagedPolicy"]),
+            ),
+        ),
+        organization=gatherer.ask(
+            "the account's organization",
+            "organizations:DescribeOrganization",
+            lambda: organizations.organization_id(gatherer.clients("organizations")),
+        ),
+        levels=gatherer.ask(
+            "the organization's policies",
+            "organizations:ListPoliciesForTarget",
+            lambda: organizations.service_control_policies(gatherer.clients("organizations"), account),
+        ),
+        key=gatherer.ask("the secret's key", "kms:ListGrants", lambda: _whole_key(gatherer, key))
+        if key and key.manager == "CUSTOMER"
+        else None,
+    )
+
+
+def _whole_key(gatherer: Gatherer, key: KmsKey) -> KmsKey:
+    client = gatherer.clients("kms")
+    return replace(
+        key,
+        tags=kms.list_tags(client, key.arn) if key.tags is None else key.tags,
+        aliases=kms.list_aliases(client, key.arn) if key.aliases is None else key.aliases,
+        grants=key.grants or kms.list_grants(client, key.arn),
+    )

@@ -1,0 +1,202 @@
+"""Reads what records calls on the secret, and what would tell somebody of an unusual one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+from omc_runbook.aws import cloudtrail, cloudwatch, events, logs, sns
+from omc_runbook.aws.cloudtrail import Selectors, Trail, TrailStatus
+from omc_runbook.aws.cloudwatch import MetricAlarm
+from omc_runbook.aws.events import EventRule
+from omc_runbook.aws.logs import MetricFilter
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.model.event_patterns import Fields, matches_filter, matches_rule
+from omc_runbook.snapshot.audit.secret_names import names_of
+from omc_runbook.snapshot.audit.state import Monitoring
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+GAP, TRAILS = "monitoring", "trails"
+"""The names of gaps: of what tells somebody of calls, and of what records them."""
+READ = {
+    "eventCategory": "Management",
+    "eventSource": "secretsmanager.amazonaws.com",
+    "eventName": "GetSecretValue",
+    "eventType": "AwsApiCall",
+    "readOnly": "true",
+}
+"""A read of a secret, by the fields of CloudTrail's selectors."""
+KMS_USE = READ | {"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}
+"""The use of a key that comes with it."""
+
+
+def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
+    """Start to read; what is returned waits for it, and records what is missing as gaps."""
+    answer = gatherer.ask(
+        "the trails of the account",
+        "cloudtrail:DescribeTrails",
+        lambda: cloudtrail.describe_trails(gatherer.clients("cloudtrail")),
+    )
+    rules = gatherer.ask(
+        "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
+    )
+
+    def keep() -> Monitoring:
+        listed: tuple[Trail, ...] = gatherer.keep(TRAILS, answer, ())
+        trails = _with_status(gatherer, listed)
+        event = read_event(snapshot)
+        filters = _filters(gatherer, trails, event)
+        alarms = _alarms(gatherer, trails, filters)
+        every: tuple[EventRule, ...] = gatherer.keep(GAP, rules, ())
+        found = _with_targets(gatherer, every, event)
+        arns = {arn for each in alarms.values() for alarm in each for arn in alarm.actions}
+        arns |= {arn for rule in found for arn in rule.targets}
+        return Monitoring(
+            trails=trails,
+            filters=filters,
+            alarms=alarms,
+            rules=found,
+            topics=_topics(gatherer, {arn for arn in arns if arn.split(":")[2:3] == ["sns"]}),
+        )
+
+    return keep
+
+
+def read_event(snapshot: Snapshot) -> Fields:
+    """What CloudTrail records of a read of the secret by a role or user, as far as that is known."""
+    account = snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
+    known = {name: (value,) for name, value in READ.items()}
+    return known | {
+        "awsRegion": (snapshot.environment.names.region,),
+        "managementEvent": ("true",),
+        "recipientAccountId": (account,),
+        "requestParameters.secretId": tuple(sorted(names_of(snapshot))),
+        "errorCode": (),
+        "errorMessage": (),
+        "userIdentity.type": ("AssumedRole", "IAMUser"),
+        "userIdentity.invokedBy": (),
+    }
+
+
+def rule_event(event: Fields, region: str) -> Fields:
+    """The same event as EventBridge gets it."""
+    outside = {
+        "source": ("aws.secretsmanager",),
+        "detail-type": ("AWS API Call via CloudTrail",),
+        "region": (region,),
+        "account": event["recipientAccountId"],
+    }
+    return outside | {f"detail.{name}": values for name, values in event.items()}
+
+
+def _with_status(gatherer: Gatherer, trails: Iterable[Trail]) -> tuple[Trail, ...]:
+    """The trails with whether they log, and what; each is asked in its own region."""
+    asked = []
+    for trail in trails:
+        client = gatherer.clients("cloudtrail", trail.home_region)
+        state = gatherer.ask(
+            f"the status of trail {trail.name}",
+            "cloudtrail:GetTrailStatus",
+            partial(cloudtrail.get_trail_status, client, trail.arn),
+        )
+        selectors = gatherer.ask(
+            f"the event selectors of trail {trail.name}",
+            "cloudtrail:GetEventSelectors",
+            partial(cloudtrail.get_selectors, client, trail.arn),
+        )
+        asked.append((trail, state, selectors))
+    return tuple(
+        _with_state(trail, gatherer.keep(TRAILS, state, None), gatherer.keep(TRAILS, selectors, None))
+        for trail, state, selectors in asked
+    )
+
+
+def _with_state(trail: Trail, status: TrailStatus | None, selectors: Selectors | None) -> Trail:
+    if status is None:
+        return replace(trail, selectors=selectors)
+    return replace(
+        trail,
+        is_logging=status.is_logging,
+        delivery_error=status.delivery_error,
+        log_group_error=status.log_group_error,
+        selectors=selectors,
+    )
+
+
+def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tuple[MetricFilter, ...]:
+    """The metric filters of the trails' log groups that match a read of the secret, or may."""
+    groups = {trail.log_group_arn: trail for trail in trails if trail.log_group_arn}
+    answers = [
+        gatherer.ask(
+            f"the metric filters of {trail.log_group}",
+            "logs:DescribeMetricFilters",
+            partial(logs.describe_metric_filters, gatherer.clients("logs", region_of(arn)), trail.log_group),
+        )
+        for arn, trail in groups.items()
+    ]
+    found = (each for answer in answers for each in gatherer.keep(GAP, answer, ()))
+    return tuple(each for each in found if matches_filter(each.pattern, event) is not False)
+
+
+def _alarms(
+    gatherer: Gatherer, trails: Iterable[Trail], filters: Iterable[MetricFilter]
+) -> dict[str, tuple[MetricAlarm, ...]]:
+    """The alarms on the metric of each filter, by the filter's name."""
+    regions = {trail.log_group: region_of(trail.log_group_arn) for trail in trails if trail.log_group_arn}
+    answers: dict[str, Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
+        each.name: gatherer.ask(
+            f"the alarms on metric {each.metric}",
+            "cloudwatch:DescribeAlarmsForMetric",
+            partial(
+                cloudwatch.describe_alarms,
+                gatherer.clients("cloudwatch", regions[each.group]),
+                each.namespace,
+                each.metric,
+            ),
+        )
+        for each in filters
+    }
+    return {name: gatherer.keep(GAP, answer, ()) for name, answer in answers.items()}
+
+
+def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields) -> tuple[EventRule, ...]:
+    """The rules that match a read of the secret, or may, with their targets."""
+    client, outside = gatherer.clients("events"), rule_event(event, gatherer.names.region)
+    matching = [rule for rule in rules if matches_rule(rule.pattern, outside) is not False]
+    answers = [
+        gatherer.ask(
+            f"the targets of rule {rule.name}",
+            "events:ListTargetsByRule",
+            partial(events.list_targets, client, rule.name),
+        )
+        for rule in matching
+    ]
+    return tuple(
+        replace(rule, targets=gatherer.keep(GAP, answer, ())) for rule, answer in zip(matching, answers, strict=True)
+    )
+
+
+def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | None]:
+    """The topics that could be read, by their ARNs, each asked in its own region."""
+    answers = {
+        arn: gatherer.ask(
+            f"the subscriptions of topic {arn.rpartition(':')[2]}",
+            "sns:ListSubscriptionsByTopic",
+            partial(sns.find_topic, gatherer.clients("sns", region_of(arn)), arn),
+        )
+        for arn in sorted(arns)
+    }
+    topics = {arn: gatherer.keep(GAP, answer, _UNREAD) for arn, answer in answers.items()}
+    return {arn: topic for arn, topic in topics.items() if topic is not _UNREAD}
+
+
+_UNREAD = sns.Topic("", (), ())
+"""Stands for a topic that could not be read."""
+
+
+def region_of(arn: str) -> str:
+    """The region that an ARN names."""
+    return arn.split(":")[3]

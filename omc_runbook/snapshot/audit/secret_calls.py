@@ -1,0 +1,122 @@
+"""The calls that an audit judges for each identity of the account: on the secret, its key, its role and ECS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from omc_runbook.aws.kms import KmsGrant, KmsKey
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.iam import request_keys
+from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, together
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+WRITES = tuple(f"secretsmanager:{verb}" for verb in ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"))
+DELETES = ("secretsmanager:DeleteSecret",)
+POLICIES = ("secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy")
+KEY_POLICIES = ("kms:PutKeyPolicy", "kms:CreateGrant")
+PASS_ROLE, REGISTER = "iam:PassRole", "ecs:RegisterTaskDefinition"
+STARTS = ("ecs:RunTask", "ecs:CreateService", "ecs:UpdateService")
+_CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
+
+
+def judge_of(snapshot: Snapshot, identities: Identities) -> Judge:
+    """What counts for every identity of the snapshot's account, at the snapshot's time."""
+    return Judge(levels=identities.levels, organization=identities.organization, time=snapshot.taken)
+
+
+def read_verdict(snapshot: Snapshot, identities: Identities, judge: Judge, identity: Identity) -> AccessVerdict:
+    """Whether an identity may read the secret, which takes kms:Decrypt too where a customer managed key encrypts it."""
+    verdict = judge.verdict(identity, on_secret(snapshot, GET_SECRET_VALUE))
+    decryption = decrypting(snapshot, identities)
+    if verdict.decision == "denied" or decryption is None:
+        return verdict
+    return together(GET_SECRET_VALUE, [verdict, judge.verdict(identity, decryption)])
+
+
+def on_secret(snapshot: Snapshot, action: str) -> ResourceCall:
+    """An action on the secret; reading means its current version."""
+    assert snapshot.secret
+    stages = (CURRENT,) if action == GET_SECRET_VALUE else ()
+    return ResourceCall(
+        action=action,
+        resource=snapshot.secret.arn,
+        keys=request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, stages),
+        policies=snapshot.resource_policies,
+        unread=("the secret's resource policy",) if "resource_policy" in snapshot.gaps else (),
+    )
+
+
+def decrypting(snapshot: Snapshot, identities: Identities) -> ResourceCall | None:
+    """What Secrets Manager does for a reader with the secret's key; None under the key that AWS manages."""
+    secret, key = snapshot.secret, identities.key
+    if secret is None:
+        return None
+    if key is None:
+        is_unread = snapshot.kms_key is None and "kms_key" in snapshot.gaps
+        return ResourceCall(action=DECRYPT, resource="*", unread=("the secret's key",)) if is_unread else None
+    version = secret.version_at(CURRENT)
+    granted = frozenset(grant.grantee for grant in key.grants if lets_decrypt(grant, secret))
+    return ResourceCall(
+        action=DECRYPT,
+        resource=key.arn,
+        keys=request_keys.of_key(key.arn, secret.arn.split(":")[4], secret.arn, version, key.tags, key.aliases),
+        policies=(key.policy,) if key.policy else (),
+        rule="delegates",
+        granted=granted,
+        unread=_unread_of(key),
+    )
+
+
+def on_key(key: KmsKey, action: str) -> ResourceCall:
+    """A direct call on the secret's customer managed key."""
+    account, region = key.arn.split(":")[4], key.arn.split(":")[3]
+    return ResourceCall(
+        action=action,
+        resource=key.arn,
+        keys={
+            "aws:RequestedRegion": region,
+            "aws:ResourceAccount": account,
+            "kms:CallerAccount": account,
+            "kms:ViaService": (),
+        },
+        policies=(key.policy,) if key.policy else (),
+        rule="delegates",
+        unread=_unread_of(key),
+    )
+
+
+def passing(role_arn: str, tags: dict[str, str] | None) -> ResourceCall:
+    """Passing a role to tasks of ECS."""
+    keys = request_keys.of_assumption(role_arn, tags) | {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    return ResourceCall(action=PASS_ROLE, resource=role_arn, keys=keys)
+
+
+def on_ecs(snapshot: Snapshot, action: str) -> ResourceCall:
+    """An action of ECS by which somebody brings a task of their own about; its resource is one that they choose."""
+    names, caller = snapshot.environment.names, snapshot.caller
+    base = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}"
+    is_service = action.endswith("Service")
+    resource = f"{base}:service/{names.cluster}/x" if is_service else f"{base}:task-definition/{names.task_family}:1"
+    keys: request_keys.Keys = {"aws:RequestedRegion": names.region, "aws:ResourceAccount": caller.account}
+    return ResourceCall(action=action, resource=resource, keys=keys, open_keys=_CHOSEN_TAGS)
+
+
+def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:
+    """Whether a grant of a key lets its grantee decrypt the secret's current version."""
+    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
+    is_within = grant.context == context if grant.is_whole else grant.context.items() <= context.items()
+    return "Decrypt" in grant.operations and is_within
+
+
+def may_read(snapshot: Snapshot, identities: Identities) -> Iterable[Identity]:
+    """The identities that may read the secret or might, whether or not they may do everything."""
+    judge = judge_of(snapshot, identities)
+    for identity in identities.identities:
+        if read_verdict(snapshot, identities, judge, identity).decision != "denied":
+            yield identity
+
+
+def _unread_of(key: KmsKey) -> tuple[str, ...]:
+    return (*(("the key's policy",) if key.policy is None else ()), *(("the key's grants",) if key.unread else ()))

@@ -1,0 +1,53 @@
+"""What a part reports is counted, and a part that breaks off has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.hold import __main__ as hold
+from benchmarks.hold import runner, texts
+from benchmarks.hold.runner import BROKEN_OFF, Report
+from benchmarks.hold.trial import Profile, Try
+from omc_runbook.masking import registry
+
+FAILED = Report("texts", Try("masked texts", "a value; quoted", "shown: plain"), 2.0)
+KEPT = Report("texts", Try("masked texts", "another value"), 1.0)
+
+
+def test_a_failure_is_told_with_the_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table counts it, standard error has the way to it, and the command ends with 1."""
+
+    def run(*_: object) -> Iterator[Report]:
+        yield from (FAILED, KEPT)
+
+    monkeypatch.setattr(runner, "run", run)
+    ended = CliRunner().invoke(hold.main, ["--seed", "7"])
+    assert ended.exit_code == 1
+    assert "| texts | masked texts | 2 | 1 | 3 |" in ended.stdout
+    again = "python -m benchmarks.hold texts --profile short --seed 7 --match 'a value; quoted'"
+    assert "shown: plain" in ended.stderr and again in ended.stderr
+
+
+def test_a_part_that_breaks_off_has_failed() -> None:
+    """In a process of its own, what a part ends with is a failure with its place and without its text."""
+    [report] = runner.run(["no_such_part"], Profile(), 1, 1)
+    assert (report.part, report.attempt.surface) == ("no_such_part", BROKEN_OFF)
+    assert report.attempt.failure.startswith("ModuleNotFoundError in ")
+
+
+def test_a_run_of_nothing_is_no_success() -> None:
+    """Where no try has the text in its description, the command says so and does not end with 0."""
+    ended = CliRunner().invoke(hold.main, ["texts", "--match", "no such try"])
+    assert ended.exit_code == 2 and "no such try" in ended.stderr
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_texts_that_are_not_masked_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With masking out of order each try of the part fails, and with it none does."""
+    assert not [each for each in texts.tries(Profile(), 3) if each.failure]
+    monkeypatch.setattr(registry, "mask", str)
+    attempts = [each for each in texts.tries(Profile(), 3) if "common word" not in each.what]
+    assert len(attempts) > 200 and all(each.failure for each in attempts)

@@ -1,0 +1,64 @@
+"""What becomes of the states of killed changes when another run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.model.findings import Outcome
+from omc_runbook.model.handover import STATE_VARIABLE
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.runbooks import own_record
+from omc_runbook.runbooks.conclude import Ending
+from omc_runbook.runbooks.live import Live
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+KILLED = ChangeState(
+    runbook="create", environment="production", account="1", region="", endpoint="", started=NOW, steps=("create",)
+)
+NAMES = {"environment": "production", "account": "1", "region": "", "endpoint": ""}
+RUN: Any = SimpleNamespace(target=SimpleNamespace(clients=lambda service: None))
+
+
+def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str = "") -> bool:
+    """Whether a killed run's state is still there after a run that found nothing to do."""
+    file = StateFile(folder / "killed.state.json")
+    file.write(killed)
+    own = replace(killed, runbook=runbook or killed.runbook, steps=())
+    outcome = Outcome(runbook=own.runbook, started=NOW, finished=NOW, failure=failure, **NAMES)
+    own_record.end(Live(own), RUN, {"outcome": Ending(outcome)})
+    return file.path.exists()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "own.state.json"))
+    return tmp_path
+
+
+def test_a_change_that_was_killed_after_it_was_done_is_over_when_the_next_run_finds_nothing_to_do(folder: Path) -> None:
+    """Not where that run failed, or was another runbook's."""
+    assert not is_left(folder, KILLED)
+    assert is_left(folder, KILLED, failure="AWS cannot be reached.")
+    assert is_left(folder, KILLED, runbook="add_key")
+
+
+@pytest.mark.parametrize(("labels", "is_over"), [(["AWSCURRENT"], True), (["omc-runbook-1234"], False), ([], True)])
+def test_a_version_with_our_label_is_not_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, labels: Sequence[str], is_over: bool
+) -> None:
+    """Another run goes on with it."""
+    stages = {"version-2": tuple(labels)}
+    secret = secretsmanager.Secret(
+        arn="arn", name="s", created=None, deleted=None, changed=None, kms_key_id="", stages=stages
+    )
+    monkeypatch.setattr(secretsmanager, "describe", lambda client, name: secret)
+    killed = replace(KILLED, runbook="update", secret="s", former="version-1", new="version-2")
+    assert is_left(folder, killed) is not is_over
