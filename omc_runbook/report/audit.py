@@ -40,7 +40,9 @@ class AuditQuestion:
 
 
 QUESTIONS = (
-    AuditQuestion("Ages and lifecycle", ("audit_ages", "audit_lifecycle"), ("lives", "lifecycle", "unused")),
+    AuditQuestion(
+        "Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")
+    ),
     AuditQuestion(
         "Who can read",
         ("audit_access",),
