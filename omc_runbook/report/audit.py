@@ -40,7 +40,7 @@ class Question:
 
 
 QUESTIONS = (
-    Question("Ages and lifecycle", ("audit_ages", "audit_lifecycle"), ("lives", "lifecycle", "unused")),
+    Question("Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")),
     Question(
         "Who can read",
         ("audit_access",),
