@@ -30,7 +30,7 @@ AuditFindings = Mapping[str, Sequence[Finding]]
 
 
 @dataclass(frozen=True)
-class Question:
+class AuditQuestion:
     """A question that an audit answers with a light: the modules of its checks, and the parts that these need."""
 
     text: str
@@ -40,15 +40,17 @@ class Question:
 
 
 QUESTIONS = (
-    Question("Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")),
-    Question(
+    AuditQuestion(
+        "Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")
+    ),
+    AuditQuestion(
         "Who can read",
         ("audit_access",),
         ("identities", "organization_policies", "last_accesses", "key_grants"),
     ),
-    Question("Who did", ("audit_accesses",), ("accesses",)),
-    Question("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
-    Question("What lies open", ("audit_exposure",), ("exposure",)),
+    AuditQuestion("Who did", ("audit_accesses",), ("accesses",)),
+    AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
+    AuditQuestion("What lies open", ("audit_exposure",), ("exposure",)),
 )
 """The five lights."""
 
@@ -156,7 +158,7 @@ def _origin(snapshot: Snapshot) -> str:
     )
 
 
-def _light(question: Question, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
+def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
     ids = {check.id for check in registry.checks_of(*_modules(question))}
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
@@ -173,7 +175,7 @@ def _light(question: Question, snapshot: Snapshot, findings: Sequence[Finding]) 
     )
 
 
-def _modules(question: Question) -> Iterator[ModuleType]:
+def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
     for module in families.AUDIT:
         if module.__name__.rpartition(".")[2] in question.modules:
             yield module
