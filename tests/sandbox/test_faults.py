@@ -129,6 +129,25 @@ class Scene:
         arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
         return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
 
+    def current_age(self) -> timedelta:
+        """How long before the moment the current version was created."""
+        return self.since - self.value()["CreatedDate"]
+
+    def stages(self) -> list[list[str]]:
+        """The staging labels of each version."""
+        listed = self.world.secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
+        return [version.get("VersionStages", []) for version in listed["Versions"]]
+
+    def other_value(self, name: str) -> Any:
+        """The document of another secret."""
+        return json.loads(self.world.secretsmanager.get_secret_value(SecretId=name)["SecretString"])
+
+    def has_no_function(self, arn: str) -> bool:
+        """Whether Lambda does not know a function."""
+        with pytest.raises(ClientError) as caught:
+            self.world.client("lambda").get_function_configuration(FunctionName=arn)
+        return caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
     def session_key(self) -> str:
         """The key that encrypts ECS Exec's sessions."""
         found: Any = self.world.ecs.describe_clusters(clusters=[CLUSTER], include=["CONFIGURATIONS"])["clusters"][0]
@@ -453,6 +472,39 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),
+    "key-overdue": lambda s: s.current_age() > timedelta(days=199) and s.whole(),
+    "key-due-soon": lambda s: timedelta(days=169) < s.current_age() < timedelta(days=180) and s.whole(),
+    "rotation-not-real": lambda s: (
+        s.secret()["LastRotatedDate"] > s.since - timedelta(seconds=1)
+        and s.text() == s.value("AWSPREVIOUS")["SecretString"]
+        and s.whole()
+    ),
+    "plain-in-definition": lambda s: (
+        {"name": "SESSION_SIGNER", "value": s.key("SECRET_KEY")}
+        in s.definition("frontend")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "value-in-log": lambda s: (
+        s.key("OPENAI_API_KEY")
+        in s.world.logs.filter_log_events(logGroupName=f"/ecs/{STAGING}/backend")["events"][-1]["message"]
+        and s.whole()
+    ),
+    "value-shared": lambda s: s.other_value("ohmycoins-production-app-secrets")["SECRET_KEY"] == s.key("SECRET_KEY"),
+    "key-unused": lambda s: bool(s.key("LEGACY_TOKEN")) and "LEGACY_TOKEN" not in s.references("backend") and s.whole(),
+    "secret-unused": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=f"{STAGING}-payments")["CreatedDate"]
+        < s.since - timedelta(days=199)
+    ),
+    "version-unlabelled": lambda s: any(not stages for stages in s.stages()) and s.whole(),
+    "key-not-rotated": lambda s: (
+        not s.world.kms.get_key_rotation_status(KeyId=s.secret()["KmsKeyId"])["KeyRotationEnabled"] and s.whole()
+    ),
+    "rotation-broken": lambda s: s.secret()["RotationEnabled"] and s.has_no_function(s.secret()["RotationLambdaARN"]),
+    "tags-missing": lambda s: (
+        not s.secret().get("Tags")
+        and len(s.world.secretsmanager.describe_secret(SecretId=f"{STAGING}-mail")["Tags"]) == 2
+    ),
+    "quota-near": lambda s: len(s.text()) > 0.8 * 65_536 and s.whole(),
 }
 
 
