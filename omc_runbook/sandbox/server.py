@@ -69,12 +69,18 @@ class SandboxServer:
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
         """Answer a control path; None for others.
 
-        They are status, calls, note, clock, rotation, role, versions, wire, reset, rest and settle.
+        They are status, calls, history, note, clock, rotation, role, versions, wire, reset, rest and settle.
         """
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
             return {"calls": EVENT_HISTORY.count()}
+        if path == "history":
+            if method == "POST":
+                EVENT_HISTORY.add_past(members["records"])
+            if method == "DELETE":
+                EVENT_HISTORY.remove_past()
+            return {}
         if (method, path) == ("GET", "note"):
             return {"world": self._world, "broken": self._broken, "drill": self._drill}
         if (method, path) == ("POST", "note"):
