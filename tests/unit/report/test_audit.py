@@ -117,7 +117,7 @@ def test_several_environments_have_a_column_each() -> None:
     both = {"staging": findings(), "production": findings(did={"status": "found", "subject": "somebody"})}
     shown = audit.lights(snapshots, both)
     assert shown.environments == ("staging", "production")
-    assert shown.to_html().count("<th") == 3
+    assert shown.to_html().count("<th ") == 3
     for text in (shown.to_html(), shown.to_text()):
         assert "somebody" in text and "account 123456789012" in text and "30 days" in text
     merged = audit.merge(both)
