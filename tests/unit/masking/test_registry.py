@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shlex
+import string
 import threading
 import time
 import urllib.parse
@@ -95,8 +96,19 @@ def test_pieces_of_a_long_value_are_masked() -> None:
         assert masked.startswith("cut ") and masked.endswith(" here")
 
 
+@pytest.mark.parametrize("alphabet", [string.ascii_lowercase, string.ascii_uppercase, string.digits])
+def test_pieces_of_a_long_value_of_one_kind_are_masked(alphabet: str) -> None:
+    """Random letters make no words, and so many digits no number that anybody writes."""
+    text = "".join(secrets.choice(alphabet) for _ in range(48))
+    registry.register(text, "LONG")
+    for cut in (f"{text[:12]}…", f"…{text[-12:]}", text[20:32]):
+        assert registry.mask(f"cut {cut} here").replace("…", "") == "cut ‹LONG› here"
+
+
 def test_pieces_that_are_words_or_addresses_are_left_alone() -> None:
     """What a value shares with public text does not mask that text."""
+    registry.register("mysqlrootpasswordforstaging", "PHRASE")
+    assert registry.mask("the password of postgres for staging") == "the password of postgres for staging"
     registry.register("https://k3y@errors.example.com/team-settings/1", "SENTRY_DSN")
     registry.register("correct-horse-battery-staple", "WORDS")
     for text in ("https://docs.example.com/team-settings", "a battery and a staple", "errors.example.com"):
