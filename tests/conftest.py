@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from zlib import crc32
 
@@ -35,7 +36,9 @@ TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),
     *("sandbox/test_strategies.py", "sandbox/test_rotation.py", "unit/terraform/test_task_definitions.py"),
-    *("sandbox/", "unit/"),
+    "sandbox/",
+    *("unit/runbooks/test_init.py", "unit/changes/test_dotenv_file.py", "unit/repository/test_settings.py"),
+    *("unit/test_project.py", "unit/"),
 )
 """Which tests begin first, for all workers to end together."""
 
@@ -63,7 +66,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
         stack = ExitStack()
         config.add_cleanup(stack.close)
         command = stack.enter_context(forked_workers.start(config.invocation_params.args))
-        for spec in specs:
+        for spec in filter(attrgetter("popen"), specs):
             spec.python = f"{command} {spec.id}"
 
 
