@@ -28,6 +28,7 @@ HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome to the hotel<
 LINGER = struct.pack("ii", 1, 0)
 """Closes a connection by a reset."""
 RIGHT = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
+TAKEN_BACK, OUTDATED = "change-failed", "not-forced"
 BOUND = 2 * LOOK_SECONDS
 """Seconds within which each run has to end: its look, and what comes before it."""
 
@@ -156,9 +157,10 @@ def _through(place: Workplace, expected: Expected, kind: str, way: str, draw: ra
         seconds = time.monotonic() - began
     if seconds > BOUND:
         return f"it ends after {seconds:.0f} s"
-    if wrong := _wrong_verdict(expected, code, outcome):
+    is_applied = way == "rotate, applied"
+    if wrong := _wrong_failure(place, outcome) if is_applied and code == 1 else _wrong_verdict(expected, code, outcome):
         return f"{wrong}: {said}"
-    if way == "rotate, applied":
+    if is_applied:
         return _wrong_rotation(place, code, members)
     return "" if place.stages() == versions else "it wrote something, though it was not to be applied"
 
@@ -175,6 +177,18 @@ def _wrong_verdict(expected: Expected, code: int, outcome: dict[str, Any]) -> st
     if wrong or code > expected.code:
         return f"exit code {code}, wrong root causes: {', '.join(sorted(wrong)) or 'none'}"
     return ""
+
+
+def _wrong_failure(place: Workplace, outcome: dict[str, Any]) -> str:
+    """What is wrong with what a rotation says that was taken back, since a deployment could not be begun or seen."""
+    causes = set(outcome.get("root_causes", ()))
+    if TAKEN_BACK not in causes or causes - {TAKEN_BACK, OUTDATED}:
+        return f"exit code 1, and {', '.join(sorted(causes)) or 'no root cause'}"
+    return (
+        f"{OUTDATED}, though all tasks have the current values"
+        if OUTDATED in causes and not place.wrong_tasks()
+        else ""
+    )
 
 
 def _wrong_rotation(place: Workplace, code: int, former: dict[str, Any]) -> str:
