@@ -74,9 +74,9 @@ INVALID = frozenset(
 
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 """In the order in which botocore takes them."""
-_CONNECT_SECONDS = 5
 USER_AGENT = "omc-runbook"
 """What the user agent of every call names, so that CloudTrail shows which calls were a runbook's."""
+_CONNECT_SECONDS = 5
 _CONFIG = Config(
     user_agent_extra=USER_AGENT,
     connect_timeout=_CONNECT_SECONDS,
