@@ -109,6 +109,8 @@ def _add_key(place: Workplace, draw: random.Random) -> Change:
 
 
 def _cure(place: Workplace, draw: random.Random) -> Change:
+    # A cure leaves what the fault breaks under another name.
+    faults.mend(place.sandbox.endpoint)
     faults.break_(place.sandbox.endpoint, draw.choice(FAULTS))
     members = place.members()
     return Change(("apply=true",), lambda: place.wrong_secret(members) or place.wrong_tasks())
