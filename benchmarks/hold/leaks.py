@@ -311,7 +311,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     if not chosen:
         return
     old, new = awkward.draw(seed), awkward.draw(seed + 10**6)
-    with awkward_world(old) as world, tempfile.TemporaryDirectory(prefix="hold-") as folder:
+    with awkward_world(old) as world, tempfile.TemporaryDirectory(prefix="leaks-") as folder:
         for case, way in chosen:
             what = _name(case, way)
             root = Path(folder, secrets.token_hex(4))
