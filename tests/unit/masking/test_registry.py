@@ -16,6 +16,7 @@ import urllib.parse
 import pytest
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.index import Index
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
 ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
@@ -251,3 +252,27 @@ def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     tail = StreamBuffer()
     shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
     assert shown == f"{ODD[:3]}‹ODD›"
+
+
+@pytest.mark.parametrize("later", ["", "port-Alpha7Bravo8-x", "Alpha7Bravo8Charlie9", "guest"])
+def test_an_index_that_has_grown_finds_what_one_of_all_values_finds(later: str) -> None:
+    """Values and public words that come one after the other count as if they had come at once."""
+    values = [
+        *(("Alpha7Bravo8Charlie9", "FIRST"), ("guest", "COMMON"), ("x7y8", "SHORT"), ('a"b\\c Delta1Echo2', "QUOTED")),
+        *(("Alpha7Bravo8Foxtrot3", "SECOND"), ("guest", "AGAIN"), ("monkey", "OTHER"), ("Echo2Golf4Hotel5", "LAST")),
+    ]
+    words = ["FIRST", "staging", *([later] if later else [])]
+    grown = Index((), frozenset())
+    for end in range(1, len(values) + 1):
+        known = frozenset(words[: max(0, end - 2)])
+        assert not grown.is_of(values[:end], known)
+        grown = Index(values[:end], known, grown)
+    assert grown.is_of(values, words)
+    whole = Index(values, frozenset(words))
+    spellings = [spelling for text, _ in values for spelling in (text, repr(text), text.encode().hex(), text[2:11])]
+    for text in ("\n".join(spellings), *(f"KEY={spelling} and '{spelling}'" for spelling in spellings)):
+        assert grown.find(text) == whole.find(text)
+        assert [grown.unfinished(text[:end]) for end in range(20)] == [
+            whole.unfinished(text[:end]) for end in range(20)
+        ]
+    assert whole.find("\n".join(spellings))
