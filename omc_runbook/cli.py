@@ -22,6 +22,7 @@ from omc_runbook.sandbox.cli import sandbox
 F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
+_READ_FIRST = frozenset({"environment", "runbook_toml", "plan_from", "plan_to"})
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
@@ -235,7 +236,10 @@ def _run_notebook(
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED, WARNING
+    from omc_runbook.model.parameters import refuse_secrets
 
+    # These are read, and repeated by errors, before the notebook is.
+    refuse_secrets((parameter, text) for parameter, text in pairs if parameter in _READ_FIRST)
     # A variable that holds values is in memory before any of them is read.
     coredump.forbid()
     is_watched = sys.stderr.isatty()
