@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.iam.models import User, iam_backends
+from moto.iam.models import ManagedPolicy, User, iam_backends
 from moto.iam.responses import IamResponse
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
@@ -32,6 +32,11 @@ _SOURCES = {"inline": "IAM Policy", "managed": "IAM Policy", "boundary": "Permis
 
 _JOBS: dict[str, str] = {}
 """The ARNs that reports are about, by the id of their job."""
+
+
+# moto's answer to GetAccountAuthorizationDetails has neither a policy's name nor its id.
+ManagedPolicy.policy_name = property(lambda policy: policy.name)  # type: ignore[attr-defined]
+ManagedPolicy.policy_id = property(lambda policy: policy.id)  # type: ignore[attr-defined]
 
 
 class NoSuchEntity(ServiceException):
