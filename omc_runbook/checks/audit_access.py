@@ -221,6 +221,8 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             *((conditions_of([verdict]),) if conditions_of([verdict]) else ()),
         )
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
+        if is_machine and not is_of_tasks:
+            remedy = remedies.advise(f"Nothing, if {identity.name} deploys. If it does not: `{remedy.command}`.")
         severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
         yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
 

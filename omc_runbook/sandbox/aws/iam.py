@@ -60,9 +60,6 @@ class SandboxIam(IamResponse):
     def get_account_authorization_details(self) -> ActionResult:
         """The account's details in pages of `MaxItems` entries, over all lists."""
         whole: Any = super().get_account_authorization_details().result
-        for policy in whole["Policies"]:
-            # moto knows them by other names.
-            policy.policy_name, policy.policy_id = policy.name, policy.id
         entries = [(name, entry) for name in _LISTS for entry in list(whole[name])]
         first = int(self._get_param("Marker") or 0)
         end = first + int(self._get_param("MaxItems") or _PAGE)
