@@ -7,6 +7,12 @@ from types import ModuleType
 from omc_runbook.checks import (
     access,
     audit_access,
+    audit_accesses,
+    audit_ages,
+    audit_exposure,
+    audit_lifecycle,
+    audit_monitoring,
+    audit_unused,
     content,
     deployment,
     dotenv,
@@ -43,7 +49,15 @@ ENVIRONMENT = (
 """Checks of what AWS has."""
 REPOSITORY = (drift,)
 """Checks of the application's files, run only where a checkout was read."""
-AUDIT: tuple[ModuleType, ...] = (audit_access,)
+AUDIT: tuple[ModuleType, ...] = (
+    audit_ages,
+    audit_lifecycle,
+    audit_unused,
+    audit_access,
+    audit_accesses,
+    audit_monitoring,
+    audit_exposure,
+)
 """Checks of who can read the secret, who did, how old it is and who would notice, run only by an audit."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
@@ -60,7 +74,7 @@ def every_id() -> frozenset[str]:
 
 
 def symptom(id: str, family: str = "") -> str:
-    """How a person would report the fault: cannot-read, not-updating, exec-fails or local; "" of an unknown id."""
+    """How a person would report the fault: cannot-read, not-updating, exec-fails, local or audit; "" of none."""
     check = find(id, family)
     return check.symptom if check else ""
 
