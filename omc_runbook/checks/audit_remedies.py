@@ -221,10 +221,11 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
 
 
 def topic_policy(topic: str) -> Mapping[str, Any]:
-    """What lets the topic's account and EventBridge publish to it, which a new topic's policy does not."""
+    """What lets the topic's account, alarms and EventBridge publish to it; a new topic's policy leaves out EventBridge."""
     actions = ("Publish", "Subscribe", "ListSubscriptionsByTopic", "GetTopicAttributes", "SetTopicAttributes")
     own = {"Principal": {"AWS": topic.split(":")[4]}, "Action": [f"sns:{action}" for action in actions]}
-    rules = {"Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+    services = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    rules = {"Principal": {"Service": services}, "Action": "sns:Publish"}
     statements = [{"Effect": "Allow", **each, "Resource": topic} for each in (own, rules)]
     return {"Version": "2012-10-17", "Statement": statements}
 
