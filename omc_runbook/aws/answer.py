@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 _FIRST_ERROR_STATUS = 300
-_READS = ("Assume", "Describe", "Get", "List", "Lookup", "Simulate")
+_READS = ("Assume", "Describe", "Generate", "Get", "List", "Lookup", "Simulate")
 
 MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:CreateSecret": ("ARN", "VersionId"),
@@ -65,6 +65,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "sts:GetCallerIdentity": ("Account", "Arn"),
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyPolicy": ("Policy",),
+    "kms:GetKeyRotationStatus": ("KeyRotationEnabled",),
     "kms:ListAliases": ("Aliases",),
     "kms:ListGrants": ("Grants",),
     "kms:ListResourceTags": ("Tags",),
@@ -73,6 +74,8 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "events:ListRuleNamesByTarget": ("RuleNames",),
     "events:ListRules": ("Rules",),
     "events:ListTargetsByRule": ("Targets",),
+    "lambda:GetFunctionConfiguration": ("FunctionArn",),
+    "logs:DescribeLogStreams": ("logStreams",),
     "logs:DescribeMetricFilters": ("metricFilters",),
     "logs:GetLogEvents": ("events",),
     "organizations:DescribeOrganization": ("Organization",),

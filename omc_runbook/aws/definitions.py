@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.masking import hosts, plain_variables
+from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.value_from import Reference
 
@@ -40,6 +41,8 @@ class Container:
     """Plain variables, such as REDIS_URL, with the host of the store that they lead to."""
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
+    plain_prints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Plain variables with the fingerprints of their values under this process's key; () from the cache."""
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
@@ -213,6 +216,11 @@ def _container(raw: Any) -> Container:
             entry["name"]
             for entry in raw.get("environment") or ()
             if plain_variables.has_secret(entry["name"], entry.get("value") or "")
+        ),
+        plain_prints=tuple(
+            (entry["name"], text_fingerprint(entry["value"], process_key()))
+            for entry in raw.get("environment") or ()
+            if entry.get("value")
         ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),

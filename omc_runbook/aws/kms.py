@@ -124,3 +124,25 @@ def _grant(raw: Any) -> KmsGrant:
         raw.get("GrantId", ""),
         raw.get("Name", ""),
     )
+
+
+@dataclass(frozen=True)
+class KeyRotation:
+    """Whether KMS renews a key's material by itself, and how often in days (0 where it does not say).
+
+    See https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
+    """
+
+    is_enabled: bool
+    days: int = 0
+
+
+def get_key_rotation(client: KMSClient, key_id: str) -> KeyRotation | None:
+    """Read whether a customer managed key rotates; None where the key does not exist, or cannot rotate by itself."""
+    try:
+        answer = client.get_key_rotation_status(KeyId=key_id)
+    except ClientError as error:
+        if code_of(error) in ("NotFoundException", "UnsupportedOperationException"):
+            return None
+        raise
+    return KeyRotation(answer["KeyRotationEnabled"], answer.get("RotationPeriodInDays", 0))

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: the last lines of a log stream, and the metric filters of a group."""
+"""CloudWatch Logs: the newest streams of a log group, the last lines of one, and the metric filters of a group."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ def last_lines(client: CloudWatchLogsClient, group: str, stream: str, limit: int
             return ()
         raise
     return tuple(event.get("message", "") for event in answer["events"])
+
+
+def newest_streams(client: CloudWatchLogsClient, group: str, limit: int) -> tuple[str, ...]:
+    """Read the names of the streams of a log group that were written to last; () where the group does not exist.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html
+    """
+    try:
+        answer = client.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=limit)
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return ()
+        raise
+    return tuple(stream["logStreamName"] for stream in answer["logStreams"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,8 @@ class Secret:
     description: str = ""
     rotates: bool = False
     """Whether Secrets Manager rotates it by itself (RotationEnabled)."""
+    rotation_function: str = ""
+    """The ARN of the Lambda function that rotates it; "" for none."""
     rotated: datetime | None = None
     next_rotation: datetime | None = None
     rotation_days: int = 0
@@ -78,9 +80,9 @@ class Secret:
         return next((version for version, stages in self.stages.items() if stage in stages), "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListedSecret:
-    """A secret in the list of all: its name, its ARN and its tags.
+    """A secret in the list of all.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretListEntry.html
     """
@@ -88,6 +90,10 @@ class ListedSecret:
     name: str
     arn: str
     tags: dict[str, str]
+    created: datetime | None = None
+    accessed: datetime | None = None
+    """The day on which somebody last read it; None where nobody has."""
+    owning_service: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
         description=answer.get("Description", ""),
         rotates=bool(answer.get("RotationEnabled")),
+        rotation_function=answer.get("RotationLambdaARN", ""),
         rotated=answer.get("LastRotatedDate"),
         next_rotation=answer.get("NextRotationDate"),
         rotation_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
@@ -145,7 +152,14 @@ def list_secrets(client: SecretsManagerClient, prefix: str = "", tags: Iterable[
     filters += [{"Key": "tag-key", "Values": [tag]} for tag in tags]
     pages = client.get_paginator("list_secrets").paginate(Filters=filters, PaginationConfig={"PageSize": 100})
     return tuple(
-        ListedSecret(entry["Name"], entry["ARN"], {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
+        ListedSecret(
+            name=entry["Name"],
+            arn=entry["ARN"],
+            tags={tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())},
+            created=entry.get("CreatedDate"),
+            accessed=entry.get("LastAccessedDate"),
+            owning_service=entry.get("OwningService", ""),
+        )
         for page in pages
         for entry in page["SecretList"]
     )

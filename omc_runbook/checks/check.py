@@ -30,6 +30,9 @@ ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 DOCUMENT = "document"
 """A need of the checks of keys: that the current version could be parsed."""
 
+CHECKOUT, GIT = "checkout", "git"
+"""Needs of the checks of an application's files: that a repository was named, and that it is in git."""
+
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
 COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "compose config", "started", "start log"
 SETTINGS = "settings"
@@ -183,6 +186,10 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
         return f"Secret {names.secret} was not found: there is nothing to check."
     if snapshot.current is None and "contents" in check.needs:
         return f"{names.secret} has no current version that can be read."
+    if {CHECKOUT, GIT}.intersection(check.needs) and snapshot.checkout is None:
+        return "No repository was named: its files were not searched."
+    if GIT in check.needs and snapshot.audit and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
+        return "The repository is in no work tree of git: it has no history to search."
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
         return f"The current version of {names.secret} is not a JSON object: it has no keys to check."
     return ""

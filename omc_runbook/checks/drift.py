@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
@@ -31,7 +31,6 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
 
 check = Family("drift", not_in_sandbox="It is a fault of the application's files, not of AWS")
-CHECKOUT = "checkout"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 

@@ -355,12 +355,12 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                     yield Evidence(
                         f"{definition.label} {container.name} {variable}",
                         facts,
-                        _move(snapshot, container.name, variable),
+                        move_into_secret(snapshot, container.name, variable),
                         frozenset({service.name}),
                     )
 
 
-def _move(snapshot: Snapshot, container: str, variable: str) -> Remedy:
+def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:
     """Move a plain variable into the secret."""
     document = snapshot.current.document if snapshot.current else None
     by_hand = remedies.advise(

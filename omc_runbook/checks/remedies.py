@@ -53,6 +53,27 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     return by("update", environment, by_hand, **parameters)
 
 
+def rotate(environment: Environment, *keys: str) -> Remedy:
+    """Give keys new values and start new tasks, by the runbook; those that are not generated come from a file."""
+    entries = [environment.keys.get(key) for key in keys]
+    by_hand = put_value(environment.names)
+    parameters = {"keys": ",".join(keys)}
+    needs = list[str]()
+    issued = [key for key, entry in zip(keys, entries, strict=True) if not (entry and entry.generate)]
+    if issued:
+        parameters["values_from"] = "file:PATH"
+        needs.append(f"PATH is a file with {' and '.join(f'{each}=…' for each in keys)}, readable only by you.")
+    if any(entry and entry.effect == "database-too" for entry in entries):
+        parameters["database_url_from"] = "env:NAME"
+        needs.append("NAME is a variable with the URL of the database's administrator.")
+    return by("rotate", environment, replace(by_hand, needs=" ".join((*needs, by_hand.needs))), **parameters)
+
+
+def remove_key(environment: Environment, key: str) -> Remedy:
+    """Take a key out of the secret, by the runbook."""
+    return by("update", environment, put_value(environment.names), remove=key)
+
+
 def restore(environment: Environment, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version and start new tasks, by the runbook."""
     return by("restore", environment, move_back(environment.names, to, from_), version=to)
@@ -281,6 +302,23 @@ def use_key_of(region: str, key: str, *verbs: str) -> Remedy:
     return Remedy(" && ".join(f"{command('aws', 'kms', verb, '--key-id')} {id} {ends}" for verb in verbs))
 
 
+def rotate_key(region: str, key: str) -> Remedy:
+    """Let KMS renew a key's material every year; what it encrypted stays readable."""
+    return Remedy(command("aws", "kms", "enable-key-rotation", "--key-id", key, "--region", region))
+
+
+def cancel_rotation(names: Names) -> Remedy:
+    """Switch the automatic rotation off; the secret and its versions stay as they are."""
+    return _aws(names, "secretsmanager", "cancel-rotate-secret", "--secret-id", names.secret)
+
+
+def tag(names: Names, tags: Sequence[str]) -> Remedy:
+    """Give the secret tags, whose values are to be filled in."""
+    pairs = [f"Key={each},Value=VALUE" for each in tags]
+    put = _aws(names, "secretsmanager", "tag-resource", "--secret-id", names.secret, "--tags", *pairs)
+    return replace(put, needs="VALUE is each tag's value.")
+
+
 def trust(role: str, document: str) -> Remedy:
     """Replace a role's trust policy."""
     words = ("update-assume-role-policy", "--role-name", role, "--policy-document", document)
@@ -294,11 +332,13 @@ def put_resource_policy(names: Names) -> Remedy:
 
 
 def set_resource_policy(names: Names, document: str) -> Remedy:
-    """Give the secret this policy of its own, or with "" none."""
+    """Give the secret this policy of its own, or with "" none; Secrets Manager refuses one that lets everybody in."""
     secret = ("--secret-id", names.secret)
     if not document:
         return _aws(names, "secretsmanager", "delete-resource-policy", *secret)
-    return _aws(names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document)
+    return _aws(
+        names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document, "--block-public-policy"
+    )
 
 
 def set_key_policy(names: Names, key: str, document: str) -> Remedy:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from functools import cache
 from urllib.parse import unquote
 
 from omc_runbook.masking.value import Masked, reveal
@@ -17,6 +18,12 @@ _LOGIN = re.compile(r"://[^\s:@/]*:(\S+)@")
 def new_key() -> bytes:
     """Generate a key of 32 random bytes for one process; fingerprints under different keys cannot be compared."""
     return secrets.token_bytes(32)
+
+
+@cache
+def process_key() -> bytes:
+    """The key of this process, for fingerprints that it hands to nobody."""
+    return new_key()
 
 
 def fingerprint(value: Masked, key: bytes) -> str:

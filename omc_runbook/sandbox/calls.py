@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_request")
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _SCHEDULER_PATH = re.compile(r"/schedules(?:/([^/]+))?/?")
+_FUNCTION_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/configuration")
 _SCHEDULER_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 _S3_VERBS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _S3_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging"})
@@ -91,6 +92,10 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
     elif service == "scheduler":
         action, params = _scheduler_call(environ, body)
         protocol = "json"
+    elif service == "lambda":
+        path = _FUNCTION_PATH.fullmatch(unquote(environ.get("PATH_INFO", "")))
+        action = "GetFunctionConfiguration" if path and environ["REQUEST_METHOD"] == "GET" else ""
+        protocol, params = "json", {"FunctionName": path.group(1) if path else ""}
     else:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))

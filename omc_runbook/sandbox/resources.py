@@ -173,6 +173,11 @@ def _kms(call: Call, account: str) -> list[str]:
     return [f"arn:aws:kms:{call.region}:{account}:key/{key_id}"]
 
 
+def _lambda(call: Call, account: str) -> list[str]:
+    name = call.text("FunctionName")
+    return [name if name.startswith("arn:") else f"arn:aws:lambda:{call.region}:{account}:function:{name}"]
+
+
 def _logs(call: Call, account: str) -> list[str]:
     base = f"arn:aws:logs:{call.region}:{account}:log-group"
     group = call.text("logGroupName") or call.text("logGroupIdentifier").rpartition(":log-group:")[2]
@@ -204,6 +209,7 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "events": _events,
     "iam": _iam,
     "kms": _kms,
+    "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
     "scheduler": _scheduler,

@@ -30,7 +30,7 @@ from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.aws.iam import age_role
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.aws.secretsmanager import postpone
+from omc_runbook.sandbox.aws.secretsmanager import postpone, set_creation
 from omc_runbook.sandbox.control import WAIT_SECONDS
 from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network, process
@@ -69,7 +69,7 @@ class SandboxServer:
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
         """Answer a control path; None for others.
 
-        They are status, calls, history, note, clock, rotation, role, wire, reset, rest and settle.
+        They are status, calls, history, note, clock, rotation, role, versions, wire, reset, rest and settle.
         """
         if (method, path) == ("GET", "status"):
             return self._status()
@@ -96,6 +96,11 @@ class SandboxServer:
             return {}
         if (method, path) == ("POST", "role"):
             age_role(members["role"], members["days"], ACCOUNT)
+            return {}
+        if (method, path) == ("POST", "versions"):
+            created = {version: float(moment) for version, moment in members["created"].items()}
+            set_creation(members["secret"], created, ACCOUNT, REGION)
+            EVENT_HISTORY.date_back(created)
             return {}
         if path == "wire":
             if method == "POST":

@@ -7,14 +7,15 @@ import threading
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.principals import Principal
 
 _MAX_EVENTS = 20_000
+_KEPT = timedelta(days=90)
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 # Parameters that are names. The values of all others are hidden, because they may be secret.
 _NAME_PARAMETERS = {
@@ -117,6 +118,14 @@ class EventHistory:
             events = list(self._events)
         return [event for event in reversed(events) if event.identity_arn == arn]
 
+    def date_back(self, created: Mapping[str, float]) -> None:
+        """Date the calls that wrote versions, by the versions' ids; forget those that CloudTrail no longer keeps."""
+        oldest = datetime.now(UTC) - _KEPT
+        with self._lock:
+            events = [_moved(event, created) for event in self._events]
+            kept = sorted((event for event in events if event.time > oldest), key=lambda event: event.time)
+            self._events = deque(kept, maxlen=_MAX_EVENTS)
+
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
         with self._lock:
@@ -133,6 +142,17 @@ class EventHistory:
 
 
 EVENT_HISTORY = EventHistory()
+
+
+def _moved(event: RecordedEvent, created: Mapping[str, float]) -> RecordedEvent:
+    """An event at the time of the version that it wrote, where that has one."""
+    parameters = event.record.get("requestParameters") or {}
+    moment = created.get(parameters.get("clientRequestToken", ""))
+    if moment is None:
+        return event
+    time = datetime.fromtimestamp(moment, UTC)
+    record = {**event.record, "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return replace(event, time=time, fields={**event.fields, "EventTime": time}, record=record)
 
 
 def _event(

@@ -39,10 +39,15 @@ class Gatherer:
         """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
         result = answer.result()
         if isinstance(result, ReadFailure):
-            if result not in self.gaps[field]:
-                self.gaps[field] += (result,)
+            self.record(field, (result,))
             return default
         return result
+
+    def record(self, field: str, failures: Iterable[ReadFailure]) -> None:
+        """Add gaps of a field, each once."""
+        for failure in failures:
+            if failure not in self.gaps[field]:
+                self.gaps[field] += (failure,)
 
     def task_definitions(self, field: str, arns: Iterable[str]) -> dict[str, TaskDefinition]:
         """Read these revisions, each once, by their ARNs; one that could not be read is a gap of the field."""

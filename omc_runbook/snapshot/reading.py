@@ -87,7 +87,9 @@ def take(
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
-        others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
+        # An audit compares values with other environments' and needs no names of their keys.
+        needs_keys = checkout and not audit_days
+        others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None
         began = now()
         cache = cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if cached else None
         snapshot = reading.first(now, cache)
@@ -107,8 +109,7 @@ def take(
         if checkout and any(service.desired == 0 for service in snapshot.consumers):
             declared = next(iter(read_environments(checkout.root, environment.name)), None)
             snapshot = replace(snapshot, declared=declared)
-        if others is not None:
-            snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
+        snapshot = replace(snapshot, checkout=checkout, other_keys=others.result() if others else {})
         return replace(snapshot, gaps=dict(reading.gaps))
 
 

@@ -157,6 +157,39 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
     return contents, checked.obstacle or output.obstacle or some
 
 
+def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
+    """The files that git has in its index or would add, by their paths within a checkout, and what could not be read.
+
+    None where the checkout is in no work tree.
+    """
+    if _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
+        return None
+    listed = _run(repository, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
+
+
+def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
+    """The ids and sizes of all blobs that git stores and the index has not, the smallest first; and what is unread."""
+    form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+    stored = _run(repository, "cat-file", "--batch-all-objects", "--unordered", form)
+    staged = _run(repository, "ls-files", "--stage", "-z", "--", ":/") if stored.out else stored
+    present = {entry.split()[1] for entry in staged.out.split("\0") if entry}
+    entries = (line.split() for line in stored.out.splitlines())
+    blobs = [(id_, int(size)) for id_, kind, size in entries if kind == "blob" and id_ not in present]
+    return sorted(blobs, key=lambda blob: blob[1]), stored.obstacle or staged.obstacle
+
+
+def find_blob(repository: Path, id_: str) -> Blob:
+    """The commit, on any branch or tag, that last added or removed a blob, and its path; both "" without one."""
+    log = _run(
+        *(repository, "log", "--all", "--full-history", "-m", "--no-renames", "--no-color", "--no-ext-diff"),
+        *("--no-textconv", "--raw", "--no-abbrev", "-z", "--max-count=1", f"--find-object={id_}", "--format=%x01%h"),
+    )
+    head, _, rest = log.out.partition(":")
+    path = rest.split("\0")[1] if rest.count("\0") else ""
+    return Blob(id_, path, head.strip("\0\x01\n "))
+
+
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of a checkout's paths that are changed, or untracked and not ignored; none without a work tree."""
     if not names:

@@ -63,13 +63,18 @@ class GitHistory:
         return self.locations.get(fingerprint(value, self.key)) or (self.locations.get(login) if login else None)
 
 
+def holds_values(path: str) -> bool:
+    """Whether a file's name says that it holds values: a .env, tfvars, a state, a saved plan or outputs."""
+    return bool(_HOLDS_VALUES.search(path))
+
+
 def read_history(root: Path, names: Collection[str], without: Collection[str] = ()) -> GitHistory:
     """Read every version of some files, by their paths within a checkout, and of tracked files that hold values.
 
     `without` are paths to leave out, such as the template's.
     """
     key, locations = new_key(), dict[str, Location]()
-    versions = git.find_versions(root, names, lambda path: bool(_HOLDS_VALUES.search(path)) and path not in without)
+    versions = git.find_versions(root, names, lambda path: holds_values(path) and path not in without)
     blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
     prints: dict[str, str] = {}
     for blob, raw in blobs:
@@ -86,7 +91,7 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
 def _texts(raw: bytes) -> set[str]:
     """All that may be a value in a file: .env, HCL, JSON, a saved plan or the text of an output."""
     texts: set[str] = set()
-    for part in _parts(raw):
+    for part in parts(raw):
         plain = part.decode("utf-8", "replace")
         texts.update(binding.value for binding in parse_stream(io.StringIO(plain)) if binding.value)
         for double, single in _QUOTED.findall(plain):
@@ -103,8 +108,8 @@ def _words(text: str) -> Iterator[str]:
         yield from (word, word[1:], word.strip("\"',;"))
 
 
-def _parts(raw: bytes) -> Iterable[bytes]:
-    """The file, or what is in it: a saved plan is a ZIP archive."""
+def parts(raw: bytes) -> Iterable[bytes]:
+    """A file, or what is in it: a saved plan is a ZIP archive."""
     if not raw.startswith(b"PK\x03\x04"):
         return (raw,)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,6 +19,7 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
 from omc_runbook.sandbox.faults.audit_monitoring import ELSEWHERE, REPORTS, STRANGER
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
@@ -32,6 +33,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SECRETS_POLICY,
     SERVICES,
     STAGING,
+    TASK_ROLE,
     World,
 )
 
@@ -69,6 +71,16 @@ class Scene:
         """The one statement of the execution role's policy for secrets."""
         found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
         return found["PolicyDocument"]["Statement"][0]
+
+    def own_policy(self) -> Any:
+        """The one statement of the secret's own policy."""
+        text = self.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        return json.loads(text)["Statement"][0]
+
+    def identity(self, kind: Literal["User", "Role"], name: str) -> Any:
+        """One user or role as GetAccountAuthorizationDetails has it."""
+        pages = self.world.iam.get_paginator("get_account_authorization_details").paginate(Filter=[kind])
+        return next(each for page in pages for each in page[f"{kind}DetailList"] if each[f"{kind}Name"] == name)
 
     def key_state(self) -> str:
         """The state of the customer key that the secret is under."""
@@ -134,6 +146,25 @@ class Scene:
         """A task of a service that runs."""
         arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
         return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+
+    def current_age(self) -> timedelta:
+        """How long before the moment the current version was created."""
+        return self.since - self.value()["CreatedDate"]
+
+    def stages(self) -> list[list[str]]:
+        """The staging labels of each version."""
+        listed = self.world.secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
+        return [version.get("VersionStages", []) for version in listed["Versions"]]
+
+    def other_value(self, name: str) -> Any:
+        """The document of another secret."""
+        return json.loads(self.world.secretsmanager.get_secret_value(SecretId=name)["SecretString"])
+
+    def has_no_function(self, arn: str) -> bool:
+        """Whether Lambda does not know a function."""
+        with pytest.raises(ClientError) as caught:
+            self.world.client("lambda").get_function_configuration(FunctionName=arn)
+        return caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
     def session_key(self) -> str:
         """The key that encrypts ECS Exec's sessions."""
@@ -495,6 +526,24 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),
+    "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
+    "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
+    "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
+    "human-reads-production": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
+    "unused-reader": lambda s: s.identity("Role", f"{STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199),
+    "can-write-secret": lambda s: (
+        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", TASK_ROLE)["RolePolicyList"])
+    ),
+    "can-pass-role": lambda s: (
+        "iam:PassRole" in json.dumps(s.identity("Role", f"{STAGING}-contractors")["RolePolicyList"])
+    ),
+    "grant-to-stranger": lambda s: (
+        [
+            OTHER_ACCOUNT in grant["GranteePrincipal"]
+            for grant in s.world.kms.list_grants(KeyId=s.secret()["KmsKeyId"])["Grants"]
+        ]
+        == [True]
+    ),
     "no-trail": lambda s: not s.trail(),
     "trail-not-logging": lambda s: s.logs() is False,
     "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],
@@ -520,6 +569,39 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         [each["Region"] for each in s.secret()["ReplicationStatus"]] == [REPLICA_REGION]
         and len(s.past_reads(days=7, region=REPLICA_REGION)) == 1
     ),
+    "key-overdue": lambda s: s.current_age() > timedelta(days=199) and s.whole(),
+    "key-due-soon": lambda s: timedelta(days=169) < s.current_age() < timedelta(days=180) and s.whole(),
+    "rotation-not-real": lambda s: (
+        s.secret()["LastRotatedDate"] > s.since - timedelta(seconds=1)
+        and s.text() == s.value("AWSPREVIOUS")["SecretString"]
+        and s.whole()
+    ),
+    "plain-in-definition": lambda s: (
+        {"name": "SESSION_SIGNER", "value": s.key("SECRET_KEY")}
+        in s.definition("frontend")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "value-in-log": lambda s: (
+        s.key("OPENAI_API_KEY")
+        in s.world.logs.filter_log_events(logGroupName=f"/ecs/{STAGING}/backend")["events"][-1]["message"]
+        and s.whole()
+    ),
+    "value-shared": lambda s: s.other_value("ohmycoins-production-app-secrets")["SECRET_KEY"] == s.key("SECRET_KEY"),
+    "key-unused": lambda s: bool(s.key("LEGACY_TOKEN")) and "LEGACY_TOKEN" not in s.references("backend") and s.whole(),
+    "secret-unused": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=f"{STAGING}-payments")["CreatedDate"]
+        < s.since - timedelta(days=199)
+    ),
+    "version-unlabelled": lambda s: any(not stages for stages in s.stages()) and s.whole(),
+    "key-not-rotated": lambda s: (
+        not s.world.kms.get_key_rotation_status(KeyId=s.secret()["KmsKeyId"])["KeyRotationEnabled"] and s.whole()
+    ),
+    "rotation-broken": lambda s: s.secret()["RotationEnabled"] and s.has_no_function(s.secret()["RotationLambdaARN"]),
+    "tags-missing": lambda s: (
+        not s.secret().get("Tags")
+        and len(s.world.secretsmanager.describe_secret(SecretId=f"{STAGING}-mail")["Tags"]) == 2
+    ),
+    "quota-near": lambda s: len(s.text()) > 0.8 * 65_536 and s.whole(),
 }
 
 

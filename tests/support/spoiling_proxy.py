@@ -83,8 +83,10 @@ def proxy(target: str = "") -> Iterator[Proxy]:
             self._answer(sent, named or parse_qs(sent.decode())["Action"][0], is_json=bool(named))
 
         def do_GET(self) -> None:
-            """EventBridge Scheduler and S3 name their calls by method and path."""
-            if self.path.startswith("/schedules"):
+            """EventBridge Scheduler, Lambda and S3 name their calls by method and path."""
+            if self.path.endswith("/configuration"):
+                self._answer(b"", "GetFunctionConfiguration", is_json=True)
+            elif self.path.startswith("/schedules"):
                 name = "GetSchedule" if self.path.startswith("/schedules/") else "ListSchedules"
                 self._answer(b"", name, is_json=True)
             else:

@@ -22,7 +22,7 @@ _STEPS = (
     *(timedelta(days=number) for number in (1, 2, 7, 14, 30, 90, 180, 365)),
 )
 """Intervals between ticks of a time axis."""
-_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
+_QUARTER, _DAY, _MINUTE = timedelta(days=90), timedelta(days=1), timedelta(minutes=1)
 
 
 class Picture(ABC):
@@ -71,5 +71,5 @@ def ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
     while moment <= right:
         is_midnight = moment.hour == moment.minute == moment.second == 0
         form = "%d %b" if step >= _DAY or is_midnight else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
-        yield moment, f"{moment:{form}}"
+        yield moment, f"{moment:{'%b %Y' if step >= _QUARTER else form}}"
         moment += step

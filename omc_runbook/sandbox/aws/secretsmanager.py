@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.ht
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -18,7 +18,17 @@ from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import is_managed, use_key
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.aws.versions import CURRENT, PENDING, add_version, check_value, holder_of, move_label, now
+from omc_runbook.sandbox.aws.versions import (
+    CURRENT,
+    PENDING,
+    add_version,
+    check_value,
+    date_back,
+    forget_past,
+    holder_of,
+    move_label,
+    now,
+)
 from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
@@ -57,6 +67,15 @@ def postpone(secret_id: str, days: float, account: str, region: str) -> None:
         seconds = int(days * _DAY)
         secret.next_rotation_date = secret.next_rotation_date and secret.next_rotation_date - seconds
         secret.last_rotation_date = secret.last_rotation_date and secret.last_rotation_date - seconds
+
+
+def set_creation(secret_id: str, created: Mapping[str, float], account: str, region: str) -> None:
+    """Let versions of a secret have been created at other times, by their ids; without any, at their true ones."""
+    with STATE:
+        if created:
+            date_back(locate(secret_id, account, region), created)
+        elif isinstance(secret := secretsmanager_backends[account][region].secrets.get(secret_id), FakeSecret):
+            forget_past(secret)
 
 
 def read_value(
@@ -237,6 +256,14 @@ class SandboxSecretsManager(SecretsManagerResponse):
         start, size = int(self._get_param("NextToken") or 0), self._get_int_param("MaxResults") or 100
         answer = {"ARN": secret.arn, "Name": secret.name, "Versions": versions[start : start + size]}
         return json.dumps(answer | ({"NextToken": str(start + size)} if start + size < len(versions) else {}))
+
+    def list_secrets(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html"""
+        answer = json.loads(super().list_secrets())
+        for entry in answer["SecretList"]:
+            if entry["ARN"] in _LAST_ACCESSED:
+                entry["LastAccessedDate"] = _LAST_ACCESSED[entry["ARN"]]
+        return json.dumps(answer)
 
     def describe_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""

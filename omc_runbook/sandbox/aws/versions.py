@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.ht
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -93,6 +93,34 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
     elif source:
         secret.versions[source]["version_stages"].remove(label)
     secret.last_changed_date = now()  # type: ignore[assignment]  # moto keeps whole seconds
+
+
+def date_back(secret: FakeSecret, created: Mapping[str, float]) -> None:
+    """Let versions have been created at other times, in seconds since the epoch, and the secret with the oldest."""
+    for version_id, version in secret.versions.items():
+        version.setdefault("written", version["createdate"])
+        version["createdate"] = created.get(version_id, version["createdate"])
+    secret.created_date = int(min(version["createdate"] for version in secret.versions.values()))
+    _order(secret)
+
+
+def forget_past(secret: FakeSecret) -> None:
+    """Give every version its true time back, as if the secret had never been dated back or rotated."""
+    for version in secret.versions.values():
+        version["createdate"] = version.pop("written", version["createdate"])
+    secret.last_rotation_date = None
+    if secret.versions:
+        secret.created_date = int(min(version["createdate"] for version in secret.versions.values()))
+        _order(secret)
+
+
+def _order(secret: FakeSecret) -> None:
+    versions = sorted(secret.versions.items(), key=lambda item: float(item[1]["createdate"]))
+    secret.versions.clear()
+    secret.versions.update(versions)
+    current = secret.versions.get(holder_of(secret, CURRENT) or "")
+    if current:
+        secret.last_changed_date = current["createdate"]
 
 
 def holder_of(secret: FakeSecret, label: str) -> str | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.audit import accesses, identities, monitoring
+from omc_runbook.snapshot.audit import accesses, identities, lives, monitoring, unused
+from omc_runbook.snapshot.audit.exposure import ExposureRead
+from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.history import HistoryRead
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -19,10 +22,19 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     asked_identities = identities.request(gatherer, snapshot)
     requested_accesses = accesses.request(gatherer, snapshot, days)
     requested_monitoring = monitoring.request(gatherer, snapshot)
+    versions = HistoryRead(gatherer, snapshot)
+    exposure = ExposureRead(gatherer, snapshot, checkout)
+    secrets = unused.request(gatherer)
+    lifecycle = LifecycleRead(gatherer, snapshot)
+    history = lives.finish(gatherer, versions)
     audit = Audit(
         days=days,
         identities=asked_identities.finish(snapshot),
         monitoring=requested_monitoring(),
         accesses=requested_accesses(),
+        history=history,
+        exposure=exposure.finish(history),
+        project_secrets=gatherer.keep(unused.FIELD, secrets, ()),
+        lifecycle=lifecycle.finish(),
     )
     return replace(snapshot, audit=audit)

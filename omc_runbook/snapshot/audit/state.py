@@ -10,11 +10,14 @@ from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import EventRule
 from omc_runbook.aws.iam import LastAccess
-from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.kms import KeyRotation, KmsKey
+from omc_runbook.aws.lambda_functions import RotationFunction
 from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.organizations import Levels
+from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.sns import Topic
 from omc_runbook.iam.who_can import Identity
+from omc_runbook.snapshot.version_history import History
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,69 @@ class Monitoring:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExposedValue:
+    """A value of the secret that stands in the open: whose it is, and where."""
+
+    key: str
+    """The key whose value it is; where only its form tells that it is a secret, what it looks like."""
+    place: str
+    """Where it stands, in words."""
+    is_current: bool = False
+    """Whether the secret has it now; else it is a former value, or of another origin."""
+    is_known: bool = True
+    """Whether it is a value of the secret; False where only its name or form tells that it is secret."""
+    service: str = ""
+    """The service whose task definition or log has it; "" for none."""
+
+
+@dataclass(frozen=True)
+class SharedKey:
+    """A key whose value another environment's secret has too, and the key there."""
+
+    key: str
+    environment: str
+    other_key: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was found in so many files, blobs, lines or revisions; `limits` says in sentences what was not searched."""
+
+    found: tuple[ExposedValue, ...] = ()
+    count: int = 0
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """Where values of the secret stand in the open; no value is kept."""
+
+    definitions: Search
+    """In `environment` of task definitions in use."""
+    logs: Search
+    """In a sample of the consumers' logs."""
+    files: Search | None
+    """In files of the checkout that git has or would add; None without a checkout."""
+    history: Search | None
+    """Current values in blobs of git that no present file has; None without a checkout in git."""
+    shared: tuple[SharedKey, ...] = ()
+    compared: tuple[str, ...] = ()
+    """The environments with whose secrets values were compared."""
+    uncompared: Mapping[str, str] = field(default_factory=dict)
+    """Why others' could not be, by environment: the end of a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """What protects, renews and ends the secret, beside what DescribeSecret says."""
+
+    key_rotation: KeyRotation | None = None
+    """The automatic rotation of a customer managed KMS key; None for AWS's own key, or where it was not read."""
+    rotation_function: RotationFunction | None = None
+    """The Lambda function that rotates the secret; None where the secret has none, or it was not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """What an audit read; a part that could not be read is a gap of the snapshot under the part's name."""
 
@@ -82,3 +148,11 @@ class Audit:
     """Who called which API on the secret."""
     monitoring: Monitoring | None = None
     """What records such calls, and who would notice an unusual one."""
+    history: History | None = None
+    """Every version with its content: the ages of keys. Gaps are those of "lives"."""
+    exposure: Exposure | None = None
+    """What lies open; gaps are those of "exposure"."""
+    project_secrets: tuple[ListedSecret, ...] = field(default=())
+    """The project's secrets of this region; gaps are those of "unused"."""
+    lifecycle: Lifecycle | None = None
+    """Gaps are those of "lifecycle"."""

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
 SERVICES = (
     *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),
-    *("events", "scheduler", "s3", "sns", "ssm", "organizations", "cloudwatch"),
+    *("events", "scheduler", "s3", "sns", "ssm", "organizations", "cloudwatch", "lambda"),
 )
 WRITES = ("Stop", "Create", "Put", "Publish", "Restore", "Update", "Register", "Delete", "Execute")
 

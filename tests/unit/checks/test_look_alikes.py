@@ -32,7 +32,7 @@ def others(check: str) -> tuple[Check, ...]:
     return families.look_alikes(id, family)
 
 
-SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local"}
+SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local", "audit"}
 LOCAL = (
     *("dotenv-missing", "crlf", "dotenv-bom", "dollar", "hash", "colon", "lowercase", "unterminated"),
     *("required-empty", "environment-literal", "permissions", "committed", "reused", "local/weak"),

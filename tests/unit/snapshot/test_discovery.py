@@ -39,7 +39,7 @@ def account(environment: str, *services: FoundService, tags: dict[str, dict[str,
         environment=environment,
         clusters=tuple(Cluster(name, labels.get(name, {})) for name in clusters),
         services=services,
-        secrets=tuple(ListedSecret(name, arn(name), labels.get(name, {})) for name in secrets),
+        secrets=tuple(ListedSecret(name=name, arn=arn(name), tags=labels.get(name, {})) for name in secrets),
     )
 
 

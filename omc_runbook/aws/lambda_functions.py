@@ -1,0 +1,54 @@
+"""Lambda: the function that rotates a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.aws.session import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.client import LambdaClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationFunction:
+    """A function: whether it exists, its State and LastUpdateStatus, and the reasons for these.
+
+    See https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html
+    """
+
+    arn: str
+    exists: bool
+    state: str = ""
+    last_update: str = ""
+    reason: str = ""
+    runtime: str = ""
+
+    @property
+    def log_group(self) -> str:
+        """The log group that Lambda gives it."""
+        return f"/aws/lambda/{self.arn.split(':')[6]}"
+
+
+def describe(client: LambdaClient, arn: str) -> RotationFunction:
+    """Read a function's configuration, without its code.
+
+    See https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+    """
+    try:
+        answer = client.get_function_configuration(FunctionName=arn)
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return RotationFunction(arn=arn, exists=False)
+        raise
+    return RotationFunction(
+        arn=arn,
+        exists=True,
+        state=answer.get("State", ""),
+        last_update=answer.get("LastUpdateStatus", ""),
+        reason=answer.get("StateReason", "") or answer.get("LastUpdateStatusReason", ""),
+        runtime=answer.get("Runtime", ""),
+    )

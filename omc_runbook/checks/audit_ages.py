@@ -1,0 +1,110 @@
+"""Values that are older than they may be, and rotations that renew nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from omc_runbook.checks import age, remedies
+from omc_runbook.checks.age import Age, AgeState
+from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.secret import ROTATING
+from omc_runbook.model.catalogue import encrypts
+from omc_runbook.model.shell import command
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+NEEDS = ("secret", "contents", DOCUMENT, "versions", "lives")
+_DAY = timedelta(days=1)
+
+
+@check(
+    "key-overdue",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("old-value-kept",),
+    ruled_out_by="ListSecretVersionIds and GetSecretValue: each renewable value is younger than its limit",
+)
+def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A value is overdue for rotation."""
+    environment = snapshot.environment
+    for each in _in_state(snapshot, "overdue"):
+        fact = f"{_since(snapshot, each)}, and its rotation was due on {age.due_date(snapshot, each):%Y-%m-%d}."
+        if encrypts(environment.keys, each.key):
+            remark = f"Data is encrypted with {each.key}: a new value alone would not read it."
+            yield Evidence(each.key, (fact, remark), remedies.rotate(environment, each.key), severity="info")
+        else:
+            yield Evidence(each.key, (fact,), remedies.rotate(environment, each.key))
+    for each in _in_state(snapshot, "perhaps overdue"):
+        fact = (
+            f"{_since(snapshot, each)}, at least: no version that is left has another one, so that it may be from"
+            f" {each.earliest:%Y-%m-%d}, and overdue."
+        )
+        yield Uncertain(each.key, (fact,))
+
+
+@check(
+    "key-due-soon",
+    needs=NEEDS,
+    severity="info",
+    looks_like=("old-value-kept",),
+    ruled_out_by="ListSecretVersionIds and GetSecretValue: no rotation is due in the next 14 days",
+)
+def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value is soon due for rotation."""
+    for each in _in_state(snapshot, "due soon"):
+        due = age.due_date(snapshot, each)
+        days = -((snapshot.taken - due) // _DAY)
+        fact = f"{_since(snapshot, each)}; its rotation is due on {due:%Y-%m-%d}, in {days} days."
+        yield Evidence(each.key, (fact,), remedies.rotate(snapshot.environment, each.key))
+
+
+@check(
+    "rotation-not-real",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("old-value-kept",),
+    ruled_out_by="DescribeSecret: some value is as new as LastRotatedDate, or there is no such date",
+)
+def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A rotation succeeded without renewing any value."""
+    secret, audit = snapshot.secret, snapshot.audit
+    if not (secret and secret.rotated and audit and audit.history):
+        return
+    ages = age.ages(snapshot, audit.history)
+    newest = max((each.since for each in ages), default=None)
+    if newest is None or newest >= secret.rotated - ROTATING:
+        return
+    facts = (
+        f"DescribeSecret: LastRotatedDate is {_moment(secret.rotated)}, and the newest value of any key is from"
+        f" {_moment(newest)}: that rotation wrote the values that were there.",
+        "LastRotatedDate, which reports show, says nothing about the values' age.",
+    )
+    renewable = [each.key for each in ages if age.is_renewable(snapshot, each.key)]
+    renew = remedies.rotate(snapshot.environment, *renewable)
+    yield Evidence(secret.name, (*facts, *_log_of(secret.rotation_function)), renew)
+
+
+def _log_of(function: str) -> Iterator[str]:
+    if function:
+        region, name = function.split(":")[3], function.split(":")[6]
+        tail = command("aws", "logs", "tail", f"/aws/lambda/{name}", "--since", "30d", "--region", region)
+        yield f"Its function {name} has to write new values in its step createSecret; its log: `{tail}`."
+
+
+def _in_state(snapshot: Snapshot, state: AgeState) -> Iterator[Age]:
+    history = snapshot.audit.history if snapshot.audit else None
+    for each in age.ages(snapshot, history) if history else ():
+        if age.judge(snapshot, each) == state:
+            yield each
+
+
+def _since(snapshot: Snapshot, each: Age) -> str:
+    days, limit = (snapshot.taken - each.since) // _DAY, age.limit(snapshot).days
+    return f"{each.key} has had its value since {_moment(each.since)}, for {days} days of {limit}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,171 @@
+"""Values of the secret that lie open: in task definitions, files, git's history, logs, and other environments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Uncertain
+from omc_runbook.checks.reference import move_into_secret
+from omc_runbook.checks.registry import Family
+from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.shell import command
+from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+NEEDS = ("secret", "contents", DOCUMENT, "lives", "exposure")
+_NOT_IN_SANDBOX = "It is a fault of the checkout's files, not of AWS"
+_STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
+
+
+@check(
+    "plain-in-definition",
+    needs=(*NEEDS, "services", "task_definitions"),
+    looks_like=("lies-open",),
+    ruled_out_by="DescribeTaskDefinition: environment has neither a value of the secret nor another secret",
+)
+def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret value stands in plain text in a task definition."""
+    for each in _exposure(snapshot).definitions.found:
+        label, container, variable = each.place.split(" ")
+        facts = (
+            f"DescribeTaskDefinition: {label}, container {container}: environment has {_whose(each)} in {variable}.",
+            "Everybody who may call ecs:DescribeTaskDefinition can read it, also in earlier revisions.",
+        )
+        move = move_into_secret(snapshot, container, variable)
+        if each.is_known:
+            again = remedies.rotate(snapshot.environment, each.key)
+            move = remedies.advise(
+                f"In Terraform's files, move {variable} from environment of {container} to secrets, with the key"
+                f" {each.key}, and deploy that. Then renew the value, which was open: {again.invocation}."
+            )
+        services = frozenset({each.service} - {""})
+        yield Evidence(each.place, facts, move, services, _severity(each))
+
+
+@check(
+    "value-in-file",
+    needs=(*NEEDS, CHECKOUT),
+    looks_like=("lies-open",),
+    ruled_out_by="git ls-files: no file that git has or would add has a value of the secret",
+    not_in_sandbox=_NOT_IN_SANDBOX,
+)
+def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A secret value stands in a file of the repository."""
+    files = _exposure(snapshot).files or Search()
+    for place, found in _by_place(files):
+        path = place.rpartition(":")[0]
+        names = " and ".join(dict.fromkeys(map(_whose, found)))
+        fact = f"{place} has {names}; git has the file, or would add it."
+        yield Evidence(place, (fact,), _take_out(snapshot, path, found), severity=_worst(found))
+    if files.limits:
+        yield Uncertain("files", files.limits)
+
+
+@check(
+    "value-in-history",
+    needs=(*NEEDS, GIT),
+    looks_like=("lies-open",),
+    ruled_out_by="git cat-file: no former version of a file has a value that the secret has now",
+    not_in_sandbox=_NOT_IN_SANDBOX,
+)
+def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A value that is in use stands in the history of git."""
+    history = _exposure(snapshot).history or Search()
+    for place, found in _by_place(history):
+        keys = tuple(dict.fromkeys(each.key for each in found))
+        fact = (
+            f"{place} has the present value of {' and '.join(keys)}: everybody with a clone has it, and removing it"
+            " from the history takes it from nobody."
+        )
+        yield Evidence(place, (fact,), remedies.rotate(snapshot.environment, *keys))
+    if history.limits:
+        yield Uncertain("history", history.limits)
+
+
+@check(
+    "value-in-log",
+    needs=(*NEEDS, "services"),
+    looks_like=("lies-open",),
+    ruled_out_by="GetLogEvents: the last lines of the services' logs have no value of the secret",
+)
+def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret value stands in a log."""
+    for place, found in _by_place(_exposure(snapshot).logs):
+        match = _STREAM.fullmatch(place)
+        names = " and ".join(dict.fromkeys(map(_whose, found)))
+        facts = (
+            f"GetLogEvents: the {place} has {names}.",
+            "Everybody who may read the log can read it, and so can what copies the log elsewhere.",
+        )
+        region = snapshot.environment.names.region
+        words = ("--log-group-name", match["group"], "--log-stream-name", match["stream"]) if match else ()
+        delete = command("aws", "logs", "delete-log-stream", *words, "--region", region)
+        remedy = remedies.advise(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
+        keys = tuple(dict.fromkeys(each.key for each in found if each.is_current))
+        if keys:
+            renew = remedies.rotate(snapshot.environment, *keys)
+            remedy = remedies.advise(
+                f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
+                f" stream's other lines: `{delete}`."
+            )
+        yield Evidence(place, facts, remedy, frozenset(each.service for each in found), _worst(found))
+
+
+@check(
+    "value-shared",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("lies-open",),
+    ruled_out_by="GetSecretValue: no other environment's secret has one of its values, by keyed fingerprint",
+)
+def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Two environments share a secret value."""
+    environment, exposure = snapshot.environment, _exposure(snapshot)
+    for each in exposure.shared:
+        other = f"{each.environment}'s {each.other_key}"
+        fact = (
+            f"GetSecretValue: {each.key} has the value of {other}, by keyed fingerprint: who can read the one can"
+            " use the other."
+        )
+        yield Evidence(f"{each.key} = {other}", (fact,), remedies.rotate(environment, each.key))
+    for name, reason in exposure.uncompared.items():
+        yield Uncertain(name, (f"Values could not be compared with {name}: {reason}",))
+
+
+def _exposure(snapshot: Snapshot) -> Exposure:
+    exposure = snapshot.audit.exposure if snapshot.audit else None
+    return exposure or Exposure(definitions=Search(), logs=Search(), files=None, history=None)
+
+
+def _by_place(search: Search) -> Iterator[tuple[str, list[ExposedValue]]]:
+    for place in dict.fromkeys(each.place for each in search.found):
+        yield place, [each for each in search.found if each.place == place]
+
+
+def _whose(each: ExposedValue) -> str:
+    """What was found, in words: never the value."""
+    if not each.is_known:
+        return f"what is a secret by its name or form ({each.key})"
+    return f"the {'present' if each.is_current else 'former'} value of {each.key}"
+
+
+def _severity(each: ExposedValue) -> Severity:
+    return "error" if each.is_current else "warning"
+
+
+def _worst(found: list[ExposedValue]) -> Severity:
+    return "error" if any(each.is_current for each in found) else "warning"
+
+
+def _take_out(snapshot: Snapshot, path: str, found: list[ExposedValue]) -> Remedy:
+    untrack = command("git", "rm", "--cached", "--", path)
+    take_out = f"take it out of {path}, or the file out of git: `{untrack}`, with a line in .gitignore"
+    keys = tuple(dict.fromkeys(each.key for each in found if each.is_current))
+    if keys:
+        renew = remedies.rotate(snapshot.environment, *keys)
+        return remedies.advise(f"Renew the value: {renew.invocation}. Then {take_out}.")
+    return remedies.advise(f"Have its issuer revoke the value, if that still works; then {take_out}.")

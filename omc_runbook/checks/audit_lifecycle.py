@@ -1,0 +1,189 @@
+"""What protects, renews and limits the secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.registry import Family
+from omc_runbook.iam.policy import PolicyDocument, evaluate_resource, extend
+from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+DELETE = "secretsmanager:DeleteSecret"
+LARGEST_VALUE, LARGEST_POLICY, MOST_VERSIONS, MOST_LABELS = 65_536, 20_480, 100, 20
+"""https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html"""
+NEAR = 0.8
+"""From this share of a quota it is near."""
+FEWEST_OTHERS = 2
+"""How many other secrets of the project have to have a tag that this one should have."""
+
+
+@check(
+    "no-deletion-guard",
+    needs=("secret", "resource_policy"),
+    severity="info",
+    looks_like=("not-protected",),
+    ruled_out_by="GetResourcePolicy: a statement denies secretsmanager:DeleteSecret",
+    not_in_sandbox="A guard would keep the sandbox's own faults from deleting the secret",
+)
+def no_deletion_guard(snapshot: Snapshot) -> Iterable[Evidence]:
+    """No resource policy protects the secret from deletion."""
+    secret = snapshot.secret
+    if secret and not secret.deleted and not is_guarded(snapshot):
+        facts = (
+            f"GetResourcePolicy: no statement of {secret.name} denies {DELETE}: each identity with that permission can"
+            " delete it, with ForceDeleteWithoutRecovery at once and for good.",
+        )
+        yield Evidence(secret.name, facts, _guard(snapshot))
+
+
+@check(
+    "key-not-rotated",
+    needs=("secret", "kms_key", "lifecycle"),
+    severity="warning",
+    looks_like=("not-protected",),
+    ruled_out_by="GetKeyRotationStatus: KeyRotationEnabled is true, or the key is AWS's own",
+)
+def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The KMS key of the secret does not rotate."""
+    key, lifecycle = snapshot.kms_key, snapshot.audit.lifecycle if snapshot.audit else None
+    rotation = lifecycle.key_rotation if lifecycle else None
+    if key and key.state == "Enabled" and rotation and not rotation.is_enabled:
+        fact = f"GetKeyRotationStatus: KeyRotationEnabled is false for {key.arn}, which encrypts the secret."
+        yield Evidence(key.arn, (fact,), remedies.rotate_key(key.arn.split(":")[3], key.arn.rpartition("/")[2]))
+
+
+@check(
+    "rotation-broken",
+    needs=("secret", "lifecycle"),
+    looks_like=("not-protected", "old-value-kept"),
+    ruled_out_by="GetFunctionConfiguration: the rotation function exists and is in order, or there is no rotation",
+)
+def rotation_broken(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Automatic rotation is on and cannot run."""
+    secret, lifecycle = snapshot.secret, snapshot.audit.lifecycle if snapshot.audit else None
+    function = lifecycle.rotation_function if lifecycle else None
+    if not (secret and secret.rotates):
+        return
+    if function and not function.exists:
+        fact = f"GetFunctionConfiguration: there is no function {function.arn}, which RotationLambdaARN names."
+        yield Evidence(secret.name, (fact,), remedies.cancel_rotation(snapshot.environment.names))
+    elif function and "Failed" in (function.state, function.last_update):
+        reason = f": {function.reason.rstrip('.')}" if function.reason else ""
+        fact = (
+            f"GetFunctionConfiguration: {function.arn} has State {function.state or 'unknown'} and LastUpdateStatus"
+            f" {function.last_update or 'unknown'}{reason}."
+        )
+        advice = f"Deploy the function again; its log group is {function.log_group}."
+        yield Evidence(secret.name, (fact,), remedies.advise(advice))
+
+
+@check(
+    "tags-missing",
+    needs=("secret", "unused"),
+    severity="info",
+    looks_like=("not-protected",),
+    ruled_out_by="DescribeSecret: Tags has what the project's other secrets have in common",
+)
+def tags_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret lacks tags that the project's other secrets have."""
+    missing = missing_tags(snapshot)
+    if missing:
+        fact = f"DescribeSecret: Tags lacks {', '.join(missing)}, which each other secret of the project has."
+        yield Evidence(snapshot.secret_name, (fact,), remedies.tag(snapshot.environment.names, missing))
+
+
+@check(
+    "quota-near",
+    needs=("secret", "versions", "contents", "resource_policy"),
+    severity="warning",
+    looks_like=("not-protected",),
+    ruled_out_by="GetSecretValue, GetResourcePolicy, ListSecretVersionIds: what has a quota is far from it",
+)
+def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret is close to a quota of Secrets Manager."""
+    names = snapshot.environment.names
+    for quota, count, most, unit in quotas(snapshot):
+        if count >= NEAR * most:
+            remedy = remedies.show_secret(names)
+            fact = f"The {quota} is at {count:,} of {most:,} {unit}: beyond that, writes are refused."
+            yield Evidence(f"{snapshot.secret_name}: {quota}", (fact,), remedy)
+
+
+def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
+    """The quotas of the secret: what it limits, how much there is, how much there may be, and the unit."""
+    content, policy = snapshot.current, snapshot.resource_policy
+    if content and content.document:
+        yield "size of the value", content.document.value.size, LARGEST_VALUE, "bytes"
+    if policy:
+        # Secrets Manager counts what it stores, without white space.
+        yield "size of the resource policy", len(_compact(policy)), LARGEST_POLICY, "characters"
+    # Older ones make room: Secrets Manager removes none of the last day, and none with a label.
+    recent = snapshot.taken - timedelta(days=1)
+    fixed = [version for version in snapshot.versions if version.stages or version.created > recent]
+    yield "number of versions of the last day", len(fixed), MOST_VERSIONS, "versions"
+    most = max((len(version.stages) for version in snapshot.versions), default=0)
+    yield "number of labels of a version", most, MOST_LABELS, "labels"
+
+
+def is_guarded(snapshot: Snapshot) -> bool:
+    """Whether a statement of the secret's policies denies its deletion to anybody."""
+    arn = snapshot.secret.arn if snapshot.secret else ""
+    account = arn.split(":")[4] if arn else ""
+    somebody = (f"arn:{snapshot.caller.partition}:iam::{account}:role/anybody", account)
+    return any(
+        evaluate_resource(_denials(policy), somebody, DELETE, arn, None).decision in ("explicit-deny", "unknown")
+        for policy in snapshot.resource_policies
+    )
+
+
+def missing_tags(snapshot: Snapshot) -> tuple[str, ...]:
+    """The tags that each other secret of the project has, and this one lacks."""
+    secret, listed = snapshot.secret, snapshot.audit.project_secrets if snapshot.audit else ()
+    others = [{*each.tags} for each in listed if secret and each.arn != secret.arn and not each.owning_service]
+    if secret is None or len(others) < FEWEST_OTHERS:
+        return ()
+    common = set.intersection(*others) - {*secret.tags}
+    return tuple(sorted(tag for tag in common if not tag.startswith("aws:")))
+
+
+def _guard(snapshot: Snapshot) -> Remedy:
+    """The secret's policy with a statement that lets only the caller's identity delete it."""
+    policy = snapshot.resource_policy or PolicyDocument("policy", "resource", {"Version": "2012-10-17"})
+    statement = {
+        "Sid": "OnlyTheseDeleteIt",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": DELETE,
+        "Resource": "*",
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
+    }
+    put = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
+    return replace(put, needs="In aws:PrincipalArn stands who may delete it: now that is only you. Add who else may.")
+
+
+def _identities(caller: str) -> Sequence[str]:
+    """The patterns of a caller's identity; a session does not say which path its role has."""
+    head, _, tail = caller.partition(":assumed-role/")
+    if not tail:
+        return [caller]
+    base, role = head.replace(":sts:", ":iam:"), tail.partition("/")[0]
+    return [f"{base}:role/{role}", f"{base}:role/*/{role}"]
+
+
+def _denials(policy: PolicyDocument) -> PolicyDocument:
+    statements = policy.document.get("Statement", ())
+    listed = statements if isinstance(statements, list) else [statements]
+    denials = [each for each in listed if isinstance(each, dict) and each.get("Effect") == "Deny"]
+    return replace(policy, document={**policy.document, "Statement": denials})
+
+
+def _compact(policy: PolicyDocument) -> str:
+    return json.dumps(policy.document, separators=(",", ":"))

@@ -1,0 +1,118 @@
+"""What nobody uses: keys, versions and secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from omc_runbook.aws.secretsmanager import ListedSecret
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.content import NOTE
+from omc_runbook.checks.key_demand import referenced_keys, secret_demands
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.variable_locations import VariableLocations
+from omc_runbook.model.catalogue import variable_of
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+UNUSED = timedelta(days=90)
+"""For how long nobody has read a secret that counts as unused."""
+PRICE = 0.40
+"""What a secret costs a month by AWS's list price, in USD: https://aws.amazon.com/secrets-manager/pricing/"""
+
+
+@check(
+    "key-unused",
+    needs=("secret", "contents", DOCUMENT, "services", "task_definitions"),
+    severity="warning",
+    looks_like=("not-used",),
+    ruled_out_by="DescribeTaskDefinition: tasks refer to every key, or the code asks for it",
+)
+def key_unused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key of the secret is used nowhere."""
+    for key in unused_keys(snapshot):
+        fact = f"DescribeTaskDefinition: no task definition in use refers to {key}"
+        if snapshot.checkout:
+            variable = variable_of(key, snapshot.environment.keys)
+            files = f"no file of {snapshot.checkout.root} asks for {variable}."
+            yield Evidence(key, (f"{fact}, and {files}",), remedies.remove_key(snapshot.environment, key))
+        else:
+            searched = "Whether code asks for it was not searched: name a repository."
+            yield Evidence(key, (f"{fact}.", searched), remedies.remove_key(snapshot.environment, key), severity="info")
+
+
+@check(
+    "version-unlabelled",
+    needs=("secret", "versions"),
+    severity="info",
+    looks_like=("not-used", "old-value-kept"),
+    ruled_out_by="ListSecretVersionIds: every version has a staging label",
+)
+def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Former versions without a label can still be read."""
+    kept = [version for version in snapshot.versions if not version.stages]
+    if kept:
+        oldest = min(version.created for version in kept)
+        facts = (
+            f"ListSecretVersionIds: {len(kept)} versions have no staging label, the oldest of {oldest:%Y-%m-%d}.",
+            "Who may call GetSecretValue can read them by VersionId. No call removes one: Secrets Manager does so by"
+            " itself, once there are about 100, and not within a day.",
+        )
+        yield Evidence(snapshot.secret_name, facts, remedies.list_versions(snapshot.environment.names))
+
+
+@check(
+    "secret-unused",
+    needs=("secret", "services", "task_definitions", "unused"),
+    severity="warning",
+    looks_like=("not-used",),
+    ruled_out_by="ListSecrets: each secret of the environment is referred to, or was read in the last 90 days",
+)
+def secret_unused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret of the environment is used by nothing."""
+    names = snapshot.environment.names
+    for each in unused_secrets(snapshot):
+        accessed = f"LastAccessedDate is {each.accessed:%Y-%m-%d}" if each.accessed else "it has no LastAccessedDate"
+        created = f", it was created on {each.created:%Y-%m-%d}" if each.created else ""
+        facts = (
+            f"ListSecrets: {accessed}{created}; no task definition of cluster {names.cluster} refers to it.",
+            f"It costs {PRICE:.2f} USD a month by the list price.",
+        )
+        yield Evidence(each.name, facts, remedies.delete_secret(each.name, names.recovery_days, names.region))
+
+
+def unused_keys(snapshot: Snapshot) -> Iterator[str]:
+    """The keys that no task definition refers to and, as far as a checkout was read, no file asks for."""
+    demands = [demand.injection.reference for demand in secret_demands(snapshot)]
+    document = snapshot.current.document if snapshot.current else None
+    is_known = all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    # Who takes the whole secret may use every key.
+    if not demands or document is None or not is_known or not all(each.key for each in demands):
+        return
+    catalogue, referenced = snapshot.environment.keys, referenced_keys(snapshot)
+    locations = VariableLocations(snapshot, snapshot.checkout) if snapshot.checkout else None
+    for key in document.keys:
+        is_asked_for = locations is not None and locations.is_read(variable_of(key, catalogue))
+        is_note = bool(NOTE.search(key)) and key not in catalogue
+        if key not in referenced and not is_asked_for and not is_note:
+            yield key
+
+
+def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
+    """The environment's other secrets that nothing refers to and nobody has read for `UNUSED`."""
+    environment, before = snapshot.environment, snapshot.taken - UNUSED
+    known = {names.secret for names in environment.others.values()} | {snapshot.secret_name, environment.names.secret}
+    references = [
+        injection.reference
+        for definition in snapshot.task_definitions.values()
+        for _, injection in definition.references
+    ]
+    named = {each.source for each in references} | {each.secret_name for each in references}
+    for each in snapshot.audit.project_secrets if snapshot.audit else ():
+        is_own = each.name.startswith(environment.names.prefix) and not {each.name, each.arn} & known
+        is_referenced = each.arn in named or each.name in named or each.arn.rpartition(":")[2] in named
+        is_recent = (each.created or snapshot.taken) > before or (each.accessed is not None and each.accessed > before)
+        if is_own and not is_referenced and not is_recent and not each.owning_service:
+            yield each

@@ -1,0 +1,87 @@
+"""What protects, renews and limits the secret, in an audit: one line each, with where it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omc_runbook.checks.audit_lifecycle import NEAR, is_guarded, missing_tags, quotas
+from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.state import Snapshot
+
+UNREAD = "not read"
+_GOOD, _WARNING, _PLAIN = "in order", "look at this", "—"
+_LEVELS: dict[str, Level] = {_GOOD: "good", _WARNING: "warning", UNREAD: "unknown"}
+
+
+def lifecycle(snapshot: Snapshot) -> Table:
+    """Deletion, replication, the KMS key, automatic rotation, tags and quotas."""
+    rows = [[*row] for row in _rows(snapshot)] if snapshot.secret else []
+    title = f"The lifecycle of {snapshot.secret_name}"
+    return Table(title, ["what", "state", "detail", "read by"], rows, _LEVELS, "The secret was not read.")
+
+
+def _rows(snapshot: Snapshot) -> Iterator[tuple[str, str, str, str]]:
+    secret = snapshot.secret
+    assert secret
+    days = snapshot.environment.names.recovery_days
+    deletion = f"scheduled for {secret.deleted:%Y-%m-%d %H:%M} UTC" if secret.deleted else "not scheduled"
+    window = f"{deletion}; the runbooks use a recovery window of {days} days"
+    yield "deletion", _WARNING if secret.deleted else _GOOD, window, "DescribeSecret"
+    if "resource_policy" in snapshot.gaps:
+        yield "deletion guard", UNREAD, "", "GetResourcePolicy"
+    else:
+        guard = "a policy denies DeleteSecret" if is_guarded(snapshot) else "no policy denies DeleteSecret"
+        yield "deletion guard", _GOOD if is_guarded(snapshot) else _PLAIN, guard, "GetResourcePolicy"
+    yield _replication(snapshot)
+    yield _key(snapshot)
+    yield _rotation(snapshot)
+    yield _tags(snapshot)
+    for quota, count, most, unit in quotas(snapshot):
+        state = _WARNING if count >= NEAR * most else _GOOD
+        yield quota, state, f"{count:,} of {most:,} {unit}", "Secrets Manager's quotas"
+
+
+def _replication(snapshot: Snapshot) -> tuple[str, str, str, str]:
+    replicas = snapshot.secret.replicas if snapshot.secret else ()
+    if not replicas:
+        return "replication", _PLAIN, "no replica", "DescribeSecret"
+    is_stale = any(each.status != "InSync" for each in replicas)
+    detail = ", ".join(f"{each.location} {each.status}" for each in replicas)
+    more = " (verify explains it: replica-stale)" if is_stale else ""
+    return "replication", _WARNING if is_stale else _GOOD, detail + more, "DescribeSecret"
+
+
+def _key(snapshot: Snapshot) -> tuple[str, str, str, str]:
+    key, part = snapshot.kms_key, snapshot.audit.lifecycle if snapshot.audit else None
+    if (snapshot.secret and not snapshot.secret.kms_key_id) or (key and key.manager == "AWS"):
+        return "KMS key", _GOOD, "the AWS managed key, which AWS renews every year", "DescribeSecret"
+    rotation = part.key_rotation if part else None
+    if key is None or rotation is None:
+        return "KMS key", UNREAD, key.arn if key else "", "GetKeyRotationStatus"
+    often = f"every {rotation.days} days" if rotation.days else "automatically"
+    detail = f"{key.arn} rotates {often}" if rotation.is_enabled else f"{key.arn} does not rotate"
+    return "KMS key", _GOOD if rotation.is_enabled else _WARNING, detail, "GetKeyRotationStatus"
+
+
+def _rotation(snapshot: Snapshot) -> tuple[str, str, str, str]:
+    secret, part = snapshot.secret, snapshot.audit.lifecycle if snapshot.audit else None
+    if not (secret and secret.rotates):
+        return "automatic rotation", _PLAIN, "off: by runbook or by hand", "DescribeSecret"
+    function = part.rotation_function if part else None
+    if not secret.rotation_function:
+        return "automatic rotation", _GOOD, f"by {secret.owning_service or secret.partner or 'AWS'}", "DescribeSecret"
+    if function is None:
+        return "automatic rotation", UNREAD, secret.rotation_function, "GetFunctionConfiguration"
+    is_broken = not function.exists or "Failed" in (function.state, function.last_update)
+    detail = f"{function.arn}: {(function.state or 'exists') if function.exists else 'there is no such function'}"
+    return "automatic rotation", _WARNING if is_broken else _GOOD, detail, "GetFunctionConfiguration"
+
+
+def _tags(snapshot: Snapshot) -> tuple[str, str, str, str]:
+    if "unused" in snapshot.gaps:
+        return "tags", UNREAD, "", "ListSecrets"
+    missing = missing_tags(snapshot)
+    own = ", ".join(sorted(snapshot.secret.tags)) if snapshot.secret else ""
+    detail = f"lacks {', '.join(missing)}" if missing else own or "none"
+    return "tags", _WARNING if missing else _GOOD, detail, "DescribeSecret, ListSecrets"

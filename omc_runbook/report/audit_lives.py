@@ -1,0 +1,147 @@
+"""The ages of the secret's keys in an audit: a table, and a picture of the values that each key had."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from html import escape
+
+from omc_runbook.checks import age
+from omc_runbook.checks.age import Age, AgeState, Life
+from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.display.drawing import (
+    GREEN,
+    GREY,
+    LETTER,
+    ORANGE,
+    RED,
+    RIGHT,
+    VIOLET,
+    Picture,
+    label,
+    path,
+    picture,
+    ticks,
+)
+from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
+
+ALT = "The values that each key of the secret had, in time, and when their rotation is due"
+"""The alternative text of the picture."""
+LEVELS: dict[str, Level] = {
+    "overdue": "warning",
+    "perhaps overdue": "unknown",
+    "due soon": "warning",
+    "not due": "good",
+}
+
+_COLOURS: dict[AgeState, str] = {
+    "overdue": RED,
+    "perhaps overdue": VIOLET,
+    "due soon": ORANGE,
+    "not due": GREEN,
+    "no limit": "#5b8def",
+}
+_TOP, _ROW, _BOTTOM = 30, 26, 50
+_SHORTEST = timedelta(minutes=1)
+
+
+def ages(snapshot: Snapshot) -> Table:
+    """Since when each key has its value, how old that is and may be, and how that is known."""
+    history = _history(snapshot)
+    found = age.ages(snapshot, history)
+    rows = [_row(snapshot, history, each) for each in sorted(found, key=lambda each: each.since)]
+    title = f"Ages of the {len(rows)} values of {snapshot.secret_name}, the oldest first"
+    columns = ["key", "value since (UTC)", "age", "limit", "rotation due", "state", "how known"]
+    return Table(title, columns, rows, LEVELS, "No value could be read.")
+
+
+def lives_plot(snapshot: Snapshot) -> LivesPlot:
+    """The picture of the keys' lives."""
+    return LivesPlot(snapshot)
+
+
+class LivesPlot(Picture):
+    """Each key's values in time, a bar for each value: a picture in Jupyter, else text."""
+
+    alt = ALT
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        history = _history(snapshot)
+        self._lives = age.lives(history)
+        self._ages = {each.key: each for each in age.ages(snapshot, history)}
+
+    def to_text(self) -> str:
+        """Render the lives as plain text: since when each key has had which value, oldest first."""
+        rows = [[key, _words(life), self._state_of(key, life)] for key, lives in self._lives.items() for life in lives]
+        return Table("The values that each key had", ["key", "from, to", "rotation"], rows).to_text()
+
+    def to_svg(self) -> str:
+        """Draw the lives: a row for each key, former values in grey, the present one in the colour of its state."""
+        left = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
+        right = self.snapshot.taken + max(self.snapshot.taken - left, _SHORTEST) * 0.04
+        edge, foot = LETTER * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
+
+        def x(moment: datetime) -> int:
+            return round(edge + (moment - left) / (right - left) * (RIGHT - edge))
+
+        parts = [label(edge, 16, self._legend())]
+        for moment, text in ticks(left, right):
+            parts.append(path(f"M{x(moment)} {_TOP}V{foot}", more=' opacity="0.25"'))
+            parts.append(label(x(moment), foot + 18, text, "middle"))
+        for row, (key, lives) in enumerate(self._lives.items()):
+            y = _TOP + _ROW * row + _ROW // 2
+            parts.append(label(edge - 8, y + 4, key, "end"))
+            for life in lives:
+                start, end = x(life.since), x(life.until or self.snapshot.taken)
+                parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
+        taken = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
+        return picture(ALT, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
+
+    def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
+        colour = GREY if life.until else _COLOURS[self._state(key)]
+        shade = 0.35 + 0.25 * (life.number % 2) if life.until else 0.85
+        title = escape(on_one_line(f"{key}: {_words(life)}"))
+        form = f'x="{start}" y="{y - 7}" width="{width}" height="14" fill="{colour}" opacity="{shade}"'
+        return f"<rect {form}><title>{title}</title></rect>"
+
+    def _state_of(self, key: str, life: Life) -> str:
+        return "replaced" if life.until else self._state(key)
+
+    def _state(self, key: str) -> AgeState:
+        return age.judge(self.snapshot, self._ages[key]) if key in self._ages else "no limit"
+
+    def _legend(self) -> str:
+        names = {"overdue": "red", "perhaps overdue": "violet", "due soon": "orange", "not due": "green"}
+        states = dict.fromkeys(self._state(key) for key in self._lives)
+        present = [f"{names.get(state, 'blue')}: {state}" for state in _COLOURS if state in states]
+        return "  ·  ".join((*present, "grey: former values"))
+
+
+def _row(snapshot: Snapshot, history: History, each: Age) -> list[str]:
+    state = age.judge(snapshot, each)
+    is_renewable = state != "no limit"
+    days = f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days"
+    limit = f"{age.limit(snapshot).days} days" if is_renewable else "—"
+    due = f"{age.due_date(snapshot, each):%Y-%m-%d}" if is_renewable else "—"
+    since = f"{each.since:%Y-%m-%d %H:%M:%S}{' or earlier' if each.at_least else ''}"
+    return [each.key, since, days, limit, due, state, _how(history, each)]
+
+
+def _how(history: History, each: Age) -> str:
+    version = history.find(each.version_id)
+    moved = version.returned if version else None
+    words = f"version {history.short(each.version_id)} was the first with it"
+    words += f", current again since {moved.time:%Y-%m-%d}" if moved else ""
+    return f"{words}; older versions are gone" if each.at_least else words
+
+
+def _words(life: Life) -> str:
+    return f"{life.since:%Y-%m-%d} to {f'{life.until:%Y-%m-%d}' if life.until else 'now'}"
+
+
+def _history(snapshot: Snapshot) -> History:
+    history = snapshot.audit.history if snapshot.audit else None
+    return history or History(())

@@ -1,0 +1,183 @@
+"""Searches for values of the secret in task definitions, logs, the checkout, its history, and other environments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from omc_runbook.aws import logs
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.masking.fingerprint import fingerprint, process_key
+from omc_runbook.masking.search import ValueSearch
+from omc_runbook.masking.value import Masked
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search, SharedKey
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.other_environments import may_be_secret, read_fingerprints
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
+from omc_runbook.workstation import leaks
+from omc_runbook.workstation.leaks import FoundValues
+
+FIELD = "exposure"
+"""The field of its gaps."""
+STREAMS, LINES = 5, 500
+"""The sample of a log group: of so many newest streams so many last lines each."""
+MOST_GROUPS = 20
+
+_Lines = tuple[tuple[str, tuple[str, ...]], ...]
+"""The lines of streams, by the stream's name."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Whose value it is, and whether it is current."""
+
+    key: str
+    is_current: bool
+
+
+class ExposureRead:
+    """The search: what needs no former value begins at once, `finish` does the rest.
+
+    The lines of logs stay in memory, and only until they were searched.
+    """
+
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot, checkout: Checkout | None) -> None:
+        self._gatherer, self._snapshot, self._checkout = gatherer, snapshot, checkout
+        groups = dict(_log_groups(snapshot))
+        self._groups = {group: groups[group] for group in sorted(groups)[:MOST_GROUPS]}
+        self._groups_left_out = len(groups) - len(self._groups)
+        client = gatherer.clients("logs") if groups else None
+        self._logs: dict[str, Future[_Lines | ReadFailure]] = {
+            group: gatherer.ask(
+                f"the log of {service}",
+                "logs:GetLogEvents",
+                lambda group=group: _last_lines(client, group),  # type: ignore[misc]
+            )
+            for group, service in self._groups.items()
+        }
+        environment = snapshot.environment
+        self._others = gatherer.pool.submit(
+            read_fingerprints,
+            gatherer.clients,
+            gatherer.caller,
+            environment.names,
+            environment.others,
+            environment.keys,
+            process_key(),
+        )
+
+    def finish(self, history: History) -> Exposure:
+        """Search for the current values and those of earlier versions."""
+        current = self._values([self._snapshot.current])
+        former = self._values(each.content for each in history.versions)
+        known = {print_: _Known(key, print_ in current) for print_, (key, _) in {**former, **current}.items()}
+        now = [(known[print_], value) for print_, (_, value) in current.items()]
+        before = [(known[print_], value) for print_, (_, value) in former.items() if print_ not in current]
+        values = ValueSearch(before, encoded=now)
+        root, pool = self._checkout.root if self._checkout else None, self._gatherer.pool
+        files = pool.submit(leaks.search_files, root, values, self._templates) if root else None
+        history_search = pool.submit(leaks.search_history, root, ValueSearch(now)) if root else None
+        shared, compared, uncompared = self._shared({print_: key for print_, (key, _) in current.items()})
+        return Exposure(
+            definitions=self._in_definitions(known),
+            logs=self._in_logs(values),
+            files=_search(files.result()) if files else None,
+            history=_search(history_search.result()) if history_search else None,
+            shared=shared,
+            compared=compared,
+            uncompared=uncompared,
+        )
+
+    def _values(self, contents: Iterable[Content | None]) -> dict[str, tuple[str, Masked]]:
+        """The values in versions that may be secret, by fingerprint, each with its key."""
+        catalogue = self._snapshot.environment.keys
+        return {
+            fingerprint(member.injected, process_key()): (member.key, member.injected)
+            for content in contents
+            for member in (content.document.members if content and content.document else ())
+            if may_be_secret(member.injected, catalogue.get(member.key))
+        }
+
+    @property
+    def _templates(self) -> frozenset[str]:
+        template = self._checkout.template if self._checkout else None
+        return frozenset({template.file.name} if template else ())
+
+    def _in_definitions(self, known: dict[str, _Known]) -> Search:
+        owners = {service.task_definition_arn: service.name for service in reversed(self._snapshot.services)}
+        found = []
+        for arn, definition in sorted(self._snapshot.task_definitions.items()):
+            for container in definition.containers:
+                place = f"{definition.label} {container.name}"
+                named = dict.fromkeys(container.plain_secrets)
+                for variable, print_ in container.plain_prints:
+                    value = known.get(print_)
+                    if value:
+                        named.pop(variable, None)
+                        found.append(
+                            ExposedValue(
+                                key=value.key,
+                                place=f"{place} {variable}",
+                                is_current=value.is_current,
+                                service=owners.get(arn, ""),
+                            )
+                        )
+                found += [
+                    ExposedValue(key=each, place=f"{place} {each}", is_known=False, service=owners.get(arn, ""))
+                    for each in named
+                ]
+        return Search(tuple(found), len(self._snapshot.task_definitions))
+
+    def _in_logs(self, values: ValueSearch[_Known]) -> Search:
+        found, count = list[ExposedValue](), 0
+        for group, answer in self._logs.items():
+            for stream, lines in self._gatherer.keep(FIELD, answer, ()):
+                count += len(lines)
+                found += [
+                    ExposedValue(
+                        key=name.key,
+                        place=f"log group {group}, stream {stream}",
+                        is_current=name.is_current,
+                        service=self._groups[group],
+                    )
+                    for name in values.find("\n".join(lines).encode("utf-8", "surrogatepass"))
+                ]
+        some = f"{self._groups_left_out} more log groups were not read."
+        return Search(tuple(found), count, (some,) if self._groups_left_out else ())
+
+    def _shared(self, current: dict[str, str]) -> tuple[tuple[SharedKey, ...], tuple[str, ...], dict[str, str]]:
+        answers = self._others.result()
+        read = {name: keys for name, keys in answers.items() if not isinstance(keys, str)}
+        shared = tuple(
+            SharedKey(current[print_], name, other)
+            for name, keys in read.items()
+            for print_, other in keys.items()
+            if print_ in current
+        )
+        return shared, (*read,), {name: reason for name, reason in answers.items() if isinstance(reason, str)}
+
+
+def _log_groups(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """The log groups of the containers that read the secret, each with a service that writes to it."""
+    for service in snapshot.readers:
+        for revision in snapshot.revisions(service):
+            yield from ((each.log_group, service.name) for each in revision.containers if each.log_group)
+
+
+def _last_lines(client: object, group: str) -> _Lines:
+    streams = logs.newest_streams(client, group, STREAMS)  # type: ignore[arg-type]
+    return tuple((stream, logs.last_lines(client, group, stream, LINES)) for stream in streams)  # type: ignore[arg-type]
+
+
+def _search(result: FoundValues[_Known] | None) -> Search | None:
+    if result is None:
+        return None
+    found = [
+        ExposedValue(key=leak.name.key, place=leak.place, is_current=leak.name.is_current) for leak in result.found
+    ]
+    found += [ExposedValue(key=leak.name, place=leak.place, is_known=False) for leak in result.shapes]
+    return Search(tuple(found), result.searched, result.limits)

@@ -1,0 +1,43 @@
+"""Reads what renews the secret's key and its value: KMS's automatic rotation, and the rotation function."""
+
+from __future__ import annotations
+
+from omc_runbook.aws import kms, lambda_functions
+from omc_runbook.snapshot.audit.state import Lifecycle
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+FIELD = "lifecycle"
+"""The field of its gaps."""
+
+
+class LifecycleRead:
+    """The calls, which begin at once; `finish` waits for them."""
+
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._gatherer = gatherer
+        key, secret = snapshot.kms_key, snapshot.secret
+        self._key = self._function = None
+        if key and key.manager == "CUSTOMER":
+            client, arn = gatherer.clients("kms", key.arn.split(":")[3]), key.arn
+            self._key = gatherer.ask(
+                f"whether key {arn} rotates",
+                "kms:GetKeyRotationStatus",
+                lambda: kms.get_key_rotation(client, arn),
+            )
+        if secret and secret.rotation_function:
+            function = secret.rotation_function
+            functions = gatherer.clients("lambda", function.split(":")[3])
+            self._function = gatherer.ask(
+                f"rotation function {function}",
+                "lambda:GetFunctionConfiguration",
+                lambda: lambda_functions.describe(functions, function),
+            )
+
+    def finish(self) -> Lifecycle:
+        """What the calls answered."""
+        keep = self._gatherer.keep
+        return Lifecycle(
+            key_rotation=keep(FIELD, self._key, None) if self._key else None,
+            rotation_function=keep(FIELD, self._function, None) if self._function else None,
+        )

@@ -1,0 +1,139 @@
+"""Where a checkout's files, and all that git stores of it, have values that are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from omc_runbook.masking import shapes
+from omc_runbook.masking.search import ValueSearch
+from omc_runbook.model import regular_file
+from omc_runbook.workstation import git
+from omc_runbook.workstation.git import Blob
+from omc_runbook.workstation.history import holds_values, parts
+
+Name = TypeVar("Name")
+
+LARGEST_FILE = 1_048_576
+"""The largest file or blob that is searched, in bytes."""
+MOST_BYTES = 64 * LARGEST_FILE
+"""How much of the files, and of git's blobs, is searched at most, in bytes."""
+_CHUNK = 8 * LARGEST_FILE
+
+
+@dataclass(frozen=True)
+class FoundValue(Generic[Name]):
+    """A value under its name, and where it stands: the path within the checkout with the line, or with the commit."""
+
+    name: Name
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundValues(Generic[Name]):
+    """What was found in how many files or blobs; `limits` are sentences about what was not searched."""
+
+    found: tuple[FoundValue[Name], ...]
+    shapes: tuple[FoundValue[str], ...] = ()
+    """What only looks like a secret, named after what it looks like."""
+    searched: int
+    limits: tuple[str, ...] = ()
+
+
+def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str]) -> FoundValues[Name]:
+    """Search the files that git has or would add, and without git those whose names say that they hold values.
+
+    Files that hold values by their names, such as terraform.tfvars or a saved plan, are searched for what looks like a
+    secret too, apart from those `without`, such as the template.
+    """
+    listed = git.list_files(root)
+    names, obstacle = (tuple(_named(root)), "") if listed is None else listed
+    found: list[FoundValue[Name]] = []
+    alike: list[FoundValue[str]] = []
+    searched, left_out, size = 0, 0, 0
+    for name in names:
+        path = root / name
+        try:
+            # What a link leads to is a file of its own, or none of the checkout's.
+            raw = b"" if path.is_symlink() else regular_file.read(path, LARGEST_FILE)
+        except OSError:
+            continue
+        if len(raw) > LARGEST_FILE or size + len(raw) > MOST_BYTES:
+            left_out += 1
+            continue
+        searched, size = searched + 1, size + len(raw)
+        for part in parts(raw):
+            hits = values.find(part)
+            found += [FoundValue(each, f"{name}:{_line(part, at)}") for each, at in hits.items()]
+            if not hits and holds_values(name) and name not in without:
+                text = part.decode("utf-8", "replace")
+                starts = ((span.name, len(text[: span.start].encode())) for span in shapes.find(text))
+                alike += [FoundValue(kind, f"{name}:{_line(part, at)}") for kind, at in starts]
+    few = f"{left_out} files of the checkout were not searched: they are too large, or too many." if left_out else ""
+    return FoundValues(
+        found=tuple(found),
+        shapes=tuple(dict.fromkeys(alike)),
+        searched=searched,
+        limits=tuple(filter(None, (obstacle, few))),
+    )
+
+
+def search_history(root: Path, values: ValueSearch[Name]) -> FoundValues[Name] | None:
+    """Search all blobs that git stores, on any branch or on none, without those of present files; None without git."""
+    if git.find_git_dir(root) is None:
+        return None
+    blobs, obstacle = git.list_blobs(root)
+    found: list[FoundValue[Name]] = []
+    searched = 0
+    limits = [obstacle] if obstacle else []
+    chosen = [(id_, size) for id_, size in blobs if size <= LARGEST_FILE]
+    for chunk in _chunks(chosen):
+        contents, problem = git.read_blobs(root, chunk, LARGEST_FILE)
+        searched += len(contents)
+        limits += [problem] if problem and problem not in limits else []
+        for blob, raw in contents:
+            hits = {name for part in parts(raw) for name in values.find(part)}
+            place = _place(git.find_blob(root, blob.id)) if hits else ""
+            found += [FoundValue(name, place) for name in hits]
+    if len(blobs) > searched:
+        limits.append(
+            f"Of {len(blobs)} former versions of files in git, the {searched} smallest were searched, up to"
+            f" {MOST_BYTES // LARGEST_FILE} MiB together and {LARGEST_FILE // 1024} KiB each."
+        )
+    return FoundValues(found=tuple(found), searched=searched, limits=tuple(limits))
+
+
+def _chunks(blobs: list[tuple[str, int]]) -> Iterator[list[Blob]]:
+    """The blobs in portions that fit into memory, up to `MOST_BYTES` together."""
+    chunk, size, total = list[Blob](), 0, 0
+    for id_, each in blobs:
+        total += each
+        if total > MOST_BYTES:
+            break
+        if size + each > _CHUNK and chunk:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(Blob(id_, "", ""))
+        size += each
+    if chunk:
+        yield chunk
+
+
+def _named(root: Path) -> Iterator[str]:
+    """The files whose names say that they hold values, without git; a .env is meant to have them."""
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if holds_values(name) and ".env" not in path.name and path.is_file():
+            yield name
+
+
+def _place(blob: Blob) -> str:
+    if not blob.commit:
+        return f"git object {blob.id[:10]}, on no branch or tag"
+    return f"{blob.path} in commit {blob.commit}"
+
+
+def _line(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
