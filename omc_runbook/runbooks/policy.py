@@ -66,6 +66,7 @@ _AUDIT = (
     "logs:GetLogEvents",
     "organizations:DescribeOrganization",
     "secretsmanager:ListSecrets",
+    "sns:GetTopicAttributes",
     "sns:ListSubscriptionsByTopic",
 )
 """To know also who may read and did, and who would notice."""
