@@ -172,7 +172,9 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     """The ids and sizes of all blobs that git stores and the index has not, the smallest first; and what is unread."""
     form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
     stored = _run(repository, "cat-file", "--batch-all-objects", "--unordered", form)
-    staged = _run(repository, "ls-files", "--stage", "-z", "--", ":/") if stored.out else stored
+    # In a folder of a larger work tree, ls-files would leave the rest out.
+    top = _line(_run(repository, "rev-parse", "--show-toplevel").out) or str(repository)
+    staged = _run(Path(top), "ls-files", "--stage", "-z") if stored.out else stored
     present = {entry.split()[1] for entry in staged.out.split("\0") if entry}
     entries = (line.split() for line in stored.out.splitlines())
     blobs = [(id_, int(size)) for id_, kind, size in entries if kind == "blob" and id_ not in present]
@@ -187,7 +189,7 @@ def find_blob(repository: Path, id_: str) -> Blob:
     )
     head, _, rest = log.out.partition(":")
     path = rest.split("\0")[1] if rest.count("\0") else ""
-    return Blob(id_, path, head.strip("\0\x01\n "))
+    return Blob(id_, path, head.strip("\0\x01\n ")[:10])
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:
