@@ -35,6 +35,8 @@ from omc_runbook.diagnosis import complaint
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.report.audit import AUDIT
+from omc_runbook.runbooks import audit
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox import lifecycle
@@ -89,12 +91,15 @@ class Diagnosis:
         return tuple(registry.mask(_line_of(finding)) for finding in self.findings if finding.is_problem)
 
 
-def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> Diagnosis:
-    """Troubleshoot the environment that the variables point at, by the notebook's verbs."""
+def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None, is_audit: bool = False) -> Diagnosis:
+    """Troubleshoot or audit the environment that the variables point at, by the notebook's verbs."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(toml)
         file.flush()
         start = time.perf_counter()
+        if is_audit:
+            run = audit.begin("staging", file.name if toml else "")
+            return Diagnosis(audit.diagnose(audit.look(run))["staging"], time.perf_counter() - start)
         run = runbooks_run.begin("troubleshoot", "staging", file.name if toml else "")
         snapshot = run.look(look_inside=True, deeply=True)
         if plan and plan.moved_to:
@@ -106,7 +111,7 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
 def try_fault(fault: str) -> Row:
     """Break one thing in a new healthy world."""
     family = _family(fault)
-    diagnosis = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "")
+    diagnosis = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "", family == AUDIT)
     causes = diagnosis.root_causes
     verdict = "missed" if not causes else "right" if causes[0] == fault else "wrong"
     beside = [cause for cause in causes if cause != fault] if fault in causes else []
@@ -260,11 +265,11 @@ def _family(fault: str) -> str:
     return next(entry.family for entry in catalogue.catalogue() if entry.id == fault)
 
 
-def _broken(faults: Sequence[str], symptom: str = "") -> Diagnosis:
+def _broken(faults: Sequence[str], symptom: str = "", is_audit: bool = False) -> Diagnosis:
     renew()
     for fault in faults:
         catalogue.break_(_sandbox().endpoint, fault)
-    return look(symptom)
+    return look(symptom, is_audit=is_audit)
 
 
 def renew() -> None:

@@ -59,6 +59,8 @@ FAMILIES: dict[str, Reach] = {
     "running": reach("worker exec", seen_in=WORKER),
     "exec": reach("worker exec", seen_in=WORKER),
     "deployment": reach(WORKER, seen_in=WORKER),
+    # Another runbook finds them.
+    "audit": Reach(ALL),
 }
 
 EXCEPTIONS: dict[str, Reach] = {

@@ -141,6 +141,7 @@ def _new_key_now(world: World) -> tuple[str, ...]:
 
 
 CASES = (
+    Case("audit"),
     Case("fleet"),
     Case("index"),
     Case("verify"),

@@ -65,7 +65,7 @@ class Network:
         return count
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """Forwards requests, over one connection of its own for each of the client's."""
 
     protocol_version = "HTTP/1.1"
@@ -96,15 +96,26 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         began = time.monotonic()
         time.sleep(self.network.delay)
+        self.handle_call(body)
+        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), self.path, body), (began, time.monotonic()))
+
+    def handle_call(self, body: bytes) -> None:
+        """Answer a call as the server does."""
+        self.answer(*self.exchange(body))
+
+    def exchange(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The server's answer to a call: its status, headers and content."""
         self.onward.request(self.command, self.path, body, self._signed(body))
         answer = self.onward.getresponse()
-        content = answer.read()
-        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), self.path, body), (began, time.monotonic()))
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+        return answer.status, answer.getheaders(), answer.read()
+
+    def answer(self, status: int, headers: list[tuple[str, str]], content: bytes, length: int | None = None) -> None:
+        """Send an answer; `length` is announced instead of the content's own."""
+        self.send_response(status)
+        for name, value in headers:
             if name.lower() not in HOP_BY_HOP | {"content-length"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) if length is None else length))
         self.end_headers()
         self.wfile.write(content)
 
@@ -132,11 +143,11 @@ def _action(target: str, path: str, body: bytes) -> tuple[str, str]:
 
 
 @contextmanager
-def between(server: str, delay: float) -> Iterator[Network]:
-    """Put a network of this delay, in seconds, before the server's address."""
+def between(server: str, delay: float, handler: type[Handler] = Handler) -> Iterator[Network]:
+    """Put a network of this delay, in seconds, before the server's address; `handler` answers its calls."""
     network = Network(server, delay)
-    handler = type("Handler", (_Handler,), {"network": network})
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    own = type("Handler", (handler,), {"network": network})
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), own)
     network.endpoint = f"http://127.0.0.1:{listener.server_port}"
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     try:

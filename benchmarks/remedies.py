@@ -31,6 +31,7 @@ from diagnosis import Diagnosis, Row
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.model.findings import is_sentence
+from omc_runbook.report.audit import AUDIT
 from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document
@@ -146,7 +147,8 @@ def _break(shell: Shell, fault: str) -> tuple[list[str], str, Pasted]:
     catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
     symptom = _symptom(fault)
     option = f" -p symptom {symptom}" if symptom else ""
-    said = shell.paste(f"omc-runbook run troubleshoot -p environment staging{option} --summary")
+    runbook = AUDIT if catalogue.find(fault).family == AUDIT else "troubleshoot"
+    said = shell.paste(f"omc-runbook run {runbook} -p environment staging{option} --summary")
     return *printed(said.output, fault), said
 
 
@@ -204,7 +206,8 @@ def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
         return f"exit code {said.code}", said.last, said
     World(os.environ["AWS_ENDPOINT_URL"]).settle()
     names = shell.folder / "runbook.toml"
-    after = diagnosis.look(_symptom(fault), names.read_text() if names.exists() else "")
+    is_audit = catalogue.find(fault).family == AUDIT
+    after = diagnosis.look(_symptom(fault), names.read_text() if names.exists() else "", is_audit=is_audit)
     left = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
     verdict = AGAIN if fault in problems(after) else MENDED
     rest = ", ".join(dict.fromkeys(left))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from omc_runbook import __name__ as package
-from omc_runbook.masking import left_over
+from omc_runbook.masking import coredump, left_over
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
@@ -232,6 +232,8 @@ def _run_notebook(
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED, WARNING
 
+    # A variable that holds values is in memory before any of them is read.
+    coredump.forbid()
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:

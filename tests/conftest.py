@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -96,14 +97,27 @@ def one_reading_of_botocores_models() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def own_registry() -> Iterator[None]:
-    """Keep the values of one test from being masked in others."""
+@contextmanager
+def _own_registry() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_values", {})
         patch.setattr(registry, "_announced", set())
         patch.setattr(registry, "_public", set(registry._public))
         patch.setattr(registry, "_index", None)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry_of_a_module() -> Iterator[None]:
+    """Keep the values of one module from being masked in others: a run has a few dozen, all modules ten thousands."""
+    with _own_registry():
+        yield
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """Keep the values of one test from being masked in others."""
+    with _own_registry():
         yield
 
 

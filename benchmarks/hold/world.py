@@ -41,7 +41,8 @@ class AwkwardWorld:
             for key, value in json.loads(text).items():
                 # The sandbox's values, and those that are generated, are random within a run of characters.
                 core = max(re.findall(r"[A-Za-z0-9_-]{16,}", value.removeprefix("sk-")), key=len, default="")
-                if core and not key.startswith("AWKWARD"):
+                # A placeholder is no secret.
+                if re.search(r"\d", core) and not key.startswith("AWKWARD"):
                     found.setdefault(value, Awkward(key, value, (core,)))
         return [*found.values()]
 

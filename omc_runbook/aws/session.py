@@ -32,12 +32,13 @@ from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
-from omc_runbook.aws.calls import Calls
+from omc_runbook.aws.calls import Calls, TookTooLong
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.time_limits import CALL_SECONDS
 
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Names
@@ -75,10 +76,11 @@ _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 """In the order in which botocore takes them."""
 USER_AGENT = "omc-runbook"
 """What the user agent of every call names, so that CloudTrail shows which calls were a runbook's."""
+_CONNECT_SECONDS = 5
 _CONFIG = Config(
     user_agent_extra=USER_AGENT,
-    connect_timeout=5,
-    read_timeout=20,
+    connect_timeout=_CONNECT_SECONDS,
+    read_timeout=CALL_SECONDS - _CONNECT_SECONDS,
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
 )
@@ -292,6 +294,8 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
         return _failure(what, permission, error)
     except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer")
+    except TookTooLong as error:
+        return ReadFailure(what, permission, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
             "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."

@@ -155,5 +155,5 @@ def _after(rollout: Rollout) -> str:
 
 
 def _is_back(rollout: Rollout) -> bool:
-    """Whether a service got its former task definition, and ECS has not gone forward again, as a breaker does."""
+    """Whether a service got its former task definition, and no circuit breaker has taken that away again."""
     return bool(rollout.deployment_id) and (rollout.undoes or rollout.state != "rolled-back")

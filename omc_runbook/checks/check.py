@@ -14,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
 ALL_OR_NOTHING = frozenset(
-    {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
+    {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions", "identities"}
 )
 """Fields that say nothing while a part of them is missing."""
 

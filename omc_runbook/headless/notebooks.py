@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from omc_runbook.model import time_limits
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.parameters import PLACES, convert, literal, quoted
@@ -52,7 +53,8 @@ class Description:
     def markdown(self) -> str:
         """All of it in Markdown, for a terminal."""
         lines = [f"- `{each.name}={each.default}` — {each.meaning}" for each in self.parameters]
-        parts = [f"# {self.title}", self.text, "## Parameters", "\n".join(lines), self.notes]
+        times = " ".join(time_limits.sentences(self.can_change))
+        parts = [f"# {self.title}", self.text, "## Time", times, "## Parameters", "\n".join(lines), self.notes]
         return "\n\n".join(filter(None, parts))
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import Truth, all_of, any_of, invert, texts
+from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, invert, matches, texts
 from omc_runbook.iam.policy import (
     AppliedStatement,
     PolicyDocument,
@@ -245,7 +245,10 @@ class Judge:
 
     def _request(self, identity: Identity, call: ResourceCall) -> PolicyRequest:
         keys = {**self._keys(identity), **call.keys}
-        policies = (*identity.policies, *call.policies, *((identity.boundary,) if identity.boundary else ()))
+        policies = (
+            *(*identity.policies, *call.policies, *((identity.boundary,) if identity.boundary else ())),
+            *(policy for level in self.levels or () for policy in level),
+        )
         for name in call.open_keys:
             keys.pop(name, None)
         if identity.kind == "role" and not identity.session and _names_session(identity, policies, call.action):
@@ -392,14 +395,21 @@ def _allows_session(identity: Identity, call: ResourceCall, request: PolicyReque
 
 def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:
     """Whether a statement compares aws:userid with one session of the role, so that the decision is the session's."""
-    if not identity.id:
-        return False
-    for policy in policies:
-        for _, statement in policy.statements_on(action):
-            condition = str(statement.get("Condition", "")) if isinstance(statement, Mapping) else ""
-            rest = condition.partition(f"{identity.id}:")[2]
-            if rest and not rest.startswith("*"):
-                return True
+    patterns = (
+        pattern
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+        if isinstance(statement, Mapping) and isinstance(statement.get("Condition"), Mapping)
+        for tests in statement["Condition"].values()
+        if isinstance(tests, Mapping)
+        for key, values in tests.items()
+        if key.lower() == "aws:userid"
+        for pattern in texts(values) or ()
+    )
+    for pattern in patterns:
+        id, colon, session = pattern.partition(":")
+        if colon and session != "*" and matches(id, identity.id, ConditionKeys({})) is not False:
+            return True
     return False
 
 

@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
@@ -30,16 +30,32 @@ _DECIMAL = re.compile(r"\d\. | \.\d")
 class Index:
     """An immutable index of a set of values, safe to share between threads."""
 
-    def __init__(self, values: Iterable[tuple[str, str]], public: frozenset[str]) -> None:
-        """Index (text, name) pairs; a spelling that is a public word, or a part of one, is never found."""
+    def __init__(
+        self, values: Collection[tuple[str, str]], public: frozenset[str], former: "Index | None" = None
+    ) -> None:
+        """Index (text, name) pairs; a spelling that is a public word, or a part of one, is never found.
+
+        `former` is an index of the first of these values and words, whose entries are taken over.
+        """
+        if former is not None and not former._can_grow(public):
+            former = None
+        self.size = len(values)
         self._public = public
-        self._names: dict[str, str] = {}
-        self._plain: dict[str, str] = {}
-        self._short: set[str] = set()
-        self._pieces: dict[str, tuple[str, int, str]] = {}
-        shown = ((each, name) for text, name in values if text not in public for each in shown_as(text))
+        self._names: dict[str, str] = dict(former._names) if former else {}
+        self._plain: dict[str, str] = dict(former._plain) if former else {}
+        self._short: set[str] = set(former._short) if former else set()
+        self._pieces: dict[str, tuple[str, int, str]] = dict(former._pieces) if former else {}
+        for word in public - former._public if former else ():
+            for start in range(len(word) - PIECE + 1):
+                self._pieces.pop(word[start : start + PIECE], None)
+        added = islice(values, former.size if former else 0, None)
+        shown = ((each, name) for text, name in added if text not in public for each in shown_as(text))
         secret = [(text, name) for text, name in shown if len(text) >= SHORTEST and text not in public]
-        self._standalone = StandaloneMatcher([(text, name) for text, name in secret if is_common(text)])
+        self._common: list[tuple[str, str]] = [
+            *(former._common if former else ()),
+            *(pair for pair in secret if is_common(pair[0])),
+        ]
+        self._standalone = StandaloneMatcher(self._common)
         words = _BETWEEN.join(public)
         for text, name in secret:
             if is_common(text):
@@ -60,6 +76,15 @@ class Index:
         self._longest = max(map(len, self._names), default=0)
         # A notebook is masked again whenever it is saved, and most of it is as it was.
         self._known = lru_cache(_KNOWN)(self._all)
+
+    def is_of(self, values: Collection[tuple[str, str]], public: Collection[str]) -> bool:
+        """Whether it has all of these values and words; none is ever taken away."""
+        return (self.size, len(self._public)) == (len(values), len(public))
+
+    def _can_grow(self, public: frozenset[str]) -> bool:
+        """Whether no text that it finds has become public."""
+        known = (self._names, self._plain, self._short, dict(self._common))
+        return not any(word in texts for word in public - self._public for texts in known)
 
     def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
         plain = unescape(text)

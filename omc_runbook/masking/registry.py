@@ -32,7 +32,6 @@ def register(text: str, name: str) -> None:
     it, and a common word (`common.is_common`) only where it stands alone as a value. Of several names for one text the
     first is shown. From the first text on, core files are forbidden. Raises RunbookError when the listener is gone.
     """
-    global _index
     coredump.forbid()
     if len(text) < SHORTEST or (text, name) in _announced:
         return
@@ -40,21 +39,18 @@ def register(text: str, name: str) -> None:
         _values[text, name] = None
         # A name is not a secret, and masking what is masked already must change nothing.
         _public.add(name)
-        _index = None
     channel.announce_value(text, name)
     _announced.add((text, name))
 
 
 def exempt(words: Iterable[str]) -> None:
     """Never mask these public words (names, regions, check ids), even when a secret holds the same text."""
-    global _index
     new = frozenset(words) - _public
     if not new:
         return
     channel.announce_words(new)
     with _lock:
         _public.update(new)
-        _index = None
 
 
 def mask(text: str, common: bool = True) -> str:
@@ -83,9 +79,9 @@ def current() -> Index:
     """Return the index of the values registered so far."""
     global _index
     index = _index
-    if index is None:
+    if index is None or not index.is_of(_values, _public):
         with _lock:
-            index = _index = Index(_values, frozenset(_public))
+            index = _index = Index(_values, frozenset(_public), index)
     return index
 
 

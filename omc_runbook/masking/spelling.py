@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
-from omc_runbook.masking.common import SHORTEST
+from omc_runbook.masking.common import SHORTEST, is_common
 
 SHORT = 8
 """Below this many characters a text may be part of a word or a number, so it only counts when it stands alone."""
@@ -21,6 +21,19 @@ TOKEN = "[A-Za-z0-9_+/-]"
 """A regular expression of the characters that tokens consist of, as keys and base64 do."""
 
 _WRAP = 76
+_MANY = 16
+"""From so many characters of one kind a token may be random."""
+_PAIRS = frozenset(
+    re.findall(
+        "..",
+        "abacadagaialamanaparasataybeblbocacechcickcoctdadedidoeaecedeeelemeneresetevfffifogagegrhahehoicidieifiliminioir"
+        "isitivkekilaldlelilllolymamemimomynancndnengninonsntofoholomonoooporotouowpapeplpoprrardrerirmrorsrtrysascseshsi"
+        "sospssstsutatethtitotrtstttyubucuduiulumunupurusutveviwawewiwo",
+    )
+)
+"""Pairs of letters of which words mostly consist."""
+_WORDY = 0.45
+"""From such a share of its pairs on a token is made of words; of random letters it is a fifth."""
 _TOKEN = re.compile(f"{TOKEN}+")
 _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_+/-]*(?=[A-Z])")
 
@@ -51,16 +64,28 @@ def pieces(text: str) -> dict[str, int]:
     """Map each distinctive run of `PIECE` characters of a long text to its start.
 
     A run is distinctive when it changes between letters and digits or from small letters to capitals, at least twice
-    if it contains dashes or slashes: words, dates and regions, which a secret may contain too, do not.
+    if it contains dashes or slashes: words, dates and regions, which a secret may contain too, do not. So is each of
+    many letters that make no words, or of many digits.
     """
     starts: dict[str, int] = {}
     if len(text) >= LONG:
         for token in _TOKEN.finditer(text):
+            is_monotone = _is_monotone(token[0])
             for start in range(token.start(), token.end() - PIECE + 1):
                 piece = text[start : start + PIECE]
-                if len(_CHANGE.findall(piece)) >= (1 if piece.isalnum() else 2):
+                if (is_monotone and not is_common(piece)) or len(_CHANGE.findall(piece)) >= (
+                    1 if piece.isalnum() else 2
+                ):
                     starts.setdefault(piece, start)
     return starts
+
+
+def _is_monotone(token: str) -> bool:
+    """Whether a token consists of many digits, or of many letters that make no words."""
+    if len(token) < _MANY or not (token.isdigit() or token.isalpha()):
+        return False
+    pairs = [token[at : at + 2].lower() for at in range(len(token) - 1)]
+    return len(set(token)) > PIECE / 2 and sum(pair in _PAIRS for pair in pairs) < len(pairs) * _WORDY
 
 
 def shown_as(text: str) -> dict[str, None]:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 
 def search_path(checkout: Path | None = None) -> str:
-    """PATH without relative entries, the current folder, and the folders within a checkout."""
-    here, root = Path.cwd(), checkout.resolve() if checkout else Path("/")
+    """PATH without relative entries, the current folder, and the folders within the repository of a checkout.
+
+    `checkout` may be a folder of it, such as one of Terraform's.
+    """
+    here, root = Path.cwd(), _repository(checkout.resolve()) if checkout else Path("/")
     entries = [Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep)]
     return os.pathsep.join(str(each) for each in entries if _is_trusted(each, here, root)) or os.devnull
 
@@ -17,6 +20,11 @@ def search_path(checkout: Path | None = None) -> str:
 def find(name: str, checkout: Path | None = None) -> str | None:
     """The absolute path of a program; None if there is none outside a checkout and the current folder."""
     return shutil.which(name, path=search_path(checkout))
+
+
+def _repository(folder: Path) -> Path:
+    """The git repository that a folder is in, or else the folder."""
+    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
 
 
 def _is_trusted(entry: Path, here: Path, root: Path) -> bool:

@@ -10,8 +10,10 @@ from types import ModuleType
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
-from omc_runbook.report import verify
+from omc_runbook.report import audit_access, audit_accesses, audit_monitoring, audit_plots, verify
 from omc_runbook.report.display import console
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge
@@ -26,14 +28,31 @@ Snapshots = Mapping[str, Snapshot]
 AuditFindings = Mapping[str, Sequence[Finding]]
 """Each environment's findings by its name, the main one first."""
 
-QUESTIONS: Mapping[str, tuple[str, ...]] = {
-    "Ages and lifecycle": ("audit_ages", "audit_lifecycle", "audit_unused"),
-    "Who can read": ("audit_access",),
-    "Who did": ("audit_accesses",),
-    "Who would notice": ("audit_monitoring",),
-    "What lies open": ("audit_exposure",),
-}
-"""The five lights, and the modules of the checks behind each."""
+
+@dataclass(frozen=True)
+class AuditQuestion:
+    """A question that an audit answers with a light: the modules of its checks, and the parts that these need."""
+
+    text: str
+    modules: tuple[str, ...]
+    parts: tuple[str, ...]
+    """The fields of the snapshot's gaps."""
+
+
+QUESTIONS = (
+    AuditQuestion(
+        "Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")
+    ),
+    AuditQuestion(
+        "Who can read",
+        ("audit_access",),
+        ("identities", "organization_policies", "last_accesses", "key_grants"),
+    ),
+    AuditQuestion("Who did", ("audit_accesses",), ("accesses",)),
+    AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
+    AuditQuestion("What lies open", ("audit_exposure",), ("exposure",)),
+)
+"""The five lights."""
 
 WORDS: Mapping[Level, str] = {
     "error": "act now",
@@ -44,6 +63,9 @@ WORDS: Mapping[Level, str] = {
 """What each light says besides its colour."""
 
 _LEVELS: Mapping[str, Level] = {word: level for level, word in WORDS.items()}
+
+UNFOLDED = 12
+"""How many rows of a table are shown unfolded."""
 
 NAMED = 2
 """How many problems a light's sentence names."""
@@ -65,73 +87,97 @@ class Light:
 
 
 class Lights(RichDisplay):
-    """The five lights, with a column for each environment; on paper they can be the end of their page."""
+    """The five lights, with a column for each environment, and what they are of, in sentences.
 
-    def __init__(self, lights: Sequence[Light], ends_page: bool = False) -> None:
-        self.lights, self.ends_page = tuple(lights), ends_page
+    On paper they can have a page of their own.
+    """
+
+    def __init__(self, lights: Sequence[Light], origins: Sequence[str], has_page: bool = False) -> None:
+        self.lights, self.origins, self.has_page = tuple(lights), tuple(origins), has_page
         self.environments = tuple(dict.fromkeys(light.environment for light in lights))
 
     @property
     def table(self) -> Table:
         """The same as a table: a row for each light of each environment."""
         rows = [[each.question, each.environment, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["question", "environment", "light", "in a sentence"], rows, _LEVELS, group=1)
+        columns = ["question", "environment", "light", "in a sentence"]
+        return Table(_TITLE, columns, rows, _LEVELS, group=1, notes=self.origins)
 
     def to_html(self) -> str:
         """Render the lights as HTML: a row for each question, a column for each environment."""
-        heads = ("", *self.environments)
+        is_one = len(self.environments) == 1
+        heads = ("", *(("light",) if is_one else ()), *self.environments)
         cells = "".join(f'<th style="{_LEFT}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
             f'<tr><td style="{_LEFT}; white-space: nowrap"><strong>{html.escape(question)}</strong></td>'
-            f"{''.join(map(_cell, (light for light in self.lights if light.question == question)))}</tr>"
+            f"{''.join(_cell(light, is_one) for light in self.lights if light.question == question)}</tr>"
             for question in questions
         )
         title = html.escape(_TITLE, quote=True)
         region = f'<div style="overflow-x: auto" role="region" aria-label="{title}" tabindex="0">'
         head = f"<p><strong>{html.escape(_TITLE)}</strong></p>\n{region}\n<table>\n<thead><tr>{cells}</tr></thead>"
-        end = "</div>\n</div>"
-        style = f"break-inside: avoid{'; break-after: page' if self.ends_page else ''}"
-        return "\n".join((f'<div style="{style}">', head, "<tbody>", *rows, "</tbody>", "</table>", end))
+        origins = (f"<p>{html.escape(each)}</p>" for each in self.origins)
+        style = f"break-inside: avoid{'; break-before: page; break-after: page' if self.has_page else ''}"
+        body = ("<tbody>", *rows, "</tbody>", "</table>", "</div>", *origins, "</div>")
+        return "\n".join((f'<div style="{style}">', head, *body))
 
     def to_text(self) -> str:
         """Render the lights as plain text."""
         if len(self.environments) > 1:
             return self.table.to_text()
         rows = [[each.question, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["", "light", self.environments[0]], rows, _LEVELS).to_text()
+        return Table(_TITLE, ["", "light", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
 
 
 _TITLE = "The audit on one page"
 _LEFT = "text-align: left; vertical-align: top"
 
 
-def _cell(light: Light) -> str:
-    sentence = html.escape(light.sentence)
-    return f'<td style="{_LEFT}; min-width: 14em">{badge(light.word, light.level)}<br>{sentence}</td>'
+def _cell(light: Light, is_alone: bool) -> str:
+    """The light and its sentence, below it where other environments need the room."""
+    between = f'</td><td style="{_LEFT}; min-width: 14em">' if is_alone else "<br>"
+    style = _LEFT if is_alone else f"{_LEFT}; min-width: 14em"
+    return f'<td style="{style}">{badge(light.word, light.level)}{between}{html.escape(light.sentence)}</td>'
 
 
-def lights(findings: AuditFindings, ends_page: bool = True) -> Lights:
+def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True) -> Lights:
     """The five lights of each environment; none is green where something is not known."""
-    return Lights([_light(question, name, own) for question in QUESTIONS for name, own in findings.items()], ends_page)
+    every = [
+        _light(question, snapshot, findings[name]) for question in QUESTIONS for name, snapshot in snapshots.items()
+    ]
+    return Lights(every, [_origin(snapshot) for snapshot in snapshots.values()], has_page)
 
 
-def _light(question: str, environment: str, findings: Sequence[Finding]) -> Light:
+def _origin(snapshot: Snapshot) -> str:
+    names = snapshot.environment.names
+    days = f", with the events of {snapshot.audit.days} days" if snapshot.audit else ""
+    return (
+        f"{snapshot.environment.name}: {names.secret} in account {snapshot.caller.account}, {names.region},"
+        f" read on {snapshot.taken:%Y-%m-%d at %H:%M} UTC{days}."
+    )
+
+
+def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
     ids = {check.id for check in registry.checks_of(*_modules(question))}
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
-    reasons = [*unknown_reasons(own)]
+    gaps = (gap.sentence for part in question.parts for gap in snapshot.gaps.get(part, ()))
+    reasons = [*dict.fromkeys((*unknown_reasons(own), *gaps))]
     level: Level = "unknown" if reasons or not any(each.status in ("clear", "found") for each in own) else "good"
     if problems:
         level = "error" if any(finding.severity == "error" for finding in problems) else "warning"
     return Light(
-        question=question, environment=environment, level=level, sentence=" ".join(_sentences(own, problems, reasons))
+        question=question.text,
+        environment=snapshot.environment.name,
+        level=level,
+        sentence=" ".join(_sentences(own, problems, reasons)),
     )
 
 
-def _modules(question: str) -> Iterator[ModuleType]:
+def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
     for module in families.AUDIT:
-        if module.__name__.rpartition(".")[2] in QUESTIONS[question]:
+        if module.__name__.rpartition(".")[2] in question.modules:
             yield module
 
 
@@ -169,19 +215,45 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> Table:
+class FoldedTable(Table):
+    """A table that a page shows folded where it is long."""
+
+    def to_html(self) -> str:
+        """Render the table as HTML, in HTML's <details> where it is long."""
+        shown = super().to_html()
+        if len(self.rows) <= UNFOLDED:
+            return shown
+        summary = html.escape(f"{self.title}: {len(self.rows)} rows")
+        return f'<details>\n<summary style="cursor: pointer">{summary}</summary>\n{shown}\n</details>'
+
+
+class Pictures:
+    """A picture for each environment, which a notebook shows one below the other."""
+
+    def __init__(self, pictures: Mapping[str, object]) -> None:
+        self._pictures = pictures
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for name, picture in self._pictures.items():
+            if len(self._pictures) > 1:
+                display(Banner("plain", name))
+            display(picture)
+
+
+def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedTable:
     """One table of all environments: where there are several, their rows under a line with each one's name."""
     tables = {name: table(snapshot) for name, snapshot in snapshots.items()}
-    first, *others = tables.values()
-    if not others:
-        return first
-    return Table(
+    first = next(iter(tables.values()))
+    is_one = len(tables) == 1
+    return FoldedTable(
         first.title,
-        ["environment", *first.columns],
-        [[name, *row] for name, each in tables.items() for row in each.rows],
+        first.columns if is_one else ["environment", *first.columns],
+        [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows],
         {text: level for each in tables.values() for text, level in each.levels.items()},
         first.empty,
-        first.group + 1,
+        first.group + (not is_one),
         tuple(dict.fromkeys(note for each in tables.values() for note in each.notes)),
     )
 
@@ -223,10 +295,61 @@ def findings_table(findings: AuditFindings) -> Table:
     return Table("Findings", columns, rows)
 
 
+TABLES: Mapping[str, Callable[[Snapshot], Table]] = {
+    "readers": audit_access.readers,
+    "writers": audit_access.writers,
+    "accesses": audit_accesses.accesses,
+    "changes": audit_accesses.changes_log,
+    "monitoring": audit_monitoring.monitoring,
+}
+"""The tables of an environment, by the names of their files."""
+
+
+def readers(snapshots: Snapshots) -> FoldedTable:
+    """Who may read the secret."""
+    return of_each(snapshots, audit_access.readers)
+
+
+def writers(snapshots: Snapshots) -> FoldedTable:
+    """Who may change the secret."""
+    return of_each(snapshots, audit_access.writers)
+
+
+def accesses(snapshots: Snapshots) -> FoldedTable:
+    """Who read and changed the secret, how often, and what is unusual about it."""
+    return of_each(snapshots, audit_accesses.accesses)
+
+
+def heat_map(snapshots: Snapshots) -> Pictures:
+    """Calls by principal and hour of the day."""
+    return Pictures({name: audit_plots.heat_map(each) for name, each in snapshots.items()})
+
+
+def access_timeline(snapshots: Snapshots) -> Pictures:
+    """Calls by principal in time."""
+    return Pictures({name: audit_plots.access_timeline(each) for name, each in snapshots.items()})
+
+
+def changes(snapshots: Snapshots) -> FoldedTable:
+    """Each call that changed the secret, its labels or its policy."""
+    return of_each(snapshots, audit_accesses.changes_log)
+
+
+def monitoring(snapshots: Snapshots) -> FoldedTable:
+    """What records a read of the secret, and who would hear of it."""
+    return of_each(snapshots, audit_monitoring.monitoring)
+
+
+def missing(snapshots: Snapshots) -> Group:
+    """What is missing for somebody to notice, as Terraform and as commands."""
+    return Group(*(audit_monitoring.missing(each) for each in snapshots.values()))
+
+
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
     """Everything that an audit shows, by the names that the files of the tables have."""
     return {
-        "lights": lights(findings).table,
+        "lights": lights(snapshots, findings).table,
+        **{name: of_each(snapshots, table) for name, table in TABLES.items()},
         "findings": findings_table(findings),
     }
 

@@ -243,9 +243,17 @@ def _describe(workstation: Workstation, entry: TemplateEntry) -> list[str]:
     is_generated = (key and key.generate) or (workstation.is_secret(entry.name) and RANDOM.search(entry.description))
     source = "generated" if is_generated else (key.obtain_from if key else "") or entry.obtain_from
     # A URL's host is enough here: the whole URL is shown where it is needed.
-    source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
+    source = _host(source) or source or ("the template" if is_text_of_value(entry.value) else "you")
     required = "required" if workstation.dotenv_name(entry.name) in workstation.required else "optional"
     return [description or "—", required, source, _state(workstation, entry.name)]
+
+
+def _host(address: str) -> str:
+    """The host of a URL; "" for any other text."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _state(workstation: Workstation, name: str) -> str:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
-from omc_runbook.report.audit import AuditFindings, Snapshots, findings, lights
+from omc_runbook.report.audit import (
+    AuditFindings,
+    Snapshots,
+    access_timeline,
+    accesses,
+    changes,
+    findings,
+    heat_map,
+    lights,
+    missing,
+    monitoring,
+    readers,
+    writers,
+)
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
@@ -19,7 +34,8 @@ from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord, links
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, now, reach
+from omc_runbook.runbooks.run import Run, Target, now, reach
+from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
     "form",
@@ -28,6 +44,14 @@ __all__ = [
     "pickers",
     "diagnose",
     "lights",
+    "readers",
+    "writers",
+    "accesses",
+    "heat_map",
+    "access_timeline",
+    "changes",
+    "monitoring",
+    "missing",
     "findings",
     "conclude",
     "by_hand",
@@ -35,6 +59,8 @@ __all__ = [
 ]
 """All that the notebook calls, in its order."""
 
+PARALLEL = 4
+"""How many environments are read at a time."""
 MOST_DAYS = 90
 """How far back CloudTrail's event history goes."""
 
@@ -57,8 +83,14 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
 
 
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
-    """Read every environment, with events of so many days; raises as `Target.look` does."""
-    return {target.environment.name: target.look(repository, audit_days=days) for target in run.targets}
+    """Read every environment, side by side, with events of so many days; raises as `Target.look` does."""
+
+    def read(target: Target) -> Snapshot:
+        return target.look(repository, audit_days=days)
+
+    with ThreadPoolExecutor(PARALLEL, "audit") as pool:
+        reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
+        return {name: each.result() for name, each in reads.items()}
 
 
 def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
@@ -85,4 +117,4 @@ def by_hand(run: Run) -> Listing:
 def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> LastWord:
     """The lights again, and what to do."""
     shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
-    return LastWord(Group(lights(findings, ends_page=False), shown), links=tuple(links(shown)))
+    return LastWord(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))

@@ -50,6 +50,25 @@ _LOOK_DEEPLY = (
     "events:ListRuleNamesByTarget",
     "scheduler:ListSchedules",
 )
+_AUDIT = (
+    *_LOOK,
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetTrailStatus",
+    "cloudwatch:DescribeAlarmsForMetric",
+    "events:ListRules",
+    "events:ListTargetsByRule",
+    "iam:GenerateServiceLastAccessedDetails",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetServiceLastAccessedDetails",
+    "logs:DescribeLogStreams",
+    "logs:DescribeMetricFilters",
+    "logs:GetLogEvents",
+    "organizations:DescribeOrganization",
+    "secretsmanager:ListSecrets",
+    "sns:ListSubscriptionsByTopic",
+)
+"""To know also who may read and did, and who would notice."""
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
@@ -63,6 +82,12 @@ _DECIDING = (
     " GetPolicyVersion",
     "for a customer managed key, kms: DescribeKey, GetKeyPolicy, ListGrants, ListResourceTags, ListAliases",
     "for SSM parameters, ssm: DescribeParameters",
+)
+_AUDITING = (
+    *_DECIDING,
+    "for a customer managed key, kms: GetKeyRotationStatus",
+    "for a secret that a function rotates, lambda: GetFunctionConfiguration",
+    "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _DECRYPTING = ("for a customer managed key, kms: Decrypt",)
 _CHANGING = (
@@ -121,7 +146,7 @@ ACTIONS: Mapping[str, Actions] = {
         sometimes_to_apply=_CHANGING,
         compares_environments=True,
     ),
-    "audit": Actions(plan=_LOOK),
+    "audit": Actions(plan=_AUDIT, sometimes=_AUDITING, compares_environments=True),
     "create": Actions(
         plan=("secretsmanager:DescribeSecret",),
         apply=(

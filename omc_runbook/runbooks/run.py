@@ -30,6 +30,7 @@ from omc_runbook.model.findings import (
     with_remedies_of_causes,
 )
 from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.plan_file import FiledPlan
@@ -112,7 +113,8 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
-        with reading.shown(self.clients.calls, self.environment.name):
+        calls = self.clients.calls
+        with reading.shown(calls, self.environment.name), calls.within(LOOK_SECONDS):
             snapshot = take(
                 self.clients,
                 self.environment,

@@ -53,7 +53,9 @@ def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> Rich
     if not can_press():
         return Unfinished(state, _current(run, state))
     describe, after = lambda each: Unfinished(each, _current(run, each)), partial(offers, run)
-    others = {undo.environment for undo in state.undo} | {*split_names("", state.parameters.get("environments", ""))}
+    others = {undo.environment for undo in state.undo} | {
+        *split_names("environments", state.parameters.get("environments", ""))
+    }
     word = PRODUCTION if PRODUCTION in others else word_of(run)
     return Panel(file, state, describe, after, word, run.page)
 

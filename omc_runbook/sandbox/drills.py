@@ -26,6 +26,8 @@ from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 if TYPE_CHECKING:
     from omc_runbook.sandbox.hints import Level
 
+AUDIT = "audit"
+"""The family of the faults that only an audit finds."""
 BROKEN = "a drill"
 """What `sandbox status` reports as broken during a drill."""
 
@@ -36,6 +38,9 @@ POINTS, HINT_COST = 10, 2
 
 _SHELL = "ECS Exec gives no shell in a running task."
 _STALE = "A secret value was changed, but the application still uses the old one."
+_QUESTIONED = (
+    "Everything works. But somebody asks who can read the secret, who did, how old it is and who would notice."
+)
 _DEGRADED = "The application runs, but a feature that needs a secret does not work."
 
 
@@ -162,10 +167,12 @@ def repository(sandbox: Sandbox, drill: Drill) -> str:
 
 def diagnosis(sandbox: Sandbox, drill: Drill) -> str:
     """The command that looks at what the current fault broke: the environment, or the drill's copy of the checkout."""
-    root = repository(sandbox, drill)
+    root, family = repository(sandbox, drill), faults.find(drill.fault).family
+    if family == AUDIT:
+        return "omc-runbook run audit -p environment staging --summary"
     if not root:
         return "omc-runbook run troubleshoot -p environment staging --summary"
-    if faults.find(drill.fault).family == checkout.DRIFT:
+    if family == checkout.DRIFT:
         return command("omc-runbook", "run", "verify", "-p", "repository", root, "--summary")
     # The copy is the sandbox's own code.
     words = ("-p", "repository", root, "-p", "allow_code", "true", "--summary")
@@ -322,6 +329,8 @@ def _symptom(world: World, fault: Fault) -> str:
         return fault.symptom
     if fault.family == "exec":
         return _SHELL
+    if fault.family == AUDIT:
+        return _QUESTIONED
     try:
         services = {service["serviceName"]: service for service in world.services()}
     except ClientError as error:

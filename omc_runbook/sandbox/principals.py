@@ -181,6 +181,7 @@ def _user(iam: IAMBackend, user: User) -> Principal:
         id=user.id,
         tags=_tags(iam.list_user_tags(user.name)),
         policies=tuple(document for owner in owners for document in _documents(owner)),
+        boundary=_managed(iam, (getattr(user, "permissions_boundary", None) or {}).get("PermissionsBoundaryArn")),
         scps=scps(iam.account_id),
     )
 

@@ -28,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.aws.iam import age_role
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.secretsmanager import postpone, set_creation
 from omc_runbook.sandbox.control import WAIT_SECONDS
@@ -66,9 +67,9 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path of this server; None for others.
+        """Answer a control path; None for others.
 
-        They are status, calls, note, clock, rotation, versions, wire, reset, rest and settle.
+        They are status, calls, note, clock, rotation, versions, role, wire, reset, rest and settle.
         """
         if (method, path) == ("GET", "status"):
             return self._status()
@@ -91,6 +92,9 @@ class SandboxServer:
             created = {version: float(moment) for version, moment in members["created"].items()}
             set_creation(members["secret"], created, ACCOUNT, REGION)
             EVENT_HISTORY.date_back(created)
+            return {}
+        if (method, path) == ("POST", "role"):
+            age_role(members["role"], members["days"], ACCOUNT)
             return {}
         if path == "wire":
             if method == "POST":

@@ -50,6 +50,18 @@ class RecordedEvent:
     fields: Mapping[str, Any]
     record: Mapping[str, Any]
 
+    @property
+    def service(self) -> str:
+        """The service's name in permissions, such as "secretsmanager"."""
+        return str(self.fields["EventSource"]).partition(".")[0]
+
+    @property
+    def identity_arn(self) -> str:
+        """The ARN of the user, or of the role behind the session, that made the call."""
+        identity = self.record["userIdentity"]
+        issuer: Mapping[str, Any] = identity.get("sessionContext", {}).get("sessionIssuer", identity)
+        return str(issuer["arn"])
+
     def matches(self, attribute: str, value: str) -> bool:
         """Whether a LookupEvents attribute has the value."""
         if attribute in ("ResourceName", "ResourceType"):
@@ -93,6 +105,12 @@ class EventHistory:
             events = [_moved(event, created) for event in self._events]
             kept = sorted((event for event in events if event.time > oldest), key=lambda event: event.time)
             self._events = deque(kept, maxlen=_MAX_EVENTS)
+
+    def events_of(self, arn: str) -> list[RecordedEvent]:
+        """The events of a user or a role, in every region, newest first."""
+        with self._lock:
+            events = list(self._events)
+        return [event for event in reversed(events) if event.identity_arn == arn]
 
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from omc_runbook.aws import ecs, kms
 from omc_runbook.model import programs
@@ -19,11 +20,11 @@ SESSION_FAILURES = frozenset({"agent", "session", "timeout"})
 class InsideRead:
     """The read of the values in running tasks' processes, over ECS Exec, and of the roles that ECS Exec needs.
 
-    It begins at once, so that other reads are made meanwhile.
+    It begins at once, so that other reads are made meanwhile. No program of the checkout in `root` is run.
     """
 
-    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
-        self._gatherer, self._plugin = gatherer, programs.find(PLUGIN) or ""
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot, root: Path | None = None) -> None:
+        self._gatherer, self._plugin = gatherer, programs.find(PLUGIN, root) or ""
         self._task_roles = {
             arn: gatherer.pool.submit(roles.read_exec, gatherer.clients, arn) for arn in sorted(_task_roles(snapshot))
         }

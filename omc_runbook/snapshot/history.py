@@ -11,6 +11,7 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, FoundEvents
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_versions
@@ -69,7 +70,7 @@ class HistoryRead:
 
 def read_history(clients: Clients, snapshot: Snapshot) -> History:
     """Read the history of a snapshot's secret; raises CouldNotLook where AWS cannot be reached."""
-    with ThreadPoolExecutor(PARALLEL, "history") as pool:
+    with clients.calls.within(LOOK_SECONDS), ThreadPoolExecutor(PARALLEL, "history") as pool:
         return HistoryRead(Gatherer(pool, clients, snapshot.environment, snapshot.caller), snapshot).finish()
 
 

@@ -54,6 +54,11 @@ _ANYWHERE = (
     "ecs:DescribeTaskDefinition",
     "sts:",
     "iam:Simulate",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GenerateServiceLastAccessedDetails",
+    "iam:GetServiceLastAccessedDetails",
+    "logs:DescribeMetricFilters",
+    "secretsmanager:ListSecrets",
 )
 """Actions without resource-level permissions, or whose resources are unknown beforehand."""
 

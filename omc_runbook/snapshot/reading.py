@@ -96,7 +96,8 @@ def take(
         if deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
-        inside = deep_read.InsideRead(reading, snapshot) if look_inside else None
+        root = checkout.root if checkout else None
+        inside = deep_read.InsideRead(reading, snapshot, root) if look_inside else None
         if deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
         if inside:

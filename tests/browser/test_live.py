@@ -24,6 +24,8 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
 LONG = 20
+SLOW, FAST = 120.0, 0.5
+"""Seconds that a minute of a bake time lasts: while a person acts, and while a test waits for the end."""
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
 
 
@@ -61,12 +63,33 @@ class Screen:
     def button(self, name: str) -> Any:
         return self.page.get_by_role("button", name=name, exact=True)
 
+    def choose(self, key: str) -> None:
+        """Run a copy without parameters, and tick a key in the form, which plans again."""
+        put(self.desk, "rotate")
+        self.run_all()
+        box = self.page.locator(".jp-NotebookPanel .widget-checkbox", has_text=key).first
+        box.locator("input").check()
+        self.button(f"Write {key} and redeploy backend, worker in staging").wait_for(timeout=20_000)
+        self.page.wait_for_function(READY)
+
+    @property
+    def answer(self) -> str:
+        """The text of the last code cell's outputs."""
+        return str(self.page.locator(".jp-CodeCell .jp-OutputArea").last.inner_text())
+
     def begin(self, key: str = "SECRET_KEY") -> None:
-        """Press the button, and wait for the bars of both services."""
+        """Press the button, and wait for the bars of both services; they stay as long as they are needed."""
+        lifecycle.set_minute(self.desk.sandbox, SLOW)
         self.button(f"Write {key} and redeploy backend, worker in staging").click()
         self.button(LEAVE).wait_for(timeout=20_000)
         self.page.wait_for_function("document.body.innerText.includes('watching the new tasks')")
         self.hidden += values(self.desk.sandbox)
+
+    def finish(self, name: str, label: str) -> None:
+        """Press a button that brings a change to its end, and wait for that."""
+        self.button(name).click()
+        lifecycle.set_minute(self.desk.sandbox, FAST)
+        self.button(label).first.wait_for(timeout=60_000)
 
     @property
     def text(self) -> str:
@@ -103,7 +126,6 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         page = context.new_page()
         made = Screen(page, address, desk)
         deployments.configure(made.place.world, "backend", strategy="BLUE_GREEN", bake_minutes=1)
-        lifecycle.set_minute(started, 8.0)
         yield made
         text, content = made.text, page.content()
         page.close()
@@ -127,8 +149,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     assert "backend" in screen.text and "under way since" in screen.text
     (state,) = screen.states
     assert state["former"] == before and state["new"] == screen.place.current
-    screen.button(BACK).click()
-    screen.button("✓ Stopped and put back").wait_for(timeout=30_000)
+    screen.finish(BACK, "✓ Stopped and put back")
     assert screen.place.current == before and not screen.place.labels() and screen.states == []
     assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
     (record,) = screen.records.glob("rotate-staging-*.html")
@@ -150,15 +171,42 @@ def test_after_its_kernel_was_killed_a_typed_value_is_rolled_out_by_a_button(scr
     text = screen.text
     assert "was not finished" in text and f"Version {state['new']} is current, with the new values" in text
     assert text.index("was not finished") < text.index("What is there")
-    screen.button("Finish it").click()
-    screen.button("✓ Done and verified").first.wait_for(timeout=30_000)
+    screen.finish("Finish it", "✓ Done and verified")
     assert screen.place.current == state["new"] and not screen.place.labels() and screen.states == []
     assert screen.outcome()["status"] == "ok" and screen.outcome()["changes"]
     assert screen.place.members["OPENAI_API_KEY"] == value
 
 
+def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kernel(screen: Screen) -> None:
+    """Opened again, the panel finishes it; then the last cell says what is, and offers no plan from before."""
+    screen.choose("SECRET_KEY")
+    before, page = screen.place.current, screen.page
+    screen.begin()
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    screen.button(BACK).wait_for(timeout=20_000)
+    (state,) = screen.states
+    os.kill(state["process"], signal.SIGKILL)
+    page.wait_for_timeout(500)
+    page.goto("about:blank")
+    screen.run_all()
+    assert "not finished" in screen.answer and screen.place.current == state["new"] != before
+    screen.finish("Finish it", "✓ Done and verified")
+    screen.button("Run all cells again").wait_for()
+    assert "Nothing is wrong in staging" in screen.answer and "not finished" not in screen.answer
+    assert "How to go on" not in screen.text and "was a dry run" not in screen.text and "Under way" not in screen.text
+    assert page.get_by_role("button", name="Write ", exact=False).count() == 0
+    assert not screen.place.labels() and screen.states == [] and screen.place.current == state["new"]
+    with page.expect_popup() as opened:
+        screen.button("Open the record").click()
+    opened.value.frame_locator("iframe").get_by_text("Done and verified").first.wait_for()
+    opened.value.close()
+
+
 def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(screen: Screen) -> None:
     """By JupyterLab's own button for it; the two buttons stand where the first one was."""
+    put(screen.desk, "rotate", keys="SECRET_KEY")
     screen.run_all()
     before = screen.place.current
     screen.begin()
@@ -169,6 +217,5 @@ def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(scre
     assert "Nothing to do" not in screen.text
     assert screen.text.count("It is not finished.") == 1 and f"Version {state['new']} is current" in screen.text
     assert screen.outcome()["status"] == "failed" and screen.outcome()["applied"]
-    screen.button("Take it back").click()
-    screen.button("✓ Done and verified").wait_for(timeout=30_000)
+    screen.finish("Take it back", "✓ Done and verified")
     assert screen.place.current == before and not screen.place.labels() and screen.states == []

@@ -774,3 +774,10 @@ def test_plain_papermill_fails_in_the_outcome_and_shows_no_value(desk: Desk, pla
     values = [given, shell["POSTGRES_PASSWORD"], *(part for value in mine.values() for part in value.split("$x"))]
     assert_nothing_leaked(desk, values, ended.stdout, ended.stderr)
     assert_absent(values, *others(platform))
+
+
+def test_a_source_that_is_no_url_is_shown_as_it_is(platform: Platform, bench: pytest.MonkeyPatch) -> None:
+    """What a template says of where a value comes from may be anything."""
+    with (platform.root / ".env.template").open("a") as template:
+        template.write("\n# Get from: https://[mail](javascript:x)\nMAIL_TOKEN=\n")
+    assert "MAIL_TOKEN" in turn(platform, allow_code=False).shown

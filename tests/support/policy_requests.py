@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Literal
+
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import Identity, Judge, ResourceCall
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 ACTION = "secretsmanager:GetSecretValue"
@@ -120,9 +125,12 @@ class PolicyRequests:
             "Effect": "Deny" if self._chance(0.25) else "Allow",
             "NotAction" if self._chance(0.12) else "Action": self._some(_ACTIONS),
             "NotResource" if self._chance(0.1) else "Resource": self._some(_RESOURCES),
-            **({"Principal": self._random.choice(_PRINCIPALS)} if has_principal else {}),
+            **({"Principal": self._principal()} if has_principal else {}),
             **({"Condition": self._condition()} if self._chance(0.4) else {}),
         }
+
+    def _principal(self) -> Any:
+        return self._random.choice(_PRINCIPALS)
 
     def _condition(self) -> dict[str, Any]:
         block: dict[str, Any] = {}
@@ -149,3 +157,100 @@ class PolicyRequests:
 
     def _count(self, least: int, most: int) -> int:
         return self._random.randint(least, most)
+
+
+@dataclass(frozen=True)
+class PolicyAccount:
+    """An account of users and roles with a secret, and the requests for it as iam-simulate takes them, one each."""
+
+    identities: tuple[Identity, ...]
+    call: ResourceCall
+    judge: Judge
+    requests: tuple[dict[str, Any], ...]
+
+
+class PolicyAccounts(PolicyRequests):
+    """Makes accounts: managed policies and groups are shared, inline policies are each identity's own."""
+
+    _arns: tuple[str, ...] = ()
+
+    def make_account(self, size: int) -> PolicyAccount:
+        """An account of so many users and roles, a tenth of them users."""
+        kinds: list[Literal["user", "role"]] = ["user" if self._chance(0.1) else "role" for _ in range(size)]
+        self._arns = tuple(
+            f"arn:aws:iam::{ACCOUNT}:{kind}/{self._random.choice(('', 'app/', 'ops/'))}{kind}-{number}"
+            for number, kind in enumerate(kinds)
+        )
+        managed = [PolicyDocument(f"managed-{number}", "managed", self._policy()) for number in range(40)]
+        groups = [PolicyDocument(f"group-{number}", "inline", self._policy()) for number in range(self._count(3, 6))]
+        boundaries = [PolicyDocument(f"boundary-{number}", "boundary", self._policy()) for number in range(12)]
+        resource = PolicyDocument("resource", "resource", self._policy(has_principal=True))
+        levels = tuple(
+            tuple(PolicyDocument(each["name"], "scp", each["policy"]) for each in level["policies"])
+            for level in (self._organization() + self._organization() if self._chance(0.7) else [])
+        )
+        identities = []
+        for arn, kind in zip(self._arns, kinds, strict=True):
+            shared = self._random.sample(managed, self._count(0, 2))
+            in_groups = self._random.sample(groups, self._count(0, 2)) if kind == "user" else []
+            own = [PolicyDocument(f"inline-{number}", "inline", self._policy()) for number in range(self._count(0, 2))]
+            identities.append(
+                Identity(
+                    arn=arn,
+                    kind=kind,
+                    id=f"{'AIDA' if kind == 'user' else 'AROA'}{len(identities):06}",
+                    tags=self._perhaps("env", "staging", "production"),
+                    policies=(*own, *in_groups, *shared),
+                    boundary=self._random.choice(boundaries) if self._chance(0.3) else None,
+                    session="task-1" if kind == "role" else "",
+                )
+            )
+        shared_keys = {name: value for name, value in self._context(SESSION).items() if not _is_callers(name)}
+        absent = {name: () for name in CONDITIONS if not _is_callers(name)} | {"aws:ResourceTag/*": ()}
+        call = ResourceCall(action=ACTION, resource=SECRET, keys={**absent, **shared_keys}, policies=(resource,))
+        requests = tuple(_as_request(identity, shared_keys, resource, levels) for identity in identities)
+        return PolicyAccount(tuple(identities), call, Judge(levels=levels), requests)
+
+    def _principal(self) -> Any:
+        if not self._arns or self._chance(0.4):
+            return super()._principal()
+        arn = self._random.choice(self._arns)
+        is_session = ":role/" in arn and self._chance(0.3)
+        session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{arn.rpartition('/')[2]}/task-1"
+        return {"AWS": session if is_session else arn}
+
+
+def _is_callers(name: str) -> bool:
+    return (name.startswith("aws:Principal") and name != "aws:PrincipalOrgID") or name in ("aws:userid", "aws:username")
+
+
+def _as_request(
+    identity: Identity, keys: dict[str, str], resource: PolicyDocument, levels: tuple[tuple[PolicyDocument, ...], ...]
+) -> dict[str, Any]:
+    """The request for a secret by one identity, as iam-simulate takes it."""
+
+    def listed(policies: Iterable[PolicyDocument]) -> list[dict[str, Any]]:
+        return [{"name": policy.name, "policy": policy.document} for policy in policies]
+
+    own = {
+        "aws:PrincipalArn": identity.arn,
+        "aws:PrincipalAccount": ACCOUNT,
+        "aws:userid": f"{identity.id}:{identity.session}" if identity.session else identity.id,
+        **({"aws:username": identity.name} if identity.kind == "user" else {}),
+        **{f"aws:PrincipalTag/{name}": value for name, value in identity.tags.items()},
+    }
+    return {
+        "request": {
+            "principal": identity.session_arn if identity.session else identity.arn,
+            "action": ACTION,
+            "resource": {"resource": SECRET, "accountId": ACCOUNT},
+            "contextVariables": {**keys, **own},
+        },
+        "identityPolicies": listed(identity.policies),
+        "serviceControlPolicies": [
+            {"orgIdentifier": f"ou-{number}", "policies": listed(level)} for number, level in enumerate(levels)
+        ],
+        "resourceControlPolicies": [],
+        "resourcePolicy": resource.document,
+        **({"permissionBoundaryPolicies": listed([identity.boundary])} if identity.boundary else {}),
+    }

@@ -1,4 +1,7 @@
-"""A healthy account as a company has it: 60 roles, users and groups around the sandbox's staging environment."""
+"""A healthy account as a company has it, around the sandbox's staging environment.
+
+It has 60 roles, users and groups, five services, and a secret whose 30 versions were written over two years.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,39 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET_PATTERN, TASK_ROLE, World
+from omc_runbook.sandbox.worlds.build import (
+    create_service,
+    current_text,
+    healthy_document,
+    keep_good_document,
+    restore_log_group,
+    restore_task_definition,
+)
+from omc_runbook.sandbox.worlds.staging import (
+    CLUSTER,
+    CONSUMERS,
+    EXECUTION_ROLE,
+    KEYS,
+    SECRET,
+    SECRET_PATTERN,
+    STAGING,
+    TASK_ROLE,
+    ServiceSpec,
+    World,
+)
 
 ROLES = 60
 """All roles of the account, with the two of the staging environment's tasks."""
+VERSIONS = 30
+ADDED = (ServiceSpec("mailer", 1, KEYS[5:8], breaker=True), ServiceSpec("reports", 1, KEYS[1:3], breaker=True))
+"""The services beside the healthy world's three."""
 PARALLEL = 8
 
 Document = dict[str, Any]
@@ -33,9 +61,11 @@ class RoleSpec:
     """The name of the managed policy that limits it."""
 
 
-def build(sandbox: Sandbox) -> None:
-    """Add the account's identities to a healthy sandbox."""
+def build(sandbox: Sandbox, now: datetime) -> None:
+    """Add the account's identities, the secret's history and two services to a healthy sandbox."""
     world = World(sandbox.endpoint)
+    _write_versions(sandbox, world, now)
+    _add_services(world)
     with ThreadPoolExecutor(PARALLEL) as pool:
         _each(pool, lambda item: _create_policy(world, *item), MANAGED.items())
         for name in SERVICE_LINKED:
@@ -43,6 +73,34 @@ def build(sandbox: Sandbox) -> None:
         _each(pool, lambda role: _create_role(world, role), roles())
         _each(pool, lambda item: _create_group(world, *item), GROUPS.items())
         _each(pool, lambda item: _create_user(world, *item), USERS.items())
+    world.settle()
+
+
+def _write_versions(sandbox: Sandbox, world: World, now: datetime) -> None:
+    """Renew one key after the other, in even steps; the youngest value is as old as one step."""
+    renewed = [key for key in KEYS if is_secret(key)]
+    versions = [*world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]]
+    for number in range(VERSIONS - len(versions)):
+        key = renewed[number % len(renewed)]
+        document = json.loads(current_text(world) or "{}") | {key: healthy_document()[key]}
+        text = json.dumps(document)
+        versions.append(world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"])
+    keep_good_document(world)
+    step = timedelta(days=2 * 365) / VERSIONS
+    created = {version: (now - step * (VERSIONS - number)).timestamp() for number, version in enumerate(versions)}
+    lifecycle.ask(sandbox, "POST", "versions", {"secret": SECRET, "created": created})
+
+
+def _add_services(world: World) -> None:
+    """Two more services, and new tasks of those that there are, with the current values."""
+    services = {service["serviceName"]: service for service in world.services()}
+    network = services["backend"]["networkConfiguration"]["awsvpcConfiguration"]
+    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    for service in ADDED:
+        restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
+        create_service(world, service, restore_task_definition(world, service, arn), network)
+    for service in CONSUMERS:
+        world.ecs.update_service(cluster=CLUSTER, service=service.name, forceNewDeployment=True)
 
 
 def _each(pool: ThreadPoolExecutor, act: Callable[[Any], None], items: Any) -> None:

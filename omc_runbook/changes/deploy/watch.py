@@ -25,6 +25,7 @@ from omc_runbook.changes.deploy.rollout import (
     runs_only_ours,
 )
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.time_limits import ROLLOUT_SECONDS
 
 T = TypeVar("T")
 _Asked = list[tuple[Sequence[str], "Future[tuple[ServiceDeployment, ...] | ReadFailure | None]"]]
@@ -33,9 +34,7 @@ _Asked = list[tuple[Sequence[str], "Future[tuple[ServiceDeployment, ...] | ReadF
 INTERVAL = 0.5
 """Seconds between two reads, of four calls each."""
 SLOW_INTERVAL = 5.0
-"""Seconds between two reads after TIMEOUT: deployments that bake last for hours."""
-TIMEOUT = 900.0
-"""Seconds, and the bake time, after which an unfinished roll-out counts as failed, unless it goes well."""
+"""Seconds between two reads after ROLLOUT_SECONDS: deployments that bake last for hours."""
 PAUSE_PATIENCE = 120.0
 """Seconds to wait for a person who continues a paused deployment."""
 UNANSWERED_SECONDS = 60.0
@@ -93,7 +92,7 @@ class _Watch:
                 self._look(pool)
                 if not self._is_over():
                     self._give_up()
-                    is_long = self._clock.monotonic() - self._start > TIMEOUT
+                    is_long = self._clock.monotonic() - self._start > ROLLOUT_SECONDS
                     self._clock.sleep(SLOW_INTERVAL if is_long else INTERVAL)
         return self._rollouts
 
@@ -281,7 +280,7 @@ class _Watch:
         lasted = self._clock.monotonic() - self._start
         rollouts = tuple(
             self._given_up(rollout)
-            if rollout.state in ("waiting", "rolling") and lasted > TIMEOUT + rollout.bake.total_seconds()
+            if rollout.state in ("waiting", "rolling") and lasted > ROLLOUT_SECONDS + rollout.bake.total_seconds()
             else rollout
             for rollout in self._rollouts
         )
@@ -292,7 +291,7 @@ class _Watch:
     def _given_up(self, rollout: Rollout) -> Rollout:
         service = self._services.get(rollout.service)
         own = own_service_deployment(rollout, service) if service else None
-        patience = in_words(timedelta(seconds=TIMEOUT) + rollout.bake)
+        patience = in_words(timedelta(seconds=ROLLOUT_SECONDS) + rollout.bake)
         if own and own.is_well:
             reason = (
                 f"After {patience} it still goes on ({own.progress}); no task of it has failed, so nothing was taken"

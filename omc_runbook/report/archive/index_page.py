@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from omc_runbook.model.findings import OutcomeStatus
+from omc_runbook.model.letters import printable
 from omc_runbook.model.schedule import ScheduleState
 from omc_runbook.report.archive.kept_records import KeptRecord
 
@@ -153,7 +154,7 @@ def render(environments: Iterable[EnvironmentRecords], notes: Sequence[str], now
         f'<ul class="legend" aria-label="Marks">{"".join(map(_legend, MARKS))}</ul>',
     ]
     body = "\n".join(line for each in sections for line in _section(each)) or "<p>There is no record yet.</p>"
-    return _PAGE.format(title="Records" + (": overdue" if late else ""), head="\n".join(head), body=body)
+    return printable(_PAGE.format(title="Records" + (": overdue" if late else ""), head="\n".join(head), body=body))
 
 
 def _legend(ending: Ending) -> str:

@@ -38,11 +38,14 @@ class Line:
 
 def mask(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """The lines with every known value masked, and without what a terminal would do instead of showing it."""
-    return tuple(replace(line, text=_for_terminal(registry.mask_thoroughly(line.text), line)) for line in lines)
+    return tuple(_for_terminal(replace(line, text=registry.mask_thoroughly(line.text))) for line in lines)
 
 
-def _for_terminal(text: str, line: Line) -> str:
-    return printable(text) if line.style == "command" else on_one_line(text)
+def _for_terminal(line: Line) -> Line:
+    if line.style != "command":
+        return replace(line, text=on_one_line(line.text), label=on_one_line(line.label))
+    # Only a name can have a line end; the command stays in one piece, and says that the name cannot be pasted.
+    return replace(line, text=printable(line.text).replace("\n", "‹U+000A›"))
 
 
 def title(outcome: Outcome) -> str:
@@ -83,7 +86,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 
     For a plan that was not applied, also its steps and the `command` that applies it.
     """
-    return tuple(_lines(outcome, record_path, command))
+    return tuple(map(_for_terminal, _lines(outcome, record_path, command)))
 
 
 def undelivered(outcome: Outcome) -> Iterator[Line]:

@@ -1,16 +1,21 @@
-"""IAM with SimulatePrincipalPolicy, which moto lacks.
+"""IAM with what moto lacks: the simulation, reports of last accesses, pages of details, boundaries of users.
 
-https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html,
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetServiceLastAccessedDetails.html
 """
 
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.iam.models import ManagedPolicy, User, iam_backends
 from moto.iam.responses import IamResponse
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
-from omc_runbook.sandbox.principals import Principal, identity, parse_policy
+from omc_runbook.sandbox.principals import PARTITION, Principal, identity, parse_policy
+from omc_runbook.sandbox.trail import EVENT_HISTORY, RecordedEvent
 
 _DECISIONS = {
     "allowed": "allowed",
@@ -18,8 +23,20 @@ _DECISIONS = {
     "implicit-deny": "implicitDeny",
     "unknown": "implicitDeny",
 }
+_LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+_PAGE = 100
+_TRACKED = ("GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage", "DeleteSecret", "PutResourcePolicy")
 _OF_THE_ACTION = ("EvalActionName", "OrganizationsDecisionDetail")
 _SOURCES = {"inline": "IAM Policy", "managed": "IAM Policy", "boundary": "Permissions Boundary", "scp": "SCP"}
+
+
+_JOBS: dict[str, str] = {}
+"""The ARNs that reports are about, by the id of their job."""
+
+
+# moto's answer to GetAccountAuthorizationDetails has neither a policy's name nor its id.
+ManagedPolicy.policy_name = property(lambda policy: policy.name)  # type: ignore[attr-defined]
+ManagedPolicy.policy_id = property(lambda policy: policy.id)  # type: ignore[attr-defined]
 
 
 class NoSuchEntity(ServiceException):
@@ -28,8 +45,66 @@ class NoSuchEntity(ServiceException):
     code = "NoSuchEntity"
 
 
+def age_role(name: str, days: float, account: str) -> None:
+    """Set back when a role was created; raises ValueError for an unknown one."""
+    iam = iam_backends[account][PARTITION]
+    role = next((role for role in list(iam.get_roles()) if role.name == name), None)
+    if role is None:
+        raise ValueError(f"there is no role {name}")
+    role.create_date = datetime.now(UTC) - timedelta(days=days)
+
+
 class SandboxIam(IamResponse):
-    """moto's IAM and the simulator."""
+    """moto's IAM and the rest."""
+
+    def get_account_authorization_details(self) -> ActionResult:
+        """The account's details in pages of `MaxItems` entries, over all lists."""
+        whole: Any = super().get_account_authorization_details().result
+        entries = [(name, entry) for name in _LISTS for entry in list(whole[name])]
+        first = int(self._get_param("Marker") or 0)
+        end = first + int(self._get_param("MaxItems") or _PAGE)
+        page: dict[str, Any] = {name: [entry for of, entry in entries[first:end] if of == name] for name in _LISTS}
+        if end < len(entries):
+            return ActionResult({**page, "IsTruncated": True, "Marker": str(end)})
+        return ActionResult({**page, "IsTruncated": False})
+
+    def put_user_permissions_boundary(self) -> ActionResult:
+        """Set the permissions boundary of a user."""
+        arn = self._get_param("PermissionsBoundary")
+        boundary = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": arn}
+        self._user().permissions_boundary = boundary
+        return ActionResult({})
+
+    def delete_user_permissions_boundary(self) -> ActionResult:
+        """Remove it."""
+        self._user().permissions_boundary = None
+        return ActionResult({})
+
+    def _user(self) -> Any:
+        user: User = self.backend.get_user(self._get_param("UserName"))
+        return user
+
+    def generate_service_last_accessed_details(self) -> ActionResult:
+        """Begin a report, which is there at once; its id says what it is about."""
+        arn = self._get_param("Arn")
+        if identity(arn) is None:
+            raise NoSuchEntity(f"ARN {arn} is not found.")
+        job = str(uuid.uuid5(uuid.NAMESPACE_URL, arn))
+        _JOBS[job] = arn
+        return ActionResult({"JobId": job})
+
+    def get_service_last_accessed_details(self) -> ActionResult:
+        """The report: from the events of the sandbox, Secrets Manager's with its tracked actions."""
+        arn = _JOBS.get(self._get_param("JobId"))
+        if arn is None:
+            raise NoSuchEntity("The report is not found.")
+        now = datetime.now(UTC)
+        events = EVENT_HISTORY.events_of(arn)
+        sources = dict.fromkeys(("secretsmanager", *(event.service for event in events)))
+        services = [_accessed(name, arn, [event for event in events if event.service == name]) for name in sources]
+        dates = {"JobCreationDate": now, "JobCompletionDate": now}
+        status = {"JobStatus": "COMPLETED", "JobType": "ACTION_LEVEL", **dates, "IsTruncated": False}
+        return ActionResult({**status, "ServicesLastAccessed": services})
 
     def simulate_principal_policy(self) -> ActionResult:
         """Evaluate each action on each resource for a user or role, within its boundary and SCPs."""
@@ -55,6 +130,30 @@ class SandboxIam(IamResponse):
             for action in self._get_param("ActionNames", [])
         ]
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _accessed(service: str, arn: str, events: list[RecordedEvent]) -> dict[str, Any]:
+    """One service in a report; its events are the newest first."""
+    answer: dict[str, Any] = {"ServiceName": service, "ServiceNamespace": service, "TotalAuthenticatedEntities": 0}
+    if events:
+        answer |= {
+            "LastAuthenticated": events[0].time,
+            "LastAuthenticatedEntity": arn,
+            "LastAuthenticatedRegion": events[0].region,
+            "TotalAuthenticatedEntities": 1,
+        }
+    if service != "secretsmanager":
+        return answer
+    tracked = []
+    for action in _TRACKED:
+        last = next((event for event in events if event.fields["EventName"] == action), None)
+        used = (
+            {"LastAccessedEntity": arn, "LastAccessedTime": last.time, "LastAccessedRegion": last.region}
+            if last
+            else {}
+        )
+        tracked.append({"ActionName": action, **used})
+    return {**answer, "TrackedActionsLastAccessed": tracked}
 
 
 def _result(

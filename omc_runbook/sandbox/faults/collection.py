@@ -10,6 +10,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
     access,
+    audit_access,
     audit_secret,
     checkout,
     content,
@@ -29,8 +30,9 @@ from omc_runbook.sandbox.worlds.staging import World
 
 def catalogue() -> tuple[Fault, ...]:
     """All faults of AWS, family by family."""
-    families = (secret, reference, other_sources, content, access, network, deployment, running, execute, audit_secret)
-    return tuple(fault for family in families for fault in family.faults())
+    families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
+    audits = (audit_access, audit_secret)
+    return tuple(fault for family in (*families, *audits) for fault in family.faults())
 
 
 def every() -> tuple[Fault, ...]:

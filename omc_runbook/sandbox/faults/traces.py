@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults import audit_secret, checkout, other_sources
+from omc_runbook.sandbox.faults import audit_access, audit_secret, checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
@@ -40,6 +40,7 @@ def remove_traces(world: World) -> None:
     configure_sessions(world)
     other_sources.remove(world)
     audit_secret.remove(world)
+    audit_access.remove(world)
     _enable_keys(world)
     _remove_boundary(world)
 

@@ -19,7 +19,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import failure, readiness
 from omc_runbook.changes.deploy.rollout import Rollout, begin
-from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, TIMEOUT, watch
+from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, ROLLOUT_SECONDS, watch
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.masking.value import Masked
@@ -188,7 +188,7 @@ def test_patience_follows_the_bake_time() -> None:
     clock, hours = Still(), timedelta(hours=3)
     ecs = Ecs("BLUE_GREEN", [BAKING])
     ended, _ = follow(ecs, replace(ROLLING, bake=hours), clock)
-    assert clock.now > hours.total_seconds() + TIMEOUT
+    assert clock.now > hours.total_seconds() + ROLLOUT_SECONDS
     assert ended.state == "unknown" and "nothing was taken back" in ended.reason
     assert ecs.looks < hours.total_seconds()
 

@@ -125,6 +125,14 @@ def test_the_page_says_in_words_what_its_marks_mean() -> None:
     assert "A note &amp; more." in page and "http" not in page
 
 
+def test_what_is_open_is_shown_without_what_is_no_sign() -> None:
+    """A key may be called anything."""
+    found = environments(ended(0, replace(CAUSE, subject="a\x1b[2J\u202e<b>")))
+    page = index_page.render(found.values(), ("a\x9b",), hour(3))
+    assert {each for each in page if not each.isprintable()} <= {"\n", "\xa0"}
+    assert "a‹U+001B›[2J‹U+202E›&lt;b&gt;" in page
+
+
 def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:
     """A year of nights costs no more than a month."""
     (tmp_path / "mine.ipynb").write_text("{}")

@@ -8,17 +8,18 @@ import random
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.paths import ROOT, SUPPORT
-from support.policy_requests import ACCOUNT, CONDITIONS, ROLE, USER, PolicyRequests
+from support.policy_requests import ACCOUNT, CONDITIONS, ROLE, USER, PolicyAccounts, PolicyRequests
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
 from omc_runbook.sandbox.authorization import refusal
 from omc_runbook.sandbox.principals import Principal
 
-REQUESTS = 5_000
+REQUESTS, IDENTITIES = 5_000, 200
 PACKAGE = "@cloud-copilot/iam-simulate"
 FOLDER = ROOT / ".venv" / "iam-simulate"
 MODULE = FOLDER / "node_modules" / PACKAGE / "dist" / "esm" / "index.js"
@@ -63,19 +64,53 @@ def _boundaries(request: dict[str, Any]) -> list[dict[str, Any]]:
     return list(request.get("permissionBoundaryPolicies", []))
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js, to run iam-simulate")
-@pytest.mark.skipif(not MODULE.exists(), reason=f"needs `npm install --prefix {FOLDER.relative_to(ROOT)} {PACKAGE}`")
+def simulate(requests: list[dict[str, Any]]) -> list[str]:
+    """The decisions of iam-simulate."""
+    command = ["node", str(SUPPORT / "iam_simulate.mjs"), str(MODULE)]
+    ended = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, timeout=120)
+    decisions: list[str] = json.loads(ended.stdout)
+    return decisions
+
+
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js, to run iam-simulate"),
+    pytest.mark.skipif(
+        not MODULE.exists(), reason=f"needs `npm install --prefix {FOLDER.relative_to(ROOT)} {PACKAGE}`"
+    ),
+]
+
+
 def test_decisions_are_another_evaluators() -> None:
     """Identity and resource policies, boundaries and SCPs, conditions and variables: no decision differs."""
     seed = 1 if os.environ.get("CI") else random.randrange(10**6)
     maker = PolicyRequests(seed)
     requests = [maker.make() for _ in range(REQUESTS)]
-    command = ["node", str(SUPPORT / "iam_simulate.mjs"), str(MODULE)]
-    ended = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, timeout=120)
-    pairs = [*zip(map(decide, requests), json.loads(ended.stdout), requests, strict=True)]
+    pairs = [*zip(map(decide, requests), simulate(requests), requests, strict=True)]
     different = [(ours, theirs, request) for ours, theirs, request in pairs if ours not in ("unknown", theirs)]
     assert not different, f"seed {seed}: {json.dumps(different[0])}"
     counts = Counter(ours for ours, _, _ in pairs)
     assert counts["unknown"] < 0.02 * REQUESTS
     # Requests of which nearly all are refused would prove little.
     assert all(counts[decision] > 0.05 * REQUESTS for decision in ("Allowed", "ExplicitlyDenied", "ImplicitlyDenied"))
+
+
+def test_who_can_is_another_evaluators() -> None:
+    """Of every user and role of two accounts, the same may read: with its session's name, and as far as told without.
+
+    Policies are shared and inline, of groups too, within boundaries, two levels of SCPs and the secret's own policy.
+    """
+    seed = 1 if os.environ.get("CI") else random.randrange(10**6)
+    maker = PolicyAccounts(seed)
+    accounts = [maker.make_account(IDENTITIES // 4) for _ in range(4)]
+    theirs = iter(simulate([request for account in accounts for request in account.requests]))
+    counts = Counter[str]()
+    for account in accounts:
+        for identity, request in zip(account.identities, account.requests, strict=True):
+            expected = "allowed" if next(theirs) == "Allowed" else "denied"
+            ours = account.judge.verdict(identity, account.call).decision
+            of_any = account.judge.verdict(replace(identity, session=""), account.call).decision
+            counts[ours] += 1
+            assert ours in (expected, "unknown"), f"seed {seed}: {json.dumps(request)}"
+            assert of_any in (expected, "unknown"), f"seed {seed}, of any session: {json.dumps(request)}"
+    assert counts["unknown"] < 0.05 * IDENTITIES
+    assert counts["denied"] > 0.1 * IDENTITIES

@@ -134,3 +134,16 @@ def test_this_process_is_undumpable_once_it_knows_a_value() -> None:
     registry.register(secrets.token_hex(16), "CANARY")
     assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
     assert sys.platform != "linux" or ctypes.CDLL(None).prctl(GET_DUMPABLE, 0, 0, 0, 0) == 0
+
+
+def test_a_run_dumps_no_core_from_its_beginning() -> None:
+    """A variable that has values is in its memory before one of them is read."""
+    code = (
+        "import ctypes, resource\nfrom omc_runbook import cli\nfrom omc_runbook.headless import run\n"
+        "def look(*_, **__):\n"
+        f"    print(resource.getrlimit(resource.RLIMIT_CORE)[0], ctypes.CDLL(None).prctl({GET_DUMPABLE}))\n"
+        "    raise SystemExit(0)\n"
+        "run.run = look\ncli.main(['run', 'verify'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0 0\n", "")

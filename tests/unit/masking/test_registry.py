@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shlex
+import string
 import threading
 import time
 import urllib.parse
@@ -15,6 +16,7 @@ import urllib.parse
 import pytest
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.index import Index
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
 ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
@@ -94,8 +96,19 @@ def test_pieces_of_a_long_value_are_masked() -> None:
         assert masked.startswith("cut ") and masked.endswith(" here")
 
 
+@pytest.mark.parametrize("alphabet", [string.ascii_lowercase, string.ascii_uppercase, string.digits])
+def test_pieces_of_a_long_value_of_one_kind_are_masked(alphabet: str) -> None:
+    """Random letters make no words, and so many digits no number that anybody writes."""
+    text = "".join(secrets.choice(alphabet) for _ in range(48))
+    registry.register(text, "LONG")
+    for cut in (f"{text[:12]}…", f"…{text[-12:]}", text[20:32]):
+        assert registry.mask(f"cut {cut} here").replace("…", "") == "cut ‹LONG› here"
+
+
 def test_pieces_that_are_words_or_addresses_are_left_alone() -> None:
     """What a value shares with public text does not mask that text."""
+    registry.register("mysqlrootpasswordforstaging", "PHRASE")
+    assert registry.mask("the password of postgres for staging") == "the password of postgres for staging"
     registry.register("https://k3y@errors.example.com/team-settings/1", "SENTRY_DSN")
     registry.register("correct-horse-battery-staple", "WORDS")
     for text in ("https://docs.example.com/team-settings", "a battery and a staple", "errors.example.com"):
@@ -239,3 +252,27 @@ def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     tail = StreamBuffer()
     shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
     assert shown == f"{ODD[:3]}‹ODD›"
+
+
+@pytest.mark.parametrize("later", ["", "port-Alpha7Bravo8-x", "Alpha7Bravo8Charlie9", "guest"])
+def test_an_index_that_has_grown_finds_what_one_of_all_values_finds(later: str) -> None:
+    """Values and public words that come one after the other count as if they had come at once."""
+    values = [
+        *(("Alpha7Bravo8Charlie9", "FIRST"), ("guest", "COMMON"), ("x7y8", "SHORT"), ('a"b\\c Delta1Echo2', "QUOTED")),
+        *(("Alpha7Bravo8Foxtrot3", "SECOND"), ("guest", "AGAIN"), ("monkey", "OTHER"), ("Echo2Golf4Hotel5", "LAST")),
+    ]
+    words = ["FIRST", "staging", *([later] if later else [])]
+    grown = Index((), frozenset())
+    for end in range(1, len(values) + 1):
+        known = frozenset(words[: max(0, end - 2)])
+        assert not grown.is_of(values[:end], known)
+        grown = Index(values[:end], known, grown)
+    assert grown.is_of(values, words)
+    whole = Index(values, frozenset(words))
+    spellings = [spelling for text, _ in values for spelling in (text, repr(text), text.encode().hex(), text[2:11])]
+    for text in ("\n".join(spellings), *(f"KEY={spelling} and '{spelling}'" for spelling in spellings)):
+        assert grown.find(text) == whole.find(text)
+        assert [grown.unfinished(text[:end]) for end in range(20)] == [
+            whole.unfinished(text[:end]) for end in range(20)
+        ]
+    assert whole.find("\n".join(spellings))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.stub import Stubber
 from support.terminal import Terminal
 
 from omc_runbook.aws.calls import Calls
-from omc_runbook.aws.session import Clients, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.headless import notebooks
 from omc_runbook.report.display import reading
 from omc_runbook.report.display.reading import on_terminal, shown
 
@@ -61,3 +63,30 @@ def test_headlessly_it_shows_nothing(
     monkeypatch.setattr(reading, "SECONDS", 0.01)
     read(clients.calls)
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_not_answered_in_time_is_unknown_and_the_next_look_has_its_own_time(clients: Clients) -> None:
+    """No further call is sent, which is told as one without an answer."""
+    sts = clients("sts")
+
+    def refuse(**_: object) -> AWSResponse:
+        response = AWSResponse("http://sts", 403, HeadersDict(), None)
+        response._content = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+        return response
+
+    with clients.calls.within(0):
+        late = look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+    assert isinstance(late, ReadFailure) and late.kind == "no-answer"
+    assert late.sentence == (
+        "Could not read the caller: AWS did not answer all calls within 0 seconds. Check the network, then run again."
+    )
+    sts.meta.events.register("before-send", refuse)
+    sent = look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+    assert isinstance(sent, ReadFailure) and sent.kind == "denied"
+
+
+def test_how_long_a_run_may_take_is_said_before() -> None:
+    """By `omc-runbook show`: a change says so too."""
+    assert "AWS is read for 3 minutes at most" in notebooks.describe("verify").markdown
+    assert "A change waits 15 minutes at most" in notebooks.describe("rotate").markdown
+    assert "A change waits" not in notebooks.describe("verify").markdown

@@ -16,7 +16,7 @@ from support.snapshots import DEPLOYED, NOW
 
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.findings import Finding, Outcome, Remedy
 from omc_runbook.report import verify
 from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
@@ -90,6 +90,14 @@ def test_a_name_cannot_begin_a_line_of_the_summary_or_the_picture() -> None:
     """Nor be more than text in an SVG."""
     (line,) = summary.mask((summary.Line(f"{HOSTILE}\n✓ all is well"),))
     assert str(line).startswith("a‹U+001B›]0;b‹U+0007›") and "\n" not in str(line)
+    name = f"{HOSTILE}\n✓ all is well"
+    remedy = Remedy(f"In {name} write {name}")
+    found = Finding(
+        check="key-missing", family="content", title=name, status="found", subject=name, evidence=(name,), remedy=remedy
+    )
+    failed = replace(Outcome.of_failure("verify", name, NOW, name), findings=(found,))
+    for each in map(str, summary.summarise(failed, name, name)):
+        assert each.isprintable() and not each.startswith("✓")
     snapshot = snapshots.healthy()
     services = tuple(replace(each, name=f"{HOSTILE}\n{each.name}") for each in snapshot.services)
     picture, _ = Timeline(replace(snapshot, services=services))._repr_mimebundle_()

@@ -1,0 +1,405 @@
+"""Faults of who may read the secret, change it, or run tasks that read it, seen by an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from omc_runbook.checks import policy_remedies, remedies, secret_access
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
+from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
+from omc_runbook.iam.who_can import AccessVerdict, Identity
+from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.snapshot.audit import secret_calls
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+NEEDS = ("secret", "identities")
+UNUSED_DAYS = 90
+"""After so many days without a read, a permission to read counts as unused."""
+_SOURCE = "GetAccountAuthorizationDetails"
+_ANOTHER = "another-secret"
+
+
+@check(
+    "wildcard-secret",
+    needs=(*NEEDS, "services", "task_definitions"),
+    looks_like=("readable-by-many",),
+    ruled_out_by="no Resource of the tasks' roles matches a secret that the tasks do not refer to",
+    severity="warning",
+)
+def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A role of the tasks may read more secrets than they need."""
+    found = _identities(snapshot)
+    own = secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
+    for identity in found.identities if found else ():
+        if identity.arn not in own:
+            continue
+        for policy in identity.policies:
+            for wide in _wide_statements(snapshot, identity, policy):
+                statement = dict(policy.statements)[wide.label]
+                facts = (
+                    f"{_SOURCE}: {wide.label} of {identity.name} allows {_listed(statement.get('Action'))} on"
+                    f" {_listed(statement.get('Resource', statement.get('NotResource')))}.",
+                    f"It also matches {', '.join(wide.others)}.",
+                )
+                grants = _exact(snapshot, found, identity, statement)
+                remedy = policy_remedies.narrow(identity, policy, wide.label, grants)
+                yield Evidence(identity.name, facts, remedy, _services(snapshot, identity))
+
+
+@check(
+    "readable-by-all",
+    needs=(*NEEDS, "resource_policy", "key_policy"),
+    looks_like=("readable-by-many",),
+    ruled_out_by="no policy of the secret or its key allows Principal * without a condition that limits it",
+)
+def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A policy of the secret or its key lets everybody in."""
+    found = _identities(snapshot)
+    for outsider in _outsiders(snapshot, "everybody", "resource policy"):
+        key = found.key if found else None
+        is_key = bool(key and key.policy and outsider.statement.startswith(key.policy.name))
+        action, subject = (DECRYPT, key.arn) if is_key and key else (GET_SECRET_VALUE, snapshot.secret_name)
+        api = "GetKeyPolicy" if is_key else "GetResourcePolicy"
+        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account.",)
+        yield Evidence(subject, facts, _close(snapshot, found, outsider), snapshot.consumer_names)
+
+
+@check(
+    "other-account-reads",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("readable-by-many",),
+    ruled_out_by="no policy of the secret, and no trust policy of a role that reads it, names another account",
+    severity="warning",
+)
+def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Another account may read the secret."""
+    found = _identities(snapshot)
+    for outsider in secret_access.of(snapshot).outsiders:
+        if outsider.kind == "account" and outsider.way == "resource policy":
+            doubt = " It cannot be judged whether its condition lets it." if outsider.decision == "unknown" else ""
+            facts = [
+                f"GetResourcePolicy: {outsider.statement} allows {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"
+            ]
+            if not (found and found.key):
+                facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
+            yield Evidence(outsider.principal, tuple(facts), _exclude(snapshot, outsider))
+        elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
+            role = outsider.role.rpartition("/")[2]
+            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, names {outsider.principal}."]
+            yield Evidence(outsider.principal, tuple(facts), _distrust(found, outsider))
+
+
+@check(
+    "human-reads-production",
+    needs=NEEDS,
+    looks_like=("readable-by-many", "unusual-use"),
+    ruled_out_by="no user, and no role for which people sign in, may read the secret, but administrators",
+    severity="warning",
+)
+def human_reads_production(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A person may read the secret."""
+    access, is_production = secret_access.of(snapshot), snapshot.environment.is_production
+    for each in access.readers:
+        if secret_access.is_human(each.identity) and not _is_of_tasks(snapshot, each.identity):
+            facts = (
+                f"{_SOURCE}: {each.identity.name} is a {secret_access.kind_of(each.identity)}, and may read it by"
+                f" {each.read_by}.",
+                *_conditions(each),
+            )
+            remedy = _withdraw_read(each)
+            yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
+    for each in access.unjudged:
+        if is_production and secret_access.is_human(each.identity):
+            yield Uncertain(each.identity.name, _doubts(each))
+
+
+@check(
+    "unused-reader",
+    needs=(*NEEDS, "last_accesses"),
+    looks_like=("readable-by-many", "not-used"),
+    ruled_out_by="GetServiceLastAccessedDetails: whoever may read the secret has done so lately",
+    severity="warning",
+)
+def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A principal may read the secret and never does."""
+    found, access = _identities(snapshot), secret_access.of(snapshot)
+    execution = secret_access.execution_roles(snapshot)
+    days = max(UNUSED_DAYS, snapshot.audit.days if snapshot.audit else 0)
+    since = snapshot.taken - timedelta(days=days)
+    for each in access.readers if found else ():
+        identity = each.identity
+        is_old = identity.created is not None and identity.created < since
+        if each.chain or identity.arn in execution or identity.is_service_linked or not is_old:
+            continue
+        last = found.last_accesses.get(identity.arn) if found else None
+        if last is None:
+            continue
+        moment = last.actions.get("GetSecretValue") if "GetSecretValue" in last.actions else last.service
+        if "GetSecretValue" not in last.actions and last.service is not None and last.service >= since:
+            continue
+        if moment is None or moment < since:
+            when = f"last tried GetSecretValue on {moment:%Y-%m-%d}" if moment else "never tried GetSecretValue"
+            facts = (
+                f"GetServiceLastAccessedDetails: {identity.name} {when}, as far as IAM remembers, which is 400 days.",
+                f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
+                *_conditions(each),
+            )
+            yield Evidence(identity.name, facts, _withdraw_read(each))
+    for each in access.unjudged:
+        if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
+            yield Uncertain(each.identity.name, _doubts(each))
+
+
+@check(
+    "can-write-secret",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("readable-by-many", "not-protected"),
+    ruled_out_by="no role of the tasks may change the secret, delete it or set its policy",
+)
+def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Principals may change the secret."""
+    access, others = secret_access.of(snapshot), list[PrincipalAccess]()
+    for each in access.principals:
+        certain = [verdict for verdict in each.changes if verdict.is_possible]
+        if certain and _is_of_tasks(snapshot, each.identity):
+            actions = [verdict.action for verdict in certain]
+            facts = (
+                f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                "Whoever takes over a task may then replace, delete or open the secret.",
+            )
+            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
+            yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
+        elif certain:
+            others.append(each)
+        elif each.changes and _is_of_tasks(snapshot, each.identity):
+            yield Uncertain(each.identity.name, (f"Whether it may change the secret: {conditions_of(each.changes)}",))
+    if others:
+        lines = tuple(
+            f"{_SOURCE}: {each.identity.name} may call {', '.join(v.action for v in each.changes if v.is_possible)} by"
+            f" {statements_of(each.changes)}."
+            for each in others
+        )
+        remedy = remedies.advise(
+            "See whether each of them has to change the secret, such as to rotate or to deploy it."
+        )
+        yield Evidence(snapshot.secret_name, lines, remedy, severity="info")
+    unread = snapshot.gaps.get("organization_policies", ())
+    if unread:
+        yield Uncertain("the organization's policies", tuple(dict.fromkeys(gap.sentence for gap in unread)))
+
+
+@check(
+    "can-pass-role",
+    needs=(*NEEDS, "services", "task_definitions"),
+    looks_like=("readable-by-many", "unusual-use"),
+    ruled_out_by="nobody but administrators and machines that deploy may pass an execution role to a task of their own",
+    severity="warning",
+)
+def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Somebody may run a task of their own with a role that reads the secret."""
+    for each in secret_access.of(snapshot).principals:
+        verdict, identity = each.passes, each.identity
+        if verdict is None:
+            continue
+        if verdict.is_unjudged:
+            yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of([verdict])}",))
+            continue
+        is_of_tasks, is_machine = _is_of_tasks(snapshot, identity), secret_access.is_machine(identity)
+        facts = (
+            f"{_SOURCE}: {identity.name} may call {verdict.action} with {secret_calls.REGISTER}, by"
+            f" {statements_of([verdict])}.",
+            "Such a task gets the secret's values as variables, whatever the principal itself may read.",
+            *((conditions_of([verdict]),) if conditions_of([verdict]) else ()),
+        )
+        remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
+        severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
+        yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
+
+
+@check(
+    "grant-to-stranger",
+    needs=(*NEEDS, "kms_key", "key_grants"),
+    looks_like=("readable-by-many",),
+    ruled_out_by="ListGrants: each grant of the secret's key is for a service or an identity of the account",
+    severity="warning",
+)
+def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A grant lets a stranger decrypt with the secret's key."""
+    found = _identities(snapshot)
+    key = found.key if found else None
+    grants = {f"grant {grant.id}": grant for grant in key.grants} if key else {}
+    for outsider in secret_access.of(snapshot).outsiders:
+        if key and outsider.way == "key grant" and outsider.kind != "service":
+            grant = grants[outsider.statement]
+            whose = "of another account" if outsider.kind == "account" else "of nobody who exists"
+            facts = (
+                f"ListGrants: grant {grant.id} of {key.arn} allows {', '.join(sorted(grant.operations))} to"
+                f" {grant.grantee}, a principal {whose}.",
+            )
+            yield Evidence(grant.grantee, facts, remedies.revoke_grant(snapshot.environment.names, key.arn, grant.id))
+
+
+@dataclass(frozen=True)
+class _Wide:
+    """A statement's label, and the secrets that it matches without need."""
+
+    label: str
+    others: tuple[str, ...]
+
+
+def _identities(snapshot: Snapshot) -> Identities | None:
+    return snapshot.audit.identities if snapshot.audit else None
+
+
+def _is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:
+    return identity.arn in secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
+
+
+def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[_Wide]:
+    """The statements that allow reading secrets which no consumer refers to, each once."""
+    assert snapshot.secret
+    base = snapshot.secret.arn.rpartition(":")[0]
+    needed = {ref.rpartition(":")[2] for ref in _secrets_of(snapshot, identity)}
+    siblings = [names.secret for names in snapshot.environment.others.values() if not names.secret.startswith("arn:")]
+    probes = [f"{name}-AbCdEf" for name in (_ANOTHER, *siblings) if name != snapshot.secret_name]
+    matched: dict[str, list[str]] = {}
+    for name in probes:
+        if any(name.startswith(each.rpartition("-")[0]) for each in needed):
+            continue
+        request = PolicyRequest(GET_SECRET_VALUE, f"{base}:{name}", {"aws:PrincipalArn": identity.arn})
+        for applied in apply([policy], request):
+            if _may_allow(applied):
+                matched.setdefault(applied.label, []).append(name.rpartition("-")[0])
+    for label, names in matched.items():
+        yield _Wide(label, ("every other secret",) if _ANOTHER in names else tuple(names))
+
+
+def _may_allow(applied: AppliedStatement) -> bool:
+    """Whether a statement allows it, or could under a condition: what it names is too much either way."""
+    return applied.effect == "Allow" and applied.applies is not False and "Resource" not in applied.unknowns
+
+
+def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
+    """The ARNs of the secrets that the consumers with this role refer to, the environment's own first."""
+    assert snapshot.secret
+    arns = [snapshot.secret.arn]
+    for service in snapshot.readers:
+        for revision in snapshot.revisions(service):
+            if identity.arn in (revision.execution_role_arn, revision.task_role_arn):
+                arns += [
+                    injection.reference.secret_arn
+                    for _, injection in snapshot.other_references(revision)
+                    if injection.reference.kind == "secretsmanager" and injection.reference.secret_arn
+                ]
+    return list(dict.fromkeys(arns))
+
+
+def _exact(
+    snapshot: Snapshot, found: Identities | None, identity: Identity, statement: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The statements in the place of a too wide one: what the role reads, and the secret's key through the service."""
+    arns = [_pattern(arn) for arn in _secrets_of(snapshot, identity)]
+    sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}
+    condition = {"Condition": statement["Condition"]} if "Condition" in statement else {}
+    resource = arns if len(arns) > 1 else arns[0]
+    exact = [{**sid, "Effect": "Allow", "Action": GET_SECRET_VALUE, "Resource": resource, **condition}]
+    if found and found.key:
+        region = snapshot.environment.names.region
+        through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}}
+        exact.append({"Effect": "Allow", "Action": DECRYPT, "Resource": found.key.arn, "Condition": through})
+    return exact
+
+
+def _pattern(arn: str) -> str:
+    """A secret's ARN with a wildcard for each of the six characters that AWS chooses anew with each new secret."""
+    name, dash, suffix = arn.rpartition("-")
+    return f"{name}-??????" if dash and len(suffix) == 6 else arn
+
+
+def _listed(element: Any) -> str:
+    return ", ".join(map(str, element)) if isinstance(element, list) else str(element)
+
+
+def _services(snapshot: Snapshot, identity: Identity) -> frozenset[str]:
+    return frozenset(
+        service.name
+        for service in snapshot.consumers
+        if any(
+            identity.arn in (revision.execution_role_arn, revision.task_role_arn)
+            for revision in snapshot.revisions(service)
+        )
+    )
+
+
+def _outsiders(snapshot: Snapshot, kind: str, way: str) -> Iterator[Outsider]:
+    return (each for each in secret_access.of(snapshot).outsiders if (each.kind, each.way) == (kind, way))
+
+
+def _conditions(access: PrincipalAccess) -> tuple[str, ...]:
+    sentence = conditions_of([access.way])
+    return (sentence,) if sentence else ()
+
+
+def _doubts(access: PrincipalAccess) -> tuple[str, ...]:
+    return (f"Whether it may read the secret cannot be judged here: {conditions_of([access.read])}",)
+
+
+def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
+    return [label for verdict in verdicts for label in verdict.statements]
+
+
+def _withdraw_read(access: PrincipalAccess) -> Remedy:
+    if access.chain:
+        step = access.chain[0]
+        return policy_remedies.withdraw(step.identity, step.verdict.statements, (step.verdict.action,))
+    return policy_remedies.withdraw(access.identity, access.read.statements, (GET_SECRET_VALUE,))
+
+
+def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
+    """Name the account instead of everybody in the statement."""
+    names, caller = snapshot.environment.names, snapshot.caller
+    root = f"arn:{caller.partition}:iam::{caller.account}:root"
+    labels = outsider.statement.split(", ")
+    key = found.key if found else None
+    if key and key.policy and outsider.statement.startswith(key.policy.name):
+        return remedies.set_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, root))
+    policy = _policy_with(snapshot.resource_policies, labels)
+    if policy is None or policy is not snapshot.resource_policy:
+        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
+    return remedies.set_resource_policy(names, policy_remedies.for_account(policy, labels, root))
+
+
+def _exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
+    """Take another account out of the secret's own policy."""
+    labels = outsider.statement.split(", ")
+    policy = _policy_with(snapshot.resource_policies, labels)
+    if policy is None or policy is not snapshot.resource_policy:
+        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
+    text = policy_remedies.without_principals(policy, outsider.principal)
+    return remedies.set_resource_policy(snapshot.environment.names, text)
+
+
+def _distrust(found: Identities | None, outsider: Outsider) -> Remedy:
+    """Take another account out of a role's trust policy."""
+    role = next((each for each in found.identities if each.arn == outsider.role), None) if found else None
+    name = outsider.role.rpartition("/")[2]
+    if role is None or role.trust is None:
+        return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
+    document = policy_remedies.without_principals(role.trust, outsider.principal)
+    if not document or outsider.principal == "*":
+        return remedies.advise(f"Delete {name}, or name who is to assume it in its trust policy.")
+    return remedies.trust(name, document)
+
+
+def _policy_with(policies: Iterable[PolicyDocument], labels: Iterable[str]) -> PolicyDocument | None:
+    wanted = set(labels)
+    return next((each for each in policies if wanted <= {label for label, _ in each.statements}), None)

@@ -1,0 +1,136 @@
+"""Remedies that rewrite IAM policies: the commands that put a policy with other statements in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from omc_runbook.checks import remedies
+from omc_runbook.iam.conditions import ConditionKeys, matches, texts
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import Identity
+from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+
+_AWS_MANAGED = ":iam::aws:policy/"
+Statement = Mapping[str, Any]
+
+
+def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Sequence[Statement]) -> Remedy:
+    """Put these grants in the place of what a statement allows on Secrets Manager and by kms:Decrypt.
+
+    What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
+    sentence.
+    """
+    kept = _without(policy, label, _is_of_secrets)
+    if kept is None or any(
+        _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
+    ):
+        wanted = json.dumps(list(grants), separators=(",", ":"))
+        return remedies.advise(
+            f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}."
+        )
+    return _rewrite(identity, policy, _replaced(policy, label, [*grants, *kept]))
+
+
+def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) -> Remedy:
+    """Take these actions out of the identity's statements with these labels, and leave what else they allow."""
+    ways = []
+    for policy in identity.policies:
+        statements: list[Any] | None = [statement for _, statement in policy.statements]
+        own = [label for label, _ in policy.statements if label in set(labels)]
+        for label in own:
+            kept = _without(policy, label, lambda pattern: any(_covers(pattern, action) for action in actions))
+            if kept is None or statements is None:
+                statements = None
+                break
+            statement = dict(policy.statements)[label]
+            position = next(index for index, each in enumerate(statements) if each is statement)
+            statements = [*statements[:position], *kept, *statements[position + 1 :]]
+        if own and statements is None:
+            ways.append(remedies.advise(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
+        elif own:
+            ways.append(_rewrite(identity, policy, statements or []))
+    if not ways:
+        return remedies.advise(f"Take {', '.join(actions)} from {identity.name}: see what grants it above.")
+    return remedies.together(ways)
+
+
+def without_principals(policy: PolicyDocument, name: str) -> str:
+    """A resource or trust policy's JSON without one principal; "" where no statement remains."""
+    statements = list[Any]()
+    for _, statement in policy.statements:
+        principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+        if not isinstance(principal, Mapping) or statement.get("Effect") != "Allow":
+            statements.append(statement)
+            continue
+        left = {kind: [each for each in texts(members) or () if each != name] for kind, members in principal.items()}
+        left = {kind: members for kind, members in left.items() if members}
+        statements += [{**statement, "Principal": left}] if left else []
+    return json.dumps({**policy.document, "Statement": statements}, separators=(",", ":")) if statements else ""
+
+
+def for_account(policy: PolicyDocument, labels: Iterable[str], root: str) -> str:
+    """A resource policy's JSON in which the account's root is the principal of the statements with these labels."""
+    changed = set(labels)
+    statements = [
+        {**{name: value for name, value in statement.items() if name != "NotPrincipal"}, "Principal": {"AWS": root}}
+        if label in changed and isinstance(statement, Mapping)
+        else statement
+        for label, statement in policy.statements
+    ]
+    return json.dumps({**policy.document, "Statement": statements}, separators=(",", ":"))
+
+
+def _is_of_secrets(pattern: str) -> bool:
+    return pattern.lower().startswith("secretsmanager:") or pattern.lower() == DECRYPT.lower()
+
+
+def _covers(pattern: str, action: str) -> bool:
+    return matches(pattern, action, ConditionKeys({}), fold=True) is not False
+
+
+def _without(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[Statement] | None:
+    """A statement without some of its actions, as a list of one or none; None where they cannot be taken out."""
+    statement = dict(policy.statements)[label]
+    patterns = texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
+    if patterns is None:
+        return None
+    left = [pattern for pattern in patterns if not is_gone(pattern)]
+    # A wildcard over services allows more than what is to be taken out.
+    if any(is_gone(pattern) and ":" not in pattern for pattern in patterns):
+        return None
+    kept = {name: value for name, value in statement.items() if name != "Sid"}
+    return [{**kept, "Action": left if len(left) > 1 else left[0]}] if left else []
+
+
+def _replaced(policy: PolicyDocument, label: str, instead: Sequence[Statement]) -> list[Any]:
+    return [each for other, statement in policy.statements for each in (instead if other == label else [statement])]
+
+
+def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[Any]) -> Remedy:
+    """Put a policy with these statements in the place of one of an identity's; without statements take it away."""
+    text = json.dumps(
+        {"Version": "2012-10-17", **policy.document, "Statement": list(statements)}, separators=(",", ":")
+    )
+    kind, name = str(identity.kind), identity.name
+    if ":group/" in policy.origin:
+        kind, name = "group", policy.origin.rpartition("/")[2]
+    holder = (f"--{kind}-name", name)
+    if policy.kind == "managed":
+        detach = command("aws", "iam", f"detach-{kind}-policy", *holder, "--policy-arn", policy.origin)
+        if _AWS_MANAGED in policy.origin:
+            put = ("aws", "iam", f"put-{kind}-policy", *holder, "--policy-name", policy.name, "--policy-document", text)
+            return Remedy(f"{command(*put)} && {detach}" if statements else detach)
+        if not statements:
+            return Remedy(detach)
+        words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
+        version = Remedy(command("aws", "iam", *words, "--set-as-default"))
+        return replace(version, needs=f"Whatever else {policy.name} is attached to changes too.")
+    policy_name = ("--policy-name", policy.name)
+    if not statements:
+        return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name))
+    return Remedy(command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text))

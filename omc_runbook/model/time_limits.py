@@ -1,0 +1,25 @@
+"""How long a run may take, which `omc-runbook show` says beforehand."""
+
+from __future__ import annotations
+
+LOOK_SECONDS = 150.0
+"""Seconds after which a look at an environment begins no call to AWS any more, nor repeats one."""
+CALL_SECONDS = 25.0
+"""Seconds after which a call without an answer has failed, until it is repeated: to connect, and to read."""
+ROLLOUT_SECONDS = 900.0
+"""Seconds, and the bake time, after which an unfinished roll-out counts as failed, unless it goes well."""
+
+_MINUTES = round((LOOK_SECONDS + CALL_SECONDS) / 60 + 0.5)
+
+
+def sentences(can_change: bool) -> tuple[str, ...]:
+    """How long a runbook takes at most, and what becomes of what was not read by then."""
+    looks = (
+        f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run, and once more"
+        " after a change. What was not read by then is unknown, and is said to be."
+    )
+    changes = (
+        f"A change waits {ROLLOUT_SECONDS / 60:.0f} minutes at most, and the bake time, for the new tasks of its"
+        " services, and as long again where it is taken back."
+    )
+    return (looks, changes) if can_change else (looks,)

@@ -1,0 +1,43 @@
+"""A record's page on paper: all of it is there, dark on white, and as wide as the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omc_runbook.report.archive.record import PAGE
+from omc_runbook.report.audit import UNFOLDED, FoldedTable
+from omc_runbook.report.display.collapsible import Collapsible
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.table import Table
+
+PAPER = 703
+"""A4 without its margins, in pixels of CSS."""
+ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbCdEf"
+LONG = FoldedTable("Long", ["principal", "by", "on"], [[f"row {number}", ARN, ARN] for number in range(UNFOLDED + 1)])
+SHORT = Table("Short", ["a", "b", "c", "d", "e"], [[ARN] * 5])
+HIDDEN = Collapsible("More", [Listing("Folded", [Entry("name", command=f"aws {ARN} {ARN}")])])
+
+
+@pytest.mark.parametrize("medium", ["screen", "print"])
+def test_on_paper_nothing_is_folded_cut_off_or_dark(browser: Any, tmp_path: Path, medium: str) -> None:
+    """On a dark screen the same page is folded, dark, and leads to its sections."""
+    body = "\n".join(each.to_html() for each in (LONG, SHORT, HIDDEN))
+    path = tmp_path / "page.html"
+    path.write_text(PAGE.format(title="t", head="", contents="<nav>Contents</nav>", body=body), encoding="utf-8")
+    page = browser.new_page(viewport={"width": PAPER, "height": 900}, color_scheme="dark")
+    page.goto(path.as_uri())
+    page.emulate_media(media=medium)
+    is_paper = medium == "print"
+    for text in (f"row {UNFOLDED}", "Folded"):
+        assert page.get_by_text(text, exact=True).is_visible() is is_paper
+    assert page.locator("nav").is_visible() is not is_paper
+    # What stands in a table is never wider than the table, which on a screen scrolls.
+    widths = page.evaluate("[...document.querySelectorAll('table')].map(each => each.getBoundingClientRect().right)")
+    cells = page.evaluate("[...document.querySelectorAll('td')].map(each => each.getBoundingClientRect().right)")
+    assert max(widths) <= PAPER and (max(cells) <= PAPER) is is_paper
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
+    assert light is is_paper
+    page.close()

@@ -1,0 +1,132 @@
+"""What the cells of a notebook show after a button elsewhere on the page has changed what they are about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.change import Change
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.handover import STATE_VARIABLE
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.runbooks import page as module
+from omc_runbook.runbooks.button import Button
+from omc_runbook.runbooks.closing import ABOVE, NOT_OF_IT, OLD_PLAN, Closing, Displays
+from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.page import ANSWER
+from omc_runbook.runbooks.run import Run, Target
+
+pytestmark = pytest.mark.usefixtures("bare_names", "own_registry")
+
+
+class Plan:
+    """A plan of one sentence."""
+
+    sentences = ("SECRET_KEY would change.",)
+
+
+class Buttons:
+    """A row of buttons that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def hold(self) -> None:
+        self.told.append("hold")
+
+    def release(self) -> None:
+        self.told.append("release")
+
+    def settle(self) -> None:
+        self.told.append("settle")
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """What each cell shows, by its id, as a browser would."""
+    shown: dict[str, str] = {}
+
+    def update(display_id: str, value: object) -> bool:
+        if isinstance(value, RichDisplay):
+            shown[display_id.rpartition("-")[2]] = value.to_text()
+        return isinstance(value, RichDisplay)
+
+    monkeypatch.setattr(module, "update", update)
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "rotate.state.json"))
+    return shown
+
+
+def a_run() -> Run:
+    target = Target(load("staging"), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
+    return Run(runbook="rotate", started=datetime(2026, 7, 1, tzinfo=UTC), targets=(target,))
+
+
+def closing(run: Run, names: tuple[str, ...], fails: bool = False) -> Closing:
+    """The last part of a runbook with these displays."""
+
+    def displays(apply: bool, confirm: str, live: Live) -> Displays:
+        if apply:
+            live.announce("move")
+            live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
+        for name in names:
+            if apply and fails and name == names[-1]:
+                raise CouldNotLook("AWS is gone. Try again.")
+            yield name, Banner("plain", f"{name} {'was done' if apply else 'is planned'}.")
+        return "✓ Done"
+
+    return Closing(run, Plan(), "Write it", displays, False, "", False)
+
+
+def pressed(closing: Closing) -> list[Any]:
+    """Press it to its end; gives what it shows beside the cells."""
+    return list(closing.press(""))
+
+
+def test_what_a_panel_finishes_is_told_in_the_cells_below_it(cells: dict[str, str]) -> None:
+    """The cells of the same names say what was done, the others that they are not about it; no button is left."""
+    run = a_run()
+    below, finish = closing(run, ("result", "proof", ANSWER)), closing(run, ("result", "review", ANSWER))
+    for name in ("result", "proof", ANSWER):
+        below.show(name)
+    assert isinstance(below.button(), Button)
+    beside = pressed(finish)
+    assert [each.headline for each in beside] == ["review was done."]
+    assert "result was done" in cells["result"] and NOT_OF_IT[:40] in cells["proof"]
+    assert "answer was done" in cells[ANSWER] and OLD_PLAN[:40] in cells[ANSWER]
+    again = below.show(ANSWER)
+    assert isinstance(again, Banner) and again.headline == "answer was done."
+    assert not isinstance(below.button(), Button)
+
+
+def test_a_panel_that_breaks_off_leaves_no_cell_that_says_otherwise(cells: dict[str, str]) -> None:
+    """The last cell says where it stands; the button of the former plan is gone."""
+    run = a_run()
+    below, finish = closing(run, ("result", ANSWER)), closing(run, ("result", ANSWER), fails=True)
+    for name in ("result", ANSWER):
+        below.show(name)
+    steps = finish.press("")
+    with pytest.raises(CouldNotLook):
+        list(steps)
+    assert ABOVE.unfinished[:40] in cells[ANSWER] and "result was done" in cells["result"]
+    assert not isinstance(below.button(), Button)
+
+
+def test_the_other_buttons_of_a_page_wait_and_then_show_what_is() -> None:
+    """Where nothing was changed, they are as before; the row that was pressed looks after itself."""
+    page, panel, last = a_run().page, Buttons(), Buttons()
+    page.add("a panel", panel)
+    page.add(ANSWER, last)
+    page.hold("a panel")
+    page.go_on("a panel", page.version)
+    assert last.told == ["hold", "release"]
+    before = page.version
+    page.outdate(Banner("plain", "It has ended."), "a panel")
+    assert last.told[2:] == ["settle"] and panel.told == [] and page.version > before and page.cells.is_outdated
