@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
-from omc_runbook.snapshot.audit.monitoring import read_event, rule_event
+from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
 from omc_runbook.snapshot.audit.state import Monitoring
 from omc_runbook.snapshot.state import Snapshot
+
+ACTIONS_OFF = "ActionsEnabled false"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +47,18 @@ def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
 
 
 def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute]:
-    trails = {trail.log_group: trail for trail in monitoring.trails if trail.log_group_arn}
     event = read_event(snapshot)
     for each in monitoring.filters:
-        trail = trails[each.group]
-        region = trail.log_group_arn.split(":")[3]
+        trails = [trail for trail in monitoring.trails if trail.log_group == each.group]
+        problems = [*map(_problem_of, trails)]
+        region = trails[0].log_group_arn.split(":")[3]
         matches = None if each.has_dimensions else matches_filter(each.pattern, event)
         alarms = monitoring.alarms.get(each.name, ())
         if not alarms:
             yield AlarmRoute(kind="filter", name=each.name, matches=matches, pattern=each.pattern, region=region)
         for alarm in alarms:
-            problem = "" if alarm.are_actions_enabled else f"alarm {alarm.name} has ActionsEnabled false."
-            if trail.log_group_error:
-                problem = f"trail {trail.name} does not deliver to {each.group}: {trail.log_group_error}."
+            problem = "" if alarm.are_actions_enabled else f"alarm {alarm.name} has {ACTIONS_OFF}."
+            problem = problems[0] if all(problems) else problem
             yield AlarmRoute(
                 kind="alarm",
                 name=alarm.name,
@@ -68,6 +70,17 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
                 reaches=_reach(monitoring, alarm.actions),
                 ends=tuple(_end(monitoring, arn) for arn in alarm.actions),
             )
+
+
+def _problem_of(trail: Trail) -> str:
+    """Why no read of the secret arrives in a trail's log group, in a sentence; "" where it does."""
+    if trail.is_logging is False:
+        return f"trail {trail.name} does not log, so that nothing arrives in {trail.log_group}."
+    if trail.log_group_error:
+        return f"trail {trail.name} does not deliver to {trail.log_group}: {trail.log_group_error}."
+    if trail.takes(READ) is False:
+        return f"trail {trail.name} leaves out reads, so that none arrives in {trail.log_group}."
+    return ""
 
 
 def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute]:
@@ -112,6 +125,6 @@ def _end(monitoring: Monitoring, arn: str) -> str:
     if topic is None:
         return f"topic {arn} does not exist."
     if topic.confirmed:
-        return f"topic {arn} has {len(topic.confirmed)} confirmed subscriptions ({', '.join(topic.confirmed)})."
-    pending = f", and {len(topic.pending)} that wait for a confirmation" if topic.pending else ""
+        return f"topic {arn} has confirmed subscriptions: {', '.join(topic.confirmed)}."
+    pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
     return f"topic {arn} has no confirmed subscription{pending}."

@@ -10,7 +10,7 @@ from typing import Any
 
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
-from omc_runbook.checks.alarm_routes import AlarmRoute
+from omc_runbook.checks.alarm_routes import ACTIONS_OFF, AlarmRoute
 from omc_runbook.checks.remedies import advise
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
@@ -130,7 +130,10 @@ def create_trail(snapshot: Snapshot) -> Remedy:
     place = () if region == "us-east-1" else ("--create-bucket-configuration", f"LocationConstraint={region}")
     return _chain(
         ("aws", "s3api", "create-bucket", "--bucket", bucket, *place, "--region", region),
-        ("aws", "s3api", "put-bucket-policy", "--bucket", bucket, "--policy", json.dumps(bucket_policy(snapshot))),
+        (
+            *("aws", "s3api", "put-bucket-policy", "--bucket", bucket),
+            *("--policy", json.dumps(bucket_policy(snapshot)), "--region", region),
+        ),
         (
             *("aws", "cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket),
             *("--is-multi-region-trail", "--enable-log-file-validation", "--region", region),
@@ -236,9 +239,12 @@ def trail_with_group(snapshot: Snapshot) -> Trail | None:
 def enable_alarm(route: AlarmRoute) -> Remedy:
     """Let an alarm tell its targets again."""
     words = ("cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
-    if "ActionsEnabled" in route.problem:
+    if ACTIONS_OFF in route.problem:
         return Remedy(command("aws", *words, "--region", route.region))
-    return advise("Let CloudTrail write to the log group again: correct the role that the trail has for it.")
+    return advise(
+        "Let the trail send reads to its log group again: it has to log them, and its role for CloudWatch Logs needs"
+        " logs:CreateLogStream and logs:PutLogEvents there."
+    )
 
 
 def enable_rule(route: AlarmRoute) -> Remedy:

@@ -7,9 +7,11 @@ from types import ModuleType
 from omc_runbook.checks import (
     access,
     audit_access,
+    audit_accesses,
     audit_ages,
     audit_exposure,
     audit_lifecycle,
+    audit_monitoring,
     audit_unused,
     content,
     deployment,
@@ -47,7 +49,15 @@ ENVIRONMENT = (
 """Checks of what AWS has."""
 REPOSITORY = (drift,)
 """Checks of the application's files, run only where a checkout was read."""
-AUDIT: tuple[ModuleType, ...] = (audit_ages, audit_access, audit_exposure, audit_unused, audit_lifecycle)
+AUDIT: tuple[ModuleType, ...] = (
+    audit_ages,
+    audit_lifecycle,
+    audit_unused,
+    audit_access,
+    audit_accesses,
+    audit_monitoring,
+    audit_exposure,
+)
 """Checks of who can read the secret, who did, how old it is and who would notice, run only by an audit."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""

@@ -332,11 +332,13 @@ def put_resource_policy(names: Names) -> Remedy:
 
 
 def set_resource_policy(names: Names, document: str) -> Remedy:
-    """Give the secret this policy of its own, or with "" none."""
+    """Give the secret this policy of its own, or with "" none; Secrets Manager refuses one that lets everybody in."""
     secret = ("--secret-id", names.secret)
     if not document:
         return _aws(names, "secretsmanager", "delete-resource-policy", *secret)
-    return _aws(names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document)
+    return _aws(
+        names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document, "--block-public-policy"
+    )
 
 
 def set_key_policy(names: Names, key: str, document: str) -> Remedy:

@@ -22,6 +22,12 @@ REFUSALS = 5
 """How many refused calls are worth a word, where there were not a third as many a week before."""
 _WEEK = timedelta(days=7)
 PRIVATE = "a private network"
+_PRIVATE_NETWORKS = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +260,7 @@ def network_of(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return ""
-    if parsed.is_private:
+    if any(parsed in network for network in _PRIVATE_NETWORKS):
         return PRIVATE
     return str(ipaddress.ip_network(f"{address}/{24 if parsed.version == 4 else 48}", strict=False))
 

@@ -10,7 +10,17 @@ from types import ModuleType
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
-from omc_runbook.report import audit_access, audit_accesses, audit_monitoring, audit_plots, verify
+from omc_runbook.report import (
+    audit_access,
+    audit_accesses,
+    audit_exposure,
+    audit_lifecycle,
+    audit_lives,
+    audit_monitoring,
+    audit_plots,
+    audit_unused,
+    verify,
+)
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
@@ -296,13 +306,27 @@ def findings_table(findings: AuditFindings) -> Table:
 
 
 TABLES: Mapping[str, Callable[[Snapshot], Table]] = {
+    "ages": audit_lives.ages,
     "readers": audit_access.readers,
     "writers": audit_access.writers,
     "accesses": audit_accesses.accesses,
     "changes": audit_accesses.changes_log,
     "monitoring": audit_monitoring.monitoring,
+    "exposure": audit_exposure.exposure,
+    "unused": audit_unused.unused,
+    "lifecycle": audit_lifecycle.lifecycle,
 }
 """The tables of an environment, by the names of their files."""
+
+
+def ages(snapshots: Snapshots) -> FoldedTable:
+    """Since when each key has its value, and when its rotation is due."""
+    return of_each(snapshots, audit_lives.ages)
+
+
+def lives(snapshots: Snapshots) -> Pictures:
+    """The values that each key had, in time."""
+    return Pictures({name: audit_lives.lives_plot(each) for name, each in snapshots.items()})
 
 
 def readers(snapshots: Snapshots) -> FoldedTable:
@@ -343,6 +367,21 @@ def monitoring(snapshots: Snapshots) -> FoldedTable:
 def missing(snapshots: Snapshots) -> Group:
     """What is missing for somebody to notice, as Terraform and as commands."""
     return Group(*(audit_monitoring.missing(each) for each in snapshots.values()))
+
+
+def exposure(snapshots: Snapshots) -> FoldedTable:
+    """Where values of the secret stand in the open."""
+    return of_each(snapshots, audit_exposure.exposure)
+
+
+def unused(snapshots: Snapshots) -> FoldedTable:
+    """What nobody uses, and what it costs."""
+    return of_each(snapshots, audit_unused.unused)
+
+
+def lifecycle(snapshots: Snapshots) -> FoldedTable:
+    """What protects, renews and ends the secret."""
+    return of_each(snapshots, audit_lifecycle.lifecycle)
 
 
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:

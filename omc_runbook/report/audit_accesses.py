@@ -34,19 +34,20 @@ def accesses(snapshot: Snapshot) -> Table:
     usual = {**dict.fromkeys(history.execution_roles, ECS), **dict.fromkeys(history.own, OWN)}
     busiest = sorted(by_principal.items(), key=lambda item: -len(item[1]))
     rows = [
-        [*_row(principal, calls), _mark(principal, unusual, usual.get(principal, ""))] for principal, calls in busiest
+        [*_row(principal, calls, snapshot.caller.account), _mark(principal, unusual, usual.get(principal, ""))]
+        for principal, calls in busiest
     ]
     levels: dict[str, Level] = {row[-1]: "warning" for row in rows if row[-1] not in ("", OWN, ECS)}
     return Table(title, columns, rows, levels, "Nobody called its APIs.", notes=notes(history.accesses))
 
 
-def _row(principal: str, calls: Sequence[Access]) -> list[str]:
+def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
     """What one principal did, of calls that are sorted newest first."""
     done = [call for call in calls if not call.error]
     addresses = [*dict.fromkeys(call.address for call in calls if call.address)]
     more = f" and {len(addresses) - MOST_ADDRESSES} more" if addresses[MOST_ADDRESSES:] else ""
     return [
-        principal,
+        short_name(principal, account),
         calls[0].kind,
         str(sum(call.is_read for call in done)),
         str(sum(not call.is_read for call in done)),
@@ -55,6 +56,12 @@ def _row(principal: str, calls: Sequence[Access]) -> list[str]:
         f"{calls[0].time:%Y-%m-%d %H:%M}",
         ", ".join(addresses[:MOST_ADDRESSES]) + more,
     ]
+
+
+def short_name(principal: str, account: str) -> str:
+    """A principal's ARN, of the account itself without what all its principals share: role/backend."""
+    partition = principal.split(":")[1] if principal.startswith("arn:") else ""
+    return principal.removeprefix(f"arn:{partition}:iam::{account}:")
 
 
 def _mark(principal: str, unusual: Iterable[UnusualCall], usual: str) -> str:
@@ -73,7 +80,7 @@ def changes_log(snapshot: Snapshot) -> Table:
         [
             f"{call.time:%Y-%m-%d %H:%M:%S}",
             call.name,
-            call.principal,
+            short_name(call.principal, snapshot.caller.account),
             call.session.rpartition("/")[2],
             call.address,
             call.user_agent.partition(" ")[0],

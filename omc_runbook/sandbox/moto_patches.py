@@ -17,7 +17,9 @@ def install() -> None:
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
     from omc_runbook.sandbox.aws.iam import SandboxIam
     from omc_runbook.sandbox.aws.kms import SandboxKms
+    from omc_runbook.sandbox.aws.logs import SandboxLogs
     from omc_runbook.sandbox.aws.secretsmanager import SandboxSecretsManager
+    from omc_runbook.sandbox.aws.sns import SandboxSns
     from omc_runbook.sandbox.aws.sts import SandboxSts
 
     services = {
@@ -26,7 +28,9 @@ def install() -> None:
         "ecs": SandboxEcs,
         "iam": SandboxIam,
         "kms": SandboxKms,
+        "logs": SandboxLogs,
         "secretsmanager": SandboxSecretsManager,
+        "sns": SandboxSns,
         "sts": SandboxSts,
     }
     for service, response in services.items():

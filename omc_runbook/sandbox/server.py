@@ -69,12 +69,18 @@ class SandboxServer:
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
         """Answer a control path; None for others.
 
-        They are status, calls, note, clock, rotation, versions, role, wire, reset, rest and settle.
+        They are status, calls, history, note, clock, rotation, role, versions, wire, reset, rest and settle.
         """
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
             return {"calls": EVENT_HISTORY.count()}
+        if path == "history":
+            if method == "POST":
+                EVENT_HISTORY.add_past(members["records"])
+            if method == "DELETE":
+                EVENT_HISTORY.remove_past()
+            return {}
         if (method, path) == ("GET", "note"):
             return {"world": self._world, "broken": self._broken, "drill": self._drill}
         if (method, path) == ("POST", "note"):
@@ -88,13 +94,13 @@ class SandboxServer:
         if (method, path) == ("POST", "rotation"):
             postpone(members["secret"], members["days"], ACCOUNT, REGION)
             return {}
+        if (method, path) == ("POST", "role"):
+            age_role(members["role"], members["days"], ACCOUNT)
+            return {}
         if (method, path) == ("POST", "versions"):
             created = {version: float(moment) for version, moment in members["created"].items()}
             set_creation(members["secret"], created, ACCOUNT, REGION)
             EVENT_HISTORY.date_back(created)
-            return {}
-        if (method, path) == ("POST", "role"):
-            age_role(members["role"], members["days"], ACCOUNT)
             return {}
         if path == "wire":
             if method == "POST":

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 import threading
 import uuid
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,6 +74,7 @@ class EventHistory:
 
     def __init__(self) -> None:
         self._events: deque[RecordedEvent] = deque(maxlen=_MAX_EVENTS)
+        self._past: list[RecordedEvent] = []
         self._lock = threading.Lock()
 
     def record(
@@ -92,11 +93,30 @@ class EventHistory:
         with self._lock:
             self._events.append(event)
 
+    def add_past(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add calls that nobody made here, by their CloudTrail records, in the account and region that each names."""
+        past = [_past_event(record) for record in records]
+        with self._lock:
+            self._past += past
+
+    def remove_past(self) -> None:
+        """Remove the calls that nobody made here."""
+        with self._lock:
+            self._past.clear()
+
     def events(self, account: str, region: str) -> list[RecordedEvent]:
         """An account's events in a region, newest first."""
         with self._lock:
-            events = list(self._events)
+            events, past = list(self._events), list(self._past)
+        if past:
+            events = sorted((*past, *events), key=lambda event: event.time)
         return [event for event in reversed(events) if event.account == account and event.region == region]
+
+    def events_of(self, arn: str) -> list[RecordedEvent]:
+        """The events of a user or a role, in every region, newest first."""
+        with self._lock:
+            events = list(self._events)
+        return [event for event in reversed(events) if event.identity_arn == arn]
 
     def date_back(self, created: Mapping[str, float]) -> None:
         """Date the calls that wrote versions, by the versions' ids; forget those that CloudTrail no longer keeps."""
@@ -105,12 +125,6 @@ class EventHistory:
             events = [_moved(event, created) for event in self._events]
             kept = sorted((event for event in events if event.time > oldest), key=lambda event: event.time)
             self._events = deque(kept, maxlen=_MAX_EVENTS)
-
-    def events_of(self, arn: str) -> list[RecordedEvent]:
-        """The events of a user or a role, in every region, newest first."""
-        with self._lock:
-            events = list(self._events)
-        return [event for event in reversed(events) if event.identity_arn == arn]
 
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
@@ -124,6 +138,7 @@ class EventHistory:
         """Remove all events."""
         with self._lock:
             self._events.clear()
+            self._past.clear()
 
 
 EVENT_HISTORY = EventHistory()
@@ -175,11 +190,7 @@ def _event(
         "recipientAccountId": principal.account,
         "eventCategory": "Management",
     }
-    referenced = [
-        {"ResourceType": kind, "ResourceName": str(parameters[parameter])}
-        for parameter, kind in _RESOURCE_TYPES.items()
-        if isinstance(parameters.get(parameter), str)
-    ]
+    referenced = _referenced(parameters)
     names = {resource["ResourceName"] for resource in referenced}
     referenced += [
         {"ResourceType": "AWS::SecretsManager::Secret", "ResourceName": arn}
@@ -197,6 +208,30 @@ def _event(
         "Resources": referenced,
     }
     return RecordedEvent(principal.account, call.region, now, fields, record)
+
+
+def _past_event(record: Mapping[str, Any]) -> RecordedEvent:
+    time = datetime.fromisoformat(record["eventTime"])
+    identity, parameters = record["userIdentity"], record.get("requestParameters") or {}
+    fields = {
+        "EventId": record["eventID"],
+        "EventName": record["eventName"],
+        "ReadOnly": "true" if record["readOnly"] else "false",
+        "AccessKeyId": identity.get("accessKeyId", ""),
+        "EventTime": time,
+        "EventSource": record["eventSource"],
+        "Username": identity.get("arn", "").rpartition("/")[2],
+        "Resources": _referenced(parameters),
+    }
+    return RecordedEvent(record["recipientAccountId"], record["awsRegion"], time, fields, record)
+
+
+def _referenced(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"ResourceType": kind, "ResourceName": str(parameters[parameter])}
+        for parameter, kind in _RESOURCE_TYPES.items()
+        if isinstance(parameters.get(parameter), str)
+    ]
 
 
 def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[str, Any]:
@@ -225,5 +260,6 @@ def _parameters(call: Call) -> dict[str, Any]:
         is_plain = isinstance(value, str | int | float | bool) or (
             isinstance(value, list) and all(isinstance(entry, str) for entry in value)
         )
-        parameters[name] = value if is_plain and name in _NAME_PARAMETERS else _HIDDEN
+        is_shown = (is_plain and name in _NAME_PARAMETERS) or name == "filters"
+        parameters[name] = value if is_shown else _HIDDEN
     return parameters

@@ -12,13 +12,22 @@ from typing import Any
 import pytest
 from support.runs import COMMAND, ENGINES, SECRET, Desk, assert_nothing_leaked, caller, client, values
 
+from omc_runbook.report.archive import kept_records
 from omc_runbook.report.audit import QUESTIONS
+from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 
 @pytest.fixture
 def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path, sandbox)
+
+
+@pytest.fixture
+def broken(sandbox: Sandbox) -> Iterator[Any]:
+    """Break faults, and have the healthy world back afterwards."""
+    yield lambda fault: faults.break_(sandbox.endpoint, fault)
+    faults.mend(sandbox.endpoint)
 
 
 def audit(desk: Desk, *words: str, **variables: str) -> Any:
@@ -57,3 +66,106 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Desk) -> None:
         assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (3, "", 1), word
         assert sentence in done.stderr
     assert not list(desk.work.iterdir())
+
+
+TABLES = {
+    *("lights", "ages", "readers", "writers", "accesses", "changes", "monitoring", "exposure", "unused", "lifecycle"),
+    "findings",
+}
+CLEAR = {question.text: "clear" for question in QUESTIONS}
+
+
+def test_a_healthy_world_is_clear_and_its_record_has_every_table(desk: Desk) -> None:
+    """Exit 0, five green lights, each table in two formats, all of it private, sealed and without a value."""
+    done = audit(desk, "repository=" + desk.sandbox.variables["OMC_REPOSITORY"])
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lights(desk) == CLEAR
+    names = {path.stem.rpartition("Z-")[2] for path in desk.record.glob("audit-*Z-*.csv")}
+    assert names == TABLES and all(table(desk, name) for name in TABLES - {"changes", "exposure", "unused"})
+    assert {path.stat().st_mode & 0o777 for path in desk.record.iterdir()} == {0o600}
+    assert [each.state for each in kept_records.check(desk.record)] == ["intact"]
+    assert "Tables of the last run: " in (desk.record / "index.html").read_text()
+    assert_nothing_leaked(desk, values(desk.sandbox), done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("fault", "question"),
+    [("wildcard-secret", "Who can read"), ("trail-not-logging", "Who would notice"), ("value-in-log", "What lies open")],
+)
+def test_a_fault_colours_its_own_light(desk: Desk, broken: Any, fault: str, question: str) -> None:
+    """Exit 1, the fault named alone, its remedy on the screen, the other lights as they were."""
+    before = values(desk.sandbox)
+    broken(fault)
+    done = audit(desk)
+    assert (done.returncode, desk.outcome()["root_causes"]) == (1, [fault]), done.stdout
+    shown = lights(desk)
+    assert shown.pop(question) in ("warning", "act now") and {*shown.values()} == {"clear"}
+    assert fault in {row["check"] for row in table(desk, "findings") if row["status"] == "found"}
+    assert_nothing_leaked(desk, before, done.stdout)
+
+
+def test_what_may_not_be_read_is_grey_and_the_rest_is_there(desk: Desk) -> None:
+    """Exit 2, the missing permission in the light's sentence, and the other lights as they are."""
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:GetAccountAuthorizationDetails", "Resource": "*"},
+    ]
+    person = caller(desk.sandbox, json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    done = audit(desk, **person)
+    assert (done.returncode, desk.outcome()["status"]) == (2, "unknown"), done.stdout
+    assert lights(desk) == CLEAR | {"Who can read": "not known"}
+    (sentence,) = (row["in a sentence"] for row in table(desk, "lights") if row["question"] == "Who can read")
+    assert "iam:GetAccountAuthorizationDetails" in sentence
+
+
+def test_several_environments_are_one_record(desk: Desk) -> None:
+    """Each has its lights, its rows and its status; the seal and the index cover the one record."""
+    toml = '[environments.staging]\n[environments.copy]\nprefix = "ohmycoins-staging"\nsecret = "ohmycoins-copy-app-secrets"\n'
+    (desk.work / "runbook.toml").write_text(toml)
+    done = audit(desk, "environment=staging,copy")
+    assert done.returncode in (0, 1, 2), done.stderr
+    outcome = desk.outcome()
+    statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
+    assert statuses.keys() == {"staging", "copy"} and statuses["staging"] == "ok"
+    rows = table(desk, "lights")
+    assert {(row["environment"], row["light"]) for row in rows if row["environment"] == "staging"} == {("staging", "clear")}
+    assert len(rows) == 2 * len(QUESTIONS)
+    assert {row["environment"] for row in table(desk, "ages")} == {"staging"}
+    (page,) = desk.record.glob("audit-staging_copy-*.html")
+    assert "copy: ohmycoins-copy-app-secrets" in page.read_text()
+
+
+AWKWARD = (
+    *('q"uote,d;9Zk3vLw8', "=cmd|' /C calc'!A0x7Qm", "tab\there\nline-2bK9qPz4", "back\\slash\\n7Hj2LmQx"),
+    *("ümläut-Straße-5Yt8", "<b>&amp;'tag\"</b>8Kd2", "+49-30-1234567x9Zq", "a,b,c;d|e\tf-3mWv8RtX"),
+    *("-----BEGIN KEY-----\nMIIEvQIBADANBg7kqh\n-----END KEY-----", "c4n8r9p2x7v5m3k1w6t0z"),
+)
+"""Ten values that spreadsheets, JSON, HTML and shells spell in other ways."""
+
+
+@ENGINES
+def test_no_value_is_in_anything_that_an_audit_leaves(desk: Desk, engine: tuple[str, ...]) -> None:
+    """Not even where names in the account have one: notebook, page, tables, outcome and terminal are searched."""
+    secret = client(desk.sandbox, "secretsmanager")
+    before = secret.get_secret_value(SecretId=SECRET)["SecretString"]
+    document = json.loads(before) | {f"AWKWARD_{number}": value for number, value in enumerate(AWKWARD)}
+    secret.put_secret_value(SecretId=SECRET, SecretString=json.dumps(document))
+    name = f"reader-{AWKWARD[-1]}-{secrets.token_hex(2)}"
+    iam = client(desk.sandbox, "iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole"}
+    grant = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+    iam.put_role_policy(RoleName=name, PolicyName=AWKWARD[-1], PolicyDocument=policy(grant))
+    try:
+        done = audit(desk, "--summary", *engine)
+    finally:
+        iam.delete_role_policy(RoleName=name, PolicyName=AWKWARD[-1])
+        iam.delete_role(RoleName=name)
+        secret.put_secret_value(SecretId=SECRET, SecretString=before)
+    assert done.returncode in (1, 2), done.stderr
+    assert any("‹AWKWARD_9›" in row["principal"] for row in table(desk, "readers"))
+    assert_nothing_leaked(desk, [*AWKWARD, *values(desk.sandbox)], done.stdout, done.stderr)
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [*statements]})

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
 
+from omc_runbook.diagnosis import root_causes as diagnosis
 from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.faults.audit_monitoring import ELSEWHERE, REPORTS, STRANGER
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
+from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
+from omc_runbook.sandbox.worlds.monitoring import TOPIC, TRAIL, TRAIL_GROUP
 from omc_runbook.sandbox.worlds.staging import (
     CLUSTER,
     CONSUMERS,
@@ -28,8 +33,11 @@ from omc_runbook.sandbox.worlds.staging import (
     SECRETS_POLICY,
     SERVICES,
     STAGING,
+    TASK_ROLE,
     World,
 )
+
+AUDIT_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,16 @@ class Scene:
         """The one statement of the execution role's policy for secrets."""
         found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
         return found["PolicyDocument"]["Statement"][0]
+
+    def own_policy(self) -> Any:
+        """The one statement of the secret's own policy."""
+        text = self.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        return json.loads(text)["Statement"][0]
+
+    def identity(self, kind: Literal["User", "Role"], name: str) -> Any:
+        """One user or role as GetAccountAuthorizationDetails has it."""
+        pages = self.world.iam.get_paginator("get_account_authorization_details").paginate(Filter=[kind])
+        return next(each for page in pages for each in page[f"{kind}DetailList"] if each[f"{kind}Name"] == name)
 
     def key_state(self) -> str:
         """The state of the customer key that the secret is under."""
@@ -232,6 +250,42 @@ class Scene:
         """Whether that VPC has DNS."""
         found = self.ec2.describe_vpc_attribute(VpcId=self.vpc(placement), Attribute="enableDnsSupport")
         return bool(found["EnableDnsSupport"]["Value"])
+
+    def trail(self) -> dict[str, Any]:
+        """The account's trail, or nothing."""
+        [trail, *_] = [*self.world.client("cloudtrail").describe_trails()["trailList"], {}]
+        return dict(trail)
+
+    def logs(self) -> bool:
+        """Whether the trail logs."""
+        return bool(self.world.client("cloudtrail").get_trail_status(Name=TRAIL)["IsLogging"])
+
+    def alarms(self) -> Any:
+        """The alarms of the region."""
+        return self.world.client("cloudwatch").describe_alarms()["MetricAlarms"]
+
+    def subscriptions(self) -> Any:
+        """The subscriptions of the alarm's topic."""
+        return self.world.client("sns").list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+
+    def past_reads(
+        self, days: int, until: int = 1, name: str = "GetSecretValue", region: str = REGION
+    ) -> list[dict[str, Any]]:
+        """What CloudTrail has of an API's calls from so many days ago until so many."""
+        now, attributes = datetime.now(UTC), [{"AttributeKey": "EventName", "AttributeValue": name}]
+        period = {"StartTime": now - timedelta(days=days), "EndTime": now - timedelta(days=until)}
+        trail = World(self.world.endpoint, region=region).client("cloudtrail")
+        pages = trail.get_paginator("lookup_events").paginate(LookupAttributes=attributes, **period)
+        return [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
+
+    def roles_that_read(self, days: int, until: int = 1) -> set[str]:
+        """The names of the roles that read in that time."""
+        calls = self.past_reads(days, until)
+        return {call["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"] for call in calls}
+
+    def addresses_of(self, role: str) -> set[str]:
+        """From where a role ever read."""
+        return {call["sourceIPAddress"] for call in self.past_reads(days=90) if role in call["userIdentity"]["arn"]}
 
     def whole(self, *names: str) -> bool:
         """Whether the services run all their tasks in one completed deployment that followed the secret."""
@@ -472,6 +526,49 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),
+    "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
+    "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
+    "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
+    "human-reads-production": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
+    "unused-reader": lambda s: s.identity("Role", f"{STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199),
+    "can-write-secret": lambda s: (
+        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", TASK_ROLE)["RolePolicyList"])
+    ),
+    "can-pass-role": lambda s: (
+        "iam:PassRole" in json.dumps(s.identity("Role", f"{STAGING}-contractors")["RolePolicyList"])
+    ),
+    "grant-to-stranger": lambda s: (
+        [
+            OTHER_ACCOUNT in grant["GranteePrincipal"]
+            for grant in s.world.kms.list_grants(KeyId=s.secret()["KmsKeyId"])["Grants"]
+        ]
+        == [True]
+    ),
+    "no-trail": lambda s: not s.trail(),
+    "trail-not-logging": lambda s: s.logs() is False,
+    "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],
+    "trail-not-validated": lambda s: s.logs() and not s.trail()["LogFileValidationEnabled"],
+    "trail-without-reads": lambda s: (
+        s.world.client("cloudtrail").get_event_selectors(TrailName=TRAIL)["EventSelectors"][0]["ReadWriteType"]
+        == "WriteOnly"
+    ),
+    "no-alarm": lambda s: (
+        not s.alarms() and not s.world.logs.describe_metric_filters(logGroupName=TRAIL_GROUP)["metricFilters"]
+    ),
+    "alarm-off": lambda s: [alarm["ActionsEnabled"] for alarm in s.alarms()] == [False],
+    "alarm-to-nobody": lambda s: [each["SubscriptionArn"] for each in s.subscriptions()] == ["PendingConfirmation"],
+    "new-reader": lambda s: s.roles_that_read(days=7) - s.roles_that_read(days=90, until=7) == {STRANGER},
+    "new-address": lambda s: {ELSEWHERE} < s.addresses_of(REPORTS),
+    "read-burst": lambda s: len([call for call in s.past_reads(days=7) if REPORTS in str(call)]) == 40,
+    "rising-errors": lambda s: len([call for call in s.past_reads(days=7) if "errorCode" in call]) == 9,
+    "catch-all-batch": lambda s: (
+        [call["requestParameters"] for call in s.past_reads(days=7, name="BatchGetSecretValue")]
+        == [{"filters": [{"key": "name", "values": ["ohmycoins"]}]}]
+    ),
+    "read-from-other-region": lambda s: (
+        [each["Region"] for each in s.secret()["ReplicationStatus"]] == [REPLICA_REGION]
+        and len(s.past_reads(days=7, region=REPLICA_REGION)) == 1
+    ),
     "key-overdue": lambda s: s.current_age() > timedelta(days=199) and s.whole(),
     "key-due-soon": lambda s: timedelta(days=169) < s.current_age() < timedelta(days=180) and s.whole(),
     "rotation-not-real": lambda s: (
@@ -564,6 +661,17 @@ def root_causes(endpoint: str) -> list[str]:
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 
+def audited(endpoint: str) -> list[str]:
+    """What an audit finds, remarks too, but no consequence of something else that it finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(endpoint).variables.items():
+            patch.setenv(name, value)
+        [target] = runbooks_run.begin("verify", "staging").targets
+        findings = diagnosis.audit(target.look(audit_days=AUDIT_DAYS))
+    found = [finding for finding in findings if finding.status == "found" and not finding.because_of]
+    return list(dict.fromkeys(finding.check for finding in found))
+
+
 def test_healthy_world(scene: Scene) -> None:
     """A new healthy world shows no trace of any fault."""
     assert_healthy(scene)
@@ -578,7 +686,8 @@ def test_fault(fault: Fault, scene: Scene) -> None:
     """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
     assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
-    assert root_causes(scene.world.endpoint) == [fault.id]
+    seen = audited if fault.family == "audit" else root_causes
+    assert seen(scene.world.endpoint) == [fault.id]
     mend(scene.world.endpoint)
     assert_healthy(scene)
 
@@ -588,6 +697,8 @@ def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> No
     """After each fault of a family came and went, a deep look finds nothing wrong, and no trace is in the API."""
     assert_healthy(scene)
     assert root_causes(scene.world.endpoint) == []
+    if family == "audit":
+        assert audited(scene.world.endpoint) == []
 
 
 def test_fresh_world(scene: Scene) -> None:

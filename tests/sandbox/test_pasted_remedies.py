@@ -12,10 +12,12 @@ from support import aws_commands
 from support.runs import COMMAND, Desk, client
 
 from omc_runbook.diagnosis.complaint import EXEC_FAILS, read_complaint
+from omc_runbook.diagnosis.root_causes import audit
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.runbooks import troubleshoot
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.monitoring import TOPIC
 from omc_runbook.sandbox.worlds.staging import World
 
 pytestmark = pytest.mark.usefixtures("bare_names")
@@ -29,6 +31,17 @@ BY_HAND = (
     "exec-iam",
 )
 """Faults whose remedy by hand is a command, or a sentence."""
+AUDIT = (
+    "no-trail",
+    "trail-not-logging",
+    "trail-one-region",
+    "trail-not-validated",
+    "trail-without-reads",
+    "no-alarm",
+    "alarm-off",
+    "alarm-to-nobody",
+)
+"""Faults that an audit finds, and whose remedy by hand is a command."""
 PLANS = ("changethis", "not-forced")
 """Faults whose remedy is a runbook that plans."""
 
@@ -50,8 +63,7 @@ def look(symptom: str = "") -> tuple[Finding, ...]:
 
 def paste(sandbox: Sandbox, line: str) -> None:
     """Make the calls of a line of AWS CLI commands."""
-    for part in line.split(" && "):
-        call = aws_commands.read(shlex.split(part))
+    for call in aws_commands.read_line(line):
         getattr(client(sandbox, call.service), call.operation)(**call.parameters)
 
 
@@ -69,6 +81,27 @@ def test_the_command_by_hand_mends(fault: str, sandbox: Sandbox, desk: Desk) -> 
     paste(sandbox, way)
     World(sandbox.endpoint).settle()
     assert not [finding for finding in look(symptom) if finding.check == fault and finding.is_problem]
+
+
+@pytest.mark.parametrize("fault", AUDIT)
+def test_what_an_audit_prints_mends(fault: str, sandbox: Sandbox, desk: Desk) -> None:
+    """A trail, or an alarm that somebody hears, is there again; where an address is asked for, its owner confirms."""
+    faults.mend(sandbox.endpoint)
+    faults.break_(sandbox.endpoint, fault)
+    target = troubleshoot.begin("staging").target
+    [cause] = [finding for finding in audit(target.look(audit_days=90)) if finding.is_root_cause]
+    address = "on-call@example.com"
+    paste(sandbox, cause.remedy.command.replace("ADDRESS", address))
+    if "ADDRESS" in cause.remedy.command:
+        client(sandbox, "sns").confirm_subscription(TopicArn=TOPIC, Token=address)
+    left = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
+    if fault == "no-trail":
+        # The new trail has no log group: the alarm needs a rule of EventBridge instead.
+        assert left == {"no-alarm"}
+        [cause] = [finding for finding in audit(target.look(audit_days=90)) if finding.is_problem]
+        paste(sandbox, cause.remedy.command)
+        left = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
+    assert left == set()
 
 
 @pytest.mark.parametrize("fault", PLANS)

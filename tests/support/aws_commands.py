@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,10 @@ _SCALAR_OPTIONS = {
     "source-group": "SourceSecurityGroupName",
 }
 """What the CLI alone has for one rule of a security group."""
+_SERVICES = {"s3api": "s3"}
+"""The CLI's own names of services."""
+_RENAMED = {("sns", "subscribe"): {"notification-endpoint": "endpoint"}}
+"""Options that the CLI calls otherwise than AWS's model."""
 _ONLY_CLI = {("logs", "tail"): {"since"}}
 """Commands that are no operation: their options."""
 
@@ -43,6 +48,17 @@ def _operations(service: str) -> dict[str, OperationModel]:
     return {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
 
 
+def read_line(line: str) -> list[Call]:
+    """Read the commands of a line that are joined by &&, as a shell takes them apart."""
+    commands: list[list[str]] = [[]]
+    for word in shlex.split(line):
+        if word == "&&":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return [read(words) for words in commands]
+
+
 def read(words: Sequence[str]) -> Call:
     """Read the words of an `aws` command; raises ValueError for what the CLI or AWS's model would refuse.
 
@@ -51,7 +67,7 @@ def read(words: Sequence[str]) -> Call:
     program, service, name, *rest = words
     if program != "aws":
         raise ValueError(f"{program} is not the AWS CLI")
-    options = dict(_options(rest))
+    service, options = _SERVICES.get(service, service), dict(_options(rest))
     region = " ".join(options.pop("region", ()))
     if (service, name) in _ONLY_CLI:
         positional = options.pop("", [])
@@ -65,7 +81,8 @@ def read(words: Sequence[str]) -> Call:
     members = {xform_name(member, "-"): member for member in shape.members}
     parameters: dict[str, Any] = {}
     is_from_file = options.pop("cli-input-json", None)
-    for option, values in options.items():
+    renamed = _RENAMED.get((service, name), {})
+    for option, values in ((renamed.get(option, option), values) for option, values in options.items()):
         member = members.get(option) or members.get(option.removeprefix("no-"))
         if option in _EVERYWHERE:
             continue
@@ -116,6 +133,8 @@ def _value(shape: Shape, words: list[str], flag: bool = True) -> Any:
 
 
 def _scalar(shape: Shape, word: str) -> Any:
+    if shape.type_name in ("double", "float"):
+        return float(word)
     if shape.type_name in ("integer", "long"):
         return int(word)
     if shape.type_name == "boolean":

@@ -78,10 +78,9 @@ def build(sandbox: Sandbox, now: datetime) -> None:
 
 def _write_versions(sandbox: Sandbox, world: World, now: datetime) -> None:
     """Renew one key after the other, in even steps; the youngest value is as old as one step."""
-    renewed = [key for key in KEYS if is_secret(key)]
     versions = [*world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]]
-    for number in range(VERSIONS - len(versions)):
-        key = renewed[number % len(renewed)]
+    for number in range(len(versions), VERSIONS):
+        key = _written_by(number)
         document = json.loads(current_text(world) or "{}") | {key: healthy_document()[key]}
         text = json.dumps(document)
         versions.append(world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"])
@@ -89,6 +88,17 @@ def _write_versions(sandbox: Sandbox, world: World, now: datetime) -> None:
     step = timedelta(days=2 * 365) / VERSIONS
     created = {version: (now - step * (VERSIONS - number)).timestamp() for number, version in enumerate(versions)}
     lifecycle.ask(sandbox, "POST", "versions", {"secret": SECRET, "created": created})
+
+
+def newest_writes() -> dict[str, int]:
+    """The number of the version that gave each key its present value; the first, 0, has all of them."""
+    return dict.fromkeys(KEYS, 0) | {_written_by(number): number for number in range(1, VERSIONS)}
+
+
+def _written_by(number: int) -> str:
+    """The key that a version gives a new value."""
+    renewed = [key for key in KEYS if is_secret(key)]
+    return renewed[number % len(renewed)]
 
 
 def _add_services(world: World) -> None:

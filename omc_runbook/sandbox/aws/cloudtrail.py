@@ -1,4 +1,4 @@
-"""CloudTrail with LookupEvents over the sandbox's own event history.
+"""CloudTrail with LookupEvents over the sandbox's own event history, and trails that AWS's rules hold for.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
@@ -16,6 +16,25 @@ _PAGE = 50
 
 class SandboxCloudTrail(CloudTrailResponse):
     """moto's trails, and the events that the sandbox recorded."""
+
+    def create_trail(self) -> str:
+        """Create a trail, unless there is one of its name."""
+        name = self._get_param("Name")
+        if name in self.cloudtrail_backend.trails:
+            raise JsonRESTError("TrailAlreadyExistsException", f"Trail {name} already exists.")
+        return str(super().create_trail())
+
+    def put_event_selectors(self) -> str:
+        """Set a trail's selectors, basic or advanced ones: each kind replaces the other."""
+        trail = self.cloudtrail_backend.get_trail(self._get_param("TrailName"))
+        trail.event_selectors, trail.advanced_event_selectors = [], []
+        return str(super().put_event_selectors())
+
+    def delete_trail(self) -> str:
+        """Delete a trail, by its name or ARN."""
+        trail = self.cloudtrail_backend.get_trail(self._get_param("Name"))
+        del self.cloudtrail_backend.trails[trail.trail_name]
+        return "{}"
 
     def lookup_events(self) -> str:
         """A page of events, newest first, filtered by attribute and time."""

@@ -11,6 +11,7 @@ from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
     access,
     audit_access,
+    audit_monitoring,
     audit_secret,
     checkout,
     content,
@@ -31,7 +32,7 @@ from omc_runbook.sandbox.worlds.staging import World
 def catalogue() -> tuple[Fault, ...]:
     """All faults of AWS, family by family."""
     families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
-    audits = (audit_access, audit_secret)
+    audits = (audit_access, audit_monitoring, audit_secret)
     return tuple(fault for family in (*families, *audits) for fault in family.faults())
 
 

@@ -8,13 +8,14 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults import audit_access, audit_secret, checkout, other_sources
+from omc_runbook.sandbox.faults import audit_access, audit_monitoring, audit_secret, checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
+from omc_runbook.sandbox.worlds import past_calls
 from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 def remove_traces(world: World) -> None:
     """Remove every resource that a fault created, if it exists."""
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
+    past_calls.forget(world)
+    audit_monitoring.remove(world)
     checkout.remove_copy(world.endpoint)
     remove_private(world)
     allow_in_organization(world)
@@ -39,8 +42,8 @@ def remove_traces(world: World) -> None:
     _remove_secret(secrets_of_other_account(world))
     configure_sessions(world)
     other_sources.remove(world)
-    audit_secret.remove(world)
     audit_access.remove(world)
+    audit_secret.remove(world)
     _enable_keys(world)
     _remove_boundary(world)
 

@@ -17,6 +17,7 @@ from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
+from omc_runbook.sandbox.worlds.monitoring import restore_monitoring
 from omc_runbook.sandbox.worlds.roles import restore_roles
 from omc_runbook.sandbox.worlds.staging import (
     CLUSTER,
@@ -127,6 +128,7 @@ def restore(world: World, document: dict[str, str]) -> None:
     The secret gets the document's values, and every service a deployment that reads them.
     """
     restore_roles(world)
+    restore_monitoring(world)
     arn = restore_secret(world, document)
     restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)

@@ -1,0 +1,119 @@
+"""Checks of who called which API on the secret: what is unusual for its callers, by CloudTrail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omc_runbook.checks.audit_remedies import explain_calls
+from omc_runbook.checks.check import Answer, Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.unusual_calls import FINDERS, history_of
+from omc_runbook.snapshot.state import Snapshot
+
+NEEDS = ("accesses",)
+check = Family("audit", symptom="audit")
+
+
+@check(
+    "new-reader",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="the principal's GetSecretValue in cloudtrail:LookupEvents before the last week",
+    severity="warning",
+)
+def new_reader(snapshot: Snapshot) -> Iterator[Answer]:
+    """A principal read the secret for the first time."""
+    yield from _found(snapshot, "new-reader", needs_baseline=True)
+
+
+@check(
+    "human-read-production",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="userIdentity and userAgent of a service in each GetSecretValue of cloudtrail:LookupEvents",
+    severity="warning",
+    not_in_sandbox="the sandbox has no production environment",
+)
+def human_read_production(snapshot: Snapshot) -> Iterator[Answer]:
+    """A person read the production secret."""
+    yield from _found(snapshot, "human-read-production")
+
+
+@check(
+    "new-address",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="the same network in sourceIPAddress of the principal's earlier cloudtrail:LookupEvents",
+    severity="warning",
+)
+def new_address(snapshot: Snapshot) -> Iterator[Answer]:
+    """A principal read the secret from a network that is new for it."""
+    yield from _found(snapshot, "new-address", needs_baseline=True)
+
+
+@check(
+    "read-burst",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="fewer than 20 GetSecretValue an hour of each principal in cloudtrail:LookupEvents",
+    severity="warning",
+)
+def read_burst(snapshot: Snapshot) -> Iterator[Answer]:
+    """A principal read the secret far more often than usual."""
+    yield from _found(snapshot, "read-burst")
+
+
+@check(
+    "rising-errors",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="no more errorCode than before in the principal's cloudtrail:LookupEvents",
+    severity="warning",
+)
+def rising_errors(snapshot: Snapshot) -> Iterator[Answer]:
+    """A principal's calls on the secret are refused more and more often."""
+    yield from _found(snapshot, "rising-errors")
+
+
+@check(
+    "catch-all-batch",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="the secret in requestParameters.secretIdList of each BatchGetSecretValue",
+    severity="warning",
+)
+def catch_all_batch(snapshot: Snapshot) -> Iterator[Answer]:
+    """A batch read got the secret by a filter that does not name it."""
+    yield from _found(snapshot, "catch-all-batch")
+
+
+@check(
+    "read-from-other-region",
+    needs=NEEDS,
+    looks_like=("unusual-use",),
+    ruled_out_by="no GetSecretValue with the awsRegion of a replica in cloudtrail:LookupEvents",
+    severity="warning",
+)
+def read_from_other_region(snapshot: Snapshot) -> Iterator[Answer]:
+    """A principal outside the platform read a replica of the secret in another region."""
+    yield from _found(snapshot, "read-from-other-region")
+
+
+def _found(snapshot: Snapshot, id: str, needs_baseline: bool = False) -> Iterator[Answer]:
+    """The findings of one kind of unusual calls, or that the calls are too many to tell."""
+    history = history_of(snapshot)
+    if history is None:
+        return
+    for each in FINDERS[id](history):
+        yield Evidence(each.principal, each.facts, explain_calls(snapshot.environment, each.newest))
+    cut = history.accesses.cut
+    is_short = history.is_cut_short if needs_baseline else history.begin > history.recent_since
+    if cut and is_short:
+        apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in cut.items())
+        yield Uncertain(
+            snapshot.secret_name,
+            (
+                f"CloudTrail has more calls than an audit reads: {apis} were not looked at. Name the trail's bucket in"
+                " [audit] trail_s3 of runbook.toml, or audit fewer days.",
+            ),
+        )

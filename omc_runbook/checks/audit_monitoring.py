@@ -1,0 +1,226 @@
+"""Checks of what records calls on the secret, and of who would notice an unusual one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omc_runbook.aws.cloudtrail import Trail
+from omc_runbook.checks import audit_remedies
+from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
+from omc_runbook.checks.check import TRAIL, Answer, Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS
+from omc_runbook.snapshot.state import Snapshot
+
+check = Family("audit", symptom="audit")
+
+
+@check(
+    "no-trail",
+    needs=(TRAILS,),
+    looks_like=("nobody-notices",),
+    ruled_out_by="a trail of the region in cloudtrail:DescribeTrails",
+    severity="warning",
+)
+def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
+    """No trail records who reads the secret."""
+    if _trails(snapshot) == () and TRAILS not in snapshot.gaps:
+        region, account = snapshot.environment.names.region, snapshot.caller.account
+        yield Evidence(
+            region,
+            (
+                f"cloudtrail:DescribeTrails has no trail for {region} in account {account}: calls are kept for 90 days"
+                " in the event history alone, and nothing can be told of them.",
+            ),
+            audit_remedies.create_trail(snapshot),
+        )
+
+
+@check(
+    "trail-not-logging",
+    needs=(TRAIL, TRAILS),
+    looks_like=("nobody-notices",),
+    ruled_out_by="IsLogging true and no LatestDeliveryError in cloudtrail:GetTrailStatus",
+)
+def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
+    """The trail does not log, or does not deliver what it logs."""
+    trails = _trails(snapshot)
+    if any(_is_working(trail) is not False for trail in trails):
+        return
+    for trail in trails:
+        fact = (
+            f"cloudtrail:GetTrailStatus has LatestDeliveryError {trail.delivery_error} of {trail.name}: what it logs"
+            f" does not arrive in bucket {trail.bucket}."
+            if trail.is_logging
+            else f"cloudtrail:GetTrailStatus has IsLogging false of {trail.name}: since then no call is recorded."
+        )
+        yield Evidence(trail.name, (fact,), audit_remedies.start_logging(snapshot, trail))
+
+
+@check(
+    "trail-one-region",
+    needs=(TRAIL, TRAILS),
+    looks_like=("nobody-notices",),
+    ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails",
+    severity="warning",
+)
+def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
+    """The trail records one region only."""
+    trails = _best(snapshot)
+    if not any(trail.is_multi_region for trail in trails):
+        for trail in trails:
+            yield Evidence(
+                trail.name,
+                (f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}.",),
+                audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail"),
+            )
+
+
+@check(
+    "trail-not-validated",
+    needs=(TRAIL, TRAILS),
+    looks_like=("nobody-notices",),
+    ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails",
+    severity="warning",
+)
+def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
+    """The trail's files can be changed without a trace: they have no digests."""
+    trails = _best(snapshot)
+    if not any(trail.validates_files for trail in trails):
+        for trail in trails:
+            yield Evidence(
+                trail.name,
+                (f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}.",),
+                audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation"),
+            )
+
+
+@check(
+    "trail-without-reads",
+    needs=(TRAIL, TRAILS),
+    looks_like=("nobody-notices",),
+    ruled_out_by="read-only management events in cloudtrail:GetEventSelectors",
+    severity="warning",
+)
+def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
+    """The trail does not record reads of the secret."""
+    trails = _best(snapshot)
+    answers = [trail.takes(READ) for trail in trails]
+    if True in answers:
+        return
+    for trail, answer in zip(trails, answers, strict=True):
+        if answer is False:
+            yield Evidence(
+                trail.name,
+                (
+                    f"cloudtrail:GetEventSelectors of {trail.name} leaves out read-only management events of"
+                    f" {READ['eventSource']}, such as GetSecretValue.",
+                ),
+                audit_remedies.log_reads(snapshot, trail),
+            )
+        elif trail.selectors is not None:
+            reason = f"The event selectors of {trail.name} depend on who makes a call: some reads may be left out."
+            yield Uncertain(trail.name, (reason,))
+
+
+@check(
+    "no-alarm",
+    needs=(TRAILS, GAP),
+    looks_like=("nobody-notices",),
+    ruled_out_by="a metric filter with an alarm, or a rule of EventBridge, that matches GetSecretValue on the secret",
+    severity="warning",
+    because_of=("no-trail",),
+)
+def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
+    """Nothing tells anybody that the secret was read."""
+    if not _is_read(snapshot):
+        return
+    routes = routes_of(snapshot)
+    telling = [route for route in routes if route.kind != "filter"]
+    if any(route.matches for route in telling):
+        return
+    undecided = [route for route in telling if route.matches is None]
+    for route in undecided:
+        yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
+    if not undecided:
+        facts = [
+            f"Metric filter {route.name} counts reads of {snapshot.secret_name}, but no alarm watches its metric"
+            " (cloudwatch:DescribeAlarmsForMetric)."
+            for route in routes
+            if route.matches
+        ]
+        facts = facts or [
+            f"No metric filter on a trail's log group (logs:DescribeMetricFilters) and no rule (events:ListRules)"
+            f" matches GetSecretValue on {snapshot.secret_name}."
+        ]
+        yield Evidence(snapshot.secret_name, tuple(facts), audit_remedies.create_alarm(snapshot))
+
+
+@check(
+    "alarm-off",
+    needs=(TRAILS, GAP),
+    looks_like=("nobody-notices",),
+    ruled_out_by="ActionsEnabled true of the alarm, or the rule's State with all management events of CloudTrail",
+    severity="warning",
+    because_of=("trail-not-logging", "trail-without-reads"),
+)
+def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
+    """The alarm on reads of the secret is switched off."""
+    routes = _matching(snapshot)
+    if _is_read(snapshot) and routes and all(route.problem for route in routes):
+        for route in routes:
+            yield Evidence(route.name, (_sentence(route.problem),), _switch_on(route))
+
+
+@check(
+    "alarm-to-nobody",
+    needs=(TRAILS, GAP),
+    looks_like=("nobody-notices",),
+    ruled_out_by="a confirmed subscription in sns:ListSubscriptionsByTopic of the alarm's topic",
+    severity="warning",
+)
+def alarm_to_nobody(snapshot: Snapshot) -> Iterator[Answer]:
+    """The alarm on reads of the secret reaches nobody."""
+    routes = [route for route in _matching(snapshot) if not route.problem]
+    if not _is_read(snapshot) or any(route.reaches for route in routes):
+        return
+    for route in routes:
+        if route.reaches is None:
+            yield Uncertain(route.name, tuple(map(_sentence, route.ends)))
+        else:
+            facts = tuple(map(_sentence, route.ends)) or (f"{route.kind.capitalize()} {route.name} has no target.",)
+            yield Evidence(route.name, facts, audit_remedies.subscribe(snapshot, route))
+
+
+def _trails(snapshot: Snapshot) -> tuple[Trail, ...]:
+    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    return monitoring.trails if monitoring else ()
+
+
+def _is_working(trail: Trail) -> bool | None:
+    return None if trail.is_logging is None else trail.is_logging and not trail.delivery_error
+
+
+def _best(snapshot: Snapshot) -> tuple[Trail, ...]:
+    """The trails that log and deliver; all where none does."""
+    trails = _trails(snapshot)
+    return tuple(trail for trail in trails if _is_working(trail)) or trails
+
+
+def _is_read(snapshot: Snapshot) -> bool:
+    """Whether everything that could tell somebody was read, so that its absence says something."""
+    return bool(snapshot.audit and snapshot.audit.monitoring) and not {TRAILS, GAP}.intersection(snapshot.gaps)
+
+
+def _matching(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
+    """The alarms and rules that match a read of the secret."""
+    return tuple(route for route in routes_of(snapshot) if route.matches and route.kind != "filter")
+
+
+def _switch_on(route: AlarmRoute) -> Remedy:
+    return audit_remedies.enable_alarm(route) if route.kind == "alarm" else audit_remedies.enable_rule(route)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,134 @@
+"""Checks of who called which API: each with usual calls and an unusual one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.audit_accesses import (
+    CALLER,
+    FAULTS,
+    REPORTS,
+    STRANGER,
+    USUAL,
+    audited,
+    call,
+    in_production,
+)
+from support.snapshots import NOW, ROLE, healthy
+
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import audit_accesses
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.unusual_calls import find_unusual, network_of
+from omc_runbook.snapshot.audit.state import Audit
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(audit_accesses))
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_usual_calls_are_clear(id: str) -> None:
+    """In staging and in production: what the platform and the audit itself do is usual."""
+    assert_clear(CHECKS[id], audited(healthy()))
+    assert_clear(CHECKS[id], in_production(audited(healthy())))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_an_unusual_call_is_found_as_such_alone(id: str) -> None:
+    """Each is found by its own check, and by no other."""
+    assert_found(CHECKS[id], FAULTS[id])
+    assert {each.check for each in find_unusual(FAULTS[id].make(healthy()))} == {id}
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_without_cloudtrail_nothing_is_clear(id: str) -> None:
+    """A refusal leaves each check unknown, with the permission named."""
+    refused = ReadFailure("who called it", "cloudtrail:LookupEvents", "AccessDeniedException", "denied")
+    [found] = run_check(CHECKS[id], replace(healthy(), audit=Audit(days=90), gaps={"accesses": (refused,)}))
+    assert found.status == "unknown" and "cloudtrail:LookupEvents is missing" in found.evidence[0]
+
+
+def test_the_audits_own_caller_is_no_news() -> None:
+    """Who runs the audit may read from anywhere, as often as needed, for the first time."""
+    own = [call(0.1 + each / 10_000, CALLER, address="198.51.100.7") for each in range(40)]
+    assert find_unusual(audited(healthy(), *own)) == ()
+
+
+def test_tasks_that_start_are_no_news() -> None:
+    """A deployment reads often, by the execution role, from wherever ECS is."""
+    starts = [call(0.1 + each / 10_000, ROLE, address=f"198.51.{each}.7") for each in range(60)]
+    assert find_unusual(audited(healthy(), *starts)) == ()
+
+
+def test_a_person_who_uses_a_runbook_is_no_news_in_production() -> None:
+    """Its calls name it; the same person by hand is found."""
+    by_runbook = call(1, CALLER, user_agent="Boto3/1.40 omc-runbook", from_console=True)
+    assert_clear(CHECKS["human-read-production"], in_production(audited(healthy(), by_runbook)))
+    by_hand = replace(by_runbook, user_agent="aws-cli/2.15", session=f"{CALLER}/eve@example.com")
+    [found] = run_check(CHECKS["human-read-production"], in_production(audited(healthy(), by_hand)))
+    assert found.subject == CALLER
+
+
+def test_without_an_earlier_part_nobody_is_new() -> None:
+    """A secret that was first read this week has no habits yet."""
+    young = audited(healthy(), call(1, STRANGER))
+    assert young.audit and young.audit.accesses
+    recent = tuple(each for each in young.audit.accesses.calls if each.time > NOW - timedelta(days=6))
+    young = replace(young, audit=replace(young.audit, accesses=replace(young.audit.accesses, calls=recent)))
+    assert_clear(CHECKS["new-reader"], young)
+
+
+def test_what_was_cut_is_not_clear() -> None:
+    """Where there are so many calls that the earlier part was not read, what is new is unknown."""
+    cut = audited(healthy(), cut={"GetSecretValue": NOW - timedelta(days=2)})
+    for id in ("new-reader", "new-address", "read-burst", "rising-errors"):
+        [found] = run_check(CHECKS[id], cut)
+        assert found.status == "unknown" and "more calls than an audit reads" in found.evidence[0]
+    later = audited(healthy(), call(1, STRANGER), cut={"GetSecretValue": NOW - timedelta(days=60)})
+    assert [found.subject for found in run_check(CHECKS["new-reader"], later)] == [STRANGER]
+
+
+def test_errors_that_do_not_rise_are_clear() -> None:
+    """As many refusals each week are a habit, if a bad one."""
+    often = [call(day, error="AccessDeniedException") for day in range(1, 85)]
+    assert_clear(CHECKS["rising-errors"], audited(healthy(), *often))
+
+
+def test_a_batch_read_that_names_the_secret_is_clear() -> None:
+    """By a list, or by a filter of its whole name."""
+    named = call(1, name="BatchGetSecretValue")
+    filtered = replace(named, filters=(f"name: {healthy().secret_name}",), request_id="other")
+    assert_clear(CHECKS["catch-all-batch"], audited(healthy(), named, filtered))
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:1:2::7", "2001:db8:1::/48"),
+        ("10.0.3.4", "a private network"),
+        ("172.20.3.4", "a private network"),
+        ("ecs-tasks.amazonaws.com", ""),
+        ("AWS Internal", ""),
+    ],
+)
+def test_networks_of_addresses(address: str, network: str) -> None:
+    """Neighbours count as one, private ones too, and AWS's own services as none."""
+    assert network_of(address) == network
+
+
+def test_another_address_of_a_known_network_is_no_news() -> None:
+    """Addresses change within an office's or a cloud's network."""
+    assert USUAL[0].principal == REPORTS
+    assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="203.0.113.99")))
+    assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="secretsmanager.amazonaws.com")))

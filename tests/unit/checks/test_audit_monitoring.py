@@ -1,0 +1,170 @@
+"""Checks of trails and alarms: each with an account in which somebody would hear, and one in which nobody would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from support import aws_commands
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, TRAIL, monitored
+from support.snapshots import healthy
+
+from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import audit_monitoring
+from omc_runbook.checks.audit_remedies import event_pattern, filter_pattern
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.model.event_patterns import matches_filter, matches_rule
+from omc_runbook.snapshot.audit.monitoring import read_event, rule_event
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(audit_monitoring))
+ALARMS = ("no-alarm", "alarm-off", "alarm-to-nobody")
+FOREIGN = TRAIL.arn.replace(healthy().caller.account, "210987654321")
+
+
+def found(snapshot: Snapshot) -> dict[str, str]:
+    """What is not clear in a snapshot, by its check's id: its status."""
+    answers = [answer for check in CHECKS.values() for answer in run_check(check, snapshot)]
+    return {answer.check: answer.status for answer in answers if answer.status != "clear"}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_where_somebody_hears_all_is_clear(id: str) -> None:
+    """By an alarm on a metric filter, or by a rule of EventBridge."""
+    assert_clear(CHECKS[id], monitored(healthy()))
+    assert_clear(CHECKS[id], monitored(healthy(), filters=(), alarms={}, rules=(RULE,)))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_each_remedys_commands_are_the_clis(id: str) -> None:
+    """Each command that is printed is one that the AWS CLI takes."""
+    for finding in run_check(CHECKS[id], FAULTS[id].make(healthy())):
+        assert aws_commands.read_line(finding.remedy.command)
+
+
+@pytest.mark.parametrize("field", ["trails", "monitoring"])
+def test_what_could_not_be_read_is_never_clear_nor_missing(field: str) -> None:
+    """A refusal leaves what depends on it unknown, with the permission named; no alarm is missed that may be there."""
+    refused = ReadFailure("the trails", "cloudtrail:DescribeTrails", "AccessDeniedException", "denied")
+    unread = replace(monitored(healthy(), None), gaps={field: (refused,)})
+    for id, check in CHECKS.items():
+        [answer] = run_check(check, unread)
+        if field in check.needs:
+            assert answer.status == "unknown", id
+            assert "cloudtrail:DescribeTrails is missing" in answer.evidence[0]
+
+
+def test_one_trail_that_does_is_enough() -> None:
+    """A second trail of one region or without reads is no fault."""
+    second = replace(TRAIL, name="second", is_multi_region=False, validates_files=False, is_logging=False)
+    assert found(monitored(healthy(), trails=(TRAIL, second))) == {}
+
+
+def test_a_trail_that_does_not_deliver() -> None:
+    """It logs into a bucket that is gone."""
+    snapshot = monitored(healthy(), replace(TRAIL, delivery_error="NoSuchBucket"))
+    [answer] = run_check(CHECKS["trail-not-logging"], snapshot)
+    assert "LatestDeliveryError NoSuchBucket" in answer.evidence[0]
+
+
+def test_selectors_that_depend_on_the_caller_are_unknown() -> None:
+    """Whether a read is recorded then depends on who reads."""
+    depends = Selector(conditions={**EVERY_MANAGEMENT_EVENT.conditions, "userIdentity.arn": {"Equals": ("arn:x",)}})
+    snapshot = monitored(healthy(), replace(TRAIL, selectors=Selectors(every=(depends,))))
+    assert found(snapshot)["trail-without-reads"] == "unknown"
+
+
+def test_what_a_trail_logs_of_data_events_stays() -> None:
+    """The remedy writes back what it found, with all management events."""
+    data = {"Name": "files", "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}
+    only = Selector(conditions={"eventCategory": {"Equals": ("Data",)}})
+    snapshot = monitored(healthy(), replace(TRAIL, selectors=Selectors(every=(only,), advanced=(data,))))
+    [answer] = run_check(CHECKS["trail-without-reads"], snapshot)
+    [call] = aws_commands.read_line(answer.remedy.command)
+    [management, kept] = call.parameters["AdvancedEventSelectors"]
+    assert management["FieldSelectors"] == [{"Field": "eventCategory", "Equals": ["Management"]}] and kept == data
+
+
+def test_a_trail_of_another_account_is_for_its_owner_to_correct() -> None:
+    """An organization's trail cannot be changed from a member."""
+    trail = replace(TRAIL, arn=FOREIGN, is_organization=True, validates_files=False)
+    [answer] = run_check(CHECKS["trail-not-validated"], monitored(healthy(), trail))
+    assert answer.remedy.command.startswith("Ask account 210987654321")
+
+
+def test_a_rule_that_is_enabled_gets_no_reads() -> None:
+    """EventBridge passes read-only calls on only in a state of its own."""
+    for state in ("ENABLED", "DISABLED"):
+        rule = replace(RULE, state=state)
+        [answer] = run_check(CHECKS["alarm-off"], monitored(healthy(), filters=(), alarms={}, rules=(rule,)))
+        assert f"State {state}" in answer.evidence[0]
+        assert answer.remedy.command.endswith("ALL_CLOUDTRAIL_MANAGEMENT_EVENTS --region ap-southeast-2")
+
+
+def test_an_alarm_that_cannot_go_off_is_off() -> None:
+    """A trail that does not log, or not into the log group, sends it nothing."""
+    for trail in (replace(TRAIL, is_logging=False), replace(TRAIL, log_group_error="AccessDenied")):
+        assert found(monitored(healthy(), trail))["alarm-off"] == "found"
+
+
+def test_a_filter_without_an_alarm_tells_nobody() -> None:
+    """It counts, and nothing watches the count."""
+    [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), alarms={}))
+    assert "counts reads" in answer.evidence[0] and "no alarm watches" in answer.evidence[0]
+
+
+def test_a_pattern_that_is_not_understood_is_unknown() -> None:
+    """A regular expression may match; nothing says that it does."""
+    pattern = "{ $.eventName = %Get.*% }"
+    snapshot = monitored(healthy(), filters=(replace(FILTER, pattern=pattern),))
+    assert found(snapshot) == {"no-alarm": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "status", "says"),
+    [
+        ((), "found", "has no target"),
+        ((f"{TOPIC}-gone",), "found", "does not exist"),
+        (("arn:aws:lambda:ap-southeast-2:123456789012:function:page",), "unknown", "is not looked at"),
+    ],
+)
+def test_where_a_route_ends(targets: tuple[str, ...], status: str, says: str) -> None:
+    """No target, a topic that is gone, and one of a kind that is not looked at."""
+    rule = replace(RULE, targets=targets)
+    snapshot = monitored(healthy(), filters=(), alarms={}, rules=(rule,), topics={f"{TOPIC}-gone": None})
+    [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
+    assert answer.status == status and says in answer.evidence[0]
+
+
+def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
+    """Both patterns match a read of the secret, and none by the role with which tasks start."""
+    snapshot = monitored(healthy())
+    event = read_event(snapshot)
+    issuer = "userIdentity.sessionContext.sessionIssuer.arn"
+    for role, answer in (("arn:aws:iam::123456789012:role/other", True), (next(iter(snapshot.permissions)), False)):
+        by_role = {**event, issuer: (role,)}
+        assert matches_filter(filter_pattern(snapshot), by_role) is answer
+        assert matches_rule(event_pattern(snapshot), rule_event(by_role, "ap-southeast-2")) is answer
+    by_user = {**event, issuer: ()}
+    assert matches_filter(filter_pattern(snapshot), by_user) and matches_rule(
+        event_pattern(snapshot), rule_event(by_user, "ap-southeast-2")
+    )
+    assert len(filter_pattern(snapshot)) <= 1024 and json.loads(event_pattern(snapshot))
+    assert ALARM.actions == (TOPIC,)

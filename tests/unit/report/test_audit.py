@@ -1,0 +1,155 @@
+"""An audit's page: the lights say the worst that is known, and are never green where something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.snapshots import healthy
+
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.diagnosis.root_causes import AUDIT_CHECKS
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import audit
+from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
+from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.audit.state import Audit
+from omc_runbook.snapshot.state import Snapshot
+
+SNAPSHOT = replace(healthy(), audit=Audit(days=30))
+BY_MODULE = {check.id: check.run.__module__.rpartition(".")[2] for check in AUDIT_CHECKS}
+GAP = ReadFailure("the account's roles", "iam:GetAccountAuthorizationDetails", "AccessDenied", "denied")
+
+
+def findings(**changed: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Every check of an audit clear, but for some, by the question's first word."""
+    every = [Finding(check=each.id, family=each.family, title=each.title, status="clear") for each in AUDIT_CHECKS]
+    for word, members in changed.items():
+        question = next(each for each in QUESTIONS if each.text.endswith(word))
+        at = next(number for number, each in enumerate(every) if BY_MODULE[each.check] in question.modules)
+        every[at] = replace(every[at], **members)
+    return tuple(every)
+
+
+def lights(snapshot: Snapshot, found: tuple[Finding, ...]) -> dict[str, Light]:
+    """The lights of one environment, by their question."""
+    return {each.question: each for each in audit.lights({"staging": snapshot}, {"staging": found}).lights}
+
+
+def test_each_check_belongs_to_one_light() -> None:
+    """And each light has checks, so that what is found shows in the page on top."""
+    counts = [sum(module in question.modules for question in QUESTIONS) for module in BY_MODULE.values()]
+    assert {*counts} == {1}
+    assert [each.text for each in QUESTIONS if not {*each.modules} & {*BY_MODULE.values()}] == []
+
+
+def test_all_is_green_where_all_is_known_and_clear() -> None:
+    """With the number of checks; what is accepted, and remarks, are named."""
+    shown = lights(SNAPSHOT, findings())
+    assert {each.level for each in shown.values()} == {"good"}
+    remark = {"status": "found", "severity": "info"}
+    shown = lights(SNAPSHOT, findings(read=remark, did={"status": "found", "accepted": "Until 2030: known."}))
+    assert {each.level for each in shown.values()} == {"good"}
+    assert "Remarks: " in shown["Who can read"].sentence and "Accepted: " in shown["Who did"].sentence
+
+
+@pytest.mark.parametrize(
+    ("members", "level"),
+    [
+        ({"status": "found", "severity": "error", "subject": "a-role"}, "error"),
+        ({"status": "found", "severity": "warning", "subject": "a-role"}, "warning"),
+        ({"status": "unknown", "evidence": ("iam:GetRole is missing.",)}, "unknown"),
+    ],
+)
+def test_a_light_has_the_colour_of_its_worst(members: Mapping[str, Any], level: str) -> None:
+    """And says what it is; the other lights stay green."""
+    shown = lights(SNAPSHOT, findings(read=members))
+    assert {each.level for name, each in shown.items() if name != "Who can read"} == {"good"}
+    light = shown["Who can read"]
+    assert light.level == level
+    assert ("a-role" if level != "unknown" else "Not known: iam:GetRole is missing.") in light.sentence
+
+
+def test_a_problem_does_not_hide_what_is_not_known() -> None:
+    """The light is red, and its sentence says both."""
+    found = list(findings(read={"status": "found", "subject": "a-role"}))
+    at = next(
+        number for number, each in enumerate(found) if each.status == "clear" and "access" in BY_MODULE[each.check]
+    )
+    found[at] = replace(found[at], status="unknown", evidence=("kms:ListGrants is missing.",))
+    light = lights(SNAPSHOT, tuple(found))["Who can read"]
+    assert light.level == "error" and light.sentence.endswith("Also not known: kms:ListGrants is missing.")
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.text)
+def test_a_part_that_was_not_read_is_never_green(question: Any) -> None:
+    """Also where each of its checks is clear, or was skipped."""
+    for part in question.parts:
+        shown = lights(replace(SNAPSHOT, gaps={part: (GAP,)}), findings())
+        assert {name for name, each in shown.items() if each.level != "good"} == {question.text}
+        assert "iam:GetAccountAuthorizationDetails" in shown[question.text].sentence
+    skipped = tuple(replace(each, status="skipped", evidence=("There is no secret.",)) for each in findings())
+    shown = lights(SNAPSHOT, skipped)
+    assert (shown[question.text].level, shown[question.text].sentence) == ("unknown", "There is no secret.")
+
+
+def test_of_many_problems_two_are_named() -> None:
+    """Of each title the first subjects, and how many more."""
+    ids = [each.id for each in AUDIT_CHECKS if BY_MODULE[each.id] == "audit_access"][:3]
+    found = tuple(
+        Finding(check=check, family="audit", title=f"Title {check}", status="found", subject=f"role-{number}")
+        for check in ids
+        for number in range(4)
+    )
+    sentence = lights(SNAPSHOT, found)["Who can read"].sentence
+    expected = [f"Title {check}: role-0, role-1 and 2 more." for check in ids[:2]]
+    assert sentence == " ".join([*expected, "1 more below."])
+
+
+def test_several_environments_have_a_column_each() -> None:
+    """Every sentence is in both renderings, and the page says of what it is."""
+    snapshots = {
+        "staging": SNAPSHOT,
+        "production": replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name="production")),
+    }
+    both = {"staging": findings(), "production": findings(did={"status": "found", "subject": "somebody"})}
+    shown = audit.lights(snapshots, both)
+    assert shown.environments == ("staging", "production")
+    assert shown.to_html().count("<th ") == 3
+    for text in (shown.to_html(), shown.to_text()):
+        assert "somebody" in text and "account 123456789012" in text and "30 days" in text
+    merged = audit.merge(both)
+    assert {each.subject for each in merged if each.is_problem} == {"production: somebody"}
+    assert {row[0] for row in audit.findings_table(both).rows} == {"staging", "production"}
+
+
+def test_tables_of_several_environments_are_one() -> None:
+    """Each environment's rows stand under its name; levels and notes of all are kept, each note once."""
+
+    def table(snapshot: Snapshot) -> Table:
+        name = snapshot.environment.name
+        return Table("Readers", ["who"], [[f"of {name}"]], {f"of {name}": "error"}, notes=["A note."])
+
+    other = replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name="copy"))
+    both = audit.of_each({"staging": SNAPSHOT, "copy": other}, table)
+    assert both.columns == ["environment", "who"]
+    assert both.rows == [["staging", "of staging"], ["copy", "of copy"]]
+    assert both.levels == {"of staging": "error", "of copy": "error"} and both.notes == ("A note.",)
+    assert audit.of_each({"staging": SNAPSHOT}, table).columns == ["who"]
+
+
+def test_a_long_table_is_folded_and_whole() -> None:
+    """On a page it opens at a click; as text and as a frame it has every row."""
+    rows = [[f"row {number}"] for number in range(UNFOLDED + 1)]
+    short, long = FoldedTable("Short", ["who"], rows[:-1]), FoldedTable("Long", ["who"], rows)
+    assert "<details>" not in short.to_html()
+    assert "<details>" in long.to_html() and f"Long: {len(rows)} rows" in long.to_html()
+    assert f"row {UNFOLDED}" in long.to_text() and len(long.frame) == len(rows)
+
+
+def test_hostile_names_stay_text() -> None:
+    """A subject with HTML in it is shown as it is."""
+    light = Light(question="Who did", environment="staging", level="error", sentence="<img src=x onerror=alert(1)>")
+    assert "<img" not in Lights([light], ["<b>"]).to_html() and "<b>" not in Lights([light], ["<b>"]).to_html()

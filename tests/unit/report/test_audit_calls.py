@@ -1,0 +1,115 @@
+"""What an audit shows of calls and alarms: tables, pictures, and Terraform that can be parsed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from support.snapshot_faults.audit_accesses import CALLER, REPORTS, STRANGER, audited, call
+from support.snapshot_faults.audit_monitoring import RULE, TRAIL, monitored
+from support.snapshots import NAME, NOW, ROLE, healthy
+
+from omc_runbook.report import audit_accesses, audit_monitoring, audit_plots
+from omc_runbook.report.display.drawing import Picture
+from omc_runbook.terraform.hcl import read_blocks
+from omc_runbook.textfile.file import SourceFile
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+STRANGE = (
+    call(1, STRANGER, address="198.51.100.9"),
+    call(3, STRANGER, name="PutSecretValue", error="AccessDeniedException"),
+    call(20, CALLER, name="PutSecretValue", with_mfa=True),
+)
+
+
+def test_who_used_the_secret() -> None:
+    """A row for each principal, the busiest first, with what is unusual of it; usual ones are told as such."""
+    table = audit_accesses.accesses(audited(healthy(), *STRANGE))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert [*rows] == [
+        "role/reports",
+        "role/ohmycoins-staging-ecs-task-execution-role",
+        "role/on-call",
+        "role/contractor",
+    ]
+    assert rows["role/contractor"][:4] == ["role", "1", "0", "1"]
+    assert rows["role/contractor"][-2:] == ["198.51.100.9, 203.0.113.7", "new-reader"]
+    assert rows["role/on-call"][-1] == audit_accesses.OWN and rows[ROLE.rpartition(":")[2]][-1] == audit_accesses.ECS
+    assert rows["role/reports"][-1] == ""
+    assert table.notes == ("From CloudTrail's event history, since 2025-12-01 12:00 UTC.",)
+
+
+def test_who_changed_the_secret() -> None:
+    """Each change and each that was refused, newest first."""
+    table = audit_accesses.changes_log(audited(healthy(), *STRANGE))
+    assert [(row[1], row[2], row[-2], row[-1]) for row in table.rows] == [
+        ("PutSecretValue", "role/contractor", "no", "AccessDeniedException"),
+        ("PutSecretValue", "role/on-call", "yes", "done"),
+    ]
+
+
+def test_calls_that_are_not_counted_are_told() -> None:
+    """Where CloudTrail has more than was read."""
+    cut = audited(healthy(), cut={"GetSecretValue": NOW - timedelta(days=60)})
+    assert "GetSecretValue before 2025-12-31" in audit_accesses.accesses(cut).notes[-1]
+
+
+def test_what_was_not_read_is_no_empty_answer() -> None:
+    """The tables say so."""
+    for table in (audit_accesses.accesses(healthy()), audit_accesses.changes_log(healthy())):
+        assert "CloudTrail was not read." in table.to_text()
+    for display in (audit_monitoring.monitoring(healthy()), audit_monitoring.missing(healthy())):
+        assert "were not read" in display.to_text()
+
+
+@pytest.mark.parametrize("draw", [audit_plots.heat_map, audit_plots.access_timeline])
+@pytest.mark.parametrize("principals", [0, 1, 60])
+def test_pictures_of_calls(draw: type[Picture], principals: int) -> None:
+    """They are whole, of a bounded size, have a title and an alternative text, and the same as text."""
+    more = [call(each % 80 + 0.1, f"{REPORTS}{each}", address="") for each in range(principals)]
+    picture = draw(audited(healthy(), *STRANGE, *more) if principals else healthy())
+    data, metadata = picture._repr_mimebundle_()
+    svg = ElementTree.fromstring(data["image/svg+xml"])
+    [height] = [int(number) for number in svg.attrib["viewBox"].split()[3:]]
+    assert height <= 30 + 24 * (audit_plots.MOST_ROWS + 1) + 50
+    for shape in svg.iter():
+        assert 0 <= float(shape.attrib.get("x", 0)) <= 960 and 0 <= float(shape.attrib.get("y", 0)) <= height
+    assert metadata["image/svg+xml"]["alt"] == svg[0].text
+    assert (STRANGER in data["text/plain"]) is (principals == 1) or principals == 60
+    assert data["text/plain"].startswith("No calls") is (principals == 0)
+
+
+def test_the_heat_map_counts_by_hour() -> None:
+    """In UTC, each principal in a row of its own."""
+    counts = audit_plots.heat_map(audited(healthy(), *STRANGE)).counts
+    assert counts[STRANGER] == {12: 2} and sum(counts[REPORTS].values()) == 26
+
+
+def test_who_would_notice() -> None:
+    """Trails and what tells somebody, with where it ends."""
+    table = audit_monitoring.monitoring(monitored(healthy(), rules=(RULE,)))
+    assert [row[:3] for row in table.rows] == [
+        ["trail", "main", "yes"],
+        ["alarm", "secret-reads", "yes"],
+        ["rule", "secret-reads", "yes"],
+    ]
+    assert table.rows[0][3] == "all regions, files validated, records reads, log group /trail"
+    assert "has confirmed subscriptions: email" in table.rows[1][3]
+
+
+@pytest.mark.parametrize("trail", [TRAIL, None])
+def test_what_is_missing_is_offered_as_terraform(trail: object) -> None:
+    """A trail where there is none, and an alarm, by a log group or by EventBridge; both name the secret."""
+    snapshot = monitored(healthy(), TRAIL if trail else None, filters=(), alarms={})
+    entries = audit_monitoring.missing(snapshot).entries
+    terraform = [entry.command for entry in entries if entry.subject == "by Terraform"]
+    by_hand = [entry.command for entry in entries if entry.subject == "by the AWS CLI"]
+    assert len(terraform) == len(by_hand) == (1 if trail else 2)
+    for text in terraform:
+        assert read_blocks(SourceFile(Path("audit.tf"), "audit.tf", text.encode()))
+    assert NAME in terraform[-1] and NAME in by_hand[-1] and ROLE in terraform[-1]
+    assert ("aws_cloudwatch_log_metric_filter" in terraform[-1]) is bool(trail)
+    assert "Nothing: somebody hears" in audit_monitoring.missing(monitored(healthy())).to_text()
