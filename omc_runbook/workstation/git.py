@@ -144,14 +144,14 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
     sizes = [line.split()[-1] for line in checked.out.splitlines()]
     small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
     output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in small))
-    raw, contents = os.fsencode(output.out), list[tuple[Blob, bytes]]()
+    raw, contents, at = os.fsencode(output.out), list[tuple[Blob, bytes]](), 0
     for blob in small:
-        head, _, rest = raw.partition(b"\n")
-        size = head.split()[-1] if head else b""
+        start = raw.find(b"\n", at) + 1
+        size = raw[at:start].split()[-1] if start else b""
         if not size.isdigit():
             break
-        contents.append((blob, rest[: int(size)]))
-        raw = rest[int(size) + 1 :]
+        at = start + int(size) + 1
+        contents.append((blob, raw[start : at - 1]))
     left_out = len(blobs) - len(contents)
     some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
     return contents, checked.obstacle or output.obstacle or some
