@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 
-from omc_runbook.diagnosis import root_causes
+from omc_runbook.changes.values import former_values
+from omc_runbook.diagnosis import acceptance, root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
@@ -108,9 +109,17 @@ def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
     return (replace(choices.environments(run.target.environment, environment), parameter="environment"),)
 
 
-def diagnose(snapshots: Snapshots) -> AuditFindings:
-    """Run every check of an audit on each snapshot."""
-    return {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
+def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
+    """Run every check of an audit on each snapshot.
+
+    With `ask_issuers`, former values of keys with a `check` are sent to where they used to be accepted, to see whether
+    they still are.
+    """
+    found = {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
+    if ask_issuers:
+        for name, snapshot in snapshots.items():
+            found[name] += acceptance.accept(former_values.find_alive(snapshot), snapshot)
+    return found
 
 
 def conclude(run: Run, snapshots: Snapshots, findings: AuditFindings) -> Banner:
