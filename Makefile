@@ -7,9 +7,11 @@
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
 #   make airflow     run schedules/airflow by Airflow, in an environment of its own, over the environments of three sandboxes
+#   make lock        write down this environment's distributions with their hashes, once its tests have passed
+#   make sbom        write build/sbom.json, CycloneDX's list of all that is installed; docs/licences.py has the licences
 #   make clean       remove .venv, .venv-airflow, caches and records
-# PYTHON=python3.12 chooses the interpreter.
-.PHONY: demo quick test hold check lab notebooks airflow clean FORCE
+# PYTHON=python3.12 chooses the interpreter. LOCKED=1 installs exactly what docs/lock-*.txt has, each file by its hash.
+.PHONY: demo quick test hold check lab notebooks airflow lock sbom clean FORCE
 .NOTPARALLEL:
 
 VENV := .venv
@@ -76,6 +78,17 @@ airflow: $(VENV)/dev.stamp
 		touch $(AIRFLOW)/stamp; } || echo "Airflow could not be installed here." >&2
 	@$(BIN)/python -m pytest tests/notebooks/test_airflow.py tests/unit/headless/test_schedule_files.py
 
+lock: $(VENV)/dev.stamp
+	@$(BIN)/python docs/lock.py
+
+# In an environment of its own, lest it be in the list itself.
+sbom: $(VENV)/dev.stamp
+	@[ -x build/sbom-tool/bin/cyclonedx-py ] || { $(BIN)/python -m venv build/sbom-tool && \
+		build/sbom-tool/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'; }
+	@build/sbom-tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json $(BIN)/python
+	@echo build/sbom.json
+
 clean:
 	rm -rf $(VENV) $(AIRFLOW) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
@@ -86,11 +99,28 @@ $(VENV)/lab.stamp: EXTRAS := lab,sandbox
 $(VENV)/dev.stamp: EXTRAS := dev
 $(VENV)/dev.stamp: COVERS := $(VENV)/demo.stamp $(VENV)/lab.stamp
 
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+ifeq ($(LOCKED),)
 $(VENV)/%.stamp: pyproject.toml
 	@echo "Preparing $(VENV) with omc-runbook[$(EXTRAS)]: a minute or two, the first time."
 	@$(MAKE_VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@ $(COVERS)
+else
+$(VENV)/demo.stamp $(VENV)/lab.stamp $(VENV)/dev.stamp: $(VENV)/locked.stamp
+	@touch $@
+
+# The checkout itself has no hash: it is installed without asking an index for anything.
+$(VENV)/locked.stamp: pyproject.toml $(wildcard docs/lock-*.txt)
+	@echo "Preparing $(VENV) from the lock: some minutes, the first time."
+	@$(MAKE_VENV)
+	@lock=$$($(BIN)/python docs/lock.py --path) && { [ -f "$$lock" ] || { \
+		echo "There is no $$lock: make lock writes it, in an environment made without LOCKED." >&2; exit 1; }; } && \
+		$(INSTALL) --require-hashes --only-binary :all: --requirement "$$lock" && \
+		$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+endif
 
 # .venv is kept while it works, unless another interpreter is asked for than the one that made it.
 define MAKE_VENV
@@ -107,6 +137,6 @@ endef
 ifneq ($(PYTHON),)
 ifneq ($(shell $(PYTHON) -c '$(IDENTITY)' 2>&1),$(shell $(BIN)/python -c '$(IDENTITY)' 2>&1))
 REMAKE := yes
-$(VENV)/demo.stamp $(VENV)/lab.stamp $(VENV)/dev.stamp: FORCE
+$(VENV)/demo.stamp $(VENV)/lab.stamp $(VENV)/dev.stamp $(VENV)/locked.stamp: FORCE
 endif
 endif

@@ -7,6 +7,7 @@ To renew it: make an environment without it, run the tests, run this, and commit
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -43,12 +44,17 @@ def resolve() -> list[str]:
         subprocess.run([*command, f"{ROOT}[dev]", *BUILD], check=True)
         found = json.loads(report.read_text(encoding="utf-8"))["install"]
     lines = (
-        f"{each['metadata']['name'].lower()}=={each['metadata']['version']} \\\n"
+        f"{_normal(each['metadata']['name'])}=={each['metadata']['version']} \\\n"
         f"    --hash=sha256:{each['download_info']['archive_info']['hashes']['sha256']}"
         for each in found
         if each["metadata"]["name"] != OWN
     )
     return sorted(lines)
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as pip compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 if __name__ == "__main__":

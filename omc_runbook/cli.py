@@ -22,6 +22,8 @@ from omc_runbook.sandbox.cli import sandbox
 F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
+DAY = 86_400
+"""Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
 
 
@@ -191,7 +193,7 @@ def run(
 @click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...", shell_complete=_complete_environments)
 @_parameters_option("A parameter of fleet.ipynb, such as runbook_toml; may be repeated.")
 @click.option(
-    "--timeout", type=click.IntRange(min=1), metavar="SECONDS", help="How long each may take, by default 120."
+    "--timeout", type=click.IntRange(1, DAY), metavar="SECONDS", help="How long each may take, by default 120."
 )
 @_run_options
 @click.pass_context
@@ -209,6 +211,8 @@ def fleet(
     """
     from omc_runbook.headless import workers
 
+    if not all(name.strip() for name in environments):
+        raise UsageError("An environment's name is empty: name it, or none for all of runbook.toml. Nothing was read.")
     # It imports meanwhile what this process imports, too.
     workers.prepare()
     own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
@@ -452,9 +456,18 @@ def _run(words: list[str]) -> int:
         return error.exit_code
     except OSError as error:
         # Not 1, which means findings.
-        _print_error(f"Operating system error: {error}.")
+        _print_error(_why_no_folder() or f"Operating system error: {error}.")
         return CANNOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _why_no_folder() -> str:
+    """Why the working folder cannot be used; "" where it can."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "The working folder was removed: change to another one."
+    return ""
 
 
 def _without_secrets(message: str, words: list[str]) -> str:

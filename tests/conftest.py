@@ -4,13 +4,14 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from support import shared_models
+from execnet import XSpec
+from support import forked_sandboxes, forked_workers, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -54,6 +55,16 @@ class Scheduling(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Share the tests out by `Scheduling`."""
     return Scheduling(config, log)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
+    """Let the workers be forks of one process."""
+    if forked_workers.is_possible():
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        command = stack.enter_context(forked_workers.start(config.invocation_params.args))
+        for spec in specs:
+            spec.python = f"{command} {spec.id}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,6 +139,14 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("OMC_") and name != VARIABLE]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_servers() -> Iterator[None]:
+    """Let the sandboxes that tests start be forks of one process that has imported what they need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lifecycle, "_spawn", forked_sandboxes.spawn)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from benchmarks.hold.trial import LONG, SHORT, Profile
 from benchmarks.page import fill
 
 PAGE = Path(__file__).parents[2] / "docs" / "hold.md"
-PARTS = ("leaks", "crashes", "network", "races", "hostile", "texts")
+PARTS = ("leaks", "crashes", "network", "races", "soak", "hostile", "supply", "texts")
 """The modules of all parts; those that take longest begin first."""
 HEADS = ("part", "surface", "tries", "failures", "seconds")
 

@@ -74,6 +74,7 @@ RUNS = (
     Run("restore", ()),
     Run("fleet", ()),
     Run("index", ()),
+    Run("audit", ("repository={checkout}",)),
     Run(
         "create",
         (

@@ -93,6 +93,7 @@ CASES = (
     ),
     Case("fleet", pasted="environments"),
     Case("index", pasted="records"),
+    Case("audit", ("repository={checkout}",)),
 )
 
 
@@ -384,7 +385,7 @@ def _blotted(desk: Desk, new: Sequence[Awkward]) -> Iterator[str]:
     [word] = [value for value in new if not value.random]
     for path in desk.work.rglob("*.html"):
         text = re.sub(r"<[^>]+>", " ", path.read_text("utf-8", "replace"))
-        if hits := re.findall(rf"[a-z]{{2,}} ‹{word.key}›|‹{word.key}› [a-z]{{2,}}", text):
+        if hits := re.findall(rf"[a-z]{{2,}} ‹{word.key}›", text):
             yield f"{path.name} has the common word's label in {len(hits)} sentences"
 
 

@@ -78,6 +78,10 @@ class Workplace:
         """`omc-runbook run` to its end; raises subprocess.TimeoutExpired where it has none."""
         return forked.run(self.command(runbook, words), self.variables | dict(more or {}), self.work, SECONDS)
 
+    def call(self, *words: str) -> Any:
+        """Another command of omc-runbook, to its end."""
+        return forked.run([COMMAND, *words], self.variables, self.work, SECONDS)
+
     def command(self, runbook: str, words: Sequence[str]) -> list[str]:
         """The words of a headless run."""
         return [COMMAND, "run", runbook, "--summary", "--record", str(self.records), *words]

@@ -165,7 +165,7 @@ def _guard(snapshot: Snapshot) -> Remedy:
         "Resource": "*",
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
     }
-    put = remedies.put_own_policy(snapshot.environment.names, extend(policy, **statement))
+    put = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
     return replace(put, needs="In aws:PrincipalArn stands who may delete it: now that is only you. Add who else may.")
 
 

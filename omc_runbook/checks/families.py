@@ -51,12 +51,12 @@ REPOSITORY = (drift,)
 """Checks of the application's files, run only where a checkout was read."""
 AUDIT: tuple[ModuleType, ...] = (
     audit_ages,
+    audit_lifecycle,
+    audit_unused,
     audit_access,
     audit_accesses,
     audit_monitoring,
     audit_exposure,
-    audit_unused,
-    audit_lifecycle,
 )
 """Checks of who can read the secret, who did, how old it is and who would notice, run only by an audit."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)

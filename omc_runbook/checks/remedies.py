@@ -332,11 +332,13 @@ def put_resource_policy(names: Names) -> Remedy:
 
 
 def set_resource_policy(names: Names, document: str) -> Remedy:
-    """Give the secret this policy of its own, or with "" none."""
+    """Give the secret this policy of its own, or with "" none; Secrets Manager refuses one that lets everybody in."""
     secret = ("--secret-id", names.secret)
     if not document:
         return _aws(names, "secretsmanager", "delete-resource-policy", *secret)
-    return _aws(names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document)
+    return _aws(
+        names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document, "--block-public-policy"
+    )
 
 
 def set_key_policy(names: Names, key: str, document: str) -> Remedy:
@@ -348,12 +350,6 @@ def set_key_policy(names: Names, key: str, document: str) -> Remedy:
 def revoke_grant(names: Names, key: str, grant: str) -> Remedy:
     """Take a grant of a key back."""
     return _aws(names, "kms", "revoke-grant", "--key-id", key, "--grant-id", grant)
-
-
-def put_own_policy(names: Names, document: str) -> Remedy:
-    """Write the secret's own policy; Secrets Manager refuses one that lets everybody in."""
-    words = ("put-resource-policy", "--secret-id", names.secret, "--resource-policy", document)
-    return _aws(names, "secretsmanager", *words, "--block-public-policy")
 
 
 def put_key_policy(names: Names, key: str) -> Remedy:

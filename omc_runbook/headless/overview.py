@@ -28,7 +28,7 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
     try:
         removals = retention.plan(folder, load(LOCAL, runbook_toml).records, now)
         retention.apply(removals)
-        write(folder, now)
+        write(folder, now, runbook_toml)
     except OSError as error:
         reason = error.strerror or str(error)
         return (Line(f"The folder of records could not be put in order: {reason}.", "warning", "warning"),)
@@ -55,12 +55,12 @@ def prune(folder: Path, applies: bool) -> Iterator[str]:
         yield f"To be removed: {len(removals)}." + (" --apply removes them." if removals else "")
 
 
-def write(folder: Path, now: datetime | None = None) -> Path:
-    """Make a folder's index page anew, and return its path; raises OSError."""
+def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> Path:
+    """Make a folder's index page anew, with the schedules of a runbook.toml, and return its path; raises OSError."""
     now = now or datetime.now(UTC)
     notes: tuple[str, ...] = ()
     try:
-        expected = schedules.read(folder, now)
+        expected = schedules.read(folder, now, runbook_toml)
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
     kept = kept_records.read(folder, index_page.SHOWN)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import first_name
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ class RecordPlace:
 def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:
     """The place of an address; S3 is called as an environment's profile, and by nobody else's role.
 
-    Of several environments, with commas, the first counts. Raises UsageError for an address in S3 that is none, and as
+    Of several environments, with commas, the first counts. Raises UsageError for an address that is none, and as
     `environment.load` does.
     """
     if not address.startswith(_SCHEME):
+        if not address.strip() or "://" in address:
+            named = f'"{address}" is' if address.strip() else "Its name is empty, which is"
+            raise UsageError(f"{named} no place for records: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
         return RecordPlace(Path(address))
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket

@@ -11,14 +11,14 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.schedule import ScheduleState
 
 
-def read(folder: Path, now: datetime | None = None) -> list[ScheduleState]:
-    """The state of each schedule, whose records are in a folder.
+def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> list[ScheduleState]:
+    """The state of each schedule of a runbook.toml, whose records are in a folder.
 
     Raises UsageError for a wrong runbook.toml, an unknown runbook, and one whose runs `publishing` does not remember.
     """
     now = now or datetime.now().astimezone()
     states = []
-    for schedule in load(LOCAL).schedules:
+    for schedule in load(LOCAL, runbook_toml).schedules:
         if notebooks.describe(schedule.runbook).can_change:
             raise UsageError(
                 f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"

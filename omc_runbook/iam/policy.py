@@ -89,13 +89,13 @@ class PolicyRequest:
 
     action: str
     resource: str
-    context: Context | None
+    context: Context | ConditionKeys | None
     principals: Collection[str] = ()
 
     @cached_property
     def keys(self) -> ConditionKeys:
         """The condition keys, for a policy whose version substitutes variables."""
-        return ConditionKeys.of(self.context)
+        return self.context if isinstance(self.context, ConditionKeys) else ConditionKeys.of(self.context)
 
 
 @dataclass(frozen=True)

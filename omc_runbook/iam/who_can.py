@@ -180,9 +180,12 @@ class Judge:
         """Judge one call of one identity of the resource's own account."""
         request = self._request(identity, call)
         own = apply(identity.policies, request)
+        direct = apply(call.policies, replace(request, principals=identity.names))
+        if not (identity.unread or call.unread or identity.arn in call.granted) and not any(
+            each.effect != "Deny" and each.applies is not False for each in (*own, *direct)
+        ):
+            return AccessVerdict(action=call.action, decision="denied")
         bounds = apply([identity.boundary], request) if identity.boundary else []
-        named = replace(request, principals=identity.names)
-        direct = apply(call.policies, named)
         delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
         delegating = delegating if call.rule == "delegates" else []
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
@@ -253,7 +256,7 @@ class Judge:
             keys.pop(name, None)
         if identity.kind == "role" and not identity.session and _names_session(identity, policies, call.action):
             keys.pop("aws:userid", None)
-        return PolicyRequest(call.action, call.resource, keys)
+        return PolicyRequest(call.action, call.resource, ConditionKeys.of(keys))
 
     def _keys(self, identity: Identity) -> Keys:
         """The condition keys that an identity brings into every call."""
@@ -299,7 +302,7 @@ def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) ->
     if role.trust is None:
         return
     named = set(trusted(role.trust, "AWS"))
-    is_open = "*" in named or any(_is_account(name, role.account) for name in named)
+    is_open = any(_is_account(name, role.account) for name in named)
     call = ResourceCall(
         action=ASSUME_ROLE,
         resource=role.arn,
@@ -309,7 +312,8 @@ def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) ->
         open_keys=("aws:RequestTag/*", "aws:TagKeys"),
     )
     for identity in identities:
-        if identity is role or not (is_open or _is_named(identity, named)):
+        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _speaks_of(identity, ASSUME_ROLE))
+        if identity is role or not is_candidate:
             continue
         verdict = judge.verdict(identity, call)
         if verdict.decision != "denied":
@@ -411,6 +415,10 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
         if colon and session != "*" and matches(id, identity.id, ConditionKeys({})) is not False:
             return True
     return False
+
+
+def _speaks_of(identity: Identity, action: str) -> bool:
+    return bool(identity.unread) or any(policy.statements_on(action) for policy in identity.policies)
 
 
 def _is_account(name: str, account: str) -> bool:

@@ -33,6 +33,9 @@ from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.environments import find_several
 
+LONGEST = 86_400
+"""Seconds that an environment may take at most."""
+
 __all__ = [
     "form",
     "begin",
@@ -103,8 +106,8 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", time
 
     Raises as `find_several` does.
     """
-    if timeout < 1:
-        raise UsageError("timeout must be at least 1 second.")
+    if not 1 <= timeout <= LONGEST:
+        raise UsageError(f"timeout must be between 1 and {LONGEST} seconds, which is a day. Nothing was read.")
     workers.prepare()
     started, found = now(), find_several(environments, environment, runbook_toml)
     fleet = Fleet(

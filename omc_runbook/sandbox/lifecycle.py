@@ -174,15 +174,7 @@ def _start(port: int, database: bool, is_attached: bool) -> Sandbox:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     with os.fdopen(reading) as lines:
         try:
-            process = subprocess.Popen(
-                [*command, "--ready", str(writing)],
-                stdin=None if is_attached else subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=writing,
-                env=environment,
-                pass_fds=(writing,),
-                start_new_session=True,
-            )
+            process = _spawn([*command, "--ready", str(writing)], environment, writing, is_attached)
         finally:
             os.close(writing)
         message = ""
@@ -203,6 +195,19 @@ def _start(port: int, database: bool, is_attached: bool) -> Sandbox:
             f"The sandbox cannot use port {port} ({message.removeprefix('error ')}): choose another with --port."
         )
     raise RunbookError(f"The sandbox did not start: {message.rstrip('.') or 'it ended without a message'}.")
+
+
+def _spawn(command: list[str], environment: dict[str, str], writing: int, is_attached: bool) -> subprocess.Popen[bytes]:
+    """Start the server, which may write to this descriptor what it has to say, also where it fails."""
+    return subprocess.Popen(
+        command,
+        stdin=None if is_attached else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writing,
+        env=environment,
+        pass_fds=(writing,),
+        start_new_session=True,
+    )
 
 
 def _state_of(sandbox: Sandbox) -> SandboxState:

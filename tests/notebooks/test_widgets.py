@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,13 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.environment import load
+from omc_runbook.model.errors import Interrupted
+from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.runbooks import button
+from omc_runbook.runbooks import button, cure
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.sandbox.faults import break_
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 pytest.importorskip("ipywidgets", reason="needs ipywidgets to make a button")
@@ -216,9 +221,18 @@ class Lab:
         return list(self.displays.values())[-1]
 
     @property
+    def shown(self) -> str:
+        """The HTML of all widgets."""
+        return "\n".join(str(self.states[each].get("value", "")) for each in self.models("HTMLModel"))
+
+    @property
     def page(self) -> str:
         """The text of everything that can change, as it is now."""
         return "\n".join(display.get("text/plain", "") for display in self.displays.values())
+
+    def is_button(self, widget: str, label: str) -> bool:
+        """Whether a widget is a button with a label."""
+        return widget in self.buttons and self.look(widget)[0] == label
 
     def look(self, button: str) -> tuple[str, bool]:
         """What a button says, and whether it can be pressed."""
@@ -460,6 +474,40 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
     assert value not in json.dumps([message["content"] for message in lab.heard])
     assert len(platform.git("diff", "--name-only").split()) == 3
+
+
+def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
+    lab: Lab, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the last cell says what is, and has no button of the plan that the panel has finished."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    break_(sandbox.endpoint, "no-permission")
+    run = runbooks_run.begin("troubleshoot", "staging")
+    snapshot = run.look()
+    plan = cure.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+    services = tuple(each.service.name for each in plan.redeploys)
+
+    def kill(name: str) -> None:
+        if name == "redeploy":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        cure.apply(run, plan, True, step=kill)
+    state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
+    file = StateFile(Path(lab.value("os.getcwd()")) / "records" / "troubleshoot-staging-1.state.json")
+    file.write(replace(state, steps=("grant", "redeploy"), changes=("granted a permission",), ended="Its kernel died."))
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "troubleshoot")
+    assert "was not finished" in lab.shown and "The change that was not finished stands below" in lab.page
+    lab.press(next(each for row in lab.rows for each in row if lab.is_button(each, "Finish it")))
+    assert lab.look(lab.button("✓ Fixed and verified")) == ("✓ Fixed and verified", False), lab.area
+    assert "Nothing is wrong in staging" in lab.page and "plan anew" in lab.page and "dry run" not in lab.page
+    assert "not finished" not in lab.page and file.read() is None
+    live = [lab.look(button) for row in lab.rows for button in row if button in lab.buttons]
+    assert ("Run all cells again", True) in live and not [label for label, is_live in live if is_live and "edeploy" in label]
+    lab.press(lab.button("Run all cells again"))
+    assert lab.asked[-1]["act"] == "plan" and lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
 
 
 def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,6 +19,7 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
 from omc_runbook.sandbox.faults.audit_monitoring import ELSEWHERE, REPORTS, STRANGER
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
@@ -32,6 +33,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SECRETS_POLICY,
     SERVICES,
     STAGING,
+    TASK_ROLE,
     World,
 )
 
@@ -69,6 +71,16 @@ class Scene:
         """The one statement of the execution role's policy for secrets."""
         found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
         return found["PolicyDocument"]["Statement"][0]
+
+    def own_policy(self) -> Any:
+        """The one statement of the secret's own policy."""
+        text = self.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        return json.loads(text)["Statement"][0]
+
+    def identity(self, kind: Literal["User", "Role"], name: str) -> Any:
+        """One user or role as GetAccountAuthorizationDetails has it."""
+        pages = self.world.iam.get_paginator("get_account_authorization_details").paginate(Filter=[kind])
+        return next(each for page in pages for each in page[f"{kind}DetailList"] if each[f"{kind}Name"] == name)
 
     def key_state(self) -> str:
         """The state of the customer key that the secret is under."""
@@ -514,6 +526,49 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),
+    "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
+    "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
+    "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
+    "human-reads-production": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
+    "unused-reader": lambda s: s.identity("Role", f"{STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199),
+    "can-write-secret": lambda s: (
+        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", TASK_ROLE)["RolePolicyList"])
+    ),
+    "can-pass-role": lambda s: (
+        "iam:PassRole" in json.dumps(s.identity("Role", f"{STAGING}-contractors")["RolePolicyList"])
+    ),
+    "grant-to-stranger": lambda s: (
+        [
+            OTHER_ACCOUNT in grant["GranteePrincipal"]
+            for grant in s.world.kms.list_grants(KeyId=s.secret()["KmsKeyId"])["Grants"]
+        ]
+        == [True]
+    ),
+    "no-trail": lambda s: not s.trail(),
+    "trail-not-logging": lambda s: s.logs() is False,
+    "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],
+    "trail-not-validated": lambda s: s.logs() and not s.trail()["LogFileValidationEnabled"],
+    "trail-without-reads": lambda s: (
+        s.world.client("cloudtrail").get_event_selectors(TrailName=TRAIL)["EventSelectors"][0]["ReadWriteType"]
+        == "WriteOnly"
+    ),
+    "no-alarm": lambda s: (
+        not s.alarms() and not s.world.logs.describe_metric_filters(logGroupName=TRAIL_GROUP)["metricFilters"]
+    ),
+    "alarm-off": lambda s: [alarm["ActionsEnabled"] for alarm in s.alarms()] == [False],
+    "alarm-to-nobody": lambda s: [each["SubscriptionArn"] for each in s.subscriptions()] == ["PendingConfirmation"],
+    "new-reader": lambda s: s.roles_that_read(days=7) - s.roles_that_read(days=90, until=7) == {STRANGER},
+    "new-address": lambda s: {ELSEWHERE} < s.addresses_of(REPORTS),
+    "read-burst": lambda s: len([call for call in s.past_reads(days=7) if REPORTS in str(call)]) == 40,
+    "rising-errors": lambda s: len([call for call in s.past_reads(days=7) if "errorCode" in call]) == 9,
+    "catch-all-batch": lambda s: (
+        [call["requestParameters"] for call in s.past_reads(days=7, name="BatchGetSecretValue")]
+        == [{"filters": [{"key": "name", "values": ["ohmycoins"]}]}]
+    ),
+    "read-from-other-region": lambda s: (
+        [each["Region"] for each in s.secret()["ReplicationStatus"]] == [REPLICA_REGION]
+        and len(s.past_reads(days=7, region=REPLICA_REGION)) == 1
+    ),
     "key-overdue": lambda s: s.current_age() > timedelta(days=199) and s.whole(),
     "key-due-soon": lambda s: timedelta(days=169) < s.current_age() < timedelta(days=180) and s.whole(),
     "rotation-not-real": lambda s: (
@@ -547,31 +602,6 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and len(s.world.secretsmanager.describe_secret(SecretId=f"{STAGING}-mail")["Tags"]) == 2
     ),
     "quota-near": lambda s: len(s.text()) > 0.8 * 65_536 and s.whole(),
-    "no-trail": lambda s: not s.trail(),
-    "trail-not-logging": lambda s: s.logs() is False,
-    "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],
-    "trail-not-validated": lambda s: s.logs() and not s.trail()["LogFileValidationEnabled"],
-    "trail-without-reads": lambda s: (
-        s.world.client("cloudtrail").get_event_selectors(TrailName=TRAIL)["EventSelectors"][0]["ReadWriteType"]
-        == "WriteOnly"
-    ),
-    "no-alarm": lambda s: (
-        not s.alarms() and not s.world.logs.describe_metric_filters(logGroupName=TRAIL_GROUP)["metricFilters"]
-    ),
-    "alarm-off": lambda s: [alarm["ActionsEnabled"] for alarm in s.alarms()] == [False],
-    "alarm-to-nobody": lambda s: [each["SubscriptionArn"] for each in s.subscriptions()] == ["PendingConfirmation"],
-    "new-reader": lambda s: s.roles_that_read(days=7) - s.roles_that_read(days=90, until=7) == {STRANGER},
-    "new-address": lambda s: {ELSEWHERE} < s.addresses_of(REPORTS),
-    "read-burst": lambda s: len([call for call in s.past_reads(days=7) if REPORTS in str(call)]) == 40,
-    "rising-errors": lambda s: len([call for call in s.past_reads(days=7) if "errorCode" in call]) == 9,
-    "catch-all-batch": lambda s: (
-        [call["requestParameters"] for call in s.past_reads(days=7, name="BatchGetSecretValue")]
-        == [{"filters": [{"key": "name", "values": ["ohmycoins"]}]}]
-    ),
-    "read-from-other-region": lambda s: (
-        [each["Region"] for each in s.secret()["ReplicationStatus"]] == [REPLICA_REGION]
-        and len(s.past_reads(days=7, region=REPLICA_REGION)) == 1
-    ),
 }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support import forked_sandboxes
 from support.small_world import CLUSTER, Stage, document, running, until
 
 from omc_runbook.model.errors import RunbookError, UsageError
@@ -23,7 +24,8 @@ from omc_runbook.sandbox.cli import sandbox
 
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory and an environment without other sandboxes."""
+    """A temporary directory and an environment without other sandboxes, whose servers are started as a person's are."""
+    monkeypatch.setattr(lifecycle, "_spawn", forked_sandboxes.start_anew)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     yield tmp_path

@@ -1,6 +1,6 @@
 """Commands and scripts run in a fork of a process that has imported what they need.
 
-multiprocessing's fork server imports `support.forked_libraries` once for each worker. A fork of it has its own
+multiprocessing's fork server imports `support.forked_libraries` once for all workers. A fork of it has its own
 variables, folder, streams and end, and nothing of the tests' own process. The kernel that a notebook runs in is forked
 too. What stands and falls with a new interpreter (its first import, start-up files) is for `subprocess`.
 """
@@ -23,10 +23,13 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
+
+from support import forked_workers
 
 TESTS = Path(__file__).parents[1]
 
@@ -79,13 +82,25 @@ def run(
     return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *said)
 
 
-@cache
-def _server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.forked_libraries"])
+def start_server() -> str:
+    """Start multiprocessing's fork server, which imports the libraries; returns its address."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["support.forked_libraries"])
     with mock.patch.dict(os.environ, {"PYTHONPATH": str(TESTS), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
         multiprocessing.forkserver.ensure_running()
-    return context
+    return str(multiprocessing.forkserver._forkserver._forkserver_address)  # type: ignore[attr-defined]
+
+
+@cache
+def _server() -> ForkServerContext:
+    server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    # One that has been started for a test of its own stays; from Python 3.14 on it answers to its own process alone.
+    if server._forkserver_pid is None and sys.version_info < (3, 14) and (address := forked_workers.ask(__name__)):
+        server._forkserver_address, server._forkserver_alive_fd = address, os.pipe()[1]
+        for each in (server, multiprocessing.forkserver):
+            each.ensure_running = resource_tracker.ensure_running
+    elif server._forkserver_address is None:
+        start_server()
+    return multiprocessing.get_context("forkserver")
 
 
 def _main(command: list[str]) -> Main:

@@ -117,7 +117,7 @@ def free_port() -> int:
 
 
 def await_answer(address: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(address, timeout=5).close()

@@ -288,7 +288,8 @@ def read_outcome(record: Record, failure: str) -> Outcome:
     try:
         outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        runbook, environment = record.stem.split("-")[:2]
+        stem = stems.parse(record.stem)
+        runbook, environment = (stem.runbook, stem.environment) if stem else record.stem.split("-")[:2]
         return Outcome.of_failure(runbook, environment, now, failure or NO_OUTCOME)
     return replace(outcome, failure=failure, finished=now) if failure else outcome
 

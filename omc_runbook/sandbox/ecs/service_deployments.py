@@ -88,7 +88,8 @@ class EcsServiceDeployment:
     stages: list[Stage] = field(default_factory=list, repr=False)
     weight: float = field(default=0.0, repr=False)
     test_weight: float = field(default=0.0, repr=False)
-    wait_until: float | None = field(default=None, repr=False)
+    bake_minutes: float = field(default=0.0, repr=False)
+    bakes_since: float | None = field(default=None, repr=False)
 
     @property
     def strategy(self) -> str:
@@ -115,7 +116,18 @@ class EcsServiceDeployment:
         """How much longer it waits for a bake time or a hook."""
         if hooks := self.open_hooks:
             return max((hook.expires_at - datetime.now(UTC)).total_seconds() for hook in hooks)
-        return max((self.wait_until or 0.0) - time.monotonic(), 0.0)
+        return self.bake_seconds
+
+    @property
+    def bake_seconds(self) -> float:
+        """How much longer its bake time lasts, as long as a minute lasts now."""
+        since = time.monotonic() - (self.bakes_since or 0.0)
+        return max(CLOCK.seconds(self.bake_minutes) - since, 0.0) if self.bakes_since is not None else 0.0
+
+    def bake(self, minutes: float) -> None:
+        """Begin its bake time, unless it has."""
+        if self.bakes_since is None:
+            self.bake_minutes, self.bakes_since = minutes, time.monotonic()
 
     def start(self) -> None:
         """Leave PENDING."""
@@ -135,7 +147,7 @@ class EcsServiceDeployment:
 
     def enter(self, stage: Stage) -> None:
         """Reach a lifecycle stage: its hooks are started, and its traffic is shifted once they have ended."""
-        self.lifecycle_stage, self.wait_until = stage.name, None
+        self.lifecycle_stage, self.bakes_since = stage.name, None
         self.updated_at = datetime.now(UTC)
         for hook in self.deployment_configuration.get("lifecycleHooks") or []:
             if stage.name in (hook.get("lifecycleStages") or []):

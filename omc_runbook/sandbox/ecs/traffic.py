@@ -12,7 +12,6 @@ from typing import Any
 from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox.ecs import placement, tasks
-from omc_runbook.sandbox.ecs.clock import CLOCK
 from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, trip
 from omc_runbook.sandbox.ecs.tasks import EcsTask
@@ -150,9 +149,8 @@ def _is_over(
     if stage.weight is not None:
         ongoing.weight = stage.weight
     if stage.bake_minutes:
-        if ongoing.wait_until is None:
-            ongoing.wait_until = time.monotonic() + CLOCK.seconds(stage.bake_minutes)
-        return time.monotonic() >= ongoing.wait_until
+        ongoing.bake(stage.bake_minutes)
+        return not ongoing.bake_seconds
     if stage.name == "CLEAN_UP":
         return not any(task.started_by != target.id for task in service_tasks)
     return True

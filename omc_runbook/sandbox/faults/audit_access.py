@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
@@ -27,7 +27,7 @@ PERSON = f"{STAGING}-developer"
 REPORTS, DEPLOYMENTS = f"{STAGING}-reports", f"{STAGING}-contractors"
 POLICY = "secrets"
 STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
-_fault = partial(Fault, "audit")
+SYMPTOM = "The application runs well. An audit is due: somebody may do more with the secret than they should."
 
 
 def faults() -> tuple[Fault, ...]:
@@ -44,6 +44,10 @@ def faults() -> tuple[Fault, ...]:
         _fault("can-pass-role", "Contractors may run tasks of their own with the execution role.", _let_pass),
         _fault("grant-to-stranger", "A grant lets another account use the key of the secret.", _grant_to_stranger),
     )
+
+
+def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fault:
+    return Fault("audit", fault_id, breaks, change, SYMPTOM)
 
 
 def remove(world: World) -> None:

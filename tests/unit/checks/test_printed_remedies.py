@@ -11,6 +11,7 @@ import pytest
 from support import aws_commands
 from support.snapshot_faults import (
     access,
+    audit_access,
     content,
     deployment,
     execute,
@@ -45,6 +46,11 @@ def _in(blocked: Network) -> Make:
 WORLDS: dict[str, Make] = {f"network {id}": _in(blocked) for id, (blocked, *_) in network.FAULTS.items()} | {
     f"{family.__name__.rpartition('.')[2]} {id}": fault.make
     for family in FAMILIES
+    for id, fault in family.FAULTS.items()
+}
+AUDITS: dict[str, Make] = {
+    f"{family.__name__.rpartition('.')[2]} {id}": fault.make
+    for family in (audit_access,)
     for id, fault in family.FAULTS.items()
 }
 BLANKS = {
@@ -111,6 +117,15 @@ def test_every_printed_remedy_can_be_pasted(world: str) -> None:
     for finding in found:
         assert_printable(finding.remedy)
         assert finding.remedy.ways or not finding.is_root_cause or finding.severity == "info", finding
+
+
+@pytest.mark.parametrize("world", AUDITS)
+def test_every_remedy_of_an_audit_can_be_pasted(world: str) -> None:
+    """Each finding has one, remarks too."""
+    found = [each for each in root_causes.audit(AUDITS[world](healthy())) if each.status == "found"]
+    for finding in found:
+        assert_printable(finding.remedy)
+    assert found and all(finding.remedy.ways for finding in found)
 
 
 @pytest.mark.parametrize("world", WORLDS)

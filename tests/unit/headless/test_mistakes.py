@@ -56,6 +56,13 @@ MISTAKES = [
     ("run verify --recrod x", "Did you mean '--record'?"),
     ("run verify --record a-file", "a-file is a file: name a folder for the record."),
     ("run verify --record a-file/below", "a-file/below cannot hold the record: Not a directory."),
+    ("run verify --record ''", "Its name is empty, which is no place for records: name a folder, or s3://"),
+    ("run verify --record https://example.com/records", '"https://example.com/records" is no place for records'),
+    ("records --record ''", "Its name is empty, which is no place for records"),
+    ("policy verify --record file:///records", '"file:///records" is no place for records'),
+    ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
+    ("fleet staging ''", "An environment's name is empty"),
+    ("fleet --timeout 99999999999999999999", "is not in the range"),
     ("run verify --quiet=x", "'--quiet' does not take a value"),
     ("verify environment=staging", "verify is a runbook, not a command: omc-runbook run verify."),
     ("shwo", "Did you mean 'show'?"),
@@ -116,6 +123,19 @@ def test_a_mistake_is_one_line(
     ended_with(capsys, *words)
     lines = click.unstyle(screen.getvalue()).splitlines()
     assert lines[0] == err.strip() and [each.startswith("hint: ") for each in lines[1:]] in ([], [True])
+
+
+@pytest.mark.parametrize("line", ["run verify", "init", "records --prune"])
+def test_a_working_folder_that_was_removed_is_told(
+    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By another shell, or by a tool that makes it anew: nothing could be looked at."""
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, _, err = ended_with(capsys, *line.split())
+    assert (code, err) == (2, "error: The working folder was removed: change to another one.\n")
 
 
 def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:

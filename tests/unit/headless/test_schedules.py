@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.outcomes import NOW, an_outcome
 
-from omc_runbook.headless import last_run, schedules
+from omc_runbook.headless import last_run, overview, schedules
 from omc_runbook.headless.news import Open
 from omc_runbook.model.errors import UsageError
 
@@ -32,6 +32,22 @@ def test_a_run_is_overdue_once_its_grace_is_over(tmp_path: Path, monkeypatch: py
         (state,) = schedules.read(tmp_path, now)
         assert state.is_overdue == is_overdue
         assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (ok)" in state.sentence
+
+
+def test_the_schedules_of_a_named_file_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with the parameter runbook_toml shows them on the index page, and not those of the working folder."""
+    (tmp_path / "elsewhere").mkdir()
+    _configure(tmp_path, monkeypatch, "verify")
+    named = tmp_path / "elsewhere" / "runbook.toml"
+    named.write_text('[[schedules]]\nrunbook = "troubleshoot"\nenvironment = "production"\ncron = "0 1 * * *"\n')
+    with pytest.raises(UsageError, match="troubleshoot can change something"):
+        schedules.read(tmp_path, NOW, str(named))
+    named.write_text(named.read_text().replace("troubleshoot", "audit"))
+    (state,) = schedules.read(tmp_path, NOW, str(named))
+    assert state.environment == "production"
+    overview.after_run(tmp_path, str(named))
+    page = (tmp_path / "index.html").read_text()
+    assert "audit on production" in page and "verify on staging" not in page
 
 
 def test_a_run_in_a_sandbox_is_no_run_in_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,3 +54,10 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own
     draft = record.Record(tmp_path, "verify-staging-x")
     draft.outcome.write_text(made.to_json())
     assert json.loads(record.mask(record.read_outcome(draft, "")).to_json()) == expected
+
+
+def test_a_run_without_an_outcome_has_its_environment_from_its_name(tmp_path: Path) -> None:
+    """Whole, also where that has hyphens."""
+    draft = record.Record(tmp_path, "verify-staging-eu-west-1-20260701T030000Z")
+    outcome = record.read_outcome(draft, "It was killed.")
+    assert (outcome.runbook, outcome.environment, outcome.failure) == ("verify", "staging-eu-west-1", "It was killed.")

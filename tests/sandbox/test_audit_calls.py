@@ -1,0 +1,150 @@
+"""What an audit reads of calls and alarms: from a trail's bucket, and where something is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.runs import client
+
+from omc_runbook.diagnosis.root_causes import audit
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.monitoring import BUCKET, TOPIC
+from omc_runbook.sandbox.worlds.past_calls import PastCall, daily, forget, remember
+from omc_runbook.sandbox.worlds.staging import World
+from omc_runbook.snapshot.state import Snapshot
+
+TRAILS = {"no-trail", "trail-not-logging", "trail-one-region", "trail-not-validated", "trail-without-reads"}
+ALARMS = {"no-alarm", "alarm-off", "alarm-to-nobody"}
+CALLS = {"new-reader", "new-address", "read-burst", "rising-errors", "catch-all-batch", "read-from-other-region"}
+REFUSALS = {
+    "cloudtrail:LookupEvents": CALLS | {"human-read-production"},
+    "cloudtrail:DescribeTrails": TRAILS | ALARMS,
+    "cloudtrail:GetTrailStatus": TRAILS | ALARMS,
+    "cloudtrail:GetEventSelectors": TRAILS | ALARMS,
+    "logs:DescribeMetricFilters": ALARMS,
+    "cloudwatch:DescribeAlarmsForMetric": ALARMS,
+    "events:ListRules": ALARMS,
+    "sns:ListSubscriptionsByTopic": ALARMS,
+}
+"""By permission, the checks that are unknown without it."""
+
+
+@pytest.fixture(autouse=True)
+def _variables(sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    yield
+    lifecycle.ask(sandbox, "DELETE", "wire")
+    forget(World(sandbox.endpoint))
+
+
+def look(days: int = 90) -> tuple[Snapshot, tuple[Finding, ...]]:
+    """What an audit reads and finds."""
+    [target] = runbooks_run.begin("verify", "staging").targets
+    snapshot = target.look(audit_days=days)
+    return snapshot, audit(snapshot)
+
+
+@pytest.mark.parametrize("permission", REFUSALS)
+def test_what_is_refused_is_unknown_and_the_rest_is_there(permission: str, sandbox: Sandbox) -> None:
+    """Each permission less: its checks name it, and no other check is touched."""
+    lifecycle.ask(sandbox, "POST", "wire", {"action": permission, "error": "AccessDeniedException", "message": "No."})
+    _, findings = look()
+    own = {each.check: each for each in findings if each.check in TRAILS | ALARMS | CALLS | {"human-read-production"}}
+    unknown = {check for check, each in own.items() if each.status == "unknown"}
+    assert unknown == REFUSALS[permission]
+    assert all(f"the permission {permission} is missing" in own[check].evidence[0] for check in unknown)
+    assert {each.status for check, each in own.items() if check not in unknown} == {"clear"}
+
+
+def put_file(sandbox: Sandbox, calls: list[PastCall], day: datetime, name: str) -> None:
+    """Let the trail have delivered a file."""
+    records = [call.to_record(datetime.now(UTC)) for call in calls]
+    body = gzip.compress(json.dumps({"Records": records}).encode())
+    key = f"logs/AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/{day:%Y/%m/%d}/{name}.json.gz"
+    client(sandbox, "s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runbook.toml names it, events come from there; a role that reads each quarter is then no news."""
+    now = datetime.now(UTC)
+    calls = [*daily((120,), "quarterly"), *daily((1,), "quarterly"), *daily((100,), "other")]
+    for number, call in enumerate(calls):
+        put_file(sandbox, [call], now - call.ago, f"file{number}")
+    remember(World(sandbox.endpoint), [*daily(range(10, 60), "nightly"), *daily((1,), "quarterly")])
+    _, findings = look()
+    assert [each.subject for each in findings if each.check == "new-reader" and each.is_problem] == [
+        f"arn:aws:iam::{ACCOUNT}:role/quarterly"
+    ]
+    monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", f"s3://{BUCKET}/logs")
+    snapshot, findings = look(days=150)
+    assert snapshot.audit and snapshot.audit.accesses
+    found = snapshot.audit.accesses
+    assert [
+        (call.principal.rpartition("/")[2], round((now - call.time) / timedelta(days=1))) for call in found.calls
+    ] == [
+        ("quarterly", 1),
+        ("other", 100),
+        ("quarterly", 120),
+    ]
+    assert found.source == f"s3://{BUCKET}/logs" and found.since < now - timedelta(days=149)
+    assert {each.status for each in findings if each.check in CALLS} == {"clear"}
+
+
+def test_a_bucket_that_is_not_there_is_unknown(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calls are not known then, however many the event history has."""
+    monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", "s3://no-such-bucket-of-ours")
+    _, findings = look(days=3)
+    found = {each.check: each for each in findings if each.check in CALLS}
+    assert {each.status for each in found.values()} == {"unknown"}
+    assert "s3:ListObjectsV2 failed with NoSuchBucket" in found["new-reader"].evidence[0]
+
+
+def test_a_subscription_by_mail_waits_for_its_owner(sandbox: Sandbox) -> None:
+    """As AWS has it: no ARN before it is confirmed, and another token confirms nothing."""
+    sns = client(sandbox, "sns")
+    sns.subscribe(TopicArn=TOPIC, Protocol="email", Endpoint="eve@example.com")
+    assert subscriptions(sandbox)["email"] == "PendingConfirmation"
+    assert subscriptions(sandbox)["sms"].startswith("arn:")
+    with pytest.raises(sns.exceptions.InvalidParameterException):
+        sns.confirm_subscription(TopicArn=TOPIC, Token="x")
+    confirmed = sns.confirm_subscription(TopicArn=TOPIC, Token="eve@example.com")["SubscriptionArn"]
+    assert subscriptions(sandbox)["email"] == confirmed
+    sns.unsubscribe(SubscriptionArn=confirmed)
+
+
+def subscriptions(sandbox: Sandbox) -> dict[str, str]:
+    """The ARNs of the topic's subscriptions, by protocol."""
+    found = client(sandbox, "sns").list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+    return {each["Protocol"]: each["SubscriptionArn"] for each in found}
+
+
+def test_a_trail_is_as_aws_has_it(sandbox: Sandbox) -> None:
+    """Names are taken once, basic selectors replace advanced ones, and a metric filter replaces its namesake."""
+    trails, logs = client(sandbox, "cloudtrail"), client(sandbox, "logs")
+    trails.create_trail(Name="second", S3BucketName=BUCKET)
+    with pytest.raises(trails.exceptions.TrailAlreadyExistsException):
+        trails.create_trail(Name="second", S3BucketName=BUCKET)
+    advanced = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}]
+    trails.put_event_selectors(TrailName="second", AdvancedEventSelectors=advanced)
+    trails.put_event_selectors(TrailName="second", EventSelectors=[{"ReadWriteType": "ReadOnly"}])
+    answer = trails.get_event_selectors(TrailName="second")
+    assert answer["EventSelectors"] and not answer.get("AdvancedEventSelectors")
+    trails.delete_trail(Name=f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/second")
+    assert "second" not in [each["Name"] for each in trails.describe_trails()["trailList"]]
+    logs.create_log_group(logGroupName="/some")
+    for pattern in ("one", "two"):
+        metric = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+        logs.put_metric_filter(
+            logGroupName="/some", filterName="f", filterPattern=pattern, metricTransformations=[metric]
+        )
+    found = logs.describe_metric_filters(logGroupName="/some")["metricFilters"]
+    assert [each["filterPattern"] for each in found] == ["two"]

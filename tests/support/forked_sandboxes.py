@@ -1,0 +1,142 @@
+"""Sandbox servers as forks of one process that has imported what they need, with the command line of a real one."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+from support import forked_workers
+
+from omc_runbook.sandbox import folders, lifecycle
+
+MOST_BYTES = 1 << 20
+LONGEST = 4096
+"""Room for a server's command line, which is written over this process's own."""
+start_anew = lifecycle._spawn
+
+
+class ForkedServer:
+    """A server's process, with what `lifecycle` asks of a `subprocess.Popen`."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid, self._connection = pid, connection
+
+    def terminate(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait until it has ended, and with it the other end of the connection."""
+        with self._connection:
+            self._connection.recv(1)
+
+
+def spawn(command: list[str], environment: dict[str, str], writing: int, is_attached: bool) -> object:
+    """Start a server as `lifecycle` does, but for the imports; a new process where none can be forked."""
+    address = forked_workers.ask(__name__)
+    if not address or command[:3] != [sys.executable, "-m", folders.SERVER]:
+        return start_anew(command, environment, writing, is_attached)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    order = {"command": command, "variables": environment, "folder": str(Path.cwd())}
+    with Path(os.devnull).open("rb") as nothing:
+        socket.send_fds(connection, [json.dumps(order).encode()], [0 if is_attached else nothing.fileno(), writing])
+    return ForkedServer(int(connection.recv(16)), connection)
+
+
+@cache
+def start_server() -> str:
+    """Start the process that forks servers; returns its address. It ends with this process."""
+    path = Path(tempfile.mkdtemp(prefix="sandboxes-"), "socket")
+    variables = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        command = [sys.executable, __file__, str(listener.fileno()), str(path), " " * LONGEST]
+        subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+    return str(path)
+
+
+def main(listener: socket.socket, path: Path) -> None:
+    """Fork for each order, until whoever started this process has ended."""
+    from omc_runbook.sandbox import server  # noqa: F401
+
+    for number in (signal.SIGINT, signal.SIGCHLD):
+        # Ended children are nobody's to wait for.
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    while True:
+        if 0 in select.select([0, listener], [], [])[0]:
+            path.unlink()
+            path.parent.rmdir()
+            return
+        connection, _ = listener.accept()
+        text, descriptors, *_ = socket.recv_fds(connection, MOST_BYTES, 2)
+        pid = os.fork()
+        if not pid:
+            listener.close()
+            become(json.loads(text), *descriptors)
+        with connection:
+            connection.send(b"%d" % pid)
+        for number in descriptors:
+            os.close(number)
+
+
+def become(order: dict[str, object], given: int, writing: int) -> NoReturn:
+    """Be a server from here to its end."""
+    code = 1
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor, number in ((given, 0), (nowhere, 1), (writing, 2)):
+            os.dup2(descriptor, number)
+        for descriptor in (given, nowhere):
+            os.close(descriptor)
+        for number in (signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        os.environ.clear()
+        os.environ.update(order["variables"])
+        os.chdir(order["folder"])
+        command = order["command"]
+        write_command_line(command)
+        sys.argv = [command[2], *command[3:-1], str(writing)]
+        tempfile.tempdir = None
+        from moto.moto_api._internal import mock_random
+
+        from omc_runbook.sandbox import server
+
+        # moto's ids would be the same in all forks.
+        mock_random.seed()
+        code = server.main()
+    finally:
+        if sys.exc_info()[0] is not None:
+            sys.excepthook(*sys.exc_info())
+        os._exit(code)
+
+
+def write_command_line(command: list[str]) -> None:
+    """Write a command line over this process's own, where Linux reads it."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    text = b"\0".join(map(os.fsencode, command)) + b"\0"
+    assert len(text) <= end - start
+    with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+        memory.seek(start)
+        memory.write(text.ljust(end - start, b"\0"))
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,157 @@
+"""Faults of who may read the secret, each made in a healthy snapshot that an audit read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from support.check_assertions import Fault
+from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NOW, REGION, ROLE, ROLE_NAME, healthy
+
+from omc_runbook.aws.iam import LastAccess
+from omc_runbook.aws.kms import KmsGrant, KmsKey
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import Identity
+from omc_runbook.snapshot.audit.state import Audit, Identities
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+OTHER = "210987654321"
+STRANGER = f"arn:aws:iam::{OTHER}:root"
+TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ohmycoins-staging-ecs-task-role"
+PATTERN = f"{ARN.rpartition('-')[0]}-??????"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-0000-1111-2222-333344445555"
+OLD = NOW - timedelta(days=400)
+ECS_TASKS = {"Service": "ecs-tasks.amazonaws.com"}
+
+
+def policy(name: str, *statements: Mapping[str, Any], kind: Any = "inline", origin: str = "") -> PolicyDocument:
+    """A policy of these statements, each an Allow unless it says otherwise."""
+    body = [{"Effect": "Allow", **statement} for statement in statements]
+    return PolicyDocument(name, kind, {"Version": "2012-10-17", "Statement": body}, origin)
+
+
+def allowing(actions: Any, resource: Any = PATTERN, **more: Any) -> dict[str, Any]:
+    """A statement that allows actions on a resource, by default on the secret."""
+    return {"Action": actions, "Resource": resource, **more}
+
+
+READS = policy("reads", allowing(GET_SECRET_VALUE))
+EVERYTHING = policy("everything", allowing("*", "*"))
+
+
+def role(name: str, *policies: PolicyDocument, trusts: Any = None, **more: Any) -> Identity:
+    """A role that is old enough to be used; services may assume it unless `trusts` names others."""
+    trust = policy(
+        f"trust policy of {name}", {"Action": "sts:AssumeRole", "Principal": trusts or ECS_TASKS}, kind="trust"
+    )
+    path = more.pop("path", "")
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{path}{name}"
+    id = f"AROA{name.upper().replace('-', '')}"
+    return Identity(arn=arn, kind="role", id=id, created=OLD, policies=policies, trust=trust, **more)
+
+
+def user(name: str, *policies: PolicyDocument, **more: Any) -> Identity:
+    """An old user."""
+    return Identity(
+        arn=f"arn:aws:iam::{ACCOUNT}:user/{name}", kind="user", id=f"AIDA{name}", created=OLD, policies=policies, **more
+    )
+
+
+def execution_role(*policies: PolicyDocument) -> Identity:
+    """The tasks' execution role, by default with a policy for the secret alone."""
+    return role(ROLE_NAME, *(policies or (READS,)))
+
+
+def audited(snapshot: Snapshot | None = None, *others: Identity, **changes: Any) -> Snapshot:
+    """A snapshot that an audit read: the tasks' two roles, and others; `changes` are those of the identities' part.
+
+    Everybody used GetSecretValue yesterday.
+    """
+    base = snapshot or healthy()
+    task_role = role(TASK_ROLE.rpartition("/")[2], policy("channels", allowing("ssmmessages:*", "*")))
+    own = changes.pop("own", (execution_role(), task_role))
+    identities = (*own, *others)
+    used = {each.arn: last_access(NOW - timedelta(days=1)) for each in identities}
+    accesses = {**used, **changes.pop("last_accesses", {})}
+    found = Identities(identities=identities, organization="", last_accesses=accesses, **changes)
+    return replace(base, audit=Audit(days=90, identities=found))
+
+
+def last_access(moment: datetime | None) -> LastAccess:
+    """A report that says when GetSecretValue was last tried."""
+    return LastAccess(moment, {"GetSecretValue": moment})
+
+
+def own_policy(snapshot: Snapshot, principal: Any, **more: Any) -> Snapshot:
+    """Give the secret a policy of its own that lets a principal read it."""
+    document = policy(
+        "the secret's resource policy", allowing(GET_SECRET_VALUE, "*", Principal=principal, **more), kind="resource"
+    )
+    return replace(snapshot, resource_policy=document)
+
+
+def under_key(*grants: KmsGrant, delegates: bool = True) -> KmsKey:
+    """A customer managed key with the policy that KMS gives it, and these grants."""
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    statements = [allowing("kms:*", "*", Principal=root)] if delegates else []
+    document = policy("the key's policy", *statements, kind="resource")
+    return KmsKey(
+        arn=KEY, state="Enabled", manager="CUSTOMER", deletion=None, policy=document, tags={}, aliases=(), grants=grants
+    )
+
+
+GUIDES = policy(
+    "guide",
+    allowing([GET_SECRET_VALUE, DECRYPT], f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"),
+)
+RUNS_TASKS = policy(
+    "deploys",
+    allowing("iam:PassRole", ROLE),
+    allowing(["ecs:RegisterTaskDefinition", "ecs:RunTask"], "*"),
+)
+NOBODY = frozenset[str]()
+FAULTS = {
+    "wildcard-secret": Fault(
+        lambda s: audited(s, own=(execution_role(GUIDES),)), ROLE_NAME, "guide statement 1", CONSUMERS
+    ),
+    "readable-by-all": Fault(lambda s: audited(own_policy(s, "*")), NAME, "to everybody", CONSUMERS),
+    "other-account-reads": Fault(
+        lambda s: audited(own_policy(s, {"AWS": STRANGER})), STRANGER, "allows secretsmanager:GetSecretValue", NOBODY
+    ),
+    "human-reads-production": Fault(
+        lambda s: audited(s, user("alice", READS)), "alice", "alice is a user, and may read it by reads", NOBODY
+    ),
+    "unused-reader": Fault(
+        lambda s: audited(
+            s, role("reports", READS), last_accesses={role("reports").arn: last_access(NOW - timedelta(days=91))}
+        ),
+        "reports",
+        "last tried GetSecretValue on 2025-11-30",
+        NOBODY,
+    ),
+    "can-write-secret": Fault(
+        lambda s: audited(s, own=(execution_role(READS, policy("w", allowing("secretsmanager:PutSecretValue"))),)),
+        ROLE_NAME,
+        "may call secretsmanager:PutSecretValue by w statement 1",
+        CONSUMERS,
+    ),
+    "can-pass-role": Fault(
+        lambda s: audited(s, role("contractors", RUNS_TASKS, trusts={"AWS": STRANGER})),
+        "contractors",
+        "may call iam:PassRole and ecs:RunTask",
+        NOBODY,
+    ),
+    "grant-to-stranger": Fault(
+        lambda s: audited(
+            s,
+            own=(execution_role(READS, policy("key", allowing(DECRYPT, KEY))),),
+            key=under_key(KmsGrant(STRANGER, frozenset({"Decrypt"}), id="1f")),
+        ),
+        STRANGER,
+        "ListGrants: grant 1f",
+        NOBODY,
+    ),
+}

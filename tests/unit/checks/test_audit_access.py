@@ -1,0 +1,381 @@
+"""Checks of who may read the secret, change it, or run tasks that read it: pairs, and what only looks like a fault."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.audit_access import (
+    EVERYTHING,
+    FAULTS,
+    GUIDES,
+    KEY,
+    OTHER,
+    PATTERN,
+    READS,
+    RUNS_TASKS,
+    STRANGER,
+    allowing,
+    audited,
+    execution_role,
+    last_access,
+    own_policy,
+    policy,
+    role,
+    under_key,
+    user,
+)
+from support.snapshots import ACCOUNT, ARN, NOW, REGION, ROLE, ROLE_NAME, healthy
+
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.kms import KmsGrant
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import audit_access, secret_access
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import Identity
+from omc_runbook.model import value_from
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import audit_access as tables
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(audit_access))
+SSO = "aws-reserved/sso.amazonaws.com/"
+SAML = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_1"}
+CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}
+ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
+
+def found_in(snapshot: Snapshot) -> dict[str, list[Finding]]:
+    """The family's findings by check, remarks too."""
+    found = [answer for check in CHECKS.values() for answer in run_check(check, snapshot) if answer.status == "found"]
+    return {id: [answer for answer in found if answer.check == id] for id in {answer.check for answer in found}}
+
+
+def unknown_in(snapshot: Snapshot) -> dict[str, str]:
+    """Why checks of the family could not tell, by check."""
+    answers = [answer for check in CHECKS.values() for answer in run_check(check, snapshot)]
+    return {answer.check: " ".join(answer.evidence) for answer in answers if answer.status == "unknown"}
+
+
+def document_of(finding: Finding, option: str) -> Any:
+    """The policy that a remedy's command puts."""
+    words = shlex.split(finding.remedy.command)
+    return json.loads(words[words.index(option) + 1])
+
+
+def in_production(snapshot: Snapshot) -> Snapshot:
+    """The same environment, as if it were production."""
+    return replace(snapshot, environment=replace(snapshot.environment, name="production"))
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_account_is_clear(id: str) -> None:
+    """Where only the tasks' roles may read the secret, the check says so."""
+    assert_clear(CHECKS[id], audited())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found_and_is_not_taken_for_another(id: str) -> None:
+    """Where its fault is, the check finds it, and no other of the family speaks."""
+    assert_found(CHECKS[id], FAULTS[id])
+    assert set(found_in(FAULTS[id].make(healthy()))) == {id}
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_what_could_not_be_read_is_unknown(id: str) -> None:
+    """Without the account's identities no check says clear."""
+    gap = ReadFailure("the account's roles", "iam:GetAccountAuthorizationDetails", "AccessDenied", "denied")
+    unread = audited()
+    assert unread.audit
+    unread = replace(unread, gaps={"identities": (gap,)}, audit=replace(unread.audit, identities=None))
+    [answer] = run_check(CHECKS[id], unread)
+    assert answer.status == "unknown" and "iam:GetAccountAuthorizationDetails" in answer.evidence[0]
+
+
+def test_the_guides_policy_is_replaced_by_the_exact_one() -> None:
+    """The command puts the same policy, which names the secret alone, and nothing for a key that is AWS's."""
+    [finding] = found_in(FAULTS["wildcard-secret"].make(healthy()))["wildcard-secret"]
+    assert document_of(finding, "--policy-document")["Statement"] == [
+        {"Effect": "Allow", "Action": GET_SECRET_VALUE, "Resource": PATTERN}
+    ]
+    assert f"--role-name {ROLE_NAME} --policy-name guide" in finding.remedy.command
+
+
+def test_the_exact_policy_keeps_what_the_role_needs_besides() -> None:
+    """Other actions stay as they are, and a customer managed key gets its own statement."""
+    wide = policy("wide", allowing([GET_SECRET_VALUE, DECRYPT, "logs:PutLogEvents"], "*", Sid="All"))
+    snapshot = audited(own=(execution_role(wide),), key=under_key())
+    [finding] = found_in(snapshot)["wildcard-secret"]
+    read, decrypt, logs = document_of(finding, "--policy-document")["Statement"]
+    assert (read["Sid"], read["Action"], read["Resource"]) == ("All", GET_SECRET_VALUE, PATTERN)
+    assert (decrypt["Action"], decrypt["Resource"]) == (DECRYPT, KEY)
+    assert logs == {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "origin", "commands"),
+    [
+        ("managed", f"arn:aws:iam::{ACCOUNT}:policy/wide", ["create-policy-version"]),
+        ("managed", "arn:aws:iam::aws:policy/SecretsManagerReadWrite", ["put-role-policy", "detach-role-policy"]),
+    ],
+)
+def test_a_managed_policy_is_replaced_where_it_stands(kind: Any, origin: str, commands: list[str]) -> None:
+    """One of the account gets a new version; one of AWS is detached, after an inline one was put in its place."""
+    wide = policy("wide", allowing("secretsmanager:*", "*"), kind=kind, origin=origin)
+    snapshot = audited(own=(execution_role(wide),))
+    [finding] = found_in(snapshot)["wildcard-secret"]
+    assert [part.split()[2] for part in finding.remedy.command.split(" && ")] == commands
+    assert document_of(finding, "--policy-document")["Statement"][0]["Resource"] == PATTERN
+
+
+def test_a_wildcard_over_a_project_is_too_much_only_where_it_meets_another_secret() -> None:
+    """A pattern that matches another environment's secret is named with it."""
+    others = {
+        "production": healthy().environment.names.model_copy(update={"secret": "ohmycoins-production-app-secrets"})
+    }
+    environment = replace(healthy().environment, others=others)
+    base = ARN.partition("ohmycoins")[0]
+    for pattern, is_wide in ((f"{base}ohmycoins-*", True), (f"{base}ohmycoins-staging-*", False)):
+        snapshot = audited(own=(execution_role(policy("p", allowing(GET_SECRET_VALUE, pattern))),))
+        found = found_in(replace(snapshot, environment=environment))
+        assert ("wildcard-secret" in found) is is_wide
+        if is_wide:
+            assert "ohmycoins-production-app-secrets" in found["wildcard-secret"][0].evidence[1]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
+        {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}},
+        {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+    ],
+)
+def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
+    """Principal * that a condition limits to the account, its organization or network is no finding."""
+    assert "readable-by-all" not in found_in(audited(own_policy(healthy(), "*", Condition=condition)))
+
+
+def test_everybody_who_uses_tls_is_everybody() -> None:
+    """A condition that every call meets limits nobody, and the command names the account instead."""
+    condition = {"Bool": {"aws:SecureTransport": "true"}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
+    [statement] = document_of(finding, "--resource-policy")["Statement"]
+    assert statement["Principal"] == ANYBODY_HERE and statement["Condition"] == condition
+
+
+def test_a_keys_policy_that_lets_everybody_in_is_found() -> None:
+    """The key's policy is looked at as well as the secret's."""
+    key = under_key()
+    assert key.policy
+    open_to_all = policy("the key's policy", allowing("kms:*", "*", Principal={"AWS": "*"}), kind="resource")
+    [finding] = found_in(audited(key=replace(key, policy=open_to_all)))["readable-by-all"]
+    assert finding.subject == KEY and finding.remedy.command.startswith("aws kms put-key-policy")
+
+
+def test_another_account_that_may_become_a_reader_is_found() -> None:
+    """A role that reads the secret and trusts another account lets that read it."""
+    reader = role("partner", READS, trusts={"AWS": [STRANGER, f"arn:aws:iam::{ACCOUNT}:role/x"]})
+    [finding] = found_in(audited(None, reader))["other-account-reads"]
+    [statement] = document_of(finding, "--policy-document")["Statement"]
+    assert finding.subject == STRANGER and statement["Principal"] == {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/x"]}
+    assert OTHER in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_human"),
+    [
+        (user("alice", READS), True),
+        (role("AWSReservedSSO_Developer_1", READS, path=SSO, trusts=SAML), True),
+        (role("federated", READS, trusts=SAML), True),
+        (role("named", READS, trusts={"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}), True),
+        (role("rotation", READS, trusts={"Service": "lambda.amazonaws.com"}), False),
+        (role("deploys", READS, trusts=CODE_HOST), False),
+        (user("root-of-all", EVERYTHING), False),
+    ],
+    ids=lambda each: each.name if isinstance(each, Identity) else "",
+)
+def test_people_are_told_from_machines(identity: Identity, is_human: bool) -> None:
+    """Users and roles for which people sign in are warnings in production; administrators are listed as such alone."""
+    found = found_in(in_production(audited(None, identity)))
+    assert ("human-reads-production" in found) is is_human
+    if is_human:
+        assert found["human-reads-production"][0].severity == "warning"
+    assert [each.identity.name for each in secret_access.of(audited(None, identity)).administrators] == (
+        [identity.name] if identity.is_administrator else []
+    )
+
+
+def test_a_person_who_may_assume_a_reader_reads() -> None:
+    """A user whose policy lets them assume a role that reads is found, with the way; one who may not, is not."""
+    reader = role("reports", READS, trusts=ANYBODY_HERE)
+    between = role("between", policy("hop", allowing("sts:AssumeRole", reader.arn)), trusts=ANYBODY_HERE)
+    hop = policy("assumes", allowing("sts:AssumeRole", between.arn))
+    snapshot = audited(None, reader, between, user("alice", hop), user("bob", policy("s3", allowing("s3:*", "*"))))
+    found = found_in(in_production(snapshot))["human-reads-production"]
+    assert [each.subject for each in found] == ["alice"]
+    assert "assumes between and then reports: assumes statement 1" in found[0].evidence[0]
+
+
+def test_what_depends_on_how_a_call_is_made_is_said() -> None:
+    """A person who may read only with MFA may read; the condition is in the finding."""
+    careful = policy("careful", allowing(GET_SECRET_VALUE, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
+    [finding] = found_in(in_production(audited(None, user("alice", careful))))["human-reads-production"]
+    assert "Depends on aws:MultiFactorAuthPresent." in " ".join(finding.evidence)
+
+
+def test_what_cannot_be_judged_is_unknown_by_name() -> None:
+    """A condition on a key that is not known here makes the answer unknown, with the key's name."""
+    odd = policy("odd", allowing(GET_SECRET_VALUE, Condition={"StringEquals": {"aws:PrincipalIsBlue": "1"}}))
+    snapshot = audited(None, role("odd", odd))
+    assert found_in(snapshot) == {}
+    assert "aws:PrincipalIsBlue" in unknown_in(snapshot)["unused-reader"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_found"),
+    [
+        ({}, True),
+        ({"created": NOW - timedelta(days=20)}, False),
+        ({"last": NOW - timedelta(days=89)}, False),
+        ({"last": NOW - timedelta(days=120)}, True),
+        ({"arn": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/reports"}, False),
+    ],
+)
+def test_an_unused_permission_is_one_that_was_there_for_long(changes: dict[str, Any], is_found: bool) -> None:
+    """A new role, one that read lately and a service's own are no findings."""
+    last = changes.pop("last", None)
+    reader = replace(role("reports", READS), **changes)
+    found = found_in(audited(None, reader, last_accesses={reader.arn: last_access(last)}))
+    assert ("unused-reader" in found) is is_found
+
+
+def test_an_execution_role_is_never_unused() -> None:
+    """ECS reads as the execution role when tasks start, which may be long ago."""
+    assert found_in(audited(last_accesses={ROLE: last_access(None)})) == {}
+
+
+def test_those_who_may_write_are_a_remark() -> None:
+    """A deployment's role that may write the secret is listed, and is no problem."""
+    writer = role("deploys", policy("w", allowing("secretsmanager:PutSecretValue")), trusts=CODE_HOST)
+    [finding] = found_in(audited(None, writer))["can-write-secret"]
+    assert finding.severity == "info" and "deploys may call secretsmanager:PutSecretValue" in finding.evidence[0]
+
+
+def test_taking_a_permission_away_leaves_the_others() -> None:
+    """The command for a task role that may write leaves what else the statement allows."""
+    mixed = policy("mixed", allowing([GET_SECRET_VALUE, "secretsmanager:PutSecretValue"]))
+    [finding] = found_in(audited(own=(execution_role(mixed),)))["can-write-secret"]
+    [statement] = document_of(finding, "--policy-document")["Statement"]
+    assert statement["Action"] == GET_SECRET_VALUE
+
+
+@pytest.mark.parametrize(
+    ("identity", "severity"),
+    [
+        (user("alice", RUNS_TASKS), "warning"),
+        (role("deploys", RUNS_TASKS, trusts=CODE_HOST), "info"),
+        (user("half", policy("half", allowing("iam:PassRole", ROLE), allowing("ecs:RunTask", "*"))), ""),
+        (user("other", policy("o", allowing("iam:PassRole", f"{ROLE}-x"), allowing("ecs:*", "*"))), ""),
+    ],
+    ids=lambda each: each.name if isinstance(each, Identity) else "",
+)
+def test_running_a_task_takes_all_three_permissions(identity: Identity, severity: str) -> None:
+    """To pass the role, to register a task definition and to start it; what deploys is a remark."""
+    found = found_in(audited(None, identity)).get("can-pass-role", [])
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("grantee", "is_found"),
+    [(f"arn:aws:iam::{OTHER}:role/x", True), ("AROADELETED", True), (ROLE, False), ("rds.amazonaws.com", False)],
+)
+def test_a_stranger_is_who_is_not_of_the_account(grantee: str, is_found: bool) -> None:
+    """A grant for a role of the account or a service is no finding."""
+    own = (execution_role(READS, policy("key", allowing(DECRYPT, KEY))),)
+    snapshot = audited(own=own, key=under_key(KmsGrant(grantee, frozenset({"Decrypt"}), id="1f")))
+    assert ("grant-to-stranger" in found_in(snapshot)) is is_found
+
+
+def test_a_reader_needs_the_key_too() -> None:
+    """Under a customer managed key, who may not decrypt does not read, and a grant is enough."""
+    reader = user("alice", READS)
+    own = (execution_role(READS, policy("key", allowing(DECRYPT, KEY))),)
+    refused = in_production(audited(None, reader, own=own, key=under_key()))
+    assert "human-reads-production" not in found_in(refused)
+    granted = in_production(
+        audited(None, reader, own=own, key=under_key(KmsGrant(reader.arn, frozenset({"Decrypt"}), id="1f")))
+    )
+    assert "human-reads-production" in found_in(granted)
+
+
+def test_policies_of_the_organization_that_were_not_read_are_a_doubt() -> None:
+    """Readers are still named, the doubt is said, and the list of writers is not called complete."""
+    gap = ReadFailure("the organization's policies", "organizations:ListPoliciesForTarget", "AccessDenied", "denied")
+    snapshot = in_production(audited(None, user("alice", READS), levels=None))
+    snapshot = replace(snapshot, gaps={"organization_policies": (gap,)})
+    [finding] = found_in(snapshot)["human-reads-production"]
+    assert "the organization's policies" in finding.evidence[1]
+    assert "organizations:ListPoliciesForTarget" in unknown_in(snapshot)["can-write-secret"]
+
+
+def test_a_level_of_the_organization_that_allows_nothing_denies() -> None:
+    """Each level of SCPs has to allow the call."""
+    everything = PolicyDocument(
+        "FullAWSAccess", "scp", {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    )
+    some = PolicyDocument("some", "scp", {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+    person = user("alice", READS)
+    for levels, reads in ((((everything,), (everything,)), True), (((everything,), (some,)), False)):
+        found = found_in(in_production(audited(None, person, levels=levels)))
+        assert ("human-reads-production" in found) is reads
+
+
+def test_the_tables_name_everybody_with_statement_and_condition() -> None:
+    """Readers with kind, statement, condition and last use; writers with what they may; hostile names are text."""
+    hostile = "<img src=x onerror=alert(1)>"
+    snapshot = audited(
+        own_policy(healthy(), {"AWS": STRANGER}),
+        user(hostile, READS),
+        user("admin", EVERYTHING),
+        role("deploys", policy("w", allowing("secretsmanager:*")), trusts=CODE_HOST),
+        last_accesses={user(hostile).arn: last_access(None)},
+    )
+    readers, writers = tables.readers(snapshot), tables.writers(snapshot)
+    rows = {row[0]: row for row in readers.rows}
+    assert rows[user(hostile).name] == [user(hostile).name, "user", "yes", "reads statement 1", "—", "never"]
+    assert rows[STRANGER][1] == "account" and rows["admin"][1] == "administrator"
+    assert "<img" not in readers.to_html() and "&lt;img" in readers.to_html()
+    assert [row[0] for row in writers.rows] == ["deploys", "admin"] and "DeleteSecret" in writers.rows[0][2]
+    assert tables.readers(healthy()).to_text().endswith("The account's identities were not read.")
+
+
+def test_other_consumers_secrets_are_needed_too() -> None:
+    """A role's own further secret, which its task definition names, is kept in the exact policy."""
+    other = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:sms-AbCd12"
+    snapshot = audited(own=(execution_role(GUIDES),))
+    arn = next(arn for arn in snapshot.task_definitions if "worker" in arn)
+    definition = snapshot.task_definitions[arn]
+    [container] = definition.containers
+    added = Injection("SMS", value_from.parse(f"{other}:KEY::"))
+    changed = replace(definition, containers=(replace(container, secrets=(*container.secrets, added)),))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, arn: changed})
+    [finding] = found_in(snapshot)["wildcard-secret"]
+    [statement] = document_of(finding, "--policy-document")["Statement"]
+    assert statement["Resource"] == [PATTERN, f"{other.rpartition('-')[0]}-??????"]
