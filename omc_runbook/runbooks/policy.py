@@ -87,6 +87,7 @@ _AUDITING = (
     *_DECIDING,
     "for a customer managed key, kms: GetKeyRotationStatus",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
+    "with trail_s3 in runbook.toml, s3: ListBucket, GetObject",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _DECRYPTING = ("for a customer managed key, kms: Decrypt",)

@@ -11,8 +11,7 @@ from omc_runbook.runbooks import audit
 @pytest.mark.parametrize(
     ("environment", "days", "sentence"),
     [
-        ("staging", 0, "days must be from 1 to 90"),
-        ("staging", 91, "goes no further back"),
+        ("staging", 0, "days must be at least 1"),
         ("staging, staging", 90, "environment names staging twice"),
         ("stagin,production", 90, 'Environment "stagin" is unknown: did you mean staging?'),
         ("", 90, 'Environment "" is unknown'),
