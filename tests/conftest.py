@@ -12,6 +12,7 @@ from zlib import crc32
 
 import pytest
 from execnet import XSpec
+from hypothesis import settings
 from support import forked_sandboxes, forked_workers, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -28,6 +29,10 @@ skip_formats()
 # A shell's background job ignores SIGINT, and so would the processes that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes on a busy machine decides nothing.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 # moto would make some thousand images, each with a volume, whenever a test first asks it for something of EC2.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
