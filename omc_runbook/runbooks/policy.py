@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
@@ -96,7 +98,7 @@ _AUDITING = (
     " ListAliases",
     "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
-    "with trail_s3 in runbook.toml, s3: ListBucket, GetObject",
+    "for a trail's files (trail_s3 in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _DECRYPTING = ("for a customer managed key, kms: Decrypt",)
@@ -237,11 +239,24 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
     document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    if runbook == "audit" and settings.audit.trail_s3:
+        document = _with_trail(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
     return LeastPolicy((own, of_caller) if role else (own,), notes)
+
+
+def _with_trail(document: str, trail: AuditSettings, caller: Caller) -> str:
+    """The policy with what reading the files of a trail needs."""
+    bucket = f"arn:{caller.partition}:s3:::{trail.bucket}"
+    body = json.loads(document)
+    body["Statement"] += [
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{trail.prefix}/*"]},
+        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
+    ]
+    return json.dumps(body, indent=2)
 
 
 def _assuming(role: str) -> str:

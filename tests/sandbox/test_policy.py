@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import COMMAND, Desk, caller
+from support.runs import COMMAND, Desk, caller, client
 
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks import audit
 from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.monitoring import BUCKET
 
 APPLIED: Mapping[str, tuple[str, ...]] = {
     "add_key": ("key=NEW_API_KEY", "values_from=generate", "repository=checkout", "apply=true"),
@@ -58,6 +62,18 @@ def test_a_policy_is_enough(desk: Desk, runbook: str) -> None:
     person = caller(desk.sandbox, json.dumps(_policy(desk, runbook)))
     done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
     assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
+
+
+def test_a_policy_is_enough_for_a_trails_files(desk: Desk) -> None:
+    """Where runbook.toml names their bucket, an audit lists it and reads the newest; nothing else in it."""
+    desk.variables["OMC_AUDIT__TRAIL_S3"] = f"s3://{BUCKET}/logs"
+    key = f"logs/AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/{datetime.now(UTC):%Y/%m/%d}/file.json.gz"
+    client(desk.sandbox, "s3").put_object(Bucket=BUCKET, Key=key, Body=gzip.compress(b'{"Records": []}'))
+    document = _policy(desk, "audit")
+    for action, code in (("", 0), ("s3:GetObject", 2), ("s3:ListBucket", 2)):
+        person = caller(desk.sandbox, json.dumps(_without(document, action)))
+        done = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
+        assert (done.returncode, action in done.stdout) == (code, True), done.stdout
 
 
 def test_the_policy_of_create_is_enough(desk: Desk) -> None:
