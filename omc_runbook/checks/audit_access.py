@@ -99,13 +99,13 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
-    "human-reads-production",
+    "human-may-read",
     needs=NEEDS,
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="no user, and no role for which people sign in, may read the secret, but administrators",
     severity="warning",
 )
-def human_reads_production(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A person may read the secret."""
     access, is_production = secret_access.of(snapshot), snapshot.environment.is_production
     for each in access.readers:

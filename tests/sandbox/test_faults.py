@@ -529,7 +529,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
     "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
     "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
-    "human-reads-production": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
+    "human-may-read": lambda s: s.identity("User", f"{STAGING}-developer")["UserPolicyList"] != [],
     "unused-reader": lambda s: s.identity("Role", f"{STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199),
     "can-write-secret": lambda s: (
         "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", TASK_ROLE)["RolePolicyList"])

@@ -36,7 +36,7 @@ def faults() -> tuple[Fault, ...]:
         _fault("wildcard-secret", "The execution role may read every secret, as the guide has it.", _widen),
         _fault("readable-by-all", "The secret's own policy lets everybody read it.", _open),
         _fault("other-account-reads", "The secret's own policy lets another account read it.", _share),
-        _fault("human-reads-production", "A developer's user may read the secret.", _let_person_read),
+        _fault("human-may-read", "A developer's user may read the secret.", _let_person_read),
         _fault(
             "unused-reader", "A role has been allowed to read the secret for 200 days, and never has.", _forget_role
         ),

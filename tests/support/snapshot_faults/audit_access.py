@@ -121,7 +121,7 @@ FAULTS = {
     "other-account-reads": Fault(
         lambda s: audited(own_policy(s, {"AWS": STRANGER})), STRANGER, "allows secretsmanager:GetSecretValue", NOBODY
     ),
-    "human-reads-production": Fault(
+    "human-may-read": Fault(
         lambda s: audited(s, user("alice", READS)), "alice", "alice is a user, and may read it by reads", NOBODY
     ),
     "unused-reader": Fault(

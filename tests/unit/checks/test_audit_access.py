@@ -214,9 +214,9 @@ def test_another_account_that_may_become_a_reader_is_found() -> None:
 def test_people_are_told_from_machines(identity: Identity, is_human: bool) -> None:
     """Users and roles for which people sign in are warnings in production; administrators are listed as such alone."""
     found = found_in(in_production(audited(None, identity)))
-    assert ("human-reads-production" in found) is is_human
+    assert ("human-may-read" in found) is is_human
     if is_human:
-        assert found["human-reads-production"][0].severity == "warning"
+        assert found["human-may-read"][0].severity == "warning"
     assert [each.identity.name for each in secret_access.of(audited(None, identity)).administrators] == (
         [identity.name] if identity.is_administrator else []
     )
@@ -228,7 +228,7 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     between = role("between", policy("hop", allowing("sts:AssumeRole", reader.arn)), trusts=ANYBODY_HERE)
     hop = policy("assumes", allowing("sts:AssumeRole", between.arn))
     snapshot = audited(None, reader, between, user("alice", hop), user("bob", policy("s3", allowing("s3:*", "*"))))
-    found = found_in(in_production(snapshot))["human-reads-production"]
+    found = found_in(in_production(snapshot))["human-may-read"]
     assert [each.subject for each in found] == ["alice"]
     assert "assumes between and then reports: assumes statement 1" in found[0].evidence[0]
 
@@ -236,7 +236,7 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
 def test_what_depends_on_how_a_call_is_made_is_said() -> None:
     """A person who may read only with MFA may read; the condition is in the finding."""
     careful = policy("careful", allowing(GET_SECRET_VALUE, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
-    [finding] = found_in(in_production(audited(None, user("alice", careful))))["human-reads-production"]
+    [finding] = found_in(in_production(audited(None, user("alice", careful))))["human-may-read"]
     assert "Depends on aws:MultiFactorAuthPresent." in " ".join(finding.evidence)
 
 
@@ -331,11 +331,11 @@ def test_a_reader_needs_the_key_too() -> None:
     reader = user("alice", READS)
     own = (execution_role(READS, policy("key", allowing(DECRYPT, KEY))),)
     refused = in_production(audited(None, reader, own=own, key=under_key()))
-    assert "human-reads-production" not in found_in(refused)
+    assert "human-may-read" not in found_in(refused)
     granted = in_production(
         audited(None, reader, own=own, key=under_key(KmsGrant(reader.arn, frozenset({"Decrypt"}), id="1f")))
     )
-    assert "human-reads-production" in found_in(granted)
+    assert "human-may-read" in found_in(granted)
 
 
 def test_policies_of_the_organization_that_were_not_read_are_a_doubt() -> None:
@@ -343,7 +343,7 @@ def test_policies_of_the_organization_that_were_not_read_are_a_doubt() -> None:
     gap = ReadFailure("the organization's policies", "organizations:ListPoliciesForTarget", "AccessDenied", "denied")
     snapshot = in_production(audited(None, user("alice", READS), levels=None))
     snapshot = replace(snapshot, gaps={"organization_policies": (gap,)})
-    [finding] = found_in(snapshot)["human-reads-production"]
+    [finding] = found_in(snapshot)["human-may-read"]
     assert "the organization's policies" in finding.evidence[1]
     assert "organizations:ListPoliciesForTarget" in unknown_in(snapshot)["can-write-secret"]
 
@@ -357,7 +357,7 @@ def test_a_level_of_the_organization_that_allows_nothing_denies() -> None:
     person = user("alice", READS)
     for levels, reads in ((((everything,), (everything,)), True), (((everything,), (some,)), False)):
         found = found_in(in_production(audited(None, person, levels=levels)))
-        assert ("human-reads-production" in found) is reads
+        assert ("human-may-read" in found) is reads
 
 
 def test_the_tables_name_everybody_with_statement_and_condition() -> None:
