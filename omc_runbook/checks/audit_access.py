@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -177,6 +177,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
                 "Whoever takes over a task may then replace, delete or open the secret.",
+                *_sentences(certain),
             )
             remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
@@ -185,18 +186,18 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif each.changes and _is_of_tasks(snapshot, each.identity):
             yield Uncertain(each.identity.name, (f"Whether it may change the secret: {conditions_of(each.changes)}",))
     if others:
-        lines = tuple(
-            f"{_SOURCE}: {each.identity.name} may call {', '.join(v.action for v in each.changes if v.is_possible)} by"
-            f" {statements_of(each.changes)}."
-            for each in others
+        lines = (
+            *(
+                f"{_SOURCE}: {each.identity.name} may call"
+                f" {', '.join(v.action for v in each.changes if v.is_possible)} by {statements_of(each.changes)}."
+                for each in others
+            ),
+            *([secret_access.UNLESS_FORBIDDEN] if _has_unread_organization(snapshot) else []),
         )
         remedy = remedies.advise(
             "See whether each of them has to change the secret, such as to rotate or to deploy it."
         )
         yield Evidence(snapshot.secret_name, lines, remedy, severity="info")
-    unread = snapshot.gaps.get("organization_policies", ())
-    if unread:
-        yield Uncertain("the organization's policies", tuple(dict.fromkeys(gap.sentence for gap in unread)))
 
 
 @check(
@@ -220,7 +221,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"{_SOURCE}: {identity.name} may call {verdict.action} with {secret_calls.REGISTER}, by"
             f" {statements_of([verdict])}.",
             "Such a task gets the secret's values as variables, whatever the principal itself may read.",
-            *((conditions_of([verdict]),) if conditions_of([verdict]) else ()),
+            *_sentences([verdict]),
         )
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
         if is_machine and not is_of_tasks:
@@ -262,6 +263,11 @@ class _Wide:
 
 def _identities(snapshot: Snapshot) -> Identities | None:
     return snapshot.audit.identities if snapshot.audit else None
+
+
+def _has_unread_organization(snapshot: Snapshot) -> bool:
+    found = _identities(snapshot)
+    return found is not None and found.levels is None
 
 
 def _is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:
@@ -349,7 +355,11 @@ def _outsiders(snapshot: Snapshot, kind: str, way: str) -> Iterator[Outsider]:
 
 
 def _conditions(access: PrincipalAccess) -> tuple[str, ...]:
-    sentence = conditions_of([access.way])
+    return _sentences([access.way])
+
+
+def _sentences(verdicts: Sequence[AccessVerdict]) -> tuple[str, ...]:
+    sentence = conditions_of(verdicts)
     return (sentence,) if sentence else ()
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate_resource
 from omc_runbook.iam.who_can import (
+    ORGANIZATION,
     AccessVerdict,
     Assumption,
     Identity,
@@ -26,6 +27,8 @@ Way = Literal["resource policy", "key grant", "trust policy"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
+UNLESS_FORBIDDEN = "Unless a service control policy (SCP) of the organization forbids it: those were not read."
+"""SCPs only forbid, and only to members of an organization, which usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
 _STRANGER = "000000000000"
@@ -119,7 +122,9 @@ def conditions_of(verdicts: Sequence[AccessVerdict]) -> str:
     """The conditions of these verdicts in sentences, and what they depend on that is not known here."""
     doubts = dict.fromkeys(doubt for verdict in verdicts for doubt in verdict.doubts)
     conditions = dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.conditions)
-    return " ".join((*conditions, *([f"Depends on {', '.join(doubts)}."] if doubts else [])))
+    others = [doubt for doubt in doubts if doubt != ORGANIZATION]
+    depends = [f"Depends on {', '.join(others)}."] if others else []
+    return " ".join((*conditions, *depends, *([UNLESS_FORBIDDEN] if ORGANIZATION in doubts else [])))
 
 
 def actions_of(verdicts: Sequence[AccessVerdict]) -> str:

@@ -153,6 +153,11 @@ class AccessVerdict:
         return self.decision == "unknown" and all(map(_is_chosen, self.doubts))
 
     @property
+    def is_allowed_here(self) -> bool:
+        """Whether every policy of the account allows it, so that only those of the organization could forbid it."""
+        return self.decision == "allowed" or self.doubts == (ORGANIZATION,)
+
+    @property
     def is_possible(self) -> bool:
         """Whether the identity may make the call, at least in some way."""
         return self.decision == "allowed" or self.is_conditional

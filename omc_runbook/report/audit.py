@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 from omc_runbook.checks import families, registry
@@ -47,6 +47,8 @@ class AuditQuestion:
     modules: tuple[str, ...]
     parts: tuple[str, ...]
     """The fields of the snapshot's gaps."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """By field, what a gap says that cannot make clear what was found, nor found what is clear."""
 
 
 QUESTIONS = (
@@ -56,7 +58,8 @@ QUESTIONS = (
     AuditQuestion(
         "Who can read",
         ("audit_access",),
-        ("identities", "organization_policies", "last_accesses", "key_grants"),
+        ("identities", "last_accesses", "key_grants"),
+        {"organization_policies": "The organization's policies were not read: they could only forbid more."},
     ),
     AuditQuestion("Who did", ("audit_accesses",), ("accesses",)),
     AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
@@ -152,7 +155,7 @@ def _cell(light: Light, is_alone: bool) -> str:
 
 
 def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True) -> Lights:
-    """The five lights of each environment; none is green where something is not known."""
+    """The five lights of each environment; none is green where something that decides is not known."""
     every = [
         _light(question, snapshot, findings[name]) for question in QUESTIONS for name, snapshot in snapshots.items()
     ]
@@ -174,6 +177,7 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
     problems = [finding for finding in own if finding.is_problem]
     gaps = (gap.sentence for part in question.parts for gap in snapshot.gaps.get(part, ()))
     reasons = [*dict.fromkeys((*unknown_reasons(own), *gaps))]
+    limits = [sentence for part, sentence in question.limits.items() if part in snapshot.gaps]
     level: Level = "unknown" if reasons or not any(each.status in ("clear", "found") for each in own) else "good"
     if problems:
         level = "error" if any(finding.severity == "error" for finding in problems) else "warning"
@@ -181,7 +185,7 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
         question=question.text,
         environment=snapshot.environment.name,
         level=level,
-        sentence=" ".join(_sentences(own, problems, reasons)),
+        sentence=" ".join((*_sentences(own, problems, reasons), *limits)),
     )
 
 

@@ -62,10 +62,11 @@ def writers(snapshot: Snapshot) -> Table:
 def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind: str = "") -> list[str]:
     way = access.way
     decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
+    is_conditional = way.is_conditional and not way.is_allowed_here
     return [
         access.identity.name,
         kind or secret_access.kind_of(access.identity),
-        "on conditions" if way.is_conditional else decision,
+        "on conditions" if is_conditional else decision,
         access.read_by or NONE,
         conditions_of([way]) or NONE,
         _last_use(found, access.identity.arn),
@@ -103,4 +104,7 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
     yield "The account's root user, who may do everything, is in no list of IAM."
     if found.levels is None:
         gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
-        yield f"The organization's policies may deny what is listed here. {gaps}"
+        yield (
+            "The organization's service control policies (SCPs) were not read. They only forbid: nobody else may than"
+            f" who is listed. {gaps}"
+        ).strip()

@@ -63,7 +63,7 @@ def refuse(world: World, action: str) -> None:
         ("iam:GetAccountAuthorizationDetails", {check.id for check in checks_of(audit_access)}),
         ("iam:GenerateServiceLastAccessedDetails", {"unused-reader"}),
         ("iam:GetServiceLastAccessedDetails", {"unused-reader"}),
-        ("organizations:DescribeOrganization", {"can-write-secret"}),
+        ("organizations:DescribeOrganization", set()),
     ],
 )
 def test_what_is_refused_is_unknown_and_named(action: str, unknown: set[str], world: World) -> None:

@@ -338,14 +338,42 @@ def test_a_reader_needs_the_key_too() -> None:
     assert "human-may-read" in found_in(granted)
 
 
-def test_policies_of_the_organization_that_were_not_read_are_a_doubt() -> None:
-    """Readers are still named, the doubt is said, and the list of writers is not called complete."""
+def without_organization(*identities: Identity) -> Snapshot:
+    """What a member account's audit reads in production, which may not read the organization's policies."""
     gap = ReadFailure("the organization's policies", "organizations:ListPoliciesForTarget", "AccessDenied", "denied")
-    snapshot = in_production(audited(None, user("alice", READS), levels=None))
-    snapshot = replace(snapshot, gaps={"organization_policies": (gap,)})
-    [finding] = found_in(snapshot)["human-may-read"]
-    assert "the organization's policies" in finding.evidence[1]
-    assert "organizations:ListPoliciesForTarget" in unknown_in(snapshot)["can-write-secret"]
+    return replace(in_production(audited(None, *identities, levels=None)), gaps={"organization_policies": (gap,)})
+
+
+def test_policies_of_the_organization_that_were_not_read_could_only_forbid() -> None:
+    """Who may by all others is named with that; nothing is unknown, and nobody else is added."""
+    snapshot = without_organization(
+        user("alice", READS), user("bob"), user("writer", policy("w", allowing("secretsmanager:PutSecretValue")))
+    )
+    assert unknown_in(snapshot) == {}
+    found = found_in(snapshot)
+    [finding] = found["human-may-read"]
+    assert finding.subject == "alice" and finding.evidence[-1].startswith("Unless a service control policy")
+    readers = tables.readers(snapshot)
+    assert [row[2] for row in readers.rows if row[0] == "alice"] == ["yes"]
+    assert not any(row[0] == "bob" for row in readers.rows)
+    assert any("organizations:ListPoliciesForTarget" in note for note in readers.notes)
+
+
+def test_what_is_clear_stays_clear_without_the_policies_of_the_organization() -> None:
+    """They cannot make anybody a reader."""
+    snapshot = without_organization(user("bob"))
+    assert unknown_in(snapshot) == {} and found_in(snapshot) == {}
+
+
+def test_a_condition_on_an_organization_that_was_not_read_stays_unknown() -> None:
+    """There it decides, whatever the organization's policies forbid."""
+    inside = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    person = user("alice", policy("reads", allowing(GET_SECRET_VALUE) | {"Condition": inside}))
+    snapshot = without_organization(person)
+    assert snapshot.audit and snapshot.audit.identities
+    identities = replace(snapshot.audit.identities, organization=None)
+    snapshot = replace(snapshot, audit=replace(snapshot.audit, identities=identities))
+    assert "human-may-read" in unknown_in(snapshot)
 
 
 def test_a_level_of_the_organization_that_allows_nothing_denies() -> None:
