@@ -57,9 +57,14 @@ def _parameters_option(text: str) -> Callable[[F], F]:
 
 
 def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
-    """An option that names a folder."""
-    path = click.Path(path_type=Path)
-    return click.option(name, type=path, default=Path(default), show_default=True, help=text)
+    """An option that names a folder; an empty name, as of a variable that is not set, is none."""
+
+    def convert(word: str) -> Path:
+        if not word.strip():
+            raise click.BadParameter("the folder's name is empty.")
+        return Path(word)
+
+    return click.option(name, type=convert, metavar="PATH", default=default, show_default=True, help=text)
 
 
 def _place_option(text: str) -> Callable[[F], F]:

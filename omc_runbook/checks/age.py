@@ -138,7 +138,9 @@ def lives(history: History) -> dict[str, tuple[Life, ...]]:
 
     A key that was missing for a time has a gap between two lives.
     """
-    moments = [(each.version.created, each) for each in history.versions if each.promoted and not each.staged]
+    moments = [
+        (each.version.created, each) for each in history.versions if not each.staged and each.promoted is not False
+    ]
     moments += [(move.time, each) for each in history.versions for move in each.moves]
     moments.sort(key=lambda moment: moment[0])
     current = next((each for each in history.versions if CURRENT in each.version.stages), None)

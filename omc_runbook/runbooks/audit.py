@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 
-from omc_runbook.diagnosis import root_causes
+from omc_runbook.changes.values import former_values
+from omc_runbook.diagnosis import acceptance, root_causes
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
@@ -72,22 +73,25 @@ __all__ = [
 PARALLEL = 4
 """How many environments are read at a time."""
 MOST_DAYS = 90
-"""How far back CloudTrail's event history goes."""
+"""How far back CloudTrail's event history goes; a trail's files go further."""
 
 
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
     """Begin on the environments of a list, which is mostly one.
 
-    Raises UsageError for days that nothing can be read of, and as `run.reach` does.
+    Raises UsageError for days of which no events can be read, and as `run.reach` does.
     """
-    if not 1 <= days <= MOST_DAYS:
-        raise UsageError(
-            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. Nothing was read."
-        )
+    if days < 1:
+        raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
     run = Run(
         runbook=report.AUDIT, started=started, targets=tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
     )
+    if days > MOST_DAYS and not all(target.environment.audit.trail_s3 for target in run.targets):
+        raise UsageError(
+            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3 in"
+            " [audit] of runbook.toml, a trail's files are read instead. Nothing was read."
+        )
     run.announce()
     return unfinished.with_unfinished(run, nothing_to_offer)
 
@@ -108,9 +112,17 @@ def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
     return (replace(choices.environments(run.target.environment, environment), parameter="environment"),)
 
 
-def diagnose(snapshots: Snapshots) -> AuditFindings:
-    """Run every check of an audit on each snapshot."""
-    return {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
+def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
+    """Run every check of an audit on each snapshot.
+
+    With `ask_issuers`, former values of keys with a `check` are sent to where they used to be accepted, to see whether
+    they still are.
+    """
+    found = {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
+    if ask_issuers:
+        for name, snapshot in snapshots.items():
+            found[name] += acceptance.accept(former_values.find_alive(snapshot), snapshot)
+    return found
 
 
 def conclude(run: Run, snapshots: Snapshots, findings: AuditFindings) -> Banner:

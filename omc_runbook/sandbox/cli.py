@@ -172,7 +172,7 @@ def mend(fault: str | None) -> None:
 def drill_(family: str, level: "Level | None", count: int, seed: int | None, stop: bool, as_json: bool) -> None:
     """Inject an unnamed fault for you to diagnose.
 
-    A fault's level is how many others show the same error or behaviour: up to 9 is easy, up to 19 medium, more is hard.
+    A fault's level is how many others show the same error or behaviour: up to 7 is easy, up to 19 medium, more is hard.
     A right answer is worth 10 points, 2 fewer for each hint.
     """
     from omc_runbook.sandbox import drills, lifecycle

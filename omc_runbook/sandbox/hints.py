@@ -12,7 +12,7 @@ from omc_runbook.sandbox.faults import Fault
 
 Level = Literal["easy", "medium", "hard"]
 
-EASY, MEDIUM = 9, 19
+EASY, MEDIUM = 7, 19
 """How many other faults may look like one of the level: each level has about a third of the catalogue."""
 
 

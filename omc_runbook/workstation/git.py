@@ -144,14 +144,14 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
     sizes = [line.split()[-1] for line in checked.out.splitlines()]
     small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
     output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in small))
-    raw, contents = os.fsencode(output.out), list[tuple[Blob, bytes]]()
+    raw, contents, at = os.fsencode(output.out), list[tuple[Blob, bytes]](), 0
     for blob in small:
-        head, _, rest = raw.partition(b"\n")
-        size = head.split()[-1] if head else b""
+        start = raw.find(b"\n", at) + 1
+        size = raw[at:start].split()[-1] if start else b""
         if not size.isdigit():
             break
-        contents.append((blob, rest[: int(size)]))
-        raw = rest[int(size) + 1 :]
+        at = start + int(size) + 1
+        contents.append((blob, raw[start : at - 1]))
     left_out = len(blobs) - len(contents)
     some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
     return contents, checked.obstacle or output.obstacle or some
@@ -172,7 +172,9 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     """The ids and sizes of all blobs that git stores and the index has not, the smallest first; and what is unread."""
     form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
     stored = _run(repository, "cat-file", "--batch-all-objects", "--unordered", form)
-    staged = _run(repository, "ls-files", "--stage", "-z", "--", ":/") if stored.out else stored
+    # In a folder of a larger work tree, ls-files would leave the rest out.
+    top = _line(_run(repository, "rev-parse", "--show-toplevel").out) or str(repository)
+    staged = _run(Path(top), "ls-files", "--stage", "-z") if stored.out else stored
     present = {entry.split()[1] for entry in staged.out.split("\0") if entry}
     entries = (line.split() for line in stored.out.splitlines())
     blobs = [(id_, int(size)) for id_, kind, size in entries if kind == "blob" and id_ not in present]
@@ -187,7 +189,7 @@ def find_blob(repository: Path, id_: str) -> Blob:
     )
     head, _, rest = log.out.partition(":")
     path = rest.split("\0")[1] if rest.count("\0") else ""
-    return Blob(id_, path, head.strip("\0\x01\n "))
+    return Blob(id_, path, head.strip("\0\x01\n ")[:10])
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:

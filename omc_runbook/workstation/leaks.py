@@ -18,7 +18,7 @@ Name = TypeVar("Name")
 
 LARGEST_FILE = 1_048_576
 """The largest file or blob that is searched, in bytes."""
-MOST_BYTES = 64 * LARGEST_FILE
+MOST_BYTES = 256 * LARGEST_FILE
 """How much of the files, and of git's blobs, is searched at most, in bytes."""
 _CHUNK = 8 * LARGEST_FILE
 

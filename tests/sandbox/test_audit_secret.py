@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shutil
+import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from omc_runbook.checks import age
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.audit_exposure import exposure
@@ -16,14 +23,14 @@ from omc_runbook.report.audit_unused import unused
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.staging import World
+from omc_runbook.sandbox.worlds.history import write_history
+from omc_runbook.sandbox.worlds.staging import SECRET, World
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
+RENEWED = ("SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "FIRST_SUPERUSER_PASSWORD", "SMTP_PASSWORD")
 FAULTS = [fault.id for fault in audit_secret.faults()]
-WITH_OTHERS = {"key-unused": {"version-unlabelled"}, "quota-near": {"version-unlabelled"}}
-"""What a fault leaves beside itself, after another: versions without a label."""
 
 
 @pytest.fixture
@@ -63,3 +70,81 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
     if fault in ("plain-in-definition", "key-unused", "quota-near", "key-not-rotated", "rotation-broken"):
         mend(sandbox.endpoint)
     assert fault == "version-unlabelled" or fault not in found(look())
+
+
+def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
+    """Of 30 versions over two years each key's age is that of its value, also after AWSCURRENT went back."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    moments = [now - timedelta(days=730) + timedelta(days=25, seconds=count) * count for count in range(30)]
+    since = write_history(World(sandbox.endpoint), moments, RENEWED)
+    snapshot = look()
+    history = snapshot.audit.history if snapshot.audit else None
+    assert history and len(history.versions) >= 30
+    found_ages = {each.key: each.since for each in age.ages(snapshot, history)}
+    assert len(since) == 6 and {key: found_ages[key] for key in since} == since
+    rows = {row[0]: row for row in ages(snapshot).rows}
+    for key, moment in since.items():
+        assert rows[key][1].startswith(f"{moment:%Y-%m-%d %H:%M:%S}")
+    overdue = {key for key, moment in since.items() if now - moment > timedelta(days=180)}
+    assert overdue and overdue == {each.subject for each in by_id(snapshot)["key-overdue"]}
+    lives = age.lives(history)
+    assert [life.since for life in lives["SECRET_KEY"]][-1] == since["SECRET_KEY"]
+    assert len(lives["SECRET_KEY"]) == 1 + len(range(5, 30, 5)) + 1
+    picture = lives_plot(snapshot).to_svg()
+    assert picture.count("<rect") == sum(map(len, lives.values())) and ElementTree.fromstring(picture) is not None
+    secret = World(sandbox.endpoint).secretsmanager
+    newest, before = history.versions[0].id, history.versions[1].id
+    secret.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=before, RemoveFromVersionId=newest
+    )
+    returned = look()
+    assert returned.audit and returned.audit.history
+    restored = {each.key: each.since for each in age.ages(returned, returned.audit.history)}
+    changed = RENEWED[29 % len(RENEWED)]
+    assert {key: restored[key] for key in since} == since | {changed: moments[29 - len(RENEWED)]}
+    assert age.lives(returned.audit.history)[changed][-1].number != age.lives(history)[changed][-1].number
+    mend(sandbox.endpoint)
+
+
+def test_the_checkout_and_its_history_are_searched(
+    sandbox: Sandbox, look: Callable[..., Snapshot], tmp_path: Path
+) -> None:
+    """A live value in a tracked file and in an old blob is found, with its place and never itself."""
+    root = tmp_path / "checkout"
+    assert sandbox.repository
+    shutil.copytree(sandbox.repository, root)
+    text = World(sandbox.endpoint).secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"]
+    values = json.loads(text)
+    assert {"value-in-file", "value-in-history"}.isdisjoint(by_id(look(str(root))))
+    plan, old = root / "infrastructure" / "outputs.json", root / "notes.txt"
+    encoded = base64.b64encode(f"key={values['OPENAI_API_KEY']};".encode()).decode()
+    plan.write_text(json.dumps({"one": 1, "smtp": {"value": values["SMTP_PASSWORD"]}, "other": encoded}, indent=1))
+    old.write_text(f"the key is\n{values['SECRET_KEY']}\n")
+    run_git(root, "add", "-A")
+    run_git(root, "commit", "-qm", "Add notes")
+    old.unlink()
+    run_git(root, "commit", "-qam", "Remove notes")
+    findings = by_id(look(str(root)))
+    [in_file] = findings["value-in-file"][:1]
+    assert {each.subject for each in findings["value-in-file"]} == {
+        "infrastructure/outputs.json:4",
+        "infrastructure/outputs.json:6",
+    }
+    [in_history] = findings["value-in-history"]
+    assert in_history.subject.startswith("notes.txt in commit ")
+    assert in_history.remedy.parameters["keys"] == "SECRET_KEY"
+    assert in_file.severity == in_history.severity == "error"
+    shown = json.dumps([[each.subject, each.evidence, each.remedy.command] for each in findings["value-in-file"]])
+    assert not any(value in shown for value in values.values() if len(value) > 12)
+
+
+def by_id(snapshot: Snapshot) -> dict[str, list[Finding]]:
+    """What an audit found, by the check's id."""
+    findings = [each for each in root_causes.audit(snapshot) if each.status == "found"]
+    return {each.check: [other for other in findings if other.check == each.check] for each in findings}
+
+
+def run_git(root: Path, *words: str) -> None:
+    """Run git as somebody."""
+    options = ("-c", "user.name=A Developer", "-c", "user.email=developer@ohmycoins.test", "-c", "commit.gpgSign=false")
+    subprocess.run(["git", "-C", str(root), *options, *words], check=True, capture_output=True)

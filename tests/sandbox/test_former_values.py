@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from support import snapshots
 from support.provider import provider
 from support.snapshots import PREVIOUS, healthy, with_values
 
+from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.secret.new_values import NewValues, UnfinishedChange
@@ -23,9 +25,12 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
+from omc_runbook.runbooks import audit
 from omc_runbook.sandbox import postgres
 from omc_runbook.sandbox.postgres import Database
+from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry", "no_aws")
 
@@ -242,3 +247,35 @@ def test_a_server_that_asks_for_no_password_is_unknown(server: Database) -> None
     [finding] = attempt(snapshot, plan, gone)
     assert finding.status == "unknown" and "127.0.0.1:9" in finding.evidence[0]
     assert parse(plan.text).keys
+
+
+def test_an_audit_tries_the_newest_former_values() -> None:
+    """It names when the ones that still work were written; without a current value that works nothing is known."""
+    now, former = token(), [token() for _ in range(5)]
+    with provider(now, former[1]) as issuer:
+        snapshot = with_former(checked(healthy(), issuer.address), now, former)
+        assert "former-alive" not in {each.check for each in audit.diagnose({"staging": snapshot})["staging"]}
+        assert not issuer.asked
+        finding = audit.diagnose({"staging": snapshot}, ask_issuers=True)["staging"][-1]
+        assert (finding.check, finding.family, finding.status) == ("former-alive", "audit", "found")
+        assert "that was written on 2026-02-17" in finding.evidence[0] and "Revoke it" in finding.remedy.command
+        assert {*issuer.asked} <= {now, *former[:3]} and not {*former[3:]} & {*issuer.asked}
+        issuer.accepted = {now}
+        assert [each.status for each in former_values.find_alive(snapshot)] == ["clear"]
+        issuer.accepted = set()
+        assert [each.status for each in former_values.find_alive(snapshot)] == ["unknown"]
+        asked = len(issuer.asked)
+        assert former_values.find_alive(with_former(checked(healthy(), issuer.address), now, [now])) == ()
+        assert len(issuer.asked) == asked
+
+
+def with_former(snapshot: Snapshot, current: str, former: list[str]) -> Snapshot:
+    """Let an audit have read versions with these former values, the newest first, each a day older than the next."""
+    texts = [current, *former]
+    versions = []
+    for days, text in enumerate(texts):
+        id_ = snapshots.CURRENT if days == 0 else secrets.token_hex(16)
+        snapshot = snapshots.with_keys(snapshot, id_, **{KEY: text})
+        version = Version(id_, snapshots.NOW - timedelta(days=10 + days), ("AWSCURRENT",) if days == 0 else ())
+        versions.append(VersionHistory(version=version, content=snapshot.contents[id_], promoted=True))
+    return replace(snapshot, audit=Audit(days=90, history=History(tuple(versions))))

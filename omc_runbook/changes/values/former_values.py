@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from omc_runbook.aws import secretsmanager
@@ -27,9 +28,15 @@ from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History
 
 ALIVE = "old-value-alive"
 """The check of a finding about a former value."""
+
+FORMER_ALIVE = "former-alive"
+"""The check of an audit's finding about one."""
+MOST_FORMER = 3
+"""How many former values of a key an audit tries: issuers lock out who tries many."""
 
 CONNECTION_LIMIT = re.compile(r"(?i)too many|connection slots")
 """What PostgreSQL says where it refuses a login only for now, after it has accepted the password."""
@@ -92,6 +99,61 @@ def attempt(
         return ()
     trials = (_trial(name, environment.keys[name], before, parse(plan.text)) for name in names)
     return tuple(_judge(snapshot, trial, new) for trial in trials if trial)
+
+
+def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Try the newest former values of each key that has a `check` where they used to be accepted; writes nothing.
+
+    One finding a key, as by `attempt`, from an audit's history of versions. The former values leave this machine, so
+    that somebody has to want this.
+    """
+    history, content = snapshot.audit.history if snapshot.audit else None, snapshot.current
+    document = content.document if content else None
+    if history is None or document is None:
+        return ()
+    keys = {name: key for name, key in snapshot.environment.keys.items() if key.check and document.get(name)}
+    return tuple(
+        finding for name, key in keys.items() if (finding := _judge_former(snapshot, name, key, document, history))
+    )
+
+
+def _judge_former(snapshot: Snapshot, name: str, key: Key, document: Document, history: History) -> Finding | None:
+    """The finding about a key's former values; None where it had no other value."""
+    server, verdicts = live_check.server_of(document, key), list[tuple[str, Verdict]]()
+    for before, created in _former(name, document, history):
+        trial = _trial(name, key, before, document)
+        if trial:
+            verdict = live_check.attempt(before, key, trial.former)
+            current = partial(live_check.attempt, document, key, trial.current)
+            verdicts.append((f"{created:%Y-%m-%d}", _beside(verdict, current)))
+    if not verdicts:
+        return None
+    of = partial(_of, check=FORMER_ALIVE, family="audit", title="A former value still works", subject=name)
+    alive = [moment for moment, verdict in verdicts if verdict[0] == "accepted"]
+    unclear = [verdict[1] for _, verdict in verdicts if verdict[0] == "unknown"]
+    if alive:
+        fact = f"{server} still accepts the value of {name} that was written on {' and on '.join(alive)}."
+        where = key.obtain_from or server
+        return of(status="found", evidence=(fact,), remedy=remedies.advise(f"Revoke it at {where}."))
+    if unclear:
+        fact = f"Former values of {name} could not be tried at {server}: {unclear[0]}."
+        return of(status="unknown", evidence=(fact,))
+    count = f"{len(verdicts)} former values" if len(verdicts) > 1 else "the former value"
+    return of(status="clear", evidence=(f"{server} refused {count} of {name} and accepted the current one.",))
+
+
+def _former(name: str, document: Document, history: History) -> Iterator[tuple[Document, datetime]]:
+    """The newest versions with another value of a key, each value once, and when it was first written."""
+    values, found = [document.get(name)], list[tuple[Document, datetime]]()
+    for version in history.versions:
+        before = version.content.document if version.content else None
+        member = before.get(name) if before else None
+        if before is None or member is None or member.injected.is_empty or version.promoted is False:
+            continue
+        if not any(value and value.injected.same_as(member.injected) for value in values):
+            values.append(member)
+            found.append((before, version.version.created))
+    yield from found[:MOST_FORMER]
 
 
 def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues) -> Document | str | None:

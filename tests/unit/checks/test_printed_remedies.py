@@ -12,6 +12,7 @@ from support import aws_commands
 from support.snapshot_faults import (
     access,
     audit_access,
+    audit_secret,
     content,
     deployment,
     execute,
@@ -50,7 +51,7 @@ WORLDS: dict[str, Make] = {f"network {id}": _in(blocked) for id, (blocked, *_) i
 }
 AUDITS: dict[str, Make] = {
     f"{family.__name__.rpartition('.')[2]} {id}": fault.make
-    for family in (audit_access,)
+    for family in (audit_access, audit_secret)
     for id, fault in family.FAULTS.items()
 }
 BLANKS = {
@@ -59,6 +60,8 @@ BLANKS = {
     "file://task.json": "task.json is",
     "file://policy.json": "to policy.json",
     "file://PATH": "PATH",
+    "env:NAME": "NAME is",
+    "Value=VALUE": "VALUE is",
 }
 """What is left open in a command, and what then says how to fill it in."""
 COMMAND_IN_SENTENCE = re.compile(r"`([^`]+)`")
@@ -82,6 +85,9 @@ def assert_runs(line: str) -> None:
     for words in words_of(re.sub(r'"\$\([^)]*\)"', "KEY", line)):
         if words[0] == "aws":
             aws_commands.read(words)
+            continue
+        if words[0] == "git":
+            assert words[1:4] == ["rm", "--cached", "--"] and len(words) == 5
             continue
         assert words[0] == "omc-runbook", words
         if words[1] == "init":

@@ -78,6 +78,7 @@ MISTAKES = [
     ("records nowhere too", "unexpected extra argument"),
     ("completion", "Choose from: bash, zsh, fish"),
     ("completion powershell", "'powershell' is not one of"),
+    ("lab --folder ''", "Invalid value for '--folder': the folder's name is empty."),
     ("lab --foldr x", "Did you mean '--folder'?"),
     ("init -p enviroment staging", "did you mean environment?"),
     ("init -p environment", "'-p' requires 2 arguments"),

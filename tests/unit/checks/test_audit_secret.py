@@ -1,0 +1,229 @@
+"""What an audit checks of the secret: each with a healthy snapshot and a faulty one, and what only looks like it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.audit_secret import (
+    FAULTS,
+    GUARD,
+    OLD_SECRET,
+    audited,
+    exposed,
+    rotating,
+    with_audit,
+    with_values_since,
+)
+from support.snapshots import CURRENT, NOW, healthy, with_container, with_keys, with_reference, with_secret
+
+from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.report.audit_exposure import exposure
+from omc_runbook.report.audit_lifecycle import lifecycle
+from omc_runbook.report.audit_lives import ages
+from omc_runbook.report.audit_unused import unused
+from omc_runbook.snapshot.audit.state import Search
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(audit_ages, audit_exposure, audit_unused, audit_lifecycle))
+
+
+def status(id: str, snapshot: Snapshot) -> set[str]:
+    """What a check says of a snapshot."""
+    return {finding.status for finding in run_check(CHECKS[id], snapshot)}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], audited())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found_and_no_other(id: str) -> None:
+    """Where its fault is, the check finds it, and the other checks find nothing."""
+    assert_found(CHECKS[id], FAULTS[id])
+    snapshot = FAULTS[id].make(healthy())
+    assert {each for each in CHECKS if "found" in status(each, snapshot)} == {id}
+
+
+@pytest.mark.parametrize(("field", "ids"), [
+    ("lives", {"key-overdue", "key-due-soon", "rotation-not-real", "value-in-file", "value-in-log"}),
+    ("exposure", {"plain-in-definition", "value-in-file", "value-in-history", "value-in-log", "value-shared"}),
+    ("unused", {"secret-unused", "tags-missing"}),
+    ("lifecycle", {"key-not-rotated", "rotation-broken"}),
+    ("resource_policy", {"no-deletion-guard", "quota-near"}),
+])  # fmt: skip
+def test_what_was_not_read_is_unknown(field: str, ids: set[str]) -> None:
+    """A refused call is named, and nothing that needs it is clear."""
+    gap = ReadFailure("it", "some:Permission", "AccessDeniedException", "denied")
+    snapshot = replace(audited(), gaps={field: (gap,)})
+    for id in ids:
+        [finding] = run_check(CHECKS[id], snapshot)
+        assert finding.status == "unknown" and "some:Permission" in finding.evidence[0]
+
+
+def test_an_age_that_no_version_shows_is_unknown() -> None:
+    """Where no version with another value is left, a value may be as old as the secret."""
+    snapshot = with_values_since(audited(), NOW - timedelta(days=10), former=False)
+    findings = run_check(CHECKS["key-overdue"], snapshot)
+    assert {finding.status for finding in findings} == {"unknown"}
+    assert (
+        "SECRET_KEY has had its value since 2026-02-19 12:00:00 UTC, for 10 days of 180, at least"
+        in (findings[0].evidence[0])
+    )
+    row = next(row for row in ages(snapshot).rows if row[0] == "SECRET_KEY")
+    assert row[2] == "at least 10 days" and row[5] == "perhaps overdue"
+
+
+def test_limits_are_those_of_the_configuration() -> None:
+    """Of 90 days a value of 100 is overdue, of 180 it is not; names and addresses have no limit."""
+    old = with_values_since(audited(), NOW - timedelta(days=100))
+    assert status("key-overdue", old) == {"clear"}
+    names = old.environment.names.model_copy(update={"rotation_days": 90})
+    strict = replace(old, environment=replace(old.environment, names=names))
+    overdue = {finding.subject for finding in run_check(CHECKS["key-overdue"], strict)}
+    assert "SECRET_KEY" in overdue and "SMTP_HOST" not in overdue
+    assert age.judge(strict, age.Age("SMTP_HOST", NOW - timedelta(days=900), NOW - timedelta(days=900))) == "no limit"
+
+
+def test_a_rotation_that_renewed_a_value_is_real() -> None:
+    """The date of a rotation is some seconds after its version's; a later change by hand counts too."""
+    rotated = NOW - timedelta(days=10) + timedelta(seconds=40)
+    assert status("rotation-not-real", with_secret(audited(), rotated=rotated)) == {"clear"}
+    assert status("rotation-not-real", with_secret(audited(), rotated=NOW - timedelta(days=50))) == {"clear"}
+
+
+def test_a_former_value_in_a_file_is_no_error() -> None:
+    """What the secret has no more is a warning, as what only looks like a secret."""
+    for changes in ({"is_current": False}, {"is_current": False, "is_known": False}):
+        [finding] = run_check(CHECKS["value-in-file"], exposed("files", "a.tfvars:1", **changes)(healthy()))
+        assert finding.severity == "warning" and "a.tfvars" in finding.remedy.command
+
+
+def test_without_a_repository_files_are_not_clear() -> None:
+    """Nothing was searched, so that nothing is said."""
+    snapshot = replace(audited(), checkout=None)
+    assert status("value-in-file", snapshot) == status("value-in-history", snapshot) == {"skipped"}
+
+
+def test_what_was_not_searched_is_unknown() -> None:
+    """A bound on size or number is said, and what is beyond is not known."""
+    snapshot = audited()
+    assert snapshot.audit and snapshot.audit.exposure
+    part = replace(snapshot.audit.exposure, history=Search(count=3, limits=("Of 9 blobs 3 were searched.",)))
+    bounded = with_audit(exposure=part)(healthy())
+    [finding] = run_check(CHECKS["value-in-history"], bounded)
+    assert finding.status == "unknown" and finding.evidence == ("Of 9 blobs 3 were searched.",)
+    assert "Of 9 blobs 3 were searched." in exposure(bounded).notes
+
+
+def test_an_environment_that_cannot_be_compared_is_unknown() -> None:
+    """A refusal there is no proof that nothing is shared."""
+    snapshot = audited()
+    assert snapshot.audit and snapshot.audit.exposure
+    part = replace(snapshot.audit.exposure, uncompared={"production": "it is in account 210987654321."})
+    [finding] = run_check(CHECKS["value-shared"], with_audit(exposure=part)(healthy()))
+    assert (finding.status, finding.subject) == ("unknown", "production")
+
+
+def test_a_key_that_only_some_ask_for_is_used() -> None:
+    """A task that takes the whole secret may use every key, and a note is none."""
+    spare = with_keys(audited(), CURRENT, OLD_TOKEN="x" * 20, _note="see the wiki")
+    assert [each.subject for each in run_check(CHECKS["key-unused"], spare)] == ["OLD_TOKEN"]
+    arn = spare.secret.arn if spare.secret else ""
+    assert status("key-unused", with_reference(spare, "worker", "SECRET_KEY", arn)) == {"clear"}
+    [finding] = run_check(CHECKS["key-unused"], replace(spare, checkout=None))
+    assert finding.severity == "info" and "not searched" in finding.evidence[1]
+
+
+@pytest.mark.parametrize("changes", [
+    {"accessed": NOW - timedelta(days=3)},
+    {"created": NOW - timedelta(days=30), "accessed": None},
+    {"owning_service": "rds"},
+    {"name": "ohmycoins-production-old"},
+])  # fmt: skip
+def test_a_secret_that_somebody_uses_is_left_alone(changes: dict[str, object]) -> None:
+    """Read lately, new, managed by a service, or another environment's."""
+    listed = replace(OLD_SECRET, **changes)  # type: ignore[arg-type]
+    assert status("secret-unused", with_audit(project_secrets=(listed,))(healthy())) == {"clear"}
+
+
+def test_a_secret_that_a_task_refers_to_is_used() -> None:
+    """Even where nobody has read it for long: a task that starts would."""
+    snapshot = with_audit(project_secrets=(OLD_SECRET,))(healthy())
+    referred = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{OLD_SECRET.arn}:TOKEN::")
+    assert status("secret-unused", referred) == {"clear"}
+
+
+def test_only_a_denial_of_deletion_is_a_guard() -> None:
+    """A policy that allows, or denies something else, guards nothing; the remedy keeps its statements."""
+    statement: dict[str, object] = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "secretsmanager:PutSecretValue",
+        "Resource": "*",
+    }
+    other = PolicyDocument("other", "resource", {"Version": "2012-10-17", "Statement": [statement]})
+    [finding] = run_check(CHECKS["no-deletion-guard"], replace(audited(), resource_policy=other))
+    assert "PutSecretValue" in finding.remedy.command and "role/on-call" in finding.remedy.command
+    statement |= {"Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    assert status("no-deletion-guard", replace(audited(), resource_policy=other)) == {"found"}
+    statement["Effect"] = "Allow"
+    assert status("no-deletion-guard", replace(audited(), resource_policy=other)) == {"found"}
+    assert status("no-deletion-guard", replace(audited(), resource_policy=GUARD)) == {"clear"}
+
+
+def test_a_rotation_function_that_fails_is_broken() -> None:
+    """Its state counts, whether it exists or not; an idle one is in order."""
+    assert status("rotation-broken", rotating(healthy(), state="Inactive")) == {"clear"}
+    [finding] = run_check(CHECKS["rotation-broken"], rotating(healthy(), state="Failed", reason="No subnet."))
+    assert "has State Failed" in finding.evidence[0] and "No subnet." in finding.evidence[0]
+
+
+def test_versions_that_make_room_are_near_no_quota() -> None:
+    """Secrets Manager removes what is older than a day and has no label."""
+    old = tuple(Version(f"{count:032d}", NOW - timedelta(days=count + 2), ()) for count in range(95))
+    assert status("quota-near", replace(audited(), versions=(*old, *audited().versions))) == {"clear"}
+    new = tuple(replace(version, created=NOW - timedelta(hours=2)) for version in old)
+    assert status("quota-near", replace(audited(), versions=(*new, *audited().versions))) == {"found"}
+
+
+def test_a_plain_variable_with_a_secret_of_its_own_is_named() -> None:
+    """One that the secret does not have is a warning, with the remedy that verify has for it."""
+    place = "ohmycoins-staging-backend:7 backend STRIPE_API_KEY"
+    snapshot = exposed("definitions", place, key="STRIPE_API_KEY", is_current=False, is_known=False)(healthy())
+    snapshot = with_container(snapshot, "backend", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
+    [finding] = run_check(CHECKS["plain-in-definition"], snapshot)
+    assert finding.severity == "warning" and finding.remedy.runbook == "add_key"
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_tables_show_each_fault(id: str) -> None:
+    """All tables can be made of each fault; nobody's value is in them."""
+    snapshot = FAULTS[id].make(healthy())
+    tables = [table(snapshot) for table in (ages, exposure, unused, lifecycle)]
+    assert all(table.to_text() and table.to_html() for table in tables)
+    texts = "\n".join(table.to_text() for table in tables)
+    document = snapshot.current.document if snapshot.current else None
+    assert document and not any(
+        member.injected.length > 12 and member.injected.matches(re.compile(re.escape(word)))
+        for member in document.members
+        for word in texts.split()
+        if len(word) == member.injected.length
+    )

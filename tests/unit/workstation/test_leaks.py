@@ -1,0 +1,114 @@
+"""Values in a checkout's files and in all that git stores of it."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.masking.search import ValueSearch
+from omc_runbook.masking.value import Masked
+from omc_runbook.workstation import leaks
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+@pytest.fixture
+def value() -> str:
+    """A value that stands somewhere."""
+    return secrets.token_hex(20)
+
+
+@pytest.fixture
+def search(value: str) -> ValueSearch[str]:
+    """A search for it."""
+    return ValueSearch([("KEY", Masked(value, "KEY"))])
+
+
+def git(root: Path, *words: str) -> str:
+    """Run git as somebody; what it printed."""
+    options = ("-c", "user.name=A", "-c", "user.email=a@ohmycoins.test", "-c", "commit.gpgSign=false")
+    options = (*options, "-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null")
+    done = subprocess.run(["git", "-C", str(root), *options, *words], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def places(found: leaks.FoundValues[str] | None) -> list[str]:
+    """Where values were found."""
+    return [each.place for each in found.found] if found else []
+
+
+def test_files_that_git_has_or_would_add(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
+    """Tracked and untracked ones count, ignored ones and links do not; a saved plan is read as the archive it is."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text(".env\n")
+    for name in (".env", "tracked.txt", "new.txt"):
+        (tmp_path / name).write_text(f"one\ntwo={value}\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / ".env")
+    with zipfile.ZipFile(tmp_path / "prod.tfplan", "w") as archive:
+        archive.writestr("tfplan", f"xx{value}yy")
+    git(tmp_path, "add", "tracked.txt", ".gitignore")
+    found = leaks.search_files(tmp_path, search, frozenset())
+    assert sorted(places(found)) == ["new.txt:2", "prod.tfplan:1", "tracked.txt:2"]
+    assert not found.limits
+
+
+def test_without_git_only_files_that_hold_values(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
+    """A developer's .env is meant to have them."""
+    for name in (".env", "notes.txt", "prod.tfvars"):
+        (tmp_path / name).write_text(value)
+    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["prod.tfvars:1"]
+    assert leaks.search_history(tmp_path, search) is None
+
+
+def test_what_looks_like_a_secret(tmp_path: Path, search: ValueSearch[str]) -> None:
+    """In files that hold values by their names, apart from the template."""
+    for name in ("prod.tfvars", "code.py", ".env.template"):
+        (tmp_path / name).write_text(f'region = "a"\npassword = "{secrets.token_urlsafe(18)}1a"\n')
+    git(tmp_path, "init", "-q")
+    found = leaks.search_files(tmp_path, search, frozenset({".env.template"}))
+    assert [(each.name, each.place) for each in found.shapes] == [("password", "prod.tfvars:2")]
+
+
+def test_the_history_and_objects_on_no_branch(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
+    """A blob that a present file has is not history; one that a reset left behind is."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "app").mkdir()
+    file = tmp_path / "app" / "settings.py"
+    file.write_text(f"KEY = '{value}'\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "one")
+    assert places(leaks.search_history(tmp_path, search)) == []
+    file.write_text("KEY = os.environ['KEY']\n")
+    git(tmp_path, "commit", "-qam", "two")
+    commit = git(tmp_path, "rev-parse", "HEAD").strip()[:10]
+    for root in (tmp_path, tmp_path / "app"):
+        [place] = places(leaks.search_history(root, search))
+        assert place == f"app/settings.py in commit {commit}"
+    file.write_text(f"KEY = '{value}'  # again\n")
+    git(tmp_path, "commit", "-qam", "three")
+    git(tmp_path, "reset", "-q", "--hard", "HEAD~1")
+    assert [each.endswith("on no branch or tag") for each in places(leaks.search_history(tmp_path, search))].count(True)
+
+
+def test_a_bound_is_said(tmp_path: Path, value: str, search: ValueSearch[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it nothing was searched, and the sentence has the numbers."""
+    git(tmp_path, "init", "-q")
+    for count in range(4):
+        (tmp_path / "a.txt").write_text(f"{count} {'x' * 100} {value if count == 3 else ''}")
+        (tmp_path / "b.txt").write_text("y" * 300)
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", "more")
+    (tmp_path / "a.txt").write_text("nothing")
+    git(tmp_path, "commit", "-qam", "end")
+    monkeypatch.setattr(leaks, "MOST_BYTES", 350)
+    history = leaks.search_history(tmp_path, search)
+    assert history and history.searched == 3 and "Of 4 former versions" in history.limits[0]
+    monkeypatch.setattr(leaks, "LARGEST_FILE", 50)
+    files = leaks.search_files(tmp_path, search, frozenset())
+    assert files.searched == 1 and files.limits == (
+        "1 files of the checkout were not searched: they are too large, or too many.",
+    )
