@@ -111,14 +111,16 @@ else
 $(VENV)/demo.stamp $(VENV)/lab.stamp $(VENV)/dev.stamp: $(VENV)/locked.stamp
 	@touch $@
 
-# The checkout itself has no hash: it is installed without asking an index for anything.
+# The checkout itself has no hash: it is installed without an index, and so not at all where the lock lacks something.
 $(VENV)/locked.stamp: pyproject.toml $(wildcard docs/lock-*.txt)
 	@echo "Preparing $(VENV) from the lock: some minutes, the first time."
 	@$(MAKE_VENV)
 	@lock=$$($(BIN)/python docs/lock.py --path) && { [ -f "$$lock" ] || { \
 		echo "There is no $$lock: make lock writes it, in an environment made without LOCKED." >&2; exit 1; }; } && \
 		$(INSTALL) --require-hashes --only-binary :all: --requirement "$$lock" && \
-		$(INSTALL) --no-deps --no-build-isolation --editable .
+		{ $(INSTALL) --no-index --no-build-isolation --editable '.[dev]' || { \
+		echo "$$lock is older than pyproject.toml: make lock renews it, in an environment made without LOCKED." >&2; \
+		exit 1; }; }
 	@touch $@
 endif
 

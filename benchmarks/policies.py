@@ -240,6 +240,11 @@ def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> 
     done = forked.run(
         [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
     )
+    # An audit lists whoever may read the secret.
+    world.iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    if document["Statement"]:
+        world.iam.delete_user_policy(UserName=user, PolicyName="least")
+    world.iam.delete_user(UserName=user)
     text = outcome.read_text() if outcome.exists() else ""
     status = json.loads(text)["status"] if text else ""
     return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text)

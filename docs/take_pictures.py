@@ -49,7 +49,7 @@ def main() -> None:
                 record.mkdir()
                 words = [str(COMMAND), "run", runbook, *parameters, "--quiet"]
                 subprocess.run(words, env={**os.environ, **sandbox.variables}, cwd=record, check=False)
-                page.goto(next(record.glob("records/*.html")).as_uri())
+                page.goto(next(record.glob(f"records/{runbook}-*.html")).as_uri())
                 take(page, section, FOLDER / f"{name}.png")
                 if fault:
                     faults.mend(sandbox.endpoint)

@@ -22,6 +22,7 @@ from omc_runbook.sandbox.cli import sandbox
 F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
+_READ_FIRST = frozenset({"environment", "runbook_toml", "plan_from", "plan_to"})
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
@@ -56,9 +57,14 @@ def _parameters_option(text: str) -> Callable[[F], F]:
 
 
 def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
-    """An option that names a folder."""
-    path = click.Path(path_type=Path)
-    return click.option(name, type=path, default=Path(default), show_default=True, help=text)
+    """An option that names a folder; an empty name, as of a variable that is not set, is none."""
+
+    def convert(word: str) -> Path:
+        if not word.strip():
+            raise click.BadParameter("the folder's name is empty.")
+        return Path(word)
+
+    return click.option(name, type=convert, metavar="PATH", default=default, show_default=True, help=text)
 
 
 def _place_option(text: str) -> Callable[[F], F]:
@@ -235,7 +241,10 @@ def _run_notebook(
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED, WARNING
+    from omc_runbook.model.parameters import refuse_secrets
 
+    # These are read, and repeated by errors, before the notebook is.
+    refuse_secrets((parameter, text) for parameter, text in pairs if parameter in _READ_FIRST)
     # A variable that holds values is in memory before any of them is read.
     coredump.forbid()
     is_watched = sys.stderr.isatty()

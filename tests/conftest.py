@@ -6,11 +6,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from zlib import crc32
 
 import pytest
 from execnet import XSpec
+from hypothesis import settings
 from support import forked_sandboxes, forked_workers, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -28,6 +30,10 @@ skip_formats()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How long an example takes on a busy machine decides nothing.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
+
 # moto would make some thousand images, each with a volume, whenever a test first asks it for something of EC2.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
@@ -35,7 +41,9 @@ TESTS = Path(__file__).parent
 LONG_FIRST = (
     *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),
     *("sandbox/test_strategies.py", "sandbox/test_rotation.py", "unit/terraform/test_task_definitions.py"),
-    *("sandbox/", "unit/"),
+    "sandbox/",
+    *("unit/runbooks/test_init.py", "unit/changes/test_dotenv_file.py", "unit/repository/test_settings.py"),
+    *("unit/test_project.py", "unit/"),
 )
 """Which tests begin first, for all workers to end together."""
 
@@ -63,7 +71,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
         stack = ExitStack()
         config.add_cleanup(stack.close)
         command = stack.enter_context(forked_workers.start(config.invocation_params.args))
-        for spec in specs:
+        for spec in filter(attrgetter("popen"), specs):
             spec.python = f"{command} {spec.id}"
 
 
@@ -108,27 +116,38 @@ def one_reading_of_botocores_models() -> Iterator[None]:
         yield
 
 
+def _no_values() -> dict[str, object]:
+    return {"_values": {}, "_announced": set(), "_index": None}
+
+
 @contextmanager
-def _own_registry() -> Iterator[None]:
+def _own_registry(**attributes: object) -> Iterator[None]:
+    public = {"_public": set(registry._public)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_values", {})
-        patch.setattr(registry, "_announced", set())
-        patch.setattr(registry, "_public", set(registry._public))
-        patch.setattr(registry, "_index", None)
+        for name, value in (attributes | public).items():
+            patch.setattr(registry, name, value)
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def registry_of_a_module() -> Iterator[None]:
     """Keep the values of one module from being masked in others: a run has a few dozen, all modules ten thousands."""
-    with _own_registry():
+    with _own_registry(**_no_values()):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def registry_of_a_test(registry_of_a_module: None) -> Iterator[None]:
+    """Let each test begin with the values of its module's fixtures alone."""
+    values, announced = dict(registry._values), set(registry._announced)
+    with _own_registry(_values=values, _announced=announced, _index=registry._index):
         yield
 
 
 @pytest.fixture
-def own_registry() -> Iterator[None]:
-    """Keep the values of one test from being masked in others."""
-    with _own_registry():
+def own_registry(registry_of_a_test: None) -> Iterator[None]:
+    """Mask nothing that has been registered before a test."""
+    with _own_registry(**_no_values()):
         yield
 
 

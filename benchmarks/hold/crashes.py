@@ -109,6 +109,8 @@ def _add_key(place: Workplace, draw: random.Random) -> Change:
 
 
 def _cure(place: Workplace, draw: random.Random) -> Change:
+    # A cure leaves what the fault breaks under another name.
+    faults.mend(place.sandbox.endpoint)
     faults.break_(place.sandbox.endpoint, draw.choice(FAULTS))
     members = place.members()
     return Change(("apply=true",), lambda: place.wrong_secret(members) or place.wrong_tasks())
@@ -267,6 +269,10 @@ def _files(place: Workplace) -> dict[Path, bytes]:
 
 
 def _half(before: dict[Path, bytes], after: dict[Path, bytes]) -> str:
-    """The files that were cut: those which end before their former end does."""
-    cut = [path.name for path, content in after.items() if path in before and content[-20:] != before[path][-20:]]
+    """The files that were cut: a change adds lines, so that each file still has its former last one."""
+    cut = [path.name for path, text in after.items() if path in before and _last(before[path]) not in text]
     return ", ".join(sorted(cut))
+
+
+def _last(text: bytes) -> bytes:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), b"")

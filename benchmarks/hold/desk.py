@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -126,6 +127,14 @@ class Running:
                 return found[0]
             time.sleep(LOOK_SECONDS)
         return None
+
+    def await_limit(self, name: str, seconds: float = 20.0) -> None:
+        """Wait until a limit of the command is 0."""
+        deadline = time.monotonic() + seconds
+        while self.is_running and time.monotonic() < deadline:
+            if re.search(rb"%s +0 " % name.encode(), _read(self.pid, "limits")):
+                return
+            time.sleep(LOOK_SECONDS)
 
     def send(self, number: int, pid: int | None = None) -> None:
         """Send a signal to the command, or to one of its processes."""

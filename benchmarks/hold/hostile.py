@@ -103,7 +103,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     chosen = RUNS if profile.is_long else RUNS[:SHORT_RUNS]
     chosen = tuple(run for run in chosen if profile.has(run.runbook) or profile.match in SHOWN)
     with contextlib.ExitStack() as undo:
-        folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="hold-")))
+        folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="hostile-")))
         sandbox = lifecycle.up()
         undo.callback(lifecycle.down, sandbox)
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}

@@ -204,6 +204,9 @@ def _abort(run: Run, number: int, prepare: Callable[[], None] | None = None, **v
         run.command(run.words, *(["--kernel"] if in_kernel else [])), variables=variables, prepare=prepare
     )
     kernel = running.await_child(b"ipykernel_launcher") if in_kernel else None
+    if prepare is not None:
+        # What an interpreter dumps before it runs a line of ours is the caller's.
+        running.await_limit("Max core file size")
     time.sleep(run.moment)
     running.send(number, kernel)
     return running.end()
@@ -308,7 +311,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     if not chosen:
         return
     old, new = awkward.draw(seed), awkward.draw(seed + 10**6)
-    with awkward_world(old) as world, tempfile.TemporaryDirectory(prefix="hold-") as folder:
+    with awkward_world(old) as world, tempfile.TemporaryDirectory(prefix="leaks-") as folder:
         for case, way in chosen:
             what = _name(case, way)
             root = Path(folder, secrets.token_hex(4))
@@ -372,6 +375,8 @@ def _problems(
     ):
         yield "said a traceback"
     yield from _blotted(desk, new)
+    if any(path.name.startswith("core") and path.is_file() for path in desk.work.iterdir()):
+        yield "left a core file"
 
 
 def _words_beside(content: bytes, new: Sequence[Awkward]) -> Iterator[bytes]:

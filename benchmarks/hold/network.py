@@ -28,6 +28,7 @@ HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome to the hotel<
 LINGER = struct.pack("ii", 1, 0)
 """Closes a connection by a reset."""
 RIGHT = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
+TAKEN_BACK, OUTDATED = "change-failed", "not-forced"
 BOUND = 2 * LOOK_SECONDS
 """Seconds within which each run has to end: its look, and what comes before it."""
 
@@ -97,17 +98,18 @@ class Failing(proxy.Handler):
 
 
 KINDS = ("throttles", "resets", "delays", "truncated bodies", "errors 500", "pages", "expired token")
-WAYS = ("verify", "troubleshoot", "rotate, planned", "rotate, applied", "fleet")
+APPLIED = "rotate, applied"
+WAYS = ("verify", "troubleshoot", "rotate, planned", APPLIED, "fleet")
 ROUNDS = 6
 """How often the long profile runs each way through each network, in a healthy world and with each fault."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """How a way ends in a world without a failing network: its exit code, and the root causes that it names."""
+    """How a way ends in a world without a failing network: its exit code, and the faults that it finds."""
 
     code: int
-    causes: frozenset[str]
+    found: frozenset[str]
 
 
 def tries(profile: Profile, seed: int) -> Iterator[Try]:
@@ -134,11 +136,11 @@ def _expected(place: Workplace, way: str, fault: str) -> Expected:
     if not fault:
         return Expected(0, frozenset())
     code, outcome, _ = _run(place, way)
-    return Expected(code, frozenset(outcome.get("root_causes", ())))
+    return Expected(code, frozenset(each["check"] for each in outcome.get("findings", ()) if each["status"] == "found"))
 
 
 def _pairs(profile: Profile, fault: str, seed: int) -> list[tuple[str, str]]:
-    ways = [way for way in WAYS if not (fault and way == "rotate, applied")]
+    ways = [way for way in WAYS if not (fault and way == APPLIED)]
     if profile.is_long:
         return [(kind, way) for kind in KINDS for way in ways]
     pairs = [(kind, ways[(seed + number) % len(ways)]) for number, kind in enumerate(KINDS)]
@@ -149,17 +151,20 @@ def _through(place: Workplace, expected: Expected, kind: str, way: str, draw: ra
     """Run one way through one network; how its verdict is wrong, or what it left."""
     members, versions = place.members(), place.stages()
     own: dict[str, Any] = {"kind": kind, "draw": draw, "after": draw.randrange(1, 20)}
-    handler = type("OwnFailing", (Failing,), own)
+    handler: type[Failing] = type("OwnFailing", (Failing,), own)
     with proxy.between(place.sandbox.endpoint, 0, handler) as network:
         began = time.monotonic()
         code, outcome, said = _run(place, way, network.endpoint)
         seconds = time.monotonic() - began
-    if seconds > BOUND:
-        return f"it ends after {seconds:.0f} s"
-    if wrong := _wrong_verdict(expected, code, outcome):
-        return f"{wrong}: {said}"
-    if way == "rotate, applied":
-        return _wrong_rotation(place, code, members)
+        handler.kind = ""
+        if seconds > BOUND:
+            return f"it ends after {seconds:.0f} s"
+        is_taken_back = way == APPLIED and code == 1
+        wrong = _wrong_failure(place, outcome) if is_taken_back else _wrong_verdict(expected, code, outcome)
+        if wrong:
+            return f"{wrong}: {said}"
+        if way == APPLIED:
+            return _wrong_rotation(place, code, members, network.endpoint)
     return "" if place.stages() == versions else "it wrote something, though it was not to be applied"
 
 
@@ -171,18 +176,31 @@ def _wrong_verdict(expected: Expected, code: int, outcome: dict[str, Any]) -> st
         return f"exit code {code}, and {status or 'no outcome'}"
     if code == 0 != expected.code:
         return "ok, though there is a fault"
-    wrong = causes - expected.causes
+    # A consequence may stand for its cause, where that could not be read.
+    wrong = causes - expected.found
     if wrong or code > expected.code:
         return f"exit code {code}, wrong root causes: {', '.join(sorted(wrong)) or 'none'}"
     return ""
 
 
-def _wrong_rotation(place: Workplace, code: int, former: dict[str, Any]) -> str:
+def _wrong_failure(place: Workplace, outcome: dict[str, Any]) -> str:
+    """What is wrong with what a rotation says that was taken back, since a deployment could not be begun or seen."""
+    causes = set(outcome.get("root_causes", ()))
+    if TAKEN_BACK not in causes or causes - {TAKEN_BACK, OUTDATED}:
+        return f"exit code 1, and {', '.join(sorted(causes)) or 'no root cause'}"
+    return (
+        f"{OUTDATED}, though all tasks have the current values"
+        if OUTDATED in causes and not place.wrong_tasks()
+        else ""
+    )
+
+
+def _wrong_rotation(place: Workplace, code: int, former: dict[str, Any], endpoint: str) -> str:
     """What a rotation left: all that it says, or what another run brings to its end."""
     if code == 0 and place.members()["SECRET_KEY"] == former["SECRET_KEY"]:
         return "it ended with 0, and nothing is renewed"
     if code:
-        again = place.run("rotate", ("keys=SECRET_KEY", "apply=true"))
+        again = place.run("rotate", ("keys=SECRET_KEY", "apply=true"), {"AWS_ENDPOINT_URL": endpoint})
         if again.returncode:
             return f"begun again without a failing network, it ends with {again.returncode}: {last_line(again)}"
     expected = {**former, "SECRET_KEY": place.members()["SECRET_KEY"]}

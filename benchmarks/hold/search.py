@@ -22,6 +22,8 @@ SHORTEST = 5
 """The least characters that a piece has."""
 SURE = 12
 """Pieces of a value count when chance would show one of them in one of 2^12 texts of the size."""
+LARGE, SAMPLE = 4_000_000, 16
+"""Bytes of a file, such as a core, that is searched by some pieces alone, and the characters of these."""
 _CLASSES = ((r"[0-9]", 10), (r"[a-z]", 26), (r"[A-Z]", 26), (r"[!-/:-@\[-`{-~]", 32), (r"[^\x00-\x7f]", 100))
 _SPACE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\\r|\\n|\s|[\"',]")
 """What stands between the parts of a text that is split over lines: colours, line ends, quotes of a list's members."""
@@ -80,12 +82,21 @@ class Searcher:
         for spelling, hit in self._spellings.items():
             if hit.kind not in hits and spelling in data:
                 hits[hit.kind] = hit
+        if len(data) > LARGE:
+            hits |= {kind: Hit(kind, "a piece") for kind, piece in self._samples() if piece in data}
+            return [*hits.values()]
         for how, text in (("a piece", data), ("a piece, split over lines", _SPACE.sub(b"", data))):
             for length, pieces in self._pieces(len(text)).items():
                 found = pieces.keys() & {text[at : at + length] for at in range(len(text) - length + 1)}
                 for piece in found:
                     hits.setdefault(pieces[piece], Hit(pieces[piece], how))
         return [*hits.values()]
+
+    def _samples(self) -> Iterator[tuple[str, bytes]]:
+        """Some pieces of each random part that no memory has by chance."""
+        for kind, core in self._cores:
+            for at in range(0, len(core) - SAMPLE + 1, max(SAMPLE, len(core) // SAMPLE) // 2):
+                yield kind, _encode(core[at : at + SAMPLE])
 
     def _pieces(self, size: int) -> dict[int, dict[bytes, str]]:
         """Pieces by their length in bytes, with the kinds of their values."""

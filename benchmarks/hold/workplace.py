@@ -179,7 +179,7 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
 @contextmanager
 def workplace(world: WorldName | None = "healthy") -> Iterator[Workplace]:
     """A workplace with a sandbox of its own, which both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="hold-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hold-workplace-") as folder:
         sandbox = lifecycle.up(world)
         try:
             place = Workplace(Path(folder), sandbox)

@@ -87,6 +87,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "s3:PutObject": ("ETag",),
     "scheduler:GetSchedule": ("Target",),
     "scheduler:ListSchedules": ("Schedules",),
+    "sns:GetTopicAttributes": ("Attributes",),
     "sns:ListSubscriptionsByTopic": ("Subscriptions",),
     "sns:Publish": ("MessageId",),
     "ssm:DescribeParameters": ("Parameters",),

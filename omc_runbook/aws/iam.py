@@ -104,7 +104,7 @@ class LastAccess:
 
 
 def role_name(arn: str) -> str:
-    """A role's name from its ARN, without the path."""
+    """The name of a role, or of what else IAM has, from its ARN, without the path."""
     return arn.rpartition("/")[2]
 
 
@@ -244,7 +244,7 @@ def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> A
             default = next((each for each in versions if each.get("IsDefaultVersion")), None)
             if default is not None:
                 document = _document(default.get("Document", {}))
-                policies[raw["Arn"]] = PolicyDocument(raw["PolicyName"], "managed", document, raw["Arn"])
+                policies[raw["Arn"]] = PolicyDocument(role_name(raw["Arn"]), "managed", document, raw["Arn"])
     return AccountDetails(entities=tuple(entities), policies=policies)
 
 

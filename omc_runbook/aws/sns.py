@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
+from omc_runbook.iam.policy import PolicyDocument
 
 SUBJECT = 99
 """The longest subject, in characters: SNS takes less than a hundred."""
@@ -32,14 +34,18 @@ class Topic:
     arn: str
     confirmed: tuple[str, ...]
     pending: tuple[str, ...]
+    policy: PolicyDocument | None = None
+    """Who may publish to it; None where it has no policy."""
 
 
 def find_topic(client: Any, arn: str) -> Topic | None:
-    """A topic with its subscriptions; None where there is no such topic.
+    """A topic with its subscriptions and policy; None where there is no such topic.
 
-    See https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
+    See https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html and
+    https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
     """
     try:
+        attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
         pages = [*client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)]
     except ClientError as error:
         if code_of(error) in ("NotFound", "NotFoundException"):
@@ -48,4 +54,6 @@ def find_topic(client: Any, arn: str) -> Topic | None:
     subscriptions = [each for page in pages for each in page["Subscriptions"]]
     confirmed = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")]
     pending = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"] == PENDING]
-    return Topic(arn, tuple(confirmed), tuple(pending))
+    text = attributes.get("Policy")
+    policy = PolicyDocument(f"the policy of topic {arn}", "resource", json.loads(text)) if text else None
+    return Topic(arn, tuple(confirmed), tuple(pending), policy)

@@ -8,11 +8,15 @@ from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
+from omc_runbook.aws.sns import Topic
+from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
 from omc_runbook.snapshot.audit.state import Monitoring
 from omc_runbook.snapshot.state import Snapshot
 
+ALARMS, RULES = "cloudwatch.amazonaws.com", "events.amazonaws.com"
+"""The services that publish to a topic."""
 ACTIONS_OFF = "ActionsEnabled false"
 
 
@@ -67,8 +71,8 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
                 region=region,
                 problem=problem,
                 targets=alarm.actions,
-                reaches=_reach(monitoring, alarm.actions),
-                ends=tuple(_end(monitoring, arn) for arn in alarm.actions),
+                reaches=_reach(monitoring, alarm.actions, ALARMS),
+                ends=tuple(_end(monitoring, arn, ALARMS) for arn in alarm.actions),
             )
 
 
@@ -99,32 +103,49 @@ def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute
             region=region,
             problem=problem,
             targets=rule.targets,
-            reaches=_reach(monitoring, rule.targets),
-            ends=tuple(_end(monitoring, arn) for arn in rule.targets),
+            reaches=_reach(monitoring, rule.targets, RULES),
+            ends=tuple(_end(monitoring, arn, RULES) for arn in rule.targets),
         )
 
 
-def _reach(monitoring: Monitoring, targets: tuple[str, ...]) -> bool | None:
+def _reach(monitoring: Monitoring, targets: tuple[str, ...], service: str) -> bool | None:
     """Whether one of the targets has somebody who hears."""
-    answers = [_hears(monitoring, arn) for arn in targets]
+    answers = [_hears(monitoring, arn, service) for arn in targets]
     return True if True in answers else None if None in answers else False
 
 
-def _hears(monitoring: Monitoring, arn: str) -> bool | None:
+def _hears(monitoring: Monitoring, arn: str, service: str) -> bool | None:
     if arn not in monitoring.topics:
         return None
     topic = monitoring.topics[arn]
-    return bool(topic and topic.confirmed)
+    return bool(topic and topic.confirmed) and may_publish(topic, service)
 
 
-def _end(monitoring: Monitoring, arn: str) -> str:
+def may_publish(topic: Topic | None, service: str) -> bool | None:
+    """Whether a topic's policy lets a service publish for its own account; None where a Condition leaves that open.
+
+    Alarms publish as the topic's owner, which a new topic's policy allows; EventBridge does not. See
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    """
+    if topic is None or topic.policy is None:
+        return topic is not None
+    account = topic.arn.split(":")[4]
+    context = {"aws:SourceAccount": account, "aws:SourceOwner": account if service == ALARMS else ()}
+    decision = evaluate_resource(topic.policy, (service,), "sns:Publish", topic.arn, context).decision
+    return None if decision == "unknown" else decision == "allowed"
+
+
+def _end(monitoring: Monitoring, arn: str, service: str) -> str:
     """What is at the end of a route, in words."""
     if arn not in monitoring.topics:
         return f"whether anybody hears of {arn} is not looked at."
     topic = monitoring.topics[arn]
     if topic is None:
         return f"topic {arn} does not exist."
-    if topic.confirmed:
-        return f"topic {arn} has confirmed subscriptions: {', '.join(topic.confirmed)}."
-    pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
-    return f"topic {arn} has no confirmed subscription{pending}."
+    if not topic.confirmed:
+        pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
+        return f"topic {arn} has no confirmed subscription{pending}."
+    may = may_publish(topic, service)
+    if not may:
+        return f"the policy of topic {arn} {'may keep' if may is None else 'keeps'} {service} from sns:Publish."
+    return f"topic {arn} has confirmed subscriptions: {', '.join(topic.confirmed)}."

@@ -142,6 +142,8 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         last = found.last_accesses.get(identity.arn) if found else None
         if last is None:
+            gaps = tuple(gap.sentence for gap in snapshot.gaps.get("last_accesses", ()))
+            yield Uncertain(identity.name, gaps or (f"IAM gave no report of when {identity.name} last read a secret.",))
             continue
         moment = last.actions.get("GetSecretValue") if "GetSecretValue" in last.actions else last.service
         if "GetSecretValue" not in last.actions and last.service is not None and last.service >= since:
@@ -221,6 +223,8 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             *((conditions_of([verdict]),) if conditions_of([verdict]) else ()),
         )
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
+        if is_machine and not is_of_tasks:
+            remedy = remedies.advise(f"Leave it where {identity.name} deploys. Where it does not: `{remedy.command}`.")
         severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
         yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
 

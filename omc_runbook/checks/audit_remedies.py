@@ -10,8 +10,9 @@ from typing import Any
 
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
-from omc_runbook.checks.alarm_routes import ACTIONS_OFF, AlarmRoute
+from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute
 from omc_runbook.checks.remedies import advise
+from omc_runbook.iam.policy import extend
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -221,10 +222,11 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
 
 
 def topic_policy(topic: str) -> Mapping[str, Any]:
-    """What lets the topic's account and EventBridge publish to it, which a new topic's policy does not."""
+    """What lets the topic's account, alarms and EventBridge publish to it; a new topic's policy lacks EventBridge."""
     actions = ("Publish", "Subscribe", "ListSubscriptionsByTopic", "GetTopicAttributes", "SetTopicAttributes")
     own = {"Principal": {"AWS": topic.split(":")[4]}, "Action": [f"sns:{action}" for action in actions]}
-    rules = {"Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+    services = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    rules = {"Principal": {"Service": services}, "Action": "sns:Publish"}
     statements = [{"Effect": "Allow", **each, "Resource": topic} for each in (own, rules)]
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -254,7 +256,17 @@ def enable_rule(route: AlarmRoute) -> Remedy:
 
 
 def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
-    """Subscribe an address to the route's topic, which is created where it is gone."""
+    """Subscribe an address to the route's topic, which is created where it is gone, or let the route publish to it."""
+    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    service = RULES if route.kind == "rule" else ALARMS
+    for arn in route.targets:
+        found = monitoring.topics.get(arn) if monitoring else None
+        if found and found.policy and found.confirmed:
+            grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
+            value = ("--attribute-name", "Policy", "--attribute-value", extend(found.policy, **grant))
+            return _chain(
+                ("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *value, "--region", arn.split(":")[3])
+            )
     topics = [arn for arn in route.targets if arn.split(":")[2:3] == ["sns"]]
     topic = topics[0] if topics else topic_of(snapshot, route.region)
     last = ("--region", topic.split(":")[3])

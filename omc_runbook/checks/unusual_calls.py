@@ -21,6 +21,8 @@ BURST = 20
 REFUSALS = 5
 """How many refused calls are worth a word, where there were not a third as many a week before."""
 _WEEK = timedelta(days=7)
+ECS = "ecs-tasks.amazonaws.com"
+"""The address of the calls that ECS makes as a task's execution role."""
 PRIVATE = "a private network"
 _PRIVATE_NETWORKS = tuple(
     map(
@@ -68,7 +70,11 @@ class CallHistory:
     def execution_roles(self) -> frozenset[str]:
         """The roles by which ECS reads the secret whenever a task starts."""
         readers = self.snapshot.readers
-        return frozenset(each.execution_role_arn for reader in readers for each in self.snapshot.revisions(reader))
+        roles = frozenset(each.execution_role_arn for reader in readers for each in self.snapshot.revisions(reader))
+        if {"services", "task_definitions"} & self.snapshot.gaps.keys():
+            # Which services there are is not known: ECS reads for some of them.
+            roles |= {call.principal for call in self.accesses.calls if call.address == ECS}
+        return roles
 
     @cached_property
     def others(self) -> tuple[Access, ...]:

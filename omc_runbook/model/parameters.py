@@ -25,6 +25,10 @@ _ID = re.compile(r"^[0-9a-f]{32,64}$")
 """A task's id, or the id that a client gave a version of the secret."""
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
+_SIGNS, _MANY_SIGNS = re.compile(r"[!\"#$%&'()*;<>?\[\]^`{|}~\\]"), 4
+"""Signs that no path and no name has, and from how many different ones a text is none."""
+_STRUCTURE = re.compile(r"[:=/]")
+"""What a message, a query or a path has."""
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
 
@@ -49,13 +53,22 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             raise UsageError(f"{name} is set twice: set it once.")
         if _UNDECODED.search(text):
             raise UsageError(f'The value of "{name}" is not valid UTF-8: pass plain text.')
-        if looks_secret(text) and not (name in ("task", "version") and _ID.match(text)):
-            raise UsageError(
-                f'The value of "{name}" looks like a secret, and parameters are saved: '
-                "name its source instead (prompt, file:PATH or env:NAME)."
-            )
+        refuse_secrets([(name, text)])
         parameters[name] = convert(name, text, declared[name])
     return parameters
+
+
+def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError for the first of (name, text) pairs that looks like a secret, without the text.
+
+    What reads a parameter before the notebook is known asks for this first, since its own errors repeat the text.
+    """
+    for name, text in pairs:
+        if looks_secret(text) and not (name in ("task", "version") and _ID.match(text)):
+            raise UsageError(
+                f"The value of {quoted(name)} looks like a secret, and parameters are saved: "
+                "name its source instead (prompt, file:PATH or env:NAME)."
+            )
 
 
 def quoted(word: str) -> str:
@@ -72,6 +85,8 @@ def looks_secret(text: str) -> bool:
     mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
     if re.search(r"\s", text):
         return False
+    if mixed and len({*_SIGNS.findall(text)}) >= _MANY_SIGNS and not _STRUCTURE.search(text):
+        return True
     if mixed and (_HEX.match(text) or _BASE64.match(text)):
         return True
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)

@@ -73,22 +73,25 @@ __all__ = [
 PARALLEL = 4
 """How many environments are read at a time."""
 MOST_DAYS = 90
-"""How far back CloudTrail's event history goes."""
+"""How far back CloudTrail's event history goes; a trail's files go further."""
 
 
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
     """Begin on the environments of a list, which is mostly one.
 
-    Raises UsageError for days that nothing can be read of, and as `run.reach` does.
+    Raises UsageError for days of which no events can be read, and as `run.reach` does.
     """
-    if not 1 <= days <= MOST_DAYS:
-        raise UsageError(
-            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. Nothing was read."
-        )
+    if days < 1:
+        raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
     run = Run(
         runbook=report.AUDIT, started=started, targets=tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
     )
+    if days > MOST_DAYS and not all(target.environment.audit.trail_s3 for target in run.targets):
+        raise UsageError(
+            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3 in"
+            " [audit] of runbook.toml, a trail's files are read instead. Nothing was read."
+        )
     run.announce()
     return unfinished.with_unfinished(run, nothing_to_offer)
 

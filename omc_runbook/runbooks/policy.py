@@ -51,13 +51,15 @@ _LOOK_DEEPLY = (
     "scheduler:ListSchedules",
 )
 _AUDIT = (
-    *_LOOK,
     "cloudtrail:DescribeTrails",
     "cloudtrail:GetEventSelectors",
     "cloudtrail:GetTrailStatus",
+    "cloudtrail:LookupEvents",
     "cloudwatch:DescribeAlarmsForMetric",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:ListServices",
     "events:ListRules",
-    "events:ListTargetsByRule",
     "iam:GenerateServiceLastAccessedDetails",
     "iam:GetAccountAuthorizationDetails",
     "iam:GetServiceLastAccessedDetails",
@@ -65,10 +67,16 @@ _AUDIT = (
     "logs:DescribeMetricFilters",
     "logs:GetLogEvents",
     "organizations:DescribeOrganization",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:ListResourcePolicies",
+    "secretsmanager:ListSecretVersionIds",
     "secretsmanager:ListSecrets",
+    "sns:GetTopicAttributes",
     "sns:ListSubscriptionsByTopic",
 )
-"""To know also who may read and did, and who would notice."""
+"""To know the secret, who uses it, who may and did read it, and who would notice. Whether tasks may is verify's."""
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
@@ -84,9 +92,11 @@ _DECIDING = (
     "for SSM parameters, ssm: DescribeParameters",
 )
 _AUDITING = (
-    *_DECIDING,
-    "for a customer managed key, kms: GetKeyRotationStatus",
+    "for a customer managed key, kms: DescribeKey, GetKeyPolicy, GetKeyRotationStatus, ListGrants, ListResourceTags,"
+    " ListAliases",
+    "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
+    "with trail_s3 in runbook.toml, s3: ListBucket, GetObject",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _DECRYPTING = ("for a customer managed key, kms: Decrypt",)

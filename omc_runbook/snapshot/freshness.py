@@ -121,13 +121,17 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     restored = [version.id for version in existing[:-1] if {CURRENT, PREVIOUS}.intersection(version.stages)]
     if not restored:
         return (newest.id,)
-    moves = [event for event in snapshot.writes or () if event.version_id in restored and _moves_current(event)]
+    # A later move to the newest one ends a restore.
+    moves = sorted((event for event in snapshot.writes or () if _moves_current(event)), key=lambda event: event.time)
     moved = [event for event in moves if event.time > newest.created]
-    last = max((event for event in moved if event.time <= moment), key=lambda event: event.time, default=None)
+    before = [event for event in moved if event.time <= moment]
+    if before:
+        same = (event.version_id for event in before if event.time == before[-1].time)
+        return tuple(dict.fromkeys(same))
     is_doubtful = any(event.time <= newest.created < event.until for event in moves)
-    if not moved or is_doubtful:
+    if not moved or is_doubtful or moved[0].version_id == newest.id:
         return (newest.id, *restored)
-    return (last.version_id,) if last else (newest.id,)
+    return (newest.id,)
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
@@ -171,7 +175,7 @@ def _differs(snapshot: Snapshot, version: str, key: str) -> bool | None:
 def _moves_current(event: Event) -> bool:
     """Whether a call moved AWSCURRENT to a version that had been created before."""
     is_current = not event.stages or CURRENT in event.stages
-    return event.name == "UpdateSecretVersionStage" and is_current and not event.error
+    return event.name == "UpdateSecretVersionStage" and is_current and bool(event.version_id) and not event.error
 
 
 def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:

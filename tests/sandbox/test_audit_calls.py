@@ -32,6 +32,7 @@ REFUSALS = {
     "logs:DescribeMetricFilters": ALARMS,
     "cloudwatch:DescribeAlarmsForMetric": ALARMS,
     "events:ListRules": ALARMS,
+    "sns:GetTopicAttributes": ALARMS,
     "sns:ListSubscriptionsByTopic": ALARMS,
 }
 """By permission, the checks that are unknown without it."""

@@ -12,6 +12,7 @@ import pytest
 from support.runs import COMMAND, Desk, caller
 
 from omc_runbook.headless import notebooks
+from omc_runbook.runbooks import audit
 from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -85,6 +86,31 @@ def test_each_action_of_verify_is_needed(desk: Desk, after_change: dict[str, Any
     done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
     assert done.returncode == 2, done.stdout
     assert action in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "question"),
+    [
+        ("cloudtrail:GetTrailStatus", "Who would notice"),
+        ("ecs:ListServices", "Who did"),
+        ("logs:GetLogEvents", "What lies open"),
+        ("organizations:DescribeOrganization", "Who can read"),
+        ("secretsmanager:ListSecrets", "Ages and lifecycle"),
+    ],
+)
+def test_without_an_action_a_part_of_the_audit_is_unknown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, own_registry: None, action: str, question: str
+) -> None:
+    """Its light is grey and the action named; what needs it not is as it was, and nothing else is found."""
+    person = caller(desk.sandbox, json.dumps(_without(_policy(desk, "audit"), action)))
+    for name, value in (desk.sandbox.variables | person).items():
+        monkeypatch.setenv(name, value)
+    snapshots = audit.look(audit.begin("staging"))
+    findings = audit.diagnose(snapshots)
+    lights = {light.question: light for light in audit.lights(snapshots, findings).lights}
+    assert lights[question].level == "unknown" and "good" in {light.level for light in lights.values()}
+    assert any(action in line for each in findings["staging"] if each.status == "unknown" for line in each.evidence)
+    assert [each.check for each in findings["staging"] if each.is_problem] == []
 
 
 def test_who_only_plans_needs_less(desk: Desk) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.outcomes import NOW
+from support.outcomes import NOW, an_outcome
+from support.records import keep
 from support.runs import COMMAND, Desk, client, values
 
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.report.archive import kept_records, stems
 from omc_runbook.report.archive.bucket import parse
 from omc_runbook.report.archive.record import Record
+from omc_runbook.report.display.table import Table
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 PLACE = "night/ly"
@@ -140,3 +142,19 @@ def test_two_runs_of_one_second_have_names_of_their_own(desk: Desk, bucket: str)
     with pytest.raises(CouldNotLook, match="is there already, and is not overwritten"):
         place.upload(record)
     assert [each.title for each in place.lines()] == ["verify on staging"] * 2
+
+
+def test_tables_are_uploaded_with_their_record(desk: Desk, bucket: str) -> None:
+    """Before the outcome that seals them, and with their types."""
+    s3 = client(desk.sandbox, "s3")
+    place = parse(f"s3://{bucket}/{PLACE}", lambda: s3)
+    kept = keep(desk.work / "kept", an_outcome(), {"ages": Table("t", ["key"], [["SECRET_KEY"]])})
+    place.upload(kept)
+    listed = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    types = {
+        each["Key"].rpartition("-")[2]: s3.head_object(Bucket=bucket, Key=each["Key"])["ContentType"]
+        for each in listed
+        if "-ages." in each["Key"]
+    }
+    assert types == {"ages.csv": "text/csv; charset=utf-8", "ages.json": "application/json"}
+    assert [each.state for each in place.check()] == ["intact"]

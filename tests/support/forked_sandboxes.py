@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +22,7 @@ from omc_runbook.sandbox import folders, lifecycle
 MOST_BYTES = 1 << 20
 LONGEST = 4096
 """Room for a server's command line, which is written over this process's own."""
+_MEMORY = Path("/proc/self/mem")
 start_anew = lifecycle._spawn
 
 
@@ -55,9 +55,13 @@ def spawn(command: list[str], environment: dict[str, str], writing: int, is_atta
     return ForkedServer(int(connection.recv(16)), connection)
 
 
-@cache
 def start_server() -> str:
-    """Start the process that forks servers; returns its address. It ends with this process."""
+    """Start the process that forks servers, and ends with this one; returns its address.
+
+    It is "" where a fork cannot pass for a server: `omc_runbook.sandbox.folders` knows a server by its command line.
+    """
+    if not os.access(_MEMORY, os.W_OK):
+        return ""
     path = Path(tempfile.mkdtemp(prefix="sandboxes-"), "socket")
     variables = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     variables["PYTHONPATH"] = os.pathsep.join(sys.path)
@@ -133,7 +137,7 @@ def write_command_line(command: list[str]) -> None:
     start, end = int(fields[45]), int(fields[46])
     text = b"\0".join(map(os.fsencode, command)) + b"\0"
     assert len(text) <= end - start
-    with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+    with _MEMORY.open("r+b", buffering=0) as memory:
         memory.seek(start)
         memory.write(text.ljust(end - start, b"\0"))
 

@@ -115,7 +115,9 @@ def _make_role(world: World, name: str, principal: object, document: Policy) -> 
 
 def _grant_to_stranger(world: World) -> None:
     """Put the secret under a customer key that the tasks may use, and a stranger too."""
-    key = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]["Arn"]
+    metadata = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
+    world.kms.enable_key_rotation(KeyId=metadata["KeyId"])
+    key = metadata["Arn"]
     grant(world, policy("kms:Decrypt", Resource=key), f"{SECRETS_POLICY}-kms")
     tasks = task_policy()
     tasks["Statement"] += policy("kms:Decrypt", Resource=key)["Statement"]

@@ -19,7 +19,7 @@ from omc_runbook.snapshot.state import Snapshot
 GAP = "accesses"
 HISTORY_DAYS = 90
 """How long CloudTrail's event history keeps a call."""
-MOST_READS, MOST_WRITES = 2000, 200
+MOST_READS, MOST_WRITES = 4000, 200
 """How many calls of an API are read: requests are slow, at two a second."""
 MOST_FILES = 20_000
 """How many of a trail's files are read, the newest."""

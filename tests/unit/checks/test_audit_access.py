@@ -41,7 +41,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
 from omc_runbook.model import value_from
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import audit_access as tables
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -266,6 +266,18 @@ def test_an_unused_permission_is_one_that_was_there_for_long(changes: dict[str, 
     assert ("unused-reader" in found) is is_found
 
 
+def test_a_reader_without_a_report_is_unknown() -> None:
+    """Where IAM says nothing of an old reader's last access, nobody is told that all readers read."""
+    reader = role("reports", READS)
+    snapshot = audited(None, reader)
+    assert snapshot.audit and snapshot.audit.identities
+    accesses = {arn: access for arn, access in snapshot.audit.identities.last_accesses.items() if arn != reader.arn}
+    identities = replace(snapshot.audit.identities, last_accesses=accesses)
+    unread = replace(snapshot, audit=replace(snapshot.audit, identities=identities))
+    assert "no report of when reports" in unknown_in(unread)["unused-reader"]
+    assert {row[0]: row[5] for row in tables.readers(unread).rows}["reports"] == "unknown"
+
+
 def test_an_execution_role_is_never_unused() -> None:
     """ECS reads as the execution role when tasks start, which may be long ago."""
     assert found_in(audited(last_accesses={ROLE: last_access(None)})) == {}
@@ -300,6 +312,7 @@ def test_running_a_task_takes_all_three_permissions(identity: Identity, severity
     """To pass the role, to register a task definition and to start it; what deploys is a remark."""
     found = found_in(audited(None, identity)).get("can-pass-role", [])
     assert [finding.severity for finding in found] == ([severity] if severity else [])
+    assert all(is_sentence(finding.remedy.command) is (severity == "info") for finding in found)
 
 
 @pytest.mark.parametrize(

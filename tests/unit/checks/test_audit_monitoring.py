@@ -13,10 +13,12 @@ from support.snapshots import healthy
 
 from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
 from omc_runbook.checks.audit_remedies import event_pattern, filter_pattern
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.snapshot.audit.monitoring import read_event, rule_event
 from omc_runbook.snapshot.state import Snapshot
@@ -151,6 +153,31 @@ def test_where_a_route_ends(targets: tuple[str, ...], status: str, says: str) ->
     snapshot = monitored(healthy(), filters=(), alarms={}, rules=(rule,), topics={f"{TOPIC}-gone": None})
     [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
     assert answer.status == status and says in answer.evidence[0]
+
+
+DEFAULT = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "*"},
+    "Action": ["SNS:Publish", "SNS:Subscribe"],
+    "Resource": TOPIC,
+    "Condition": {"StringEquals": {"AWS:SourceOwner": TOPIC.split(":")[4]}},
+}
+"""The statement that a new topic has."""
+
+
+def test_a_new_topics_policy_lets_alarms_publish_and_keeps_rules_from_it() -> None:
+    """EventBridge needs a statement of its own, which the remedy adds to what is there."""
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [DEFAULT]})
+    topic = Topic(TOPIC, ("email",), (), policy)
+    assert found(monitored(healthy(), topics={TOPIC: topic})) == {}
+    by_rule = monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: topic})
+    [answer] = run_check(CHECKS["alarm-to-nobody"], by_rule)
+    assert "keeps events.amazonaws.com from sns:Publish" in answer.evidence[0]
+    [call] = aws_commands.read_line(answer.remedy.command)
+    written = json.loads(call.parameters["AttributeValue"])
+    assert written["Statement"][0] == DEFAULT
+    mended = replace(topic, policy=replace(policy, document=written))
+    assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
 
 
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:

@@ -7,11 +7,11 @@ import random
 import pytest
 
 from benchmarks.hold import awkward
-from benchmarks.hold.search import Searcher, spellings
+from benchmarks.hold.search import LARGE, Searcher, spellings
 
 VALUES = awkward.draw(5)
 HIDDEN = [value for value in VALUES if value.random]
-NOISE = random.Random(9).randbytes(200_000)
+NOISE = random.Random(9).randbytes(50_000)
 
 
 @pytest.mark.parametrize("value", HIDDEN, ids=lambda value: value.kind)
@@ -29,6 +29,13 @@ def test_a_piece_and_a_split_value_are_found(value: awkward.Awkward) -> None:
     searcher, core = Searcher(VALUES), max(value.random, key=len)
     for shown in (core[-10:], "\n".join(core), "\x1b[31m".join(core), '", "'.join(core), "\\n".join(core)):
         assert value.kind in [hit.kind for hit in searcher.find(f"a line with {shown} in it".encode())]
+
+
+def test_a_piece_is_found_in_a_core() -> None:
+    """A large file is searched by some pieces."""
+    value, memory = VALUES[6], b"\0" * LARGE
+    assert [hit.kind for hit in Searcher(VALUES).find(memory + value.text[1000:1400].encode())] == [value.kind]
+    assert Searcher(VALUES).find(memory + NOISE) == []
 
 
 def test_chance_finds_nothing() -> None:

@@ -25,6 +25,7 @@ PUBLIC = [
     "https://platform.openai.com/api-keys",
     "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123",
     "(service backend) was unable to place a task. Reason: ResourceInitializationError: 3 tries",
+    '{"error":"denied(403)","by":[1]}',
     str(uuid.uuid4()),
 ]
 MAKERS = {
@@ -34,6 +35,7 @@ MAKERS = {
     "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "a long one": lambda: f"{secrets.token_urlsafe(400)}x7Q",
     "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
+    "signs of a shell": lambda: f"{secrets.token_hex(5)}'\"`\\{secrets.token_hex(2)}$(\\n)",
     "login in a URL": lambda: f"postgresql://app:{secrets.token_hex(4)}@db/app",
 }
 

@@ -83,6 +83,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
     """The command lines of a remedy, all of whose parameters are this text."""
     filled: dict[str, Any] = {
         "str": text,
+        "Sequence[str]": (text,),
         "int": 7,
         "Names": names_of(text),
         "Environment": environment_of(text),

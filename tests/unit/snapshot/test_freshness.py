@@ -230,3 +230,23 @@ def test_a_task_of_the_version_that_is_current_again_is_not_taken_for_an_old_one
     assert freshness.of(without, one) == "undecidable"
     back = [event("UpdateSecretVersionStage", moment, good) for moment in (LATELY - timedelta(minutes=50), now)]
     assert freshness.of(replace(without, writes=tuple(back)), one) == "fresh"
+
+
+def test_a_task_of_a_version_that_was_current_twice_is_stale_when_the_former_one_is_back() -> None:
+    """A change was taken back, made current again, and taken back again; the task started before the last of these."""
+    first = healthy()
+    assert first.secret
+    good = first.secret.version_at("AWSCURRENT")
+    once = rotated(first, first.taken - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    assert once.secret
+    other = once.secret.version_at("AWSCURRENT")
+    stages = {good: ("AWSCURRENT",), other: ("AWSPREVIOUS",)}
+    versions = tuple(replace(version, stages=stages.get(version.id, ())) for version in once.versions)
+    moment = LATELY - timedelta(minutes=30)
+    one = replace(next(task for task in once.tasks if task.service == "worker"), created=moment, started=moment)
+    moves = ((LATELY - timedelta(minutes=50), good), (LATELY - timedelta(minutes=40), other), (LATELY, good))
+    writes = tuple(event("UpdateSecretVersionStage", *move) for move in moves)
+    secret = replace(once.secret, changed=LATELY, stages=stages)
+    snapshot = replace(once, secret=secret, versions=versions, tasks=(one,), writes=writes)
+    assert freshness.versions_read(snapshot, one) == (other,)
+    assert freshness.of(snapshot, one) == "stale"

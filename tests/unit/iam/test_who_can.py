@@ -1,0 +1,165 @@
+"""Who may make a call: what another evaluator does not decide, such as unread policies, chains of roles and grants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import (
+    ORGANIZATION,
+    AccessVerdict,
+    Identity,
+    Judge,
+    ResourceCall,
+    assumptions,
+    chains,
+    together,
+    trusted,
+)
+
+ACCOUNT = "123456789012"
+READ = "secretsmanager:GetSecretValue"
+SECRET = f"arn:aws:secretsmanager:ap-southeast-2:{ACCOUNT}:secret:app-AbCdEf"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+CALL = ResourceCall(action=READ, resource=SECRET)
+JUDGE = Judge()
+
+
+def policy(*statements: dict[str, Any], name: str = "own", kind: Any = "inline") -> PolicyDocument:
+    """A policy of these statements, each an Allow of everything unless it says otherwise."""
+    whole = [{"Effect": "Allow", "Action": READ, "Resource": "*", **statement} for statement in statements]
+    return PolicyDocument(name, kind, {"Version": "2012-10-17", "Statement": whole})
+
+
+def role(name: str, *policies: PolicyDocument, trusts: Any = None, **more: Any) -> Identity:
+    """A role that a principal may assume."""
+    principal = trusts or {"Service": "ecs-tasks.amazonaws.com"}
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **more.pop("trust", {})}
+    trust = PolicyDocument(f"trust policy of {name}", "trust", {"Version": "2012-10-17", "Statement": [statement]})
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{more.pop('path', '')}{name}"
+    return Identity(arn=arn, kind="role", id=f"AROA{name}", policies=policies, trust=trust, **more)
+
+
+def assuming(*names: str) -> PolicyDocument:
+    """A policy that lets somebody assume roles."""
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names]
+    return policy({"Action": "sts:AssumeRole", "Resource": arns}, name="assumes")
+
+
+@pytest.mark.parametrize("policies", [(), (policy({}),)])
+def test_a_policy_that_was_not_read_leaves_it_unknown(policies: tuple[PolicyDocument, ...]) -> None:
+    """It may allow and it may deny; the doubt names it, and is none that a caller could end."""
+    unread = "arn:aws:iam::aws:policy/SomePolicy"
+    verdict = JUDGE.verdict(role("a", *policies, unread=(unread,)), CALL)
+    assert (verdict.decision, verdict.doubts, verdict.is_unjudged) == ("unknown", (unread,), True)
+
+
+def test_a_resources_policy_that_was_not_read_leaves_it_unknown() -> None:
+    """Whether it allows or denies is not known, even where the identity's own policies say nothing."""
+    call = replace(CALL, unread=("the secret's resource policy",))
+    for each in (role("a"), role("b", policy({}))):
+        assert JUDGE.verdict(each, call).doubts == ("the secret's resource policy",)
+
+
+def test_policies_of_the_organization_only_take_away() -> None:
+    """Unread, they leave what is allowed conditional and what is denied denied; a service's own role has none."""
+    judge = Judge(levels=None)
+    allowed = judge.verdict(role("a", policy({})), CALL)
+    assert allowed.doubts == (ORGANIZATION,) and allowed.is_conditional
+    assert judge.verdict(role("b"), CALL).decision == "denied"
+    own = role("c", policy({}), path="aws-service-role/x.amazonaws.com/")
+    assert judge.verdict(own, CALL).decision == "allowed"
+    assert Judge(levels=((policy({"Action": "s3:*"}, kind="scp"),),)).verdict(own, CALL).decision == "allowed"
+
+
+def test_the_statement_and_its_condition_are_named() -> None:
+    """An auditor sees which statement it is, and on what it depends."""
+    condition = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    verdict = JUDGE.verdict(role("a", policy({"Action": "s3:*"}, {"Sid": "Office", "Condition": condition})), CALL)
+    assert verdict.statements == ("own statement 2 (Office)",) and verdict.doubts == ("aws:SourceIp",)
+    assert verdict.is_conditional and "10.0.0.0/8" in verdict.conditions[0]
+
+
+def test_a_grant_of_the_key_allows_what_no_policy_does() -> None:
+    """But an explicit deny goes before it."""
+    reader = role("a")
+    call = ResourceCall(action="kms:Decrypt", resource="key", rule="delegates", granted=frozenset({reader.arn}))
+    assert JUDGE.verdict(reader, call).statements == ("a grant of the key",)
+    denied = replace(reader, policies=(policy({"Effect": "Deny", "Action": "kms:*"}),))
+    assert JUDGE.verdict(denied, call).decision == "denied"
+
+
+def test_a_keys_policy_has_to_delegate() -> None:
+    """An identity's own policies count for a key only where the key's policy names the account."""
+    reader, own = role("a", policy({"Action": "kms:Decrypt"})), {"Action": "kms:*", "Principal": {"AWS": ROOT}}
+    for key_policy, decision in ((policy(own, kind="resource"), "allowed"), (policy(kind="resource"), "denied")):
+        call = ResourceCall(action="kms:Decrypt", resource="key", rule="delegates", policies=(key_policy,))
+        assert JUDGE.verdict(reader, call).decision == decision
+
+
+def test_a_caller_chooses_the_resource_where_it_is_new() -> None:
+    """A permission for any family of task definitions is one to register one."""
+    base = f"arn:aws:ecs:ap-southeast-2:{ACCOUNT}:task-definition"
+    own = role("a", policy({"Action": "ecs:RegisterTaskDefinition", "Resource": f"{base}/jobs-*:*"}))
+    call = ResourceCall(action="ecs:RegisterTaskDefinition", resource=f"{base}/backend:1")
+    assert JUDGE.verdict(own, call).decision == "denied"
+    assert JUDGE.verdict_anywhere(own, call).decision == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("condition", "decision"),
+    [("AROAa:*", "allowed"), ("AROAb:*", "denied"), ("AROAa:nightly", "unknown"), ("*:nightly", "unknown")],
+)
+def test_a_sessions_name_is_not_guessed(condition: str, decision: str) -> None:
+    """A pattern for every session of a role is decided, one for a certain session is not."""
+    own = role("a", policy({"Condition": {"StringLike": {"aws:userid": condition}}}))
+    assert JUDGE.verdict(own, CALL).decision == decision
+
+
+def test_who_may_assume_a_role() -> None:
+    """Who the trust policy names, and, where it names the account, whose own policies allow it; services are nobody."""
+    by_account, by_name = role("reader", trusts={"AWS": ROOT}), role("named", trusts={"AWS": [role("x").arn]})
+    allowed, other = role("y", assuming("reader")), role("z", policy({}))
+    everybody = [by_account, by_name, role("x"), allowed, other]
+    assert [each.identity.name for each in assumptions(JUDGE, everybody, by_account)] == ["y"]
+    assert [each.identity.name for each in assumptions(JUDGE, everybody, by_name)] == ["x"]
+    assert [*assumptions(JUDGE, everybody, role("tasks"))] == []
+
+
+def test_chains_go_as_far_as_they_are_certain() -> None:
+    """The shortest way is found; behind a step that depends on the call, nobody is followed."""
+    target = role("reader", trusts={"AWS": ROOT})
+    near = role("near", assuming("reader"), trusts={"AWS": ROOT})
+    far = role("far", assuming("near", "reader"), trusts={"AWS": ROOT})
+    last = role("last", assuming("near"))
+    careful = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+    unsure = role("unsure", policy({"Action": "sts:AssumeRole", **careful}), trusts={"AWS": ROOT})
+    behind = role("behind", assuming("unsure"))
+    administrator = role("administrator", policy({"Action": "*"}))
+    found = chains(JUDGE, [target, near, far, last, unsure, behind, administrator], [target])
+    ways = {arn.rpartition("/")[2]: [step.role.name for step in chain] for arn, chain in found.items()}
+    assert ways == {"near": ["reader"], "far": ["reader"], "unsure": ["reader"], "last": ["near", "reader"]}
+
+
+def test_what_takes_several_calls_is_as_good_as_the_worst() -> None:
+    """Denied before unknown before allowed, with the statements and doubts of all that count."""
+    verdicts = {
+        decision: AccessVerdict(action="a", decision=decision, statements=(decision,))  # type: ignore[arg-type]
+        for decision in ("allowed", "denied", "unknown")
+    }
+    both = together("b", [verdicts["allowed"], verdicts["unknown"]])
+    assert (both.action, both.decision, both.statements) == ("b", "unknown", ("allowed", "unknown"))
+    assert together("b", [verdicts["denied"], verdicts["unknown"]]).statements == ("denied",)
+
+
+def test_whom_a_policy_trusts() -> None:
+    """Principals of Allow statements, by their kind; NotPrincipal lets everybody else in."""
+    document = policy(
+        {"Principal": {"AWS": [ROOT], "Service": "lambda.amazonaws.com"}},
+        {"Principal": "*", "Effect": "Deny"},
+        {"NotPrincipal": {"AWS": ROOT}},
+    )
+    assert [*trusted(document, "AWS")] == [ROOT, "*"] and [*trusted(document, "Service")] == ["lambda.amazonaws.com"]
