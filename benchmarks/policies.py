@@ -170,7 +170,9 @@ def measure(case: Case) -> diagnosis.Row:
             runs = [*_runs_without(case, action)]
             if runs[-1].misses(action) or runs[-1].leaves(case):
                 last = runs[-1]
-                ending = {"unknown": "unknown", "findings": "taken back"}.get(last.status, "refused")
+                # What only reads takes nothing back, and says what is unknown beside what it found.
+                found = "taken back" if case.applies else "unknown"
+                ending = {"unknown": "unknown", "findings": found}.get(last.status, "refused")
                 ending = ending if last.misses(action) else "not mended"
                 endings[ending] = endings.get(ending, 0) + 1
             else:

@@ -175,10 +175,11 @@ def _at_points(
     numbers = range(1, len(points) + 1)
     for number in numbers if profile.is_long else sorted(draw.sample(numbers, SAMPLE)):
         is_power = draw.random() < 0.5
+        own = random.Random(draw.getrandbits(32))
         what = f"{runbook}, {'power lost' if is_power else 'killed'} at point {number}"
-        change = prepare(place, draw)
         if not profile.has(what):
             continue
+        change = prepare(place, own)
         file.unlink(missing_ok=True)
         unsynced = file.with_suffix(UNSYNCED)
         unsynced.unlink(missing_ok=True)
@@ -196,10 +197,11 @@ def _at_points(
 def _at_moments(place: Workplace, profile: Profile, draw: random.Random) -> Iterator[Try]:
     for _ in range(MOMENTS if profile.is_long else FEW_MOMENTS):
         runbook, milliseconds = draw.choice([*CHANGES]), draw.randrange(3000)
-        change = CHANGES[runbook](place, draw)
+        own = random.Random(draw.getrandbits(32))
         what = f"{runbook}, killed after {milliseconds} ms"
         if not profile.has(what):
             continue
+        change = CHANGES[runbook](place, own)
         process = forked.Forked(place.command(runbook, change.words), place.variables, place.work)
         time.sleep(milliseconds / 1000)
         if process.poll() is None:

@@ -31,13 +31,13 @@ FEWEST_OTHERS = 2
     needs=("secret", "resource_policy"),
     severity="info",
     looks_like=("not-protected",),
-    ruled_out_by="GetResourcePolicy: a statement denies secretsmanager:DeleteSecret",
-    not_in_sandbox="A guard would keep the sandbox's own faults from deleting the secret",
+    ruled_out_by="GetResourcePolicy: a statement denies secretsmanager:DeleteSecret, or this is not production",
+    not_in_sandbox="The sandbox has no production",
 )
 def no_deletion_guard(snapshot: Snapshot) -> Iterable[Evidence]:
-    """No resource policy protects the secret from deletion."""
+    """No resource policy protects production's secret from deletion."""
     secret = snapshot.secret
-    if secret and not secret.deleted and not is_guarded(snapshot):
+    if secret and snapshot.environment.is_production and not secret.deleted and not is_guarded(snapshot):
         facts = (
             f"GetResourcePolicy: no statement of {secret.name} denies {DELETE}: each identity with that permission can"
             " delete it, with ForceDeleteWithoutRecovery at once and for good.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
+from omc_runbook.changes.values.former_values import FORMER_ALIVE
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
@@ -49,6 +50,8 @@ class AuditQuestion:
     """The fields of the snapshot's gaps."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """By field, what a gap says that cannot make clear what was found, nor found what is clear."""
+    others: tuple[str, ...] = ()
+    """The ids of findings beside those of the checks."""
 
 
 QUESTIONS = (
@@ -59,11 +62,11 @@ QUESTIONS = (
         "Who can read",
         ("audit_access",),
         ("identities", "last_accesses", "key_grants"),
-        {"organization_policies": "The organization's policies were not read: they could only forbid more."},
+        limits={"organization_policies": "The organization's policies were not read: they could only forbid more."},
     ),
     AuditQuestion("Who did", ("audit_accesses",), ("accesses",)),
     AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
-    AuditQuestion("What lies open", ("audit_exposure",), ("exposure",)),
+    AuditQuestion("What lies open", ("audit_exposure",), ("exposure",), others=(FORMER_ALIVE,)),
 )
 """The five lights."""
 
@@ -172,7 +175,7 @@ def _origin(snapshot: Snapshot) -> str:
 
 
 def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
-    ids = {check.id for check in registry.checks_of(*_modules(question))}
+    ids = {check.id for check in registry.checks_of(*_modules(question))}.union(question.others)
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
     gaps = (gap.sentence for part in question.parts for gap in snapshot.gaps.get(part, ()))

@@ -105,10 +105,16 @@ def date_back(secret: FakeSecret, created: Mapping[str, float]) -> None:
 
 
 def forget_past(secret: FakeSecret) -> None:
-    """Give every version its true time back, as if the secret had never been dated back or rotated."""
+    """Give every version its true time back, as if the secret had never been dated back or rotated.
+
+    Of versions without a label, the newest ten stay.
+    """
     for version in secret.versions.values():
         version["createdate"] = version.pop("written", version["createdate"])
     secret.last_rotation_date = None
+    unlabelled = [id for id, version in secret.versions.items() if not version["version_stages"]]
+    for version_id in unlabelled[:-10]:
+        del secret.versions[version_id]
     if secret.versions:
         secret.created_date = int(min(version["createdate"] for version in secret.versions.values()))
         _order(secret)

@@ -109,9 +109,16 @@ def shared(snapshot: Snapshot) -> Snapshot:
 
 
 def with_unlabelled(snapshot: Snapshot) -> Snapshot:
-    """Let an old version have lost its labels."""
+    """Let many old versions have lost their labels."""
     found = audited(snapshot)
-    return replace(found, versions=(Version("a" * 32, NOW - timedelta(days=300), ()), *found.versions))
+    old = (Version(f"{count:032d}", NOW - timedelta(days=300 - count), ()) for count in range(50))
+    return replace(found, versions=(*old, *found.versions))
+
+
+def in_production(snapshot: Snapshot) -> Snapshot:
+    """Let production's secret have no policy of its own."""
+    found = audited(snapshot)
+    return replace(found, resource_policy=None, environment=replace(found.environment, name="production"))
 
 
 def encrypted(snapshot: Snapshot) -> Snapshot:
@@ -184,13 +191,11 @@ FAULTS = {
         "no task definition in use refers to OLD_TOKEN, and no file of",
         NOBODY,
     ),
-    "version-unlabelled": Fault(with_unlabelled, NAME, "1 versions have no staging label", NOBODY),
+    "version-unlabelled": Fault(with_unlabelled, NAME, "50 versions have no staging label", NOBODY),
     "secret-unused": Fault(
         with_audit(project_secrets=(OLD_SECRET,)), "ohmycoins-staging-old", "It costs 0.40 USD a month", NOBODY
     ),
-    "no-deletion-guard": Fault(
-        lambda s: replace(audited(s), resource_policy=None), NAME, "denies secretsmanager:DeleteSecret", NOBODY
-    ),
+    "no-deletion-guard": Fault(in_production, NAME, "denies secretsmanager:DeleteSecret", NOBODY),
     "key-not-rotated": Fault(encrypted, KMS_ARN, "KeyRotationEnabled is false", NOBODY),
     "rotation-broken": Fault(
         lambda s: rotating(s, exists=False, state=""), NAME, f"there is no function {FUNCTION}", NOBODY

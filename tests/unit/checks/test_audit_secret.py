@@ -14,6 +14,7 @@ from support.snapshot_faults.audit_secret import (
     OLD_SECRET,
     audited,
     exposed,
+    in_production,
     rotating,
     with_audit,
     with_values_since,
@@ -180,13 +181,13 @@ def test_only_a_denial_of_deletion_is_a_guard() -> None:
         "Resource": "*",
     }
     other = PolicyDocument("other", "resource", {"Version": "2012-10-17", "Statement": [statement]})
-    [finding] = run_check(CHECKS["no-deletion-guard"], replace(audited(), resource_policy=other))
+    [finding] = run_check(CHECKS["no-deletion-guard"], replace(in_production(healthy()), resource_policy=other))
     assert "PutSecretValue" in finding.remedy.command and "role/on-call" in finding.remedy.command
     statement |= {"Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    assert status("no-deletion-guard", replace(audited(), resource_policy=other)) == {"found"}
+    assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=other)) == {"found"}
     statement["Effect"] = "Allow"
-    assert status("no-deletion-guard", replace(audited(), resource_policy=other)) == {"found"}
-    assert status("no-deletion-guard", replace(audited(), resource_policy=GUARD)) == {"clear"}
+    assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=other)) == {"found"}
+    assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=GUARD)) == {"clear"}
 
 
 def test_a_rotation_function_that_fails_is_broken() -> None:
