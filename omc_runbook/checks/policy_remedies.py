@@ -101,8 +101,8 @@ def _change_elsewhere(identity: Identity, labels: Iterable[str], actions: str) -
         return remedies.advise(f"An AWS service owns {identity.name}, by whose {statements} it may {actions}.")
     permission_set = identity.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or identity.name
     return remedies.advise(
-        f"In IAM Identity Center, take {actions} out of permission set {permission_set} ({statements}), or deny it there"
-        " in an inline policy; then provision the set again. IAM itself lets nobody change this role."
+        f"In IAM Identity Center, take {actions} out of permission set {permission_set} ({statements}), or deny it"
+        " there in an inline policy; then provision the set again. IAM itself lets nobody change this role."
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, s3
@@ -36,6 +37,8 @@ WRITES = (
     "ReplicateSecretToRegions",
     "TagResource",
 )
+_DAY = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/")
+"""The day in the key of a trail's file."""
 _SAME_BATCH = timedelta(seconds=2)
 """How far a batch read and its parts may be apart."""
 
@@ -46,20 +49,23 @@ def request(gatherer: Gatherer, snapshot: Snapshot, days: int) -> Callable[[], A
     """Start to read the calls of as many days; what is returned waits for them, and is None where any is missing."""
     since = snapshot.taken - timedelta(days=days)
     is_in_bucket = bool(gatherer.environment.audit.trail_s3)
-    answers = _from_bucket(gatherer, snapshot, days) if is_in_bucket else _from_history(gatherer, snapshot, days)
+    if is_in_bucket:
+        answers, cut = _from_bucket(gatherer, snapshot, days)
+    else:
+        answers, cut = _from_history(gatherer, snapshot, days), {}
     kept_since = snapshot.taken - timedelta(days=HISTORY_DAYS)
     source = gatherer.environment.audit.trail_s3 if is_in_bucket else "CloudTrail's event history"
 
     def keep() -> Accesses | None:
         found = [(name, gatherer.keep(GAP, answer, None)) for name, answer in answers]
-        if any(each is None for _, each in found):
+        if GAP in gatherer.gaps or any(each is None for _, each in found):
             return None
         calls = {_identity(call): call for _, each in found if each for call in each.calls if call.time >= since}
         return Accesses(
             calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
             since=since if is_in_bucket else max(since, kept_since),
             source=source,
-            cut={name: each.cut_at for name, each in found if each and each.cut_at},
+            cut=cut | {name: each.cut_at for name, each in found if each and each.cut_at},
         )
 
     return keep
@@ -81,8 +87,8 @@ def _from_history(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers
     return answers
 
 
-def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
-    """The calls in the files of each day and region, of the newest files as far as they are not too many."""
+def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> tuple[_Answers, dict[str, datetime]]:
+    """The calls in the files of each day and region, and from when on, where there are more files than are read."""
     settings, home = gatherer.environment.audit, gatherer.names.region
     account = snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account
     client, names = gatherer.clients("s3"), names_of(snapshot)
@@ -105,6 +111,12 @@ def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
         content = s3.get(client, settings.bucket, key)
         return FoundAccesses(cloudtrail.read_log_file(content, (*READS, *WRITES), names))
 
+    if not files and GAP not in gatherer.gaps:
+        # A prefix that is not the trail's has no file, as if nobody had called.
+        nothing = f"no file of the last {days} days. See trail_s3 in runbook.toml"
+        where = f"a trail's events below s3://{settings.bucket}/{settings.prefix}/{account}"
+        gatherer.record(GAP, (ReadFailure(where, "s3:ListBucket", nothing, "failed"),))
+
     answers = [
         (
             settings.trail_s3,
@@ -116,7 +128,16 @@ def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
         )
         for key in files[:MOST_FILES]
     ]
-    return answers
+    left_out = _DAY.search(files[MOST_FILES]) if files[MOST_FILES:] else None
+    # Of the day of the first file that is left out, some files may be left out.
+    cut = {settings.trail_s3: _after(left_out)} if left_out else {}
+    return answers, cut
+
+
+def _after(day: re.Match[str]) -> datetime:
+    """The end of the day in a key."""
+    year, month, date = map(int, day.groups())
+    return datetime(year, month, date, tzinfo=UTC) + timedelta(days=1)
 
 
 def _newest_first(keys: tuple[str, ...]) -> list[str]:
