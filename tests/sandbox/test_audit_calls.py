@@ -99,8 +99,8 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     ]
     assert found.source == f"s3://{BUCKET}/logs" and found.since < now - timedelta(days=149)
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
-    [yesterday] = daily((2,), "other")
-    put_file(sandbox, [yesterday], now - yesterday.ago, "file3")
+    [before] = daily((2,), "other")
+    put_file(sandbox, [before], now - before.ago, "file3")
     monkeypatch.setattr(accesses, "MOST_FILES", 1)
     snapshot, findings = look(days=150)
     unknown = [each for each in findings if each.check == "new-reader" and each.status == "unknown"]
