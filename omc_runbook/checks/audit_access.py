@@ -73,7 +73,8 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         is_open = outsider.decision == "allowed"
         limit = "." if is_open else f", as far as its condition lets them: {_condition_of(snapshot, found, outsider)}."
         facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}",)
-        remedy, severity = _close(snapshot, found, outsider), "error" if is_open else "warning"
+        remedy = _close(snapshot, found, outsider)
+        severity: Severity = "error" if is_open else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
 
 

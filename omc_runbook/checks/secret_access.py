@@ -268,10 +268,11 @@ def _let_in(
     """The principals outside the account to which a resource's or a role's policy allows an action."""
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
-    asked = [(name, name, account_of(name), _as_account(account_of(name))) for name in names]
-    asked = [each for each in asked if each[0] != "*" and each[2] not in ("", own)]
-    if "*" in names:
-        asked = [*_anybody(policy, action, own), *asked]
+    asked = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
+    for name in names:
+        account = account_of(name)
+        if name != "*" and account not in ("", own):
+            asked.append((name, name, account, _as_account(account)))
     asked += [(name, name, "", {}) for name in services]
     found: set[str] = set()
     for principal, name, account, context in asked:
