@@ -274,9 +274,11 @@ def _let_in(
         if name != "*" and account not in ("", own):
             asked.append((name, name, account, _as_account(account)))
     asked += [(name, name, "", {}) for name in services]
+    # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
+    through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
     found: set[str] = set()
     for principal, name, account, context in asked:
-        verdict = evaluate_resource(policy, {name, account} - {""}, action, resource, context)
+        verdict = evaluate_resource(policy, {name, account} - {""}, action, resource, {**through, **context})
         if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
         found.add(principal)

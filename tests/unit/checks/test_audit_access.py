@@ -257,6 +257,9 @@ def test_a_keys_policy_that_lets_everybody_in_is_found() -> None:
     open_to_all = policy("the key's policy", allowing("kms:*", "*", Principal={"AWS": "*"}), kind="resource")
     [finding] = found_in(audited(key=replace(key, policy=open_to_all)))["readable-by-all"]
     assert finding.subject == KEY and finding.remedy.command.startswith("aws kms put-key-policy")
+    for_another = {"StringEquals": {"kms:ViaService": f"rds.{REGION}.amazonaws.com"}}
+    limited = policy("the key's policy", allowing("kms:*", "*", Principal="*", Condition=for_another), kind="resource")
+    assert "readable-by-all" not in found_in(audited(key=replace(key, policy=limited)))
 
 
 def test_another_account_that_may_become_a_reader_is_found() -> None:
