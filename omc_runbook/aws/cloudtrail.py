@@ -68,28 +68,7 @@ def lookup_events(
     client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200
 ) -> tuple[Event, ...]:
     """Read the calls of the API `name` (such as PutSecretValue) on a resource since a time, newest first."""
-    return read_trail(client, name, resource, since, limit).events
-
-
-def read_trail(client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200) -> FoundEvents:
-    """Read the calls of the API `name` on a resource since a time, at most `limit` of them.
-
-    Pages have 50 events, so at most limit/50 requests; CloudTrail keeps 90 days and is some minutes late. See
-    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
-    """
-    pages = client.get_paginator("lookup_events").paginate(
-        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}],
-        StartTime=since,
-        PaginationConfig={"PageSize": 50, "MaxItems": limit},
-    )
-    entries = [entry for page in pages for entry in page["Events"]]
-    events = tuple(
-        _parse(entry["CloudTrailEvent"], entry["EventTime"])
-        for entry in entries
-        if resource in entry["CloudTrailEvent"]
-        or any(resource in r.get("ResourceName", "") for r in entry.get("Resources", ()))
-    )
-    return FoundEvents(events, complete=pages.resume_token is None)
+    return look_up(client, name, since, limit).events(resource, since).events
 
 
 def _parse(text: str, time: datetime) -> Event:
@@ -202,15 +181,53 @@ class Pace:
             self._sleep(turn - now)
 
 
-def find_accesses(
-    client: CloudTrailClient, name: str, secret: Collection[str], since: datetime, limit: int, pace: Pace
-) -> FoundAccesses:
-    """Look up the calls of an API on a secret since a time, newest first; at most `limit` calls of that API are read.
+@dataclass(frozen=True)
+class FoundRecords:
+    """All calls of an API that were looked up, on whatever resource, as CloudTrail recorded them, newest first.
 
-    `secret` has the names and ARNs by which callers may mean it. A batch read with filters is found whatever it
-    filters by. CloudTrail keeps 90 days. Requests keep to the `pace`, unless a stand-in on this machine answers.
+    `cut_at` is the time of the oldest that was read where there are more; None where these are all.
     """
-    is_limited = not is_on_this_machine(client.meta.endpoint_url)
+
+    entries: tuple[Mapping[str, Any], ...]
+    cut_at: datetime | None = None
+
+    def events(self, resource: str, since: datetime) -> FoundEvents:
+        """Those since a time that name a resource."""
+        # CloudTrail's times have whole seconds.
+        since = since.replace(microsecond=0)
+        found = (
+            _parse(entry["CloudTrailEvent"], entry["EventTime"])
+            for entry in self.entries
+            if entry["EventTime"] >= since
+            and (
+                resource in entry["CloudTrailEvent"]
+                or any(resource in each.get("ResourceName", "") for each in entry.get("Resources", ()))
+            )
+        )
+        return FoundEvents(tuple(found), complete=self.cut_at is None or self.cut_at < since)
+
+    def accesses(self, secret: Collection[str]) -> FoundAccesses:
+        """Those that concern a secret, of which `secret` has the names and ARNs by which callers may mean it.
+
+        A batch read with filters is among them whatever it filters by.
+        """
+        records = ((json.loads(entry["CloudTrailEvent"]), entry.get("Resources", ())) for entry in self.entries)
+        found = (
+            parse_access(record)
+            for record, resources in records
+            if concerns(record, secret) or any(each.get("ResourceName") in secret for each in resources)
+        )
+        return FoundAccesses(tuple(found), self.cut_at)
+
+
+def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pace: Pace | None = None) -> FoundRecords:
+    """Look up the calls of an API since a time, newest first; not many more than `limit` are read, by pages of 50.
+
+    CloudTrail keeps 90 days and is some minutes late. Requests keep to the `pace`, unless a stand-in on this machine
+    answers. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    """
+    if pace and is_on_this_machine(client.meta.endpoint_url):
+        pace = None
     request: dict[str, Any] = {
         "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}],
         "StartTime": since,
@@ -218,7 +235,7 @@ def find_accesses(
     }
     entries: list[Any] = []
     while True:
-        if is_limited:
+        if pace:
             pace.wait()
         page = client.lookup_events(**request)
         entries += page["Events"]
@@ -226,13 +243,7 @@ def find_accesses(
         if not token or len(entries) >= limit:
             break
         request["NextToken"] = token
-    records = ((json.loads(entry["CloudTrailEvent"]), entry.get("Resources", ())) for entry in entries)
-    found = (
-        parse_access(record)
-        for record, resources in records
-        if concerns(record, secret) or any(each.get("ResourceName") in secret for each in resources)
-    )
-    return FoundAccesses(tuple(found), entries[-1]["EventTime"] if token and entries else None)
+    return FoundRecords(tuple(entries), entries[-1]["EventTime"] if token and entries else None)
 
 
 def read_log_file(body: bytes, names: Collection[str], secret: Collection[str]) -> tuple[Access, ...]:

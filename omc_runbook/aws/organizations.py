@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,24 +15,36 @@ _SCP = "SERVICE_CONTROL_POLICY"
 Levels = tuple[tuple[PolicyDocument, ...], ...]
 
 
-def organization_id(client: Any) -> str:
-    """The id of the account's organization; "" where it belongs to none.
+@dataclass(frozen=True)
+class Organization:
+    """The organization of an account; both are "" where the account belongs to none."""
+
+    id: str
+    management_account: str
+
+
+def describe(client: Any) -> Organization:
+    """The account's organization.
 
     See https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeOrganization.html
     """
-    found = _describe(client)
-    return str(found["Id"]) if found else ""
+    try:
+        found = client.describe_organization()["Organization"]
+    except ClientError as error:
+        if code_of(error) == "AWSOrganizationsNotInUseException":
+            return Organization("", "")
+        raise
+    return Organization(str(found["Id"]), str(found.get("MasterAccountId", "")))
 
 
-def service_control_policies(client: Any, account: str) -> Levels:
+def service_control_policies(client: Any, account: str, organization: Organization) -> Levels:
     """The service control policies that limit an account: its own, those of each unit above it, and the root's.
 
     Each level has to allow a call. () where nothing limits it: outside an organization, in the management account, and
     where the organization has no such policies. Only the management account and delegated administrators may ask.
     See https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
     """
-    found = _describe(client)
-    if found is None or found.get("MasterAccountId") == account:
+    if not organization.id or organization.management_account == account:
         return ()
     contents: dict[str, PolicyDocument] = {}
     levels, target = [], account
@@ -47,12 +60,3 @@ def service_control_policies(client: Any, account: str) -> Levels:
         target = parents[0]["Id"] if parents else ""
     # With these policies in use, every level has at least one.
     return tuple(level for level in levels if level)
-
-
-def _describe(client: Any) -> Any:
-    try:
-        return client.describe_organization()["Organization"]
-    except ClientError as error:
-        if code_of(error) == "AWSOrganizationsNotInUseException":
-            return None
-        raise

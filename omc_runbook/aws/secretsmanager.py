@@ -327,9 +327,10 @@ def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: 
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
 
 
-def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool:
+def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool | None:
     """Move AWSCURRENT to a version if it is still on `from_` ("": on none); False where it is not.
 
+    None where it is not, and an attempt whose answer was lost may have moved it.
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
     """
     # Without RemoveFromVersionId, AWS refuses to move a label that another version has.
@@ -338,7 +339,7 @@ def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: s
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, **remove)
     except ClientError as error:
         if code_of(error) == "InvalidParameterException":
-            return False
+            return None if error.response.get("ResponseMetadata", {}).get("RetryAttempts") else False
         raise
     return True
 

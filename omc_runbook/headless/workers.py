@@ -11,18 +11,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver, get_context
+from multiprocessing import connection, get_context
 from multiprocessing import process as processes
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
+from omc_runbook.headless import fork_server
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
 
 A = TypeVar("A")
 R = TypeVar("R")
 
-PREPARED = ("omc_runbook.runbooks.fleet_worker", "omc_runbook.runbooks.verify", "omc_runbook.headless.prepared")
+PREPARED = (
+    "omc_runbook.headless.fork_server",
+    "omc_runbook.runbooks.fleet_worker",
+    "omc_runbook.runbooks.verify",
+    "omc_runbook.headless.prepared",
+)
 """The modules that the process imports from which workers are forked, in this order."""
 MORE_THAN_CORES = 2
 """So many more workers than cores: most of the time they wait for AWS."""
@@ -48,7 +54,7 @@ def prepare() -> None:
     It is a new process, whatever threads and connections this one has, and ends with this one.
     """
     get_context("forkserver").set_forkserver_preload([*PREPARED])
-    forkserver.ensure_running()
+    fork_server.ensure_running()
 
 
 def run_each(

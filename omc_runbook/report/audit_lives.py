@@ -9,9 +9,9 @@ from omc_runbook.checks import age
 from omc_runbook.checks.age import Age, AgeState, Life
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.drawing import (
+    CAPITAL,
     GREEN,
     GREY,
-    LETTER,
     ORANGE,
     RED,
     RIGHT,
@@ -82,7 +82,7 @@ class LivesPlot(Picture):
         """Draw the lives: a row for each key, former values in grey, the present one in the colour of its state."""
         left = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
         right = self.snapshot.taken + max(self.snapshot.taken - left, _SHORTEST) * 0.04
-        edge, foot = LETTER * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
+        edge, foot = CAPITAL * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
 
         def x(moment: datetime) -> int:
             return round(edge + (moment - left) / (right - left) * (RIGHT - edge))

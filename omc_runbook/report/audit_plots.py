@@ -16,6 +16,7 @@ from omc_runbook.report.display.drawing import (
     RED,
     RIGHT,
     VIOLET,
+    WHITE,
     Picture,
     label,
     path,
@@ -32,6 +33,8 @@ MOST_LINES = 60
 LONGEST_LABEL = 44
 OTHERS = "others"
 _HOURS = range(24)
+_DARK = 0.55
+"""How opaque a square is on which grey cannot be read."""
 _TOP, _ROW, _BOTTOM = 30, 24, 50
 
 
@@ -58,7 +61,8 @@ class HeatMap(Picture):
                 x = edge + width * hour
                 square = f'x="{x}" y="{y + 2}" width="{width - 2}" height="{_ROW - 4}"'
                 parts.append(f'<rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
-                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle"))
+                colour = WHITE if strength > _DARK else ""
+                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle", colour))
         parts += [label(edge + width * hour + width // 2, foot + 18, f"{hour:02}", "middle") for hour in _HOURS]
         return picture(self.alt, foot + _BOTTOM, parts)
 

@@ -86,13 +86,20 @@ def sort(runs: Runs) -> dict[str, EnvironmentRun]:
     return dict(sorted(runs.items(), key=lambda pair: (order.index(pair[1].result), -len(pair[1].causes))))
 
 
-def where(environments: Sequence[Environment], endpoint: str, is_sandbox: bool, notes: Iterable[str]) -> Banner:
-    """Which environments are looked at, in which accounts and regions, and notes; red with production among them."""
+def where(
+    environments: Sequence[Environment], endpoint: str, is_sandbox: bool, notes: Iterable[str], warnings: Iterable[str]
+) -> Banner:
+    """Which environments are looked at, in which accounts and regions, and notes.
+
+    It is red with production among them, and with `warnings` that calls go elsewhere than to AWS.
+    """
+    warnings = tuple(dict.fromkeys(warnings))
     accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
-    style = "production" if any(each.is_production for each in environments) else style
+    style = "production" if warnings or any(each.is_production for each in environments) else style
     lines = (
+        *warnings,
         f"Accounts: {', '.join(accounts)}; regions: {', '.join(regions)}",
         *((f"Endpoint {endpoint}",) if endpoint else ()),
         f"With {environments[0].origin}",

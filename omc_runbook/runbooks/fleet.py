@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from omc_runbook.aws import endpoint as endpoints
+from omc_runbook.aws.session import Clients
 from omc_runbook.headless import workers
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
@@ -72,7 +74,8 @@ class Fleet(RichDisplay):
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
         notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
-        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes)
+        warnings = (each for environment in self.environments for each in _endpoint_warnings(environment))
+        return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes, warnings)
 
     def to_html(self) -> str:
         """Render the banner as HTML."""
@@ -176,6 +179,15 @@ def by_hand(fleet: Fleet) -> Listing:
 def answer(fleet: Fleet, runs: Runs) -> LastWord:
     """How many environments are all right, and what to do in each other one."""
     return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
+
+
+def _endpoint_warnings(environment: Environment) -> tuple[str, ...]:
+    """Sentences on where calls go, where that is neither AWS nor this machine."""
+    try:
+        return tuple(map(endpoints.sentence, Clients.of(environment.names).foreign_endpoints))
+    except UsageError:
+        # Without its profile nothing is called; its own run says so.
+        return ()
 
 
 def _run_of(end: WorkerEnd[EnvironmentRun]) -> EnvironmentRun:

@@ -98,7 +98,7 @@ def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     answer = gatherer.ask(
         "the account's organization",
         "organizations:DescribeOrganization",
-        lambda: organizations.organization_id(client),
+        lambda: organizations.describe(client).id,
     )
     return gatherer.keep("organization", answer, None)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.cloudtrail import Event, FoundEvents
+from omc_runbook.aws.cloudtrail import Event, FoundRecords, Pace
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.model.time_limits import LOOK_SECONDS
@@ -23,6 +23,8 @@ from omc_runbook.snapshot.version_history import History, VersionHistory
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail's event history keeps a call."""
 
+MOST_WRITES = 200
+"""How many calls of an API are looked up."""
 MOVE = "UpdateSecretVersionStage"
 
 
@@ -38,13 +40,20 @@ class Holder:
 class HistoryRead:
     """The calls that read the content of every listed version, and from CloudTrail who wrote it.
 
-    They begin at once, and `finish` waits for them. See
+    They begin at once, and `finish` waits for them. `lookups` has those of CloudTrail by API, for whoever needs the
+    same: they go back to `since` at least, and keep to the `pace`. See
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
 
-    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
+    def __init__(
+        self, gatherer: Gatherer, snapshot: Snapshot, since: datetime | None = None, pace: Pace | None = None
+    ) -> None:
+        self._snapshot, self._since = snapshot, snapshot.taken
+        self.lookups: dict[str, Future[FoundRecords | ReadFailure]] = {}
+        if snapshot.versions:
+            self._since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
+            start = min(self._since, since or self._since)
+            self.lookups = {name: _look_up(gatherer, snapshot, name, start, pace) for name in WRITES}
         missing = {version.id for version in snapshot.versions} - {*snapshot.contents}
         self._answers = request_versions(gatherer, missing)
 
@@ -52,8 +61,8 @@ class HistoryRead:
         """The history; a version that cannot be read stays in it without its content."""
         contents: dict[str, Content | ReadFailure | None] = dict(self._snapshot.contents)
         contents |= {version_id: _parse(answer.result()) for version_id, answer in self._answers.items()}
-        results = [answer.result() for answer in self._trails]
-        write_trails = [trail for trail in results if isinstance(trail, FoundEvents)]
+        results, secret = [answer.result() for answer in self.lookups.values()], self._snapshot.secret_name
+        write_trails = [trail.events(secret, self._since) for trail in results if isinstance(trail, FoundRecords)]
         events = sorted(
             (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
         )
@@ -123,13 +132,14 @@ def _entry(
     )
 
 
-def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[FoundEvents | ReadFailure]:
-    client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
-    since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
+def _look_up(
+    gatherer: Gatherer, snapshot: Snapshot, name: str, since: datetime, pace: Pace | None
+) -> Future[FoundRecords | ReadFailure]:
+    client = gatherer.clients("cloudtrail")
     return gatherer.ask(
-        f"who changed {secret}",
+        f"who changed {snapshot.secret_name}",
         "cloudtrail:LookupEvents",
-        lambda: cloudtrail.read_trail(client, name, secret, since),
+        lambda: cloudtrail.look_up(client, name, since, MOST_WRITES, pace),
     )
 
 

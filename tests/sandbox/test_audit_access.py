@@ -129,10 +129,10 @@ def test_each_level_of_the_organization_is_read(world: World) -> None:
     content = json.dumps(policy("secretsmanager:*", effect="Deny", Resource="*"))
     made = api.create_policy(Name="no-secrets", Description="None", Type="SERVICE_CONTROL_POLICY", Content=content)
     api.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=unit)
-    levels = organizations.service_control_policies(api, account)
+    levels = organizations.service_control_policies(api, account, organizations.describe(api))
     assert ["no-secrets" in [each.name for each in level] for level in levels] == [False, True, False]
     assert levels[1][-1].document == json.loads(content)
-    assert organizations.service_control_policies(api, ACCOUNT) == ()
+    assert organizations.service_control_policies(api, ACCOUNT, organizations.describe(api)) == ()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

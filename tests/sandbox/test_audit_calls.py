@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.moto_environment import Wire, between
 from support.runs import client
 
 from omc_runbook.diagnosis.root_causes import audit
@@ -20,6 +21,7 @@ from omc_runbook.sandbox.worlds.monitoring import BUCKET, TOPIC
 from omc_runbook.sandbox.worlds.past_calls import PastCall, daily, forget, remember
 from omc_runbook.sandbox.worlds.staging import World
 from omc_runbook.snapshot.audit import accesses
+from omc_runbook.snapshot.follow_ups import WRITES
 from omc_runbook.snapshot.state import Snapshot
 
 TRAILS = {"no-trail", "trail-not-logging", "trail-one-region", "trail-not-validated", "trail-without-reads"}
@@ -65,6 +67,17 @@ def test_what_is_refused_is_unknown_and_the_rest_is_there(permission: str, sandb
     assert unknown == REFUSALS[permission]
     assert all(f"the permission {permission} is missing" in own[check].evidence[0] for check in unknown)
     assert {each.status for check, each in own.items() if check not in unknown} == {"clear"}
+
+
+def test_an_audit_makes_no_call_twice(sandbox: Sandbox) -> None:
+    """Who wrote the versions is among the calls that an audit looks up: CloudTrail answers two requests a second."""
+    wire = Wire()
+    with between(wire):
+        snapshot, _ = look()
+    assert snapshot.audit and snapshot.audit.accesses and snapshot.audit.history
+    assert snapshot.audit.history.writes is not None
+    assert wire.made("LookupEvents") == len({*accesses.READS, *accesses.WRITES, *WRITES})
+    assert {call: count for call, count in wire.calls.items() if count > 1} == {}
 
 
 def put_file(sandbox: Sandbox, calls: list[PastCall], day: datetime, name: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,4 +68,20 @@ def test_what_one_person_plans_another_applies_or_is_refused(tmp_path: Path, san
     code, said = run(approver, "rotate", "plan_from=other.json", "apply=true")
     assert code == 2 and f"the current version of {SECRET} is {current()['version']}, in the plan" in said
     assert current()["SMTP_PASSWORD"] == new[0]
+
+    write(new[1])
+    assert run(author, "update", "values_from=file:new.env", "keep_source=true", "plan_to=third.json")[0] == 0
+    for name in ("author", "approver"):
+        shutil.copy(desk.work / "third.json", desk.work / f"{name}.json")
+    with ThreadPoolExecutor() as pool:
+        people = {"author": author, "approver": approver}
+        ends = [
+            pool.submit(run, each, "update", f"plan_from={name}.json", "apply=true", "--record", name)
+            for name, each in people.items()
+        ]
+    said = "".join(end.result()[1] for end in ends)
+    assert sorted(end.result()[0] for end in ends) == [0, 2], said
+    assert "applied already" in said or "does not hold any more" in said
+    assert current()["SMTP_PASSWORD"] == new[1]
+    source.unlink()
     assert_nothing_leaked(desk, [*values(sandbox), new[0]])

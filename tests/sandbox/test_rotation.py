@@ -261,7 +261,7 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
     """The call may still take effect, so that nothing is cleaned up; the second run goes on with the same value."""
     move = secretsmanager.move_current
 
-    def interrupted(*arguments: Any) -> bool:
+    def interrupted(*arguments: Any) -> bool | None:
         move(*arguments)
         raise KeyboardInterrupt
 
@@ -292,6 +292,26 @@ def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
         "worker",
     )
     assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_one_plan_that_two_apply_at_once_is_applied_by_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other says so and changes nothing, and who was first goes on undisturbed."""
+    monkeypatch.setenv("NEW", secrets.token_hex(32))
+    results: list[SecretResult | None] = []
+
+    def step(name: str) -> None:
+        if name == "move" and not results:
+            results.append(None)
+            results[0] = place.rotate("SECRET_KEY", "env:NEW")
+
+    with pytest.raises(
+        ConflictError, match=r"applied already, by another run \(arn:aws:iam::\S+, \d\d:.* changed nothing"
+    ):
+        place.rotate("SECRET_KEY", "env:NEW", step=step)
+    first = results[0]
+    assert first and first.is_proved and not place.labels()
+    deployments = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker")}
+    assert {rollout.service: rollout.deployment_id for rollout in first.rollouts} == deployments
 
 
 def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None:

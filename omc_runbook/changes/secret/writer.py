@@ -24,7 +24,8 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, R
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
-WRITING_CALLS = ("PutSecretValue", "UpdateSecretVersionStage", "UpdateSecret")
+MOVE = "UpdateSecretVersionStage"
+WRITING_CALLS = ("PutSecretValue", MOVE, "UpdateSecret")
 """The API calls that can change a secret's current version."""
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -100,7 +101,8 @@ class SecretWriter:
     def move(self) -> Iterator[Change]:
         """Make the plan's version current and read it back.
 
-        Raises ConflictError where another version is current, CouldNotLook where the value differs.
+        Raises ConflictError where another version is current, or another run of the same plan has moved it,
+        CouldNotLook where the value differs.
         """
         plan = self._plan
         changes = [
@@ -114,9 +116,16 @@ class SecretWriter:
             for change in plan.changed
         ]
         self._is_moving = True
-        self._has_moved = self._stage_current(plan.token, plan.base)
+        has_moved = self._stage_current(plan.token, plan.base)
+        self._has_moved = bool(has_moved)
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
+        if has_moved is False:
+            author = self._author(plan.token, (MOVE,))
+            raise ConflictError(
+                f"This plan was applied already, by another run{author}: version {plan.token} of {plan.secret_name} is"
+                " current. This run changed nothing: run verify to see how the other one ended."
+            )
         self.version_change = VersionChange(plan.base, plan.token, plan.changed)
         yield from () if self._has_moved else changes
 
@@ -137,7 +146,7 @@ class SecretWriter:
 
     def withdraw(self) -> bool:
         """Make the plan's base version current again; False where the plan's own is no longer current."""
-        return self._stage_current(self._plan.base, self._plan.token)
+        return bool(self._stage_current(self._plan.base, self._plan.token))
 
     def give_back(self) -> str:
         """Restore the database's former password; returns a sentence, "" where no database is involved."""
@@ -181,7 +190,8 @@ class SecretWriter:
                 self.give_back()
             except CouldNotLook as database_error:
                 raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
-        if (not is_current or isinstance(error, ConflictError)) and not self._plan.exists:
+        # A version that another run made current keeps its label: that run removes it at its end.
+        if (not is_current or (self._has_moved and isinstance(error, ConflictError))) and not self._plan.exists:
             # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
@@ -189,7 +199,7 @@ class SecretWriter:
     def _current(self) -> Value | None:
         return self._do(GET_SECRET_VALUE, lambda: secretsmanager.get_value(self._client, self._arn, CURRENT))
 
-    def _stage_current(self, version: str, instead_of: str) -> bool:
+    def _stage_current(self, version: str, instead_of: str) -> bool | None:
         return self._do(UPDATE_STAGE, lambda: secretsmanager.move_current(self._client, self._arn, version, instead_of))
 
     def _drop(self, label: str, version: str) -> None:
@@ -223,9 +233,9 @@ class SecretWriter:
             f" differs in {keys}. Theirs stays, yours was not written: run again to plan on top of it."
         )
 
-    def _author(self, version_id: str) -> str:
+    def _author(self, version_id: str, names: tuple[str, ...] = WRITING_CALLS) -> str:
         since, trail = self._plan.read_at - CLOCK_SKEW, self._clients("cloudtrail")
-        for name in WRITING_CALLS:
+        for name in names:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
             events = look(f"who called {name}", "cloudtrail:LookupEvents", lookup)
             for event in () if isinstance(events, ReadFailure) else events:

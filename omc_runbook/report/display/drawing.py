@@ -10,10 +10,13 @@ from html import escape
 from omc_runbook.model.letters import on_one_line
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
+WHITE = "#ffffff"
 WIDTH, RIGHT = 960, 940
 """The width of a picture, and where what is drawn ends, in pixels."""
 LETTER = 7
 """Pixels that a letter of a label takes."""
+CAPITAL = 9
+"""Pixels that a capital takes, of which the names of keys are made."""
 MOST_TICKS = 8
 _STEPS = (
     *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
@@ -53,9 +56,10 @@ def picture(title: str, height: int, parts: Iterable[str]) -> str:
     )
 
 
-def label(x: int, y: int, text: str, anchor: str = "start") -> str:
+def label(x: int, y: int, text: str, anchor: str = "start", colour: str = "") -> str:
     """A text at a point."""
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(on_one_line(text))}</text>'
+    fill = f' fill="{colour}"' if colour else ""
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{fill}>{escape(on_one_line(text))}</text>'
 
 
 def path(points: str, colour: str = GREY, more: str = "") -> str:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, s3
-from omc_runbook.aws.cloudtrail import BATCH_READ, REQUESTS_A_SECOND, Access, FoundAccesses, Pace
+from omc_runbook.aws.cloudtrail import BATCH_READ, REQUESTS_A_SECOND, Access, FoundAccesses, FoundRecords, Pace
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.audit.secret_names import names_of, replica_regions
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.history import MOST_WRITES
 from omc_runbook.snapshot.state import Snapshot
 
 GAP = "accesses"
 HISTORY_DAYS = 90
 """How long CloudTrail's event history keeps a call."""
-MOST_READS, MOST_WRITES = 4000, 200
+MOST_READS = 4000
 """How many calls of an API are read: requests are slow, at two a second."""
 MOST_FILES = 20_000
 """How many of a trail's files are read, the newest."""
@@ -42,48 +43,71 @@ _DAY = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/")
 _SAME_BATCH = timedelta(seconds=2)
 """How far a batch read and its parts may be apart."""
 
-_Answers = list[tuple[str, Future[FoundAccesses | ReadFailure]]]
+_Lookup = Future[FoundRecords | ReadFailure]
+_Answers = Sequence[tuple[str, Future[FoundAccesses | ReadFailure] | _Lookup]]
 
 
-def request(gatherer: Gatherer, snapshot: Snapshot, days: int) -> Callable[[], Accesses | None]:
-    """Start to read the calls of as many days; what is returned waits for them, and is None where any is missing."""
-    since = snapshot.taken - timedelta(days=days)
-    is_in_bucket = bool(gatherer.environment.audit.trail_s3)
-    if is_in_bucket:
-        answers, cut = _from_bucket(gatherer, snapshot, days)
+def history_since(gatherer: Gatherer, snapshot: Snapshot, days: int) -> datetime | None:
+    """From when on CloudTrail's event history is looked up; None where the calls are read from a bucket instead."""
+    if gatherer.environment.audit.trail_s3:
+        return None
+    return snapshot.taken - timedelta(days=min(days, HISTORY_DAYS))
+
+
+def request(
+    gatherer: Gatherer, snapshot: Snapshot, days: int, lookups: Mapping[str, _Lookup], pace: Pace
+) -> Callable[[], Accesses | None]:
+    """Start to read the calls of as many days; what is returned waits for them, and is None where any is missing.
+
+    `lookups` has those under way already in the secret's region since `history_since` at least, by API, and `pace` is
+    theirs.
+    """
+    since, names = snapshot.taken - timedelta(days=days), names_of(snapshot)
+    start = history_since(gatherer, snapshot, days)
+    is_in_bucket = start is None
+    answers: _Answers
+    cut = dict[str, datetime]()
+    if start:
+        answers = _from_history(gatherer, snapshot, start, lookups, pace)
     else:
-        answers, cut = _from_history(gatherer, snapshot, days), {}
+        answers, cut = _from_bucket(gatherer, snapshot, days)
     kept_since = snapshot.taken - timedelta(days=HISTORY_DAYS)
     source = gatherer.environment.audit.trail_s3 if is_in_bucket else "CloudTrail's event history"
 
     def keep() -> Accesses | None:
-        found = [(name, gatherer.keep(GAP, answer, None)) for name, answer in answers]
-        if GAP in gatherer.gaps or any(each is None for _, each in found):
+        read = {name: answer.result() for name, answer in answers}
+        failures = [each for each in read.values() if isinstance(each, ReadFailure)]
+        gatherer.record(GAP, failures)
+        if failures or GAP in gatherer.gaps:
             return None
-        calls = {_identity(call): call for _, each in found if each for call in each.calls if call.time >= since}
+        found = {
+            name: each.accesses(names) if isinstance(each, FoundRecords) else each
+            for name, each in read.items()
+            if not isinstance(each, ReadFailure)
+        }
+        calls = {_identity(call): call for each in found.values() for call in each.calls if call.time >= since}
         return Accesses(
             calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
             since=since if is_in_bucket else max(since, kept_since),
             source=source,
-            cut=cut | {name: each.cut_at for name, each in found if each and each.cut_at},
+            cut=cut | {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since},
         )
 
     return keep
 
 
-def _from_history(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
-    names, home = names_of(snapshot), gatherer.names.region
-    since = snapshot.taken - timedelta(days=min(days, HISTORY_DAYS))
-    asked = [(name, home) for name in (*READS, *WRITES)] + [
-        (name, each) for name in READS for each in replica_regions(snapshot)
-    ]
-    paces = {region: Pace(REQUESTS_A_SECOND) for _, region in asked}
-    answers = []
-    for name, region in asked:
+def _from_history(
+    gatherer: Gatherer, snapshot: Snapshot, since: datetime, lookups: Mapping[str, _Lookup], pace: Pace
+) -> _Answers:
+    home, elsewhere = gatherer.names.region, replica_regions(snapshot)
+    paces = {home: pace} | {region: Pace(REQUESTS_A_SECOND) for region in elsewhere}
+    answers = list[tuple[str, _Lookup]]()
+    for name, region in [(name, home) for name in (*READS, *WRITES)] + [(n, each) for n in READS for each in elsewhere]:
         client, limit = gatherer.clients("cloudtrail", region), MOST_READS if name in READS else MOST_WRITES
-        look = partial(cloudtrail.find_accesses, client, name, names, since, limit, paces[region])
+        look = partial(cloudtrail.look_up, client, name, since, limit, paces[region])
         key = name if region == home else f"{name} in {region}"
-        answers.append((key, gatherer.ask(f"who called {key}", "cloudtrail:LookupEvents", look)))
+        under_way = lookups.get(name) if region == home else None
+        answers.append((key, under_way or gatherer.ask(f"who called {key}", "cloudtrail:LookupEvents", look)))
     return answers
 
 
@@ -116,22 +140,13 @@ def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> tuple[_An
         nothing = f"no file of the last {days} days. See trail_s3 in runbook.toml"
         where = f"a trail's events below s3://{settings.bucket}/{settings.prefix}/{account}"
         gatherer.record(GAP, (ReadFailure(where, "s3:ListBucket", nothing, "failed"),))
-
     answers = [
-        (
-            settings.trail_s3,
-            gatherer.ask(
-                f"{key} of {settings.bucket}",
-                "s3:GetObject",
-                partial(read, key),
-            ),
-        )
+        (key, gatherer.ask(f"{key} of {settings.bucket}", "s3:GetObject", partial(read, key)))
         for key in files[:MOST_FILES]
     ]
     left_out = _DAY.search(files[MOST_FILES]) if files[MOST_FILES:] else None
     # Of the day of the first file that is left out, some files may be left out.
-    cut = {settings.trail_s3: _after(left_out)} if left_out else {}
-    return answers, cut
+    return answers, {settings.trail_s3: _after(left_out)} if left_out else {}
 
 
 def _after(day: re.Match[str]) -> datetime:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws import iam, kms, organizations
 from omc_runbook.aws.iam import AccountDetails, LastAccess
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.organizations import Levels
+from omc_runbook.aws.organizations import Levels, Organization
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -29,8 +29,8 @@ class IdentitiesRead:
 
     gatherer: Gatherer
     details: tuple[Future[AccountDetails | ReadFailure], ...]
-    organization: Future[str | ReadFailure]
-    levels: Future[Levels | ReadFailure]
+    organization: Future[Organization | ReadFailure]
+    levels: Future[Levels | ReadFailure | None]
     key: Future[KmsKey | ReadFailure] | None
 
     def finish(self, snapshot: Snapshot) -> Identities | None:
@@ -39,9 +39,10 @@ class IdentitiesRead:
         key = self.gatherer.keep(KEY_GRANTS, self.key, None) if self.key else None
         if self.key and key is None and snapshot.kms_key:
             key = replace(snapshot.kms_key, unread=self.gatherer.gaps[KEY_GRANTS])
+        organization = self.gatherer.keep(ORGANIZATION, self.organization, None)
         found = Identities(
             identities=iam.join(part for part in parts if part),
-            organization=self.gatherer.keep(ORGANIZATION, self.organization, None),
+            organization=organization.id if organization else None,
             levels=self.gatherer.keep(ORGANIZATION, self.levels, None),
             key=key,
         )
@@ -69,7 +70,19 @@ class IdentitiesRead:
 def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     """Start to read the account's identities, their policies, the organization's, and all that limits the key."""
     client, account = gatherer.clients("iam"), snapshot.caller.account
-    key = snapshot.kms_key
+    key, organizations_client = snapshot.kms_key, gatherer.clients("organizations")
+    organization = gatherer.ask(
+        "the account's organization",
+        "organizations:DescribeOrganization",
+        lambda: organizations.describe(organizations_client),
+    )
+
+    def levels() -> Levels | None:
+        found = organization.result()
+        if isinstance(found, ReadFailure):
+            return None
+        return organizations.service_control_policies(organizations_client, account, found)
+
     return IdentitiesRead(
         gatherer=gatherer,
         details=(
@@ -83,16 +96,8 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
                 lambda: iam.get_account_details(client, ["LocalManagedPolicy", "AWSManagedPolicy"]),
             ),
         ),
-        organization=gatherer.ask(
-            "the account's organization",
-            "organizations:DescribeOrganization",
-            lambda: organizations.organization_id(gatherer.clients("organizations")),
-        ),
-        levels=gatherer.ask(
-            "the organization's policies",
-            "organizations:ListPoliciesForTarget",
-            lambda: organizations.service_control_policies(gatherer.clients("organizations"), account),
-        ),
+        organization=organization,
+        levels=gatherer.ask("the organization's policies", "organizations:ListPoliciesForTarget", levels),
         key=gatherer.ask("the secret's key", "kms:ListGrants", lambda: _whole_key(gatherer, key))
         if key and key.manager == "CUSTOMER"
         else None,

@@ -15,9 +15,9 @@ from omc_runbook.aws.cloudtrail import (
     Access,
     Pace,
     describe_trails,
-    find_accesses,
     get_selectors,
     get_trail_status,
+    look_up,
     parse_access,
     read_log_file,
 )
@@ -138,7 +138,7 @@ def look(*pages: list[dict[str, Any]], limit: int = 1000) -> tuple[Any, list[flo
             stub.add_response(
                 "lookup_events", {"Events": page, **more}, {**request, **({"NextToken": "next"} if number else {})}
             )
-        found = find_accesses(api, "GetSecretValue", SECRET, SINCE, limit, Pace(2, waits.append))
+        found = look_up(api, "GetSecretValue", SINCE, limit, Pace(2, waits.append)).accesses(SECRET)
         stub.assert_no_pending_responses()
     return found, waits
 

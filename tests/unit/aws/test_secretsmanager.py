@@ -91,3 +91,23 @@ def test_a_replica_knows_its_primary() -> None:
     assert described(PrimaryRegion="us-east-1").primary == Replica("us-east-1", "")
     primary = {"PrimarySecretARN": ARN, "ReplicationStatus": "Pending", "StatusMessage": "Soon."}
     assert described(CrossAccountPrimary=primary).primary == Replica(ARN, "Pending", "Soon.")
+
+
+class MovedClient(Client):
+    """A client for which AWSCURRENT is elsewhere, after so many attempts without an answer."""
+
+    def __init__(self, retries: int) -> None:
+        super().__init__(AWS, {})
+        self.retries = retries
+
+    def update_secret_version_stage(self, **_: str) -> None:
+        raise ClientError(
+            {"Error": {"Code": "InvalidParameterException"}, "ResponseMetadata": {"RetryAttempts": self.retries}},  # type: ignore[typeddict-item]
+            "UpdateSecretVersionStage",
+        )
+
+
+def test_a_move_whose_answer_was_lost_may_be_ours() -> None:
+    """AWS refuses the second attempt of a call that the first one has carried out already."""
+    moved = [secretsmanager.move_current(MovedClient(each), "app", "new", "old") for each in (0, 1)]  # type: ignore[arg-type]
+    assert moved == [False, None]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
@@ -15,6 +16,7 @@ import pytest
 
 from omc_runbook.headless import workers
 from omc_runbook.headless.workers import WorkerEnd
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
 
 HANG = "__import__('time').sleep(60)"
@@ -76,14 +78,25 @@ def test_an_interruption_ends_all(tmp_path: Path) -> None:
     assert _has_ended(int(file.read_text()))
 
 
-def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
-    """It would go on reading, with nobody to report to."""
+def test_neither_a_worker_nor_a_folder_outlives_a_killed_parent(tmp_path: Path) -> None:
+    """It would go on reading, with nobody to report to; the folder of workers is removed by our next process there."""
     file = tmp_path / "pid"
-    script = f"from omc_runbook.headless import workers; workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)"
-    with subprocess.Popen([sys.executable, "-c", script]) as parent:
-        assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
-        parent.send_signal(signal.SIGKILL)
-    assert _is_soon(lambda: _has_ended(int(file.read_text())))
+    script = f"""
+from omc_runbook.headless import workers
+workers.PREPARED = workers.PREPARED[:1]
+workers.prepare()
+workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)
+"""
+    # The path of a socket must be short.
+    with tempfile.TemporaryDirectory() as folder:
+        with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": folder}) as parent:
+            assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
+            assert sorted(each.name[:4] for each in Path(folder).iterdir()) == ["omc-", "pymp"]
+            parent.send_signal(signal.SIGKILL)
+        assert _is_soon(lambda: _has_ended(int(file.read_text())))
+        assert _is_soon(lambda: not [*Path(folder).glob("pymp-*")])
+        with temporary.folder("test", folder) as own:
+            assert [*Path(folder).iterdir()] == [Path(own)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")

@@ -1,0 +1,29 @@
+"""Where fleet looks, before it reads anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.runbooks.fleet import Fleet
+from omc_runbook.snapshot.environments import find_several
+
+FOREIGN = "https://emulator.example.com"
+
+
+@pytest.mark.parametrize(("url", "is_red"), [(FOREIGN, True), ("http://127.0.0.1:5000", False), ("", False)])
+def test_the_banner_is_red_where_calls_go_elsewhere_than_to_aws(
+    url: str, is_red: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the endpoint of one environment's profile alone is another; a missing profile is said by its run."""
+    config, toml = tmp_path / "config", tmp_path / "runbook.toml"
+    config.write_text(f"[profile other]\n{f'endpoint_url = {url}' if url else ''}\n")
+    toml.write_text('[environments.staging]\n[environments.a]\nprofile = "other"\n[environments.b]\nprofile = "none"\n')
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    found = find_several("staging,a,b", "staging", str(toml))
+    fleet = Fleet(started=datetime.now(UTC), environment="staging", environments=found.environments, seconds=9)
+    assert (fleet.banner.style == "production") is is_red
+    assert any(f"Calls go to {url}, neither AWS" in line for line in fleet.banner.lines) is is_red
