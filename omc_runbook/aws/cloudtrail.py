@@ -280,7 +280,7 @@ def parse_access(record: Mapping[str, Any]) -> Access:
         time=datetime.fromisoformat(record["eventTime"]).astimezone(UTC),
         principal=principal,
         kind=kind,
-        session=identity.get("arn", ""),
+        session=identity.get("arn") or "",
         account=account,
         address=record.get("sourceIPAddress") or "",
         user_agent=record.get("userAgent") or "",
@@ -304,16 +304,18 @@ def _principal(
     identity: Mapping[str, Any], context: Mapping[str, Any], recipient: str
 ) -> tuple[str, PrincipalKind, str]:
     """Who made a call, what that is, and its account; a session's issuer stands for all its sessions."""
-    kind, arn, account = identity.get("type", ""), identity.get("arn", ""), identity.get("accountId", "")
+    kind, arn, account = (identity.get(name) or "" for name in ("type", "arn", "accountId"))
     issuer = (context.get("sessionIssuer") or {}).get("arn", "")
     if kind == "AWSService" or (not kind and identity.get("invokedBy")):
         return identity.get("invokedBy", "an AWS service"), "AWS service", account
     if kind == "Root":
-        return arn or f"root user of {account}", "root", account
+        return arn or f"root user of {account or recipient}", "root", account
     if kind == "AssumedRole" or _SESSION.fullmatch(arn):
-        return issuer or issuer_of(arn), _here("role", account, recipient), account
+        unnamed = identity.get("principalId") or "a role without a name"
+        return issuer or issuer_of(arn) or unnamed, _here("role", account, recipient), account
     if kind == "IAMUser":
-        return arn, _here("user", account, recipient), account
+        unnamed = identity.get("userName") or identity.get("principalId") or "a user without a name"
+        return arn or unnamed, _here("user", account, recipient), account
     if kind in ("FederatedUser", "SAMLUser", "WebIdentityUser", "IdentityCenterUser"):
         return issuer or arn or identity.get("principalId", kind), "federated", account
     if account and account != recipient:

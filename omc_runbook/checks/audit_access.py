@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
-from omc_runbook.iam.who_can import AccessVerdict, Identity
+from omc_runbook.iam.who_can import AccessVerdict, Identity, trusted
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -46,8 +47,8 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
             for wide in _wide_statements(snapshot, identity, policy):
                 statement = dict(policy.statements)[wide.label]
                 facts = (
-                    f"{_SOURCE}: {wide.label} of {identity.name} allows {_listed(statement.get('Action'))} on"
-                    f" {_listed(statement.get('Resource', statement.get('NotResource')))}.",
+                    f"{_SOURCE}: {wide.label} of {identity.name} allows {_listed(statement, 'Action')} on"
+                    f" {_listed(statement, 'Resource')}.",
                     f"It also matches {', '.join(wide.others)}.",
                 )
                 grants = _exact(snapshot, found, identity, statement)
@@ -69,8 +70,12 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         is_key = bool(key and key.policy and outsider.statement.startswith(key.policy.name))
         action, subject = (DECRYPT, key.arn) if is_key and key else (GET_SECRET_VALUE, snapshot.secret_name)
         api = "GetKeyPolicy" if is_key else "GetResourcePolicy"
-        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account.",)
-        yield Evidence(subject, facts, _close(snapshot, found, outsider), snapshot.consumer_names)
+        is_open = outsider.decision == "allowed"
+        limit = "." if is_open else f", as far as its condition lets them: {_condition_of(snapshot, found, outsider)}."
+        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}",)
+        remedy = _close(snapshot, found, outsider)
+        severity: Severity = "error" if is_open else "warning"
+        yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
 
 
 @check(
@@ -94,8 +99,9 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(outsider.principal, tuple(facts), _exclude(snapshot, outsider))
         elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
             role = outsider.role.rpartition("/")[2]
-            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, names {outsider.principal}."]
-            yield Evidence(outsider.principal, tuple(facts), _distrust(found, outsider))
+            whom = "everybody, in any account" if outsider.kind == "everybody" else outsider.principal
+            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it."]
+            yield Evidence(outsider.principal, tuple(facts), _distrust(snapshot, found, outsider))
 
 
 @check(
@@ -111,8 +117,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for each in access.readers:
         if secret_access.is_human(each.identity) and not _is_of_tasks(snapshot, each.identity):
             facts = (
-                f"{_SOURCE}: {each.identity.name} is a {secret_access.kind_of(each.identity)}, and may read it by"
-                f" {each.read_by}.",
+                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
                 *_conditions(each),
             )
             remedy = _withdraw_read(each)
@@ -335,8 +340,11 @@ def _pattern(arn: str) -> str:
     return f"{name}-??????" if dash and len(suffix) == 6 else arn
 
 
-def _listed(element: Any) -> str:
-    return ", ".join(map(str, element)) if isinstance(element, list) else str(element)
+def _listed(statement: dict[str, Any], name: str) -> str:
+    """What a statement names as Action or Resource, or that it means everything else."""
+    element = statement.get(name, statement.get(f"Not{name}"))
+    listed = ", ".join(map(str, element)) if isinstance(element, list) else str(element)
+    return listed if name in statement else f"everything but {listed}"
 
 
 def _services(snapshot: Snapshot, identity: Identity) -> frozenset[str]:
@@ -367,6 +375,11 @@ def _doubts(access: PrincipalAccess) -> tuple[str, ...]:
     return (f"Whether it may read the secret cannot be judged here: {conditions_of([access.read])}",)
 
 
+def _kind(identity: Identity) -> str:
+    kind = secret_access.kind_of(identity)
+    return f"{'an' if kind[0] in 'AEI' else 'a'} {kind}"
+
+
 def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return [label for verdict in verdicts for label in verdict.statements]
 
@@ -394,24 +407,41 @@ def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> 
 
 def _exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Take another account out of the secret's own policy."""
-    labels = outsider.statement.split(", ")
-    policy = _policy_with(snapshot.resource_policies, labels)
+    policy = _policy_with(snapshot.resource_policies, outsider.statement.split(", "))
     if policy is None or policy is not snapshot.resource_policy:
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
-    text = policy_remedies.without_principals(policy, outsider.principal)
-    return remedies.set_resource_policy(snapshot.environment.names, text)
+    return remedies.set_resource_policy(snapshot.environment.names, _without(snapshot, policy, outsider))
 
 
-def _distrust(found: Identities | None, outsider: Outsider) -> Remedy:
+def _distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
     """Take another account out of a role's trust policy."""
     role = next((each for each in found.identities if each.arn == outsider.role), None) if found else None
     name = outsider.role.rpartition("/")[2]
     if role is None or role.trust is None:
         return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
-    document = policy_remedies.without_principals(role.trust, outsider.principal)
-    if not document or outsider.principal == "*":
+    document = _without(snapshot, role.trust, outsider)
+    if not document:
         return remedies.advise(f"Delete {name}, or name who is to assume it in its trust policy.")
     return remedies.trust(name, document)
+
+
+def _without(snapshot: Snapshot, policy: PolicyDocument, outsider: Outsider) -> str:
+    """A policy's JSON without a principal; where Principal * lets it in, the account stands in its place."""
+    labels = outsider.statement.split(", ")
+    own = [statement for label, statement in policy.statements if label in labels]
+    if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
+        root = f"arn:{snapshot.caller.partition}:iam::{snapshot.caller.account}:root"
+        return policy_remedies.for_account(policy, labels, root)
+    return policy_remedies.without_principals(policy, outsider.principal)
+
+
+def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> str:
+    """The Conditions of the statements that let somebody in, as JSON."""
+    key = found.key if found else None
+    policies = [*snapshot.resource_policies, *([key.policy] if key and key.policy else [])]
+    labels = outsider.statement.split(", ")
+    statements = [statement for each in policies for label, statement in each.statements if label in labels]
+    return " and ".join(json.dumps(each["Condition"]) for each in statements if "Condition" in each)
 
 
 def _policy_with(policies: Iterable[PolicyDocument], labels: Iterable[str]) -> PolicyDocument | None:

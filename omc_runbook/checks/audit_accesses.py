@@ -112,8 +112,12 @@ def _found(snapshot: Snapshot, id: str, needs_baseline: bool = False) -> Iterato
         apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in cut.items())
         yield Uncertain(
             snapshot.secret_name,
-            (
-                f"CloudTrail has more calls than an audit reads: {apis} were not looked at. Name the trail's bucket in"
-                " [audit] trail_s3 of runbook.toml, or audit fewer days.",
-            ),
+            (f"CloudTrail has more calls than an audit reads: {apis} were not looked at. {_way_out(snapshot)}",),
         )
+
+
+def _way_out(snapshot: Snapshot) -> str:
+    """How to have every call looked at."""
+    if snapshot.environment.audit.trail_s3:
+        return "Audit fewer days."
+    return "Name the trail's bucket in [audit] trail_s3 of runbook.toml, or audit fewer days."

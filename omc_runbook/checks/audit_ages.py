@@ -10,9 +10,11 @@ from omc_runbook.checks.age import Age, AgeState
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret import ROTATING
+from omc_runbook.masking.document import Document
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 check = Family("audit", symptom="audit")
 
@@ -75,7 +77,7 @@ def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     ages = age.ages(snapshot, audit.history)
     newest = max((each.since for each in ages), default=None)
-    if newest is None or newest >= secret.rotated - ROTATING:
+    if newest is None or newest >= secret.rotated - ROTATING or _has_renewed(audit.history, secret.rotated):
         return
     facts = (
         f"DescribeSecret: LastRotatedDate is {_moment(secret.rotated)}, and the newest value of any key is from"
@@ -85,6 +87,25 @@ def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
     renewable = [each.key for each in ages if age.is_renewable(snapshot, each.key)]
     renew = remedies.rotate(snapshot.environment, *renewable)
     yield Evidence(secret.name, (*facts, *_log_of(secret.rotation_function)), renew)
+
+
+def _has_renewed(history: History, moment: datetime) -> bool:
+    """Whether a version of that moment had a value that none before had, though it may have been taken back since."""
+    for version in history.versions:
+        if abs(version.version.created - moment) > ROTATING:
+            continue
+        earlier = [document for each in history.before(version) for document in _document_of(each)]
+        for member in (member for document in _document_of(version) for member in document.members):
+            former = [found for document in earlier if (found := document.get(member.key))]
+            if former and not any(each.injected.same_as(member.injected) for each in former):
+                return True
+    return False
+
+
+def _document_of(version: VersionHistory) -> Iterator[Document]:
+    """The document of a version, if it is left and can be parsed."""
+    if version.content and version.content.document:
+        yield version.content.document
 
 
 def _log_of(function: str) -> Iterator[str]:

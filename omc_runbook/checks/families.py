@@ -59,6 +59,8 @@ AUDIT: tuple[ModuleType, ...] = (
     audit_exposure,
 )
 """Checks of who can read the secret, who did, how old it is and who would notice, run only by an audit."""
+AUDITED = (secret, *AUDIT)
+"""Checks that an audit runs: its own, and those of the secret itself, which may be about to be deleted."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
 

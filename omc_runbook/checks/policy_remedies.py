@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from omc_runbook.checks import remedies
+from omc_runbook.checks.secret_access import SINGLE_SIGN_ON
 from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
@@ -25,6 +26,8 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
     What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
     sentence.
     """
+    if is_managed_elsewhere(identity):
+        return _change_elsewhere(identity, [label], GET_SECRET_VALUE)
     kept = _without(policy, label, _is_of_secrets)
     if kept is None or any(
         _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
@@ -38,6 +41,8 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
 
 def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) -> Remedy:
     """Take these actions out of the identity's statements with these labels, and leave what else they allow."""
+    if is_managed_elsewhere(identity):
+        return _change_elsewhere(identity, labels, ", ".join(actions))
     ways = []
     for policy in identity.policies:
         statements: list[Any] | None = [statement for _, statement in policy.statements]
@@ -57,6 +62,11 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
     if not ways:
         return remedies.advise(f"Take {', '.join(actions)} from {identity.name}: see what grants it above.")
     return remedies.together(ways)
+
+
+def is_managed_elsewhere(identity: Identity) -> bool:
+    """Whether IAM refuses to change a role, because IAM Identity Center or an AWS service made it."""
+    return SINGLE_SIGN_ON in identity.arn or identity.is_service_linked
 
 
 def without_principals(policy: PolicyDocument, name: str) -> str:
@@ -83,6 +93,17 @@ def for_account(policy: PolicyDocument, labels: Iterable[str], root: str) -> str
         for label, statement in policy.statements
     ]
     return json.dumps({**policy.document, "Statement": statements}, separators=(",", ":"))
+
+
+def _change_elsewhere(identity: Identity, labels: Iterable[str], actions: str) -> Remedy:
+    statements = ", ".join(dict.fromkeys(labels))
+    if identity.is_service_linked:
+        return remedies.advise(f"An AWS service owns {identity.name}, by whose {statements} it may {actions}.")
+    permission_set = identity.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or identity.name
+    return remedies.advise(
+        f"In IAM Identity Center, take {actions} out of permission set {permission_set} ({statements}), or deny it"
+        " there in an inline policy; then provision the set again. IAM itself lets nobody change this role."
+    )
 
 
 def _is_of_secrets(pattern: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.iam.policy import PolicyDocument, evaluate_resource
+from omc_runbook.iam.policy import Context, PolicyDocument, evaluate_resource
 from omc_runbook.iam.who_can import (
+    ASSUME_ROLE,
     ORGANIZATION,
     AccessVerdict,
     Assumption,
@@ -33,6 +35,8 @@ _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.faceb
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
 _STRANGER = "000000000000"
 """An account that is nobody's, to ask whether a policy lets everybody in."""
+_NO_ORGANIZATION = "o-0000000000"
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,8 @@ class PrincipalAccess:
 class Outsider:
     """A principal that is no identity of the account, and what lets it in; `statement` names a policy's statement.
 
-    `kind` is "account", "service" or "provider" (of identities), "everybody", or "deleted" for an id that IAM left.
+    `kind` is "account" (of an organization too), "service" or "provider" (of identities), "everybody", or "deleted" for
+    an id that IAM left.
     """
 
     principal: str
@@ -262,82 +267,94 @@ def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -
         yield from _trusted_outside(role, own)
 
 
-def _let_in(policy: PolicyDocument, action: str, resource: str, own: str) -> Iterator[Outsider]:
-    """The principals outside the account to which a resource's policy allows an action."""
-    names = dict.fromkeys(
-        name
-        for label, statement in policy.statements_on(action)
-        for name in trusted(PolicyDocument(label, "resource", {"Statement": [statement]}), "AWS")
-    )
-    services = dict.fromkeys(
-        name
-        for label, statement in policy.statements_on(action)
-        for name in trusted(PolicyDocument(label, "resource", {"Statement": [statement]}), "Service")
-    )
-    if "*" in names:
-        stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
-        verdict = evaluate_resource(
-            policy,
-            {stranger},
-            action,
-            resource,
-            {
-                "aws:PrincipalArn": stranger,
-                "aws:PrincipalAccount": _STRANGER,
-                "aws:PrincipalOrgID": "o-0000000000",
-                "aws:SecureTransport": "true",
-                "aws:PrincipalType": "AssumedRole",
-                "aws:SourceVpc": (),
-                "aws:SourceVpce": (),
-                "aws:PrincipalTag/*": (),
-                "kms:CallerAccount": _STRANGER,
-            },
-        )
-        if verdict.decision == "allowed":
-            yield Outsider(
-                principal="*", kind="everybody", way="resource policy", statement=", ".join(verdict.statements)
-            )
+def _let_in(
+    policy: PolicyDocument, action: str, resource: str, own: str, way: Way = "resource policy", role: str = ""
+) -> Iterator[Outsider]:
+    """The principals outside the account to which a resource's or a role's policy allows an action."""
+    names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
+    services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
+    asked = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
     for name in names:
         account = account_of(name)
-        if name == "*" or account == own or not account:
+        if name != "*" and account not in ("", own):
+            asked.append((name, name, account, _as_account(account)))
+    asked += [(name, name, "", {}) for name in services]
+    # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
+    through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
+    found: set[str] = set()
+    for principal, name, account, context in asked:
+        verdict = evaluate_resource(policy, {name, account} - {""}, action, resource, {**through, **context})
+        if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
-        context = {"aws:PrincipalAccount": account, "aws:SecureTransport": "true", "kms:CallerAccount": account}
-        verdict = evaluate_resource(policy, {name, account}, action, resource, context)
-        if verdict.decision in ("allowed", "unknown"):
-            yield Outsider(
-                principal=name,
-                kind="account",
-                way="resource policy",
-                statement=", ".join(verdict.statements),
-                decision="allowed" if verdict.decision == "allowed" else "unknown",
-            )
-    for name in services:
-        verdict = evaluate_resource(policy, {name}, action, resource)
-        if verdict.decision in ("allowed", "unknown"):
-            yield Outsider(
-                principal=name,
-                kind="service",
-                way="resource policy",
-                statement=", ".join(verdict.statements),
-                decision="allowed" if verdict.decision == "allowed" else "unknown",
-            )
+        found.add(principal)
+        yield Outsider(
+            principal=principal,
+            kind="everybody" if principal == "*" else "account" if account else "service",
+            way=way,
+            statement=", ".join(verdict.statements),
+            decision="allowed" if verdict.decision == "allowed" else "unknown",
+            role=role,
+        )
+
+
+def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
+    """Each statement on an action as a policy."""
+    for label, statement in policy.statements_on(action):
+        yield PolicyDocument(label, policy.kind, {"Statement": [statement]})
+
+
+def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[str, str, str, Context]]:
+    """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
+    stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
+    yield "*", stranger, _STRANGER, {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
+    conditions = [
+        statement["Condition"]
+        for _, statement in policy.statements_on(action)
+        if isinstance(statement, Mapping) and "Condition" in statement
+    ]
+    for text in dict.fromkeys(text for condition in conditions for text in _texts_in(condition)):
+        account, organization = account_of(text), _ORGANIZATION.match(text)
+        if organization:
+            context = {**_as_account(_STRANGER), "aws:PrincipalOrgID": organization[0]}
+            del context["aws:PrincipalOrgPaths"]
+            yield f"organization {organization[0]}", stranger, _STRANGER, context
+        elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
+            arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
+            arn = arn.replace("*", "x").replace("?", "x")
+            yield text, arn, account, {**_as_account(account), "aws:PrincipalArn": arn}
+
+
+def _texts_in(condition: object) -> Iterator[str]:
+    """Every text of a Condition's values."""
+    if isinstance(condition, Mapping):
+        for member in condition.values():
+            yield from _texts_in(member)
+    elif isinstance(condition, list):
+        for member in condition:
+            yield from _texts_in(member)
+    elif isinstance(condition, str):
+        yield condition
+
+
+def _as_account(account: str) -> dict[str, str | Sequence[str]]:
+    """The condition keys of a call from another account, outside of every organization and network of ours."""
+    return {
+        "aws:PrincipalAccount": account,
+        "aws:PrincipalOrgID": _NO_ORGANIZATION,
+        "aws:PrincipalOrgPaths": (f"{_NO_ORGANIZATION}/",),
+        "aws:PrincipalType": "AssumedRole",
+        "aws:PrincipalTag/*": (),
+        "aws:SecureTransport": "true",
+        "aws:SourceVpc": (),
+        "aws:SourceVpce": (),
+        "kms:CallerAccount": account,
+    }
 
 
 def _trusted_outside(role: Identity, own: str) -> Iterator[Outsider]:
     """Who outside the account may assume a role that reads the secret; ECS itself is no news."""
     if role.trust is None or role.is_service_linked:
         return
-    for name in dict.fromkeys(trusted(role.trust, "AWS")):
-        account = account_of(name)
-        if name == "*" or (account and account != own):
-            yield Outsider(
-                principal=name,
-                kind="everybody" if name == "*" else "account",
-                way="trust policy",
-                statement=role.trust.name,
-                role=role.arn,
-            )
+    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, own, "trust policy", role.arn)
     for name in dict.fromkeys(trusted(role.trust, "Federated")):
         yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)
-    for name in dict.fromkeys(trusted(role.trust, "Service")):
-        yield Outsider(principal=name, kind="service", way="trust policy", statement=role.trust.name, role=role.arn)

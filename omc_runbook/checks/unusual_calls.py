@@ -89,8 +89,10 @@ class CallHistory:
 
     @cached_property
     def has_baseline(self) -> bool:
-        """Whether the earlier part has a read of anybody, so that it shows what is usual."""
-        return any(call.is_read and self.is_before(call) for call in self.accesses.calls)
+        """Whether the earlier part shows what is usual: by a read, or as nobody read a secret that was there."""
+        created = self.snapshot.secret.created if self.snapshot.secret else None
+        was_there = created is not None and created <= self.begin < self.recent_since
+        return was_there or any(call.is_read and self.is_before(call) for call in self.accesses.calls)
 
     @property
     def is_cut_short(self) -> bool:

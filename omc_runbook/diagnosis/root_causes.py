@@ -17,6 +17,7 @@ from omc_runbook.snapshot.state import Snapshot
 CHECKS = checks_of(*families.ENVIRONMENT)
 REPOSITORY_CHECKS = checks_of(*families.REPOSITORY)
 AUDIT_CHECKS = checks_of(*families.AUDIT)
+AUDITED_CHECKS = checks_of(*families.AUDITED)
 LOCAL_CHECKS = checks_of(*families.MACHINE)
 EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *AUDIT_CHECKS, *LOCAL_CHECKS)
 
@@ -44,8 +45,8 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
 
 
 def audit(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Run the checks of an audit, and only these, as `diagnose` does."""
-    return _run(AUDIT_CHECKS, snapshot)
+    """Run the checks of an audit, and of those on other faults only the secret's own, as `diagnose` does."""
+    return _run(AUDITED_CHECKS, snapshot)
 
 
 def _run(checks: Iterable[Check], snapshot: Snapshot) -> tuple[Finding, ...]:

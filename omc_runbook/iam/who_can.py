@@ -107,7 +107,7 @@ class Identity:
         return self.boundary is None and any(
             isinstance(statement, Mapping)
             and statement.get("Effect") == "Allow"
-            and "*" in (texts(statement.get("Action", [])) or ())
+            and not {"*", "*:*"}.isdisjoint(texts(statement.get("Action", [])) or ())
             and "*" in (texts(statement.get("Resource", [])) or ())
             and "Condition" not in statement
             for policy in self.policies
@@ -270,6 +270,9 @@ class Judge:
         else:
             session = identity.session or request_keys.SESSION
             keys = request_keys.of_role(identity.arn, identity.id, identity.tags, session)
+            if identity.trust and any(trusted(identity.trust, "Federated")):
+                # Only its sessions that a provider's token began have the key.
+                del keys["aws:FederatedProvider"]
         if self.organization is not None:
             keys["aws:PrincipalOrgID"] = keys["aws:ResourceOrgID"] = self.organization or ()
         if self.time is not None:

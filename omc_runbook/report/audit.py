@@ -56,7 +56,9 @@ class AuditQuestion:
 
 QUESTIONS = (
     AuditQuestion(
-        "Ages and lifecycle", ("audit_ages", "audit_lifecycle", "audit_unused"), ("lives", "lifecycle", "unused")
+        "Ages and lifecycle",
+        ("secret", "audit_ages", "audit_lifecycle", "audit_unused"),
+        ("lives", "lifecycle", "unused"),
     ),
     AuditQuestion(
         "Who can read",
@@ -193,7 +195,7 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
 
 
 def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
-    for module in families.AUDIT:
+    for module in families.AUDITED:
         if module.__name__.rpartition(".")[2] in question.modules:
             yield module
 

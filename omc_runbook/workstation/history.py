@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import zipfile
@@ -109,7 +110,10 @@ def _words(text: str) -> Iterator[str]:
 
 
 def parts(raw: bytes) -> Iterable[bytes]:
-    """A file, or what is in it: a saved plan is a ZIP archive."""
+    """A file in UTF-8, or what is in it: a saved plan is a ZIP archive."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Windows PowerShell redirects output so.
+        return (raw.decode("utf-16", "replace").encode(),)
     if not raw.startswith(b"PK\x03\x04"):
         return (raw,)
     try:

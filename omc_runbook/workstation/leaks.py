@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -20,6 +20,8 @@ LARGEST_FILE = 1_048_576
 """The largest file or blob that is searched, in bytes."""
 MOST_BYTES = 256 * LARGEST_FILE
 """How much of the files, and of git's blobs, is searched at most, in bytes."""
+NAMED = 5
+"""How many files that could not be read are named."""
 _CHUNK = 8 * LARGEST_FILE
 
 
@@ -48,17 +50,21 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
     Files that hold values by their names, such as terraform.tfvars or a saved plan, are searched for what looks like a
     secret too, apart from those `without`, such as the template.
     """
-    listed = git.list_files(root)
+    listed = _list_files(root)
     names, obstacle = (tuple(_named(root)), "") if listed is None else listed
     found: list[FoundValue[Name]] = []
     alike: list[FoundValue[str]] = []
     searched, left_out, size = 0, 0, 0
+    unreadable = list[str]()
     for name in names:
         path = root / name
         try:
             # What a link leads to is a file of its own, or none of the checkout's.
             raw = b"" if path.is_symlink() else regular_file.read(path, LARGEST_FILE)
+        except (FileNotFoundError, IsADirectoryError):
+            continue
         except OSError:
+            unreadable.append(name)
             continue
         if len(raw) > LARGEST_FILE or size + len(raw) > MOST_BYTES:
             left_out += 1
@@ -76,14 +82,59 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
         found=tuple(found),
         shapes=tuple(dict.fromkeys(alike)),
         searched=searched,
-        limits=tuple(filter(None, (obstacle, few))),
+        limits=tuple(filter(None, (obstacle, few, *_unread(unreadable)))),
     )
 
 
+def _unread(names: list[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - NAMED} more" if names[NAMED:] else ""
+        yield f"Files of the checkout could not be read: {', '.join(names[:NAMED])}{more}."
+
+
+def _list_files(root: Path) -> tuple[tuple[str, ...], str] | None:
+    """The files that git has or would add, those of repositories within the checkout too; None without git."""
+    listed = git.list_files(root)
+    if listed is None:
+        return None
+    names, obstacle = listed
+    for inner in _repositories(root, names):
+        found = _list_files(root / inner)
+        if found:
+            names += tuple(f"{inner}/{name}" for name in found[0])
+            obstacle = obstacle or found[1]
+    return names, obstacle
+
+
+def _repositories(root: Path, names: Iterable[str]) -> Iterator[str]:
+    """Those of a work tree's paths that are repositories of their own, such as submodules that are checked out."""
+    for name in names:
+        path = root / name
+        if not path.is_symlink() and path.is_dir() and (path / ".git").exists():
+            yield name.rstrip("/")
+
+
 def search_history(root: Path, values: ValueSearch[Name]) -> FoundValues[Name] | None:
-    """Search all blobs that git stores, on any branch or on none, without those of present files; None without git."""
+    """Search all blobs that git stores, on any branch or on none, without those of present files; None without git.
+
+    Of repositories within the checkout, such as submodules, it is those that are checked out.
+    """
     if git.find_git_dir(root) is None:
         return None
+    found, limits = list[FoundValue[Name]](), list[str]()
+    searched = 0
+    listed = git.list_files(root)
+    for inner in ("", *_repositories(root, listed[0] if listed else ())):
+        part = search_history(root / inner, values) if inner else _search_blobs(root, values)
+        if part:
+            prefix = f"{inner}: " if inner else ""
+            found += [FoundValue(each.name, f"{prefix}{each.place}") for each in part.found]
+            limits += [f"{prefix}{limit}" for limit in part.limits]
+            searched += part.searched
+    return FoundValues(found=tuple(found), searched=searched, limits=tuple(limits))
+
+
+def _search_blobs(root: Path, values: ValueSearch[Name]) -> FoundValues[Name]:
     blobs, obstacle = git.list_blobs(root)
     found: list[FoundValue[Name]] = []
     searched = 0

@@ -112,6 +112,13 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     ]
     assert found.source == f"s3://{BUCKET}/logs" and found.since < now - timedelta(days=149)
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
+    [before] = daily((2,), "other")
+    put_file(sandbox, [before], now - before.ago, "file3")
+    monkeypatch.setattr(accesses, "MOST_FILES", 1)
+    snapshot, findings = look(days=150)
+    unknown = [each for each in findings if each.check == "new-reader" and each.status == "unknown"]
+    assert "more calls than an audit reads" in unknown[0].evidence[0] and "Audit fewer days." in unknown[0].evidence[0]
+    assert snapshot.audit and snapshot.audit.accesses and len(snapshot.audit.accesses.calls) == 1
 
 
 def test_a_bucket_that_is_not_there_is_unknown(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +128,11 @@ def test_a_bucket_that_is_not_there_is_unknown(sandbox: Sandbox, monkeypatch: py
     found = {each.check: each for each in findings if each.check in CALLS}
     assert {each.status for each in found.values()} == {"unknown"}
     assert "s3:ListObjectsV2 failed with NoSuchBucket" in found["new-reader"].evidence[0]
+    monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", f"s3://{BUCKET}/no-such-prefix")
+    _, findings = look(days=3)
+    found = {each.check: each for each in findings if each.check in CALLS}
+    assert {each.status for each in found.values()} == {"unknown"}
+    assert "no-such-prefix/AWSLogs" in found["new-reader"].evidence[0]
 
 
 def test_a_subscription_by_mail_waits_for_its_owner(sandbox: Sandbox) -> None:

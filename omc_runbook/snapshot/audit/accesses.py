@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, s3
@@ -37,6 +38,8 @@ WRITES = (
     "ReplicateSecretToRegions",
     "TagResource",
 )
+_DAY = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/")
+"""The day in the key of a trail's file."""
 _SAME_BATCH = timedelta(seconds=2)
 """How far a batch read and its parts may be apart."""
 
@@ -62,9 +65,12 @@ def request(
     since, names = snapshot.taken - timedelta(days=days), names_of(snapshot)
     start = history_since(gatherer, snapshot, days)
     is_in_bucket = start is None
-    answers = (
-        _from_history(gatherer, snapshot, start, lookups, pace) if start else _from_bucket(gatherer, snapshot, days)
-    )
+    answers: _Answers
+    cut = dict[str, datetime]()
+    if start:
+        answers = _from_history(gatherer, snapshot, start, lookups, pace)
+    else:
+        answers, cut = _from_bucket(gatherer, snapshot, days)
     kept_since = snapshot.taken - timedelta(days=HISTORY_DAYS)
     source = gatherer.environment.audit.trail_s3 if is_in_bucket else "CloudTrail's event history"
 
@@ -72,7 +78,7 @@ def request(
         read = {name: answer.result() for name, answer in answers}
         failures = [each for each in read.values() if isinstance(each, ReadFailure)]
         gatherer.record(GAP, failures)
-        if failures:
+        if failures or GAP in gatherer.gaps:
             return None
         found = {
             name: each.accesses(names) if isinstance(each, FoundRecords) else each
@@ -84,7 +90,7 @@ def request(
             calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
             since=since if is_in_bucket else max(since, kept_since),
             source=source,
-            cut={name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since},
+            cut=cut | {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since},
         )
 
     return keep
@@ -105,8 +111,8 @@ def _from_history(
     return answers
 
 
-def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
-    """The calls in the files of each day and region, of the newest files as far as they are not too many."""
+def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> tuple[_Answers, dict[str, datetime]]:
+    """The calls in the files of each day and region, and from when on, where there are more files than are read."""
     settings, home = gatherer.environment.audit, gatherer.names.region
     account = snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account
     client, names = gatherer.clients("s3"), names_of(snapshot)
@@ -129,10 +135,24 @@ def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
         content = s3.get(client, settings.bucket, key)
         return FoundAccesses(cloudtrail.read_log_file(content, (*READS, *WRITES), names))
 
-    return [
+    if not files and GAP not in gatherer.gaps:
+        # A prefix that is not the trail's has no file, as if nobody had called.
+        nothing = f"no file of the last {days} days. See trail_s3 in runbook.toml"
+        where = f"a trail's events below s3://{settings.bucket}/{settings.prefix}/{account}"
+        gatherer.record(GAP, (ReadFailure(where, "s3:ListBucket", nothing, "failed"),))
+    answers = [
         (key, gatherer.ask(f"{key} of {settings.bucket}", "s3:GetObject", partial(read, key)))
         for key in files[:MOST_FILES]
     ]
+    left_out = _DAY.search(files[MOST_FILES]) if files[MOST_FILES:] else None
+    # Of the day of the first file that is left out, some files may be left out.
+    return answers, {settings.trail_s3: _after(left_out)} if left_out else {}
+
+
+def _after(day: re.Match[str]) -> datetime:
+    """The end of the day in a key."""
+    year, month, date = map(int, day.groups())
+    return datetime(year, month, date, tzinfo=UTC) + timedelta(days=1)
 
 
 def _newest_first(keys: tuple[str, ...]) -> list[str]:

@@ -44,11 +44,13 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
         "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
     )
 
+    account = account_of(snapshot)
+
     def keep() -> Monitoring:
         listed: tuple[Trail, ...] = gatherer.keep(TRAILS, answer, ())
         trails = _with_status(gatherer, listed)
         event = read_event(snapshot)
-        filters = _filters(gatherer, trails, event)
+        filters = _filters(gatherer, [each for each in trails if not is_group_elsewhere(each, account)], event)
         alarms = _alarms(gatherer, trails, filters)
         every: tuple[EventRule, ...] = gatherer.keep(GAP, rules, ())
         found = _with_targets(gatherer, every, event)
@@ -67,7 +69,7 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
 
 def read_event(snapshot: Snapshot) -> Fields:
     """What CloudTrail records of a read of the secret by a role or user, as far as that is known."""
-    account = snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
+    account = account_of(snapshot)
     known = {name: (value,) for name, value in READ.items()}
     return known | {
         "awsRegion": (snapshot.environment.names.region,),
@@ -195,6 +197,16 @@ def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | No
 
 _UNREAD = sns.Topic("", (), ())
 """Stands for a topic that could not be read."""
+
+
+def is_group_elsewhere(trail: Trail, account: str) -> bool:
+    """Whether a trail sends its events to a log group of another account than this, whose filters nobody here sees."""
+    return bool(trail.log_group_arn) and trail.log_group_arn.split(":")[4] != account
+
+
+def account_of(snapshot: Snapshot) -> str:
+    """The account of the secret."""
+    return snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
 
 
 def region_of(arn: str) -> str:

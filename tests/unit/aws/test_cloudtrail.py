@@ -247,3 +247,19 @@ def test_what_a_trail_logs(answer: dict[str, Any], takes: bool | None) -> None:
 def test_a_call_that_failed_is_refused() -> None:
     """An access with an error code got no value."""
     assert Access(name="GetSecretValue", time=SINCE, principal=ROLE, kind="role", error="AccessDenied").is_refused
+
+
+@pytest.mark.parametrize(
+    ("identity", "principal"),
+    [
+        ({"type": "AssumedRole", "principalId": "AROAX:job", "sessionContext": None}, "AROAX:job"),
+        ({"type": "AssumedRole", "arn": None}, "a role without a name"),
+        ({"type": "AssumedRole", "arn": SESSION, "sessionContext": {"sessionIssuer": None}}, ROLE),
+        ({"type": "IAMUser", "userName": "eve"}, "eve"),
+        ({"type": "Root"}, "root user of 123456789012"),
+        ({"type": "Unknown"}, "unknown"),
+    ],
+)
+def test_a_caller_with_few_fields_still_has_a_name(identity: dict[str, Any], principal: str) -> None:
+    """CloudTrail leaves members out, or has null."""
+    assert parse_access(record(identity)).principal == principal

@@ -73,6 +73,12 @@ def document_of(finding: Finding, option: str) -> Any:
     return json.loads(words[words.index(option) + 1])
 
 
+def trusting_anybody(condition: Any) -> Identity:
+    """A role that reads the secret, and that anybody may assume who meets a condition."""
+    statement = {"Action": "sts:AssumeRole", "Principal": "*", "Condition": condition}
+    return replace(role("open", READS), trust=policy("trust policy of open", statement, kind="trust"))
+
+
 def in_production(snapshot: Snapshot) -> Snapshot:
     """The same environment, as if it were production."""
     return replace(snapshot, environment=replace(snapshot.environment, name="production"))
@@ -172,6 +178,70 @@ def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
     assert "readable-by-all" not in found_in(audited(own_policy(healthy(), "*", Condition=condition)))
 
 
+@pytest.mark.parametrize(
+    ("condition", "principal"),
+    [
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}, "organization o-abcdefghij"),
+        ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-abcdefghij/r-1/*"]}}, "organization o-abcdefghij"),
+        ({"StringEquals": {"aws:PrincipalAccount": [ACCOUNT, OTHER]}}, OTHER),
+        ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci-*"}}, f"arn:aws:iam::{OTHER}:role/ci-*"),
+    ],
+)
+def test_whom_a_condition_names_instead_of_everybody_is_let_in(condition: Any, principal: str) -> None:
+    """Principal * under a condition on an organization, account or role lets these in, by either kind of policy."""
+    snapshot = audited(own_policy(healthy(), "*", Condition=condition))
+    [finding] = found_in(snapshot)["other-account-reads"]
+    assert finding.subject == principal
+    [statement] = document_of(finding, "--resource-policy")["Statement"]
+    assert statement["Principal"] == ANYBODY_HERE and statement["Condition"] == condition
+    [finding] = found_in(audited(None, trusting_anybody(condition)))["other-account-reads"]
+    assert finding.subject == principal and "the trust policy of open" in finding.evidence[0]
+    assert document_of(finding, "--policy-document")["Statement"][0]["Principal"] == ANYBODY_HERE
+
+
+def test_everybody_from_some_addresses_is_a_warning() -> None:
+    """What the caller chooses, such as its address, limits no account, and is not taken for no access."""
+    condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
+    assert finding.severity == "warning" and "203.0.113.0/24" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{SSO}*"}},
+    ],
+)
+def test_a_role_that_anybody_of_the_account_may_assume_is_open_to_no_other(condition: Any) -> None:
+    """Principal * in a trust policy under a condition on the own account is no finding."""
+    assert "other-account-reads" not in found_in(audited(None, trusting_anybody(condition)))
+
+
+def test_a_policy_is_told_by_what_it_leaves_out() -> None:
+    """NotAction and NotResource are not told as what they name."""
+    elements = {"NotAction": "iam:*", "NotResource": f"{ARN}-x"}
+    task_role = role("ohmycoins-staging-ecs-task-role", policy("all-but", elements))
+    [finding] = found_in(audited(None, own=(execution_role(), task_role)))["wildcard-secret"]
+    assert f"allows everything but iam:* on everything but {ARN}-x." in finding.evidence[0]
+
+
+def test_a_role_of_identity_center_is_changed_there() -> None:
+    """IAM refuses to change such a role, so that no command of IAM is offered."""
+    people = role("AWSReservedSSO_Developers_0123456789abcdef", READS, trusts=SAML, path=SSO)
+    [finding] = found_in(in_production(audited(None, people)))["human-reads-production"]
+    assert "is an Identity Center role" in finding.evidence[0]
+    assert "permission set Developers" in (advice := " ".join(finding.remedy.ways)) and "aws iam" not in advice
+
+
+def test_a_condition_on_the_provider_of_a_token_is_not_taken_for_no_access() -> None:
+    """Sessions of a role that a provider's token may begin can have aws:FederatedProvider."""
+    condition = {"StringEquals": {"aws:FederatedProvider": CODE_HOST["Federated"]}}
+    reads = policy("by-provider", allowing(GET_SECRET_VALUE, Condition=condition))
+    assert "aws:FederatedProvider" in unknown_in(audited(None, role("ci", reads, trusts=CODE_HOST)))["unused-reader"]
+    assert "unused-reader" not in unknown_in(audited(None, role("batch", reads)))
+
+
 def test_everybody_who_uses_tls_is_everybody() -> None:
     """A condition that every call meets limits nobody, and the command names the account instead."""
     condition = {"Bool": {"aws:SecureTransport": "true"}}
@@ -187,6 +257,9 @@ def test_a_keys_policy_that_lets_everybody_in_is_found() -> None:
     open_to_all = policy("the key's policy", allowing("kms:*", "*", Principal={"AWS": "*"}), kind="resource")
     [finding] = found_in(audited(key=replace(key, policy=open_to_all)))["readable-by-all"]
     assert finding.subject == KEY and finding.remedy.command.startswith("aws kms put-key-policy")
+    for_another = {"StringEquals": {"kms:ViaService": f"rds.{REGION}.amazonaws.com"}}
+    limited = policy("the key's policy", allowing("kms:*", "*", Principal="*", Condition=for_another), kind="resource")
+    assert "readable-by-all" not in found_in(audited(key=replace(key, policy=limited)))
 
 
 def test_another_account_that_may_become_a_reader_is_found() -> None:

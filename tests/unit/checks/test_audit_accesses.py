@@ -17,7 +17,7 @@ from support.snapshot_faults.audit_accesses import (
     call,
     in_production,
 )
-from support.snapshots import NOW, ROLE, healthy
+from support.snapshots import NOW, ROLE, healthy, with_secret
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_accesses
@@ -86,6 +86,15 @@ def test_without_an_earlier_part_nobody_is_new() -> None:
     recent = tuple(each for each in young.audit.accesses.calls if each.time > NOW - timedelta(days=6))
     young = replace(young, audit=replace(young.audit, accesses=replace(young.audit.accesses, calls=recent)))
     assert_clear(CHECKS["new-reader"], young)
+
+
+def test_the_first_read_of_an_old_secret_that_nobody_reads_is_news() -> None:
+    """Nobody's read in the earlier part of the days is a habit, too."""
+    dormant = audited(with_secret(healthy(), created=NOW - timedelta(days=400)), call(1, STRANGER))
+    assert dormant.audit and dormant.audit.accesses
+    alone = tuple(each for each in dormant.audit.accesses.calls if each.principal == STRANGER)
+    dormant = replace(dormant, audit=replace(dormant.audit, accesses=replace(dormant.audit.accesses, calls=alone)))
+    assert [found.subject for found in run_check(CHECKS["new-reader"], dormant)] == [STRANGER]
 
 
 def test_what_was_cut_is_not_clear() -> None:

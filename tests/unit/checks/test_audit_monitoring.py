@@ -195,3 +195,12 @@ def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
     )
     assert len(filter_pattern(snapshot)) <= 1024 and json.loads(event_pattern(snapshot))
     assert ALARM.actions == (TOPIC,)
+
+
+def test_an_alarm_in_the_account_of_the_organizations_trail_is_unknown() -> None:
+    """A member account does not see the filters of the log group that the organization's trail fills."""
+    group = TRAIL.log_group_arn.replace(healthy().caller.account, "210987654321")
+    trail = replace(TRAIL, arn=FOREIGN, is_organization=True, log_group_arn=group)
+    found = run_check(CHECKS["no-alarm"], monitored(healthy(), trail, filters=(), alarms={}))
+    assert [each.status for each in found] == ["unknown"] and "account 210987654321" in found[0].evidence[0]
+    assert_clear(CHECKS["no-alarm"], monitored(healthy(), trail, filters=(), alarms={}, rules=(RULE,)))

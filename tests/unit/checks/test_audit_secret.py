@@ -33,6 +33,7 @@ from omc_runbook.report.audit_lives import ages
 from omc_runbook.report.audit_unused import unused
 from omc_runbook.snapshot.audit.state import Search
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import History, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -228,3 +229,27 @@ def test_tables_show_each_fault(id: str) -> None:
         for word in texts.split()
         if len(word) == member.injected.length
     )
+
+
+def test_a_rotation_that_was_taken_back_was_real() -> None:
+    """The values are the former ones again, but the rotation did write new ones."""
+    snapshot = with_values_since(audited(), NOW - timedelta(days=30))
+    rotated, restored = NOW - timedelta(days=30), snapshot.versions[0]
+    assert snapshot.audit and snapshot.audit.history
+    newest = VersionHistory(
+        version=Version("restored", NOW - timedelta(days=29), ("AWSCURRENT",)),
+        content=snapshot.contents[restored.id],
+        promoted=True,
+    )
+    history = replace(snapshot.audit.history, versions=(newest, *snapshot.audit.history.versions))
+    snapshot = with_secret(snapshot, rotated=rotated, stages={"restored": ("AWSCURRENT",)})
+    snapshot = replace(
+        snapshot,
+        contents={**snapshot.contents, "restored": replace(snapshot.contents[restored.id], version_id="restored")},
+        audit=replace(snapshot.audit, history=history),
+    )
+    assert {each.since for each in age.ages(snapshot, history)} == {restored.created}
+    assert status("rotation-not-real", snapshot) == {"clear"}
+    same = replace(newest, version=Version("again", rotated, ("AWSPREVIOUS",)))
+    copied = History((newest, same, history.versions[-1]))
+    assert status("rotation-not-real", replace(snapshot, audit=replace(snapshot.audit, history=copied))) == {"found"}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.snapshots import healthy
+from support.snapshot_faults.audit_secret import audited
+from support.snapshots import NOW, healthy
 
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.diagnosis.root_causes import AUDIT_CHECKS
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import audit
 from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
@@ -19,13 +23,13 @@ from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.state import Snapshot
 
 SNAPSHOT = replace(healthy(), audit=Audit(days=30))
-BY_MODULE = {check.id: check.run.__module__.rpartition(".")[2] for check in AUDIT_CHECKS}
+BY_MODULE = {check.id: check.run.__module__.rpartition(".")[2] for check in AUDITED_CHECKS}
 GAP = ReadFailure("the account's roles", "iam:GetAccountAuthorizationDetails", "AccessDenied", "denied")
 
 
 def findings(**changed: Mapping[str, Any]) -> tuple[Finding, ...]:
     """Every check of an audit clear, but for some, by the question's first word."""
-    every = [Finding(check=each.id, family=each.family, title=each.title, status="clear") for each in AUDIT_CHECKS]
+    every = [Finding(check=each.id, family=each.family, title=each.title, status="clear") for each in AUDITED_CHECKS]
     for word, members in changed.items():
         question = next(each for each in QUESTIONS if each.text.endswith(word))
         at = next(number for number, each in enumerate(every) if BY_MODULE[each.check] in question.modules)
@@ -43,6 +47,31 @@ def test_each_check_belongs_to_one_light() -> None:
     counts = [sum(module in question.modules for question in QUESTIONS) for module in BY_MODULE.values()]
     assert {*counts} == {1}
     assert [each.text for each in QUESTIONS if not {*each.modules} & {*BY_MODULE.values()}] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"deleted": NOW}, "scheduled-deletion"),
+        ({"replicas": (Replica("us-east-1", "Failed", "Replication failed: it was refused."),)}, "replica-stale"),
+        ({"rotates": True, "next_rotation": NOW - timedelta(days=14)}, "rotation-overdue"),
+    ],
+)
+def test_what_is_wrong_with_the_secret_itself_shows(changes: Mapping[str, Any], check: str) -> None:
+    """An audit does not call a secret fine that is about to be deleted, is not replicated, or does not rotate."""
+    healthy_part = audited()
+    assert healthy_part.secret
+    snapshot = replace(healthy_part, secret=replace(healthy_part.secret, **changes))
+    shown = lights(snapshot, root_causes.audit(snapshot))["Ages and lifecycle"]
+    assert shown.level in ("error", "warning")
+    assert check in {finding.check for finding in root_causes.audit(snapshot) if finding.is_problem}
+
+
+def test_a_secret_that_does_not_exist_is_no_clear_audit() -> None:
+    """Who could read it is not known then."""
+    snapshot = replace(audited(), secret=None, contents={}, versions=())
+    shown = lights(snapshot, root_causes.audit(snapshot))
+    assert shown["Ages and lifecycle"].level == "error" and shown["Who can read"].level == "unknown"
 
 
 def test_all_is_green_where_all_is_known_and_clear() -> None:
@@ -103,7 +132,7 @@ def test_a_part_that_was_not_read_is_never_green(question: Any) -> None:
 
 def test_of_many_problems_two_are_named() -> None:
     """Of each title the first subjects, and how many more."""
-    ids = [each.id for each in AUDIT_CHECKS if BY_MODULE[each.id] == "audit_access"][:3]
+    ids = [each.id for each in AUDITED_CHECKS if BY_MODULE[each.id] == "audit_access"][:3]
     found = tuple(
         Finding(check=check, family="audit", title=f"Title {check}", status="found", subject=f"role-{number}")
         for check in ids

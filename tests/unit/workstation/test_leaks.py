@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import zipfile
@@ -112,3 +113,42 @@ def test_a_bound_is_said(tmp_path: Path, value: str, search: ValueSearch[str], m
     assert files.searched == 1 and files.limits == (
         "1 files of the checkout were not searched: they are too large, or too many.",
     )
+
+
+def test_repositories_within_the_checkout_are_searched(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
+    """A submodule has files and a history of its own; one that is not checked out has neither."""
+    inner = tmp_path / "modules" / "one"
+    for root in (tmp_path, inner):
+        root.mkdir(exist_ok=True, parents=True)
+        git(root, "init", "-q")
+    (inner / "old.txt").write_text(value)
+    git(inner, "add", "old.txt")
+    git(inner, "commit", "-q", "-m", "old")
+    (inner / "old.txt").write_text("")
+    (inner / "new.txt").write_text(value)
+    git(inner, "add", "old.txt")
+    git(inner, "commit", "-q", "-m", "gone")
+    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["modules/one/new.txt:1"]
+    assert places(leaks.search_history(tmp_path, search))[0].startswith("modules/one: old.txt in commit ")
+    subprocess.run(["rm", "-rf", str(inner / ".git")], check=True)
+    assert places(leaks.search_history(tmp_path, search)) == []
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, search: ValueSearch[str]) -> None:
+    """A file that was deleted is no gap, one that is a pipe by now is."""
+    git(tmp_path, "init", "-q")
+    for name in ("deleted", "pipe"):
+        (tmp_path / name).write_text("")
+        git(tmp_path, "add", name)
+        (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / "pipe")
+    limits = leaks.search_files(tmp_path, search, frozenset()).limits
+    assert limits == ("Files of the checkout could not be read: pipe.",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_in_another_encoding(encoding: str, tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
+    """Windows PowerShell writes UTF-16 where output is redirected."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "out.txt").write_text(f"one\n{value}\n", encoding=encoding)
+    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["out.txt:2"]
