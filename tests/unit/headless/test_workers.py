@@ -117,3 +117,12 @@ def test_a_process_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.Monk
     monkeypatch.setattr(ForkServerProcess, "start", start)
     with pytest.raises(CouldNotLook, match=r"No process could be started: the one to fork has ended\. Nothing was"):
         workers.run_each(eval, {"counts": "1"}, 1.0)
+
+
+def test_a_path_too_long_for_a_socket_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before anything is started, with the variable to set."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr("multiprocessing.util.get_temp_dir", lambda: str(folder))
+    with pytest.raises(CouldNotLook, match="set TMPDIR to another one"):
+        workers.prepare()
