@@ -273,7 +273,6 @@ def test_killed_server_takes_its_database_with_it() -> None:
     """PostgreSQL ends when the sandbox's server is killed, and the next look removes its files."""
     with running(None) as killed:
         os.kill(killed.sandbox.pid, signal.SIGKILL)
-        os.waitpid(killed.sandbox.pid, 0)
         until(lambda: not processes_of(killed.database))
         folders.running()
         assert not Path(killed.database.socket).exists()

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import COMMAND, Desk, caller, client
+from support.enforced_policies import policy_of, status_of, without
+from support.runs import COMMAND, Desk, caller
 
 from omc_runbook.headless import notebooks
-from omc_runbook.runbooks import audit
 from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
-from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.monitoring import BUCKET
 
 APPLIED: Mapping[str, tuple[str, ...]] = {
     "add_key": ("key=NEW_API_KEY", "values_from=generate", "repository=checkout", "apply=true"),
@@ -34,51 +30,18 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path, sandbox)
 
 
-def _policy(desk: Desk, runbook: str, *options: str, environment: str = "staging") -> dict[str, Any]:
-    done = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}", *options])
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
-
-
-def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
-    """The policy without one action."""
-    statements = [
-        {**statement, "Action": [each for each in statement["Action"] if each != action]}
-        for statement in document["Statement"]
-    ]
-    return {**document, "Statement": [statement for statement in statements if statement["Action"]]}
-
-
-def _status(desk: Desk) -> str:
-    """How the run ended whose record is in the default folder."""
-    return str(json.loads((desk.work / "records" / "outcome.json").read_text())["status"])
-
-
-@pytest.mark.parametrize("runbook", sorted({*ACTIONS} - {"create"}))
-def test_a_policy_is_enough(desk: Desk, runbook: str) -> None:
+@pytest.mark.parametrize("runbook", sorted({*ACTIONS} - {"audit", "create"}))
+def test_it_is_enough(desk: Desk, runbook: str) -> None:
     """Nothing is unknown, and changes are made and proved."""
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
-    person = caller(desk.sandbox, json.dumps(_policy(desk, runbook)))
+    person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
     done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
-    assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
-
-
-def test_a_policy_is_enough_for_a_trails_files(desk: Desk) -> None:
-    """Where runbook.toml names their bucket, an audit lists it and reads the newest; nothing else in it."""
-    desk.variables["OMC_AUDIT__TRAIL_S3"] = f"s3://{BUCKET}/logs"
-    key = f"logs/AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/{datetime.now(UTC):%Y/%m/%d}/file.json.gz"
-    client(desk.sandbox, "s3").put_object(Bucket=BUCKET, Key=key, Body=gzip.compress(b'{"Records": []}'))
-    document = _policy(desk, "audit")
-    for action, code in (("", 0), ("s3:GetObject", 2), ("s3:ListBucket", 2)):
-        person = caller(desk.sandbox, json.dumps(_without(document, action)))
-        done = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
-        assert (done.returncode, action in done.stdout) == (code, True), done.stdout
+    assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
 
 
 def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     """For an environment that has no secret yet: its name stands in for the ARN."""
-    document = _policy(desk, "create", environment="production")
+    document = policy_of(desk, "create", environment="production")
     secret = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-production-app-secrets-??????"
     assert secret in {resource for statement in document["Statement"] for resource in statement["Resource"]}
     words = ("environment=production", "apply=true", "confirm=production")
@@ -92,64 +55,39 @@ def after_change(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> 
     desk = Desk(tmp_path_factory.mktemp("change"), sandbox)
     done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]])
     assert done.returncode == 0, done.stdout
-    return _policy(desk, "verify")
+    return policy_of(desk, "verify")
 
 
 @pytest.mark.parametrize("action", ACTIONS["verify"].plan)
 def test_each_action_of_verify_is_needed(desk: Desk, after_change: dict[str, Any], action: str) -> None:
     """Without it something is unknown, and it is named."""
-    person = caller(desk.sandbox, json.dumps(_without(after_change, action)))
+    person = caller(desk.sandbox, json.dumps(without(after_change, action)))
     done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
     assert done.returncode == 2, done.stdout
     assert action in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("action", "question"),
-    [
-        ("cloudtrail:GetTrailStatus", "Who would notice"),
-        ("ecs:ListServices", "Who did"),
-        ("logs:GetLogEvents", "What lies open"),
-        ("organizations:DescribeOrganization", "Who can read"),
-        ("secretsmanager:ListSecrets", "Ages and lifecycle"),
-    ],
-)
-def test_without_an_action_a_part_of_the_audit_is_unknown(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, own_registry: None, action: str, question: str
-) -> None:
-    """Its light is grey and the action named; what needs it not is as it was, and nothing else is found."""
-    person = caller(desk.sandbox, json.dumps(_without(_policy(desk, "audit"), action)))
-    for name, value in (desk.sandbox.variables | person).items():
-        monkeypatch.setenv(name, value)
-    snapshots = audit.look(audit.begin("staging"))
-    findings = audit.diagnose(snapshots)
-    lights = {light.question: light for light in audit.lights(snapshots, findings).lights}
-    assert lights[question].level == "unknown" and "good" in {light.level for light in lights.values()}
-    assert any(action in line for each in findings["staging"] if each.status == "unknown" for line in each.evidence)
-    assert [each.check for each in findings["staging"] if each.is_problem] == []
-
-
 def test_who_only_plans_needs_less(desk: Desk) -> None:
     """The policy of --no-apply is enough to plan, and an applied plan is refused with what is missing."""
     words = ("environment=staging", *APPLIED["update"][:-1])
-    planner = caller(desk.sandbox, json.dumps(_policy(desk, "update", "--no-apply")))
+    planner = caller(desk.sandbox, json.dumps(policy_of(desk, "update", "--no-apply")))
     done = desk.call([str(COMMAND), "run", "update", *words], **planner)
-    assert (done.returncode, _status(desk)) == (0, "ok"), done.stdout
+    assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
     done = desk.call([str(COMMAND), "run", "update", *words, "apply=true"], **planner)
     assert done.returncode == 2 and "secretsmanager:PutSecretValue is missing" in done.stdout
 
 
 def test_a_daemon_that_may_not_be_looked_for_is_unknown(desk: Desk) -> None:
     """It might keep the old values, so that nobody is told that all have the new ones."""
-    person = caller(desk.sandbox, json.dumps(_without(_policy(desk, "update"), "ecs:ListDaemons")))
+    person = caller(desk.sandbox, json.dumps(without(policy_of(desk, "update"), "ecs:ListDaemons")))
     done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]], **person)
-    assert (done.returncode, _status(desk)) == (2, "unknown"), done.stdout
+    assert (done.returncode, status_of(desk)) == (2, "unknown"), done.stdout
     assert "the permission ecs:ListDaemons is missing" in done.stdout
 
 
 def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> None:
     """As AWS demands; what is missing is named as AWS names it, not as the call is called."""
-    document = _without(_policy(desk, "add_key"), "iam:PassRole")
+    document = without(policy_of(desk, "add_key"), "iam:PassRole")
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
     words = ("environment=staging", "key=OTHER_API_KEY", *APPLIED["add_key"][1:])
     done = desk.call([str(COMMAND), "run", "add_key", *words], **caller(desk.sandbox, json.dumps(document)))
@@ -167,7 +105,7 @@ def test_a_runbook_that_needs_nothing_says_so(desk: Desk) -> None:
 def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
     """What has resources names staging's."""
     for runbook in ACTIONS:
-        for statement in _policy(desk, runbook, "--apply")["Statement"]:
+        for statement in policy_of(desk, runbook, "--apply")["Statement"]:
             assert (
                 statement["Resource"] == ["*"]
                 or all("staging" in each for each in statement["Resource"])

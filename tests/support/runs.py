@@ -27,6 +27,8 @@ ENGINES = pytest.mark.parametrize("engine", [(), ("--kernel",)], ids=["own proce
 SECRET = "ohmycoins-staging-app-secrets"
 COMMAND = Path(sys.executable).with_name("omc-runbook")
 PAPERMILL = Path(sys.executable).with_name("papermill")
+_CALLER = "user-"
+"""How the names of those begin who call with policies of a test."""
 
 
 class Desk:
@@ -87,12 +89,23 @@ def client(sandbox: Sandbox, service: str) -> Any:
 
 def caller(sandbox: Sandbox, *documents: str) -> dict[str, str]:
     """The variables of somebody who has these policies alone."""
-    iam, user = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam, user = client(sandbox, "iam"), f"{_CALLER}{secrets.token_hex(4)}"
     iam.create_user(UserName=user)
     for number, document in enumerate(documents):
         iam.put_user_policy(UserName=user, PolicyName=f"policy-{number}", PolicyDocument=document)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def remove_callers(sandbox: Sandbox) -> None:
+    """Remove everybody whom `caller` made."""
+    iam = client(sandbox, "iam")
+    for user in (each["UserName"] for each in iam.list_users()["Users"] if each["UserName"].startswith(_CALLER)):
+        for policy in iam.list_user_policies(UserName=user)["PolicyNames"]:
+            iam.delete_user_policy(UserName=user, PolicyName=policy)
+        for key in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=user)
 
 
 def deny(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str) -> None:
