@@ -229,7 +229,7 @@ def test_a_policy_is_told_by_what_it_leaves_out() -> None:
 def test_a_role_of_identity_center_is_changed_there() -> None:
     """IAM refuses to change such a role, so that no command of IAM is offered."""
     people = role("AWSReservedSSO_Developers_0123456789abcdef", READS, trusts=SAML, path=SSO)
-    [finding] = found_in(in_production(audited(None, people)))["human-reads-production"]
+    [finding] = found_in(in_production(audited(None, people)))["human-may-read"]
     assert "is an Identity Center role" in finding.evidence[0]
     assert "permission set Developers" in (advice := " ".join(finding.remedy.ways)) and "aws iam" not in advice
 
