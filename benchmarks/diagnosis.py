@@ -113,6 +113,9 @@ def try_fault(fault: str) -> Row:
     family = _family(fault)
     diagnosis = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "", family == AUDIT)
     causes = diagnosis.root_causes
+    if not causes and any(finding.check == fault and finding.status == "found" for finding in diagnosis.findings):
+        # What an audit only remarks on is no root cause.
+        causes = [fault]
     verdict = "missed" if not causes else "right" if causes[0] == fault else "wrong"
     beside = [cause for cause in causes if cause != fault] if fault in causes else []
     cells = (fault, family, ", ".join(causes) or "none", verdict, ", ".join(beside), f"{diagnosis.seconds:.2f}")
