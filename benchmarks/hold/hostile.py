@@ -7,6 +7,7 @@ nor a program or an endpoint that it brings along is used.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -25,10 +26,12 @@ from typing import Any
 from benchmarks.hold import judges
 from benchmarks.hold.desk import Desk, Ended
 from benchmarks.hold.judges import FORGED, MARK
-from benchmarks.hold.receiver import receiver
 from benchmarks.hold.trial import Profile, Try
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+webhook: Any = importlib.import_module("support.webhook").webhook
 
 COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 SHOWN, COMMANDS = "hostile text as text", "printed commands"
@@ -238,7 +241,7 @@ def _try_run(desk: Desk, run: Run, source: random.Random) -> Iterator[Try]:
     words = [word.replace("{checkout}", "checkout").replace("{text}", text) for word in run.words]
     exports = ("--export", "junit=out.xml", "--export", "prometheus=out.prom", "--export", "emf=out.emf")
     command = [COMMAND, "run", run.runbook, *words, "--record", "records", "--summary", *exports]
-    with receiver() as (address, bodies):
+    with webhook("hold") as (address, bodies):
         with (desk.work / "runbook.toml").open("a", encoding="utf-8") as file:
             file.write('\n[notify]\nfindings = ["env:HOLD_RECEIVER"]\nunknown = ["env:HOLD_RECEIVER"]\n')
         desk.keep()
