@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from omc_runbook.changes.fix import advice, executor
@@ -119,8 +118,7 @@ def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[ob
     service, repository, allow_code = str(asked["service"]), str(asked["repository"]), bool(asked["allow_code"])
     complaint = read_complaint(str(asked["symptom"]), service, str(asked["task"]))
     begun = runbooks_run.begin(RUNBOOK, state.environment, str(asked["runbook_toml"]), service)
-    take_back.refuse_other(begun, state)
-    run = replace(begun, page=run.page, parameters=state.parameters)
+    run = take_back.go_on(run, begun, state)
     snapshot = look(run, complaint, repository, allow_code)
     rest = plan(run, snapshot, diagnose(snapshot, complaint))
     rest = fix_plan.narrow(rest, snapshot, state.undo, state.services, state.started)

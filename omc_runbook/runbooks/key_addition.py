@@ -158,8 +158,7 @@ def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[ob
     asked = own_parameters.typed(RUNBOOK, state.parameters)
     texts = {name: value for name, value in asked.items() if isinstance(value, str)}
     begun = begin(state.environment, texts["environments"], texts["runbook_toml"], texts["repository"])
-    take_back.refuse_other(begun, state)
-    run = replace(begun, page=run.page, parameters=state.parameters)
+    run = take_back.go_on(run, begun, state)
     snapshots = look(run)
     names = ("key", "description", "obtain_from", "type", "containers", "terraform_dir")
     rest = plan(

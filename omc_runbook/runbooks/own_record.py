@@ -72,16 +72,21 @@ def begin(live: Live, state: ChangeState) -> None:
 def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
     """Note that a change has ended, and in JupyterLab leave its record."""
     live.end()
-    ending, own = displays.get("outcome"), live.state
-    is_well = isinstance(ending, Ending) and ending.outcome.status == "ok"
-    for file, state in states.find(folder(), own.account, own.environment, own.endpoint) if own else ():
-        if state.is_alive or file == live.file or own is None:
+    ending = displays.get("outcome")
+    if live.state:
+        _remove_done(live, live.state, run, isinstance(ending, Ending) and ending.outcome.status == "ok")
+    if isinstance(ending, Ending):
+        _leave(live, run, ending.outcome, displays)
+
+
+def _remove_done(live: Live, own: ChangeState, run: Run, is_well: bool) -> None:
+    """Remove the states of killed changes that this one has finished, or that are well without it."""
+    for file, state in states.find(folder(), own.account, own.environment, own.endpoint):
+        if state.is_alive or file == live.file:
             continue
         has_done = live.has_begun and _is_done_by(own, state)
         if has_done or (is_well and _is_same(own, state) and not _has_label(run, state)):
             file.remove()
-    if isinstance(ending, Ending):
-        _leave(live, run, ending.outcome, displays)
 
 
 def _is_done_by(own: ChangeState, other: ChangeState) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from omc_runbook.changes.engine.result import ChangeResult
@@ -32,11 +32,15 @@ def offers(run: Run, state: ChangeState, finish: Finish | None = None) -> tuple[
     return (*forward, *back)
 
 
-def refuse_other(run: Run, state: ChangeState) -> None:
-    """Raise UsageError where a run that was begun to finish a change is on another account, or not in the sandbox."""
-    own = run.state()
+def go_on(run: Run, begun: Run, state: ChangeState) -> Run:
+    """The run that was begun to finish a change, on the page of the run that shows it, with the change's parameters.
+
+    Raises UsageError where it is on another account, or not in the sandbox.
+    """
+    own = begun.state()
     if not state.is_of(own.account, own.environment, own.endpoint):
         raise UsageError(f"{state.runbook} began on account {state.account}, and this is another. Nothing was written.")
+    return replace(begun, page=run.page, parameters=state.parameters)
 
 
 @dataclass(frozen=True)
