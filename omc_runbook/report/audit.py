@@ -314,20 +314,6 @@ def findings_table(findings: AuditFindings) -> Table:
     return Table("Findings", columns, rows)
 
 
-TABLES: Mapping[str, Callable[[Snapshot], Table]] = {
-    "ages": audit_lives.ages,
-    "readers": audit_access.readers,
-    "writers": audit_access.writers,
-    "accesses": audit_accesses.accesses,
-    "changes": audit_accesses.changes_log,
-    "monitoring": audit_monitoring.monitoring,
-    "exposure": audit_exposure.exposure,
-    "unused": audit_unused.unused,
-    "lifecycle": audit_lifecycle.lifecycle,
-}
-"""The tables of an environment, by the names of their files."""
-
-
 def ages(snapshots: Snapshots) -> FoldedTable:
     """Since when each key has its value, and when its rotation is due."""
     return of_each(snapshots, audit_lives.ages)
@@ -393,11 +379,17 @@ def lifecycle(snapshots: Snapshots) -> FoldedTable:
     return of_each(snapshots, audit_lifecycle.lifecycle)
 
 
+TABLES: Mapping[str, Callable[[Snapshots], Table]] = {
+    each.__name__: each for each in (ages, readers, writers, accesses, changes, monitoring, exposure, unused, lifecycle)
+}
+"""The tables of the environments, by the names of their files."""
+
+
 def tables(snapshots: Snapshots, findings: AuditFindings) -> dict[str, Table]:
     """Everything that an audit shows, by the names that the files of the tables have."""
     return {
         "lights": lights(snapshots, findings).table,
-        **{name: of_each(snapshots, table) for name, table in TABLES.items()},
+        **{name: table(snapshots) for name, table in TABLES.items()},
         "findings": findings_table(findings),
     }
 
