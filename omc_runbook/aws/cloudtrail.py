@@ -22,7 +22,12 @@ REQUESTS_A_SECOND = 2
 """How often LookupEvents may be called in an account and region; see
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
 
+HISTORY_KEEPS = timedelta(days=90)
+"""How long the event history keeps a call."""
+
 BATCH_READ = "BatchGetSecretValue"
+READS = ("GetSecretValue", BATCH_READ)
+"""The APIs that give values of secrets."""
 
 PrincipalKind = Literal["role", "user", "root", "federated", "AWS service", "other account", "unknown"]
 
@@ -124,7 +129,7 @@ class Access:
     @property
     def is_read(self) -> bool:
         """Whether it asks for a value."""
-        return self.name in ("GetSecretValue", BATCH_READ)
+        return self.name in READS
 
     @property
     def is_refused(self) -> bool:

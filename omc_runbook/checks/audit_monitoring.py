@@ -10,7 +10,7 @@ from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
 from omc_runbook.checks.check import TRAIL, Answer, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
-from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, account_of, is_group_elsewhere
+from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("audit", symptom="audit")
@@ -143,7 +143,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     undecided = [route for route in telling if route.matches is None]
     for route in undecided:
         yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
-    elsewhere = [trail for trail in _best(snapshot) if is_group_elsewhere(trail, account_of(snapshot))]
+    elsewhere = [trail for trail in _best(snapshot) if is_group_elsewhere(trail, snapshot.account)]
     for trail in elsewhere:
         owner = trail.log_group_arn.split(":")[4]
         reason = (

@@ -16,7 +16,6 @@ from omc_runbook.iam.policy import extend
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.audit.monitoring import account_of
 from omc_runbook.snapshot.state import Snapshot
 
 NAMESPACE = "SecretAccess"
@@ -54,7 +53,7 @@ def topic_of(snapshot: Snapshot, region: str) -> str:
     """The ARN of the topic for an alarm: the one that runbook.toml notifies of findings, else one of our own name."""
     environment = snapshot.environment
     known = [each.removeprefix(_SNS) for each in environment.notify.findings if each.startswith(_SNS)]
-    own = f"arn:{snapshot.caller.partition}:sns:{region}:{account_of(snapshot)}:{alarm_name(environment)}"
+    own = f"arn:{snapshot.caller.partition}:sns:{region}:{snapshot.account}:{alarm_name(environment)}"
     return next((arn for arn in known if arn.split(":")[3] == region), own)
 
 
@@ -93,7 +92,7 @@ def execution_roles(snapshot: Snapshot) -> tuple[str, ...]:
 
 def trail_bucket(snapshot: Snapshot) -> str:
     """The name of the bucket for a new trail."""
-    return f"{snapshot.environment.project}-cloudtrail-{account_of(snapshot)}"
+    return f"{snapshot.environment.project}-cloudtrail-{snapshot.account}"
 
 
 def trail_name(snapshot: Snapshot) -> str:
@@ -104,7 +103,7 @@ def trail_name(snapshot: Snapshot) -> str:
 def trail_arn(snapshot: Snapshot) -> str:
     """The ARN of a new trail."""
     region = snapshot.environment.names.region
-    return f"arn:{snapshot.caller.partition}:cloudtrail:{region}:{account_of(snapshot)}:trail/{trail_name(snapshot)}"
+    return f"arn:{snapshot.caller.partition}:cloudtrail:{region}:{snapshot.account}:trail/{trail_name(snapshot)}"
 
 
 def bucket_policy(snapshot: Snapshot) -> Mapping[str, Any]:
@@ -115,7 +114,7 @@ def bucket_policy(snapshot: Snapshot) -> Mapping[str, Any]:
     service = {"Service": "cloudtrail.amazonaws.com"}
     own = {"aws:SourceArn": trail_arn(snapshot)}
     check = {"Effect": "Allow", "Principal": service, "Action": "s3:GetBucketAcl", "Resource": bucket}
-    write = {**check, "Action": "s3:PutObject", "Resource": f"{bucket}/AWSLogs/{account_of(snapshot)}/*"}
+    write = {**check, "Action": "s3:PutObject", "Resource": f"{bucket}/AWSLogs/{snapshot.account}/*"}
     control = {"s3:x-amz-acl": "bucket-owner-full-control"}
     return {
         "Version": "2012-10-17",
@@ -294,7 +293,7 @@ def _ask_owner(trail: Trail, what: str) -> Remedy:
 
 
 def _is_own(snapshot: Snapshot, trail: Trail) -> bool:
-    return trail.arn.split(":")[4] == account_of(snapshot)
+    return trail.arn.split(":")[4] == snapshot.account
 
 
 def _is_of_management(selector: Mapping[str, Any]) -> bool:

@@ -67,7 +67,7 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another account."""
     for demand, ref in _arns(snapshot):
-        home = _home(snapshot)
+        home = snapshot.account
         if ref.account != home and not _is_foreign_and_there(snapshot, ref):
             yield _about(snapshot, demand, f"The ARN's account is {ref.account}; the secret is in {home}.")
 
@@ -451,12 +451,8 @@ def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
 def _here(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References to this region and account, where the secret is."""
     for demand, ref in _arns(snapshot):
-        if snapshot.secret and (ref.region, ref.account) == (snapshot.environment.names.region, _home(snapshot)):
+        if snapshot.secret and (ref.region, ref.account) == (snapshot.environment.names.region, snapshot.account):
             yield demand, ref
-
-
-def _home(snapshot: Snapshot) -> str:
-    return snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
 
 
 def _own_name(snapshot: Snapshot) -> str:

@@ -248,7 +248,7 @@ def _passes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Ident
 def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -> Iterator[Outsider]:
     """Who is let in from outside the account: by the secret's policies, the key's, its grants, and trust policies."""
     assert snapshot.secret
-    own = snapshot.secret.arn.split(":")[4]
+    own = snapshot.account
     for policy in snapshot.resource_policies:
         yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own)
     key = found.key

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
+from omc_runbook.checks.secret_access import execution_roles
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.state import Snapshot
 
@@ -69,8 +70,7 @@ class CallHistory:
     @cached_property
     def execution_roles(self) -> frozenset[str]:
         """The roles by which ECS reads the secret whenever a task starts."""
-        readers = self.snapshot.readers
-        roles = frozenset(each.execution_role_arn for reader in readers for each in self.snapshot.revisions(reader))
+        roles = execution_roles(self.snapshot)
         if {"services", "task_definitions"} & self.snapshot.gaps.keys():
             # Which services there are is not known: ECS reads for some of them.
             roles |= {call.principal for call in self.accesses.calls if call.address == ECS}
@@ -110,12 +110,20 @@ class CallHistory:
 
 def history_of(snapshot: Snapshot) -> CallHistory | None:
     """The calls that an audit read; None where they were not read."""
+    return snapshot.once(_history)
+
+
+def _history(snapshot: Snapshot) -> CallHistory | None:
     accesses = snapshot.audit.accesses if snapshot.audit else None
     return CallHistory(snapshot, accesses) if accesses else None
 
 
 def find_unusual(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
     """Every kind of unusual calls in what an audit read."""
+    return snapshot.once(_every)
+
+
+def _every(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
     history = history_of(snapshot)
     return tuple(each for find in FINDERS.values() for each in find(history)) if history else ()
 
@@ -125,7 +133,7 @@ def new_readers(history: CallHistory) -> Iterator[UnusualCall]:
     if not history.has_baseline:
         return
     before = {call.principal for call in history.accesses.calls if call.is_read and history.is_before(call)}
-    for principal, calls in _by_principal(history.recent(history.reads)).items():
+    for principal, calls in by_principal(history.recent(history.reads)).items():
         if principal not in before:
             yield UnusualCall(
                 check="new-reader",
@@ -144,7 +152,7 @@ def human_reads(history: CallHistory) -> Iterator[UnusualCall]:
         return
     calls = [call for call in history.accesses.calls if call.is_read and not call.error and call.sign_of_a_person]
     by_hand = [call for call in calls if USER_AGENT not in call.user_agent]
-    for principal, reads in _by_principal(by_hand).items():
+    for principal, reads in by_principal(by_hand).items():
         yield UnusualCall(
             check="human-read-production",
             principal=principal,
@@ -158,7 +166,7 @@ def human_reads(history: CallHistory) -> Iterator[UnusualCall]:
 
 def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals that read from a network from which they never called in the earlier part."""
-    for principal, calls in _by_principal(history.others).items():
+    for principal, calls in by_principal(history.others).items():
         before = {network_of(call.address) for call in calls if history.is_before(call)} - {""}
         recent = [call for call in history.recent(calls) if call.is_read and not call.error]
         new = [call for call in recent if network_of(call.address) not in {*before, ""}]
@@ -177,7 +185,7 @@ def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
 
 def bursts(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals that read in one recent hour far more often than ever before."""
-    for principal, calls in _by_principal(history.reads).items():
+    for principal, calls in by_principal(history.reads).items():
         hours = Counter(call.time.replace(minute=0, second=0, microsecond=0) for call in history.recent(calls))
         earlier = Counter(f"{call.time:%Y-%m-%d %H}" for call in calls if history.is_before(call))
         busiest = max(earlier.values(), default=0)
@@ -199,7 +207,7 @@ def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals whose calls are refused more and more."""
     weeks = max((history.recent_since - history.begin) / _WEEK, 1.0)
     share = (history.snapshot.taken - history.recent_since) / _WEEK
-    for principal, calls in _by_principal(call for call in history.others if call.is_refused).items():
+    for principal, calls in by_principal(call for call in history.others if call.is_refused).items():
         recent = history.recent(calls)
         usual = (len(calls) - len(recent)) / weeks * share
         if len(recent) >= REFUSALS and len(recent) > 3 * usual:
@@ -220,7 +228,7 @@ def catch_all_batches(history: CallHistory) -> Iterator[UnusualCall]:
     batches = [call for call in history.accesses.calls if call.name == BATCH_READ and call.filters and not call.error]
     name = history.snapshot.secret_name
     wide = [call for call in batches if f"name: {name}" not in call.filters]
-    for principal, calls in _by_principal(wide).items():
+    for principal, calls in by_principal(wide).items():
         filters = "; ".join(dict.fromkeys(each for call in calls for each in call.filters))
         yield UnusualCall(
             check="catch-all-batch",
@@ -237,7 +245,7 @@ def reads_elsewhere(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals that read a replica of the secret in another region."""
     home = history.snapshot.environment.names.region
     away = [call for call in history.recent(history.reads) if call.region not in ("", home)]
-    for principal, calls in _by_principal(away).items():
+    for principal, calls in by_principal(away).items():
         regions = ", ".join(dict.fromkeys(call.region for call in calls))
         yield UnusualCall(
             check="read-from-other-region",
@@ -273,7 +281,8 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network(f"{address}/{24 if parsed.version == 4 else 48}", strict=False))
 
 
-def _by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
+def by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
+    """The calls of each principal, in their order."""
     found: dict[str, list[Access]] = {}
     for call in calls:
         found.setdefault(call.principal, []).append(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from omc_runbook.aws.cloudtrail import Access
-from omc_runbook.checks.unusual_calls import UnusualCall, find_unusual, history_of
+from omc_runbook.checks.unusual_calls import UnusualCall, by_principal, find_unusual, history_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Accesses
@@ -27,12 +27,9 @@ def accesses(snapshot: Snapshot) -> Table:
     history = history_of(snapshot)
     if history is None:
         return Table(title, columns, [], empty=_UNREAD)
-    by_principal: dict[str, list[Access]] = {}
-    for call in history.accesses.calls:
-        by_principal.setdefault(call.principal, []).append(call)
     unusual = find_unusual(snapshot)
     usual = {**dict.fromkeys(history.execution_roles, ECS), **dict.fromkeys(history.own, OWN)}
-    busiest = sorted(by_principal.items(), key=lambda item: -len(item[1]))
+    busiest = sorted(by_principal(history.accesses.calls).items(), key=lambda item: -len(item[1]))
     rows = [
         [*_row(principal, calls, snapshot.caller.account), _mark(principal, unusual, usual.get(principal, ""))]
         for principal, calls in busiest

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 
+from omc_runbook.aws.cloudtrail import HISTORY_KEEPS
 from omc_runbook.changes.values import former_values
 from omc_runbook.diagnosis import acceptance, root_causes
 from omc_runbook.model.errors import UsageError
@@ -72,7 +73,7 @@ __all__ = [
 
 PARALLEL = 4
 """How many environments are read at a time."""
-MOST_DAYS = 90
+MOST_DAYS = HISTORY_KEEPS.days
 """How far back CloudTrail's event history goes; a trail's files go further."""
 
 

@@ -141,7 +141,7 @@ def _may_decrypt(role: Permissions, key_arn: str) -> bool:
 
 def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
     """Look up the secrets that references name in other regions and accounts; an error there is no gap."""
-    home = (gatherer.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account)
+    home = (gatherer.names.region, snapshot.account)
     regions = {
         ref.secret_arn: ref.region
         for service in snapshot.consumers

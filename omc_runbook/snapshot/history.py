@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.cloudtrail import Event, FoundRecords, Pace
+from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords, Pace
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.model.time_limits import LOOK_SECONDS
@@ -19,9 +19,6 @@ from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import History, VersionHistory
-
-TRAIL_KEEPS = timedelta(days=90)
-"""How long CloudTrail's event history keeps a call."""
 
 MOST_WRITES = 200
 """How many calls of an API are looked up."""
@@ -51,7 +48,7 @@ class HistoryRead:
         self._snapshot, self._since = snapshot, snapshot.taken
         self.lookups: dict[str, Future[FoundRecords | ReadFailure]] = {}
         if snapshot.versions:
-            self._since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
+            self._since = max(snapshot.taken - HISTORY_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
             start = min(self._since, since or self._since)
             self.lookups = {name: _look_up(gatherer, snapshot, name, start, pace) for name in WRITES}
         missing = {version.id for version in snapshot.versions} - {*snapshot.contents}

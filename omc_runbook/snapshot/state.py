@@ -117,6 +117,11 @@ class Snapshot:
         return made
 
     @property
+    def account(self) -> str:
+        """The secret's account; the caller's where there is no secret."""
+        return self.secret.arn.split(":")[4] if self.secret else self.caller.account
+
+    @property
     def secret_name(self) -> str:
         """The secret's name, also where the configuration has its ARN."""
         last = self.environment.names.secret.rpartition(":")[2]

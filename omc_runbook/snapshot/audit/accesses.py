@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, s3
-from omc_runbook.aws.cloudtrail import BATCH_READ, REQUESTS_A_SECOND, Access, FoundAccesses, FoundRecords, Pace
+from omc_runbook.aws.cloudtrail import (
+    BATCH_READ,
+    HISTORY_KEEPS,
+    READS,
+    REQUESTS_A_SECOND,
+    Access,
+    FoundAccesses,
+    FoundRecords,
+    Pace,
+)
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.audit.secret_names import names_of, replica_regions
 from omc_runbook.snapshot.audit.state import Accesses
@@ -19,13 +28,10 @@ from omc_runbook.snapshot.history import MOST_WRITES
 from omc_runbook.snapshot.state import Snapshot
 
 GAP = "accesses"
-HISTORY_DAYS = 90
-"""How long CloudTrail's event history keeps a call."""
 MOST_READS = 4000
 """How many calls of an API are read: requests are slow, at two a second."""
 MOST_FILES = 20_000
 """How many of a trail's files are read, the newest."""
-READS = ("GetSecretValue", BATCH_READ)
 WRITES = (
     "PutSecretValue",
     "UpdateSecret",
@@ -51,7 +57,7 @@ def history_since(gatherer: Gatherer, snapshot: Snapshot, days: int) -> datetime
     """From when on CloudTrail's event history is looked up; None where the calls are read from a bucket instead."""
     if gatherer.environment.audit.trail_s3:
         return None
-    return snapshot.taken - timedelta(days=min(days, HISTORY_DAYS))
+    return snapshot.taken - min(timedelta(days=days), HISTORY_KEEPS)
 
 
 def request(
@@ -71,7 +77,7 @@ def request(
         answers = _from_history(gatherer, snapshot, start, lookups, pace)
     else:
         answers, cut = _from_bucket(gatherer, snapshot, days)
-    kept_since = snapshot.taken - timedelta(days=HISTORY_DAYS)
+    kept_since = snapshot.taken - HISTORY_KEEPS
     source = gatherer.environment.audit.trail_s3 if is_in_bucket else "CloudTrail's event history"
 
     def keep() -> Accesses | None:
@@ -114,7 +120,7 @@ def _from_history(
 def _from_bucket(gatherer: Gatherer, snapshot: Snapshot, days: int) -> tuple[_Answers, dict[str, datetime]]:
     """The calls in the files of each day and region, and from when on, where there are more files than are read."""
     settings, home = gatherer.environment.audit, gatherer.names.region
-    account = snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account
+    account = snapshot.account
     client, names = gatherer.clients("s3"), names_of(snapshot)
     regions = (home, *replica_regions(snapshot))
     dates = [snapshot.taken.date() - timedelta(days=each) for each in range(days + 1)]

@@ -44,7 +44,7 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
         "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
     )
 
-    account = account_of(snapshot)
+    account = snapshot.account
 
     def keep() -> Monitoring:
         listed: tuple[Trail, ...] = gatherer.keep(TRAILS, answer, ())
@@ -69,7 +69,7 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
 
 def read_event(snapshot: Snapshot) -> Fields:
     """What CloudTrail records of a read of the secret by a role or user, as far as that is known."""
-    account = account_of(snapshot)
+    account = snapshot.account
     known = {name: (value,) for name, value in READ.items()}
     return known | {
         "awsRegion": (snapshot.environment.names.region,),
@@ -202,11 +202,6 @@ _UNREAD = sns.Topic("", (), ())
 def is_group_elsewhere(trail: Trail, account: str) -> bool:
     """Whether a trail sends its events to a log group of another account than this, whose filters nobody here sees."""
     return bool(trail.log_group_arn) and trail.log_group_arn.split(":")[4] != account
-
-
-def account_of(snapshot: Snapshot) -> str:
-    """The account of the secret."""
-    return snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
 
 
 def region_of(arn: str) -> str:
