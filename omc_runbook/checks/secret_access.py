@@ -185,7 +185,7 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
     if found is None or snapshot.secret is None:
         return SecretAccess()
     judge = secret_calls.judge_of(snapshot, found)
-    reads = {identity.arn: secret_calls.read_verdict(snapshot, found, judge, identity) for identity in found.identities}
+    reads = secret_calls.read_verdicts(snapshot, found)
     targets = [
         identity
         for identity in found.identities

@@ -79,6 +79,8 @@ _AUDIT = (
     "sns:ListSubscriptionsByTopic",
 )
 """To know the secret, who uses it, who may and did read it, and who would notice. Whether tasks may is verify's."""
+_QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtrail:StartQuery")
+"""To read the calls in an event data store of CloudTrail Lake."""
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
@@ -98,7 +100,7 @@ _AUDITING = (
     " ListAliases",
     "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
-    "for a trail's files (trail_s3 in runbook.toml) under a customer managed key, kms: Decrypt",
+    "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _DECRYPTING = ("for a customer managed key, kms: Decrypt",)
@@ -239,8 +241,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
     document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
-    if runbook == "audit" and settings.audit.trail_s3:
-        document = _with_trail(document, settings.audit, snapshot.caller)
+    if runbook == "audit":
+        document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
@@ -248,14 +250,19 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     return LeastPolicy((own, of_caller) if role else (own,), notes)
 
 
-def _with_trail(document: str, trail: AuditSettings, caller: Caller) -> str:
-    """The policy with what reading the files of a trail needs."""
-    bucket = f"arn:{caller.partition}:s3:::{trail.bucket}"
+def _with_events(document: str, settings: AuditSettings, caller: Caller) -> str:
+    """The policy with what reading the files of a trail, or an event data store, needs."""
     body = json.loads(document)
-    body["Statement"] += [
-        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{trail.prefix}/*"]},
-        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
-    ]
+    if settings.trail_s3:
+        bucket = f"arn:{caller.partition}:s3:::{settings.bucket}"
+        body["Statement"] += [
+            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{settings.prefix}/*"]},
+            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
+        ]
+    if settings.event_data_store:
+        body["Statement"] += [
+            {"Effect": "Allow", "Action": list(_QUERY), "Resource": [settings.event_data_store]},
+        ]
     return json.dumps(body, indent=2)
 
 

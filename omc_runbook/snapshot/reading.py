@@ -30,7 +30,7 @@ from omc_runbook.snapshot import (
 from omc_runbook.snapshot.audit import reading as audit_reading
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
-from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer, SharedCalls
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
@@ -75,18 +75,19 @@ def take(
     deeply: bool = False,
     cached: bool = False,
     audit_days: int = 0,
+    shared: SharedCalls | None = None,
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
     everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
-    are there. With `audit_days`, what an audit needs is read too, with the events of as many days. Calls that AWS
-    denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
-    CouldNotLook where AWS cannot be reached.
+    are there. With `audit_days`, what an audit needs is read too, with the events of as many days; `shared` has calls
+    on the account that other snapshots make too. Calls that AWS denies become the snapshot's gaps. Raises UsageError
+    where the cluster that runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
-        reading = _Reading(pool, clients, environment, caller)
+        reading = _Reading(pool, clients, environment, caller, shared)
         # An audit compares values with other environments' and needs no names of their keys.
         needs_keys = checkout and not audit_days
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None

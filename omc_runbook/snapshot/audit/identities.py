@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import iam, kms, organizations
 from omc_runbook.aws.iam import AccountDetails, LastAccess
@@ -14,6 +15,9 @@ from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam.literals import EntityTypeType
 
 IDENTITIES, ORGANIZATION, LAST_ACCESSES = "identities", "organization_policies", "last_accesses"
 KEY_GRANTS = "key_grants"
@@ -48,15 +52,20 @@ class IdentitiesRead:
         )
         if IDENTITIES in self.gatherer.gaps:
             return None
-        return replace(found, last_accesses=self._last_accesses(snapshot, found))
+        # What could not be read of the secret's policies leaves a verdict open.
+        known = replace(snapshot, gaps=dict(self.gatherer.gaps))
+        found = replace(found, reads=secret_calls.read_verdicts(known, found))
+        return replace(found, last_accesses=self._last_accesses(found))
 
-    def _last_accesses(self, snapshot: Snapshot, identities: Identities) -> dict[str, LastAccess]:
-        if snapshot.secret is None:
-            return {}
-        client = self.gatherer.clients("iam")
-        arns = [each.arn for each in secret_calls.may_read(snapshot, identities) if not each.is_service_linked]
+    def _last_accesses(self, identities: Identities) -> dict[str, LastAccess]:
+        client, linked = (
+            self.gatherer.clients("iam"),
+            {each.arn for each in identities.identities if each.is_service_linked},
+        )
+        arns = [arn for arn, read in identities.reads.items() if read.decision != "denied" and arn not in linked]
         answers = {
-            arn: self.gatherer.ask(
+            arn: self.gatherer.ask_once(
+                (arn,),
                 f"when {iam.role_name(arn)} last used Secrets Manager",
                 "iam:GenerateServiceLastAccessedDetails",
                 lambda arn=arn: iam.get_last_access(client, arn),  # type: ignore[misc]
@@ -71,11 +80,15 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     """Start to read the account's identities, their policies, the organization's, and all that limits the key."""
     client, account = gatherer.clients("iam"), snapshot.caller.account
     key, organizations_client = snapshot.kms_key, gatherer.clients("organizations")
-    organization = gatherer.ask(
+    organization = gatherer.ask_once(
+        (),
         "the account's organization",
         "organizations:DescribeOrganization",
         lambda: organizations.describe(organizations_client),
     )
+
+    def details(what: str, *kinds: EntityTypeType) -> Future[AccountDetails | ReadFailure]:
+        return gatherer.ask_once(kinds, what, _DETAILS, lambda: iam.get_account_details(client, kinds))
 
     def levels() -> Levels | None:
         found = organization.result()
@@ -86,18 +99,12 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     return IdentitiesRead(
         gatherer=gatherer,
         details=(
-            gatherer.ask("the account's roles", _DETAILS, lambda: iam.get_account_details(client, ["Role"])),
-            gatherer.ask(
-                "the account's users and groups", _DETAILS, lambda: iam.get_account_details(client, ["User", "Group"])
-            ),
-            gatherer.ask(
-                "the account's managed policies",
-                _DETAILS,
-                lambda: iam.get_account_details(client, ["LocalManagedPolicy", "AWSManagedPolicy"]),
-            ),
+            details("the account's roles", "Role"),
+            details("the account's users and groups", "User", "Group"),
+            details("the account's managed policies", "LocalManagedPolicy", "AWSManagedPolicy"),
         ),
         organization=organization,
-        levels=gatherer.ask("the organization's policies", "organizations:ListPoliciesForTarget", levels),
+        levels=gatherer.ask_once((), "the organization's policies", "organizations:ListPoliciesForTarget", levels),
         key=gatherer.ask("the secret's key", "kms:ListGrants", lambda: _whole_key(gatherer, key))
         if key and key.manager == "CUSTOMER"
         else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
@@ -110,12 +110,12 @@ def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:
     return "Decrypt" in grant.operations and is_within
 
 
-def may_read(snapshot: Snapshot, identities: Identities) -> Iterable[Identity]:
-    """The identities that may read the secret or might, whether or not they may do everything."""
+def read_verdicts(snapshot: Snapshot, identities: Identities) -> Mapping[str, AccessVerdict]:
+    """Whether each identity may read the secret, by ARN; as `identities` has it already, where it does."""
+    if identities.reads or snapshot.secret is None:
+        return identities.reads
     judge = judge_of(snapshot, identities)
-    for identity in identities.identities:
-        if read_verdict(snapshot, identities, judge, identity).decision != "denied":
-            yield identity
+    return {each.arn: read_verdict(snapshot, identities, judge, each) for each in identities.identities}
 
 
 def _unread_of(key: KmsKey) -> tuple[str, ...]:
