@@ -188,8 +188,10 @@ class Lab:
 
     def value(self, code: str) -> str:
         """A text that an expression gives in the kernel."""
+        earlier = len(self.told("stream"))
         self.run(f"print({code})")
-        return str(self.told("stream")[-1]["text"]).strip()
+        # A busy kernel sends a line in pieces.
+        return "".join(piece["text"] for piece in self.told("stream")[earlier:]).strip()
 
     def models(self, name: str) -> list[str]:
         """Ids of the widgets of a kind, in the order in which they were made."""
