@@ -13,7 +13,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
-from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer, word_of
+from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import ANSWER, Cells
@@ -227,7 +227,7 @@ class Closing:
         if choices:
             from IPython.display import display
 
-            display(Buttons(choices, word_of(self._run)))
+            display(Buttons(choices, self._run.word))
 
 
 def _with_line(display: object, line: str) -> object:

@@ -248,6 +248,11 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
+    @property
+    def word(self) -> str:
+        """The word that `confirm` needs, and a button: production's, where that is among the environments; else ""."""
+        return PRODUCTION if self.targets and self.environment.is_production else ""
+
     def look(
         self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
     ) -> Snapshot:
@@ -263,9 +268,9 @@ class Run:
                 f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
                 " an https:// endpoint. Nothing was written."
             )
-        if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
-            what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
-            raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        if apply and self.word and confirm != self.word:
+            what = f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
+            raise UsageError(f'{what}: set confirm = "{self.word}" as well. Nothing was written.')
         return apply
 
     def conclude(
@@ -310,7 +315,8 @@ class Run:
         outcome = self._outcome((), None, None, {})
         parameters = own_parameters.to_finish(self.runbook) if self.parameters is None else self.parameters
         again = os.environ.get(COMMAND_VARIABLE) or own_parameters.go_on(self.runbook, parameters)
-        entries = {"runbook": self.runbook, "go_on": again, "parameters": parameters} | details | own_process()
+        entries = {"runbook": self.runbook, "go_on": again, "parameters": parameters, "word": self.word}
+        entries |= details | own_process()
         return ChangeState(
             environment=LOCAL if self.local_target else outcome.environment,
             account="" if self.local_target else outcome.account,
