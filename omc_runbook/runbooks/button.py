@@ -27,7 +27,7 @@ from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisp
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import ANSWER, Page
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.run import Run, now
 
 Act = Callable[[str], Generator[object, None, str]]
 """Applies the plan with the word that was typed and yields each display; returns the button's last label."""
@@ -313,6 +313,7 @@ class Panel(Buttons, InteractiveDisplay):
             self._status.show_progress(state, self._file.ask)
             time.sleep(REFRESH_SECONDS)
             state = self._file.read()
+        self._page.date(now())
         if state:
             self._offer(state)
         else:

@@ -17,7 +17,7 @@ from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_ch
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import ANSWER, Cells
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.run import Run, now
 
 Displays = Generator[tuple[str, object], None, str]
 """Applies the plan and yields each display with its name; returns how it ended, in a few words for the button."""
@@ -189,6 +189,8 @@ class Closing:
             own_record.fail(live, self._run, self._plan, shown, Interrupted(INTERRUPTED))
             raise
         finally:
+            if live.has_begun:
+                page.date(now())
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
                 why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"

@@ -224,7 +224,9 @@ class Run:
             raise NotImplementedError  # IPython then asks for the bundle.
         from IPython.display import display
 
-        for part in (self.banner, *self.unfinished):
+        # Account and region stay what they are after a change.
+        display(self.banner._repr_mimebundle_(), raw=True)
+        for part in self.unfinished:
             display(part)
 
     @property

@@ -11,6 +11,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import Unfinished
+from omc_runbook.report.display import rich_display
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import cure, key_addition, own_record, secret_change, take_back
 from omc_runbook.runbooks import run as runbooks_run
@@ -35,6 +36,8 @@ def begin(
 def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
     """The same run, showing the changes of its environment that are under way or were not finished."""
     offers = offers or _offers
+    if can_press():
+        rich_display.watch(run.page.note)
     left = [_show(run, file, state, offers) for file, state in own_record.unfinished(run)]
     return replace(run, unfinished=tuple(left))
 
