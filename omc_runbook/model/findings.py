@@ -139,6 +139,8 @@ class Outcome:
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
+    confirm: str = ""
+    """The word that applying the plan needs in the parameter `confirm`; "" for none."""
     unfinished: bool = False
     """Whether another change of the environment was not finished, as the run began."""
     targets: tuple[TargetOutcome, ...] = ()
@@ -184,6 +186,8 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.confirm:
+            body["confirm"] = self.confirm
         if self.plan_file:
             body["plan_file"] = asdict(self.plan_file)
         if self.unfinished:
@@ -216,7 +220,7 @@ class Outcome:
     def from_json(cls, text: str) -> Outcome:
         """The outcome that another process wrote with `to_json`; raises ValueError for a text that is no JSON."""
         body = json.loads(text)
-        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where")
+        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where", "confirm")
         return cls(
             **{name: body.get(name, "") for name in texts},
             started=datetime.fromisoformat(body["started"]),

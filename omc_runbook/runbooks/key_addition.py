@@ -134,7 +134,7 @@ def closing(
         yield "commit", report.commit(plan)
         judged = judge(plan, before, after, result)
         yield "outcome", _conclude(run, judged, result, plan)
-        yield "undo", report.undo(plan, result, run.environment)
+        yield "undo", report.undo(plan, result, run.environment, run.productions)
         answer = run.answer(merge(judged), next(iter(after.values())), result, plan)
         yield "answer", answer if plan else answer.with_line(NAME_IT)
         if stopped := stopped_label(result):
