@@ -27,13 +27,11 @@ from omc_runbook.snapshot import (
     scheduled,
     service_deployments,
 )
-from omc_runbook.snapshot.audit import reading as audit_reading
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.declared import read_environments
 
 MOST_FAMILIES = 4
 SERVICES_A_FAMILY = 20
@@ -103,10 +101,14 @@ def take(
         if inside:
             snapshot = inside.end(snapshot)
         if audit_days:
+            from omc_runbook.snapshot.audit import reading as audit_reading
+
             snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
         if checkout and any(service.desired == 0 for service in snapshot.consumers):
+            from omc_runbook.terraform.declared import read_environments
+
             declared = next(iter(read_environments(checkout.root, environment.name)), None)
             snapshot = replace(snapshot, declared=declared)
         snapshot = replace(snapshot, checkout=checkout, other_keys=others.result() if others else {})

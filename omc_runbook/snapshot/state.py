@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -29,8 +29,10 @@ from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
-from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
+
+if TYPE_CHECKING:
+    from omc_runbook.terraform.declared import DeclaredEnvironment
 
 T = TypeVar("T")
 
