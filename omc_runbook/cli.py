@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ _READ_FIRST = frozenset({"environment", "runbook_toml", "plan_from", "plan_to"})
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
+_GARBAGE = 500_000
+"""How many new objects a run makes before it looks for those that are not used any more."""
 
 
 class _Commands(click.Group):
@@ -239,6 +242,9 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
+    # Nothing of what is imported becomes garbage: to search it again and again takes a tenth of a run.
+    gc.set_threshold(_GARBAGE)
+
     from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse

@@ -42,7 +42,8 @@ def inventory(snapshot: Snapshot) -> Table:
     count = len(current.document.keys) if current and current.document else None
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
-    key = snapshot.kms_key.arn if snapshot.kms_key else "the AWS managed key" if secret else "—"
+    key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
+    key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         [
@@ -58,7 +59,7 @@ def inventory(snapshot: Snapshot) -> Table:
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
-        ["execution roles", ", ".join(iam.role_name(arn) for arn in snapshot.permissions) or "none", ""],
+        ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or "none", ""],
     ]
     return Table(
         "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"}

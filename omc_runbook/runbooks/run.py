@@ -46,7 +46,7 @@ from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
 
 if TYPE_CHECKING:
@@ -57,6 +57,15 @@ UNFINISHED = "The change that was not finished stands below the parameters, with
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
+LEFT_OUT: Mapping[str, frozenset[Part]] = {
+    **dict.fromkeys(("add_key", "restore", "rotate", "update"), frozenset({"policies", "roles"})),
+    "audit": frozenset({"roles"}),
+    "create": frozenset({"policies", "roles", "tasks"}),
+}
+"""What the looks of a runbook leave out, as its policy does: nothing that it says depends on that.
+
+With failed tasks, it does: then policies and roles are read all the same.
+"""
 known_environment: ContextVar[Environment | None] = ContextVar("known_environment", default=None)
 """An environment that need not be looked for."""
 
@@ -72,6 +81,8 @@ class Target:
     environment: Environment
     clients: Clients
     caller: Caller
+    left_out: frozenset[Part] = frozenset()
+    """What a look leaves out."""
 
     @property
     def endpoint(self) -> str:
@@ -126,6 +137,7 @@ class Target:
                 deeply,
                 cached,
                 audit_days,
+                self.left_out,
             )
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
@@ -402,7 +414,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     clients = Clients.of(settings.names)
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
-    return Target(settings, clients, caller)
+    return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import Unfinished
 from omc_runbook.report.display import rich_display
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.runbooks import cure, key_addition, own_record, secret_change, take_back
+from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press
 from omc_runbook.runbooks.run import Run
@@ -44,6 +44,9 @@ def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
 
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:
     """The buttons that finish a change or take it back, of whatever kind it is."""
+    # What makes changes takes long to import, and there is rarely one to finish.
+    from omc_runbook.runbooks import cure, key_addition, secret_change, take_back
+
     if state.secret:
         return secret_change.offers(run, state)
     of_kind = {cure.RUNBOOK: cure.offers, key_addition.RUNBOOK: key_addition.offers}
