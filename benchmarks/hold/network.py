@@ -1,7 +1,7 @@
 """Runs through a network that fails: each verdict is right or unknown, nothing is half written, and each run ends.
 
-One call in ten is throttled, cut, delayed or answered by something else; an answer trickles in without an end; or from a
-call on, the token has expired.
+One call in ten is throttled, cut, delayed or answered by something else; an answer trickles in without an end; or from
+a call on, the token has expired.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Failing(proxy.Handler):
     def _trickle(self, content: bytes) -> None:
         """Send a byte every now and then, and never the last one."""
         self.close_connection = True
-        self.answer(200, [], content[:1], len(content) + 1)
+        self.answer(200, [], content[:1], len(content) + 10**6)
         for at in itertools.count(1):
             time.sleep(TRICKLE_SECONDS)
             self.wfile.write(content[at : at + 1] or b" ")
