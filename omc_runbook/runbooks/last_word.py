@@ -134,7 +134,7 @@ def links(answer: Answer) -> Iterator[Link]:
     outcome = answer.outcome
     if outcome is None:
         return
-    remedies = [finding.remedy for finding in outcome.findings if finding.is_root_cause]
+    remedies = [finding.remedy for finding in outcome.findings if finding.is_unexplained]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
     yield from (opening(each.runbook, each.parameters) for each in [*others.values()][:SHOWN])
     command = _command(outcome, remedies)
