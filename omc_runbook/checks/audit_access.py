@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,8 @@ from omc_runbook.checks import policy_remedies, remedies, secret_access
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
+from omc_runbook.checks.self_grants import administers_iam
+from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Identity, trusted
 from omc_runbook.model.findings import Remedy, Severity
@@ -256,6 +258,70 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {grant.grantee}, a principal {whose}.",
             )
             yield Evidence(grant.grantee, facts, remedies.revoke_grant(snapshot.environment.names, key.arn, grant.id))
+
+
+@check(
+    "federated-any-subject",
+    needs=NEEDS,
+    looks_like=("readable-by-many",),
+    ruled_out_by="each trust policy of a role that reads it and names an identity provider has a Condition on its sub",
+)
+def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Anybody whom an identity provider knows may read the secret."""
+    access = secret_access.of(snapshot)
+    for each in (*access.readers, *access.administrators):
+        role = each.identity
+        if role.trust is None or policy_remedies.is_managed_elsewhere(role):
+            continue
+        for found in open_federations(role.trust):
+            action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
+            who = (
+                "Whoever has an account there may do so: a stranger, too."
+                if found.is_shared
+                else "Whomever the provider signs in may do so: it alone decides."
+            )
+            facts = (
+                f"{_SOURCE}: {found.statement} lets {found.issuer} begin sessions by {action}, without a Condition on"
+                f" {found.claim} that says whose.",
+                f"{who} {role.name} may read the secret by {each.read_by}.",
+            )
+            remedy = remedies.trust(role.name, limited(role.trust, found))
+            needs = f"Name in {found.claim} who is meant, in the place of {found.subject}."
+            severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
+            yield Evidence(role.name, facts, replace(remedy, needs=needs), severity=severity)
+
+
+@check(
+    "can-become-reader",
+    needs=NEEDS,
+    looks_like=("readable-by-many", "unusual-use"),
+    ruled_out_by="nobody but administrators may change IAM's policies so that they can read the secret",
+    severity="warning",
+)
+def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A principal that may not read the secret can let itself in."""
+    administrators = list[str]()
+    for each in secret_access.of(snapshot).principals:
+        certain = [verdict for verdict in each.becomes if verdict.is_possible]
+        if certain and administers_iam(each.identity):
+            administrators.append(each.identity.name)
+        elif certain:
+            is_of_tasks, is_machine = _is_of_tasks(snapshot, each.identity), secret_access.is_machine(each.identity)
+            actions = [verdict.action for verdict in certain]
+            facts = (
+                f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                "It may not read the secret, and can make itself somebody who may.",
+                *_sentences(certain),
+            )
+            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
+            severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
+            yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), severity)
+        elif each.becomes:
+            yield Uncertain(each.identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
+    if administrators:
+        facts = (f"{_SOURCE}: {', '.join(administrators)} may call iam:* on everything.",)
+        remedy = remedies.advise("See whether each of them has to administer IAM as a whole.")
+        yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.iam.policy import Context, PolicyDocument, evaluate_resource
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
@@ -43,7 +44,8 @@ _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 class PrincipalAccess:
     """What an identity of the account may do with the secret; of its other verdicts only those that are not "denied".
 
-    `passes` says whether it may run tasks of its own with an execution role. `chain` is how it may become a role that
+    `passes` says whether it may run tasks of its own with an execution role, `becomes` by which calls it can let itself
+    in, where it may not read the secret. `chain` is how it may become a role that
     reads the secret, that role last; empty where it may not, or reads the secret itself.
     """
 
@@ -52,6 +54,7 @@ class PrincipalAccess:
     changes: tuple[AccessVerdict, ...] = ()
     passes: AccessVerdict | None = None
     chain: tuple[Assumption, ...] = ()
+    becomes: tuple[AccessVerdict, ...] = ()
 
     @property
     def reads_somehow(self) -> bool:
@@ -191,6 +194,11 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
     ]
     ways = chains(judge, found.identities, targets)
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
+    grants = SelfGrants(
+        judge=judge,
+        reads=lambda each: secret_calls.read_verdict(snapshot, found, judge, each).is_possible,
+        readers=tuple(each for each in found.identities if reads[each.arn].is_possible and not each.is_administrator),
+    )
     for identity in found.identities:
         read = reads[identity.arn]
         if identity.is_administrator:
@@ -203,7 +211,9 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
             passes=_passes(snapshot, found, judge, identity),
             chain=() if read.is_possible else ways.get(identity.arn, ()),
         )
-        if access.read.decision != "denied" or access.changes or access.passes or access.chain:
+        if not access.reads_somehow:
+            access = replace(access, becomes=tuple(grants.of(identity)))
+        if access.read.decision != "denied" or access.powers or access.chain or access.becomes:
             principals.append(access)
     return SecretAccess(
         principals=tuple(principals),

@@ -17,6 +17,7 @@ WRITERS = "Who may change the secret"
 NOT_READ = "The account's identities were not read."
 EVERYTHING = "administrator"
 UNKNOWN = "unknown"
+BY_ITSELF = "can let itself in"
 NEVER, NONE = "never", "—"
 
 
@@ -28,10 +29,11 @@ def readers(snapshot: Snapshot) -> Table:
     found = snapshot.audit.identities if snapshot.audit else None
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
+    rows += [_becoming(each) for each in access.principals if each.becomes]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
-    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning"}
+    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning", BY_ITSELF: "warning"}
     return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot, found)))
 
 
@@ -71,6 +73,14 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
         conditions_of([way]) or NONE,
         _last_use(found, access.identity.arn),
     ]
+
+
+def _becoming(access: PrincipalAccess) -> list[str]:
+    """The row of a principal that can let itself in."""
+    decision = UNKNOWN if all(each.is_unjudged for each in access.becomes) else BY_ITSELF
+    by = f"{actions_of(access.becomes)}: {statements_of(access.becomes)}"
+    kind = secret_access.kind_of(access.identity)
+    return [access.identity.name, kind, decision, by, conditions_of(access.becomes) or NONE, NONE]
 
 
 def _outside(outsider: Outsider) -> list[str]:
