@@ -273,7 +273,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
         role = each.identity
         if role.trust is None or policy_remedies.is_managed_elsewhere(role):
             continue
-        for found in open_federations(role.trust):
+        for found in open_federations(role.trust, _controls(snapshot)):
             action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
             who = (
                 "Whoever has an account there may do so: a stranger, too."
@@ -339,6 +339,11 @@ def _identities(snapshot: Snapshot) -> Identities | None:
 def _has_unread_organization(snapshot: Snapshot) -> bool:
     found = _identities(snapshot)
     return found is not None and found.levels is None
+
+
+def _controls(snapshot: Snapshot) -> Sequence[PolicyDocument]:
+    found = _identities(snapshot)
+    return found.resource_controls if found else ()
 
 
 def _is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:

@@ -6,11 +6,11 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.ht
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import ConditionKeys, matches, texts
+from omc_runbook.iam.conditions import ConditionKeys, keys_in, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
 
 WITH_TOKEN, WITH_SAML = "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"
@@ -61,8 +61,11 @@ class OpenFederation:
         return _SUBJECTS.get(self.issuer, SUBJECT)
 
 
-def open_federations(trust: PolicyDocument) -> Iterator[OpenFederation]:
-    """The statements that let in whomever a provider knows: no Condition of theirs names a subject."""
+def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument] = ()) -> Iterator[OpenFederation]:
+    """The statements that let in whomever a provider knows: no Condition of theirs names a subject.
+
+    Where one of the `controls`, resource control policies, denies by the subject, that limits every role.
+    """
     for label, statement in trust.statements:
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
             continue
@@ -71,7 +74,8 @@ def open_federations(trust: PolicyDocument) -> Iterator[OpenFederation]:
             kind: Literal["oidc", "saml"] = "saml" if ":saml-provider/" in provider else "oidc"
             found = OpenFederation(provider=provider, statement=label, kind=kind)
             action = WITH_SAML if kind == "saml" else WITH_TOKEN
-            if _names(statement.get("Action"), action) and not _is_limited(found, statement.get("Condition")):
+            is_limited = _is_limited(found, statement.get("Condition")) or _is_controlled(found, action, controls)
+            if _names(statement.get("Action"), action) and not is_limited:
                 yield found
 
 
@@ -90,6 +94,14 @@ def limited(trust: PolicyDocument, found: OpenFederation) -> str:
             statement = {**statement, "Condition": kept}
         statements.append(statement)
     return json.dumps({**trust.document, "Statement": statements}, separators=(",", ":"))
+
+
+def _is_controlled(found: OpenFederation, action: str, controls: Sequence[PolicyDocument]) -> bool:
+    return any(
+        isinstance(statement, Mapping) and found.claim.lower() in map(str.lower, keys_in(statement.get("Condition")))
+        for policy in controls
+        for _, statement in policy.statements_on(action)
+    )
 
 
 def _names(actions: object, action: str) -> bool:

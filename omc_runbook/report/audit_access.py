@@ -115,6 +115,6 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
     if found.levels is None:
         gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
         yield (
-            "The organization's service control policies (SCPs) were not read. They only forbid: nobody else may than"
-            f" who is listed. {gaps}"
+            "The organization's service and resource control policies (SCPs, RCPs) were not read. They only forbid:"
+            f" nobody else may than who is listed. {gaps}"
         ).strip()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omc_runbook.aws import iam, kms, organizations
 from omc_runbook.aws.iam import AccountDetails, LastAccess
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.organizations import Levels, Organization
+from omc_runbook.aws.organizations import Organization, OrganizationPolicies
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -34,7 +34,7 @@ class IdentitiesRead:
     gatherer: Gatherer
     details: tuple[Future[AccountDetails | ReadFailure], ...]
     organization: Future[Organization | ReadFailure]
-    levels: Future[Levels | ReadFailure | None]
+    above: Future[OrganizationPolicies | ReadFailure | None]
     key: Future[KmsKey | ReadFailure] | None
 
     def finish(self, snapshot: Snapshot) -> Identities | None:
@@ -44,10 +44,12 @@ class IdentitiesRead:
         if self.key and key is None and snapshot.kms_key:
             key = replace(snapshot.kms_key, unread=self.gatherer.gaps[KEY_GRANTS])
         organization = self.gatherer.keep(ORGANIZATION, self.organization, None)
+        above = self.gatherer.keep(ORGANIZATION, self.above, None)
         found = Identities(
             identities=iam.join(part for part in parts if part),
             organization=organization.id if organization else None,
-            levels=self.gatherer.keep(ORGANIZATION, self.levels, None),
+            levels=above.levels if above else None,
+            resource_controls=above.resource_controls if above else (),
             key=key,
         )
         if IDENTITIES in self.gatherer.gaps:
@@ -90,11 +92,11 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     def details(what: str, *kinds: EntityTypeType) -> Future[AccountDetails | ReadFailure]:
         return gatherer.ask_once(kinds, what, _DETAILS, lambda: iam.get_account_details(client, kinds))
 
-    def levels() -> Levels | None:
+    def above() -> OrganizationPolicies | None:
         found = organization.result()
         if isinstance(found, ReadFailure):
             return None
-        return organizations.service_control_policies(organizations_client, account, found)
+        return organizations.policies_above(organizations_client, account, found)
 
     return IdentitiesRead(
         gatherer=gatherer,
@@ -104,7 +106,7 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
             details("the account's managed policies", "LocalManagedPolicy", "AWSManagedPolicy"),
         ),
         organization=organization,
-        levels=gatherer.ask_once((), "the organization's policies", "organizations:ListPoliciesForTarget", levels),
+        above=gatherer.ask_once((), "the organization's policies", "organizations:ListPoliciesForTarget", above),
         key=gatherer.ask("the secret's key", "kms:ListGrants", lambda: _whole_key(gatherer, key))
         if key and key.manager == "CUSTOMER"
         else None,

@@ -23,7 +23,12 @@ _CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
 
 def judge_of(snapshot: Snapshot, identities: Identities) -> Judge:
     """What counts for every identity of the snapshot's account, at the snapshot's time."""
-    return Judge(levels=identities.levels, organization=identities.organization, time=snapshot.taken)
+    return Judge(
+        levels=identities.levels,
+        resource_controls=identities.resource_controls,
+        organization=identities.organization,
+        time=snapshot.taken,
+    )
 
 
 def read_verdict(snapshot: Snapshot, identities: Identities, judge: Judge, identity: Identity) -> AccessVerdict:

@@ -629,3 +629,52 @@ def test_what_cannot_be_judged_of_it_is_unknown() -> None:
     own = allowing("iam:CreatePolicyVersion", "*", Condition=tagged)
     eve = role("eve", policy("own", own, kind="managed", origin=f"{OWN}:policy/own"), trusts={"AWS": STRANGER})
     assert "aws:ResourceTag/team" in unknown_in(audited(None, eve))["can-become-reader"]
+
+
+OURS = "o-abcdefghij"
+PERIMETER = policy(
+    "perimeter",
+    {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["secretsmanager:*", "sts:AssumeRole"],
+        "Resource": "*",
+        "Condition": {
+            "StringNotEqualsIfExists": {"aws:PrincipalOrgID": OURS},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
+    },
+    kind="rcp",
+)
+
+
+def within(snapshot: Snapshot, *controls: PolicyDocument) -> Snapshot:
+    """The same in an organization with these resource control policies."""
+    assert snapshot.audit and snapshot.audit.identities
+    identities = replace(snapshot.audit.identities, organization=OURS, resource_controls=controls)
+    return replace(snapshot, audit=replace(snapshot.audit, identities=identities))
+
+
+def test_a_resource_control_policy_keeps_strangers_out() -> None:
+    """What a policy of the secret or a role lets in, it denies to everybody outside the organization."""
+    opened = audited(
+        own_policy(healthy(), "*"), role("partners", READS, trusts={"AWS": STRANGER}), federated("pipeline")
+    )
+    assert {"readable-by-all", "other-account-reads"} <= {*found_in(within(opened))}
+    assert not {"readable-by-all", "other-account-reads"} & {*found_in(within(opened, PERIMETER))}
+    assert tables.readers(within(opened, PERIMETER)).rows[0][:3] == [ROLE_NAME, "role", "yes"]
+    subject = {"StringNotLikeIfExists": {f"{HOST}:sub": "repo:company/*"}}
+    tokens = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"}
+    company = policy("tokens", {**tokens, "Condition": subject}, kind="rcp")
+    assert "federated-any-subject" in found_in(within(opened, PERIMETER))
+    assert "federated-any-subject" not in found_in(within(opened, company))
+
+
+def test_a_resource_control_policy_denies_identities_too() -> None:
+    """Of the account itself, but not a role that an AWS service made for itself."""
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    unless = {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": ROLE}}}
+    snapshot = audited(None, user("alice", READS), role("own", READS, path="aws-service-role/x.amazonaws.com/"))
+    only = within(snapshot, policy("only-tasks", {**deny, **unless}, kind="rcp"))
+    names = [each.identity.name for each in secret_access.of(only).readers]
+    assert names == [ROLE_NAME, "own"]
