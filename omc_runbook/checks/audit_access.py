@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from omc_runbook.checks import policy_remedies, remedies, secret_access
+from omc_runbook.aws.iam import LastAccess
+from omc_runbook.checks import policy_remedies, remedies, secret_access, unusual_calls
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
@@ -27,6 +28,8 @@ check = Family("audit", symptom="audit")
 NEEDS = ("secret", "identities")
 UNUSED_DAYS = 90
 """After so many days without a read, a permission to read counts as unused."""
+READ_ACTION = "GetSecretValue"
+"""The action by which IAM may report when somebody last read a secret."""
 _SOURCE = "GetAccountAuthorizationDetails"
 _ANOTHER = "another-secret"
 
@@ -133,7 +136,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "unused-reader",
     needs=(*NEEDS, "last_accesses", "tasks"),
     looks_like=("readable-by-many", "not-used"),
-    ruled_out_by="GetServiceLastAccessedDetails: whoever may read the secret has done so lately",
+    ruled_out_by="GetServiceLastAccessedDetails and CloudTrail: whoever may read the secret has done so lately",
     severity="warning",
 )
 def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -152,13 +155,10 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             gaps = tuple(gap.sentence for gap in snapshot.gaps.get("last_accesses", ()))
             yield Uncertain(identity.name, gaps or (f"IAM gave no report of when {identity.name} last read a secret.",))
             continue
-        moment = last.actions.get("GetSecretValue") if "GetSecretValue" in last.actions else last.service
-        if "GetSecretValue" not in last.actions and last.service is not None and last.service >= since:
-            continue
-        if moment is None or moment < since:
-            when = f"last tried GetSecretValue on {moment:%Y-%m-%d}" if moment else "never tried GetSecretValue"
+        fact = _idle_since(identity, last, since) or _reads_others(snapshot, identity, last)
+        if fact:
             facts = (
-                f"GetServiceLastAccessedDetails: {identity.name} {when}, as far as IAM remembers, which is 400 days.",
+                fact,
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
                 *_conditions(each),
             )
@@ -166,6 +166,37 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for each in access.unjudged:
         if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
             yield Uncertain(each.identity.name, _doubts(each))
+
+
+def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
+    """What IAM reports of an identity that used no secret since then, in a sentence; "" of one that did, or may have.
+
+    IAM says when it last called Secrets Manager, for whatever secret, and of single actions only if it tracks them.
+    """
+    memory = "as far as IAM remembers, which is 400 days."
+    if READ_ACTION in last.actions:
+        moment, tried = last.actions[READ_ACTION], f"tried {READ_ACTION}"
+    else:
+        moment, tried = last.service, "called Secrets Manager"
+    if moment is not None and moment >= since:
+        return ""
+    when = f"last {tried} on {moment:%Y-%m-%d}" if moment else f"never {tried}"
+    return f"GetServiceLastAccessedDetails: {identity.name} {when}, {memory}"
+
+
+def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> str:
+    """What CloudTrail says of an identity that uses other secrets alone, in a sentence; "" where that is not known."""
+    history = unusual_calls.history_of(snapshot)
+    if history is None or not history.accesses.is_complete:
+        return ""
+    has_read = any(call.is_read and call.principal == identity.arn for call in history.accesses.calls)
+    if has_read or history.begin > snapshot.taken - timedelta(days=UNUSED_DAYS):
+        return ""
+    latest = max(filter(None, (last.service, last.actions.get(READ_ACTION))))
+    return (
+        f"CloudTrail has no read of this secret by {identity.name} since {history.begin:%Y-%m-%d}. By IAM it used"
+        f" Secrets Manager on {latest:%Y-%m-%d}: for other secrets, or other calls."
+    )
 
 
 @check(

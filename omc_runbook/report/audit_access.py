@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.checks import secret_access
+from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
+from omc_runbook.checks.unusual_calls import history_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Identities
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 READERS = "Who may read the secret"
@@ -71,7 +72,7 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
         "on conditions" if is_conditional else decision,
         access.read_by or NONE,
         conditions_of([way]) or NONE,
-        _last_use(found, access.identity.arn),
+        _last_use(snapshot, found, access.identity.arn),
     ]
 
 
@@ -97,14 +98,18 @@ def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
     return outsider.kind == "service" and outsider.principal.startswith("ecs-tasks.") and outsider.role in own
 
 
-def _last_use(found: Identities, arn: str) -> str:
+def _last_use(snapshot: Snapshot, found: Identities, arn: str) -> str:
+    """When an identity last read this secret by CloudTrail, else when it last used any secret by IAM."""
+    history = history_of(snapshot)
+    calls = history.accesses.calls if history else ()
+    read = next((call for call in calls if call.is_read and call.principal == arn), None)
+    if read:
+        return f"{read.time:%Y-%m-%d}"
     access = found.last_accesses.get(arn)
     if access is None:
         return UNKNOWN
-    if GET_SECRET_VALUE.partition(":")[2] in access.actions:
-        moment = access.actions[GET_SECRET_VALUE.partition(":")[2]]
-        return f"{moment:%Y-%m-%d}" if moment else NEVER
-    return f"not after {access.service:%Y-%m-%d}" if access.service else NEVER
+    moment = access.actions.get(READ_ACTION, access.service)
+    return f"any secret: {moment:%Y-%m-%d}" if moment else NEVER
 
 
 def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
@@ -112,6 +117,10 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
         yield from (gap.sentence for gap in snapshot.gaps.get("identities", ()))
         return
     yield "The account's root user, who may do everything, is in no list of IAM."
+    yield (
+        "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use"
+        " any secret."
+    )
     if found.levels is None:
         gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
         yield (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults import audit_accesses
 from support.snapshot_faults.audit_access import CODE_HOST as HOST
 from support.snapshot_faults.audit_access import (
     EVERYTHING,
@@ -34,7 +35,9 @@ from support.snapshot_faults.audit_access import (
 )
 from support.snapshots import ACCOUNT, ARN, NOW, REGION, ROLE, ROLE_NAME, healthy
 
+from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_access, secret_access
@@ -678,3 +681,40 @@ def test_a_resource_control_policy_denies_identities_too() -> None:
     only = within(snapshot, policy("only-tasks", {**deny, **unless}, kind="rcp"))
     names = [each.identity.name for each in secret_access.of(only).readers]
     assert names == [ROLE_NAME, "own"]
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (LastAccess(NOW, {"GetSecretValue": None}), "reports never tried GetSecretValue, as far as IAM remembers"),
+        (LastAccess(None, {}), "reports never called Secrets Manager, as far as IAM remembers"),
+        (LastAccess(NOW - timedelta(days=200), {}), "reports last called Secrets Manager on 2025-08-13"),
+        (LastAccess(NOW - timedelta(days=2), {}), ""),
+    ],
+)
+def test_of_an_action_that_iam_does_not_track_it_knows_the_service_alone(report: LastAccess, sentence: str) -> None:
+    """What is said of the last use is what IAM reports: of GetSecretValue where it has that, else of any call."""
+    snapshot = audited(None, role("reports", READS), last_accesses={role("reports").arn: report})
+    found = found_in(snapshot).get("unused-reader", [])
+    assert [sentence in each.evidence[0] for each in found] == ([True] if sentence else [])
+
+
+def test_who_reads_other_secrets_alone_does_not_use_this_permission() -> None:
+    """IAM reports on any secret; CloudTrail has each read of this one, where it has all of 90 days."""
+    did = audit_accesses.audited(healthy()).audit
+    assert did and did.accesses
+
+    def with_calls(cut: dict[str, datetime], *more: Access) -> Snapshot:
+        snapshot = audited(None, role("mailer", READS))
+        assert snapshot.audit and did.accesses
+        calls = tuple(sorted((*did.accesses.calls, *more), key=lambda each: each.time, reverse=True))
+        return replace(snapshot, audit=replace(snapshot.audit, accesses=replace(did.accesses, calls=calls, cut=cut)))
+
+    [finding] = found_in(with_calls({}))["unused-reader"]
+    assert finding.subject == "mailer"
+    assert finding.evidence[0].startswith("CloudTrail has no read of this secret by mailer since 2025-12-01. By IAM it")
+    read = audit_accesses.call(50, role("mailer").arn)
+    assert "unused-reader" not in found_in(with_calls({}, read))
+    assert "unused-reader" not in found_in(with_calls({"GetSecretValue": NOW - timedelta(days=9)}))
+    rows = {row[0]: row[-1] for row in tables.readers(with_calls({}, read)).rows}
+    assert rows["mailer"] == f"{read.time:%Y-%m-%d}"
