@@ -154,3 +154,6 @@ def test_the_remedy_mends_as_it_is_printed(fault: str, sandbox: Sandbox, world: 
     assert fault not in findings(snapshot)
     assert all(role.simulated[0].decision == "allowed" for role in snapshot.permissions.values())
     assert world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"]
+    faults.mend(world.endpoint)
+    names = {each["RoleName"] for each in world.iam.list_roles()["Roles"]}
+    assert not {access_faults.REPORTS, access_faults.DEPLOYMENTS} & names

@@ -60,20 +60,21 @@ def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fau
 
 
 def remove(world: World) -> None:
-    """Remove the user and the roles that these faults create."""
+    """Remove the user and the roles that these faults create, also where a remedy has taken their policies."""
+    iam = world.iam
+    _delete(lambda: iam.delete_user_policy(UserName=PERSON, PolicyName=POLICY))
+    _delete(lambda: iam.delete_user(UserName=PERSON))
+    for role in (REPORTS, DEPLOYMENTS):
+        _delete(lambda role=role: iam.delete_role_policy(RoleName=role, PolicyName=POLICY))  # type: ignore[misc]
+        _delete(lambda role=role: iam.delete_role(RoleName=role))  # type: ignore[misc]
+
+
+def _delete(call: Callable[[], object]) -> None:
     try:
-        world.iam.delete_user_policy(UserName=PERSON, PolicyName=POLICY)
-        world.iam.delete_user(UserName=PERSON)
+        call()
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
-    for role in (REPORTS, DEPLOYMENTS):
-        try:
-            world.iam.delete_role_policy(RoleName=role, PolicyName=POLICY)
-            world.iam.delete_role(RoleName=role)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchEntity":
-                raise
 
 
 def _widen(world: World) -> None:
