@@ -451,7 +451,7 @@ FILES_OF_TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 @cache
 def nodes_of_tests() -> dict[Path, dict[type, list[Any]]]:
-    """Some nodes of the tests and their helpers, parsed by whoever is first to ask: every worker imports this module."""
+    """Some nodes of the tests and their helpers, parsed by whoever is first to ask: each worker imports this module."""
     kinds = (ast.Import, ast.ImportFrom, ast.arg, ast.Constant)
     found = ((path, by_kind(ast.parse(path.read_text()))) for path in FILES_OF_TESTS)
     return {path: {kind: nodes.get(kind, []) for kind in kinds} for path, nodes in found}
