@@ -65,6 +65,8 @@ class NewValues:
     keys: tuple[str, ...] = ()
     """The keys that were asked for, whether they get new values or not."""
     database_url: Masked | None = None
+    database_url_from: str = "env:NAME"
+    """The source of the database's URL, for the commands that need it again."""
 
 
 def renew(
