@@ -260,7 +260,7 @@ def _run_notebook(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith((FAILED, WARNING)):
-            click.echo(printable(line), errors)
+            terminal.print_event(line, errors)
 
     pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
