@@ -50,7 +50,7 @@ _BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85)"
 _OLD = "196, 154, 96"
 _MOVING = "38, 110, 190"
 _EVENTS = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
+    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
     "background: rgba(128, 128, 128, 0.14)"
 )
 
