@@ -111,7 +111,9 @@ class Bars(RichDisplay):
         rows = "".join(map(_rows, self._rollouts))
         lines = html.escape("\n".join(self._events))
         events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
-        table = f'<table role="presentation"><tbody>{rows}</tbody></table>'
+        # On a narrow page the bars scroll, and a keyboard reaches them.
+        region = f'<div style="overflow-x: auto" role="group" aria-label="{self._title}" tabindex="0">'
+        table = f'{region}<table role="presentation"><tbody>{rows}</tbody></table></div>'
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 
     def to_text(self) -> str:
