@@ -40,7 +40,7 @@ STATES: dict[State, Level] = {
 }
 
 _CELLS = 12
-_CELL = "text-align: left; vertical-align: middle; white-space: nowrap"
+_CELL = "text-align: left; vertical-align: middle; white-space: nowrap; padding-right: 0.8em"
 _REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
 _TRACK = (
     "display: flex; width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em;"
