@@ -84,15 +84,22 @@ def print_markdown(text: str) -> None:
 def print_records(place: RecordPlace) -> str:
     """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
 
-    Raises CouldNotLook where the records are in S3 and cannot be listed.
+    Raises CouldNotLook where the records are in S3 and cannot be listed, UsageError for a folder that cannot be read.
     """
+    unreadable = 0
     if place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
     else:
+        try:
+            unreadable = kept_records.count_unreadable(place.folder)
+        except OSError as error:
+            raise UsageError(f"{place.folder} cannot be read: {error.strerror}.") from None
         kept = kept_records.read(place.folder)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
+    if unreadable:
+        click.echo(f"{unreadable} more cannot be read by this user.", err=True)
     return next((page for *_, page in lines if page), "")
 
 
