@@ -65,7 +65,9 @@ def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
     def convert(word: str) -> Path:
         if not word.strip():
             raise click.BadParameter("the folder's name is empty.")
-        return Path(word)
+        from omc_runbook.model.suggestions import at_home
+
+        return at_home(word)
 
     return click.option(name, type=convert, metavar="PATH", default=default, show_default=True, help=text)
 
@@ -348,13 +350,14 @@ def policy(
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; what stands after -- is passed to it."""
-    from omc_runbook.headless.lab import OPTIONS, copy_notebooks
+    from omc_runbook.headless.lab import OPTIONS, copy_notebooks, refuse_unwritable
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    refuse_unwritable()
     for sentence in copy_notebooks(folder):
         click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())

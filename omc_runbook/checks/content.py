@@ -16,6 +16,7 @@ from omc_runbook.checks.key_demand import (
     plain_logins,
     referenced_keys,
     referring_services,
+    services_of_others,
     services_reading,
     successions,
 )
@@ -206,7 +207,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
-    """Why no task misses an unreferenced key: its variable is plain, or it is empty; "" where one may miss it."""
+    """Why an unreferenced key is no fault of its own: its variable is plain, or it is empty; "" where it may be."""
     keys = snapshot.environment.keys
     variable = variable_of(member.key, keys)
     containers = [
@@ -216,6 +217,8 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
         for container in definition.containers
         if variable in container.environment
     ]
+    if other := next(services_of_others(snapshot), None):
+        return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
     if containers:
         labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
         return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Evidence, Hinders, Uncertain
+from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
@@ -86,14 +87,9 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A service runs another service's task definition."""
     main, own = snapshot.environment.names.service, snapshot.environment.names.task_family
-    names = {service.name for service in snapshot.services}
-    for service in snapshot.services:
+    for service, owner in services_of_others(snapshot):
         label = service.task_definition_arn.rpartition("/")[2]
         family = label.partition(":")[0]
-        owner = _owner(family, names)
-        # Variants of one service, such as worker and worker-slow, may share a family.
-        if not owner or owner in service.name or service.name in owner:
-            continue
         mine = own if service.name == main else f"{family.removesuffix(owner)}{service.name}"
         tasks = [task.task_definition_arn.rpartition("/")[2] for task in snapshot.tasks if task.service == service.name]
         former = next((name for name in tasks if name.partition(":")[0] == mine), "")
@@ -358,12 +354,6 @@ def _no_room(service: Service) -> str:
         f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
         f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced."
     )
-
-
-def _owner(family: str, services: Collection[str]) -> str:
-    """The service that a family is named after, the longest name of those that fit; "" for none."""
-    fitting = [name for name in services if family == name or family.endswith(f"-{name}")]
-    return max(fitting, key=len, default="")
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:

@@ -165,3 +165,15 @@ def is_misspelling(key: str, other: str) -> bool:
     mine, theirs = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
     rest, their_rest = ("".join(word for word in a if word not in b) for a, b in ((mine, theirs), (theirs, mine)))
     return not rest or not their_rest or difflib.SequenceMatcher(None, rest, their_rest).ratio() >= 0.6
+
+
+def services_of_others(snapshot: Snapshot) -> Iterator[tuple[Service, str]]:
+    """Yield the services that run a task definition whose family is named after another service, with that one."""
+    names = {service.name for service in snapshot.services}
+    for service in snapshot.services:
+        family = service.task_definition_arn.rpartition("/")[2].partition(":")[0]
+        fitting = [name for name in names if family == name or family.endswith(f"-{name}")]
+        owner = max(fitting, key=len, default="")
+        # Variants of one service, such as worker and worker-slow, may share a family.
+        if owner and owner not in service.name and service.name not in owner:
+            yield service, owner

@@ -285,8 +285,7 @@ def _by_simulation(
     if granted is not False:
         return _by_secret(what, granted)
     base = permissions.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
-    # A policy that allows any other name as well is not a missing suffix.
-    if base and base.decision == "allowed" and not _allows(permissions.policies, f"{resource}x", context):
+    if base and base.decision == "allowed" and not _allows_another(permissions, resource, context):
         return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")
     return RoleAccess("nothing-allows", f"{what}.")
 
@@ -310,11 +309,16 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
         return RoleAccess("unknown", doubt)
     if granted is not False:
         return _by_secret(reason, granted)
-    if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
-        permissions.policies, f"{resource}x", context
-    ):
+    is_allowed_without = _allows(permissions.policies, resource.rpartition("-")[0], context)
+    if is_allowed_without and not _allows_another(permissions, resource, context):
         return RoleAccess("suffix", f"{reason}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
+
+
+def _allows_another(permissions: Permissions, resource: str, context: Keys) -> bool:
+    """Whether the role's policies allow other names as well, as NotResource does: then no suffix is missing."""
+    names = (f"{resource}x", f"{resource.rpartition(':')[0]}:x")
+    return any(_allows(permissions.policies, name, context) for name in names)
 
 
 def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:

@@ -67,9 +67,11 @@ _AS_ISSUED = re.compile(r"\AA{10}")
 """The beginning of X's bearer tokens, which are issued with escapes."""
 _HIDDEN = re.compile(r"\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\]")
 _REFERENCE = re.compile(
-    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm)://\S|\A\{\{resolve:"
-    r"|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/"
+    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
+    r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
 )
+_ENCRYPTED = re.compile(r"\AENC\[AES256_GCM,|\A\$ANSIBLE_VAULT;|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----")
+"""What sops, Ansible Vault, GnuPG and age make of a value."""
 _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
@@ -181,6 +183,8 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a masked or shortened copy (*** or an ellipsis)"
     if has_reference_form and _REFERENCE.search(text):
         yield "is a reference to a secret, not its value"
+    if has_reference_form and _ENCRYPTED.search(text):
+        yield "is encrypted, as a file of secrets keeps it: decrypt it first"
     if has_reference_form and not (key is None and name.upper().endswith("KEY")) and _PATH.search(text):
         yield "is the path of a file, not its content"
     if key and key.generate and "\n" in text and not text.startswith("-----BEGIN"):

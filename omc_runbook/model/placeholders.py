@@ -30,6 +30,14 @@ _ALONE = frozenset(
     }
 )
 """Words that stand for a value by themselves."""
+_NOTE = re.compile(
+    r"""(?ix) \A \W* (?:
+        (?: todo | fixme | tbd | tba ) \b \s* [:(,;-] \s* \S
+        | (?: ask | see | get | copy | take | fetch | look | stored | kept | same ) \b
+            .* \s (?: in | from | for | as | at | the | to | up ) \s
+    )"""
+)
+"""A sentence to a colleague. The words of a generated passphrase have none between them such as in or the."""
 _SEPARATOR = re.compile(r"[\W_]+")
 _LONGEST = 80
 _MANY = 2
@@ -55,12 +63,14 @@ def is_placeholder(text: str, name: str) -> bool:
 
 
 def is_made_of_placeholder_words(text: str, name: str) -> bool:
-    """Whether a secret's text has nothing in it but words of placeholders and of its own name.
+    """Whether a secret's text is a note, or has nothing in it but words of placeholders and of its own name.
 
     Separators, case, brackets and a few digits do not count: <Your_API_Key>, changeMeNow!, my-secret-key-123.
     """
     if not 2 < len(text) <= _LONGEST or not text.isascii():
         return False
+    if _NOTE.match(text):
+        return True
     own = [word for word in _SEPARATOR.split(name.casefold()) if len(word) > 2]
     letters = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", text).casefold().removeprefix("sk-")
     words = [word for word in _SEPARATOR.split(letters) if len(word) > 1 and not (word.isdigit() and len(word) <= 4)]

@@ -19,7 +19,7 @@ from omc_runbook.repository.readers import (
 )
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
-from omc_runbook.repository.template import Template, find_template, parse_template
+from omc_runbook.repository.template import Template, find_template_of, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file
 from omc_runbook.repository.variable_lists_edit import add_variable
@@ -107,8 +107,9 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
-    file, task_definitions = find_template(root), read_task_definitions(root)
-    template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
+    settings, compose, task_definitions = read_settings(root), read_compose(root), read_task_definitions(root)
+    file = find_template_of(root, settings.path)
+    template = parse_template(file) if file else None
     environment_reads, environment_sets = find_environment_reads(root, settings.path)
     return Checkout(
         root=root,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -42,6 +45,9 @@ OPTIONS = {
 }
 """The options of model_config that are read, with the defaults of pydantic-settings."""
 
+
+_FROM_ELSEWHERE = frozenset({*sys.stdlib_module_names, "pydantic", "pydantic_settings", "typing_extensions"})
+"""Packages that no checkout is searched for."""
 
 _INVALID_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 """The exceptions of ast.parse and compile for a text that is not valid Python."""
@@ -151,7 +157,7 @@ class Classes:
             if used in here:
                 found = (file, tree, here[used]) if file is not self.file else None
             else:
-                found = _find_class(file, *origins[used]) if used in origins else None
+                found = self._find_class(file, *origins[used]) if used in origins else None
             if found is None or (found[0].name, found[2].name) in self._included or found[0].name == self.file.name:
                 continue
             source, module, definition = found
@@ -214,6 +220,45 @@ class Classes:
     def _derives(self, name: str, root: str) -> bool:
         return any(self.name(base) == root for each in self.lineage(name) for base in each.bases)
 
+    def _find_class(
+        self, file: SourceFile, node: ast.ImportFrom, name: str, depth: int = 5
+    ) -> tuple[SourceFile, ast.Module, ast.ClassDef] | None:
+        """The class that an import of a file brings, in the checkout's file that defines it; None for any other."""
+        source = self._module_of(file, node)
+        if source is None or not depth:
+            return None
+        with python_errors(source.name):
+            tree = ast.parse(source.text)
+        for each in ast.walk(tree):
+            if isinstance(each, ast.ClassDef) and each.name == name and each in tree.body:
+                return source, tree, each
+            if isinstance(each, ast.ImportFrom):
+                for alias in each.names:
+                    if (alias.asname or alias.name) == name:
+                        return self._find_class(source, each, alias.name, depth - 1)
+        return None
+
+    def _module_of(self, file: SourceFile, node: ast.ImportFrom) -> SourceFile | None:
+        """The file of the checkout that an import names; None for a package from elsewhere."""
+        repository, parents = repository_of(file), Path(file.name).parents
+        if node.level > len(parents):
+            return None
+        own = parents[node.level - 1] if node.level else Path(import_folder(repository, file.name))
+        module = (node.module or "").split(".")
+        if source := _read_module(repository, own.joinpath(*module)):
+            return source
+        if node.level or module[0] in _FROM_ELSEWHERE:
+            return None
+        found = (_read_module(repository, folder.joinpath(*module)) for folder in self._packages)
+        return next(filter(None, found), None)
+
+    @cached_property
+    def _packages(self) -> tuple[Path, ...]:
+        """The folders within the checkout that the packages of its other projects are imported from."""
+        repository = repository_of(self.file)
+        projects = dict.fromkeys(path.parent for path in named_files(repository, ("pyproject.toml", "setup.py")))
+        return tuple(folder.relative_to(repository) for project in projects for folder in (project / "src", project))
+
 
 def _used_names(node: ast.ClassDef) -> Iterator[str]:
     """Yield the names of a class's bases and of its fields' types."""
@@ -223,32 +268,7 @@ def _used_names(node: ast.ClassDef) -> Iterator[str]:
             yield from map(last_name, union_members(statement.annotation))
 
 
-def _find_class(
-    file: SourceFile, node: ast.ImportFrom, name: str, depth: int = 5
-) -> tuple[SourceFile, ast.Module, ast.ClassDef] | None:
-    """The class that an import of a file brings, in the checkout's file that defines it; None for any other."""
-    source = _module_of(file, node)
-    if source is None or not depth:
-        return None
-    with python_errors(source.name):
-        tree = ast.parse(source.text)
-    for each in ast.walk(tree):
-        if isinstance(each, ast.ClassDef) and each.name == name and each in tree.body:
-            return source, tree, each
-        if isinstance(each, ast.ImportFrom):
-            for alias in each.names:
-                if (alias.asname or alias.name) == name:
-                    return _find_class(source, each, alias.name, depth - 1)
-    return None
-
-
-def _module_of(file: SourceFile, node: ast.ImportFrom) -> SourceFile | None:
-    """The file of the checkout that an import names; None for a package from elsewhere."""
-    repository, parents = repository_of(file), Path(file.name).parents
-    if node.level > len(parents):
-        return None
-    folder = parents[node.level - 1] if node.level else Path(import_folder(repository, file.name))
-    module = folder.joinpath(*(node.module or "").split("."))
+def _read_module(repository: Path, module: Path) -> SourceFile | None:
     names = (f"{module.as_posix()}.py", (module / "__init__.py").as_posix())
     return next((source for name in names if (source := read_source(repository, name))), None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,8 @@ MAIN_CLASS = "Settings"
 """The usual name of the class that the application instantiates."""
 
 _ROOT = "BaseSettings"
+_LIKE_ROOT = "Settings"
+"""The end of the name of a class that settings derive from, where it is in another package."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class SettingsClass:
 def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     """The classes that are the application's Settings, the main one first; () for none.
 
-    It derives from BaseSettings, and no other class derives from it or holds it. Of several it has the name Settings,
-    else it is instantiated. Where several remain, the base of all of them stands for them, else the one nearest to the
-    top is the first: `is_main` says whether the others belong to it.
+    It derives from BaseSettings, or where none does, from a class of another package that is called like settings, and
+    no other class derives from it or holds it. Of several it has the name Settings, else it is instantiated. Where
+    several remain, the base of all of them stands for them, else the one nearest to the top is the first: `is_main`
+    says whether the others belong to it.
     """
     trees = [
         (file.relative_to(repository).as_posix(), tree)
@@ -57,7 +60,7 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
         if alias.asname
     ]
     called = {_last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
-    classes = [*_derived(trees, renamed)]
+    classes = _derived(trees, renamed)
     names = {each: _all_names({each.name}, renamed) for each in classes}
 
     def is_used(each: SettingsClass) -> bool:
@@ -76,18 +79,28 @@ def is_main(found: Collection[SettingsClass]) -> bool:
     return all(each.folder.is_relative_to(first.folder) for each in others)
 
 
-def _derived(trees: Iterable[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> Iterator[SettingsClass]:
-    """Yield the classes that derive from BaseSettings."""
+def _derived(trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> list[SettingsClass]:
+    """The classes that derive from BaseSettings, or else from another package's class that is called like settings."""
     classes = [
         SettingsClass(file, node.name, frozenset(_names(node.bases)), frozenset(_names([*node.bases, *node.body])))
         for file, tree in trees
         for node in tree.body
         if isinstance(node, ast.ClassDef)
     ]
-    roots = {_ROOT}
-    while (names := _all_names(roots | {each.name for each in classes if roots & each.bases}, renamed)) != roots:
-        roots = names
-    yield from (each for each in classes if roots & each.bases)
+    imported = {
+        alias.asname or alias.name
+        for _, tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    elsewhere = {base for each in classes for base in each.bases if base.endswith(_LIKE_ROOT)} & imported
+    for roots in ({_ROOT}, elsewhere - {each.name for each in classes}):
+        while (names := _all_names(roots | {each.name for each in classes if roots & each.bases}, renamed)) != roots:
+            roots = names
+        if found := [each for each in classes if roots & each.bases]:
+            return found
+    return []
 
 
 def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:

@@ -62,9 +62,15 @@ class Template:
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
-def find_template(repository: Path) -> SourceFile | None:
-    """Read the template's file of a checkout; None if there is none."""
-    return next((file for name in NAMES if (file := read_source(repository, name))), None)
+def find_template(repository: Path, folder: str = "") -> SourceFile | None:
+    """Read the template's file of a checkout, or of one of its folders; None if there is none."""
+    return next((file for name in NAMES if (file := read_source(repository, (Path(folder) / name).as_posix()))), None)
+
+
+def find_template_of(repository: Path, settings: str) -> SourceFile | None:
+    """Read the template's file at the top of a checkout, else the one nearest above the file of Settings."""
+    folders = ("", *(folder.as_posix() for folder in Path(settings).parents))
+    return next((file for folder in folders if (file := find_template(repository, folder))), None)
 
 
 def read_template(repository: Path) -> Template:

@@ -87,7 +87,7 @@ def begin(
     # A newcomer's most frequent mistake is a folder without a template, so that is the first thing to report.
     tracked = None if find_template(root) else read_tracked_template(root) or read_template(root)
     checkout, started, program = read_checkout(root), now(), find_program(python)
-    checkout = replace(checkout, template=checkout.template or tracked)
+    checkout = replace(checkout, template=tracked or checkout.template)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
     machine = LocalTarget(environment=local, parameter=environment, python=program, allow_code=allow_code)
     target = _compare_with(peer, machine)

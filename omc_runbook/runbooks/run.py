@@ -17,6 +17,7 @@ from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
@@ -235,7 +236,9 @@ class Run:
             raise NotImplementedError  # IPython then asks for the bundle.
         from IPython.display import display
 
-        for part in (self.banner, *self.unfinished):
+        # Account and region stay what they are after a change.
+        display(self.banner._repr_mimebundle_(), raw=True)
+        for part in self.unfinished:
             display(part)
 
     @property
@@ -260,6 +263,16 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
+    @property
+    def productions(self) -> frozenset[str]:
+        """The names of its environments that are production, whatever they are called."""
+        return frozenset(each.environment.name for each in self.targets if each.environment.is_production)
+
+    @property
+    def word(self) -> str:
+        """The word that `confirm` needs, and a button: production's, where that is among the environments; else ""."""
+        return PRODUCTION if self.productions else ""
+
     def look(
         self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
     ) -> Snapshot:
@@ -275,9 +288,9 @@ class Run:
                 f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
                 " an https:// endpoint. Nothing was written."
             )
-        if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
-            what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
-            raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        if apply and self.word and confirm != self.word:
+            what = f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
+            raise UsageError(f'{what}: set confirm = "{self.word}" as well. Nothing was written.')
         return apply
 
     def conclude(
@@ -304,7 +317,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        shown = answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
+        shown = answer.answer(outcome, snapshot, self._command, frontend.is_available())
         return shown.with_line(UNFINISHED) if outcome.unfinished else shown
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
@@ -321,8 +334,9 @@ class Run:
         """The state of a change that this run begins; `details` are what is known of it."""
         outcome = self._outcome((), None, None, {})
         parameters = own_parameters.to_finish(self.runbook) if self.parameters is None else self.parameters
-        again = os.environ.get(COMMAND_VARIABLE) or own_parameters.go_on(self.runbook, parameters)
-        entries = {"runbook": self.runbook, "go_on": again, "parameters": parameters} | details | own_process()
+        again = self._command or own_parameters.go_on(self.runbook, parameters, self.word)
+        own = {"runbook": self.runbook, "go_on": again, "parameters": parameters, "word": self.word}
+        entries: dict[str, Any] = own | details | own_process()
         return ChangeState(
             environment=LOCAL if self.local_target else outcome.environment,
             account="" if self.local_target else outcome.account,
@@ -352,11 +366,17 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
+
+    @property
+    def _command(self) -> str:
+        """The command that applies its plan under `omc-runbook run`; "" elsewhere."""
+        return notebooks.confirmed(os.environ.get(COMMAND_VARIABLE, ""), self.word)
 
     @property
     def _where(self) -> str:

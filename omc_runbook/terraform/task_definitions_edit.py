@@ -103,9 +103,20 @@ def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions
         raise (CannotFollow if advice == BY_HAND else CannotEdit)(f"{problem}.{gaps}{advice}")
     candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
     if len(candidates) != 1:
-        lines = ", ".join(f"{each.definition} ({each.file}, line {each.line})" for each in matches)
-        raise CannotFollow(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
+        places = _places(matches)
+        raise CannotFollow(f"Several task definitions have a container {name}: {places}. Each has to get it.{BY_HAND}")
     return candidates[0]
+
+
+def _places(containers: list[TerraformContainer]) -> str:
+    """Where some containers are: of those that one module makes, where their last variables come from."""
+    counts = Counter((each.file, each.line) for each in containers)
+    places = []
+    for each in containers:
+        own = each.references[-1].element if counts[each.file, each.line] > 1 and each.references else None
+        place = f"{own.file.name}, line {own.line}" if own else f"{each.file}, line {each.line}"
+        places.append(f"{each.definition} ({place})")
+    return ", ".join(dict.fromkeys(places))
 
 
 def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:

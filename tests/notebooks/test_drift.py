@@ -580,6 +580,17 @@ def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_code_without_a_class_of_settings_is_edited_by_hand(platform: Platform) -> None:
+    """add_key has nothing there to add a field to, so that it is no remedy."""
+    names = sorted({*GUIDE} - {"SENTRY_DSN"})
+    platform.config.write_text("import os\n" + "".join(f'{name} = os.environ["{name}"]\n' for name in names))
+    found = [each for each in problems(as_read(platform)) if each.check == "settings-lacks"]
+    finding = next(each for each in found if each.subject == "SENTRY_DSN")
+    assert {each.remedy.runbook for each in found} == {""}
+    assert finding.remedy.command.startswith("Read SENTRY_DSN where the application needs it")
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> None:
     """Without it compose refuses to start; a plain variable is written by hand."""
     platform.edit(platform.template, "DOCKER_IMAGE_BACKEND=backend\n", "")

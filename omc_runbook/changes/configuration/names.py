@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -231,15 +232,19 @@ def _why_not_in_aws(field: str, aws: AwsAnswer) -> str:
 
 
 def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict[str, Key]:
-    """Keys with a variable of another name; one that stands for a catalogue's key takes over what is known of that."""
+    """Keys with a variable of another name; one that stands for a catalogue's key takes over what is known of that.
+
+    A catalogue's own key under another name is a fault, unless another variable has the same prefix.
+    """
     renamed = {**(declared.renamed if declared else {}), **(found.renamed if found else {})}
     catalogue = default_keys()
     by_variable = {variable_of(name, catalogue): key for name, key in catalogue.items()}
     empty = Key()
+    prefixes = Counter(variable.removesuffix(key) for key, variable in renamed.items() if variable.endswith(key))
     return {
         key: by_variable.get(variable, empty).model_copy(update={"variable": variable})
         for key, variable in renamed.items()
-        if key not in catalogue
+        if key not in catalogue or prefixes[variable.removesuffix(key)] > 1
     }
 
 

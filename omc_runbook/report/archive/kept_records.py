@@ -89,11 +89,8 @@ def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
 
 
 def count_unreadable(folder: Path) -> int:
-    """How many notebooks in a folder and those below are named as records, and cannot be read; raises OSError."""
-    if not folder.exists():
-        return 0
-    paths = [path for each in (folder, *folders(folder)[1:]) for path in each.iterdir()]
-    notebooks = (path for path in paths if path.suffix == ".ipynb" and stems.parse(path.stem))
+    """How many notebooks in a folder and those below are named as records, and cannot be read."""
+    notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb") if stems.parse(path.stem))
     return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 

@@ -109,3 +109,30 @@ def test_a_key_that_stands_for_a_known_one_takes_over_what_is_known_of_it() -> N
     password = names.keys["db_password"]
     assert (password.variable, password.effect, password.required) == ("POSTGRES_PASSWORD", "database-too", True)
     assert names.prefix == "ledger-prod" or names.prefix == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"NOVA_SECRET_KEY": "SECRET_KEY", "NOVA_DB_URL": "DB_URL"}, {"SECRET_KEY": "NOVA_SECRET_KEY"}),
+        ({"SECRETKEY": "SECRET_KEY", "DB_URL": "DB_URL"}, {}),
+    ],
+)
+def test_a_prefix_that_variables_share_is_meant(
+    variables: dict[str, str], expected: dict[str, str], tmp_path: Path
+) -> None:
+    """A known key is injected with the prefix of the application's settings; one alone of another name is a fault."""
+    entries = ", ".join(
+        f'{{ name = "{name}", valueFrom = "${{aws_secretsmanager_secret.app.arn}}:{key}::" }}'
+        for name, key in variables.items()
+    )
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging" / "main.tf").write_text(
+        'resource "aws_secretsmanager_secret" "app" {\n  name = "nova-staging-app"\n}\n'
+        'resource "aws_ecs_task_definition" "api" {\n  family = "nova-staging-api"\n'
+        f'  container_definitions = jsonencode([{{ name = "api", secrets = [{entries}] }}])\n}}\n'
+        'resource "aws_ecs_service" "api" {\n  name = "api"\n  task_definition = aws_ecs_task_definition.api.arn\n}\n'
+    )
+    (read,) = read_environments(tmp_path, "staging")
+    keys = combine("staging", read, AwsAnswer(), "", TODAY).keys
+    assert {key: entry.variable for key, entry in keys.items() if key == "SECRET_KEY"} == expected

@@ -424,6 +424,8 @@ def test_another_services_family_is_an_error_where_tasks_fail() -> None:
     main = replace(with_service(healthy(), "backend", task_definition_arn=definition_arn("worker")), tasks=())
     [found] = run_check(CHECKS["other-definition"], main)
     assert "--task-definition ohmycoins-staging-backend " in found.remedy.command
+    # The keys that only its own task definition refers to are no fault of their own.
+    assert [each.check for each in diagnose(main) if each.is_root_cause] == ["other-definition"]
 
 
 @pytest.mark.parametrize("status", ["SUCCESSFUL", "IN_PROGRESS"])

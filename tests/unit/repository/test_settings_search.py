@@ -137,3 +137,23 @@ def test_code_that_reads_the_environment_itself(tmp_path: Path) -> None:
     assert (found.file, found.path, found.name, found.folder) == (None, "", "", "")
     assert {each.name: each.required for each in found.fields} == {"A": True, "B": True, "C": False}
     assert {each.name: each.reason for each in found.fields}["B"] == "app/conf.py, line 4, fails without it"
+
+
+def test_a_base_class_in_another_project_of_a_workspace(tmp_path: Path) -> None:
+    """It is read where the checkout has it; from its own folder alone, the application's class is still found."""
+    (tmp_path / "libs" / "common").mkdir(parents=True)
+    (tmp_path / "libs" / "common" / "pyproject.toml").write_text("")
+    found = read(
+        tmp_path,
+        libs__common__src__common__config=f"{BASE}class CommonSettings(BaseSettings):\n    SENTRY_DSN: str\n",
+        services__api__src__api__settings="from common.config import CommonSettings\n\n\n"
+        "class ApiSettings(CommonSettings):\n    SECRET_KEY: str\n",
+    )
+    assert (found.name, found.ambiguities) == ("ApiSettings", ())
+    assert variables(found) == {
+        "SENTRY_DSN": "libs/common/src/common/config.py",
+        "SECRET_KEY": "services/api/src/api/settings.py",
+    }
+    alone = read_settings(tmp_path / "services" / "api")
+    assert variables(alone) == {"SECRET_KEY": "src/api/settings.py"}
+    assert alone.ambiguities == ("class ApiSettings derives from CommonSettings of another file",)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.template import Template, TemplateEntry, find_template, parse_template, read_template
+from omc_runbook.repository.template import (
+    Template,
+    TemplateEntry,
+    find_template,
+    find_template_of,
+    parse_template,
+    read_template,
+)
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.textfile.file import SourceFile
 
@@ -527,3 +534,23 @@ def test_a_large_template_is_read_at_once() -> None:
     """Reading and editing stay quick for a thousand comment lines and variables."""
     text = "# " + "word " * 1000 + "\n# line\n" * 1000 + "\n".join(f"A_{number}='x'  # y" for number in range(1000))
     assert len(template_of(added(text)).entries) == 1001
+
+
+def test_the_template_beside_the_application_is_the_next_best(tmp_path: Path) -> None:
+    """The one at the top of the checkout comes first, then the one nearest above the file of Settings."""
+    folder = tmp_path / "services" / "api"
+    (folder / "src" / "api").mkdir(parents=True)
+    (tmp_path / "frontend").mkdir()
+    for path in (
+        folder / ".env.example",
+        tmp_path / "services" / ".env.sample",
+        tmp_path / "frontend" / ".env.example",
+    ):
+        path.write_text("A=1\n")
+    found = find_template_of(tmp_path, "services/api/src/api/settings.py")
+    assert found and found.name == "services/api/.env.example"
+    (tmp_path / ".env.template").write_text("A=1\n")
+    found = find_template_of(tmp_path, "services/api/src/api/settings.py")
+    assert found and found.name == ".env.template"
+    (tmp_path / ".env.template").unlink()
+    assert find_template_of(tmp_path, "") is None
