@@ -29,7 +29,10 @@ Way = Literal["resource policy", "key grant", "trust policy"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
-UNLESS_FORBIDDEN = "Unless a service control policy (SCP) of the organization forbids it: those were not read."
+UNLESS_FORBIDDEN = (
+    "Unless a service control policy (SCP) of the organization forbids it: those were not read, for want of"
+    " organizations:DescribeOrganization or of a permission that follows it."
+)
 """SCPs only forbid, and only to members of an organization, which usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
