@@ -75,6 +75,7 @@ def simulate(requests: list[dict[str, Any]]) -> list[str]:
 
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js, to run iam-simulate"),
     pytest.mark.skipif(
         not MODULE.exists(), reason=f"needs `npm install --prefix {FOLDER.relative_to(ROOT)} {PACKAGE}`"
