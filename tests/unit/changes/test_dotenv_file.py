@@ -28,7 +28,7 @@ from omc_runbook.report import local_setup
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
-pytestmark = pytest.mark.usefixtures("bench")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bench")]
 VALUE, OTHER = HEX(16), HEX(12)
 
 
