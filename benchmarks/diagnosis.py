@@ -78,7 +78,7 @@ class Diagnosis:
     @property
     def root_causes(self) -> list[str]:
         """The checks that found a cause, foremost first."""
-        return list(dict.fromkeys(finding.check for finding in self.findings if finding.is_root_cause))
+        return list(dict.fromkeys(finding.check for finding in self.findings if finding.is_unexplained))
 
     @property
     def errors(self) -> list[str]:

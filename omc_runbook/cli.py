@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ _READ_FIRST = frozenset({"environment", "runbook_toml", "plan_from", "plan_to"})
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
+_GARBAGE = 500_000
+"""How many new objects a run makes before it looks for those that are not used any more."""
 
 
 class _Commands(click.Group):
@@ -62,7 +65,9 @@ def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
     def convert(word: str) -> Path:
         if not word.strip():
             raise click.BadParameter("the folder's name is empty.")
-        return Path(word)
+        from omc_runbook.model.suggestions import at_home
+
+        return at_home(word)
 
     return click.option(name, type=convert, metavar="PATH", default=default, show_default=True, help=text)
 
@@ -237,6 +242,9 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
+    # Nothing of what is imported becomes garbage: to search it again and again takes a tenth of a run.
+    gc.set_threshold(_GARBAGE)
+
     from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
@@ -342,13 +350,14 @@ def policy(
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; what stands after -- is passed to it."""
-    from omc_runbook.headless.lab import OPTIONS, copy_notebooks
+    from omc_runbook.headless.lab import OPTIONS, copy_notebooks, refuse_unwritable
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    refuse_unwritable()
     for sentence in copy_notebooks(folder):
         click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())

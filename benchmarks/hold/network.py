@@ -1,10 +1,12 @@
 """Runs through a network that fails: each verdict is right or unknown, nothing is half written, and each run ends.
 
-One call in ten is throttled, cut, delayed or answered by something else; or from a call on, the token has expired.
+One call in ten is throttled, cut, delayed or answered by something else; an answer trickles in without an end; or from
+a call on, the token has expired.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -25,6 +27,7 @@ SHARE = 0.1
 """Of the calls that fail."""
 FAULTS = ("no-permission", "key-misspelt")
 HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome to the hotel</body></html>"
+TRICKLE_SECONDS = 0.5
 LINGER = struct.pack("ii", 1, 0)
 """Closes a connection by a reset."""
 RIGHT = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
@@ -39,7 +42,7 @@ class Failing(proxy.Handler):
     kind: ClassVar[str]
     draw: ClassVar[random.Random]
     after: ClassVar[int] = 0
-    """The calls that come through before the token expires."""
+    """The calls that come through before the token expires, or an answer trickles."""
 
     def handle(self) -> None:
         """Serve a connection until it ends, in whatever way."""
@@ -59,6 +62,8 @@ class Failing(proxy.Handler):
             if self.network.calls.total() >= self.after:
                 return self._refuse("ExpiredTokenException", 400)
             is_hit = False
+        if self.kind == "a trickle":
+            is_hit = self.network.calls.total() == self.after
         if not is_hit:
             return super().handle_call(body)
         if self.kind == "throttles":
@@ -76,6 +81,8 @@ class Failing(proxy.Handler):
             return self.answer(500, [], b"Internal")
         if self.kind == "pages":
             return self.answer(200, [("Content-Type", "text/html")], HTML)
+        if self.kind == "a trickle":
+            return self._trickle(content)
         if self.kind == "truncated bodies":
             self.close_connection = True
             return self.answer(status, headers, content[: len(content) // 2], len(content))
@@ -90,6 +97,14 @@ class Failing(proxy.Handler):
         xml = f"<ErrorResponse><Error><Type>Sender</Type><Code>{short}</Code></Error></ErrorResponse>"
         return self.answer(status, [("Content-Type", "text/xml")], xml.encode())
 
+    def _trickle(self, content: bytes) -> None:
+        """Send a byte every now and then, and never the last one."""
+        self.close_connection = True
+        self.answer(200, [], content[:1], len(content) + 10**6)
+        for at in itertools.count(1):
+            time.sleep(TRICKLE_SECONDS)
+            self.wfile.write(content[at : at + 1] or b" ")
+
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         self.close_connection = True
@@ -97,7 +112,7 @@ class Failing(proxy.Handler):
         raise ConnectionResetError
 
 
-KINDS = ("throttles", "resets", "delays", "truncated bodies", "errors 500", "pages", "expired token")
+KINDS = ("throttles", "resets", "delays", "truncated bodies", "errors 500", "pages", "expired token", "a trickle")
 APPLIED = "rotate, applied"
 WAYS = ("verify", "troubleshoot", "rotate, planned", APPLIED, "fleet")
 ROUNDS = 6
@@ -106,10 +121,10 @@ ROUNDS = 6
 
 @dataclass(frozen=True)
 class Expected:
-    """How a way ends in a world without a failing network: its exit code, and the faults that it finds."""
+    """How a way ends in a world without a failing network: its exit code, and the root causes that it names."""
 
     code: int
-    found: frozenset[str]
+    causes: frozenset[str]
 
 
 def tries(profile: Profile, seed: int) -> Iterator[Try]:
@@ -136,7 +151,7 @@ def _expected(place: Workplace, way: str, fault: str) -> Expected:
     if not fault:
         return Expected(0, frozenset())
     code, outcome, _ = _run(place, way)
-    return Expected(code, frozenset(each["check"] for each in outcome.get("findings", ()) if each["status"] == "found"))
+    return Expected(code, frozenset(outcome.get("root_causes", ())))
 
 
 def _pairs(profile: Profile, fault: str, seed: int) -> list[tuple[str, str]]:
@@ -176,8 +191,7 @@ def _wrong_verdict(expected: Expected, code: int, outcome: dict[str, Any]) -> st
         return f"exit code {code}, and {status or 'no outcome'}"
     if code == 0 != expected.code:
         return "ok, though there is a fault"
-    # A consequence may stand for its cause, where that could not be read.
-    wrong = causes - expected.found
+    wrong = causes - expected.causes
     if wrong or code > expected.code:
         return f"exit code {code}, wrong root causes: {', '.join(sorted(wrong)) or 'none'}"
     return ""

@@ -34,6 +34,7 @@ from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
 from omc_runbook.aws.sts import Caller
+from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
@@ -77,10 +78,11 @@ _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 USER_AGENT = "omc-runbook"
 """What the user agent of every call names, so that CloudTrail shows which calls were a runbook's."""
 _CONNECT_SECONDS = 5
+_READ_SECONDS = CALL_SECONDS - _CONNECT_SECONDS
 _CONFIG = Config(
     user_agent_extra=USER_AGENT,
     connect_timeout=_CONNECT_SECONDS,
-    read_timeout=CALL_SECONDS - _CONNECT_SECONDS,
+    read_timeout=_READ_SECONDS,
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
 )
@@ -134,6 +136,7 @@ class Clients:
     def __init__(self, region: str, profile: str = "", role_arn: str = "", external_id: str = "") -> None:
         wire.silence()
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
+        TimedResponse.bound(_READ_SECONDS, AWSHTTPConnection, AWSHTTPSConnection)
         self.region = region
         self.role = AssumedRole(Clients(region, profile), role_arn, external_id) if role_arn else None
         self._lock = threading.Lock()

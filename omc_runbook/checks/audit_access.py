@@ -31,7 +31,7 @@ _ANOTHER = "another-secret"
 
 @check(
     "wildcard-secret",
-    needs=(*NEEDS, "services", "task_definitions"),
+    needs=(*NEEDS, "services", "task_definitions", "tasks"),
     looks_like=("readable-by-many",),
     ruled_out_by="no Resource of the tasks' roles matches a secret that the tasks do not refer to",
     severity="warning",
@@ -129,7 +129,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "unused-reader",
-    needs=(*NEEDS, "last_accesses"),
+    needs=(*NEEDS, "last_accesses", "tasks"),
     looks_like=("readable-by-many", "not-used"),
     ruled_out_by="GetServiceLastAccessedDetails: whoever may read the secret has done so lately",
     severity="warning",
@@ -207,7 +207,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "can-pass-role",
-    needs=(*NEEDS, "services", "task_definitions"),
+    needs=(*NEEDS, "services", "task_definitions", "tasks"),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators and machines that deploy may pass an execution role to a task of their own",
     severity="warning",

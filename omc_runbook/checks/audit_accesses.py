@@ -10,7 +10,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.unusual_calls import FINDERS, history_of
 from omc_runbook.snapshot.state import Snapshot
 
-NEEDS = ("accesses", "services", "task_definitions")
+NEEDS = ("accesses", "services", "task_definitions", "tasks")
 check = Family("audit", symptom="audit")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
 ALL_OR_NOTHING = frozenset(
@@ -24,6 +24,16 @@ DEEPER = {
     "log_lines": "The logs were not read: troubleshoot reads them.",
 }
 """Fields that are None where they were not read, and the sentence for that."""
+
+LEFT_OUT: dict[str, tuple[Part, str]] = {
+    **dict.fromkeys(
+        ("resource_policy", "kms_key", "key_policy"),
+        ("policies", "The policies of the secret and its key were not read: verify reads them."),
+    ),
+    "permissions": ("roles", "What the execution roles may do was not read: verify reads it."),
+    "tasks": ("tasks", "The tasks were not read: verify reads them."),
+}
+"""Fields that some looks leave out, as a part of the snapshot, and the sentence for that."""
 
 ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
@@ -172,6 +182,9 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
     names = snapshot.environment.names
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
+            return reason
+    for field, (part, reason) in LEFT_OUT.items():
+        if field in check.needs and part in snapshot.left_out:
             return reason
     if snapshot.workstation and check.family == LOCAL:
         return _local_skip_reason(check, snapshot.workstation)

@@ -169,9 +169,7 @@ def kind_of(identity: Identity) -> str:
 
 def execution_roles(snapshot: Snapshot) -> frozenset[str]:
     """The ARNs of the roles with which ECS reads the secret for its consumers."""
-    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
-    arns = {revision.execution_role_arn for revision in revisions if snapshot.own_references(revision)}
-    return frozenset({*arns, *snapshot.permissions} - {""})
+    return frozenset(snapshot.execution_roles)
 
 
 def task_roles(snapshot: Snapshot) -> frozenset[str]:

@@ -66,9 +66,10 @@ def _as_role(finding: Finding, role: str) -> Finding:
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Link each consequence with its causes, and sort the findings for reading."""
+    """Link each consequence with its causes, or else with unknown checks that may be; sort findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
     named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
+    unknown = [finding for finding in findings if finding.status == "unknown"]
     linked = [
         replace(
             finding,
@@ -79,7 +80,13 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         else finding
         for finding in findings
     ]
-    return tuple(sorted(linked, key=_rank))
+    doubtful = [
+        replace(finding, unread_causes=_checks(other for other in unknown if _explains(other, finding, named)))
+        if finding.is_unexplained
+        else finding
+        for finding in linked
+    ]
+    return tuple(sorted(doubtful, key=_rank))
 
 
 def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
@@ -93,7 +100,10 @@ def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     check, consequence = families.find(cause.check, cause.family), families.find(effect.check, effect.family)
-    if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
+    if check is None or consequence is None:
+        return False
+    is_of_all = cause.status == "unknown" and not cause.subject
+    if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
         return False
     # For the same subject a warning is cause enough; it stops no task.
     hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by

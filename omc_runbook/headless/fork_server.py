@@ -1,6 +1,7 @@
-"""Removes, in the process that workers are forked from, the folder with its socket, when it ends with its parent.
+"""The process that workers are forked from, and the folder with its socket.
 
-multiprocessing leaves that to the parent, which is a kernel that is killed at its end.
+multiprocessing leaves the folder's removal to the parent, which is a kernel that is killed at its end. So the process
+itself removes it when it ends with its parent; where both are killed, our next process does, by the folder's name.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ import atexit
 import os
 import shutil
 import tempfile
-from multiprocessing import forkserver, util
+from multiprocessing import current_process, forkserver, util
 from pathlib import Path
 
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
 
 LONGEST_FOLDER = 107 - len("/listener-12345678")
 """Bytes of the path of a folder that a socket fits into."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FORK_FOLDER"
 """Names the folder to the process that is started."""
+_SETTING = "tempdir"
+"""Where multiprocessing keeps its folder for temporary files."""
+
+_made: list[tempfile.TemporaryDirectory[str]] = []
+"""Keeps the folder until this process ends."""
 
 
 def ensure_running() -> None:
@@ -25,7 +32,7 @@ def ensure_running() -> None:
 
     Raises CouldNotLook where the folder for temporary files has too long a path for a socket.
     """
-    folder = util.get_temp_dir()
+    folder = _folder()
     if len(os.fsencode(folder)) > LONGEST_FOLDER:
         raise CouldNotLook(
             f"The folder for temporary files {tempfile.gettempdir()} has too long a path for a socket: set TMPDIR to"
@@ -38,6 +45,15 @@ def ensure_running() -> None:
         forkserver.ensure_running()
     finally:
         os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def _folder() -> str:
+    """multiprocessing's folder for temporary files: one of ours, where its path is short enough."""
+    settings = current_process()._config  # type: ignore[attr-defined]
+    if settings.get(_SETTING) is None and temporary.has_room(LONGEST_FOLDER):
+        _made[:] = [temporary.folder("fork")]
+        settings[_SETTING] = _made[0].name
+    return util.get_temp_dir()
 
 
 def _remove(folder: str, process: int) -> None:

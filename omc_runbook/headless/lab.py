@@ -19,6 +19,19 @@ OPTIONS = ("--LabApp.default_url=/lab/tree/index.ipynb", "--LabApp.expose_app_in
 _MEMBER = "omc_runbook_source"
 
 
+def refuse_unwritable() -> None:
+    """Raise UsageError where JupyterLab cannot write its own files, which it would tell by a traceback."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    folder = Path(jupyter_runtime_dir())
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"JupyterLab keeps files in {folder}, which cannot be made: {error.strerror}. Set HOME to another folder."
+        ) from None
+
+
 def copy_notebooks(folder: Path) -> list[str]:
     """Copy each notebook into a folder, and return what a person should know, in sentences.
 

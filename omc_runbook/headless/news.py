@@ -58,7 +58,7 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
     """
     title, now = summary.title(outcome), outcome.finished
-    problems = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_root_cause}
+    problems = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_unexplained}
     before = former.get("findings", Open())
     # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
     consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}

@@ -102,6 +102,12 @@ def applying_command(name: str, parameters: Mapping[str, str], options: Iterable
     return command("omc-runbook", "run", name, *words, *options)
 
 
+def confirmed(line: str, word: str) -> str:
+    """A command line that applies a plan, with the word that has to be in `confirm`; "" for none."""
+    is_whole = not line or not word or f"-p confirm {word}" in line
+    return line if is_whole else f"{line} -p confirm {word}"
+
+
 def with_plan(name: str, pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """A run's parameters, with those of the plan's file that `plan_from` names.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import first_name
+from omc_runbook.model.suggestions import at_home
 
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 FOLDER = Path("records")
 """The default folder of records, and that of what stays on this machine beside records in S3."""
 _SCHEME = "s3://"
+_ELSEWHERE = re.compile(r"(?i).*://|(s3|arn):")
+"""How what is meant to be in S3, or elsewhere, begins."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,10 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     `environment.load` does.
     """
     if not address.startswith(_SCHEME):
-        if not address.strip() or "://" in address:
+        if not address.strip() or _ELSEWHERE.match(address):
             named = f'"{address}" is' if address.strip() else "Its name is empty, which is"
             raise UsageError(f"{named} no place for records: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
-        return RecordPlace(Path(address))
+        return RecordPlace(at_home(address))
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket
 

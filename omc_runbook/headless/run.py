@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -242,9 +242,14 @@ class _Keeper:
 
     def keep(self, failure: str) -> RunResult:
         """Publish the outcome, mask values in a run's files, and move them into the record's folder, or to S3."""
+        outcome = records.mask(records.read_outcome(self.draft, failure))
+        # Whether an environment asks for a confirmation is known once its names are.
+        keeper = replace(self, command=notebooks.confirmed(self.command, outcome.confirm))
+        return keeper._keep(outcome)
+
+    def _keep(self, outcome: Outcome) -> RunResult:
         import nbformat
 
-        outcome = records.mask(records.read_outcome(self.draft, failure))
         try:
             outcome = self.publish(outcome)
             notebook = nbformat.read(self.draft.notebook, as_version=4)

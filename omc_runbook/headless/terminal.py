@@ -84,16 +84,26 @@ def print_markdown(text: str) -> None:
 def print_records(place: RecordPlace) -> str:
     """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
 
-    Raises CouldNotLook where the records are in S3 and cannot be listed.
+    Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
     if place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
     else:
+        _refuse_unreadable(place.folder)
         kept = kept_records.read(place.folder)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
     return next((page for *_, page in lines if page), "")
+
+
+def _refuse_unreadable(folder: Path) -> None:
+    try:
+        next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}. Name another with --record.") from None
 
 
 def print_check(place: RecordPlace) -> int:

@@ -100,6 +100,9 @@ class CellDisplayHook(DisplayHook):
         """End without a line break."""
         self._is_active = False
 
+    def flush(self) -> None:
+        """Leave the results to the shell's end: IPython's own would also collect all garbage of this process."""
+
 
 class CellShell(InteractiveShell):
     """IPython without a terminal and without a kernel."""

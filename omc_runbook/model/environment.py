@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -49,11 +49,11 @@ class Names(BaseModel):
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
     """The external id that the role's trust policy asks for; no secret, and not shown all the same."""
-    secret: str = "{prefix}-app-secrets"
-    cluster: str = "{prefix}"
+    secret: str = Field(default="{prefix}-app-secrets", min_length=1)
+    cluster: str = Field(default="{prefix}", min_length=1)
     clusters: tuple[str, ...] = ()
     """Other clusters in which services may use the secret, or "*" for all: a change names them."""
-    service: str = "backend"
+    service: str = Field(default="backend", min_length=1)
     task_family: str = "{prefix}-backend"
     execution_role: str = "{prefix}-ecs-task-execution-role"
     task_role: str = "{prefix}-ecs-task-role"
@@ -90,6 +90,21 @@ _PATTERNS["unknown"] = _PATTERNS["findings"]
 _PATTERNS["trail_s3"] = "s3://BUCKET or s3://BUCKET/PREFIX, where a trail delivers its files"
 _PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
 _PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"
+_MUST_BE = "Input should be "
+"""How pydantic's sentences on a value begin."""
+_KINDS = {
+    **dict.fromkeys(("dict_type", "model_type"), "a table"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        "a date, such as 2027-06-30",
+    ),
+    "string_type": "a text, in quotes",
+    "string_too_short": "a text that is not empty",
+    "tuple_type": 'a list, such as ["…"]',
+}
+"""What a value must be, by pydantic's kind of error."""
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -100,9 +115,9 @@ class _Settings(BaseSettings):
         env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 
-    project: str = "ohmycoins"
+    project: str = Field(default="ohmycoins", min_length=1)
     repository: str = ""
-    environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
+    environments: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
@@ -243,6 +258,8 @@ def load(
         all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if is_known else ()))))
         if environment not in all_names:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, all_names)}')
+        if settings.discovery is None:
+            _refuse_unknown(settings.accepted, all_names)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         keys = catalogue(settings.keys)
     return Environment(
@@ -262,6 +279,14 @@ def load(
         audit=settings.audit,
         is_another_production=found is not None and found.is_production,
     )
+
+
+def _refuse_unknown(accepted: Iterable[Accepted], names: Sequence[str]) -> None:
+    """Raise UsageError for an accepted finding of an environment that there is not."""
+    for entry in accepted:
+        if entry.environment not in ("", *names):
+            unknown = f'environment "{entry.environment}" of accepted {entry.check} is unknown'
+            raise UsageError(f"{FILE_NAME}: {unknown}{nearest(entry.environment, names)}")
 
 
 @dataclass(frozen=True)
@@ -313,7 +338,7 @@ def known_names() -> tuple[str, ...]:
 
 
 def find_file(runbook_toml: str = "") -> Path | None:
-    """The runbook.toml that `load` reads; None where there is none. Raises UsageError for a path that is no file."""
+    """The runbook.toml that `load` reads; None where there is none. Raises UsageError for what is no file."""
     if runbook_toml:
         path = expand(runbook_toml)
         if not exists(path) or not path.is_file():
@@ -323,12 +348,17 @@ def find_file(runbook_toml: str = "") -> Path | None:
     # A kernel that another JupyterLab or an editor started runs beside the notebooks: their checkout counts as well.
     around = (here.parent,) if here.name == NOTEBOOKS else ()
     folders = (here / expand(""), here / expand(NOTEBOOKS), here, here / NOTEBOOKS, *around)
-    return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
+    found = next((folder / FILE_NAME for folder in folders if os.path.lexists(folder / FILE_NAME)), None)
+    if found and not found.is_file():
+        # It may name the account that is to be guarded.
+        raise UsageError(f"{found} is not a file that can be read: remove it, or correct where it leads.")
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(regular_file.read_text(path))
+        # Some editors begin a file with a byte order mark.
+        return tomllib.loads(regular_file.read_text(path).removeprefix("\ufeff"))
     except RecursionError:
         raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
     except tomllib.TOMLDecodeError as error:
@@ -393,11 +423,15 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         }
         fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], fields)}"
+    if parts[-1] == "[key]":
+        return f'{parts[0]} has a table "{parts[1]}", and a name has letters, digits and . _ - alone.'
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
         return f"{location} must be {_PATTERNS[name]}."
     if kind == "one_of":
         return f"{location} {message}."
-    if kind in ("dict_type", "model_type"):
-        return f"{location} must be a table."
-    return f"{location}: {message}."
+    is_list_of_tables = kind == "tuple_type" and location in ("accepted", "schedules")
+    what = f"a table with two brackets, [[{location}]]" if is_list_of_tables else _KINDS.get(kind, "")
+    if what or message.startswith(_MUST_BE):
+        return f"{location} must be {what or message.removeprefix(_MUST_BE)}."
+    return f"{location} is missing." if kind == "missing" else f"{location}: {message}."

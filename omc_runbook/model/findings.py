@@ -74,6 +74,8 @@ class Finding:
     """What its own evidence leaves as causes, of what faults do to tasks; None for all that its check has."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
+    unread_causes: tuple[str, ...] = ()
+    """Ids of the checks that could cause it and are unknown, where nothing that was found does."""
     accepted: str = ""
     """Until when and why runbook.toml accepts it, in a sentence; "" where it does not."""
 
@@ -83,9 +85,21 @@ class Finding:
         return self.status == "found" and self.severity != "info" and not self.accepted
 
     @property
-    def is_root_cause(self) -> bool:
-        """Whether it is a problem and no consequence of another finding."""
+    def is_unexplained(self) -> bool:
+        """Whether it is a problem and no consequence of another finding: a root cause, or its cause was not read."""
         return self.is_problem and not self.because_of
+
+    @property
+    def is_root_cause(self) -> bool:
+        """Whether it is a problem and no consequence, as far as all that could cause it was read."""
+        return self.is_unexplained and not self.unread_causes
+
+    @property
+    def doubt(self) -> str:
+        """Which checks that are unknown may be its cause, in a sentence; "" where it is none's consequence."""
+        if not self.unread_causes:
+            return ""
+        return f"Its cause may be what could not be read: {', '.join(self.unread_causes)}."
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,8 @@ class Outcome:
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
     """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
+    confirm: str = ""
+    """The word that applying the plan needs in the parameter `confirm`; "" for none."""
     unfinished: bool = False
     """Whether another change of the environment was not finished, as the run began."""
     targets: tuple[TargetOutcome, ...] = ()
@@ -166,6 +182,13 @@ class Outcome:
         """Ids of the checks that found a root cause, without duplicates, in order."""
         return tuple(dict.fromkeys(finding.check for finding in self.findings if finding.is_root_cause))
 
+    @property
+    def causes_in_words(self) -> str:
+        """The root causes' ids, and those of problems whose cause is unknown, said to be so; "" for none."""
+        unsure = (finding.check for finding in self.findings if finding.is_unexplained and finding.unread_causes)
+        open_ids = [check for check in dict.fromkeys(unsure) if check not in self.root_causes]
+        return ", ".join((*self.root_causes, *(f"{check} for an unknown cause" for check in open_ids)))
+
     def to_json(self) -> str:
         """Write the outcome as the JSON text of outcome.json (schema 1)."""
         body = {
@@ -184,6 +207,8 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.confirm:
+            body["confirm"] = self.confirm
         if self.plan_file:
             body["plan_file"] = asdict(self.plan_file)
         if self.unfinished:
@@ -216,7 +241,7 @@ class Outcome:
     def from_json(cls, text: str) -> Outcome:
         """The outcome that another process wrote with `to_json`; raises ValueError for a text that is no JSON."""
         body = json.loads(text)
-        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where")
+        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where", "confirm")
         return cls(
             **{name: body.get(name, "") for name in texts},
             started=datetime.fromisoformat(body["started"]),
@@ -289,7 +314,7 @@ def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
 
 def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, in which a consequence has no remedy of its own, but that of its first root cause."""
-    remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_root_cause}
+    remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_unexplained}
     return tuple(
         replace(
             finding,
@@ -329,11 +354,13 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         body["cause_of"] = list(finding.cause_of)
     if finding.because_of:
         body["because_of"] = list(finding.because_of)
+    if finding.unread_causes:
+        body["unread_causes"] = list(finding.unread_causes)
     if finding.accepted:
         body["accepted"] = finding.accepted
     return body
 
 
 def _finding_from_json(body: dict[str, Any]) -> Finding:
-    lists = {name: tuple(body.get(name, ())) for name in ("evidence", "cause_of", "because_of")}
+    lists = {name: tuple(body.get(name, ())) for name in ("evidence", "cause_of", "because_of", "unread_causes")}
     return Finding(**body | lists | {"remedy": Remedy(**body["remedy"])})

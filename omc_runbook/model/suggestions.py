@@ -29,11 +29,15 @@ def expand(text: str) -> Path:
 
     Under `omc-runbook lab` a relative path starts at the folder in which that command was run.
     """
-    start = os.environ.get(FOLDER_VARIABLE, "")
+    return Path(os.environ.get(FOLDER_VARIABLE, ""), at_home(text))
+
+
+def at_home(text: str) -> Path:
+    """A path with ~ expanded, where the user has a home: a shell leaves it in --option=~/folder."""
     try:
-        return Path(start, Path(text).expanduser())
+        return Path(text).expanduser()
     except RuntimeError:
-        return Path(start, text)
+        return Path(text)
 
 
 def exists(path: Path) -> bool:

@@ -24,6 +24,12 @@ def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[
     return tempfile.TemporaryDirectory(prefix=f"omc-{kind}-{_machine()}-{process}-", dir=parent)
 
 
+def has_room(length: int) -> bool:
+    """Whether the path of a folder has so many bytes at most, where temporary files belong."""
+    name = f"/omc-longest-{_machine()}-{os.getpid()}-12345678"
+    return len(os.fsencode(tempfile.gettempdir()) + name.encode()) <= length
+
+
 def draft(path: Path) -> tuple[int, Path]:
     """Open a new file, mode 600, beside the one that it is to replace; returns its descriptor and its path.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment import Environment
+from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
@@ -116,8 +116,16 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     return Listing("For git", [Entry(title, lead=lead, lines=lines, command=shell)])
 
 
-def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Environment) -> Listing:
-    """How to undo each part: the references first, then the files, then the key."""
+def undo(
+    plan: AddKeyPlan | None,
+    result: AddKeyResult | None,
+    environment: Environment,
+    productions: Container[str] = frozenset({PRODUCTION}),
+) -> Listing:
+    """How to undo each part: the references first, then the files, then the key.
+
+    Of the environments, those in `productions` are changed with a confirmation alone.
+    """
     if plan is None or result is None or not result.changes:
         return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
     if result.is_cancelled:
@@ -146,7 +154,7 @@ def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Envi
         remedy = remedies.update(environment, remove=plan.key.name)
         parameters = {"environment": part.environment, "remove": plan.key.name}
         configuration = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
-        confirm = {"confirm": part.environment} if part.environment == "production" else {}
+        confirm = {"confirm": PRODUCTION} if part.environment in productions else {}
         remedy = replace(remedy, parameters={**parameters, **configuration, "apply": "true", **confirm})
         lead = "" if part.write else HAD_IT
         entries.append(Entry("undo: the key", part.environment, lead=lead, command=remedy.invocation))

@@ -44,7 +44,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     `command` applies the plan of a run that was only planned, "" where it is not known; `has_button` is whether a
     button below does, too.
     """
-    causes = [finding for finding in outcome.findings if finding.is_root_cause]
+    causes = [finding for finding in outcome.findings if finding.is_unexplained]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
         # The banner lists the plan.
@@ -63,6 +63,8 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
+    if cause.doubt:
+        yield cause.doubt
     if cause.evidence:
         yield cause.evidence[0]
     if cause.cause_of:

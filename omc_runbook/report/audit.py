@@ -14,6 +14,7 @@ from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
 from omc_runbook.report import (
     audit_access,
     audit_accesses,
+    audit_answers,
     audit_exposure,
     audit_lifecycle,
     audit_lives,
@@ -48,6 +49,8 @@ class AuditQuestion:
     modules: tuple[str, ...]
     parts: tuple[str, ...]
     """The fields of the snapshot's gaps."""
+    answer: Callable[[Snapshot], str]
+    """What the light says where nothing is wrong, in a sentence; "" where the facts for it were not read."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """By field, what a gap says that cannot make clear what was found, nor found what is clear."""
     others: tuple[str, ...] = ()
@@ -59,16 +62,20 @@ QUESTIONS = (
         "Ages and lifecycle",
         ("secret", "audit_ages", "audit_lifecycle", "audit_unused"),
         ("lives", "lifecycle", "unused"),
+        audit_answers.how_old,
     ),
     AuditQuestion(
         "Who can read",
         ("audit_access",),
         ("identities", "last_accesses", "key_grants"),
+        audit_answers.who_can_read,
         limits={"organization_policies": "The organization's policies were not read: they could only forbid more."},
     ),
-    AuditQuestion("Who did", ("audit_accesses",), ("accesses",)),
-    AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails")),
-    AuditQuestion("What lies open", ("audit_exposure",), ("exposure",), others=(FORMER_ALIVE,)),
+    AuditQuestion("Who did", ("audit_accesses",), ("accesses",), audit_answers.who_did),
+    AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails"), audit_answers.who_would_notice),
+    AuditQuestion(
+        "What lies open", ("audit_exposure",), ("exposure",), audit_answers.what_lies_open, others=(FORMER_ALIVE,)
+    ),
 )
 """The five lights."""
 
@@ -190,7 +197,7 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
         question=question.text,
         environment=snapshot.environment.name,
         level=level,
-        sentence=" ".join((*_sentences(own, problems, reasons), *limits)),
+        sentence=" ".join((*_sentences(own, problems, reasons, question.answer(snapshot)), *limits)),
     )
 
 
@@ -200,7 +207,9 @@ def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
             yield module
 
 
-def _sentences(findings: Sequence[Finding], problems: Sequence[Finding], reasons: Sequence[str]) -> Iterator[str]:
+def _sentences(
+    findings: Sequence[Finding], problems: Sequence[Finding], reasons: Sequence[str], answer: str
+) -> Iterator[str]:
     titles: dict[str, list[str]] = {}
     for finding in problems:
         titles.setdefault(finding.title, []).append(finding.subject)
@@ -221,7 +230,7 @@ def _sentences(findings: Sequence[Finding], problems: Sequence[Finding], reasons
     if not any(finding.status in ("clear", "found") for finding in findings):
         yield next((line for finding in findings for line in finding.evidence), "Nothing of it was checked.")
         return
-    yield f"{clear} checks are clear." if clear != 1 else "1 check is clear."
+    yield answer or (f"{clear} checks are clear." if clear != 1 else "1 check is clear.")
     remarks = dict.fromkeys(each.check for each in findings if each.status == "found" and not each.accepted)
     accepted = dict.fromkeys(each.check for each in findings if each.status == "found" and each.accepted)
     if remarks:

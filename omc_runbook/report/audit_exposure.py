@@ -22,7 +22,7 @@ def exposure(snapshot: Snapshot) -> Table:
     rows += [[each.key, PRESENT, "environment", f"{each.environment}'s {each.other_key}"] for each in found.shared]
     title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
     columns = ["key", "what", "where", "place"]
-    return Table(title, columns, rows, _LEVELS, _sentence(found), notes=(_sentence(found), *_limits(found)))
+    return Table(title, columns, rows, _LEVELS, searched(found), notes=(searched(found), *_limits(found)))
 
 
 def _searches(found: Exposure) -> Iterator[tuple[str, Search]]:
@@ -45,7 +45,8 @@ def _what(each: ExposedValue) -> str:
     return PRESENT if each.is_current else FORMER
 
 
-def _sentence(found: Exposure) -> str:
+def searched(found: Exposure) -> str:
+    """How much was searched, in a sentence or two."""
     parts = [
         f"{found.definitions.count} task definitions",
         f"{found.logs.count:,} log lines",
@@ -55,6 +56,11 @@ def _sentence(found: Exposure) -> str:
     ]
     no_files = "" if found.files else " No repository was named, so that no file was."
     return f"Searched were {', '.join(filter(None, parts))}.{no_files}"
+
+
+def count(found: Exposure) -> int:
+    """How many values stand in the open."""
+    return sum(len(search.found) for _, search in _searches(found)) + len(found.shared)
 
 
 def _limits(found: Exposure) -> Iterator[str]:

@@ -26,7 +26,7 @@ def monitoring(snapshot: Snapshot) -> Table:
     if found is None:
         return Table(title, columns, [], empty="Trails and alarms were not read.")
     rows = [["trail", trail.name, WORDS[trail.is_logging], _of_trail(trail)] for trail in found.trails]
-    rows += [[route.kind, route.name, WORDS[_works(route)], _of_route(route)] for route in routes_of(snapshot)]
+    rows += [[route.kind, route.name, WORDS[works(route)], _of_route(route)] for route in routes_of(snapshot)]
     return Table(title, columns, rows, _LEVELS, "No trail, no alarm and no rule.")
 
 
@@ -44,7 +44,8 @@ def _of_trail(trail: Trail) -> str:
     return ", ".join(parts)
 
 
-def _works(route: AlarmRoute) -> bool | None:
+def works(route: AlarmRoute) -> bool | None:
+    """Whether somebody hears of a read by a route; None where that is not known."""
     if route.problem or route.reaches is False or route.matches is False:
         return False
     return None if None in (route.matches, route.reaches) else True
@@ -68,7 +69,7 @@ def missing(snapshot: Snapshot) -> Listing:
         by_hand = audit_remedies.create_trail(snapshot).command
         entries.append(Entry("A trail", "by the AWS CLI", command=by_hand))
         entries.append(Entry("A trail", "by Terraform", command=terraform_of_trail(snapshot)))
-    if not any(_works(route) for route in routes_of(snapshot)):
+    if not any(works(route) for route in routes_of(snapshot)):
         remedy = audit_remedies.create_alarm(snapshot)
         entries.append(Entry("An alarm", "by the AWS CLI", command=remedy.command, needs=remedy.needs))
         terraform = terraform_of_alarm(snapshot)

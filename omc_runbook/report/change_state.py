@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from datetime import datetime
 
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner, Style
@@ -57,6 +58,21 @@ class UnderWay(RichDisplay):
         name = state.steps[-1] if state.steps else ""
         step = f": {STEPS.get(name, name)}" if name else ""
         return f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC{step}."
+
+
+class Earlier(RichDisplay):
+    """What a cell shows that was read or planned before a change."""
+
+    def __init__(self, display: RichDisplay, ended: datetime) -> None:
+        self._display, self._sentence = display, f"This was before the change that ended at {ended:%H:%M:%S} UTC:"
+
+    def to_html(self) -> str:
+        """Render it as HTML."""
+        return f'<p style="margin: 0.4em 0"><em>{self._sentence}</em></p>\n{self._display.to_html()}'
+
+    def to_text(self) -> str:
+        """Render it as plain text."""
+        return f"{self._sentence}\n\n{self._display.to_text()}"
 
 
 class Unfinished(RichDisplay):

@@ -120,5 +120,5 @@ def _reasons(result: FixResult) -> tuple[str, ...]:
 
 
 def _failure(result: FixResult) -> tuple[str, ...]:
-    causes = [finding for finding in result.findings if finding.is_root_cause]
+    causes = [finding for finding in result.findings if finding.is_unexplained]
     return tuple(f"Root cause: {finding.title} ({finding.check})." for finding in causes)

@@ -59,7 +59,7 @@ class EnvironmentRun:
     @property
     def causes(self) -> tuple[Finding, ...]:
         """The root causes."""
-        return tuple(each for each in self.outcome.findings if each.is_root_cause) if self.outcome else ()
+        return tuple(each for each in self.outcome.findings if each.is_unexplained) if self.outcome else ()
 
     @property
     def result(self) -> str:
@@ -254,7 +254,7 @@ def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
     """A family's worst finding, and how many others there are; its level."""
     own = [each for each in _findings(run) if each.family == family]
     problems = sorted(
-        (each for each in own if each.is_problem), key=lambda each: (not each.is_root_cause, each.severity)
+        (each for each in own if each.is_problem), key=lambda each: (not each.is_unexplained, each.severity)
     )
     ids = [*dict.fromkeys(each.check for each in problems)]
     if ids:

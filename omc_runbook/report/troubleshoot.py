@@ -46,7 +46,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
 
 def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     """What is wrong, with the first evidence; or that nothing is, with what was checked."""
-    roots = [finding for finding in findings if finding.is_root_cause]
+    roots = [finding for finding in findings if finding.is_unexplained]
     name, unknown = snapshot.environment.name, sum(1 for finding in findings if finding.status == "unknown")
     clear = [finding for finding in findings if finding.status == "clear"]
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
@@ -69,7 +69,7 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     elif unknown:
         lines.append(f"{count} {'is' if unknown == 1 else 'are'} unknown, so there may be more.")
     why = roots[0].evidence[0] if roots[0].evidence else ""
-    return Banner("bad", f"{_title(first)}.", tuple(filter(None, (why, *lines))))
+    return Banner("bad", f"{_title(first)}.", tuple(filter(None, (roots[0].doubt, why, *lines))))
 
 
 def review(result: object | None, snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
@@ -88,10 +88,14 @@ def evidence(findings: Sequence[Finding]) -> Listing:
             level=_level(finding),
             label=finding.severity,
             lead=f"{finding.title}.",
-            lines=(*finding.evidence, *((f"It causes {', '.join(finding.cause_of)}.",) if finding.cause_of else ())),
+            lines=(
+                *filter(None, [finding.doubt]),
+                *finding.evidence,
+                *((f"It causes {', '.join(finding.cause_of)}.",) if finding.cause_of else ()),
+            ),
         )
         for finding in findings
-        if finding.is_root_cause
+        if finding.is_unexplained
     ]
     return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was found."))
 
@@ -99,7 +103,7 @@ def evidence(findings: Sequence[Finding]) -> Listing:
 def ruled_out(findings: Sequence[Finding]) -> Listing:
     """For each root cause, the faults with the same symptoms and why they are ruled out."""
     statuses = {(finding.check, finding.family): finding.status for finding in reversed(findings)}
-    roots = dict.fromkeys((finding.check, finding.family) for finding in findings if finding.is_root_cause)
+    roots = dict.fromkeys((finding.check, finding.family) for finding in findings if finding.is_unexplained)
     entries = []
     for root, family in roots:
         others = [(check, statuses.get((check.id, check.family))) for check in look_alikes(root, family)]
@@ -115,7 +119,7 @@ def remedies(findings: Sequence[Finding]) -> Listing:
     """What to do about each root cause: a runbook with its parameters, and the same by hand."""
     entries = []
     for finding in findings:
-        if finding.is_root_cause:
+        if finding.is_unexplained:
             command, *others = finding.remedy.ways or ("",)
             entries.append(
                 Entry(

@@ -42,7 +42,8 @@ def inventory(snapshot: Snapshot) -> Table:
     count = len(current.document.keys) if current and current.document else None
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
-    key = snapshot.kms_key.arn if snapshot.kms_key else "the AWS managed key" if secret else "—"
+    key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
+    key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         [
@@ -58,7 +59,7 @@ def inventory(snapshot: Snapshot) -> Table:
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
-        ["execution roles", ", ".join(iam.role_name(arn) for arn in snapshot.permissions) or "none", ""],
+        ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or "none", ""],
     ]
     return Table(
         "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"}
@@ -183,7 +184,7 @@ def headline(result: Outcome) -> str:
             (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
             return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
-        return f"{start}: {', '.join(result.root_causes)}{tail}."
+        return f"{start}: {result.causes_in_words}{tail}."
     if result.status == "unknown":
         if result.changes:
             return f"The change in {where} was made, but not everything could be verified afterwards."
@@ -205,8 +206,8 @@ def _lines(result: Outcome) -> Iterator[str]:
     for change in result.changes:
         yield f"{change.action.capitalize()}: {change.subject}."
     for finding in result.findings:
-        if finding.is_root_cause:
-            yield f"{finding.check}: {finding.title} ({finding.subject})."
+        if finding.is_unexplained:
+            yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt)))
     yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
 
 
@@ -240,7 +241,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         level="quiet" if is_consequence or finding.accepted else SEVERITIES.get(finding.severity, "quiet"),
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*filter(None, [finding.accepted]), *evidence, *effects),
+        lines=(*filter(None, [finding.accepted, finding.doubt]), *evidence, *effects),
         command=command,
         by_hand="".join(others),
         needs="" if causes else finding.remedy.needs,

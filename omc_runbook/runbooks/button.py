@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
-from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
@@ -28,7 +27,7 @@ from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisp
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import ANSWER, Page
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.run import Run, now
 
 Act = Callable[[str], Generator[object, None, str]]
 """Applies the plan with the word that was typed and yields each display; returns the button's last label."""
@@ -86,7 +85,7 @@ def offer(
     elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
     else:
-        return Button(label, word_of(run), act, live, after, run.page)
+        return Button(label, run.word, act, live, after, run.page)
     return Listing("By a button", (), sentence)
 
 
@@ -99,11 +98,6 @@ def _is_watched() -> bool:
     return OUTCOME_VARIABLE not in os.environ and shows_widgets()
 
 
-def word_of(run: Run) -> str:
-    """The word that has to be typed before a button of this run acts; "" for none."""
-    return PRODUCTION if run.environment.is_production else ""
-
-
 class Buttons:
     """Buttons in a row, of which one is pressed, with its displays below; unless `word` is "", that is typed first.
 
@@ -113,7 +107,7 @@ class Buttons:
     """
 
     def __init__(self, choices: Sequence[Choice], word: str, page: Page | None = None) -> None:
-        self._choices, self._word, self._page = tuple(choices), word, page or Page()
+        self._choices, self.word, self._page = tuple(choices), word, page or Page()
         self.beside: Sequence[Any] = ()
         """Widgets beside the buttons, until what they do is done."""
         self.frontend: Frontend | None = None
@@ -131,14 +125,14 @@ class Buttons:
         from IPython.display import display
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
-        self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
+        self._field = ipywidgets.Text(placeholder=f"type {self.word}", continuous_update=False)
         self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self._arm(self._choices)
         whole = ipywidgets.VBox(self._order)
         display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
         if self.begins_with is not None:
-            self._field.value, button = self.begins_with, self._row.children[1 if self._word else 0]
+            self._field.value, button = self.begins_with, self._row.children[1 if self.word else 0]
             self._press(self._choices[0], button)
 
     @property
@@ -163,11 +157,11 @@ class Buttons:
     def _arm(self, choices: Sequence[Choice]) -> None:
         buttons = []
         for choice in choices:
-            style = "danger" if self._word else "primary"
+            style = "danger" if self.word else "primary"
             button = make_button(choice.label, style if choice.is_main else "")
             button.on_click(partial(self._press, choice))
             buttons.append(button)
-        self._row.children = (*((self._field,) if self._word else ()), *buttons, *self.beside, *self._hidden)
+        self._row.children = (*((self._field,) if self.word else ()), *buttons, *self.beside, *self._hidden)
 
     @property
     def _hidden(self) -> tuple[Any, ...]:
@@ -234,8 +228,8 @@ class Buttons:
 
     def _do(self, act: Act) -> str:
         word = self._field.value.strip()
-        if word != self._word:
-            raise UsageError(f"This is {self._word}: type {self._word} beside the button first. Nothing was done.")
+        if word != self.word:
+            raise UsageError(f"This is {self.word}: type {self.word} beside the button first. Nothing was done.")
         steps = act(word)
         while True:
             try:
@@ -319,6 +313,7 @@ class Panel(Buttons, InteractiveDisplay):
             self._status.show_progress(state, self._file.ask)
             time.sleep(REFRESH_SECONDS)
             state = self._file.read()
+        self._page.date(now())
         if state:
             self._offer(state)
         else:

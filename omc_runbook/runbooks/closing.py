@@ -13,11 +13,11 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
-from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer, word_of
+from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer
 from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import ANSWER, Cells
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.run import Run, now
 
 Displays = Generator[tuple[str, object], None, str]
 """Applies the plan and yields each display with its name; returns how it ended, in a few words for the button."""
@@ -189,6 +189,8 @@ class Closing:
             own_record.fail(live, self._run, self._plan, shown, Interrupted(INTERRUPTED))
             raise
         finally:
+            if live.has_begun:
+                page.date(now())
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
                 why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"
@@ -227,7 +229,7 @@ class Closing:
         if choices:
             from IPython.display import display
 
-            display(Buttons(choices, word_of(self._run)))
+            display(Buttons(choices, self._run.word))
 
 
 def _with_line(display: object, line: str) -> object:

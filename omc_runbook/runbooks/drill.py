@@ -89,4 +89,4 @@ def evidence(findings: Sequence[Finding]) -> RichDisplay:
 
 def root_cause(findings: Sequence[Finding]) -> str:
     """The first root cause's id; "" where there is none."""
-    return next((finding.check for finding in findings if finding.is_root_cause), "")
+    return next((finding.check for finding in findings if finding.is_unexplained), "")

@@ -93,7 +93,7 @@ def judge(
     rollouts = result.rollouts if result else ()
 
     def is_of_key(finding: Finding) -> bool:
-        return finding.severity == "error" and finding.is_root_cause and name in finding.subject.split()
+        return finding.severity == "error" and finding.is_unexplained and name in finding.subject.split()
 
     def judge_one(environment: str) -> tuple[Finding, ...]:
         judged = runbooks_run.judge(before[environment], after[environment], FAMILIES, rollouts, is_of_key)
@@ -134,7 +134,7 @@ def closing(
         yield "commit", report.commit(plan)
         judged = judge(plan, before, after, result)
         yield "outcome", _conclude(run, judged, result, plan)
-        yield "undo", report.undo(plan, result, run.environment)
+        yield "undo", report.undo(plan, result, run.environment, run.productions)
         answer = run.answer(merge(judged), next(iter(after.values())), result, plan)
         yield "answer", answer if plan else answer.with_line(NAME_IT)
         if stopped := stopped_label(result):

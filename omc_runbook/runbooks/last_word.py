@@ -134,7 +134,7 @@ def links(answer: Answer) -> Iterator[Link]:
     outcome = answer.outcome
     if outcome is None:
         return
-    remedies = [finding.remedy for finding in outcome.findings if finding.is_root_cause]
+    remedies = [finding.remedy for finding in outcome.findings if finding.is_unexplained]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
     yield from (opening(each.runbook, each.parameters) for each in [*others.values()][:SHOWN])
     command = _command(outcome, remedies)
@@ -147,5 +147,6 @@ def links(answer: Answer) -> Iterator[Link]:
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:
     """The command that applies the plan, or the first that a remedy has."""
     if outcome.is_plan and outcome.plan:
-        return notebooks.applying_command(outcome.runbook, own_parameters.read(outcome.runbook))
+        command = notebooks.applying_command(outcome.runbook, own_parameters.read(outcome.runbook))
+        return notebooks.confirmed(command, outcome.confirm)
     return next((way for each in remedies for way in each.ways if not is_sentence(way)), "")

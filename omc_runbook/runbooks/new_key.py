@@ -81,8 +81,7 @@ def plan(
     refuse_same({part.name: part.values for part in parts})
     plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]
     # Production comes last: a failure elsewhere stops the run before it.
-    productions = {target.environment.name for target in run.targets if target.environment.is_production}
-    plans.sort(key=lambda each: each.environment in productions)
+    plans.sort(key=lambda each: each.environment in run.productions)
     return AddKeyPlan(
         new,
         root,

@@ -34,11 +34,11 @@ def to_finish(runbook: str) -> dict[str, str]:
     return {name: text for name, text in read(runbook).items() if name not in NOT_AGAIN and not looks_secret(text)}
 
 
-def go_on(runbook: str, parameters: Mapping[str, str]) -> str:
-    """The command that begins a change again, or a sentence where its parameters are not known."""
+def go_on(runbook: str, parameters: Mapping[str, str], word: str) -> str:
+    """The command that begins a change again, with the word that it asks for; or a sentence without its parameters."""
     if not parameters:
         return f"Run {runbook} again, with the same parameters."
-    return notebooks.applying_command(runbook, parameters)
+    return notebooks.confirmed(notebooks.applying_command(runbook, parameters), word)
 
 
 def typed(runbook: str, texts: Mapping[str, str]) -> dict[str, str | bool]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
+from omc_runbook.report.change_state import Earlier
 from omc_runbook.report.display.rich_display import RichDisplay, update
 
 ANSWER = "answer"
@@ -58,6 +61,7 @@ class Page:
         self.version = 0
         """Counts what has changed on it."""
         self._rows: dict[str, ButtonRow] = {}
+        self._above: list[RichDisplay] = []
 
     @property
     def has_others(self) -> bool:
@@ -67,6 +71,17 @@ class Page:
     def add(self, name: str, row: ButtonRow) -> None:
         """Note a row of buttons; one that its cell shows anew replaces the former."""
         self._rows[name] = row
+
+    def note(self, display: RichDisplay) -> None:
+        """Give what a cell before the last part shows an id, for `date`."""
+        if not self.cells.displays and threading.current_thread() is threading.main_thread():
+            display.display_id = uuid4().hex
+            self._above.append(display)
+
+    def date(self, ended: datetime) -> None:
+        """Say of all that stands before the last part that it was before the change that ended at this time."""
+        for display in self._above:
+            update(display.display_id, Earlier(display, ended))
 
     def hold(self, pressed: str) -> None:
         """Let nothing but the row of this name act, of which a button was pressed."""

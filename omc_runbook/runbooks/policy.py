@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,7 +16,10 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment
+from omc_runbook.snapshot.other_references import references_of
 from omc_runbook.snapshot.reading import identify, take
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
 
 _SEE = (
     "cloudtrail:LookupEvents",
@@ -60,7 +63,9 @@ _AUDIT = (
     "cloudwatch:DescribeAlarmsForMetric",
     "ecs:DescribeServices",
     "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
     "ecs:ListServices",
+    "ecs:ListTasks",
     "events:ListRules",
     "iam:GenerateServiceLastAccessedDetails",
     "iam:GetAccountAuthorizationDetails",
@@ -90,21 +95,15 @@ _REGISTER = ("ecs:RegisterTaskDefinition", "iam:PassRole")
 _DECIDING = (
     "where the simulation is not allowed, iam: ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy,"
     " GetPolicyVersion",
-    "for a customer managed key, kms: DescribeKey, GetKeyPolicy, ListGrants, ListResourceTags, ListAliases",
-    "for SSM parameters, ssm: DescribeParameters",
+    "where the policy of a customer managed key does not decide, kms: ListGrants, ListResourceTags, ListAliases",
 )
 _AUDITING = (
-    "for a customer managed key, kms: DescribeKey, GetKeyPolicy, GetKeyRotationStatus, ListGrants, ListResourceTags,"
-    " ListAliases",
     "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
     "for a trail's files (trail_s3 in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
-_DECRYPTING = ("for a customer managed key, kms: Decrypt",)
 _CHANGING = (
-    "for a customer managed key, kms: GenerateDataKey",
-    "for blue/green, linear and canary deployments, ecs: ListServiceDeployments, DescribeServiceDeployments",
     "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
     " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",
     "for daemons, Express services and schedules, ecs: DescribeDaemon, DescribeDaemonRevisions,"
@@ -143,10 +142,7 @@ class Actions:
 _OF_UPDATE = Actions(
     plan=(*_SEE, *_DAEMONS),
     apply=(*_WRITE, *_DEPLOY),
-    sometimes=(
-        *_DECRYPTING,
-        "to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",
-    ),
+    sometimes=("to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",),
     sometimes_to_apply=_CHANGING,
 )
 
@@ -154,7 +150,7 @@ ACTIONS: Mapping[str, Actions] = {
     "add_key": Actions(
         plan=_SEE,
         apply=(*_WRITE, *_DEPLOY, *_REGISTER),
-        sometimes=_DECRYPTING,
+        sometimes=(),
         sometimes_to_apply=_CHANGING,
         compares_environments=True,
     ),
@@ -172,7 +168,7 @@ ACTIONS: Mapping[str, Actions] = {
     "restore": Actions(
         plan=_SEE,
         apply=(*_MOVE, *_DEPLOY, *_DAEMONS),
-        sometimes=_DECRYPTING,
+        sometimes=(),
         sometimes_to_apply=_CHANGING,
     ),
     "rotate": _OF_UPDATE,
@@ -238,7 +234,9 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
-    document = permissions.document(snapshot, (*needed.plan, *more), needed.compares_environments)
+    actions = (*needed.plan, *more)
+    actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
+    document = permissions.document(snapshot, actions, needed.compares_environments)
     if runbook == "audit" and settings.audit.trail_s3:
         document = _with_trail(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
@@ -246,6 +244,30 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
     notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
     return LeastPolicy((own, of_caller) if role else (own,), notes)
+
+
+def _for_key(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]:
+    """What these actions need of the secret's key, where it is the customer's own."""
+    if snapshot.kms_key is None or snapshot.kms_key.manager != "CUSTOMER":
+        return
+    if {GET_SECRET_VALUE, "secretsmanager:PutSecretValue"} & {*actions}:
+        yield "kms:Decrypt"
+    if "secretsmanager:PutSecretValue" in actions:
+        yield "kms:GenerateDataKey"
+    if "secretsmanager:GetResourcePolicy" in actions:
+        yield from ("kms:DescribeKey", "kms:GetKeyPolicy")
+    if "iam:GetAccountAuthorizationDetails" in actions:
+        yield from ("kms:GetKeyRotationStatus", "kms:ListAliases", "kms:ListGrants", "kms:ListResourceTags")
+
+
+def _for_services(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]:
+    """What these actions need besides, because of how services are deployed and what else their tasks get."""
+    if "ecs:DescribeServices" not in actions:
+        return
+    if any(each.deployments and not each.has_rollout_state and each.controller == "ECS" for each in snapshot.consumers):
+        yield from ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments")
+    if any(reference.kind == "ssm" for reference in references_of(snapshot)):
+        yield "ssm:DescribeParameters"
 
 
 def _with_trail(document: str, trail: AuditSettings, caller: Caller) -> str:

@@ -17,6 +17,7 @@ from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
@@ -45,7 +46,7 @@ from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.reading import identify, take
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ UNFINISHED = "The change that was not finished stands below the parameters, with
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
+LEFT_OUT: Mapping[str, frozenset[Part]] = {
+    **dict.fromkeys(("add_key", "restore", "rotate", "update"), frozenset({"policies", "roles"})),
+    "audit": frozenset({"roles"}),
+    "create": frozenset({"policies", "roles", "tasks"}),
+}
+"""What the looks of a runbook leave out, as its policy does: nothing that it says depends on that.
+
+With failed tasks, it does: then policies and roles are read all the same.
+"""
 known_environment: ContextVar[Environment | None] = ContextVar("known_environment", default=None)
 """An environment that need not be looked for."""
 
@@ -71,6 +81,8 @@ class Target:
     environment: Environment
     clients: Clients
     caller: Caller
+    left_out: frozenset[Part] = frozenset()
+    """What a look leaves out."""
 
     @property
     def endpoint(self) -> str:
@@ -125,6 +137,7 @@ class Target:
                 deeply,
                 cached,
                 audit_days,
+                self.left_out,
             )
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
@@ -223,7 +236,9 @@ class Run:
             raise NotImplementedError  # IPython then asks for the bundle.
         from IPython.display import display
 
-        for part in (self.banner, *self.unfinished):
+        # Account and region stay what they are after a change.
+        display(self.banner._repr_mimebundle_(), raw=True)
+        for part in self.unfinished:
             display(part)
 
     @property
@@ -248,6 +263,16 @@ class Run:
         environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
+    @property
+    def productions(self) -> frozenset[str]:
+        """The names of its environments that are production, whatever they are called."""
+        return frozenset(each.environment.name for each in self.targets if each.environment.is_production)
+
+    @property
+    def word(self) -> str:
+        """The word that `confirm` needs, and a button: production's, where that is among the environments; else ""."""
+        return PRODUCTION if self.productions else ""
+
     def look(
         self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
     ) -> Snapshot:
@@ -263,9 +288,9 @@ class Run:
                 f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"
                 " an https:// endpoint. Nothing was written."
             )
-        if apply and self.targets and self.environment.is_production and confirm != PRODUCTION:
-            what = f"This is {PRODUCTION}" if len(self.targets) == 1 else f"{PRODUCTION} is among them"
-            raise UsageError(f'{what}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        if apply and self.word and confirm != self.word:
+            what = f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
+            raise UsageError(f'{what}: set confirm = "{self.word}" as well. Nothing was written.')
         return apply
 
     def conclude(
@@ -292,7 +317,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        shown = answer.answer(outcome, snapshot, os.environ.get(COMMAND_VARIABLE, ""), frontend.is_available())
+        shown = answer.answer(outcome, snapshot, self._command, frontend.is_available())
         return shown.with_line(UNFINISHED) if outcome.unfinished else shown
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
@@ -309,8 +334,9 @@ class Run:
         """The state of a change that this run begins; `details` are what is known of it."""
         outcome = self._outcome((), None, None, {})
         parameters = own_parameters.to_finish(self.runbook) if self.parameters is None else self.parameters
-        again = os.environ.get(COMMAND_VARIABLE) or own_parameters.go_on(self.runbook, parameters)
-        entries = {"runbook": self.runbook, "go_on": again, "parameters": parameters} | details | own_process()
+        again = self._command or own_parameters.go_on(self.runbook, parameters, self.word)
+        own = {"runbook": self.runbook, "go_on": again, "parameters": parameters, "word": self.word}
+        entries: dict[str, Any] = own | details | own_process()
         return ChangeState(
             environment=LOCAL if self.local_target else outcome.environment,
             account="" if self.local_target else outcome.account,
@@ -340,11 +366,17 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
             targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
         )
+
+    @property
+    def _command(self) -> str:
+        """The command that applies its plan under `omc-runbook run`; "" elsewhere."""
+        return notebooks.confirmed(os.environ.get(COMMAND_VARIABLE, ""), self.word)
 
     @property
     def _where(self) -> str:
@@ -382,7 +414,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     clients = Clients.of(settings.names)
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
-    return Target(settings, clients, caller)
+    return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:

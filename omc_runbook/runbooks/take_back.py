@@ -15,7 +15,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live import Live
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.run import Run, reach
 
 AGAIN = "Run this notebook again from its first cell to see what is."
 
@@ -49,12 +49,7 @@ class _Plan:
 
 
 def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
-    names = {target.environment.name for target in run.targets}
-    missing = sorted({undo.environment for undo in state.undo if undo.environment} - names)
-    if missing:
-        raise UsageError(
-            f"{state.runbook} also changed {', '.join(missing)}: run {state.runbook}.ipynb with that environment, too."
-        )
+    run = _with_others(run, state)
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         run.may_change(may_apply, confirm)
@@ -73,3 +68,14 @@ def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator
     own = run.state(undo=state.undo, services=state.services, parameters=state.parameters, runbook=state.runbook)
     closing = Closing(run, plan, "Take it back", displays, False, "", False, own)
     return (yield from closing.press(word, live))
+
+
+def _with_others(run: Run, state: ChangeState) -> Run:
+    """The run, also on the environments that the change began on and that its notebook is not about.
+
+    Raises as `run.reach` does.
+    """
+    names = {target.environment.name for target in run.targets}
+    others = sorted({undo.environment for undo in state.undo if undo.environment} - names)
+    runbook_toml = state.parameters.get("runbook_toml", "")
+    return replace(run, targets=(*run.targets, *(reach(state.runbook, name, runbook_toml) for name in others)))

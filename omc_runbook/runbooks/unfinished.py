@@ -9,14 +9,13 @@ from functools import partial
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import look as aws_look
-from omc_runbook.model.environment import PRODUCTION
-from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import Unfinished
+from omc_runbook.report.display import rich_display
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.runbooks import cure, key_addition, own_record, secret_change, take_back
+from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press, word_of
+from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press
 from omc_runbook.runbooks.run import Run
 
 
@@ -37,12 +36,17 @@ def begin(
 def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
     """The same run, showing the changes of its environment that are under way or were not finished."""
     offers = offers or _offers
+    if can_press():
+        rich_display.watch(run.page.note)
     left = [_show(run, file, state, offers) for file, state in own_record.unfinished(run)]
     return replace(run, unfinished=tuple(left))
 
 
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:
     """The buttons that finish a change or take it back, of whatever kind it is."""
+    # What makes changes takes long to import, and there is rarely one to finish.
+    from omc_runbook.runbooks import cure, key_addition, secret_change, take_back
+
     if state.secret:
         return secret_change.offers(run, state)
     of_kind = {cure.RUNBOOK: cure.offers, key_addition.RUNBOOK: key_addition.offers}
@@ -53,11 +57,7 @@ def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> Rich
     if not can_press():
         return Unfinished(state, _current(run, state))
     describe, after = lambda each: Unfinished(each, _current(run, each)), partial(offers, run)
-    others = {undo.environment for undo in state.undo} | {
-        *split_names("environments", state.parameters.get("environments", ""))
-    }
-    word = PRODUCTION if PRODUCTION in others else word_of(run)
-    return Panel(file, state, describe, after, word, run.page)
+    return Panel(file, state, describe, after, state.word or run.word, run.page)
 
 
 def _current(run: Run, state: ChangeState) -> str:

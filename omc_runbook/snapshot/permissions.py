@@ -92,8 +92,13 @@ def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool =
     others = secrets_within_reach(snapshot.caller, snapshot.environment) if with_other_keys else ()
     if others:
         by_resource[others] = [GET_SECRET_VALUE]
-    for permission in sorted(set(actions)):
-        by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
+    needed = set(actions)
+    for permission in sorted(needed):
+        resources = _resources(snapshot, permission)
+        if permission == "iam:GetRole" and "ecs:ExecuteCommand" in needed:
+            task_roles = {each.task_role_arn for each in snapshot.task_definitions.values()} - {""}
+            resources = tuple(sorted({*resources, *task_roles}))
+        by_resource.setdefault(resources, []).append(permission)
     statements = [
         {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
         for resources, actions in sorted(by_resource.items())
@@ -121,7 +126,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
     if service == "secretsmanager":
         own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
-        others = other_references.references_of(snapshot) if other_references.FIELD in snapshot.gaps else ()
+        is_needed = permission == "secretsmanager:DescribeSecret" or other_references.FIELD in snapshot.gaps
+        others = other_references.references_of(snapshot) if is_needed else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
     if permission == "ecs:RegisterTaskDefinition":
         families = {definition.family for definition in snapshot.task_definitions.values()}
@@ -139,6 +145,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
             # Which roles the task definitions name is seen once they can be read.
             roles |= {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
         return tuple(sorted(roles))
+    if service == "kms" and snapshot.kms_key:
+        return (snapshot.kms_key.arn,)
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":

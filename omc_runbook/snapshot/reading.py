@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
@@ -27,13 +28,11 @@ from omc_runbook.snapshot import (
     scheduled,
     service_deployments,
 )
-from omc_runbook.snapshot.audit import reading as audit_reading
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.declared import read_environments
+from omc_runbook.snapshot.state import Part, Snapshot
 
 MOST_FAMILIES = 4
 SERVICES_A_FAMILY = 20
@@ -75,18 +74,20 @@ def take(
     deeply: bool = False,
     cached: bool = False,
     audit_days: int = 0,
+    without: frozenset[Part] = frozenset(),
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
     everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
-    are there. With `audit_days`, what an audit needs is read too, with the events of as many days. Calls that AWS
-    denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
+    are there. With `audit_days`, what an audit needs is read too, with the events of as many days. `without` says what
+    is not asked for; policies and roles are all the same where tasks fail. Calls that AWS denies become the snapshot's
+    gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
     CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
-        reading = _Reading(pool, clients, environment, caller)
+        reading = _Reading(pool, clients, environment, caller, without)
         # An audit compares values with other environments' and needs no names of their keys.
         needs_keys = checkout and not audit_days
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None
@@ -103,10 +104,14 @@ def take(
         if inside:
             snapshot = inside.end(snapshot)
         if audit_days:
+            from omc_runbook.snapshot.audit import reading as audit_reading
+
             snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
         if checkout and any(service.desired == 0 for service in snapshot.consumers):
+            from omc_runbook.terraform.declared import read_environments
+
             declared = next(iter(read_environments(checkout.root, environment.name)), None)
             snapshot = replace(snapshot, declared=declared)
         snapshot = replace(snapshot, checkout=checkout, other_keys=others.result() if others else {})
@@ -127,12 +132,27 @@ def lacks_a_name(snapshot: Snapshot) -> bool:
     return is_absent and "service" not in environment.chosen
 
 
+_Policies = tuple[Future[PolicyDocument | ReadFailure | None], Future[tuple[PolicyDocument, ...] | ReadFailure]]
+"""A secret's default policy, and its others."""
+
+
 class _Reading(Gatherer):
     """The calls of one snapshot."""
 
-    _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
+    _policies: _Policies | None = None
     _partial: frozenset[str]
     """The revisions from the cache of which it keeps not everything."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        clients: Clients,
+        environment: Environment,
+        caller: Caller,
+        without: frozenset[Part],
+    ) -> None:
+        super().__init__(pool, clients, environment, caller)
+        self._without = without
 
     def first(self, now: Callable[[], datetime], cache: DefinitionCache | None) -> Snapshot:
         """Read what every snapshot needs, task definitions from a cache as far as they are there."""
@@ -144,16 +164,14 @@ class _Reading(Gatherer):
             "ecs:ListServices",
             lambda: ecs.list_service_names(client, cluster),
         )
-        running = self.ask(
-            f"the tasks of cluster {cluster}",
-            "ecs:ListTasks",
-            lambda: ecs.list_task_arns(client, cluster, "RUNNING"),
-        )
-        stopped = self.ask(
-            f"the tasks of cluster {cluster}",
-            "ecs:ListTasks",
-            lambda: ecs.list_task_arns(client, cluster, "STOPPED"),
-        )
+        task_lists = [
+            self.ask(
+                f"the tasks of cluster {cluster}",
+                "ecs:ListTasks",
+                partial(ecs.list_task_arns, client, cluster, status),
+            )
+            for status in (() if "tasks" in self._without else ("RUNNING", "STOPPED"))
+        ]
         sm = self.clients("secretsmanager")
         secret = self.ask(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(sm, name))
         versions = self.ask(
@@ -166,22 +184,15 @@ class _Reading(Gatherer):
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(sm, name, secretsmanager.CURRENT),
         )
-        policy = self.ask(
-            f"the resource policy of {name}",
-            "secretsmanager:GetResourcePolicy",
-            lambda: secretsmanager.get_resource_policy(sm, name),
-        )
-        self._other_policies = self.ask(
-            f"the other resource policies of {name}",
-            "secretsmanager:ListResourcePolicies",
-            lambda: secretsmanager.get_other_resource_policies(sm, name),
-        )
-        self.clients("iam")
+        if "policies" not in self._without:
+            self._policies = self._ask_policies()
+        if "roles" not in self._without:
+            self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
         batches = self._services(service_names or ())
         # A task that stops between the two lists is in both.
-        task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
+        task_arns = tuple(dict.fromkeys(arn for answer in task_lists for arn in self.keep("tasks", answer, ())))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         services = [service for answer in batches for service in self.keep("services", answer, ())]
         users = _newest_users(services)
@@ -197,7 +208,7 @@ class _Reading(Gatherer):
             secret=self.keep("secret", secret, None),
             versions=self.keep("versions", versions, ()),
             contents=follow_ups.contents_of(self.keep("contents", value, None)),
-            resource_policy=self.keep("resource_policy", policy, None),
+            left_out=self._without,
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
@@ -207,9 +218,6 @@ class _Reading(Gatherer):
 
     def second(self, snapshot: Snapshot) -> Snapshot:
         """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
-        key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
-        secret_arn = snapshot.secret.arn if snapshot.secret else ""
-        key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
         snapshot = service_deployments.read(self, snapshot)
         whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
@@ -228,21 +236,44 @@ class _Reading(Gatherer):
             families_left_out=max(len(families) - most, 0),
         )
         others = other_references.Reading(self, snapshot)
+        if snapshot.has_failures:
+            snapshot = replace(snapshot, left_out=snapshot.left_out - {"policies", "roles"})
+        secret, key = snapshot.secret, None
+        if "policies" not in snapshot.left_out:
+            self._policies = self._policies or self._ask_policies()
+            key = self._key(secret.kms_key_id) if secret and secret.kms_key_id else None
+        secret_arn, key_arn = secret.arn if secret else "", key.arn if key and key.manager == "CUSTOMER" else ""
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
-            for arn in self._roles(snapshot)
+            for arn in (() if "roles" in snapshot.left_out else snapshot.execution_roles)
         }
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         permissions_of = {arn: answer.result() for arn, answer in permissions.items()}
         snapshot = replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
-            other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
+            resource_policy=self.keep("resource_policy", self._policies[0], None) if self._policies else None,
+            other_resource_policies=self.keep("resource_policy", self._policies[1], ()) if self._policies else (),
             kms_key=follow_ups.read_key_use(self, key, permissions_of.values()) if key and key_arn else key,
             other_sources=others.finish(permissions_of.values()),
             permissions=permissions_of,
         )
         return replace(snapshot, organization=follow_ups.read_organization(self, snapshot))
+
+    def _ask_policies(self) -> _Policies:
+        """Ask for the secret's default policy, and for its others."""
+        client, name = self.clients("secretsmanager"), self.names.secret
+        default = self.ask(
+            f"the resource policy of {name}",
+            "secretsmanager:GetResourcePolicy",
+            lambda: secretsmanager.get_resource_policy(client, name),
+        )
+        others = self.ask(
+            f"the other resource policies of {name}",
+            "secretsmanager:ListResourcePolicies",
+            lambda: secretsmanager.get_other_resource_policies(client, name),
+        )
+        return default, others
 
     def _key(self, key_id: str) -> KmsKey | None:
         client = self.clients("kms")
@@ -301,14 +332,6 @@ class _Reading(Gatherer):
             for family in families
         ]
         return tuple(revision for answer in answers if (revision := or_none(answer.result())))
-
-    def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
-        definitions = [revision for service in snapshot.readers for revision in snapshot.revisions(service)]
-        arns = {definition.execution_role_arn for definition in definitions} - {""}
-        if not arns and not definitions:
-            arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
-        return tuple(sorted(arns))
 
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:

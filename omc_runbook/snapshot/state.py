@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -29,10 +29,15 @@ from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
-from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
 
+if TYPE_CHECKING:
+    from omc_runbook.terraform.declared import DeclaredEnvironment
+
 T = TypeVar("T")
+
+Part = Literal["policies", "roles", "tasks"]
+"""What a look can leave out: the policies of secret and key, what the execution roles may do, and the tasks."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Snapshot:
     caller: Caller
     endpoint: str
     gaps: Mapping[str, tuple[ReadFailure, ...]] = field(default_factory=dict)
+    left_out: frozenset[Part] = frozenset()
+    """What was not asked for, and so has no gap."""
     secret: Secret | None = None
     versions: tuple[Version, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict)
@@ -166,6 +173,24 @@ class Snapshot:
     def resource_policies(self) -> tuple[PolicyDocument, ...]:
         """All policies attached to the secret."""
         return (*((self.resource_policy,) if self.resource_policy else ()), *self.other_resource_policies)
+
+    @property
+    def execution_roles(self) -> tuple[str, ...]:
+        """ARNs of the readers' execution roles; the environment's role where no task definition could be read."""
+        definitions = [revision for service in self.readers for revision in self.revisions(service)]
+        arns = {definition.execution_role_arn for definition in definitions} - {""}
+        if not arns and not definitions:
+            name = self.environment.names.execution_role
+            arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"}
+        return tuple(sorted(arns))
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a consumer's deployment or task has failed, as far as ECS still tells."""
+        return any(
+            self.stopped(each) or each.rolled_back or (each.primary and each.primary.rollout == "FAILED")
+            for each in self.consumers
+        )
 
     @property
     def consumer_names(self) -> frozenset[str]:

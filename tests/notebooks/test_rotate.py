@@ -22,6 +22,9 @@ from support.administrator import BAD, Place
 from support.provider import provider
 
 from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.model.errors import ConflictError, CouldNotLook
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox import faults, lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import deployments
@@ -348,3 +351,63 @@ def test_a_database_that_refuses_stops_before_anything_is_current(with_database:
     assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and password[::-1] not in ended.stderr
     assert (place.current, place.labels()) == (version, [])
     assert place.service("worker")["deployments"][0]["id"] == deployment
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("has_two_roles", [True, False])
+def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
+    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch, has_two_roles: bool
+) -> None:
+    """Both were planned on the same version: the second neither sets a password nor takes one back."""
+    import psycopg
+
+    place, database = Place(with_database), with_database.database
+    assert database
+    for name, value in with_database.variables.items():
+        monkeypatch.setenv(name, value)
+    before, at = place.members, f"{database.host}:{database.port}/{database.dbname}"
+    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+    source = f"env:{DATABASE if has_two_roles else 'OWN'}"
+    planned = []
+    for _ in range(2):
+        run = runbooks_run.begin("rotate", "staging")
+        snapshot = run.look()
+        new = secret_change.gather(run, snapshot, "generate", "POSTGRES_PASSWORD", source)
+        planned.append((run, secret_change.plan(run, snapshot, new), new))
+    (run, plan, new), (second, late, other) = planned
+    assert new.rotation and new.rotation.alternates is has_two_roles
+    done = secret_change.apply(run, plan, True, new=new)
+    assert done and done.is_proved
+    with pytest.raises((ConflictError, CouldNotLook), match="Theirs stays|run again"):
+        secret_change.apply(second, late, True, new=other)
+    now = place.members
+    assert place.current == plan.token and now["POSTGRES_PASSWORD"] != before["POSTGRES_PASSWORD"]
+    login = {"user": now["POSTGRES_USER"], "password": now["POSTGRES_PASSWORD"]}
+    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    assert not place.labels()
+    assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_password_that_somebody_sets_meanwhile_is_the_databases(
+    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody writes the secret by hand after our password is set: the database gets back what theirs says."""
+    import psycopg
+
+    place, database = Place(with_database), with_database.database
+    assert database
+    for name, value in with_database.variables.items():
+        monkeypatch.setenv(name, value)
+    before, theirs = place.members, secrets.token_urlsafe(24)
+    at = f"{database.host}:{database.port}/{database.dbname}"
+    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+    with pytest.raises(ConflictError, match="Theirs stays"):
+        place.rotate(
+            "POSTGRES_PASSWORD",
+            database_url_from="env:OWN",
+            step=lambda name: place.put(POSTGRES_PASSWORD=theirs) if name == "move" else None,
+        )
+    login = {"user": before["POSTGRES_USER"], "password": theirs}
+    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    assert place.members["POSTGRES_PASSWORD"] == theirs and not place.labels()

@@ -155,8 +155,12 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
     assert "Taken back." in shown[0] and unlike(described(world), before) == []
-    (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
-    assert "as before already" in next(choice.act("")).to_text()  # type: ignore[attr-defined]
+    # From the notebook of another environment, too, with that one's word.
+    elsewhere = runbooks_run.begin("troubleshoot", "production")
+    (choice,) = take_back.offers(elsewhere, run.state(undo=plan.undos("staging")))
+    with pytest.raises(UsageError, match="production is among them"):
+        next(choice.act(""))  # type: ignore[call-overload]
+    assert "as before already" in next(choice.act("production")).to_text()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

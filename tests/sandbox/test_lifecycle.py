@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import forked_sandboxes
+from support import forked_sandboxes, forked_workers
 from support.small_world import CLUSTER, Stage, document, running, until
 
 from omc_runbook.model.errors import RunbookError, UsageError
@@ -166,3 +166,27 @@ def test_commands_print_what_a_shell_and_a_program_need() -> None:
     finally:
         assert run.invoke(sandbox, ["down"]).exit_code == 0
     assert not alive(status["pid"])
+
+
+def test_a_sandbox_of_tests_ends_with_the_process_that_started_it(own_directory: Path) -> None:
+    """Killed tests leave no server behind, though a server that a person starts lives on."""
+    if not (address := forked_workers.ask("support.forked_sandboxes")):
+        pytest.skip("this process is no fork of the one that starts servers: run with --numprocesses")
+    script = f"""
+import time
+from support import forked_sandboxes, forked_workers
+from omc_runbook.sandbox import lifecycle
+forked_workers.ask = lambda name: {address!r}
+lifecycle._spawn = forked_sandboxes.spawn
+print(lifecycle.up(None).pid, flush=True)
+time.sleep(600)
+"""
+    variables = {**os.environ, "TMPDIR": str(own_directory), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+    until(lambda: not alive(pid))
+    assert list(own_directory.iterdir()) == []

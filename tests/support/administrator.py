@@ -70,10 +70,17 @@ class Place:
     def state_of(self, task: str) -> str:
         return str(self.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"])
 
-    def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> SecretResult | None:
+    def rotate(
+        self,
+        keys: str,
+        values_from: str = "generate",
+        step: Any = None,
+        database_url_from: str = "",
+        **options: Any,
+    ) -> SecretResult | None:
         run = runbooks_run.begin("rotate", "staging")
         snapshot = run.look()
-        new = secret_change.gather(run, snapshot, values_from, keys)
+        new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
         plan = secret_change.plan(run, snapshot, new)
         return secret_change.apply(
             run, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}

@@ -1,4 +1,7 @@
-"""Sandbox servers as forks of one process that has imported what they need, with the command line of a real one."""
+"""Sandbox servers as forks of one process that has imported what they need, with the command line of a real one.
+
+Each ends with the process that asked for it, also where the tests are killed.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ MOST_BYTES = 1 << 20
 LONGEST = 4096
 """Room for a server's command line, which is written over this process's own."""
 _MEMORY = Path("/proc/self/mem")
+ATTACHED = "--attached"
 start_anew = lifecycle._spawn
+_connections: list[socket.socket] = []
+"""Open for as long as this process lasts: a server has the other end as its standard input, and ends with it."""
 
 
 class ForkedServer:
@@ -43,15 +49,21 @@ class ForkedServer:
 
 
 def spawn(command: list[str], environment: dict[str, str], writing: int, is_attached: bool) -> object:
-    """Start a server as `lifecycle` does, but for the imports; a new process where none can be forked."""
+    """Start a server as `lifecycle` does, but for the imports; a new process where none can be forked.
+
+    Where it is not attached to this process's standard input, it is to this process.
+    """
     address = forked_workers.ask(__name__)
     if not address or command[:3] != [sys.executable, "-m", folders.SERVER]:
         return start_anew(command, environment, writing, is_attached)
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
-    order = {"command": command, "variables": environment, "folder": str(Path.cwd())}
-    with Path(os.devnull).open("rb") as nothing:
-        socket.send_fds(connection, [json.dumps(order).encode()], [0 if is_attached else nothing.fileno(), writing])
+    own = command if is_attached else [*command[:-2], ATTACHED, *command[-2:]]
+    order = {"command": own, "variables": environment, "folder": str(Path.cwd())}
+    descriptors = [writing, 0] if is_attached else [writing]
+    socket.send_fds(connection, [json.dumps(order).encode()], descriptors)
+    if not is_attached:
+        _connections.append(connection)
     return ForkedServer(int(connection.recv(16)), connection)
 
 
@@ -92,14 +104,15 @@ def main(listener: socket.socket, path: Path) -> None:
         pid = os.fork()
         if not pid:
             listener.close()
-            become(json.loads(text), *descriptors)
+            writing, *given = descriptors
+            become(json.loads(text), writing, *(given or [connection.fileno()]))
         with connection:
             connection.send(b"%d" % pid)
         for number in descriptors:
             os.close(number)
 
 
-def become(order: dict[str, object], given: int, writing: int) -> NoReturn:
+def become(order: dict[str, object], writing: int, given: int) -> NoReturn:
     """Be a server from here to its end."""
     code = 1
     try:
@@ -107,8 +120,7 @@ def become(order: dict[str, object], given: int, writing: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for descriptor, number in ((given, 0), (nowhere, 1), (writing, 2)):
             os.dup2(descriptor, number)
-        for descriptor in (given, nowhere):
-            os.close(descriptor)
+        os.close(nowhere)
         for number in (signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         os.environ.clear()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 LIMITS = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '3s', true)"
+WAIT_FOR_LOCK = "SELECT set_config('lock_timeout', '15s', false)"
+LOCK = "SELECT pg_advisory_lock(hashtext('omc-runbook'), hashtext(%s))"
 
 LAST_REASON = re.compile(r".*failed: (?:\w+: +)?(.+)")
 """The end of a libpq error line, after address and severity."""
@@ -76,11 +78,7 @@ def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]
     """
     import psycopg
 
-    connection = _open(url)
-    for password in passwords:
-        if isinstance(connection, Refusal) and connection.password_checked:
-            second_connection = _open(url, password)
-            connection = connection if isinstance(second_connection, Refusal) else second_connection
+    connection = _open_with_one_of(url, passwords)
     if isinstance(connection, Refusal):
         return connection
     try:
@@ -89,6 +87,27 @@ def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]
             return act(connection)
     except psycopg.Error as error:
         return Refusal(_reason(error))
+
+
+def lock(url: Masked, passwords: Sequence[Masked], name: str) -> Connection | Refusal:
+    """Wait until nobody else has the lock of a name in the URL's database; it is ours until the connection is closed.
+
+    It goes with its process, however that ends:
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    import psycopg
+
+    connection = _open_with_one_of(url, passwords)
+    if isinstance(connection, Refusal):
+        return connection
+    try:
+        connection.autocommit = True
+        connection.execute(WAIT_FOR_LOCK)
+        connection.execute(LOCK, (name,))
+    except psycopg.Error as error:
+        connection.close()
+        return Refusal(_reason(error))
+    return connection
 
 
 def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner: str) -> Refusal | None:
@@ -121,6 +140,16 @@ def try_password(url: Masked, role: str, password: Masked, host: str, port: str)
         return connection
     with connection:
         return None if connection.pgconn.used_password else Refusal("it did not ask for a password")
+
+
+def _open_with_one_of(url: Masked, passwords: Sequence[Masked]) -> Connection | Refusal:
+    """Connect with the URL's own password, or where that is refused with one of these."""
+    connection = _open(url)
+    for password in passwords:
+        if isinstance(connection, Refusal) and connection.password_checked:
+            second_connection = _open(url, password)
+            connection = connection if isinstance(second_connection, Refusal) else second_connection
+    return connection
 
 
 def _open(url: Masked, password: Masked | None = None, **overrides: str) -> Connection | Refusal:

@@ -176,6 +176,22 @@ def plan_rotation(
     )
 
 
+def lock(rotation: PasswordRotation, passwords: Sequence[Masked] = ()) -> Connection:
+    """Wait until no other run changes the owner's password; nobody else does until the connection is closed.
+
+    `passwords` are tried where the URL is of the role itself, and its own is outdated. Raises CouldNotLook where the
+    database refuses, or another run does not end within 15 seconds.
+    """
+    fitting = tuple(each for each in passwords if not each.matches(UNFIT))
+    locked = database_connection.lock(rotation.url, _own_passwords(rotation, fitting), rotation.owner)
+    if isinstance(locked, Refusal):
+        raise CouldNotLook(
+            f"Could not lock the password of {rotation.owner} at {rotation.address}: {locked.reason}. Another run may"
+            " be changing it: run again."
+        )
+    return locked
+
+
 def set_password(rotation: PasswordRotation, password: Masked) -> None:
     """Set the login role's new password in one transaction; a partner is created or repaired first.
 
@@ -211,18 +227,26 @@ def log_in(rotation: PasswordRotation, password: Masked) -> None:
     )
 
 
-def take_back(rotation: PasswordRotation, former_password: Masked | None, password: Masked | None = None) -> str:
+def take_back(
+    rotation: PasswordRotation,
+    former_password: Masked | None,
+    password: Masked | None = None,
+    in_force: Masked | None = None,
+) -> str:
     """Withdraw a new password, whether set or not; returns a sentence on what was done.
 
     A single role gets `former_password` again; a partner is left without a password, since nobody uses it. `password`
-    is the new one, which may be the only one accepted where the URL is of the role itself. Raises CouldNotLook where
-    the database refuses, or where a single role's former password is unknown.
+    is the new one, which may be the only one accepted where the URL is of the role itself. `in_force` is what the role
+    has by the secret's current version, where somebody else has changed that: then that is its password. Raises
+    CouldNotLook where the database refuses, or where a single role's former password is unknown.
     """
+    if in_force:
+        former_password = in_force
     if not rotation.alternates and former_password is None:
         raise CouldNotLook(
             f"{rotation.role} at {rotation.address} keeps the new password: its former one is not known."
         )
-    restored_password = None if rotation.alternates else former_password
+    restored_password = None if rotation.alternates and not in_force else former_password
     if restored_password:
         _refuse_unfit(restored_password)
     passwords = tuple(each for each in (restored_password, password) if each and not each.matches(UNFIT))
@@ -236,6 +260,10 @@ def take_back(rotation: PasswordRotation, former_password: Masked | None, passwo
     is_there = _do(rotation, "take back the new password of", passwords, act)
     if not is_there:
         return f"The database at {rotation.address} has no role {rotation.role}: there was nothing to take back."
+    if in_force:
+        return (
+            f"{rotation.role} has the password of the secret's current version in the database at {rotation.address}."
+        )
     if restored_password:
         return f"{rotation.role} has its former password again in the database at {rotation.address}."
     unchanged = f"{rotation.former_role} is unchanged."
@@ -270,10 +298,14 @@ def _why_one_role(server_state: ServerState, login_in_secret: str, partner: str)
 
 
 def _do(rotation: PasswordRotation, action: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
-    login_in_url = database_connection.login_of(rotation.url)
-    is_own = login_in_url is not None and login_in_url.user in ("", rotation.role)
-    own_passwords = (*rotation.fallback_passwords, *passwords) if is_own else ()
-    result = database_connection.run(rotation.url, own_passwords, act)
+    result = database_connection.run(rotation.url, _own_passwords(rotation, passwords), act)
     if isinstance(result, Refusal):
         raise CouldNotLook(f"Could not {action} {rotation.role} at {rotation.address}: {result.reason}.")
     return result
+
+
+def _own_passwords(rotation: PasswordRotation, passwords: tuple[Masked, ...]) -> tuple[Masked, ...]:
+    """The passwords that may have become the role's own, where the URL is of that role."""
+    login_in_url = database_connection.login_of(rotation.url)
+    is_own = login_in_url is not None and login_in_url.user in ("", rotation.role)
+    return (*rotation.fallback_passwords, *passwords) if is_own else ()

@@ -114,7 +114,7 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
     problems = [
         finding
         for finding in root_causes.diagnose(snapshot)
-        if finding.is_root_cause
+        if finding.is_unexplained
         and finding.severity == "error"
         and (not finding.services or finding.services & services)
     ]

@@ -47,7 +47,7 @@ def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...
 
 def _may_go_back(finding: Finding) -> bool:
     is_of_key = finding.family == "content" and finding.check in SINGLE_KEY
-    return is_of_key and finding.is_root_cause and finding.severity == "error"
+    return is_of_key and finding.is_unexplained and finding.severity == "error"
 
 
 def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:

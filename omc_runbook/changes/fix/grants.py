@@ -30,7 +30,7 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
     grants: list[Grant] = []
     unfixed = []
     for finding in findings:
-        if not finding.is_root_cause or finding.check not in ACTIONS:
+        if not finding.is_unexplained or finding.check not in ACTIONS:
             continue
         for arn in (arn for arn in snapshot.permissions if iam.role_name(arn) == finding.subject):
             grant = _grant(snapshot, arn, finding)

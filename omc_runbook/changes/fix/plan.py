@@ -111,7 +111,7 @@ class FixPlan:
 
 def may_go_back(findings: Sequence[Finding]) -> bool:
     """Whether restoring a version may help, so that the plan needs the kept versions."""
-    return any(finding.is_root_cause and _is_of_content(finding) for finding in findings)
+    return any(finding.is_unexplained and _is_of_content(finding) for finding in findings)
 
 
 def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> FixPlan:
@@ -119,7 +119,7 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) 
 
     `history` has the kept versions, where `may_go_back` is true.
     """
-    causes = [finding for finding in findings if finding.is_root_cause]
+    causes = [finding for finding in findings if finding.is_unexplained]
     corrections, uncorrected = plan_corrections(snapshot, findings)
     grants, ungranted = plan_grants(snapshot, findings)
     corrected = [finding for correction in corrections for finding in correction.because]

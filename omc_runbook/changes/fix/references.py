@@ -29,7 +29,7 @@ def plan_corrections(
     because: dict[str, list[Finding]] = {}
     unfixed = []
     for finding in findings:
-        if not finding.is_root_cause or finding.check not in REFERENCES | KEYS:
+        if not finding.is_unexplained or finding.check not in REFERENCES | KEYS:
             continue
         matching = [demand for demand in demands if _is_about(snapshot, finding, demand)]
         reasons = [why for demand in matching if (why := _why_not(snapshot, demand))]

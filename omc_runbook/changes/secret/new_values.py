@@ -58,6 +58,10 @@ class NewValues:
     password: Masked | None = None
     """The database's new password."""
     former_password: Masked | None = None
+    database_key: str = ""
+    """The key with the database's password; "" where that does not change."""
+    login_key: str = ""
+    """The key with the name of the role that has it."""
     unfinished: UnfinishedChange | None = None
     notes: tuple[str, ...] = ()
     redeploy_stale: bool = True
@@ -234,6 +238,8 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
         rotation=plan,
         password=new_password,
         former_password=former_member.injected if former_member else None,
+        database_key=key,
+        login_key=login,
         notes=(*new.notes, *plan.sentences),
     )
 

@@ -125,7 +125,7 @@ class SecretPlan:
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys."""
-        if finding.severity != "error" or not finding.is_root_cause:
+        if finding.severity != "error" or not finding.is_unexplained:
             return False
         if finding.family == "content" and finding.subject != self.secret_name:
             return finding.subject in {change.key for change in self.changed}

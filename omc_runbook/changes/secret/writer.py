@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, ReadFailure, insist, look
 from omc_runbook.changes.database import rotation
+from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
-from omc_runbook.masking.value import reveal
+from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -33,6 +34,9 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 STATE_UNKNOWN = "It is unknown whether the new values are in force: run again to continue."
 ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
+
+if TYPE_CHECKING:
+    from omc_runbook.changes.database.connection import Connection
 
 T = TypeVar("T")
 
@@ -59,6 +63,7 @@ class SecretWriter:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
+        self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
         self.version_change: VersionChange | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
@@ -72,6 +77,7 @@ class SecretWriter:
             Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty or plan.exists),
             Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not is_rotated),
             Step(name="move", apply=self.move, is_done=lambda: plan.is_empty, undo=undo),
+            Step(name="", apply=self._unlock),
         )
 
     def release(self) -> Step:
@@ -97,6 +103,8 @@ class SecretWriter:
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
             raise
+        finally:
+            self._unlock()
 
     def move(self) -> Iterator[Change]:
         """Make the plan's version current and read it back.
@@ -149,11 +157,18 @@ class SecretWriter:
         return bool(self._stage_current(self._plan.base, self._plan.token))
 
     def give_back(self) -> str:
-        """Restore the database's former password; returns a sentence, "" where no database is involved."""
+        """Give the database the password of the secret's current version; a sentence, "" where none is involved.
+
+        That is the former one, unless somebody else has changed it meanwhile.
+        """
         new_values = self._new_values
         if new_values.rotation is None:
             return ""
-        return rotation.take_back(new_values.rotation, new_values.former_password, new_values.password)
+        with ExitStack() as own:
+            if not self._has_lock:
+                own.enter_context(closing(self._locked(new_values.rotation)))
+            in_force = self._password_in_force(new_values.rotation)
+            return rotation.take_back(new_values.rotation, new_values.former_password, new_values.password, in_force)
 
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads; idempotent."""
@@ -164,10 +179,45 @@ class SecretWriter:
         )
 
     def _set_password(self) -> None:
+        """Set the database's password, unless somebody has changed the secret; no other run does so until `move`."""
         rotation_plan, password = self._new_values.rotation, self._new_values.password
         assert rotation_plan and password, "called only with a rotation"
+        self._lock.enter_context(closing(self._locked(rotation_plan)))
+        self._has_lock = True
+        current = self._current()
+        if current and current.version_id not in (self._plan.base, self._plan.token):
+            raise ConflictError(self._conflict(current, False))
+        self._has_reached_database = True
         rotation.set_password(rotation_plan, password)
         rotation.log_in(rotation_plan, password)
+
+    def _unlock(self) -> None:
+        self._lock.close()
+        self._has_lock = False
+
+    def _locked(self, rotation_plan: PasswordRotation) -> Connection:
+        new_values = self._new_values
+        own = tuple(each for each in (new_values.password, new_values.former_password) if each)
+        return rotation.lock(rotation_plan, own)
+
+    def _password_in_force(self, rotation_plan: PasswordRotation) -> Masked | None:
+        """The role's password by the current version, where somebody else has changed it; None where that is unread."""
+        key, login_key, former = (
+            self._new_values.database_key,
+            self._new_values.login_key,
+            self._new_values.former_password,
+        )
+        current = look(
+            "the current version",
+            GET_SECRET_VALUE,
+            lambda: secretsmanager.get_value(self._client, self._arn, CURRENT),
+        )
+        document = None if isinstance(current, ReadFailure) else _document(current)
+        member, name = (document.get(key), document.get(login_key)) if document else (None, None)
+        is_of_role = not rotation_plan.alternates or (name is not None and reveal(name.injected) == rotation_plan.role)
+        if member is None or not is_of_role or (former and member.injected.same_as(former)):
+            return None
+        return member.injected
 
     def _release(self) -> None:
         """Remove our label, and those of earlier runs.
@@ -182,10 +232,13 @@ class SecretWriter:
 
     def _clean_up(self, error: RunbookError) -> None:
         try:
-            is_current = self._has_moved or self.is_current(self._plan.token)
+            current = None if self._has_moved else self._current()
         except CouldNotLook as read_error:
             raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}") from None
-        if not is_current:
+        is_current = self._has_moved or (current is not None and current.version_id == self._plan.token)
+        # A killed run may have set the password. Where somebody else has changed the secret since, theirs counts.
+        is_theirs = current is not None and current.version_id != self._plan.base
+        if not is_current and (self._has_reached_database or not is_theirs):
             try:
                 self.give_back()
             except CouldNotLook as database_error:

@@ -251,7 +251,7 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
     page = PAGE.format(
         title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
-        contents=_contents(sections.headings(visible), bool(outcome.root_causes or outcome.is_plan)),
+        contents=_contents(sections.headings(visible), bool(outcome.causes_in_words or outcome.is_plan)),
         body=notebook_page.to_html(visible),
     )
     record.page.write_text(page, encoding="utf-8")
@@ -272,7 +272,8 @@ def _headline(outcome: Outcome) -> str:
 
 def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
-    causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
+    checks = {finding.check for finding in outcome.findings if finding.is_unexplained}
+    causes = [finding for finding in outcome.findings if finding.check in checks]
     found = (f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found")
     lines = [*dict.fromkeys(found)]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []

@@ -47,6 +47,8 @@ class ChangeState:
     """The services that it gives new tasks, where it writes no version."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The notebook's parameters with which it is begun again; none has a value."""
+    word: str = ""
+    """The word that is typed before it is finished or taken back, also in another notebook; "" for none."""
     go_on: str = ""
     """The command that finishes it, or a sentence."""
     go_back: str = ""

@@ -58,7 +58,7 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
 
     For any other, `with_causes` also adds them, and whether the plan was applied or there was nothing to do.
     """
-    causes = ", ".join(outcome.root_causes)
+    causes = outcome.causes_in_words
     if outcome.is_plan:
         return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
     done = ""
@@ -75,7 +75,7 @@ def end_on(outcome: Outcome, target: TargetOutcome) -> str:
     """How a run on several environments ended on one of them: its status, with its causes or why it was not read."""
     name = target.environment
     own = [each for each in outcome.findings if each.subject == name or each.subject.startswith(f"{name}: ")]
-    causes = [each.check for each in own if each.is_root_cause]
+    causes = [each.check for each in own if each.is_unexplained]
     unread = [each.check for each in own if each.status == "unknown" and each.subject == name]
     why = ", ".join(dict.fromkeys(causes or unread))
     return f"{target.status} ({why})" if why else target.status
@@ -150,7 +150,9 @@ def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
     because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
     label = "accepted" if finding.accepted else finding.severity
     yield Line(f"{finding.check}: {finding.title} — {finding.subject}{because}", style, label)
-    yield from (Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, *finding.evidence)))
+    yield from (
+        Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, finding.doubt, *finding.evidence))
+    )
     if consequences:
         subjects: dict[str, list[str]] = {}
         for each in consequences:

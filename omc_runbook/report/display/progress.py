@@ -79,11 +79,11 @@ class Progress(RichDisplay):
         self._events.extend(lines)
         pass_on(lines)
         if self._handle is not None:
-            self._handle.update(self)
+            self._handle.update(self._repr_mimebundle_(), raw=True)
         elif is_in_ipython():
             from IPython.display import display
 
-            self._handle = display(self, display_id=True)
+            self._handle = display(self._repr_mimebundle_(), display_id=True, raw=True)
 
     def to_html(self) -> str:
         """Render the state as HTML."""

@@ -105,13 +105,13 @@ class _InJupyter:
         from IPython.display import display
 
         if self._handle is None:
-            self._handle = display(reading, display_id=True)
+            self._handle = display(reading._repr_mimebundle_(), display_id=True, raw=True)
         else:
-            self._handle.update(reading)
+            self.end(reading)
 
     def end(self, reading: ReadProgress) -> None:
         if self._handle is not None:
-            self._handle.update(reading)
+            self._handle.update(reading._repr_mimebundle_(), raw=True)
 
 
 def _shower() -> _OnTerminal | _InJupyter | None:

@@ -11,6 +11,13 @@ from typing import Any
 from omc_runbook.model.letters import printable
 
 
+def _ignore(display: RichDisplay) -> None:
+    """Note nothing."""
+
+
+_note: Callable[[RichDisplay], None] = _ignore
+
+
 class RichDisplay(ABC):
     """An object that renders itself; styles are inline, because Jupyter strips style sheets from untrusted notebooks.
 
@@ -41,6 +48,8 @@ class RichDisplay(ABC):
 
     def _ipython_display_(self) -> None:
         if not self.display_id:
+            _note(self)
+        if not self.display_id:
             raise NotImplementedError  # IPython then asks for the bundle.
         from IPython.display import display
 
@@ -53,6 +62,15 @@ def _printable(render: Callable[[Any], str]) -> Callable[[Any], str]:
         return printable(render(display))
 
     return show
+
+
+def watch(note: Callable[[RichDisplay], None]) -> None:
+    """Call `note`, instead of what was called so far, with each display without an id that is to be shown.
+
+    It may give it an id, so that it can be replaced.
+    """
+    global _note
+    _note = note
 
 
 class InteractiveDisplay(RichDisplay):

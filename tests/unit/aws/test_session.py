@@ -1,6 +1,11 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
 import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from support.moto_environment import REGION, Wire, between
 
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
+from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report.display.banner import where
@@ -50,6 +56,45 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def trickling(pause: float) -> Iterator[str]:
+    """A server that announces a long body, and sends a byte of it every so many seconds; gives its address."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 100000\r\n\r\n")
+            while not has_ended.wait(pause):
+                connection.sendall(b" ")
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    has_ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        has_ended.set()
+
+
+def test_a_body_that_trickles_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and the answer as a whole does not: it counts as none, after the usual retries."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    with trickling(0.02) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        clients = Clients(REGION)
+        monkeypatch.setattr(TimedResponse, "seconds", 0.15)
+        began = time.monotonic()
+        with pytest.raises(CouldNotLook, match="AWS cannot be reached"):
+            identify(clients, load("staging"))
+    assert 0.6 <= time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECS", "endpoint_url"])

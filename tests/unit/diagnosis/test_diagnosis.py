@@ -40,7 +40,7 @@ from support.snapshots import (
 
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, diagnose, relate
-from omc_runbook.model.findings import Finding, Severity, Status
+from omc_runbook.model.findings import Finding, Outcome, Severity, Status
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -342,3 +342,30 @@ def test_commands_of_the_aws_cli_need_the_role_that_was_assumed() -> None:
         remedies = [finding.remedy for finding in found if finding.remedy.command.startswith("aws ")]
         assert remedies
         assert {f"The AWS CLI needs the sign-in of {role}." in remedy.needs for remedy in remedies} == {needs}
+
+
+def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
+    """No root cause is named then, but the checks that may be it; as soon as one of them finds something, that is."""
+
+    def finding(check: str, family: str, status: Status) -> Finding:
+        return Finding(check=check, family=family, title="x", status=status, services=frozenset({"backend"}))
+
+    effect, unread = finding("pull-failed", "deployment", "found"), finding("no-permission", "access", "unknown")
+    [alone, _, _] = relate([effect, unread, finding("scp", "access", "clear")])
+    assert alone.unread_causes == ("no-permission",) and alone.is_unexplained and not alone.is_root_cause
+    assert "what could not be read: no-permission" in alone.doubt
+    outcome = verify_outcome((alone, unread))
+    assert (outcome.root_causes, outcome.status) == ((), "findings")
+    assert outcome.causes_in_words == "pull-failed for an unknown cause"
+    assert Outcome.from_json(outcome.to_json()).findings[0].unread_causes == ("no-permission",)
+    explained = next(
+        each for each in relate([effect, unread, finding("scp", "access", "found")]) if each.check == "pull-failed"
+    )
+    assert (explained.because_of, explained.unread_causes) == (("scp",), ())
+    assert relate([effect, finding("boundary", "access", "clear")])[0].is_root_cause
+
+
+def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
+    """How a run of verify with these findings ends."""
+    where = {"environment": "staging", "account": "123456789012", "region": "ap-southeast-2", "endpoint": ""}
+    return Outcome(runbook="verify", started=NOW, finished=NOW, findings=findings, **where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 import pytest
 from support.terminal import Terminal, ended_with
 
+from omc_runbook.headless import places, terminal
 from omc_runbook.model import environment, parameters
 from omc_runbook.model.errors import UsageError
 
@@ -61,6 +63,9 @@ MISTAKES = [
     ("run verify --record a-file/below", "a-file/below cannot hold the record: Not a directory."),
     ("run verify --record ''", "Its name is empty, which is no place for records: name a folder, or s3://"),
     ("run verify --record https://example.com/records", '"https://example.com/records" is no place for records'),
+    ("run verify --record s3:/bucket/x", '"s3:/bucket/x" is no place for records'),
+    ("run verify --record S3:bucket", "is no place for records"),
+    ("run verify --record arn:aws:s3:::bucket/x", "is no place for records"),
     ("records --record ''", "Its name is empty, which is no place for records"),
     ("policy verify --record file:///records", '"file:///records" is no place for records'),
     ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
@@ -152,7 +157,7 @@ def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"OMC_ROTATION_DAYS": "soon"}, "OMC_ROTATION_DAYS is invalid: rotation_days: "),
+        ({"OMC_ROTATION_DAYS": "soon"}, "OMC_ROTATION_DAYS is invalid: rotation_days must be a whole number."),
         ({"OMC_ACCOUNT_ID": "12"}, "OMC_ACCOUNT_ID is invalid: account_id must be an account id of 12 digits."),
         ({"OMC_REGION": ""}, "OMC_REGION is invalid: region must be an AWS region, such as ap-southeast-2."),
         ({"omc_region": "Sydney"}, "omc_region is invalid: region must be an AWS region"),
@@ -175,11 +180,63 @@ def test_a_wrong_variable_is_named(
     assert str(caught.value).startswith(message) and SLIP not in str(caught.value)
 
 
-def test_a_table_that_is_none(folder: Path) -> None:
-    """The file is named, and what has to be there."""
-    (folder / "runbook.toml").write_text("[environments]\nstaging = 3\n")
-    with pytest.raises(UsageError, match=r"runbook\.toml is invalid: environments\.staging must be a table\."):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[environments]\nstaging = 3", "environments.staging must be a table."),
+        ("project = 3", "project must be a text, in quotes."),
+        ('project = ""', "project must be a text that is not empty."),
+        ('service = ""', "service must be a text that is not empty."),
+        ('[environments.staging]\ncluster = ""', "cluster must be a text that is not empty."),
+        ("rotation_days = 1.5", "rotation_days must be a whole number."),
+        ("rotation_days = -1", "rotation_days must be greater than 0."),
+        ("recovery_days = 99", "recovery_days must be less than or equal to 30."),
+        ('clusters = "*"', 'clusters must be a list, such as ["…"].'),
+        ('[accepted]\ncheck = "x"', "accepted must be a table with two brackets, [[accepted]]."),
+        ('[[accepted]]\nreason = "x"', "accepted.0.check is missing."),
+        ('[[accepted]]\ncheck = "x"\nreason = "x"\nuntil = "soon"', "accepted.0.until must be a date, such as"),
+        ('[keys.A]\nrequired = "maybe"', "keys.A.required must be true or false."),
+        ('[environments."a b"]\ncluster = "x"', 'environments has a table "a b", and a name has letters'),
+        ('[environments.""]\ncluster = "x"', 'environments has a table "", and a name has letters'),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(text: str, message: str, folder: Path) -> None:
+    """With what has to be there, in words that need no knowledge of Python."""
+    (folder / "runbook.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
         environment.load("staging")
+    assert str(caught.value).startswith(f"{folder / 'runbook.toml'} is invalid: {message}")
+
+
+def test_an_accepted_finding_of_an_environment_that_is_not_there(folder: Path) -> None:
+    """It would be accepted nowhere, without a word."""
+    (folder / "runbook.toml").write_text('[[accepted]]\ncheck = "x"\nreason = "x"\nenvironment = "stagin"\n')
+    with pytest.raises(UsageError, match='environment "stagin" of accepted x is unknown: did you mean staging'):
+        environment.load("production")
+
+
+def test_names_that_cannot_be_read_are_not_passed_over(folder: Path) -> None:
+    """A folder, a pipe, or a link to nowhere in the file's place: it may name the account to guard."""
+    path = folder / "runbook.toml"
+    makers = (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("nowhere"), lambda: path.symlink_to(path))
+    for make in makers:
+        make()
+        with pytest.raises(UsageError, match=r"runbook\.toml is not a file that can be read: remove it"):
+            environment.load("staging")
+        path.rmdir() if path.is_dir() else path.unlink()
+    path.write_bytes(b"\xef\xbb\xbfproject = 'demo'\n")
+    assert environment.load("staging").project == "demo"
+
+
+def test_a_home_that_the_shell_left_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in --record=~/records and --folder=~/runbooks: no folder called ~ comes to be."""
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    assert places.find("~/records").folder == folder / "home" / "records"
+    (folder / "home" / "records").mkdir(parents=True)
+    (folder / "home" / "records").rmdir()
+    (folder / "home" / "records").touch()
+    with pytest.raises(UsageError, match="home/records cannot be read: Not a directory"):
+        terminal.print_records(places.find("~/records"))
 
 
 def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

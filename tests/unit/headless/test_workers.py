@@ -91,10 +91,33 @@ workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)
     with tempfile.TemporaryDirectory() as folder:
         with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": folder}) as parent:
             assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
-            assert sorted(each.name[:4] for each in Path(folder).iterdir()) == ["omc-", "pymp"]
+            assert sorted(each.name.split("-")[1] for each in Path(folder).iterdir()) == ["fork", "workers"]
             parent.send_signal(signal.SIGKILL)
         assert _is_soon(lambda: _has_ended(int(file.read_text())))
-        assert _is_soon(lambda: not [*Path(folder).glob("pymp-*")])
+        assert _is_soon(lambda: not [*Path(folder).glob("omc-fork-*")])
+        with temporary.folder("test", folder) as own:
+            assert [*Path(folder).iterdir()] == [Path(own)]
+
+
+def test_the_folder_of_a_killed_parent_and_its_fork_server_is_removed_by_our_next_process() -> None:
+    """Nobody else is left who could."""
+    script = """
+from multiprocessing import forkserver
+from omc_runbook.headless import fork_server
+fork_server.ensure_running()
+print(forkserver._forkserver._forkserver_pid, flush=True)
+input()
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {**os.environ, "TMPDIR": folder}
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", script], env=variables, **streams) as parent:
+            assert parent.stdout
+            server = int(parent.stdout.readline())
+            os.kill(server, signal.SIGKILL)
+            parent.send_signal(signal.SIGKILL)
+        assert _is_soon(lambda: _has_ended(server))
+        assert [each.name.split("-")[1] for each in Path(folder).iterdir()] == ["fork"]
         with temporary.folder("test", folder) as own:
             assert [*Path(folder).iterdir()] == [Path(own)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,12 @@ def a_run() -> Run:
     return Run(runbook="rotate", started=datetime(2026, 7, 1, tzinfo=UTC), targets=(target,))
 
 
-def closing(run: Run, names: tuple[str, ...], fails: bool = False) -> Closing:
+def closing(run: Run, names: tuple[str, ...], fails: bool = False, is_refused: bool = False) -> Closing:
     """The last part of a runbook with these displays."""
 
     def displays(apply: bool, confirm: str, live: Live) -> Displays:
+        if apply and is_refused:
+            raise CouldNotLook("AWS is gone. Try again.")
         if apply:
             live.announce("move")
             live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
@@ -104,6 +107,24 @@ def test_what_a_panel_finishes_is_told_in_the_cells_below_it(cells: dict[str, st
     again = below.show(ANSWER)
     assert isinstance(again, Banner) and again.headline == "answer was done."
     assert not isinstance(below.button(), Button)
+
+
+@pytest.mark.parametrize(("has_begun", "said"), [(True, ["plan"]), (False, [])])
+def test_what_stands_above_is_told_to_be_from_before_the_change(
+    cells: dict[str, str], has_begun: bool, said: list[str]
+) -> None:
+    """The plan and all that was read, but nothing that is shown later; and not where nothing was begun."""
+    run = a_run()
+    above, later = Banner("plain", "SECRET_KEY would change."), Banner("plain", "It is so.")
+    run.page.note(above)
+    own = closing(run, ("result", ANSWER), is_refused=not has_begun)
+    own.show("result")
+    run.page.note(later)
+    assert above.display_id and not later.display_id
+    with suppress(CouldNotLook):
+        pressed(own)
+    dated = [text for text in cells.values() if text.startswith("This was before the change that ended at ")]
+    assert ["plan" for text in dated if "SECRET_KEY would change." in text] == said
 
 
 def test_a_panel_that_breaks_off_leaves_no_cell_that_says_otherwise(cells: dict[str, str]) -> None:

@@ -18,12 +18,12 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
-from omc_runbook.model.findings import Finding
-from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
+from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks import key_addition, run
-from omc_runbook.runbooks.button import Button
+from omc_runbook.runbooks import key_addition, run, unfinished
+from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import UNFINISHED, Run, Target
@@ -66,6 +66,36 @@ def test_production_has_to_be_confirmed_also_among_others(environments: tuple[st
             begun.may_change(True, word)
     assert begun.may_change(True, "production") and not begun.may_change(False, "")
     assert a_run("staging").may_change(True, "")
+
+
+@pytest.mark.parametrize(("own", "word"), [("staging", ""), ("live-eu", "production")])
+def test_a_change_that_was_not_finished_asks_in_every_notebook_for_its_own_word(
+    own: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where production has another name, and the panel stands in the notebook of another environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(unfinished, "can_press", lambda: True)
+    staging = a_run("staging")
+    environment = replace(staging.environment, name=own, is_another_production=own != "staging")
+    both = replace(staging, targets=(*staging.targets, replace(staging.target, environment=environment)))
+    StateFile(tmp_path / "records" / "add_key-staging-1.state.json").write(both.state(steps=("move",)))
+    (panel,) = unfinished.with_unfinished(staging, lambda run, state: ()).unfinished
+    assert isinstance(panel, Panel) and panel.word == word == both.word
+
+
+def test_a_plan_for_a_production_of_another_name_is_applied_by_the_command_that_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word is in it, as where the environment is called production."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(COMMAND_VARIABLE, "omc-runbook run add_key -p environment live-eu -p apply true")
+    other = a_run("staging")
+    live = replace(other.target, environment=replace(other.environment, name="live-eu", is_another_production=True))
+    begun = replace(other, targets=(live,))
+    text = begun.answer((), plan=PLAN).to_text()
+    assert "-p environment live-eu -p apply true -p confirm production" in text
+    assert "confirm" not in other.answer((), plan=PLAN).to_text()
+    assert Outcome.from_json(begun.failed("It broke off.", PLAN).to_json()).confirm == "production"
 
 
 def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:

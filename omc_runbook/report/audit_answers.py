@@ -1,0 +1,125 @@
+"""What the lights of an audit say where nothing is wrong: the answer to each question in a sentence, from the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from omc_runbook.aws.cloudtrail import Access
+from omc_runbook.checks import age, alarm_routes, secret_access
+from omc_runbook.checks.secret_access import PrincipalAccess
+from omc_runbook.checks.unusual_calls import find_unusual, history_of
+from omc_runbook.report import audit_exposure, audit_monitoring
+from omc_runbook.snapshot.audit.monitoring import READ
+from omc_runbook.snapshot.state import Snapshot
+
+NAMED = 2
+"""How many people, trails or alarms a sentence names."""
+
+
+def how_old(snapshot: Snapshot) -> str:
+    """How old the oldest value with a limit is, and when the next rotation is due."""
+    history = snapshot.audit.history if snapshot.audit else None
+    ages = age.ages(snapshot, history) if history else ()
+    limited = sorted((each for each in ages if age.judge(snapshot, each) != "no limit"), key=lambda each: each.since)
+    if not limited:
+        return f"None of its {_count(len(ages), 'value')} has to be rotated." if ages else ""
+    oldest, days = limited[0], age.limit(snapshot).days
+    return (
+        f"Its {_count(len(limited), 'secret value')} may be {days} days old: the oldest, {oldest.key}, is"
+        f" {_count((snapshot.taken - oldest.since).days, 'day')} old and due on"
+        f" {age.due_date(snapshot, oldest):%Y-%m-%d}."
+    )
+
+
+def who_can_read(snapshot: Snapshot) -> str:
+    """Which people, roles, administrators and outsiders can read the secret, and how many of them lately did."""
+    found = snapshot.audit.identities if snapshot.audit else None
+    if found is None or snapshot.secret is None:
+        return ""
+    access = secret_access.of(snapshot)
+    own = secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
+    people = [each for each in access.readers if secret_access.is_human(each.identity) and each.identity.arn not in own]
+    roles = [each for each in access.readers if each not in people]
+    outside = {each.principal for each in access.outsiders if each.kind != "service"}
+    but = f"Except for {_count(len(access.administrators), 'administrator')}, " if access.administrators else ""
+    sentence = f"{but}{_people(people)} can read it; {_count(len(roles), 'role')} can{_used(snapshot, roles)}"
+    others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
+    return f"{sentence[0].upper()}{sentence[1:]}{others}."
+
+
+def _people(people: Sequence[PrincipalAccess]) -> str:
+    names = [each.identity.name for each in people]
+    return f"{_count(len(names), 'person', 'people')} ({_listed(names)})" if names else "no person"
+
+
+def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
+    """How many of some roles read this secret since events were looked up, where every call was looked at."""
+    history = history_of(snapshot)
+    if history is None or not history.accesses.is_complete:
+        return ""
+    callers = {call.principal for call in history.accesses.calls if call.is_read and not call.error}
+    # Who reads it over another role appears as that role.
+    used = sum(not callers.isdisjoint({each.identity.arn, *(step.role.arn for step in each.chain)}) for each in roles)
+    since = _since(snapshot, history.begin)
+    if used == len(roles):
+        return f", and {'has' if used == 1 else 'all have'} read it {since}"
+    return f"; {used or 'none'} of them {'has' if used <= 1 else 'have'} read it {since}"
+
+
+def who_did(snapshot: Snapshot) -> str:
+    """How many principals read and changed the secret, and that none of it was unusual."""
+    history = history_of(snapshot)
+    if history is None:
+        return ""
+    done = [call for call in history.accesses.calls if not call.error]
+    reads, changes = [call for call in done if call.is_read], [call for call in done if not call.is_read]
+    readers, writers = ({call.principal for call in calls} for calls in (reads, changes))
+    usual = "" if find_unusual(snapshot) else ", all as usual" if done else ""
+    since, refused = _since(snapshot, history.begin), len(history.accesses.calls) - len(done)
+    return (
+        f"{_count(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
+        f" {_count(len(writers), 'principal') if writers else 'nobody'} changed it{f' {_times(changes)}'.rstrip()}"
+        f"{usual}{f'; {refused:,} more calls failed' if refused else ''}."
+    )
+
+
+def _times(calls: Sequence[Access]) -> str:
+    return f"{_count(len(calls), 'time')} " if calls else ""
+
+
+def who_would_notice(snapshot: Snapshot) -> str:
+    """Which trails record a read of the secret, and which alarms tell somebody who hears."""
+    found = snapshot.audit.monitoring if snapshot.audit else None
+    if found is None:
+        return ""
+    trails = [trail.name for trail in found.trails if trail.is_logging and trail.takes(READ)]
+    routes = [route for route in alarm_routes.routes_of(snapshot) if audit_monitoring.works(route)]
+    topics = {found.topics.get(arn) for route in routes for arn in route.targets} - {None}
+    hears = sum(len(topic.confirmed) for topic in topics if topic)
+    if not trails or not hears:
+        return ""
+    alarms = _listed([f"{route.kind} {route.name}" for route in routes])
+    verb = "tells" if len(routes) == 1 else "tell"
+    return f"Each read is recorded by trail {_listed(trails)}, and {alarms} {verb} {_count(hears, 'subscriber')} of it."
+
+
+def what_lies_open(snapshot: Snapshot) -> str:
+    """That no value was found, and where it was searched for."""
+    found = snapshot.audit.exposure if snapshot.audit else None
+    if found is None or audit_exposure.count(found):
+        return ""
+    return f"No value of it. {audit_exposure.searched(found)}"
+
+
+def _since(snapshot: Snapshot, begin: datetime) -> str:
+    return f"in the last {_count(max((snapshot.taken - begin).days, 1), 'day')}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if names[NAMED:] else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
