@@ -95,7 +95,7 @@ def who_would_notice(snapshot: Snapshot) -> str:
         return ""
     trails = [trail.name for trail in found.trails if trail.is_logging and trail.takes(READ)]
     routes = [route for route in alarm_routes.routes_of(snapshot) if audit_monitoring.works(route)]
-    topics = {found.topics.get(arn) for route in routes for arn in route.targets} - {None}
+    topics = [found.topics.get(arn) for arn in {arn for route in routes for arn in route.targets}]
     hears = sum(len(topic.confirmed) for topic in topics if topic)
     if not trails or not hears:
         return ""
