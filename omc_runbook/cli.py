@@ -405,7 +405,11 @@ def records(
     if newest:
         click.echo(f"The newest: {newest}")
     if opens:
-        terminal.open_page(overview.write(found.folder))
+        try:
+            page = overview.write(found.folder)
+        except OSError as error:
+            raise UsageError(f"The index page of {found.folder} cannot be written: {error.strerror}.") from None
+        terminal.open_page(page)
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 

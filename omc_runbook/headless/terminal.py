@@ -92,14 +92,18 @@ def print_records(place: RecordPlace) -> str:
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
+    unreadable = 0
     if place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
     else:
         _refuse_unreadable(place.folder)
+        unreadable = kept_records.count_unreadable(place.folder)
         kept = kept_records.read(place.folder)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
+    if unreadable:
+        click.echo(f"{unreadable} more cannot be read by this user.", err=True)
     return next((page for *_, page in lines if page), "")
 
 
