@@ -23,6 +23,8 @@ from benchmarks.page import fill
 PAGE = Path(__file__).parents[2] / "docs" / "hold.md"
 PARTS = ("leaks", "crashes", "network", "races", "soak", "hostile", "supply", "texts")
 """The modules of all parts; those that take longest begin first."""
+TABLES = {SHORT: "hold", LONG: "hold, all"}
+"""The names of the page's tables by profile."""
 HEADS = ("part", "surface", "tries", "failures", "seconds")
 
 
@@ -31,10 +33,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([f"| {' | '.join(HEADS)} |", "|---|---|--:|--:|--:|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _with_kept(page: str, rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The rows, and those that the page has of parts that did not run, in the order of the parts."""
+def _with_kept(page: str, name: str, rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The rows, and those that the page's table has of parts that did not run, in the order of the parts."""
     ran = {row.part for row in rows}
-    lines = (re.fullmatch(r"\| (.*) \|", line) for line in page.splitlines())
+    own = page.partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
+    lines = (re.fullmatch(r"\| (.*) \|", line) for line in own.splitlines())
     kept = [tuple(line[1].split(" | ")) for line in lines if line]
     cells = [*(row.cells for row in rows), *(row for row in kept if row[0] in PARTS and row[0] not in ran)]
     return sorted(cells, key=lambda row: PARTS.index(row[0]))
@@ -52,19 +55,23 @@ def main(parts: tuple[str, ...], size: str, seed: int | None, match: str, jobs: 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     seed = secrets.randbelow(10**6) if seed is None else seed
     profile, rows = Profile(size, match), dict[tuple[str, str], Row]()
-    for report in runner.run(parts or PARTS, profile, seed, jobs):
-        runner.count(rows, report)
-        if report.attempt.failure:
-            click.echo(f"{report.part}, {report.attempt.surface}: {report.attempt.what}", err=True)
-            click.echo(f"    {report.attempt.failure}", err=True)
-            click.echo(f"    again: {runner.again(report, profile, seed)}", err=True)
-    click.echo(table([row.cells for row in rows.values()]))
-    click.echo(f"\nseed {seed}")
+    try:
+        for report in runner.run(parts or PARTS, profile, seed, jobs):
+            runner.count(rows, report)
+            if report.attempt.failure:
+                click.echo(f"{report.part}, {report.attempt.surface}: {report.attempt.what}", err=True)
+                click.echo(f"    {report.attempt.failure}", err=True)
+                click.echo(f"    again: {runner.again(report, profile, seed)}", err=True)
+    finally:
+        # Also of a run that is stopped: what was tried until then was tried.
+        click.echo(table([row.cells for row in rows.values()]))
+        click.echo(f"\nseed {seed}")
     if keep:
-        cells = _with_kept(PAGE.read_text(encoding="utf-8"), [*rows.values()])
+        name = TABLES[size]
+        cells = _with_kept(PAGE.read_text(encoding="utf-8"), name, [*rows.values()])
         command = f"make hold PROFILE={size}" if size != SHORT else "make hold"
         date = datetime.now(UTC).date().isoformat()
-        fill(PAGE, "hold", f"{table(cells)}\n\nBy `{command}` on {date}, with seed {seed}.")
+        fill(PAGE, name, f"{table(cells)}\n\nBy `{command}` on {date}, with seed {seed}.")
     if not rows:
         raise click.UsageError(f"Nothing was tried: no description has {match!r} in it.")
     sys.exit(1 if any(row.failures for row in rows.values()) else 0)

@@ -128,6 +128,12 @@ class Running:
             time.sleep(LOOK_SECONDS)
         return None
 
+    def await_path(self, path: Path, seconds: float = 20.0) -> None:
+        """Wait until the command has made a file or a folder."""
+        deadline = time.monotonic() + seconds
+        while self.is_running and not path.exists() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
     def await_limit(self, name: str, seconds: float = 20.0) -> None:
         """Wait until a limit of the command is 0."""
         deadline = time.monotonic() + seconds

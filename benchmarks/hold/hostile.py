@@ -28,6 +28,7 @@ from benchmarks.hold.desk import Desk, Ended
 from benchmarks.hold.judges import FORGED, MARK
 from benchmarks.hold.trial import Profile, Try
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
@@ -52,7 +53,15 @@ TEXTS = {
     "metric": f'{MARK}k"}} 1\n{MARK}k_forged{{x="y"}} 2\n# HELP {MARK}k',
     "100 KB": f"{MARK}l" * 33_000,
 }
-SERVICE = "worker"
+SERVICE, STOPPING = "worker", "backend"
+SECONDS = 60.0
+STOPPED = "hold-stopped"
+"""What each stopped reason has, to see whether it is shown."""
+REASONS = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: ",
+    "CannotPullContainerError: ",
+    "CannotStartContainerError: ",
+)
 _LINE = re.compile(
     r"^\s*(?:\$ )?((?:aws|omc-runbook|git|docker|terraform|psql|export|unset|echo|jq|sudo|cd|chmod)\b.*)$"
 )
@@ -113,6 +122,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
         variables = kept | sandbox.variables
         world = World(sandbox.endpoint)
         _plant(world)
+        _let_ecs_say(sandbox)
         for number, run in enumerate(chosen):
             yield from _try_run(Desk(folder / f"run-{number}", dict(variables)), run, random.Random(seed + number))
         yield from _try_consent(Desk(folder / "consent", dict(variables)))
@@ -154,6 +164,31 @@ def _plant(world: World) -> None:
         at = int(time.time() * 1000)
         events: Any = [{"timestamp": at, "message": f"ERROR: {text}"} for text in short.values()]
         logs.put_log_events(logGroupName=group, logStreamName=stream["logStreamName"], logEvents=events)
+
+
+def _let_ecs_say(sandbox: Sandbox) -> None:
+    """Put the texts into what ECS itself writes: events, and the reasons for which tasks stopped."""
+    for text in TEXTS.values():
+        message = f"was unable to place a task because no container instance met all of its requirements. {text}"
+        lifecycle.ask(sandbox, "POST", "event", {"service": SERVICE, "message": message[:9000]})
+    stopped: list[str] = []
+    for number, text in enumerate(TEXTS.values()):
+        # Each kind of reason is quoted by a check of its own.
+        start = REASONS[number % len(REASONS)]
+        stopped.append(_running_task(sandbox, stopped))
+        stop = {"task": stopped[-1], "code": "TaskFailedToStart", "reason": f"{start}{STOPPED} {text}"[:9000]}
+        lifecycle.ask(sandbox, "POST", "stop", stop)
+
+
+def _running_task(sandbox: Sandbox, others: list[str]) -> str:
+    """A task of a service whose tasks run, and none of these."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for task in lifecycle.status(sandbox)["tasks"]:
+            if task["service"] == STOPPING and task["status"] == "RUNNING" and task["task"] not in others:
+                return str(task["task"])
+        time.sleep(0.1)
+    raise TimeoutError(f"{STOPPING} has no running task")
 
 
 def _lay_out(desk: Desk) -> None:
@@ -249,6 +284,9 @@ def _try_run(desk: Desk, run: Run, source: random.Random) -> Iterator[Try]:
     what = f"{run.runbook} {' '.join(word for word in run.words if '{' not in word)}".strip()
     yield Try(SHOWN, f"{what}, ends as a run does", "" if ended.code in (0, 1, 2, 3) else f"ended with {ended.code}")
     yield from _shown(desk, what, ended, json.dumps(bodies))
+    if run.runbook in ("verify", "troubleshoot") and "symptom=local" not in run.words:
+        is_there = STOPPED in ended.said and "no container instance met" in ended.said
+        yield Try(SHOWN, f"{what}, events and stopped reasons", "" if is_there else "they are not shown")
     yield from _commands(desk, what, ended)
     ran = [each.name for each in desk.root.glob("program-ran*")]
     yield Try(PROGRAMS, f"{what}, programs in the folder and the checkout", f"ran {', '.join(ran)}" if ran else "")

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from benchmarks.hold import awkward, lab
+from benchmarks.hold import awkward, disk, lab
 from benchmarks.hold.awkward import WORD, Awkward
 from benchmarks.hold.desk import SOURCE, Desk, Ended
+from benchmarks.hold.practice import watched
 from benchmarks.hold.search import Searcher
 from benchmarks.hold.trial import Profile, Try
 from benchmarks.hold.world import AwkwardWorld, awkward_world
@@ -44,6 +46,8 @@ NEW_SECRET = "ohmycoins-production-app-secrets"
 CODES = (0, 1, 2, 3)
 FILE_SIZE = 30_000
 """Bytes that a file may have on a full disk: less than an executed notebook."""
+SMALL_DISK, DISK, PAGE = 65_536, 8 << 20, 4_096
+"""Bytes of a disk that is too small for a record, and of one that is filled while a run goes on."""
 SLOWEST = 2.5
 """Seconds after the start up to which a run is killed."""
 _CAP_DAC_OVERRIDE, _PR_CAPBSET_DROP = 1, 24
@@ -63,6 +67,8 @@ class Case:
     pasted: str = "runbook_toml"
     """A parameter into which somebody pastes a value by mistake."""
     environment: str = "staging"
+    practises: bool = False
+    """Whether it starts a sandbox of its own, which takes a while."""
 
     @property
     def has_plan(self) -> bool:
@@ -94,6 +100,7 @@ CASES = (
     Case("fleet", pasted="environments"),
     Case("index", pasted="records"),
     Case("audit", ("repository={checkout}",)),
+    Case("onboarding", pasted="answers", practises=True),
 )
 
 
@@ -221,7 +228,24 @@ def _dump(run: Run) -> Ended:
 
 
 def _fill_disk(run: Run) -> Ended:
-    return run.desk.start(run.command(run.words), prepare=_with_small_files).end()
+    """A small file system for records, half of the time for temporary files too, that is full or becomes so.
+
+    Where none can be mounted, files that may not grow stand for it.
+    """
+    full, size = run.desk.work / "full", run.source.choice((SMALL_DISK, DISK, DISK))
+    (full / "tmp").mkdir(parents=True)
+    if disk.mount(full, size):
+        return run.desk.start(run.command(run.words), prepare=_with_small_files).end()
+    (full / "tmp").mkdir()
+    command = [COMMAND, "run", run.case.runbook, *run.words, "--record", "full/records"]
+    more = {"TMPDIR": str(full / "tmp")} if run.source.random() < 0.5 else {}
+    running = run.desk.start(command, variables=more)
+    running.await_path(full / "records")
+    time.sleep(run.moment)
+    with suppress(OSError), (full / "filler").open("wb", buffering=0) as file:
+        while file.write(bytes(PAGE)):
+            pass
+    return running.end()
 
 
 def _read_only(run: Run) -> Ended:
@@ -310,12 +334,15 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     chosen = [(case, way) for case, way in chosen if profile.has(_name(case, way))]
     if not chosen:
         return
+    if why := disk.be_private():
+        sys.stderr.write(f"leaks: no small disk can be mounted ({why}); files that may not grow stand for it\n")
     old, new = awkward.draw(seed), awkward.draw(seed + 10**6)
     with awkward_world(old) as world, tempfile.TemporaryDirectory(prefix="leaks-") as folder:
         for case, way in chosen:
             what = _name(case, way)
             root = Path(folder, secrets.token_hex(4))
             yield Try(SURFACE, what, "; ".join(_problems(case, way, root, world, old, new, f"{seed} {what}")))
+            disk.unmount()
             shutil.rmtree(root, ignore_errors=True)
 
 
@@ -332,8 +359,8 @@ def _name(case: Case, way: str) -> str:
 
 
 def _sample(pairs: Sequence[tuple[Case, str]], source: random.Random) -> list[tuple[Case, str]]:
-    """Pairs in which each runbook and each way is twice at least."""
-    rest, chosen = [*pairs], list[tuple[Case, str]]()
+    """Pairs in which each runbook and each way is twice at least; one that practises, which takes long, is once."""
+    rest, chosen = [pair for pair in pairs if not pair[0].practises], list[tuple[Case, str]]()
     source.shuffle(rest)
     counts: dict[str, int] = {}
     for case, way in sorted(rest, key=lambda pair: counts.get(pair[1], 0)):
@@ -341,7 +368,7 @@ def _sample(pairs: Sequence[tuple[Case, str]], source: random.Random) -> list[tu
             chosen.append((case, way))
             for name in (way, case.runbook):
                 counts[name] = counts.get(name, 0) + 1
-    return chosen
+    return [*chosen, source.choice([pair for pair in pairs if pair[0].practises])]
 
 
 def _problems(
@@ -359,8 +386,11 @@ def _problems(
         _remove_secret(world)
     world.put(old)
     desk.keep()
-    ended = WAYS[way](Run(case, desk, world, random.Random(seed), new))
-    own = [*world.versions(), *(world.versions(NEW_SECRET) if case.runbook == "create" else ())]
+    with watched([desk.root / "tmp", desk.work / "full" / "tmp"] if case.practises else []) as practice:
+        ended = WAYS[way](Run(case, desk, world, random.Random(seed), new))
+        left = practice.end()
+    yield from filter(None, [left])
+    own = [*world.versions(), *(world.versions(NEW_SECRET) if case.runbook == "create" else ()), *practice.values]
     searcher = Searcher([*old, *new, *own])
     allowed = {str(Path("work", "checkout", ".env"))}
     for place, content in desk.written():

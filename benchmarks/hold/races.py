@@ -23,10 +23,13 @@ from typing import Any
 from benchmarks.hold.racing_operator import digest
 from benchmarks.hold.trial import Profile, Try
 from benchmarks.hold.workplace import SECONDS, Workplace, forked, last_line, workplace
+from omc_runbook.sandbox import postgres
 
 OPERATOR = Path(__file__).with_name("racing_operator.py")
 ROUNDS, FEW_ROUNDS = 200, 30
 ROTATIONS, FEW_ROTATIONS = 20, 2
+DATABASE_ROTATIONS = 10
+DATABASE = "OMC_SANDBOX_DATABASE_URL"
 JITTER = 0.06
 """Seconds within which all writers of a round begin."""
 TOLD = (1, 2, 3)
@@ -89,6 +92,19 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
             what = f"two rotations, {number}"
             if profile.has(what):
                 yield Try("two whole rotations at once", what, _two_rotations(place, random.Random(f"{seed} {number}")))
+    if postgres.is_installed():
+        yield from _of_database(profile, seed)
+
+
+def _of_database(profile: Profile, seed: int) -> Iterator[Try]:
+    """Rotations of the database's password: by two login roles in turns, and by one that has one password."""
+    with workplace(database=True) as place:
+        for number in range(DATABASE_ROTATIONS if profile.is_long else 1):
+            for roles in ("two roles", "one role"):
+                what = f"database, {roles}, {number}"
+                if profile.has(what):
+                    failure = _two_of_database(place, roles == "one role", random.Random(f"{seed} {what}"))
+                    yield Try("two rotations of a database password at once", what, failure)
 
 
 @contextmanager
@@ -213,3 +229,46 @@ def _two_rotations(place: Workplace, draw: random.Random) -> str:
         return f"a run that keeps all values ends with {again.returncode}: {last_line(again)}"
     expected = {**former, **{key: now[key] for key in keys}}
     return place.wrong_secret(expected) or place.wrong_tasks()
+
+
+def _two_of_database(place: Workplace, is_own: bool, draw: random.Random) -> str:
+    """Two rotations of the same password at once: the database accepts what the secret then says, and a third works."""
+    import psycopg
+
+    database, former = place.sandbox.database, place.members()
+    assert database, "the sandbox has one"
+    at = f"{database.host}:{database.port}/{database.dbname}"
+
+    def command() -> list[str]:
+        words = ("keys=POSTGRES_PASSWORD", f"database_url_from=env:{'OWN' if is_own else DATABASE}", "apply=true")
+        return place.command("rotate", words)
+
+    def variables() -> dict[str, str]:
+        now = place.members()
+        return place.variables | {"OWN": f"postgresql://{now['POSTGRES_USER']}:{now['POSTGRES_PASSWORD']}@{at}"}
+
+    def wrong_login() -> str:
+        now = place.members()
+        login = {"user": now["POSTGRES_USER"], "password": now["POSTGRES_PASSWORD"]}
+        try:
+            psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+        except psycopg.OperationalError:
+            return "the database refuses the login that the secret has"
+        return ""
+
+    runs = []
+    for _ in range(2):
+        runs.append(forked.Forked(command(), variables(), place.work))
+        time.sleep(draw.uniform(0, 0.3))
+    codes = [(run.communicate(SECONDS), run.poll())[1] for run in runs]
+    if set(codes) - {0, *TOLD}:
+        return f"they end with {codes}"
+    if wrong := wrong_login() or place.wrong_tasks():
+        return f"after {codes}: {wrong}"
+    if 0 in codes and place.members()["POSTGRES_PASSWORD"] == former["POSTGRES_PASSWORD"]:
+        return "nothing is renewed, and a rotation ended with 0"
+    third = forked.run(command(), variables(), place.work, SECONDS)
+    if third.returncode:
+        return f"after {codes} a third ends with {third.returncode}: {last_line(third)}"
+    expected = place.members()
+    return wrong_login() or place.wrong_secret(expected) or place.wrong_tasks()

@@ -177,10 +177,10 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 @contextmanager
-def workplace(world: WorldName | None = "healthy") -> Iterator[Workplace]:
-    """A workplace with a sandbox of its own, which both are gone afterwards."""
+def workplace(world: WorldName | None = "healthy", database: bool = False) -> Iterator[Workplace]:
+    """A workplace with a sandbox of its own, or one with a database; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hold-workplace-") as folder:
-        sandbox = lifecycle.up(world)
+        sandbox = lifecycle.up(world, database=database)
         try:
             place = Workplace(Path(folder), sandbox)
             yield place

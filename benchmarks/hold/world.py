@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +38,7 @@ class AwkwardWorld:
             return []
         for version in api.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]:
             text = api.get_secret_value(SecretId=secret, VersionId=version["VersionId"])["SecretString"]
-            for key, value in json.loads(text).items():
-                # The sandbox's values, and those that are generated, are random within a run of characters.
-                core = max(re.findall(r"[A-Za-z0-9_-]{16,}", value.removeprefix("sk-")), key=len, default="")
-                # A placeholder is no secret.
-                if re.search(r"\d", core) and not key.startswith("AWKWARD"):
-                    found.setdefault(value, Awkward(key, value, (core,)))
+            found |= {value.text: value for value in random_values(json.loads(text))}
         return [*found.values()]
 
     def refer(self, values: Sequence[Awkward]) -> None:
@@ -61,6 +56,15 @@ class AwkwardWorld:
         new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
         ecs.update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=new["taskDefinition"]["taskDefinitionArn"])
         self.world.settle()
+
+
+def random_values(document: Mapping[str, str]) -> Iterator[Awkward]:
+    """The values of the sandbox, and those that were generated: they are random within a run of characters."""
+    for key, value in document.items():
+        core = max(re.findall(r"[A-Za-z0-9_-]{16,}", value.removeprefix("sk-")), key=len, default="")
+        # A placeholder is no secret.
+        if re.search(r"\d", core) and not key.startswith("AWKWARD") and not value.startswith("<"):
+            yield Awkward(key, value, (core,))
 
 
 @contextmanager

@@ -15,9 +15,10 @@ import click
 
 from omc_runbook.headless.places import RecordPlace
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.letters import on_one_line
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
+from omc_runbook.report.display.reading import CLEAR
 
 _STYLES: dict[Style, str] = {
     "plain": "",
@@ -68,6 +69,11 @@ def own_errors() -> Iterator[TextIO]:
         return
     with os.fdopen(copy, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors) as stream:
         yield stream
+
+
+def print_event(line: str, stream: TextIO) -> None:
+    """Print an event line; on a terminal instead of the line that says how far a look has come."""
+    click.echo(f"{CLEAR if stream.isatty() else ''}{printable(line)}", stream)
 
 
 def print_markdown(text: str) -> None:

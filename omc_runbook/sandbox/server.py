@@ -69,7 +69,8 @@ class SandboxServer:
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
         """Answer a control path; None for others.
 
-        They are status, calls, history, note, clock, rotation, role, versions, wire, reset, rest and settle.
+        They are status, calls, history, note, clock, rotation, role, versions, event, stop, wire, reset, rest and
+        settle.
         """
         if (method, path) == ("GET", "status"):
             return self._status()
@@ -101,6 +102,12 @@ class SandboxServer:
             created = {version: float(moment) for version, moment in members["created"].items()}
             set_creation(members["secret"], created, ACCOUNT, REGION)
             EVENT_HISTORY.date_back(created)
+            return {}
+        if (method, path) == ("POST", "event"):
+            self.agent.add_event(members["service"], members["message"])
+            return {}
+        if (method, path) == ("POST", "stop"):
+            self.agent.stop_task(members["task"], members["code"], members["reason"])
             return {}
         if path == "wire":
             if method == "POST":

@@ -15,7 +15,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from werkzeug.exceptions import HTTPException
 
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.ecs import scheduler, tasks
+from omc_runbook.sandbox.ecs import scheduler, services, tasks
 from omc_runbook.sandbox.ecs.connection import connects
 from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer
 from omc_runbook.sandbox.ecs.image import pull_error
@@ -130,6 +130,19 @@ class Agent(threading.Thread):
             self._first_environments.clear()
             yield
 
+    def add_event(self, name: str, message: str) -> None:
+        """Let ECS write an event of the services of a name, in whatever words."""
+        with STATE:
+            for service in (each for backend in _backends() for each in services_of(backend) if each.name == name):
+                services.add_event(service, message)
+
+    def stop_task(self, task_id: str, code: str, reason: str) -> None:
+        """Let ECS stop a task for a reason of its own, in whatever words."""
+        with STATE:
+            for task in (each for _, each in _tasks() if each.id == task_id):
+                tasks.mark_stopping(task, code, reason)
+        self.wake()
+
     def statuses(self) -> list[TaskStatus]:
         """Every task that is not stopped."""
         with STATE:
@@ -138,10 +151,10 @@ class Agent(threading.Thread):
     def is_settled(self) -> bool:
         """Whether every service is steady, keeps failing in the same way, or waits for long."""
         with STATE:
-            services = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
+            active = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
             starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
             return not starting and all(
-                s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in services
+                s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in active
             )
 
     def await_rest(self, seconds: float) -> bool:

@@ -28,7 +28,7 @@ from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless.notebooks import applying_command, describe, with_plan
-from omc_runbook.masking import registry
+from omc_runbook.masking import fingerprint, registry
 from omc_runbook.masking.fingerprint import slow_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
@@ -49,8 +49,9 @@ PASSWORD = secrets.token_urlsafe(18)
 
 
 @pytest.fixture(autouse=True)
-def _names(bare_names: None, own_registry: None) -> None:
-    """The guide's names, and values that are forgotten afterwards."""
+def _names(bare_names: None, own_registry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's names, and values that are forgotten afterwards; a guess costs what it costs in one test alone."""
+    monkeypatch.setitem(fingerprint._SCRYPT, "n", 2)
 
 
 @pytest.fixture
@@ -254,8 +255,10 @@ def test_parameters_that_contradict_the_plan_are_refused(path: Path) -> None:
     assert isinstance(ended.exception, RunbookError) and "environment contradicts the plan" in str(ended.exception)
 
 
-def test_fingerprints_depend_on_document_salt_and_name() -> None:
+def test_fingerprints_depend_on_document_salt_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that neither a list of values nor another plan's fingerprint says what a value is."""
+    monkeypatch.undo()
+    assert fingerprint._SCRYPT["n"] >= 2**15
     value, salt = Masked(PASSWORD, "it"), "00"
     one = slow_fingerprint(value, Masked("{}", "doc"), salt, "a")
     assert len(one) == 32 and one == slow_fingerprint(value, Masked("{}", "doc"), salt, "a")
