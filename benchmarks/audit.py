@@ -65,7 +65,12 @@ def _trusting(identity: Identity, random: Random) -> Identity:
 
 def audited(made: Any) -> Snapshot:
     """The snapshot of a healthy environment in such an account."""
-    found = Identities(identities=made.identities, organization="o-abcdefghij", levels=made.judge.levels)
+    found = Identities(
+        identities=made.identities,
+        organization="o-abcdefghij",
+        levels=made.judge.levels,
+        resource_controls=made.judge.resource_controls,
+    )
     whole: Snapshot = replace(
         snapshots.healthy(), resource_policy=made.call.policies[0], audit=Audit(days=90, identities=found)
     )

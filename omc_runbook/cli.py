@@ -260,7 +260,7 @@ def _run_notebook(
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith((FAILED, WARNING)):
-            click.echo(printable(line), errors)
+            terminal.print_event(line, errors)
 
     pairs = notebooks.with_plan(name, pairs)
     temporary = _temporary_sandbox() if in_sandbox else None
@@ -350,7 +350,7 @@ def policy(
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab; what stands after -- is passed to it."""
-    from omc_runbook.headless.lab import OPTIONS, copy_notebooks, refuse_unwritable
+    from omc_runbook.headless.lab import OPTIONS, configure, copy_notebooks, refuse_unwritable
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
@@ -361,6 +361,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     for sentence in copy_notebooks(folder):
         click.echo(sentence, err=True)
     os.environ[FOLDER_VARIABLE] = str(Path.cwd())
+    configure(os.environ)
     with _temporary_sandbox() if in_sandbox else nullcontext():
         LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *OPTIONS, *options])
 
@@ -404,7 +405,11 @@ def records(
     if newest:
         click.echo(f"The newest: {newest}")
     if opens:
-        terminal.open_page(overview.write(found.folder))
+        try:
+            page = overview.write(found.folder)
+        except OSError as error:
+            raise UsageError(f"The index page of {found.folder} cannot be written: {error.strerror}.") from None
+        terminal.open_page(page)
     context.exit(1 if any(state.is_overdue for state in expected) else 0)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -166,6 +166,8 @@ class FoundAccesses:
 
     calls: tuple[Access, ...]
     cut_at: datetime | None = None
+    since: datetime | None = None
+    """From when on there are calls, where that is later than was asked for."""
 
 
 class Pace:
@@ -389,6 +391,11 @@ class Selectors:
     basic: tuple[Mapping[str, Any], ...] = ()
     advanced: tuple[Mapping[str, Any], ...] = ()
 
+    def takes(self, event: Mapping[str, str]) -> bool | None:
+        """Whether one of them takes an event, by fields as advanced selectors name them; None where that is unknown."""
+        answers = [selector.takes(event) for selector in self.every]
+        return True if True in answers else None if None in answers else False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trail:
@@ -422,10 +429,7 @@ class Trail:
 
     def takes(self, event: Mapping[str, str]) -> bool | None:
         """Whether the trail logs an event, by fields as advanced selectors name them; None where that is unknown."""
-        if self.selectors is None:
-            return None
-        answers = [selector.takes(event) for selector in self.selectors.every]
-        return True if True in answers else None if None in answers else False
+        return self.selectors.takes(event) if self.selectors else None
 
 
 def describe_trails(client: CloudTrailClient) -> tuple[Trail, ...]:
@@ -476,7 +480,11 @@ def get_selectors(client: CloudTrailClient, arn: str) -> Selectors:
     See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
     """
     answer = client.get_event_selectors(TrailName=arn)
-    advanced, basic = answer.get("AdvancedEventSelectors") or (), answer.get("EventSelectors") or ()
+    return selectors_of(answer.get("AdvancedEventSelectors") or (), answer.get("EventSelectors") or ())
+
+
+def selectors_of(advanced: Sequence[Mapping[str, Any]], basic: Sequence[Mapping[str, Any]] = ()) -> Selectors:
+    """The selectors of a trail or an event data store; without any, it takes every management event."""
     own = (*(Selector(conditions=dict(map(_condition, each["FieldSelectors"]))) for each in advanced),)
     every = (*own, *_rewritten(basic)) if advanced or basic else (EVERY_MANAGEMENT_EVENT,)
     return Selectors(every=every, basic=tuple(basic), advanced=tuple(advanced))

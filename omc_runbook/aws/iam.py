@@ -95,7 +95,8 @@ class AccountEntity:
 class LastAccess:
     """When an identity last tried to use Secrets Manager; None where it did not in the tracking period of 400 days.
 
-    `actions` has the tracked actions, such as "GetSecretValue", with the time of the last attempt or None.
+    It is about every secret, within four hours. `actions` has the actions that IAM tracks, with the time of the last
+    attempt or None: AWS promises that for calls that create, modify and delete, and has none where none was used.
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetServiceLastAccessedDetails.html
     """
 

@@ -1,4 +1,4 @@
-"""AWS Organizations: which organization the account belongs to, and the service control policies above it."""
+"""AWS Organizations: which organization the account belongs to, and the policies above it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from omc_runbook.aws.session import code_of
 from omc_runbook.iam.policy import PolicyDocument
 
-_SCP = "SERVICE_CONTROL_POLICY"
+_SCP, _RCP = "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"
 Levels = tuple[tuple[PolicyDocument, ...], ...]
 
 
@@ -37,26 +37,53 @@ def describe(client: Any) -> Organization:
     return Organization(str(found["Id"]), str(found.get("MasterAccountId", "")))
 
 
-def service_control_policies(client: Any, account: str, organization: Organization) -> Levels:
-    """The service control policies that limit an account: its own, those of each unit above it, and the root's.
+@dataclass(frozen=True, kw_only=True)
+class OrganizationPolicies:
+    """The policies of an organization that limit an account; each of them only forbids.
 
-    Each level has to allow a call. () where nothing limits it: outside an organization, in the management account, and
-    where the organization has no such policies. Only the management account and delegated administrators may ask.
-    See https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+    `levels` are the service control policies (SCPs) of the account, of each unit above it and of the root: each level
+    has to allow a call. `resource_controls` are the resource control policies (RCPs) of all levels that deny something.
+    """
+
+    levels: Levels = ()
+    resource_controls: tuple[PolicyDocument, ...] = ()
+
+
+def policies_above(client: Any, account: str, organization: Organization) -> OrganizationPolicies:
+    """The policies that limit what principals of an account may do, and what anybody may do with its resources.
+
+    None where nothing limits it: outside an organization, in the management account, and where the organization has no
+    such policies. Only the management account and delegated administrators may ask. See
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html,
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
     """
     if not organization.id or organization.management_account == account:
-        return ()
+        return OrganizationPolicies()
     contents: dict[str, PolicyDocument] = {}
-    levels, target = [], account
+    levels, controls, target = [], list[PolicyDocument](), account
     while target:
-        pages = client.get_paginator("list_policies_for_target").paginate(TargetId=target, Filter=_SCP)
-        listed = [(each["Id"], each["Name"]) for page in pages for each in page["Policies"]]
-        for id, name in listed:
-            if id not in contents:
-                content = client.describe_policy(PolicyId=id)["Policy"]["Content"]
-                contents[id] = PolicyDocument(name, "scp", json.loads(content))
-        levels.append(tuple(contents[id] for id, _ in listed))
+        levels.append(tuple(_attached(client, target, _SCP, contents)))
+        controls += _attached(client, target, _RCP, contents)
         parents = [] if target.startswith("r-") else client.list_parents(ChildId=target)["Parents"]
         target = parents[0]["Id"] if parents else ""
-    # With these policies in use, every level has at least one.
-    return tuple(level for level in levels if level)
+    # With service control policies in use, every level has at least one.
+    return OrganizationPolicies(
+        levels=tuple(level for level in levels if level),
+        resource_controls=tuple({id(each): each for each in controls if _denies(each)}.values()),
+    )
+
+
+def _attached(client: Any, target: str, kind: str, contents: dict[str, PolicyDocument]) -> list[PolicyDocument]:
+    """The policies of a kind on the account, a unit or the root; each is read once."""
+    pages = client.get_paginator("list_policies_for_target").paginate(TargetId=target, Filter=kind)
+    listed = [(each["Id"], each["Name"]) for page in pages for each in page["Policies"]]
+    for id, name in listed:
+        if id not in contents:
+            content = client.describe_policy(PolicyId=id)["Policy"]["Content"]
+            contents[id] = PolicyDocument(name, "scp" if kind == _SCP else "rcp", json.loads(content))
+    return [contents[id] for id, _ in listed]
+
+
+def _denies(policy: PolicyDocument) -> bool:
+    """Whether a policy denies anything: the one that AWS attaches allows everything, and every other denies alone."""
+    return any(not isinstance(each, dict) or each.get("Effect") != "Allow" for _, each in policy.statements)

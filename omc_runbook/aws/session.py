@@ -92,14 +92,15 @@ _CONFIG = Config(
 class ReadFailure:
     """Something that could not be read, and the permission that would help.
 
-    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" the error's sentence. `denied_by`
+    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" and "incomplete" a sentence, such
+    as that an answer cannot have everything. `denied_by`
     is where an explicit deny is, by AWS's message, such as "a resource-based policy": no permission overrides it.
     """
 
     what: str
     permission: str
     code: str
-    kind: Literal["denied", "throttled", "failed", "no-answer"]
+    kind: Literal["denied", "throttled", "failed", "no-answer", "incomplete"]
     denied_by: str = ""
 
     @property
@@ -118,6 +119,8 @@ class ReadFailure:
             return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
             return f"Could not {do} {self.what}: {self.code} outlasted the retries; run again in a minute."
+        if self.kind == "incomplete":
+            return f"Could not {do} {self.what}: {self.code}"
         if self.kind == "no-answer":
             return f"Could not {do} {self.what}: {self.code} Check the network, then run again."
         return f"Could not {do} {self.what}: {self.permission} failed with {self.code}."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.changes.fix.steps import RestoreVersion
+from omc_runbook.changes.fix.steps import RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, document_of
@@ -97,6 +97,8 @@ def _of_create(plan: CreatePlan) -> dict[str, str]:
         "first version": plan.token or "none",
         "ARN": plan.existing.arn if plan.existing else "none",
     }
+    if plan.existing and plan.existing.deleted:
+        settings["deletion"] = f"{plan.existing.deleted:%Y-%m-%dT%H:%M:%S%z}"
     keys = {f"the content of {key} in {plan.name}": "a placeholder" if text else "nothing" for key, text in plan.keys}
     return {f"the {label} of {plan.name}": text for label, text in settings.items()} | keys
 
@@ -109,6 +111,8 @@ def _of_fix(plan: FixPlan) -> dict[str, str]:
     for number, step in enumerate(plan.steps, 1):
         facts[f"step {number}"] = " ".join((step.title, *step.lines))
         facts |= _of_secret(step.plan) if isinstance(step, RestoreVersion) else {}
+        if isinstance(step, RestoreSecret) and step.secret.deleted:
+            facts[f"the deletion of {plan.secret_name}"] = f"{step.secret.deleted:%Y-%m-%dT%H:%M:%S%z}"
     return facts | _revisions(redeploy.service for redeploy in plan.redeploys if not redeploy.blocker)
 
 

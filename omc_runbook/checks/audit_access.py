@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from omc_runbook.checks import policy_remedies, remedies, secret_access
+from omc_runbook.aws.iam import LastAccess
+from omc_runbook.checks import policy_remedies, remedies, secret_access, unusual_calls
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
+from omc_runbook.checks.self_grants import administers_iam
+from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Identity, trusted
 from omc_runbook.model.findings import Remedy, Severity
@@ -25,6 +28,8 @@ check = Family("audit", symptom="audit")
 NEEDS = ("secret", "identities")
 UNUSED_DAYS = 90
 """After so many days without a read, a permission to read counts as unused."""
+READ_ACTION = "GetSecretValue"
+"""The action by which IAM may report when somebody last read a secret."""
 _SOURCE = "GetAccountAuthorizationDetails"
 _ANOTHER = "another-secret"
 
@@ -131,7 +136,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "unused-reader",
     needs=(*NEEDS, "last_accesses", "tasks"),
     looks_like=("readable-by-many", "not-used"),
-    ruled_out_by="GetServiceLastAccessedDetails: whoever may read the secret has done so lately",
+    ruled_out_by="GetServiceLastAccessedDetails and CloudTrail: whoever may read the secret has done so lately",
     severity="warning",
 )
 def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -150,13 +155,10 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             gaps = tuple(gap.sentence for gap in snapshot.gaps.get("last_accesses", ()))
             yield Uncertain(identity.name, gaps or (f"IAM gave no report of when {identity.name} last read a secret.",))
             continue
-        moment = last.actions.get("GetSecretValue") if "GetSecretValue" in last.actions else last.service
-        if "GetSecretValue" not in last.actions and last.service is not None and last.service >= since:
-            continue
-        if moment is None or moment < since:
-            when = f"last tried GetSecretValue on {moment:%Y-%m-%d}" if moment else "never tried GetSecretValue"
+        fact = _idle_since(identity, last, since) or _reads_others(snapshot, identity, last)
+        if fact:
             facts = (
-                f"GetServiceLastAccessedDetails: {identity.name} {when}, as far as IAM remembers, which is 400 days.",
+                fact,
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
                 *_conditions(each),
             )
@@ -164,6 +166,37 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for each in access.unjudged:
         if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
             yield Uncertain(each.identity.name, _doubts(each))
+
+
+def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
+    """What IAM reports of an identity that used no secret since then, in a sentence; "" of one that did, or may have.
+
+    IAM says when it last called Secrets Manager, for whatever secret, and of single actions only if it tracks them.
+    """
+    memory = "as far as IAM remembers, which is 400 days."
+    if READ_ACTION in last.actions:
+        moment, tried = last.actions[READ_ACTION], f"tried {READ_ACTION}"
+    else:
+        moment, tried = last.service, "called Secrets Manager"
+    if moment is not None and moment >= since:
+        return ""
+    when = f"last {tried} on {moment:%Y-%m-%d}" if moment else f"never {tried}"
+    return f"GetServiceLastAccessedDetails: {identity.name} {when}, {memory}"
+
+
+def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> str:
+    """What CloudTrail says of an identity that uses other secrets alone, in a sentence; "" where that is not known."""
+    history = unusual_calls.history_of(snapshot)
+    if history is None or not history.accesses.is_complete:
+        return ""
+    has_read = any(call.is_read and call.principal == identity.arn for call in history.accesses.calls)
+    if has_read or history.begin > snapshot.taken - timedelta(days=UNUSED_DAYS):
+        return ""
+    latest = max(filter(None, (last.service, last.actions.get(READ_ACTION))))
+    return (
+        f"CloudTrail has no read of this secret by {identity.name} since {history.begin:%Y-%m-%d}. By IAM it used"
+        f" Secrets Manager on {latest:%Y-%m-%d}: for other secrets, or other calls."
+    )
 
 
 @check(
@@ -258,6 +291,70 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(grant.grantee, facts, remedies.revoke_grant(snapshot.environment.names, key.arn, grant.id))
 
 
+@check(
+    "federated-any-subject",
+    needs=NEEDS,
+    looks_like=("readable-by-many",),
+    ruled_out_by="each trust policy of a role that reads it and names an identity provider has a Condition on its sub",
+)
+def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Anybody whom an identity provider knows may read the secret."""
+    access = secret_access.of(snapshot)
+    for each in (*access.readers, *access.administrators):
+        role = each.identity
+        if role.trust is None or policy_remedies.is_managed_elsewhere(role):
+            continue
+        for found in open_federations(role.trust, _controls(snapshot)):
+            action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
+            who = (
+                "Whoever has an account there may do so: a stranger, too."
+                if found.is_shared
+                else "Whomever the provider signs in may do so: it alone decides."
+            )
+            facts = (
+                f"{_SOURCE}: {found.statement} lets {found.issuer} begin sessions by {action}, without a Condition on"
+                f" {found.claim} that says whose.",
+                f"{who} {role.name} may read the secret by {each.read_by}.",
+            )
+            remedy = remedies.trust(role.name, limited(role.trust, found))
+            needs = f"Name in {found.claim} who is meant, in the place of {found.subject}."
+            severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
+            yield Evidence(role.name, facts, replace(remedy, needs=needs), severity=severity)
+
+
+@check(
+    "can-become-reader",
+    needs=NEEDS,
+    looks_like=("readable-by-many", "unusual-use"),
+    ruled_out_by="nobody but administrators may change IAM's policies so that they can read the secret",
+    severity="warning",
+)
+def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A principal that may not read the secret can let itself in."""
+    administrators = list[str]()
+    for each in secret_access.of(snapshot).principals:
+        certain = [verdict for verdict in each.becomes if verdict.is_possible]
+        if certain and administers_iam(each.identity):
+            administrators.append(each.identity.name)
+        elif certain:
+            is_of_tasks, is_machine = _is_of_tasks(snapshot, each.identity), secret_access.is_machine(each.identity)
+            actions = [verdict.action for verdict in certain]
+            facts = (
+                f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                "It may not read the secret, and can make itself somebody who may.",
+                *_sentences(certain),
+            )
+            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
+            severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
+            yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), severity)
+        elif each.becomes:
+            yield Uncertain(each.identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
+    if administrators:
+        facts = (f"{_SOURCE}: {', '.join(administrators)} may call iam:* on everything.",)
+        remedy = remedies.advise("See whether each of them has to administer IAM as a whole.")
+        yield Evidence("administrators of IAM", facts, remedy, severity="info")
+
+
 @dataclass(frozen=True)
 class _Wide:
     """A statement's label, and the secrets that it matches without need."""
@@ -273,6 +370,11 @@ def _identities(snapshot: Snapshot) -> Identities | None:
 def _has_unread_organization(snapshot: Snapshot) -> bool:
     found = _identities(snapshot)
     return found is not None and found.levels is None
+
+
+def _controls(snapshot: Snapshot) -> Sequence[PolicyDocument]:
+    found = _identities(snapshot)
+    return found.resource_controls if found else ()
 
 
 def _is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:

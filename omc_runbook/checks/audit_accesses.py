@@ -118,6 +118,6 @@ def _found(snapshot: Snapshot, id: str, needs_baseline: bool = False) -> Iterato
 
 def _way_out(snapshot: Snapshot) -> str:
     """How to have every call looked at."""
-    if snapshot.environment.audit.trail_s3:
+    if snapshot.environment.audit.reaches_back:
         return "Audit fewer days."
-    return "Name the trail's bucket in [audit] trail_s3 of runbook.toml, or audit fewer days."
+    return "Name a trail's bucket or an event data store in [audit] of runbook.toml, or audit fewer days."

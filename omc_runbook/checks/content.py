@@ -34,6 +34,7 @@ from omc_runbook.model.catalogue import (
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("content", hinders="secret")
@@ -494,8 +495,7 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is short or easy to guess."""
-    for member in _relevant_members(snapshot):
-        defect = _defect(snapshot, member)
+    for member, defect in _defects(snapshot):
         if member.kind not in ("string", "number", "boolean") or (defect and defect.check != "weak"):
             continue
         if is_secret(member.key) and is_common_value(member.injected):
@@ -606,11 +606,16 @@ def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
     """The members that matter and have the defect of a check."""
-    for member in _relevant_members(snapshot):
-        if (defect := _defect(snapshot, member)) and defect.check == check_id:
-            yield member, defect
+    return ((member, defect) for member, defect in _defects(snapshot) if defect and defect.check == check_id)
 
 
+@once
+def _defects(snapshot: Snapshot) -> tuple[tuple[Member, Defect | None], ...]:
+    """The members that matter, each with what is wrong with its text."""
+    return tuple((member, _defect(snapshot, member)) for member in _relevant_members(snapshot))
+
+
+@once
 def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     document = snapshot.current.document if snapshot.current else None
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None

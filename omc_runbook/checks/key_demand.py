@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -13,6 +13,7 @@ from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
@@ -65,19 +66,23 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
                 yield Succession(service, bad, good)
 
 
-def secret_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
+@once
+def secret_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
     name, keys = snapshot.secret_name, snapshot.environment.keys
-    return (demand for demand in all_demands(snapshot) if means_secret(demand.injection.reference, name, keys))
+    return tuple(demand for demand in all_demands(snapshot) if means_secret(demand.injection.reference, name, keys))
 
 
-def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
+@once
+def all_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     """The same, with the references to other secrets and to SSM parameters."""
-    for service in snapshot.readers:
-        for definition in snapshot.revisions(service):
-            for container in definition.containers:
-                for injection in (*container.secrets, *container.log_secrets):
-                    yield KeyDemand(service, definition, container, injection)
+    return tuple(
+        KeyDemand(service, definition, container, injection)
+        for service in snapshot.readers
+        for definition in snapshot.revisions(service)
+        for container in definition.containers
+        for injection in (*container.secrets, *container.log_secrets)
+    )
 
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
@@ -90,14 +95,17 @@ def referring_services(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(service.name for service, _ in _references(snapshot))
 
 
-def _references(snapshot: Snapshot) -> Iterator[tuple[Service, Reference]]:
+@once
+def _references(snapshot: Snapshot) -> tuple[tuple[Service, Reference], ...]:
     """Every reference to the secret: of variables, and of what becomes none, as a log driver's token."""
     name, keys = snapshot.secret_name, snapshot.environment.keys
-    for service in snapshot.readers:
-        for definition in snapshot.revisions(service):
-            for _, injection in definition.references:
-                if means_secret(injection.reference, name, keys):
-                    yield service, injection.reference
+    return tuple(
+        (service, injection.reference)
+        for service in snapshot.readers
+        for definition in snapshot.revisions(service)
+        for _, injection in definition.references
+        if means_secret(injection.reference, name, keys)
+    )
 
 
 def plain_logins(snapshot: Snapshot) -> dict[str, str]:
@@ -117,7 +125,8 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     return snapshot.current
 
 
-def missing_keys(snapshot: Snapshot) -> dict[str, str]:
+@once
+def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
     referenced = {demand.injection.reference.key for demand in secret_demands(snapshot)}
     similar = {}
@@ -134,6 +143,7 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
     return similar
 
 
+@once
 def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys

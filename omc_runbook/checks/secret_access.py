@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.iam.policy import Context, PolicyDocument, evaluate_resource
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
@@ -29,13 +30,23 @@ Way = Literal["resource policy", "key grant", "trust policy"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
-UNLESS_FORBIDDEN = "Unless a service control policy (SCP) of the organization forbids it: those were not read."
-"""SCPs only forbid, and only to members of an organization, which usually may not read them."""
+UNLESS_FORBIDDEN = (
+    "Unless a service control policy (SCP) or resource control policy (RCP) of the organization forbids it: those were"
+    " not read, for want of organizations:DescribeOrganization or of a permission that follows it."
+)
+"""Both only forbid, and only to members of an organization, which usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
 _STRANGER = "000000000000"
 """An account that is nobody's, to ask whether a policy lets everybody in."""
 _NO_ORGANIZATION = "o-0000000000"
+_AS_SERVICE: Context = {
+    "aws:PrincipalAccount": (),
+    "aws:PrincipalIsAWSService": "true",
+    "aws:PrincipalOrgID": (),
+    "aws:PrincipalOrgPaths": (),
+}
+"""The condition keys of a call that an AWS service makes for itself."""
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 
@@ -43,7 +54,8 @@ _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 class PrincipalAccess:
     """What an identity of the account may do with the secret; of its other verdicts only those that are not "denied".
 
-    `passes` says whether it may run tasks of its own with an execution role. `chain` is how it may become a role that
+    `passes` says whether it may run tasks of its own with an execution role, `becomes` by which calls it can let itself
+    in, where it may not read the secret. `chain` is how it may become a role that
     reads the secret, that role last; empty where it may not, or reads the secret itself.
     """
 
@@ -52,6 +64,7 @@ class PrincipalAccess:
     changes: tuple[AccessVerdict, ...] = ()
     passes: AccessVerdict | None = None
     chain: tuple[Assumption, ...] = ()
+    becomes: tuple[AccessVerdict, ...] = ()
 
     @property
     def reads_somehow(self) -> bool:
@@ -183,7 +196,7 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
     if found is None or snapshot.secret is None:
         return SecretAccess()
     judge = secret_calls.judge_of(snapshot, found)
-    reads = {identity.arn: secret_calls.read_verdict(snapshot, found, judge, identity) for identity in found.identities}
+    reads = secret_calls.read_verdicts(snapshot, found)
     targets = [
         identity
         for identity in found.identities
@@ -191,6 +204,11 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
     ]
     ways = chains(judge, found.identities, targets)
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
+    grants = SelfGrants(
+        judge=judge,
+        reads=lambda each: secret_calls.read_verdict(snapshot, found, judge, each).is_possible,
+        readers=tuple(each for each in found.identities if reads[each.arn].is_possible and not each.is_administrator),
+    )
     for identity in found.identities:
         read = reads[identity.arn]
         if identity.is_administrator:
@@ -203,7 +221,9 @@ def _judge(snapshot: Snapshot) -> SecretAccess:
             passes=_passes(snapshot, found, judge, identity),
             chain=() if read.is_possible else ways.get(identity.arn, ()),
         )
-        if access.read.decision != "denied" or access.changes or access.passes or access.chain:
+        if not access.reads_somehow:
+            access = replace(access, becomes=tuple(grants.of(identity)))
+        if access.read.decision != "denied" or access.powers or access.chain or access.becomes:
             principals.append(access)
     return SecretAccess(
         principals=tuple(principals),
@@ -248,10 +268,14 @@ def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -
     assert snapshot.secret
     own = snapshot.account
     for policy in snapshot.resource_policies:
-        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own)
+        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own, found.resource_controls)
     key = found.key
     if key and key.policy:
-        yield from (each for each in _let_in(key.policy, DECRYPT, key.arn, own) if each.kind == "everybody")
+        yield from (
+            each
+            for each in _let_in(key.policy, DECRYPT, key.arn, own, found.resource_controls)
+            if each.kind == "everybody"
+        )
     for grant in key.grants if key else ():
         if secret_calls.lets_decrypt(grant, snapshot.secret) and account_of(grant.grantee) != own:
             is_service = grant.grantee.endswith(".amazonaws.com")
@@ -262,13 +286,22 @@ def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -
                 statement=f"grant {grant.id}",
             )
     for role in readers:
-        yield from _trusted_outside(role, own)
+        yield from _trusted_outside(role, own, found.resource_controls)
 
 
 def _let_in(
-    policy: PolicyDocument, action: str, resource: str, own: str, way: Way = "resource policy", role: str = ""
+    policy: PolicyDocument,
+    action: str,
+    resource: str,
+    own: str,
+    controls: Sequence[PolicyDocument],
+    way: Way = "resource policy",
+    role: str = "",
 ) -> Iterator[Outsider]:
-    """The principals outside the account to which a resource's or a role's policy allows an action."""
+    """The principals outside the account to which a resource's or a role's policy allows an action.
+
+    `controls` are the resource control policies, which deny it to some.
+    """
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
     asked = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
@@ -276,12 +309,13 @@ def _let_in(
         account = account_of(name)
         if name != "*" and account not in ("", own):
             asked.append((name, name, account, _as_account(account)))
-    asked += [(name, name, "", {}) for name in services]
+    asked += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
     found: set[str] = set()
     for principal, name, account, context in asked:
-        verdict = evaluate_resource(policy, {name, account} - {""}, action, resource, {**through, **context})
+        names_of = {name, account} - {""}
+        verdict = evaluate_resource(policy, names_of, action, resource, {**through, **context}, controls)
         if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
         found.add(principal)
@@ -338,6 +372,7 @@ def _as_account(account: str) -> dict[str, str | Sequence[str]]:
     """The condition keys of a call from another account, outside of every organization and network of ours."""
     return {
         "aws:PrincipalAccount": account,
+        "aws:PrincipalIsAWSService": "false",
         "aws:PrincipalOrgID": _NO_ORGANIZATION,
         "aws:PrincipalOrgPaths": (f"{_NO_ORGANIZATION}/",),
         "aws:PrincipalType": "AssumedRole",
@@ -349,10 +384,10 @@ def _as_account(account: str) -> dict[str, str | Sequence[str]]:
     }
 
 
-def _trusted_outside(role: Identity, own: str) -> Iterator[Outsider]:
+def _trusted_outside(role: Identity, own: str, controls: Sequence[PolicyDocument]) -> Iterator[Outsider]:
     """Who outside the account may assume a role that reads the secret; ECS itself is no news."""
     if role.trust is None or role.is_service_linked:
         return
-    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, own, "trust policy", role.arn)
+    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, own, controls, "trust policy", role.arn)
     for name in dict.fromkeys(trusted(role.trust, "Federated")):
         yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)

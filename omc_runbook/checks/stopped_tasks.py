@@ -11,6 +11,7 @@ from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import permission_of
 from omc_runbook.snapshot.state import Snapshot
 
@@ -67,7 +68,8 @@ class Stop:
         return self.task.started is None
 
 
-def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
+@once
+def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     """Failed tasks of the consumers, newest first, without those that stopped before the present state began.
 
     Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or became whole, or
@@ -75,6 +77,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     two tasks are no evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     Of tasks outside a service those count that never got their secrets, or whose value was refused.
     """
+    fresh: list[Stop] = []
     for service in snapshot.readers:
         starts = [
             moment
@@ -98,7 +101,8 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
             and (not service.is_family or _is_of_secrets(stop))
         ]
         if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
-            yield from stops
+            fresh += stops
+    return tuple(fresh)
 
 
 def recovered_since(snapshot: Snapshot, service: Service) -> datetime | None:

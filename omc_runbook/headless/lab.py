@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, MutableMapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from omc_runbook.textfile import private_file
 
 OPTIONS = ("--LabApp.default_url=/lab/tree/index.ipynb", "--LabApp.expose_app_in_browser=True")
 """Options of JupyterLab: it opens the index, and forms and buttons can run cells and open notebooks."""
+
+CONFIGURATION = Path(__file__).parent / "jupyter"
+"""A folder of Jupyter's configuration: long lines of cells wrap, and nobody is asked about Jupyter's news."""
+_CONFIGURATION_VARIABLE = "JUPYTER_CONFIG_PATH"
 
 _MEMBER = "omc_runbook_source"
 
@@ -30,6 +35,12 @@ def refuse_unwritable() -> None:
         raise UsageError(
             f"JupyterLab keeps files in {folder}, which cannot be made: {error.strerror}. Set HOME to another folder."
         ) from None
+
+
+def configure(variables: MutableMapping[str, str]) -> None:
+    """Let JupyterLab begin with our defaults for its settings; a person's own settings override them."""
+    paths = (str(CONFIGURATION), variables.get(_CONFIGURATION_VARIABLE, ""))
+    variables[_CONFIGURATION_VARIABLE] = os.pathsep.join(filter(None, paths))
 
 
 def copy_notebooks(folder: Path) -> list[str]:

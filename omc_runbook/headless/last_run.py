@@ -40,6 +40,18 @@ def read(folder: Path, runbook: str, environment: str, endpoint: str = "") -> La
         return None
 
 
+def why_unread(folder: Path, runbook: str, environment: str) -> str:
+    """Why `read` knows no last run though there was one, in a clause; "" where there was none."""
+    path = _path(folder, runbook, environment, "")
+    try:
+        path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"its last run is not known, since {path} cannot be read: {error.strerror}"
+    return f"its last run is not known, since {path} is broken"
+
+
 def write(folder: Path, outcome: Outcome, standing: Standing) -> None:
     """Remember a run; raises OSError where the folder cannot be written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -90,7 +90,8 @@ def _compare(
 ) -> tuple[Notice | None, Open]:
     new = [name for name in current if name not in former.since]
     resolved = [name for name in former.since if name not in current]
-    since = {name: former.since.get(name, now) for name in current}
+    # A clock that was ahead must not put reminders off.
+    since = {name: min(former.since.get(name, now), now) for name in current}
     days = max(((now - moment).days for moment in since.values()), default=0)
     reached = max((step for step in remind_days if step <= days), default=0)
     urgency: Urgency = "failure" if new or reached >= _URGENT_DAYS else "warning" if current else "resolved"

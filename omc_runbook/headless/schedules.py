@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.headless import last_run, notebooks
+from omc_runbook.headless.last_run import LastRun
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.schedule import ScheduleState
@@ -24,10 +25,15 @@ def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> l
                 f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
                 " schedule, such as those of verify."
             )
-        last = last_run.read(folder, schedule.runbook, schedule.environment)
+        last = last_run.read(folder, *schedule.kind)
         due = schedule.missed(last.finished if last else None, now)
-        ended = f"the last run ended {last.finished:%Y-%m-%d %H:%M} UTC ({last.status})" if last else "it never ran"
+        ended = _ended(last, now) if last else last_run.why_unread(folder, *schedule.kind) or "it never ran"
         since = f"due {due:%Y-%m-%d %H:%M} by {schedule.cron}, " if due else ""
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))
     return states
+
+
+def _ended(last: LastRun, now: datetime) -> str:
+    ended = f"the last run ended {last.finished:%Y-%m-%d %H:%M} UTC ({last.status})"
+    return f"{ended}, which is in the future: this machine's clock is or was wrong" if last.finished > now else ended

@@ -15,9 +15,10 @@ import click
 
 from omc_runbook.headless.places import RecordPlace
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.letters import on_one_line
+from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import kept_records, seal
 from omc_runbook.report.archive.summary import Line, Style
+from omc_runbook.report.display.reading import CLEAR
 
 _STYLES: dict[Style, str] = {
     "plain": "",
@@ -70,6 +71,11 @@ def own_errors() -> Iterator[TextIO]:
         yield stream
 
 
+def print_event(line: str, stream: TextIO) -> None:
+    """Print an event line; on a terminal instead of the line that says how far a look has come."""
+    click.echo(f"{CLEAR if stream.isatty() else ''}{printable(line)}", stream)
+
+
 def print_markdown(text: str) -> None:
     """Print Markdown on standard output, rendered on a terminal."""
     if not sys.stdout.isatty():
@@ -86,14 +92,18 @@ def print_records(place: RecordPlace) -> str:
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
+    unreadable = 0
     if place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
     else:
         _refuse_unreadable(place.folder)
+        unreadable = kept_records.count_unreadable(place.folder)
         kept = kept_records.read(place.folder)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
+    if unreadable:
+        click.echo(f"{unreadable} more cannot be read by this user.", err=True)
     return next((page for *_, page in lines if page), "")
 
 

@@ -35,7 +35,7 @@ class PolicyDocument:
     """
 
     name: str
-    kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp"]
+    kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp", "rcp"]
     document: Mapping[str, Any]
     origin: str = ""
     _on_action: dict[str, tuple[tuple[str, Any], ...]] = field(
@@ -288,7 +288,7 @@ def _elements(
     yield "Action", _either(statement, "Action", request.action, keys, fold=True)
     if kind != "trust":
         yield "Resource", _either(statement, "Resource", request.resource, keys)
-    if kind in ("resource", "trust"):
+    if kind in ("resource", "trust", "rcp"):
         yield "Principal", _principal(statement, effect, request.principals)
     elif "Principal" in statement or "NotPrincipal" in statement:
         yield "Principal", None

@@ -29,7 +29,7 @@ ResourceRule = Literal["either", "delegates"]
 """Whether an identity's own policies are enough, or only where the resource's policy names its account."""
 
 ORGANIZATION = "the organization's policies"
-"""The doubt about a call that only service control policies could still deny, which were not read."""
+"""The doubt about a call that only the organization's policies could still deny, which were not read."""
 ASSUME_ROLE = "sts:AssumeRole"
 
 _CHOSEN = frozenset(
@@ -47,6 +47,8 @@ _CHOSEN = frozenset(
 )
 """Condition keys whose value depends on how a call is made, not on who may make it, in lower case."""
 _ORDER: Mapping[Decision, float] = {"denied": 0, "unknown": 1, "allowed": 2}
+_CONTROLLED = frozenset({"kms", "secretsmanager", "sts"})
+"""The services of whose calls here resource control policies have a say."""
 _SERVICE_ROLES = "/aws-service-role/"
 
 
@@ -173,11 +175,13 @@ class Judge:
     """What counts for every identity of an account: the organization's policies, its id, and the time.
 
     `levels` are the service control policies of the account, of each unit above it and of the root: each level has to
-    allow a call. None where they could not be read, and () where there are none. `organization` is the organization's
-    id, "" outside one, None where it is unknown.
+    allow a call. None where they could not be read, and () where there are none. `resource_controls` are the resource
+    control policies above it that deny something, which hold for its secrets, keys and roles. `organization` is the
+    organization's id, "" outside one, None where it is unknown.
     """
 
     levels: tuple[tuple[PolicyDocument, ...], ...] | None = ()
+    resource_controls: tuple[PolicyDocument, ...] = ()
     organization: str | None = None
     time: datetime | None = None
 
@@ -194,7 +198,10 @@ class Judge:
         delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
         delegating = delegating if call.rule == "delegates" else []
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
-        denying = [each for each in (*own, *bounds, *direct, *_flat(levels)) if each.effect != "Allow"]
+        is_controlled = call.action.partition(":")[0] in _CONTROLLED and not identity.is_service_linked
+        everybody = replace(request, principals=identity.names | {identity.account})
+        controls = apply(self.resource_controls, everybody) if is_controlled else []
+        denying = [each for each in (*own, *bounds, *direct, *_flat(levels), *controls) if each.effect != "Allow"]
         deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
         if deciding:
             return AccessVerdict(action=call.action, decision="denied", statements=deciding)
@@ -216,7 +223,7 @@ class Judge:
         truth = all_of((any_of(ways), organization, *map(invert, maybe_denied)))
         if truth is False:
             return AccessVerdict(action=call.action, decision="denied")
-        consulted = [*own, *bounds, *direct, *delegating, *_flat(levels)]
+        consulted = [*own, *bounds, *direct, *delegating, *_flat(levels), *controls]
         allowing = tuple(dict.fromkeys(e.label for e in (*own, *direct) if e.effect == "Allow" and e.applies))
         labels = allowing or tuple(dict.fromkeys(each.label for each in consulted if each.applies is None))
         if ways[2] and not (ways[0] or ways[1]):
@@ -256,6 +263,7 @@ class Judge:
         policies = (
             *(*identity.policies, *call.policies, *((identity.boundary,) if identity.boundary else ())),
             *(policy for level in self.levels or () for policy in level),
+            *self.resource_controls,
         )
         for name in call.open_keys:
             keys.pop(name, None)

@@ -165,9 +165,10 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
 def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
     """What went wrong when a value was copied."""
     names = "|".join(map(re.escape, filter(None, (name, key.variable if key else ""))))
-    own = rf"""(?i)\A\s*(?:export\s+|set\s+)?["']?(?:{names})["']?\s*(?:=(?!=)|:\s)\s*\S"""
+    own = rf"""(?xi) \A \s* (?: (?:export\s+|set\s+)? ["']? (?:{names}) ["']? \s* (?: =(?!=) | :\s )
+        | \{{ \s* ["'] (?:{names}) ["'] \s* : ) \s* \S"""
     if re.search(own, text) or _ASSIGNED.search(text):
-        yield "has its name in front of the value, as in a .env"
+        yield "has its name in front of the value, as in a .env or in JSON"
     if _QUOTED.search(text):
         yield "has quotes of its own around it"
     is_value = is_secret(name, key) or (key is not None and bool(key.prefix))

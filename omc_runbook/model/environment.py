@@ -87,6 +87,7 @@ _PATTERNS = {
     "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
 }
 _PATTERNS["unknown"] = _PATTERNS["findings"]
+_PATTERNS["event_data_store"] = "the ARN of an event data store, arn:aws:cloudtrail:REGION:ACCOUNT:eventdatastore/ID"
 _PATTERNS["trail_s3"] = "s3://BUCKET or s3://BUCKET/PREFIX, where a trail delivers its files"
 _PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
 _PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"

@@ -31,17 +31,24 @@ class Schedule(BaseModel):
     grace_minutes: int = Field(default=60, gt=0)
     """How late a run may end."""
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Which runbook runs on which environment."""
+        return self.runbook, self.environment
+
     def missed(self, last: datetime | None, now: datetime) -> datetime | None:
         """When a run was due that is neither there nor within its grace; None where none is missing.
 
-        `last` is when the last run ended. Raises UsageError for an expression that is none, and without cronsim.
+        `last` is when the last run ended; one that ended in the future says nothing. Raises UsageError for an
+        expression that is none, and without cronsim.
         """
         try:
             from cronsim import CronSim, CronSimError
         except ImportError:
             raise UsageError("Schedules need cronsim: pip install 'omc-runbook[notify]'.") from None
+        grace = timedelta(minutes=self.grace_minutes)
         try:
-            due: datetime = next(CronSim(self.cron, now - timedelta(minutes=self.grace_minutes), reverse=True))
+            due: datetime = next(CronSim(self.cron, now - grace, reverse=True))
         except (CronSimError, StopIteration):
             raise UsageError(f'runbook.toml: "{self.cron}" is no cron expression, such as 0 7 * * *.') from None
-        return due if last is None or last < due else None
+        return due if last is None or last < due or last > now + grace else None

@@ -131,7 +131,7 @@ class Lights(RichDisplay):
     def to_html(self) -> str:
         """Render the lights as HTML: a row for each question, a column for each environment."""
         is_one = len(self.environments) == 1
-        heads = ("", *(("light",) if is_one else ()), *self.environments)
+        heads = ("question", *(("light",) if is_one else ()), *self.environments)
         cells = "".join(f'<th style="{_LEFT}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
@@ -140,7 +140,7 @@ class Lights(RichDisplay):
             for question in questions
         )
         title = html.escape(_TITLE, quote=True)
-        region = f'<div style="overflow-x: auto" role="region" aria-label="{title}" tabindex="0">'
+        region = f'<div style="overflow-x: auto" role="group" aria-label="{title}" tabindex="0">'
         head = f"<p><strong>{html.escape(_TITLE)}</strong></p>\n{region}\n<table>\n<thead><tr>{cells}</tr></thead>"
         origins = (f"<p>{html.escape(each)}</p>" for each in self.origins)
         style = f"break-inside: avoid{'; break-before: page; break-after: page' if self.has_page else ''}"
@@ -152,7 +152,7 @@ class Lights(RichDisplay):
         if len(self.environments) > 1:
             return self.table.to_text()
         rows = [[each.question, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["", "light", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
+        return Table(_TITLE, ["question", "light", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
 
 
 _TITLE = "The audit on one page"

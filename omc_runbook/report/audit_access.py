@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.checks import secret_access
+from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
+from omc_runbook.checks.unusual_calls import history_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Identities
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 READERS = "Who may read the secret"
@@ -17,6 +18,7 @@ WRITERS = "Who may change the secret"
 NOT_READ = "The account's identities were not read."
 EVERYTHING = "administrator"
 UNKNOWN = "unknown"
+BY_ITSELF = "can let itself in"
 NEVER, NONE = "never", "—"
 
 
@@ -28,10 +30,11 @@ def readers(snapshot: Snapshot) -> Table:
     found = snapshot.audit.identities if snapshot.audit else None
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
+    rows += [_becoming(each) for each in access.principals if each.becomes]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
-    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning"}
+    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning", BY_ITSELF: "warning"}
     return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot, found)))
 
 
@@ -69,8 +72,16 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
         "on conditions" if is_conditional else decision,
         access.read_by or NONE,
         conditions_of([way]) or NONE,
-        _last_use(found, access.identity.arn),
+        _last_use(snapshot, found, access.identity.arn),
     ]
+
+
+def _becoming(access: PrincipalAccess) -> list[str]:
+    """The row of a principal that can let itself in."""
+    decision = UNKNOWN if all(each.is_unjudged for each in access.becomes) else BY_ITSELF
+    by = f"{actions_of(access.becomes)}: {statements_of(access.becomes)}"
+    kind = secret_access.kind_of(access.identity)
+    return [access.identity.name, kind, decision, by, conditions_of(access.becomes) or NONE, NONE]
 
 
 def _outside(outsider: Outsider) -> list[str]:
@@ -87,14 +98,18 @@ def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
     return outsider.kind == "service" and outsider.principal.startswith("ecs-tasks.") and outsider.role in own
 
 
-def _last_use(found: Identities, arn: str) -> str:
+def _last_use(snapshot: Snapshot, found: Identities, arn: str) -> str:
+    """When an identity last read this secret by CloudTrail, else when it last used any secret by IAM."""
+    history = history_of(snapshot)
+    calls = history.accesses.calls if history else ()
+    read = next((call for call in calls if call.is_read and call.principal == arn), None)
+    if read:
+        return f"{read.time:%Y-%m-%d}"
     access = found.last_accesses.get(arn)
     if access is None:
         return UNKNOWN
-    if GET_SECRET_VALUE.partition(":")[2] in access.actions:
-        moment = access.actions[GET_SECRET_VALUE.partition(":")[2]]
-        return f"{moment:%Y-%m-%d}" if moment else NEVER
-    return f"not after {access.service:%Y-%m-%d}" if access.service else NEVER
+    moment = access.actions.get(READ_ACTION, access.service)
+    return f"any secret: {moment:%Y-%m-%d}" if moment else NEVER
 
 
 def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
@@ -102,9 +117,13 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
         yield from (gap.sentence for gap in snapshot.gaps.get("identities", ()))
         return
     yield "The account's root user, who may do everything, is in no list of IAM."
+    yield (
+        "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use"
+        " any secret."
+    )
     if found.levels is None:
         gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
         yield (
-            "The organization's service control policies (SCPs) were not read. They only forbid: nobody else may than"
-            f" who is listed. {gaps}"
+            "The organization's service and resource control policies (SCPs, RCPs) were not read. They only forbid:"
+            f" nobody else may than who is listed. {gaps}"
         ).strip()

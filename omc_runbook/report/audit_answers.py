@@ -45,7 +45,13 @@ def who_can_read(snapshot: Snapshot) -> str:
     but = f"Except for {_count(len(access.administrators), 'administrator')}, " if access.administrators else ""
     sentence = f"{but}{_people(people)} can read it; {_count(len(roles), 'role')} can{_used(snapshot, roles)}"
     others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
-    return f"{sentence[0].upper()}{sentence[1:]}{others}."
+    becoming = sum(bool(each.becomes) for each in access.principals)
+    more = f"; {_count(becoming, 'more principal')} can let {_themselves(becoming)} in" if becoming else ""
+    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}."
+
+
+def _themselves(number: int) -> str:
+    return "itself" if number == 1 else "themselves"
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:
@@ -95,7 +101,7 @@ def who_would_notice(snapshot: Snapshot) -> str:
         return ""
     trails = [trail.name for trail in found.trails if trail.is_logging and trail.takes(READ)]
     routes = [route for route in alarm_routes.routes_of(snapshot) if audit_monitoring.works(route)]
-    topics = {found.topics.get(arn) for route in routes for arn in route.targets} - {None}
+    topics = [found.topics.get(arn) for arn in {arn for route in routes for arn in route.targets}]
     hears = sum(len(topic.confirmed) for topic in topics if topic)
     if not trails or not hears:
         return ""

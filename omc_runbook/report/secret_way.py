@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
+from omc_runbook.report.display.drawing import Picture
+
 ALT = "A secret's way into the application, on your machine from .env, in AWS from Secrets Manager by way of ECS"
 """What the picture shows, for those who do not see it."""
 
@@ -34,12 +36,10 @@ _SHARED = (
 )
 
 
-class SecretWay:
+class SecretWay(Picture):
     """The picture in Jupyter, and the same in words elsewhere."""
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """The drawing and the text, by media type, with the alternative text."""
-        return {"text/plain": self.to_text(), "image/svg+xml": self.to_svg()}, {"image/svg+xml": {"alt": ALT}}
+    alt, width = ALT, _WIDTH
 
     def to_svg(self) -> str:
         """Draw it: a column for each place, which end in the same process."""

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
@@ -69,8 +70,14 @@ class Variable:
     commented_out: bool
 
 
+# A plan asks for the same few texts again and again, and python-dotenv takes its time.
+@lru_cache(maxsize=8)
 def statements(text: str) -> tuple[Statement, ...]:
     """Split a text as python-dotenv does; the raw texts joined are the text again."""
+    return _split(text)
+
+
+def _split(text: str) -> tuple[Statement, ...]:
     body = text.lstrip(BOM)
     mark = text[: len(text) - len(body)]
     parts: list[Statement] = []
@@ -108,7 +115,7 @@ def spelling_of(assignment: Statement) -> Spelling:
 def assignment_of(comment: Statement) -> Statement | None:
     """The assignment in a commented-out line; None for any other statement."""
     match = _IN_COMMENT.fullmatch(comment.raw) if comment.kind == "comment" else None
-    inner = statements(match["whole"]) if match else ()
+    inner = _split(match["whole"]) if match else ()
     return inner[0] if len(inner) == 1 and inner[0].kind == "assignment" else None
 
 

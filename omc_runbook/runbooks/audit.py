@@ -42,6 +42,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord, links
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target, now, reach
+from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -74,7 +75,7 @@ __all__ = [
 PARALLEL = 4
 """How many environments are read at a time."""
 MOST_DAYS = HISTORY_KEEPS.days
-"""How far back CloudTrail's event history goes; a trail's files go further."""
+"""How far back CloudTrail's event history goes; a trail's files and CloudTrail Lake go further."""
 
 
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
@@ -88,20 +89,26 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
     run = Run(
         runbook=report.AUDIT, started=started, targets=tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
     )
-    if days > MOST_DAYS and not all(target.environment.audit.trail_s3 for target in run.targets):
+    if days > MOST_DAYS and not all(target.environment.audit.reaches_back for target in run.targets):
         raise UsageError(
-            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3 in"
-            " [audit] of runbook.toml, a trail's files are read instead. Nothing was read."
+            f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3"
+            " or event_data_store in [audit] of runbook.toml, a trail's files or CloudTrail Lake are read instead."
+            " Nothing was read."
         )
     run.announce()
     return unfinished.with_unfinished(run, nothing_to_offer)
 
 
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
-    """Read every environment, side by side, with events of so many days; raises as `Target.look` does."""
+    """Read every environment, side by side, with events of so many days; raises as `Target.look` does.
+
+    What environments of one account have in common is read once.
+    """
+
+    shared = SharedCalls()
 
     def read(target: Target) -> Snapshot:
-        return target.look(repository, audit_days=days)
+        return target.look(repository, audit_days=days, shared=shared)
 
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}

@@ -93,7 +93,7 @@ def apply(
 
 def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: Review = NO_REVIEW) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
-    run = review.attach(run)
+    run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan
 
     def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
         result = apply(run, plan, may_apply, confirm, live.announce)

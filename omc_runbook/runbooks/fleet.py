@@ -19,9 +19,11 @@ from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.display import reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.progress import pass_on
+from omc_runbook.report.display.reading import FleetProgress
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.fleet import EnvironmentRun, Runs, ages, keys, revisions, values
@@ -139,10 +141,15 @@ def look(fleet: Fleet) -> Runs:
         for each in fleet.environments
     }
 
-    def tell(name: str, end: WorkerEnd[EnvironmentRun]) -> None:
-        pass_on([f"{name}: {_run_of(end).result}"])
+    progress = FleetProgress(jobs)
 
-    ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
+    def tell(name: str, end: WorkerEnd[EnvironmentRun]) -> None:
+        result = _run_of(end).result
+        progress.note(name, result)
+        pass_on([f"{name}: {result}"])
+
+    with reading.follow(progress):
+        ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
     runs = {
         each.name: replace(_run_of(ends[each.name]), parameters=report.parameters(each)) for each in fleet.environments
     }

@@ -114,7 +114,8 @@ class Records(RichDisplay):
     def __init__(self, folder: str, kept: Sequence[KeptRecord]) -> None:
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
-        self._kept, self._table = tuple(kept), Table(f"The last records in {folder}", columns, rows, empty=NONE)
+        empty = f"Those in S3 are listed by omc-runbook records {folder}" if "://" in folder else NONE
+        self._kept, self._table = tuple(kept), Table(f"The last records in {folder}", columns, rows, empty=empty)
 
     def _ipython_display_(self) -> None:
         if not is_available() or not self._kept:

@@ -84,6 +84,8 @@ _AUDIT = (
     "sns:ListSubscriptionsByTopic",
 )
 """To know the secret, who uses it, who may and did read it, and who would notice. Whether tasks may is verify's."""
+_QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtrail:StartQuery")
+"""To read the calls in an event data store of CloudTrail Lake."""
 _MOVE = ("secretsmanager:UpdateSecretVersionStage",)
 _WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
 _DEPLOY = ("ecs:UpdateService",)
@@ -100,7 +102,7 @@ _DECIDING = (
 _AUDITING = (
     "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
-    "for a trail's files (trail_s3 in runbook.toml) under a customer managed key, kms: Decrypt",
+    "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
 _CHANGING = (
@@ -237,8 +239,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
     document = permissions.document(snapshot, actions, needed.compares_environments)
-    if runbook == "audit" and settings.audit.trail_s3:
-        document = _with_trail(document, settings.audit, snapshot.caller)
+    if runbook == "audit":
+        document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
@@ -270,14 +272,19 @@ def _for_services(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]
         yield "ssm:DescribeParameters"
 
 
-def _with_trail(document: str, trail: AuditSettings, caller: Caller) -> str:
-    """The policy with what reading the files of a trail needs."""
-    bucket = f"arn:{caller.partition}:s3:::{trail.bucket}"
+def _with_events(document: str, settings: AuditSettings, caller: Caller) -> str:
+    """The policy with what reading the files of a trail, or an event data store, needs."""
     body = json.loads(document)
-    body["Statement"] += [
-        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{trail.prefix}/*"]},
-        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
-    ]
+    if settings.trail_s3:
+        bucket = f"arn:{caller.partition}:s3:::{settings.bucket}"
+        body["Statement"] += [
+            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{settings.prefix}/*"]},
+            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
+        ]
+    if settings.event_data_store:
+        body["Statement"] += [
+            {"Effect": "Allow", "Action": list(_QUERY), "Resource": [settings.event_data_store]},
+        ]
     return json.dumps(body, indent=2)
 
 

@@ -45,6 +45,7 @@ from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
+from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
@@ -108,12 +109,14 @@ class Target:
         cached: bool = False,
         allow_code: bool = False,
         audit_days: int = 0,
+        shared: SharedCalls | None = None,
     ) -> Snapshot:
         """Read the environment; with a repository, also its files, and for a complaint about a .env this machine.
 
         `look_inside` also reads the variables of running tasks, `deeply` the network, the logs and CloudTrail; with
         `cached` task definitions come from the private cache as far as they are there. `allow_code` also loads Settings
-        on this machine, which runs the checkout's code. `audit_days` also reads what an audit of as many days needs.
+        on this machine, which runs the checkout's code. `audit_days` also reads what an audit of as many days needs,
+        of the account only what `shared` does not have.
 
         Raises UsageError as `read_checkout` does and for a complaint about a .env without a repository, CouldNotLook
         where AWS cannot be reached.
@@ -137,6 +140,7 @@ class Target:
                 deeply,
                 cached,
                 audit_days,
+                shared,
                 self.left_out,
             )
         on_look.get()(snapshot)
@@ -144,9 +148,9 @@ class Target:
             return snapshot
         template = checkout.template or read_tracked_template(checkout.root)
         workstation = read_workstation(replace(checkout, template=template), self.environment.keys, allow_code)
-        shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
+        values = shared_values.compare(self.clients, self.caller, self.environment, workstation)
         return replace(
-            snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
+            snapshot, workstation=replace(workstation, shared_values=values, start_messages=complaint.start_problems)
         )
 
     def context(self, step: Callable[[str], None] = ignore, live: Live | None = None) -> ChangeContext:

@@ -77,6 +77,8 @@ def gather(
     names = tuple(due or ()) if are_due else split_names("keys", keys)
     url = rotation.url_from(database_url_from)
     new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
+    if url:
+        new = replace(new, database_url_from=database_url_from.strip())
     if due is not None or values_from == GENERATE:
         new_values.refuse_loss(snapshot, new)
     return new
@@ -146,7 +148,7 @@ def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> st
     current = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
     if not current:
         return f"Which version of {plan.secret_name} is current could not be read: run verify."
-    parameters = {"values_from": KEEP, "database_url_from": "env:NAME" if new and new.rotation else ""}
+    parameters = {"values_from": KEEP, "database_url_from": new.database_url_from if new and new.rotation else ""}
     go_on = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
     if current == plan.base:
         return f"Version {current} is current, as before this run. To give all tasks its values:\n{go_on}"

@@ -127,19 +127,30 @@ def break_(fault: str | None, secretly: bool, as_json: bool) -> None:
 
     running = lifecycle.find()
     if secretly:
-        chosen = fault or click.prompt("The fault's id (it is not shown)", hide_input=True)
-        _print_symptom(running, drills.start_secretly(running, chosen), as_json)
+        _print_symptom(running, drills.start_secretly(running, fault or _ask_unseen()), as_json)
         return
     if fault is None:
         raise UsageError("Which fault? omc-runbook sandbox faults lists them.")
     if drills.current(running):
         raise UsageError(f"A drill is running, which chooses the faults: {drills.ANSWERING}.")
-    catalogue.break_(running.endpoint, fault)
     broken = lifecycle.status(running)["broken"]
+    if fault in broken:
+        raise UsageError(f"{fault} is broken already: omc-runbook sandbox mend {fault} repairs it.")
+    catalogue.break_(running.endpoint, fault)
     lifecycle.ask(running, "POST", "note", {"broken": [*broken, fault]})
     broken_fault = catalogue.find(fault)
     where = f" It is in {checkout.copy_of(running.endpoint)}." if broken_fault.symptom else ""
     click.echo(f"Broken: {broken_fault.breaks}{where} Repair it with: omc-runbook sandbox mend {fault}")
+
+
+def _ask_unseen() -> str:
+    """The id of a fault that somebody types for another, who may see the screen; raises UsageError for none."""
+    from omc_runbook.sandbox import faults as catalogue
+
+    chosen = click.prompt("The fault's id (it is not shown)", hide_input=True).strip()
+    if chosen not in {each.id for each in catalogue.every()}:
+        raise UsageError("That is no fault's id: omc-runbook sandbox faults lists them.")
+    return str(chosen)
 
 
 @sandbox.command()

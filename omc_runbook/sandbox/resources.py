@@ -135,6 +135,21 @@ def _ecs(call: Call, account: str) -> list[str]:
     return []
 
 
+def _cloudtrail(call: Call, account: str) -> list[str]:
+    """The event data store that is read or queried."""
+    from moto.cloudtrail.models import cloudtrail_backends
+
+    name = call.text("EventDataStore")
+    if call.action == "StartQuery":
+        name = call.text("QueryStatement").partition(" FROM ")[2].partition(" ")[0]
+    elif call.action == "GetQueryResults":
+        backend = cloudtrail_backends[account][call.region]
+        name = vars(backend).get("queries", {}).get(call.text("QueryId"), ("",))[0]
+    if not name or name.startswith("arn:"):
+        return [name] if name else []
+    return [f"arn:aws:cloudtrail:{call.region}:{account}:eventdatastore/{name}"]
+
+
 def _events(call: Call, account: str) -> list[str]:
     name = call.text("Name", "Rule")
     return [f"arn:aws:events:{call.region}:{account}:rule/{name}"] if name else []
@@ -206,6 +221,7 @@ def _sts(call: Call, account: str) -> list[str]:
 
 _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "ecs": _ecs,
+    "cloudtrail": _cloudtrail,
     "events": _events,
     "iam": _iam,
     "kms": _kms,

@@ -106,11 +106,15 @@ class EventHistory:
 
     def events(self, account: str, region: str) -> list[RecordedEvent]:
         """An account's events in a region, newest first."""
+        return [event for event in self.everywhere(account) if event.region == region]
+
+    def everywhere(self, account: str) -> list[RecordedEvent]:
+        """An account's events in all regions, newest first."""
         with self._lock:
             events, past = list(self._events), list(self._past)
         if past:
             events = sorted((*past, *events), key=lambda event: event.time)
-        return [event for event in reversed(events) if event.account == account and event.region == region]
+        return [event for event in reversed(events) if event.account == account]
 
     def events_of(self, arn: str) -> list[RecordedEvent]:
         """The events of a user or a role, in every region, newest first."""

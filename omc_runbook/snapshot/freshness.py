@@ -12,6 +12,7 @@ from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.masking.document import differ
 from omc_runbook.snapshot.held_values import HeldValue
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 Freshness = Literal["fresh", "stale", "undecidable"]
@@ -78,6 +79,7 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     return changed if changed or not stale else None
 
 
+@once
 def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     """The earliest and the latest time at which AWSCURRENT can have moved to the present version."""
     if not snapshot.secret:

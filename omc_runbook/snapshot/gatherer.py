@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from omc_runbook.aws import definitions
+from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
@@ -20,11 +23,47 @@ PARALLEL = 24
 """How many calls of one snapshot are made at a time."""
 
 
+class SharedCalls:
+    """Calls about an account that several snapshots need, each made once for all of them; safe in several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[Hashable, Future[Any]] = {}
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._moment: datetime | None = None
+
+    def once(self, key: Hashable, start: Callable[[], Future[T]]) -> Future[T]:
+        """The answer of a call, which is started where nobody has yet."""
+        with self._lock:
+            if key not in self._answers:
+                self._answers[key] = start()
+            return self._answers[key]
+
+    def pace(self, account: str, region: str) -> Pace:
+        """The pace of LookupEvents in an account and region, for whoever looks up there."""
+        with self._lock:
+            return self._paces.setdefault((account, region), Pace(REQUESTS_A_SECOND))
+
+    def moment(self, taken: datetime) -> datetime:
+        """The time of the first snapshot, from which all of them count days back."""
+        with self._lock:
+            self._moment = self._moment or taken
+            return self._moment
+
+
 class Gatherer:
     """The calls of one snapshot; `gaps` has what could not be read, by the snapshot's field."""
 
-    def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        clients: Clients,
+        environment: Environment,
+        caller: Caller,
+        shared: SharedCalls | None = None,
+    ) -> None:
         self.pool = pool
+        self.shared = shared or SharedCalls()
         self.clients = clients
         self.names = environment.names
         self.environment = environment
@@ -34,6 +73,13 @@ class Gatherer:
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Start a call on another thread; `what` and `permission` are those of `session.look`."""
         return self.pool.submit(look, what, permission, call)
+
+    def ask_once(
+        self, key: tuple[Hashable, ...], what: str, permission: str, call: Callable[[], T]
+    ) -> Future[T | ReadFailure]:
+        """As `ask`, for a call on the account that other snapshots may make too; `key` is what tells it from others."""
+        whole = (self.caller.account, self.caller.arn, self.names.region, permission, *key)
+        return self.shared.once(whole, lambda: self.ask(what, permission, call))
 
     def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for an answer; where it could not be read, record a gap of the field and return the default."""

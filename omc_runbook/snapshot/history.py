@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords, Pace
+from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.model.time_limits import LOOK_SECONDS
@@ -37,20 +37,17 @@ class Holder:
 class HistoryRead:
     """The calls that read the content of every listed version, and from CloudTrail who wrote it.
 
-    They begin at once, and `finish` waits for them. `lookups` has those of CloudTrail by API, for whoever needs the
-    same: they go back to `since` at least, and keep to the `pace`. See
-    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    They begin at once, and `finish` waits for them. Those of CloudTrail go back to `since`, where it is given, for
+    whoever looks up the same. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
 
-    def __init__(
-        self, gatherer: Gatherer, snapshot: Snapshot, since: datetime | None = None, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot, since: datetime | None = None) -> None:
         self._snapshot, self._since = snapshot, snapshot.taken
-        self.lookups: dict[str, Future[FoundRecords | ReadFailure]] = {}
+        self._lookups: list[Future[FoundRecords | ReadFailure]] = []
         if snapshot.versions:
-            self._since = max(snapshot.taken - HISTORY_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
-            start = min(self._since, since or self._since)
-            self.lookups = {name: _look_up(gatherer, snapshot, name, start, pace) for name in WRITES}
+            self._since = max(since or snapshot.taken - HISTORY_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
+            start, region = since or self._since, gatherer.names.region if since else ""
+            self._lookups = [look_up(gatherer, name, start, MOST_WRITES, region) for name in WRITES]
         missing = {version.id for version in snapshot.versions} - {*snapshot.contents}
         self._answers = request_versions(gatherer, missing)
 
@@ -58,7 +55,7 @@ class HistoryRead:
         """The history; a version that cannot be read stays in it without its content."""
         contents: dict[str, Content | ReadFailure | None] = dict(self._snapshot.contents)
         contents |= {version_id: _parse(answer.result()) for version_id, answer in self._answers.items()}
-        results, secret = [answer.result() for answer in self.lookups.values()], self._snapshot.secret_name
+        results, secret = [answer.result() for answer in self._lookups], self._snapshot.secret_name
         write_trails = [trail.events(secret, self._since) for trail in results if isinstance(trail, FoundRecords)]
         events = sorted(
             (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
@@ -129,14 +126,20 @@ def _entry(
     )
 
 
-def _look_up(
-    gatherer: Gatherer, snapshot: Snapshot, name: str, since: datetime, pace: Pace | None
+def look_up(
+    gatherer: Gatherer, name: str, since: datetime, limit: int, region: str = ""
 ) -> Future[FoundRecords | ReadFailure]:
-    client = gatherer.clients("cloudtrail")
-    return gatherer.ask(
-        f"who changed {snapshot.secret_name}",
+    """Look up all calls of an API since a time, once for all who ask for the same.
+
+    In a `region` that is named, requests keep to the pace that CloudTrail allows there, as many lookups need.
+    """
+    client = gatherer.clients("cloudtrail", region) if region else gatherer.clients("cloudtrail")
+    pace = gatherer.shared.pace(gatherer.caller.account, region) if region else None
+    return gatherer.ask_once(
+        (region, name, since, limit),
+        f"who called {name}{f' in {region}' if region else ''}",
         "cloudtrail:LookupEvents",
-        lambda: cloudtrail.look_up(client, name, since, MOST_WRITES, pace),
+        lambda: cloudtrail.look_up(client, name, since, limit, pace),
     )
 
 

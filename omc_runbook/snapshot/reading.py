@@ -30,7 +30,7 @@ from omc_runbook.snapshot import (
 )
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
 from omc_runbook.snapshot.discovery import discover
-from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer, SharedCalls
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Part, Snapshot
 
@@ -74,6 +74,7 @@ def take(
     deeply: bool = False,
     cached: bool = False,
     audit_days: int = 0,
+    shared: SharedCalls | None = None,
     without: frozenset[Part] = frozenset(),
 ) -> Snapshot:
     """Read an environment.
@@ -81,13 +82,13 @@ def take(
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
     environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
     everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
-    are there. With `audit_days`, what an audit needs is read too, with the events of as many days. `without` says what
-    is not asked for; policies and roles are all the same where tasks fail. Calls that AWS denies become the snapshot's
-    gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
-    CouldNotLook where AWS cannot be reached.
+    are there. With `audit_days`, what an audit needs is read too, with the events of as many days; `shared` has calls
+    on the account that other snapshots make too. `without` says what is not asked for; policies and roles are all the
+    same where tasks fail. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the cluster that
+    runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
-        reading = _Reading(pool, clients, environment, caller, without)
+        reading = _Reading(pool, clients, environment, caller, shared, without)
         # An audit compares values with other environments' and needs no names of their keys.
         needs_keys = checkout and not audit_days
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None
@@ -149,9 +150,10 @@ class _Reading(Gatherer):
         clients: Clients,
         environment: Environment,
         caller: Caller,
+        shared: SharedCalls | None,
         without: frozenset[Part],
     ) -> None:
-        super().__init__(pool, clients, environment, caller)
+        super().__init__(pool, clients, environment, caller, shared)
         self._without = without
 
     def first(self, now: Callable[[], datetime], cache: DefinitionCache | None) -> Snapshot:

@@ -177,7 +177,7 @@ def _separator(node: Node, after: Node, key: str, one_line: bool) -> str:
     """
     text = node.file.text
     separator = text[after.parts[0].end : after.value.start]
-    if "=" not in separator:
+    if "=" not in separator or "\n" not in node.source:
         return separator
     others = [each for each in node.parts if each is not after and (not one_line or "\n" not in each.value.source)]
     column = column_at(text, after.value.start)

@@ -29,6 +29,8 @@ LINES = 5000
 Kind = Literal["", "unterminated", "space-in-name", "bad-name", "bad-interpolation", "other"]
 """Why Compose rejects a .env, from its error message; "other" for an unknown message, "" if it accepts it."""
 
+_RECENT: set[tuple[str, int, int]] = set()
+"""Files of programs that were found to be recent, each with its time and size."""
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("unterminated quoted value", "unterminated"),
     ("key cannot contain a space", "space-in-name"),
@@ -134,16 +136,26 @@ def find_compose(checkout: Path | None = None) -> tuple[str, ...] | None:
     Programs that a checkout brings along do not count.
     """
     folder = checkout or Path.cwd()
-    return next((each for each in PROGRAMS if programs.find(each[0], folder) and _is_recent(each, folder)), None)
+    found = ((each, programs.find(each[0], folder)) for each in PROGRAMS)
+    return next((each for each, path in found if path and _is_recent(each, Path(path), folder)), None)
 
 
-def _is_recent(program: Sequence[str], folder: Path) -> bool:
+def _is_recent(program: Sequence[str], path: Path, folder: Path) -> bool:
+    """Whether its version is 2 or later: asked once of a program's file as it is; a plugin is another than docker's."""
+    status = path.stat()
+    file = (str(path), status.st_mtime_ns, status.st_size)
+    if file in _RECENT:
+        return True
     try:
         process = _call(program, "version", (), folder)
     except CouldNotLook:
         return False
     version = _VERSION.search(process.stdout)
-    return process.returncode == 0 and version is not None and int(version[1]) >= 2
+    if process.returncode or version is None or int(version[1]) < 2:
+        return False
+    if len(program) == 1:
+        _RECENT.add(file)
+    return True
 
 
 def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str]) -> EnvFile:

@@ -14,6 +14,7 @@ import pytest
 from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.changes.secret import create_plan
 from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
@@ -215,6 +216,16 @@ def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
         assert error.value.exit_code == 2
     here.client.restore_secret(SecretId=here.name)
     assert here.members() == {"SECRET_KEY": "theirs"}
+
+
+def test_of_two_copies_of_one_plan_one_creates(here: Creator) -> None:
+    """Applied at the same time from a file, the second does not take the first's secret for its own."""
+    run = runbooks_run.begin("create", "staging")
+    first, second = (create_plan.of_its_own(create.plan(run, run.look())) for _ in range(2))
+    assert create.apply(run, first, True)
+    with pytest.raises(ConflictError, match="Somebody else created or changed"):
+        create.apply(run, second, True)
+    assert [*here.described()["VersionIdsToStages"]] == [first.token]
 
 
 def test_a_creation_that_was_killed_is_finished_by_a_second_try(here: Creator) -> None:

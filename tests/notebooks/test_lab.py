@@ -16,7 +16,7 @@ from omc_runbook import cli
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import notebooks, run
-from omc_runbook.headless.lab import OPTIONS, copy_notebooks, fill_in
+from omc_runbook.headless.lab import CONFIGURATION, OPTIONS, configure, copy_notebooks, fill_in
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_names: None) ->
     # Set and taken away, for `lab` to set it for good: it ends with its process.
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
     return tmp_path
 
 
@@ -64,6 +65,22 @@ def test_kernels_of_the_lab_know_the_folder_it_was_started_in(folder: Path, monk
     cli.cli.main(["lab"], standalone_mode=False)
     paths = ["runbook.toml", "checkout", "values.env"]
     assert answers == [[ACCOUNT, *(str(folder / name) for name in paths)]]
+
+
+def test_the_lab_begins_with_settings_that_jupyterlab_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long lines wrap at 800 pixels, nobody is asked about news; what somebody has configured already stays."""
+    handlers = pytest.importorskip("jupyterlab_server.settings_utils", reason="needs JupyterLab")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(folder))
+    variables = dict(os.environ)
+    configure(variables)
+    assert variables["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(CONFIGURATION), str(folder)]
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", variables["JUPYTER_CONFIG_PATH"])
+    overrides, _ = handlers._get_overrides(str(folder))
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    ours = json.loads((CONFIGURATION / "labconfig" / "default_setting_overrides.json").read_text())
+    for plugin, settings in ours.items():
+        known = json.loads((schemas / f"{plugin.replace(':', '/')}.json").read_text())["properties"]
+        assert settings.keys() <= known.keys() and settings.items() <= overrides[plugin].items()
 
 
 def test_a_headless_run_goes_by_its_own_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

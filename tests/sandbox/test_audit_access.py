@@ -129,10 +129,16 @@ def test_each_level_of_the_organization_is_read(world: World) -> None:
     content = json.dumps(policy("secretsmanager:*", effect="Deny", Resource="*"))
     made = api.create_policy(Name="no-secrets", Description="None", Type="SERVICE_CONTROL_POLICY", Content=content)
     api.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=unit)
-    levels = organizations.service_control_policies(api, account, organizations.describe(api))
+    control = json.dumps(policy("secretsmanager:*", effect="Deny", Principal="*", Resource="*"))
+    limit = api.create_policy(Name="ours", Description="Ours", Type="RESOURCE_CONTROL_POLICY", Content=control)
+    api.attach_policy(PolicyId=limit["Policy"]["PolicySummary"]["Id"], TargetId=root)
+    above = organizations.policies_above(api, account, organizations.describe(api))
+    levels = above.levels
+    assert [(each.name, each.kind) for each in above.resource_controls] == [("ours", "rcp")]
     assert ["no-secrets" in [each.name for each in level] for level in levels] == [False, True, False]
     assert levels[1][-1].document == json.loads(content)
-    assert organizations.service_control_policies(api, ACCOUNT, organizations.describe(api)) == ()
+    nothing = organizations.policies_above(api, ACCOUNT, organizations.describe(api))
+    assert (nothing.levels, nothing.resource_controls) == ((), ())
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -148,3 +154,6 @@ def test_the_remedy_mends_as_it_is_printed(fault: str, sandbox: Sandbox, world: 
     assert fault not in findings(snapshot)
     assert all(role.simulated[0].decision == "allowed" for role in snapshot.permissions.values())
     assert world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"]
+    faults.mend(world.endpoint)
+    names = {each["RoleName"] for each in world.iam.list_roles()["Roles"]}
+    assert not {access_faults.REPORTS, access_faults.DEPLOYMENTS} & names

@@ -13,6 +13,7 @@ from support.runs import client
 
 from omc_runbook.diagnosis.root_causes import audit
 from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import audit as runbook
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
@@ -20,7 +21,7 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.monitoring import BUCKET, TOPIC
 from omc_runbook.sandbox.worlds.past_calls import PastCall, daily, forget, remember
 from omc_runbook.sandbox.worlds.staging import World
-from omc_runbook.snapshot.audit import accesses
+from omc_runbook.snapshot.audit import accesses, trail_files
 from omc_runbook.snapshot.follow_ups import WRITES
 from omc_runbook.snapshot.state import Snapshot
 
@@ -39,6 +40,16 @@ REFUSALS = {
     "sns:ListSubscriptionsByTopic": ALARMS,
 }
 """By permission, the checks that are unknown without it."""
+OF_THE_ACCOUNT = {
+    "GetAccountAuthorizationDetails": 3,
+    "DescribeOrganization": 1,
+    "DescribeTrails": 1,
+    "GetTrailStatus": 1,
+    "GetEventSelectors": 1,
+    "DescribeMetricFilters": 1,
+    "ListRules": 1,
+}
+"""How often an audit calls what is the same for each environment of an account."""
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +91,17 @@ def test_an_audit_makes_no_call_twice(sandbox: Sandbox) -> None:
     assert {call: count for call, count in wire.calls.items() if count > 1} == {}
 
 
+def test_two_environments_of_one_account_read_it_once(sandbox: Sandbox) -> None:
+    """Identities, events, trails and alarms are the account's: of both audits each call is made once."""
+    wire = Wire()
+    with between(wire):
+        snapshots = runbook.look(runbook.begin("staging,production"))
+    assert {*snapshots} == {"staging", "production"}
+    assert all(each.audit and each.audit.identities and each.audit.accesses for each in snapshots.values())
+    made = {name: wire.made(name) for name in (*OF_THE_ACCOUNT, "LookupEvents")}
+    assert made == OF_THE_ACCOUNT | {"LookupEvents": len({*accesses.READS, *accesses.WRITES, *WRITES})}
+
+
 def put_file(sandbox: Sandbox, calls: list[PastCall], day: datetime, name: str) -> None:
     """Let the trail have delivered a file."""
     records = [call.to_record(datetime.now(UTC)) for call in calls]
@@ -114,11 +136,58 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
     [before] = daily((2,), "other")
     put_file(sandbox, [before], now - before.ago, "file3")
-    monkeypatch.setattr(accesses, "MOST_FILES", 1)
+    monkeypatch.setattr(trail_files, "MOST_FILES", 1)
     snapshot, findings = look(days=150)
     unknown = [each for each in findings if each.check == "new-reader" and each.status == "unknown"]
     assert "more calls than an audit reads" in unknown[0].evidence[0] and "Audit fewer days." in unknown[0].evidence[0]
     assert snapshot.audit and snapshot.audit.accesses and len(snapshot.audit.accesses.calls) == 1
+
+
+def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runbook.toml names one, CloudTrail Lake answers, for all APIs by one query, in the same form."""
+    remember(World(sandbox.endpoint), [*daily((120, 1), "quarterly"), *daily((100,), "other")])
+    api = client(sandbox, "cloudtrail")
+    arn = api.create_event_data_store(Name="audit")["EventDataStoreArn"]
+    monkeypatch.setenv("OMC_AUDIT__EVENT_DATA_STORE", arn)
+    wire = Wire()
+    with between(wire):
+        snapshot, findings = look(days=150)
+    assert wire.made("StartQuery") == 1 and not {"GetSecretValue", "BatchGetSecretValue"} & {*looked_up(wire)}
+    assert snapshot.audit and snapshot.audit.accesses
+    found = snapshot.audit.accesses
+    past = [call.principal.rpartition("/")[2] for call in found.calls if "203.0.113" in call.address]
+    assert past == ["quarterly", "other", "quarterly"]
+    assert found.source.endswith(arn) and found.is_complete
+    assert {each.status for each in findings if each.check in CALLS} == {"clear"}
+    monkeypatch.setattr(accesses, "MOST_ROWS", 1)
+    snapshot, findings = look(days=150)
+    assert snapshot.audit and snapshot.audit.accesses and [*snapshot.audit.accesses.cut] == [arn]
+    assert {each.status for each in findings if each.check == "new-reader"} == {"unknown"}
+    monkeypatch.setattr(accesses, "MOST_ROWS", 1000)
+    for permission in ("cloudtrail:StartQuery", "cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults"):
+        lifecycle.ask(sandbox, "POST", "wire", {"action": permission, "error": "AccessDeniedException"})
+        _, findings = look()
+        [unknown] = [each for each in findings if each.check == "new-reader"]
+        assert unknown.status == "unknown" and f"the permission {permission} is missing" in unknown.evidence[0]
+        lifecycle.ask(sandbox, "DELETE", "wire")
+    api.stop_event_data_store_ingestion(EventDataStore=arn)
+    _, findings = look()
+    [unknown] = [each for each in findings if each.check == "new-reader"]
+    assert unknown.status == "unknown" and "STOPPED_INGESTION, so that it takes no events" in unknown.evidence[0]
+    monkeypatch.setenv("OMC_AUDIT__EVENT_DATA_STORE", f"{arn}0")
+    _, findings = look()
+    [unknown] = [each for each in findings if each.check == "new-reader"]
+    assert unknown.status == "unknown" and "EventDataStoreNotFoundException" in unknown.evidence[0]
+
+
+def looked_up(wire: Wire) -> list[str]:
+    """The APIs that LookupEvents was asked for."""
+    return [
+        attribute["AttributeValue"]
+        for call in wire.calls
+        for attribute in json.loads(call[1]).get("LookupAttributes", ())
+        if call[0] == "LookupEvents"
+    ]
 
 
 def test_a_bucket_that_is_not_there_is_unknown(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,23 @@ def test_a_policy_is_enough_for_a_trails_files(desk: Desk) -> None:
         assert (done.returncode, action in done.stdout) == (code, True), done.stdout
 
 
+def test_a_policy_is_enough_for_an_event_data_store(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, own_registry: None
+) -> None:
+    """Where runbook.toml names one, an audit may query it, and no other."""
+    api = client(desk.sandbox, "cloudtrail")
+    arns = [api.create_event_data_store(Name=name)["EventDataStoreArn"] for name in ("audit", "other")]
+    desk.variables["OMC_AUDIT__EVENT_DATA_STORE"] = arns[0]
+    person = caller(desk.sandbox, json.dumps(policy_of(desk, "audit")))
+    for name, value in (desk.sandbox.variables | person).items():
+        monkeypatch.setenv(name, value)
+    for arn, level in zip(arns, ("good", "unknown"), strict=True):
+        monkeypatch.setenv("OMC_AUDIT__EVENT_DATA_STORE", arn)
+        snapshots = audit.look(audit.begin("staging", days=400))
+        lights = {light.question: light for light in audit.lights(snapshots, audit.diagnose(snapshots)).lights}
+        assert lights["Who did"].level == level
+
+
 @pytest.mark.parametrize(
     ("action", "question"),
     [

@@ -544,6 +544,12 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         ]
         == [True]
     ),
+    "federated-any-subject": lambda s: (
+        "oidc-provider" in json.dumps(s.identity("Role", f"{STAGING}-reports")["AssumeRolePolicyDocument"])
+    ),
+    "can-become-reader": lambda s: (
+        "iam:UpdateAssumeRolePolicy" in json.dumps(s.identity("Role", f"{STAGING}-contractors")["RolePolicyList"])
+    ),
     "no-trail": lambda s: not s.trail(),
     "trail-not-logging": lambda s: s.logs() is False,
     "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.runs import SECRET, values
 
-from omc_runbook.aws import iam
+from omc_runbook.aws import definitions, iam
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
@@ -283,6 +283,38 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     with pytest.raises(ConflictError, match="Somebody has registered"):
         cure.apply(run, plan, True)
     assert described(world) == theirs
+
+
+def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other sees by the number of its revision, or by the deployment, that it was not the first."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    run, _, plan = begun()
+    register = definitions.register_edited
+
+    def register_twice(*arguments: Any) -> Any:
+        monkeypatch.setattr(definitions, "register_edited", register)
+        theirs.append(register(*arguments).label)
+        return register(*arguments)
+
+    theirs: list[str] = []
+    monkeypatch.setattr(definitions, "register_edited", register_twice)
+    deployed = described(world)[2]
+    with pytest.raises(ConflictError, match="at the same time") as error:
+        cure.apply(run, plan, True)
+    assert theirs[0] in str(error.value) and described(world)[2] == deployed
+
+    mend(sandbox.endpoint)
+    break_(sandbox.endpoint, "not-forced")
+    run, _, plan = begun()
+    assert plan.steps == () and plan.redeploys
+    service = plan.redeploys[0].service.name
+    world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)
+    deployed = described(world)[2]
+    with pytest.raises(ConflictError, match=f"{service} was deployed since the plan was made"):
+        cure.apply(run, plan, True)
+    assert described(world)[2] == deployed
 
 
 def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:

@@ -215,6 +215,8 @@ def test_the_other_roles_former_password_works_until_the_next_rotation(server: D
     assert (remark.status, remark.severity, remark.is_problem) == ("found", "info", False)
     assert "rotate once more" in remark.remedy.command and remark.remedy.runbook == "rotate"
     assert "works until the next rotation" in text_of(found)
+    [remark] = attempt(snapshot, plan, replace(new, database_url_from="file:/run/url"))
+    assert remark.remedy.parameters["database_url_from"] == "file:/run/url"
     execute(server, "ALTER ROLE turns NOLOGIN")
     [dead] = attempt(snapshot, plan, new)
     assert dead.status == "clear"

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 from support.enforced_policies import policy_of, status_of, without
-from support.runs import COMMAND, Desk, caller
+from support.runs import COMMAND, SECRET, Desk, caller, client
 
 from omc_runbook.headless import notebooks
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.faults import break_, mend
+from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, World
 
 APPLIED: Mapping[str, tuple[str, ...]] = {
     "add_key": ("key=NEW_API_KEY", "values_from=generate", "repository=checkout", "apply=true"),
@@ -112,3 +118,81 @@ def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
                 # add_key compares the keys of environments, audit their values.
                 or (runbook in ("add_key", "audit") and statement["Action"] == ["secretsmanager:GetSecretValue"])
             )
+
+
+def refused_calls(desk: Desk, person: Mapping[str, str]) -> set[str]:
+    """The calls of somebody that were refused, as CloudTrail has them."""
+    by_key = [{"AttributeKey": "AccessKeyId", "AttributeValue": person["AWS_ACCESS_KEY_ID"]}]
+    pages = client(desk.sandbox, "cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=by_key)
+    events = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
+    assert events
+    return {event["eventName"] for event in events if "Access" in event.get("errorCode", "")}
+
+
+@pytest.mark.parametrize("runbook", ["verify", "restore", "audit"])
+def test_a_look_asks_for_nothing_that_the_policy_leaves_out(desk: Desk, runbook: str) -> None:
+    """Nothing that a run says depends on it, so that no call is refused."""
+    person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
+    desk.call([str(COMMAND), "run", runbook, "environment=staging"], **person)
+    assert refused_calls(desk, person) == set()
+
+
+def test_where_tasks_fail_what_was_left_out_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change's look then says why, as far as it may."""
+    for name, value in desk.sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    before = runbooks_run.begin("update", "staging").look()
+    assert before.left_out == {"policies", "roles"} and not before.permissions and not before.resource_policies
+    skipped = {finding.check for finding in runbooks_run.diagnose(before) if finding.status == "skipped"}
+    assert {"no-permission", "resource-deny", "kms-disabled"} <= skipped
+    break_(desk.sandbox.endpoint, "no-permission")
+    lifecycle.settle(desk.sandbox)
+    after = runbooks_run.begin("update", "staging").look()
+    mend(desk.sandbox.endpoint)
+    assert not after.left_out and after.permissions
+    causes = {finding.check for finding in runbooks_run.diagnose(after) if finding.is_root_cause}
+    assert "no-permission" in causes
+
+
+def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
+    """Its customer managed key, another secret and a parameter that its tasks get, each by its ARN."""
+    clients = {name: client(desk.sandbox, name) for name in ("kms", "secretsmanager", "ssm", "iam", "ecs")}
+    key = clients["kms"].create_key()["KeyMetadata"]["Arn"]
+    other = clients["secretsmanager"].create_secret(
+        Name="shared/monitoring", SecretString=json.dumps({"KEY": "x" * 32})
+    )
+    clients["ssm"].put_parameter(Name="/app/mode", Value="calm", Type="SecureString")
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/app/mode"
+    allowed = {"kms:Decrypt": key, "secretsmanager:GetSecretValue": other["ARN"], "ssm:GetParameters": parameter}
+    statements = [{"Effect": "Allow", "Action": action, "Resource": arn} for action, arn in allowed.items()]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    clients["iam"].put_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more", PolicyDocument=document)
+    clients["secretsmanager"].update_secret(SecretId=SECRET, KmsKeyId=key)
+
+    def add(container: Any) -> None:
+        container["secrets"] += [
+            {"name": "MONITORING_KEY", "valueFrom": f"{other['ARN']}:KEY::"},
+            {"name": "APP_MODE", "valueFrom": parameter},
+        ]
+
+    world = World(desk.sandbox.endpoint)
+    revise(world, "backend", add)
+    world.settle()
+    try:
+        policy = policy_of(desk, "verify")
+        by_action = {action: each["Resource"] for each in policy["Statement"] for action in each["Action"]}
+        assert by_action["kms:Decrypt"] == by_action["kms:GetKeyPolicy"] == [key]
+        assert other["ARN"] in by_action["secretsmanager:DescribeSecret"] and "ssm:DescribeParameters" in by_action
+        assert other["ARN"] not in by_action["secretsmanager:GetSecretValue"]
+        person = caller(desk.sandbox, json.dumps(policy))
+        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+        assert refused_calls(desk, person) == set()
+        for action in ("kms:DescribeKey", "ssm:DescribeParameters"):
+            blind = caller(desk.sandbox, json.dumps(without(policy, action)))
+            done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
+            assert done.returncode == 2 and action in done.stdout
+    finally:
+        clients["secretsmanager"].update_secret(SecretId=SECRET, KmsKeyId="alias/aws/secretsmanager")
+        clients["iam"].delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more")
+        mend(desk.sandbox.endpoint)

@@ -21,13 +21,13 @@ from omc_runbook.workstation.settings_probe import _Output
 
 OPTIONS = ["-I", "-B"]
 _LOCK = Lock()
-_start_anew = settings_probe._run
+start_anew = settings_probe._run
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str]) -> _Output:
     """What `settings_probe` does with a command; another interpreter than this one is started anew."""
     if command[:3] != [sys.executable, *OPTIONS]:
-        return _start_anew(command, folder, variables)
+        return start_anew(command, folder, variables)
     with _LOCK:
         return _fork(command[3:], folder, variables)
 

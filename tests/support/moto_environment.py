@@ -25,6 +25,8 @@ from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 
 REGION = "ap-southeast-2"
+REGIONS = (REGION, "eu-west-3", "us-east-1", "us-west-2")
+"""What the account uses."""
 ACCOUNT = "123456789012"
 CLUSTER = "ohmycoins-staging"
 NAME = "ohmycoins-staging-app-secrets"
@@ -61,6 +63,9 @@ class Wire:
             return {"ARN": "arn:aws:secretsmanager", "Name": parameters["SecretId"], "ResourcePolicy": policy}
         if operation == "LookupEvents":
             return {"Events": []}
+        if operation == "DescribeRegions":
+            # moto has thirty-odd, each of which a search asks twice.
+            return {"Regions": [{"RegionName": region} for region in REGIONS]}
         if operation == "ListDaemons":
             return {"daemonSummariesList": []}
         if operation == "ListServices" and parameters.get("resourceManagementType") == "ECS":

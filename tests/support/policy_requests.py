@@ -30,6 +30,7 @@ _PRINCIPALS = (
     *({"AWS": ROLE}, {"AWS": USER}, {"AWS": SESSION}, {"AWS": f"arn:aws:iam::{OTHER}:root"}),
     *({"Service": "ecs-tasks.amazonaws.com"}, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/other"}),
 )
+_CONTROLLED = (ACTION, "secretsmanager:*", "secretsmanager:Get*", "kms:Decrypt", "sts:*", "s3:*")
 _OPERATORS = {
     "string": ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringNotEqualsIgnoreCase"),
     "arn": ("ArnLike", "ArnEquals", "ArnNotLike", "ArnNotEquals", "StringLike"),
@@ -208,8 +209,16 @@ class PolicyAccounts(PolicyRequests):
         shared_keys = {name: value for name, value in self._context(SESSION).items() if not _is_callers(name)}
         absent = {name: () for name in CONDITIONS if not _is_callers(name)} | {"aws:ResourceTag/*": ()}
         call = ResourceCall(action=ACTION, resource=SECRET, keys={**absent, **shared_keys}, policies=(resource,))
-        requests = tuple(_as_request(identity, shared_keys, resource, levels) for identity in identities)
-        return PolicyAccount(tuple(identities), call, Judge(levels=levels), requests)
+        controls = [PolicyDocument(f"rcp-{number}", "rcp", self._control()) for number in range(self._count(0, 2))]
+        judge = Judge(levels=levels, resource_controls=tuple(controls))
+        requests = tuple(_as_request(identity, shared_keys, resource, levels, controls) for identity in identities)
+        return PolicyAccount(tuple(identities), call, judge, requests)
+
+    def _control(self) -> dict[str, Any]:
+        """A resource control policy: it denies some of the secret's calls to everybody on a condition."""
+        named = {"Action": self._some(_CONTROLLED), "Resource": self._some(_RESOURCES)}
+        denial = {"Effect": "Deny", "Principal": "*", **named, "Condition": self._condition()}
+        return {"Version": "2012-10-17", "Statement": [denial]}
 
     def _principal(self) -> Any:
         if not self._arns or self._chance(0.4):
@@ -225,7 +234,11 @@ def _is_callers(name: str) -> bool:
 
 
 def _as_request(
-    identity: Identity, keys: dict[str, str], resource: PolicyDocument, levels: tuple[tuple[PolicyDocument, ...], ...]
+    identity: Identity,
+    keys: dict[str, str],
+    resource: PolicyDocument,
+    levels: tuple[tuple[PolicyDocument, ...], ...],
+    controls: list[PolicyDocument],
 ) -> dict[str, Any]:
     """The request for a secret by one identity, as iam-simulate takes it."""
 
@@ -250,7 +263,7 @@ def _as_request(
         "serviceControlPolicies": [
             {"orgIdentifier": f"ou-{number}", "policies": listed(level)} for number, level in enumerate(levels)
         ],
-        "resourceControlPolicies": [],
+        "resourceControlPolicies": [{"orgIdentifier": "r-1", "policies": listed(controls)}] if controls else [],
         "resourcePolicy": resource.document,
         **({"permissionBoundaryPolicies": listed([identity.boundary])} if identity.boundary else {}),
     }

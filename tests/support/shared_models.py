@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from functools import cache
+from inspect import CO_VARKEYWORDS
 from typing import Any
 
+import botocore.hooks
+import botocore.httpsession
 import botocore.session
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
 
+_asks_inspect = botocore.hooks.accepts_kwargs
 _create_methods, _find_alias = ClientCreator._create_methods, EventAliaser._alias_event_name
 _methods: dict[str, dict[str, Any]] = {}
 _aliases: dict[str, str] = {}
@@ -20,6 +24,9 @@ def share(replace: Callable[[Any, str, Any], object]) -> None:
     replace(ClientCreator, "_create_methods", _share_methods)
     # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
     replace(EventAliaser, "_alias_event_name", _alias)
+    replace(botocore.hooks, "accepts_kwargs", _accepts_kwargs)
+    # No test's server speaks TLS.
+    replace(botocore.httpsession, "create_urllib3_context", cache(botocore.httpsession.create_urllib3_context))
 
 
 def _share_methods(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
@@ -32,3 +39,9 @@ def _alias(emitter: EventAliaser, event: str) -> str:
     if event not in _aliases:
         _aliases[event] = _find_alias(emitter, event)
     return _aliases[event]
+
+
+def _accepts_kwargs(handler: Any) -> bool:
+    """Whether a handler of events does, as its code says it: `inspect` asks for all of its signature."""
+    code = getattr(handler, "__code__", None)
+    return bool(code.co_flags & CO_VARKEYWORDS) if code else bool(_asks_inspect(handler))

@@ -80,6 +80,20 @@ def tree_of(name: str) -> ast.Module:
     return ast.parse(SOURCES[name].read_text())
 
 
+@cache
+def nodes_of(name: str) -> dict[type, list[Any]]:
+    """The nodes of a module of ours by their kind: to walk through a tree takes longer than to parse it."""
+    return by_kind(tree_of(name))
+
+
+def by_kind(tree: ast.AST) -> dict[type, list[Any]]:
+    """The nodes of a syntax tree by their kind."""
+    nodes: dict[type, list[Any]] = {}
+    for node in ast.walk(tree):
+        nodes.setdefault(type(node), []).append(node)
+    return nodes
+
+
 def for_each(names: Iterable[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
     """Hold a test of one module for each of these, as one test: two thousand of them would take long to collect."""
 
@@ -103,16 +117,15 @@ in_each_module = for_each(SOURCES)
 in_each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def imported(name: str, tree: ast.AST) -> Iterator[str]:
-    """Names of the modules that a module imports, each as deep as it is a module of ours."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name} has a relative import"
-            for alias in node.names:
-                deeper = f"{node.module}.{alias.name}"
-                yield deeper if deeper in SOURCES else str(node.module)
+def imported(name: str) -> Iterator[str]:
+    """Names of the modules that a module of ours imports, each as deep as it is a module of ours."""
+    nodes = nodes_of(name)
+    yield from (alias.name for node in nodes.get(ast.Import, ()) for alias in node.names)
+    for node in nodes.get(ast.ImportFrom, ()):
+        assert node.level == 0, f"{name} has a relative import"
+        for alias in node.names:
+            deeper = f"{node.module}.{alias.name}"
+            yield deeper if deeper in SOURCES else str(node.module)
 
 
 def part_of(name: str) -> str:
@@ -135,20 +148,20 @@ in_runbook_code = for_each(RUNBOOK)
 @in_runbook_code
 def test_imports_point_down(name: str) -> None:
     """A module imports from its own room and from those below."""
-    targets = {target for target in imported(name, tree_of(name)) if is_ours(target) and part_of(target) != "sandbox"}
+    targets = {target for target in imported(name) if is_ours(target) and part_of(target) != "sandbox"}
     assert {target for target in targets if floor_of(target) > floor_of(name)} == set()
 
 
 def test_modules_form_no_cycle() -> None:
     """No two modules import each other, directly or by way of others."""
-    graph = {name: set(imported(name, tree_of(name))) & SOURCES.keys() - {name} for name in SOURCES}
+    graph = {name: set(imported(name)) & SOURCES.keys() - {name} for name in SOURCES}
     TopologicalSorter(graph).prepare()
 
 
 @in_runbook_code
 def test_only_the_cli_knows_the_sandbox(name: str) -> None:
     """Runbook code never imports the sandbox; the command line does, to offer its commands."""
-    ours = {target for target in imported(name, tree_of(name)) if is_ours(target)}
+    ours = {target for target in imported(name) if is_ours(target)}
     assert part_of(name) == "cli" or "sandbox" not in set(map(part_of, ours))
 
 
@@ -193,7 +206,7 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
 @in_runbook_code
 def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
     """A kernel tells an error by its class's name; one that the command did not know would end with another code."""
-    classes = [node for node in ast.walk(tree_of(name)) if isinstance(node, ast.ClassDef)]
+    classes = nodes_of(name).get(ast.ClassDef, [])
     ours = {c.name for c in classes if any(errors.find_class(ast.unparse(base).split(".")[-1]) for base in c.bases)}
     assert {each for each in ours if errors.find_class(each) is None} <= {"DocumentError"}
 
@@ -201,24 +214,24 @@ def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
 @in_each_module
 def test_only_aws_and_the_sandbox_call_aws(name: str) -> None:
     """boto3 and botocore are known in aws/ and in the sandbox only."""
-    libraries = {target.split(".")[0] for target in imported(name, tree_of(name))}
+    libraries = {target.split(".")[0] for target in imported(name)}
     assert part_of(name) in {"aws", "sandbox"} or not libraries & {"boto3", "botocore"}
 
 
 @in_each_module
 def test_secret_values_are_revealed_in_few_places(name: str) -> None:
     """The verb that yields a secret's text is used by the masking, the document and the changes only."""
-    used = {node.id for node in ast.walk(tree_of(name)) if isinstance(node, ast.Name)}
-    used |= {node.attr for node in ast.walk(tree_of(name)) if isinstance(node, ast.Attribute)}
-    used |= {a.name for node in ast.walk(tree_of(name)) if isinstance(node, ast.ImportFrom) for a in node.names}
+    used = {node.id for node in nodes_of(name).get(ast.Name, ())}
+    used |= {node.attr for node in nodes_of(name).get(ast.Attribute, ())}
+    used |= {a.name for node in nodes_of(name).get(ast.ImportFrom, ()) for a in node.names}
     assert part_of(name) in REVEALERS or "reveal" not in used
 
 
 @for_each([name for name in SOURCES if part_of(name) == "checks"])
 def test_checks_only_judge(name: str) -> None:
     """A check takes what it judges as an argument: it has no client, no clock and no printing."""
-    libraries = {target.split(".")[0] for target in imported(name, tree_of(name))}
-    calls = [node.func for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)]
+    libraries = {target.split(".")[0] for target in imported(name)}
+    calls = [node.func for node in nodes_of(name).get(ast.Call, ())]
     called = {call.id for call in calls if isinstance(call, ast.Name)}
     called |= {call.attr for call in calls if isinstance(call, ast.Attribute)}
     assert libraries & LOOKING == set()
@@ -242,19 +255,21 @@ def test_what_is_public_is_described(name: str) -> None:
 @in_each_module
 def test_exceptions_are_caught_by_name(name: str) -> None:
     """Nothing catches whatever comes, but to clean up and raise it again."""
-    handlers = [node for node in ast.walk(tree_of(name)) if isinstance(node, ast.ExceptHandler)]
+    handlers = nodes_of(name).get(ast.ExceptHandler, [])
     kept = [handler.type for handler in handlers if ast.unparse(handler.body[-1]) != "raise"]
     names = {inner.id for kind in kept if kind for inner in ast.walk(kind) if isinstance(inner, ast.Name)}
     assert None not in kept
     assert names & {"Exception", "BaseException"} == set()
 
 
+@cache
 def drawing() -> ModuleType:
     """The script that draws the rooms into docs/architecture.md."""
     spec = importlib.util.spec_from_file_location("draw_rooms", ROOT / "docs" / "draw_rooms.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.rooms = cache(module.rooms)
     return module
 
 
@@ -431,25 +446,30 @@ def test_notebooks_are_brief(notebook: Path) -> None:
     assert len(words) <= 720
 
 
+FILES_OF_TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
 @cache
-def trees_of_tests() -> dict[Path, ast.Module]:
-    """The tests and their helpers, parsed by whoever is first to ask: every worker imports this module."""
-    return {path: ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+def nodes_of_tests() -> dict[Path, dict[type, list[Any]]]:
+    """Some nodes of the tests and their helpers, parsed by whoever is first to ask: each worker imports this module."""
+    kinds = (ast.Import, ast.ImportFrom, ast.arg, ast.Constant)
+    found = ((path, by_kind(ast.parse(path.read_text()))) for path in FILES_OF_TESTS)
+    return {path: {kind: nodes.get(kind, []) for kind in kinds} for path, nodes in found}
 
 
 def test_tests_have_their_places() -> None:
     """Unit tests stand in their rooms, others by what they need, and helpers in support."""
-    tops = {path.relative_to(ROOT / "tests").parts[0] for path in trees_of_tests()}
+    tops = {path.relative_to(ROOT / "tests").parts[0] for path in FILES_OF_TESTS}
     assert tops == {"unit", "sandbox", "notebooks", "browser", "support", "conftest.py"}
-    assert not [path for path in trees_of_tests() if path.name.startswith("test_") and "support" in path.parts]
+    assert not [path for path in FILES_OF_TESTS if path.name.startswith("test_") and "support" in path.parts]
 
 
 def test_no_test_module_imports_another() -> None:
     """What several test modules need is in support."""
     found = {
         f"{path.name}: {target}"
-        for path, tree in trees_of_tests().items()
-        for target in modules_imported(tree)
+        for path, nodes in nodes_of_tests().items()
+        for target in modules_imported(nodes)
         if any(part.startswith("test_") or part == "conftest" for part in target.split("."))
     }
     assert found == set()
@@ -459,26 +479,24 @@ def test_unit_tests_need_no_sandbox_no_kernel_and_no_browser() -> None:
     """make quick runs them while somebody types."""
     slow = {"jupyter_client", "playwright", "support.forked_command", "support.runs", "support.small_world"}
     fixtures = {"sandbox", "sandbox_server", "empty_sandbox", "fresh_sandbox"}
-    for path, tree in trees_of_tests().items():
+    for path, nodes in nodes_of_tests().items():
         if "unit" in path.relative_to(ROOT).parts:
-            asked = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-            targets = {target for name in modules_imported(tree) for target in (name, name.split(".")[0])}
+            asked = {node.arg for node in nodes.get(ast.arg, ())}
+            targets = {target for name in modules_imported(nodes) for target in (name, name.split(".")[0])}
             assert (path.name, targets & slow, asked & fixtures) == (path.name, set(), set())
 
 
 def test_every_module_that_a_text_names_is_there() -> None:
     """Scripts within texts, which no import checks, name modules of ours that there are."""
-    for path, tree in trees_of_tests().items():
-        constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    for path, nodes in nodes_of_tests().items():
+        constants = [node.value for node in nodes.get(ast.Constant, ())]
         texts = "\n".join(value for value in constants if isinstance(value, str))
         named = set(re.findall(r"^\s*from (omc_runbook[\w.]*) import", texts, re.MULTILINE))
         assert (path.name, named - SOURCES.keys()) == (path.name, set())
 
 
-def modules_imported(tree: ast.AST) -> Iterator[str]:
+def modules_imported(nodes: dict[type, list[Any]]) -> Iterator[str]:
     """Names of the modules that a test or a helper imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+    yield from (alias.name for node in nodes.get(ast.Import, ()) for alias in node.names)
+    for node in nodes.get(ast.ImportFrom, ()):
+        yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))

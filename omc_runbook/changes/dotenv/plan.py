@@ -119,10 +119,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
         added_names, text = _merge(workstation, base, text) if before is not None else (frozenset(), text)
         text = _append(workstation, text, source_names)
-        added_names |= {name for name in source.values if name in _literals(text) and name not in written}
-        new_values, missing, notes = values_for(
-            workstation, _literals(text), added_names, before is None, values_from, source
-        )
+        present = _literals(text)
+        added_names |= {name for name in source.values if name in present and name not in written}
+        new_values, missing, notes = values_for(workstation, present, added_names, before is None, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - written

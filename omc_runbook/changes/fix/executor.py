@@ -106,7 +106,9 @@ class _Fix:
         )
 
     def _steps(self) -> tuple[Step, ...]:
-        fixes = map(self._as_step, self._plan.steps)
+        fixes = [self._as_step(step) for step in self._plan.steps]
+        # Each of these sees whether another run was faster.
+        fixes = fixes or [Step(name="", apply=self._insist_on_deployments)]
         return (*fixes, *self._redeployment.steps(), Step(name="look", apply=self._look))
 
     def _as_step(self, step: FixStep) -> Step:
@@ -156,12 +158,23 @@ class _Fix:
         secret = create.describe_secret(self._clients, plan.secret_arn)
         if secret is None:
             problem = "was deleted or recreated"
-        elif secret.deleted and not self._is_deleted:
-            problem = "was scheduled for deletion"
+        elif bool(secret.deleted) != self._is_deleted:
+            problem = "was scheduled for deletion" if secret.deleted else "was restored"
         elif secret.version_at(CURRENT) != self._current:
             problem = f"got the current version {secret.version_at(CURRENT) or 'none'}"
         if problem:
             raise ConflictError(f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.")
+
+    def _insist_on_deployments(self) -> None:
+        """Verify that nobody has deployed the services since the plan was made."""
+        planned = {entry.service.name: entry.service for entry in self._plan.redeploys if not entry.blocker}
+        for service in self._describe([*planned]):
+            primary, before = service.primary, planned[service.name].primary
+            if primary and before and primary.id != before.id and service.name not in self._plan.underway:
+                raise ConflictError(
+                    f"{service.name} was deployed since the plan was made, by {primary.id}: it was not deployed again."
+                    " Run again to make a new plan."
+                )
 
     def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
         name, client = step.secret.name, self._clients("secretsmanager")
@@ -209,49 +222,79 @@ class _Fix:
             clock.sleep(1)
 
     def _correct(self, step: Correction) -> Iterator[Change]:
-        client, definition = self._clients("ecs"), step.definition
         names = [service.name for service in step.services]
-        for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
-            services = insist(
-                f"services {', '.join(batch)}",
-                "ecs:DescribeServices",
-                lambda batch=batch: ecs.describe_services(client, self._context.cluster, batch),  # type: ignore[misc]
-            )
-            now = {service.name: service.task_definition_arn for service in services}
-            for name in batch:
-                expected_arn = step.revision_arn or definition.arn
-                if now.get(name) != expected_arn:
-                    runs = now[name].rpartition("/")[2] if name in now else "nothing"
-                    raise ConflictError(
-                        f"{name} runs {runs} and no longer {expected_arn.rpartition('/')[2]} of the plan: it was not"
-                        " changed. Run again to make a new plan."
-                    )
+        now = {service.name: service.task_definition_arn for service in self._describe(names)}
+        for name in names:
+            expected_arn = step.revision_arn or step.definition.arn
+            if now.get(name) != expected_arn:
+                runs = now[name].rpartition("/")[2] if name in now else "nothing"
+                raise ConflictError(
+                    f"{name} runs {runs} and no longer {expected_arn.rpartition('/')[2]} of the plan: it was not"
+                    " changed. Run again to make a new plan."
+                )
         revision = step.revision_arn
         if not revision:
-            corrected, is_new = self._revision(step)
+            corrected, newest = self._revision(step)
             revision = corrected.arn
-            if is_new:
+            if corrected != newest:
                 yield Change(action="registered", task_definition=corrected.label)
+                self._insist_on_first(corrected, newest)
         self._revisions |= dict.fromkeys(names, revision)
 
-    def _revision(self, step: Correction) -> tuple[TaskDefinition, bool]:
-        """The corrected revision, and whether it is new; an earlier run's is used where it is the newest."""
+    def _describe(self, names: Sequence[str]) -> Iterator[Service]:
+        """Services as they are now."""
+        client, cluster = self._clients("ecs"), self._context.cluster
+        for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
+            yield from insist(
+                f"services {', '.join(batch)}",
+                "ecs:DescribeServices",
+                lambda batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
+            )
+
+    def _revision(self, step: Correction) -> tuple[TaskDefinition, TaskDefinition]:
+        """The corrected revision, and the newest before it; an earlier run's is used where it is the newest."""
         client, definition = self._clients("ecs"), step.definition
         what, read = f"task definition {definition.family}", "ecs:DescribeTaskDefinition"
         newest = insist(what, read, lambda: definitions.describe_task_definition(client, definition.family))
-        if insist(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
-            return newest, False
-        is_later = newest.registered is not None and newest.registered > self._plan.read_at
-        if is_later and newest.arn not in self._registered:
+        if self._is_later(newest):
             raise ConflictError(
                 f"Somebody has registered {newest.label} since the plan was made: no other revision was"
                 " registered. Run again to make a new plan."
             )
+        if insist(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
+            return newest, newest
         edited = _change(
             what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, definition.arn, step.edits)
         )
         self._registered.add(edited.arn)
-        return edited, True
+        return edited, newest
+
+    def _insist_on_first(self, corrected: TaskDefinition, newest: TaskDefinition) -> None:
+        """Raise ConflictError where another run of this plan has registered its revision in between.
+
+        ECS numbers revisions one by one, so that of two runs at once only one is the first.
+        """
+        before = corrected.revision - 1
+        if before == newest.revision:
+            return
+        label = f"{corrected.family}:{before}"
+        client = self._clients("ecs")
+        other = look(
+            f"task definition {label}",
+            "ecs:DescribeTaskDefinition",
+            lambda: definitions.describe_task_definition(client, label),
+        )
+        # One that was deregistered before the plan was made is not the newest, and its number is taken all the same.
+        if not isinstance(other, ReadFailure) and self._is_later(other):
+            raise ConflictError(
+                f"Somebody has registered {label} at the same time: {corrected.label} is not used. Run again to make a"
+                " new plan."
+            )
+
+    def _is_later(self, revision: TaskDefinition) -> bool:
+        """Whether somebody else has registered a revision since the plan was made."""
+        is_own = revision.arn in self._registered
+        return not is_own and revision.registered is not None and revision.registered > self._plan.read_at
 
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:

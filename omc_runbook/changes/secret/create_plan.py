@@ -155,6 +155,14 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
     return plan
 
 
+def of_its_own(plan: CreatePlan) -> CreatePlan:
+    """The same plan with a token of its own, by which of two runs at once the second sees that it was not the first.
+
+    It does not finish what a killed run of the same plan began.
+    """
+    return replace(plan, token=str(uuid.uuid4())) if plan.token else plan
+
+
 def _doubts(snapshot: Snapshot) -> Iterator[str]:
     found = snapshot.discovery
     if found is None:

@@ -69,6 +69,8 @@ class NewValues:
     keys: tuple[str, ...] = ()
     """The keys that were asked for, whether they get new values or not."""
     database_url: Masked | None = None
+    database_url_from: str = "env:NAME"
+    """The source of the database's URL, for the commands that need it again."""
 
 
 def renew(
@@ -111,9 +113,13 @@ def renew(
 
 def refuse_loss(snapshot: Snapshot, new: NewValues) -> None:
     """Raise UsageError where a new value of a key that encrypts data would make data unreadable."""
+    _refuse_loss(snapshot, {key: entry.value for key, entry in new.values.items()})
+
+
+def _refuse_loss(snapshot: Snapshot, values: Mapping[str, Masked]) -> None:
     document, catalogue = document_of(snapshot), snapshot.environment.keys
-    for key, entry in new.values.items():
-        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
+    for key, value in values.items():
+        lost = encryption.loss(catalogue, key, document.get(key), value)
         if lost:
             raise UsageError(
                 f"{key} encrypts data: with the new value alone, {lost} cannot be read any more. Nothing was written."
@@ -176,6 +182,9 @@ def _values(
     if prompted and are_due and not kernel.allows_prompt():
         notes = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
         prompted = []
+    if values_from == GENERATE or not kernel.allows_prompt():
+        # None of these gets a value here, and of a key that encrypts data not just any would do.
+        _refuse_loss(snapshot, {key: Masked("", key) for key in prompted})
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
     source = GENERATE if values_from == GENERATE else "prompt"
     values |= sources.gather(source, prompted, catalogue, present_keys) if prompted else {}

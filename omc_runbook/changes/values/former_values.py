@@ -211,7 +211,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
 def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
     environment, logins = snapshot.environment, _logins(snapshot, trial, new)
     if logins is None:
-        parameters = {"keys": trial.name, "values_from": KEEP, "database_url_from": "env:NAME"}
+        parameters = {"keys": trial.name, "values_from": KEEP, "database_url_from": new.database_url_from}
         again = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
         return _unknown(
             trial.name,
@@ -227,7 +227,7 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
         )
         return _finding(trial.name, verdict, logins.server, remedies.advise(advice))
     advice = f"If it leaked, rotate once more: {logins.former_role} gets a new password then."
-    parameters = {"keys": trial.name, "database_url_from": "env:NAME"}
+    parameters = {"keys": trial.name, "database_url_from": new.database_url_from}
     remedy = remedies.by("rotate", environment, remedies.advise(advice), **parameters)
     finding = _finding(trial.name, verdict, logins.server, remedy)
     return replace(finding, severity="info") if finding.status == "found" else finding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -85,6 +86,12 @@ def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
     kept = (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks)
     return sorted(filter(None, kept), key=lambda record: record.finished, reverse=True)
+
+
+def count_unreadable(folder: Path) -> int:
+    """How many notebooks in a folder and those below are named as records, and cannot be read."""
+    notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb") if stems.parse(path.stem))
+    return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
 def _newest(notebooks: Iterable[tuple[Stem | None, Path]], of_each: int) -> list[tuple[Stem | None, Path]]:

@@ -75,10 +75,10 @@ nav a.remedy {{ font-weight: bold; }}
   h1 {{ font-size: 15pt; }}
   h2 {{ font-size: 11.5pt; margin-top: 1.2em; }}
   pre, code {{ font-size: 7.5pt; }}
-  h1, h2, summary, div > p:has(+ pre), p:has(+ div[role="region"]) {{ break-after: avoid; }}
+  h1, h2, summary, div > p:has(+ pre), p:has(+ div[role="group"]) {{ break-after: avoid; }}
   tr, img, pre {{ break-inside: avoid; }}
   pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
-  div[role="region"] {{ overflow: visible !important; }}
+  div[role="group"] {{ overflow: visible !important; }}
   table {{ display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }}
   th, td {{ white-space: normal !important; min-width: 0 !important; }}
   td span {{ white-space: nowrap; }}

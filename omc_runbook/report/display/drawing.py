@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from html import escape
+from urllib.parse import quote
 
+from omc_runbook.masking import kernel
 from omc_runbook.model.letters import on_one_line
+from omc_runbook.report.display.rich_display import is_in_ipython
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
 WHITE = "#ffffff"
@@ -18,6 +21,8 @@ LETTER = 7
 CAPITAL = 9
 """Pixels that a capital takes, of which the names of keys are made."""
 MOST_TICKS = 8
+_NARROWEST = 720
+"""Pixels at which the letters of a picture can just be read."""
 _STEPS = (
     *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
     *(timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30)),
@@ -32,6 +37,8 @@ class Picture(ABC):
     """A picture in Jupyter, else text; `alt` is its alternative text."""
 
     alt: str
+    width = WIDTH
+    """Its width in pixels."""
 
     @abstractmethod
     def to_svg(self) -> str:
@@ -42,9 +49,21 @@ class Picture(ABC):
         """Render the same as plain text."""
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """The picture and the text, by media type, with the alternative text."""
+        """The picture and the text, by media type, with the alternative text.
+
+        JupyterLab leaves that out of an SVG, so that a person at a screen gets HTML.
+        """
+        if is_in_ipython() and kernel.allows_input():
+            return {"text/plain": self.to_text(), "text/html": self._html}, {}
         data = {"text/plain": self.to_text(), "image/svg+xml": self.to_svg()}
         return data, {"image/svg+xml": {"alt": self.alt}}
+
+    @property
+    def _html(self) -> str:
+        """The picture as wide as the page; where its letters would be too small, the page scrolls."""
+        style = f"max-width: 100%; min-width: min({self.width}px, {_NARROWEST}px)"
+        image = f'<img alt="{escape(self.alt)}" style="{style}" src="data:image/svg+xml,{quote(self.to_svg())}">'
+        return f'<div style="overflow-x: auto" role="group" aria-label="{escape(self.alt)}" tabindex="0">{image}</div>'
 
 
 def picture(title: str, height: int, parts: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from omc_runbook.report.display.table import wrap
 
 _CARD = "border-left: 4px solid rgba({colour}, 0.75); padding: 0.1em 0 0.1em 1em; margin: 1em 0"
 _COMMAND = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
+    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
     "background: rgba(128, 128, 128, 0.14)"
 )
 

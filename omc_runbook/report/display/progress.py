@@ -40,7 +40,7 @@ STATES: dict[State, Level] = {
 }
 
 _CELLS = 12
-_CELL = "text-align: left; vertical-align: middle; white-space: nowrap"
+_CELL = "text-align: left; vertical-align: middle; white-space: nowrap; padding-right: 0.8em"
 _REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
 _TRACK = (
     "display: flex; width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em;"
@@ -50,7 +50,7 @@ _BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85)"
 _OLD = "196, 154, 96"
 _MOVING = "38, 110, 190"
 _EVENTS = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
+    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
     "background: rgba(128, 128, 128, 0.14)"
 )
 
@@ -111,7 +111,9 @@ class Bars(RichDisplay):
         rows = "".join(map(_rows, self._rollouts))
         lines = html.escape("\n".join(self._events))
         events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
-        table = f'<table role="presentation"><tbody>{rows}</tbody></table>'
+        # On a narrow page the bars scroll, and a keyboard reaches them.
+        region = f'<div style="overflow-x: auto" role="group" aria-label="{self._title}" tabindex="0">'
+        table = f'{region}<table role="presentation"><tbody>{rows}</tbody></table></div>'
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 
     def to_text(self) -> str:

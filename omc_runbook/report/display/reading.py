@@ -1,4 +1,4 @@
-"""How far a look at AWS is, in one line, for a person who waits for it."""
+"""How far what a person waits for has come, in one line: a look at AWS, or at several environments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -19,7 +19,8 @@ from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 
 SECONDS = 0.5
 """How often the line is shown anew; a look that takes less shows none."""
-_CLEAR = "\r\x1b[K"
+CLEAR = "\r\x1b[K"
+"""What takes the line off a terminal."""
 
 _terminal: TextIO | None = None
 
@@ -35,21 +36,53 @@ def on_terminal(stream: TextIO | None) -> Iterator[None]:
         _terminal = former
 
 
-class ReadProgress(RichDisplay):
-    """A look at AWS that goes on, or has ended."""
+class Waiting(RichDisplay):
+    """What a person waits for, in one line that `to_text` gives."""
 
-    def __init__(self, calls: Calls, where: str) -> None:
-        self._calls, self._where, self._began = calls, where, time.monotonic()
-        self._made, self._answered = calls.made, calls.answered
-        self.has_ended = False
+    def __init__(self) -> None:
+        self._began, self.has_ended = time.monotonic(), False
 
     def to_html(self) -> str:
         """Render the line as HTML."""
         return f'<p role="status" style="margin: 0.2em 0">{html.escape(self.to_text())}</p>'
 
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return time.monotonic() - self._began
+
+
+class FleetProgress(Waiting):
+    """Environments that are looked at side by side: how each ended, and which are waited for."""
+
+    def __init__(self, environments: Iterable[str]) -> None:
+        super().__init__()
+        self._results = dict.fromkeys(environments, "")
+
+    def note(self, environment: str, result: str) -> None:
+        """Note how the look at an environment ended."""
+        self._results[environment] = result
+
     def to_text(self) -> str:
         """Render the line as plain text."""
-        calls, seconds = self._calls, time.monotonic() - self._began
+        ended = [f"{name} {result}" for name, result in self._results.items() if result]
+        waiting = [name for name, result in self._results.items() if not result]
+        count = f"{len(ended)} of {len(self._results)} environments in {self.seconds:.1f} s"
+        tail = f"; waiting for {', '.join(waiting)}" if waiting else ""
+        return f"Looked at {count}{': ' if ended else ''}{', '.join(ended)}{tail}."
+
+
+class ReadProgress(Waiting):
+    """A look at AWS that goes on, or has ended."""
+
+    def __init__(self, calls: Calls, where: str) -> None:
+        super().__init__()
+        self._calls, self._where = calls, where
+        self._made, self._answered = calls.made, calls.answered
+
+    def to_text(self) -> str:
+        """Render the line as plain text."""
+        calls, seconds = self._calls, self.seconds
         made, answered = calls.made - self._made, calls.answered - self._answered
         if self.has_ended:
             return f"Read {self._where}: {made} calls in {seconds:.1f} s."
@@ -61,39 +94,46 @@ class ReadProgress(RichDisplay):
 @contextmanager
 def shown(calls: Calls, where: str) -> Iterator[None]:
     """Show how far the calls of a look have come, where a person waits for them."""
-    reading, show = ReadProgress(calls, where), _shower()
+    with follow(ReadProgress(calls, where)):
+        yield
+
+
+@contextmanager
+def follow(waiting: Waiting) -> Iterator[None]:
+    """Show how far something has come, where a person waits for it."""
+    show = _shower()
     if show is None:
         yield
         return
     ended = threading.Event()
 
-    def follow() -> None:
+    def show_again() -> None:
         while not ended.wait(SECONDS):
-            show(reading)
+            show(waiting)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(follow,), daemon=True, name="reading")
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(show_again,), daemon=True, name="reading")
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
-        reading.has_ended = True
-        show.end(reading)
+        waiting.has_ended = True
+        show.end(waiting)
 
 
 class _OnTerminal:
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._is_shown = stream, False
 
-    def __call__(self, reading: ReadProgress) -> None:
+    def __call__(self, waiting: Waiting) -> None:
         self._is_shown = True
-        self._stream.write(f"{_CLEAR}{reading.to_text()[: shutil.get_terminal_size().columns - 1]}")
+        self._stream.write(f"{CLEAR}{waiting.to_text()[: shutil.get_terminal_size().columns - 1]}")
         self._stream.flush()
 
-    def end(self, reading: ReadProgress) -> None:
+    def end(self, waiting: Waiting) -> None:
         if self._is_shown:
-            self._stream.write(_CLEAR)
+            self._stream.write(CLEAR)
             self._stream.flush()
 
 
@@ -101,17 +141,17 @@ class _InJupyter:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def __call__(self, reading: ReadProgress) -> None:
+    def __call__(self, waiting: Waiting) -> None:
         from IPython.display import display
 
         if self._handle is None:
-            self._handle = display(reading._repr_mimebundle_(), display_id=True, raw=True)
+            self._handle = display(waiting._repr_mimebundle_(), display_id=True, raw=True)
         else:
-            self.end(reading)
+            self.end(waiting)
 
-    def end(self, reading: ReadProgress) -> None:
+    def end(self, waiting: Waiting) -> None:
         if self._handle is not None:
-            self._handle.update(reading._repr_mimebundle_(), raw=True)
+            self._handle.update(waiting._repr_mimebundle_(), raw=True)
 
 
 def _shower() -> _OnTerminal | _InJupyter | None:

@@ -66,7 +66,7 @@ class Table(RichDisplay):
         heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
         # A table that is wider than its page scrolls, and a keyboard reaches it.
         label = html.escape(self.title, quote=True)
-        region = f'<div style="overflow-x: auto" role="region" aria-label="{label}" tabindex="0">'
+        region = f'<div style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">'
         lines = [f"<p>{title}</p>", region, "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for heading, rows in self._groups():
             if heading:

@@ -27,6 +27,7 @@ PERSON = f"{STAGING}-developer"
 REPORTS, DEPLOYMENTS = f"{STAGING}-reports", f"{STAGING}-contractors"
 POLICY = "secrets"
 STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
+CODE_HOST = "token.actions.githubusercontent.com"
 SYMPTOM = "The application runs well. An audit is due: somebody may do more with the secret than they should."
 
 
@@ -43,6 +44,14 @@ def faults() -> tuple[Fault, ...]:
         _fault("can-write-secret", "The tasks' own role may write the secret.", _let_tasks_write),
         _fault("can-pass-role", "Contractors may run tasks of their own with the execution role.", _let_pass),
         _fault("grant-to-stranger", "A grant lets another account use the key of the secret.", _grant_to_stranger),
+        _fault(
+            "federated-any-subject",
+            "Any repository of a code host may assume a role that reads the secret.",
+            _trust_code_host,
+        ),
+        _fault(
+            "can-become-reader", "Contractors may change the trust policy of the execution role.", _let_change_trust
+        ),
     )
 
 
@@ -51,20 +60,21 @@ def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fau
 
 
 def remove(world: World) -> None:
-    """Remove the user and the roles that these faults create."""
+    """Remove the user and the roles that these faults create, also where a remedy has taken their policies."""
+    iam = world.iam
+    _delete(lambda: iam.delete_user_policy(UserName=PERSON, PolicyName=POLICY))
+    _delete(lambda: iam.delete_user(UserName=PERSON))
+    for role in (REPORTS, DEPLOYMENTS):
+        _delete(lambda role=role: iam.delete_role_policy(RoleName=role, PolicyName=POLICY))  # type: ignore[misc]
+        _delete(lambda role=role: iam.delete_role(RoleName=role))  # type: ignore[misc]
+
+
+def _delete(call: Callable[[], object]) -> None:
     try:
-        world.iam.delete_user_policy(UserName=PERSON, PolicyName=POLICY)
-        world.iam.delete_user(UserName=PERSON)
+        call()
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
-    for role in (REPORTS, DEPLOYMENTS):
-        try:
-            world.iam.delete_role_policy(RoleName=role, PolicyName=POLICY)
-            world.iam.delete_role(RoleName=role)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchEntity":
-                raise
 
 
 def _widen(world: World) -> None:
@@ -104,6 +114,19 @@ def _let_tasks_write(world: World) -> None:
 def _let_pass(world: World) -> None:
     document = policy("iam:PassRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/{STAGING}-*")
     document["Statement"] += policy("ecs:RegisterTaskDefinition", "ecs:RunTask", Resource="*")["Statement"]
+    _make_role(world, DEPLOYMENTS, {"AWS": STRANGER}, document)
+
+
+def _trust_code_host(world: World) -> None:
+    provider = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{CODE_HOST}"}
+    trust = policy("sts:AssumeRoleWithWebIdentity", Principal=provider)
+    trust["Statement"][0]["Condition"] = {"StringEquals": {f"{CODE_HOST}:aud": "sts.amazonaws.com"}}
+    world.iam.create_role(RoleName=REPORTS, AssumeRolePolicyDocument=json.dumps(trust))
+    world.iam.put_role_policy(RoleName=REPORTS, PolicyName=POLICY, PolicyDocument=json.dumps(secrets_policy()))
+
+
+def _let_change_trust(world: World) -> None:
+    document = policy("iam:UpdateAssumeRolePolicy", Resource=f"arn:aws:iam::{ACCOUNT}:role/{STAGING}-*")
     _make_role(world, DEPLOYMENTS, {"AWS": STRANGER}, document)
 
 

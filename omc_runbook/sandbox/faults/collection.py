@@ -83,7 +83,8 @@ def find(fault_id: str) -> Fault:
     if fault_id in faults:
         return faults[fault_id]
     nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)
-    raise UsageError(f"There is no fault {fault_id}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
+    named = fault_id or "without a name"
+    raise UsageError(f"There is no fault {named}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
 
 
 def _world(endpoint: str) -> tuple[World, list[str]]:

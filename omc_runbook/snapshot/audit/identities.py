@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import iam, kms, organizations
 from omc_runbook.aws.iam import AccountDetails, LastAccess
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.organizations import Levels, Organization
+from omc_runbook.aws.organizations import Organization, OrganizationPolicies
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam.literals import EntityTypeType
 
 IDENTITIES, ORGANIZATION, LAST_ACCESSES = "identities", "organization_policies", "last_accesses"
 KEY_GRANTS = "key_grants"
@@ -30,7 +34,7 @@ class IdentitiesRead:
     gatherer: Gatherer
     details: tuple[Future[AccountDetails | ReadFailure], ...]
     organization: Future[Organization | ReadFailure]
-    levels: Future[Levels | ReadFailure | None]
+    above: Future[OrganizationPolicies | ReadFailure | None]
     key: Future[KmsKey | ReadFailure] | None
 
     def finish(self, snapshot: Snapshot) -> Identities | None:
@@ -40,23 +44,30 @@ class IdentitiesRead:
         if self.key and key is None and snapshot.kms_key:
             key = replace(snapshot.kms_key, unread=self.gatherer.gaps[KEY_GRANTS])
         organization = self.gatherer.keep(ORGANIZATION, self.organization, None)
+        above = self.gatherer.keep(ORGANIZATION, self.above, None)
         found = Identities(
             identities=iam.join(part for part in parts if part),
             organization=organization.id if organization else None,
-            levels=self.gatherer.keep(ORGANIZATION, self.levels, None),
+            levels=above.levels if above else None,
+            resource_controls=above.resource_controls if above else (),
             key=key,
         )
         if IDENTITIES in self.gatherer.gaps:
             return None
-        return replace(found, last_accesses=self._last_accesses(snapshot, found))
+        # What could not be read of the secret's policies leaves a verdict open.
+        known = replace(snapshot, gaps=dict(self.gatherer.gaps))
+        found = replace(found, reads=secret_calls.read_verdicts(known, found))
+        return replace(found, last_accesses=self._last_accesses(found))
 
-    def _last_accesses(self, snapshot: Snapshot, identities: Identities) -> dict[str, LastAccess]:
-        if snapshot.secret is None:
-            return {}
-        client = self.gatherer.clients("iam")
-        arns = [each.arn for each in secret_calls.may_read(snapshot, identities) if not each.is_service_linked]
+    def _last_accesses(self, identities: Identities) -> dict[str, LastAccess]:
+        client, linked = (
+            self.gatherer.clients("iam"),
+            {each.arn for each in identities.identities if each.is_service_linked},
+        )
+        arns = [arn for arn, read in identities.reads.items() if read.decision != "denied" and arn not in linked]
         answers = {
-            arn: self.gatherer.ask(
+            arn: self.gatherer.ask_once(
+                (arn,),
                 f"when {iam.role_name(arn)} last used Secrets Manager",
                 "iam:GenerateServiceLastAccessedDetails",
                 lambda arn=arn: iam.get_last_access(client, arn),  # type: ignore[misc]
@@ -71,33 +82,31 @@ def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     """Start to read the account's identities, their policies, the organization's, and all that limits the key."""
     client, account = gatherer.clients("iam"), snapshot.caller.account
     key, organizations_client = snapshot.kms_key, gatherer.clients("organizations")
-    organization = gatherer.ask(
+    organization = gatherer.ask_once(
+        (),
         "the account's organization",
         "organizations:DescribeOrganization",
         lambda: organizations.describe(organizations_client),
     )
 
-    def levels() -> Levels | None:
+    def details(what: str, *kinds: EntityTypeType) -> Future[AccountDetails | ReadFailure]:
+        return gatherer.ask_once(kinds, what, _DETAILS, lambda: iam.get_account_details(client, kinds))
+
+    def above() -> OrganizationPolicies | None:
         found = organization.result()
         if isinstance(found, ReadFailure):
             return None
-        return organizations.service_control_policies(organizations_client, account, found)
+        return organizations.policies_above(organizations_client, account, found)
 
     return IdentitiesRead(
         gatherer=gatherer,
         details=(
-            gatherer.ask("the account's roles", _DETAILS, lambda: iam.get_account_details(client, ["Role"])),
-            gatherer.ask(
-                "the account's users and groups", _DETAILS, lambda: iam.get_account_details(client, ["User", "Group"])
-            ),
-            gatherer.ask(
-                "the account's managed policies",
-                _DETAILS,
-                lambda: iam.get_account_details(client, ["LocalManagedPolicy", "AWSManagedPolicy"]),
-            ),
+            details("the account's roles", "Role"),
+            details("the account's users and groups", "User", "Group"),
+            details("the account's managed policies", "LocalManagedPolicy", "AWSManagedPolicy"),
         ),
         organization=organization,
-        levels=gatherer.ask("the organization's policies", "organizations:ListPoliciesForTarget", levels),
+        above=gatherer.ask_once((), "the organization's policies", "organizations:ListPoliciesForTarget", above),
         key=gatherer.ask("the secret's key", "kms:ListGrants", lambda: _whole_key(gatherer, key))
         if key and key.manager == "CUSTOMER"
         else None,

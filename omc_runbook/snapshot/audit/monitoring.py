@@ -35,13 +35,14 @@ KMS_USE = READ | {"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}
 
 def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
     """Start to read; what is returned waits for it, and records what is missing as gaps."""
-    answer = gatherer.ask(
+    answer = gatherer.ask_once(
+        (),
         "the trails of the account",
         "cloudtrail:DescribeTrails",
         lambda: cloudtrail.describe_trails(gatherer.clients("cloudtrail")),
     )
-    rules = gatherer.ask(
-        "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
+    rules = gatherer.ask_once(
+        (), "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
     )
 
     account = snapshot.account
@@ -99,12 +100,14 @@ def _with_status(gatherer: Gatherer, trails: Iterable[Trail]) -> tuple[Trail, ..
     asked = []
     for trail in trails:
         client = gatherer.clients("cloudtrail", trail.home_region)
-        state = gatherer.ask(
+        state = gatherer.ask_once(
+            (trail.arn,),
             f"the status of trail {trail.name}",
             "cloudtrail:GetTrailStatus",
             partial(cloudtrail.get_trail_status, client, trail.arn),
         )
-        selectors = gatherer.ask(
+        selectors = gatherer.ask_once(
+            (trail.arn,),
             f"the event selectors of trail {trail.name}",
             "cloudtrail:GetEventSelectors",
             partial(cloudtrail.get_selectors, client, trail.arn),
@@ -132,7 +135,8 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
     """The metric filters of the trails' log groups that match a read of the secret, or may."""
     groups = {trail.log_group_arn: trail for trail in trails if trail.log_group_arn}
     answers = [
-        gatherer.ask(
+        gatherer.ask_once(
+            (arn,),
             f"the metric filters of {trail.log_group}",
             "logs:DescribeMetricFilters",
             partial(logs.describe_metric_filters, gatherer.clients("logs", region_of(arn)), trail.log_group),
@@ -149,7 +153,8 @@ def _alarms(
     """The alarms on the metric of each filter, by the filter's name."""
     regions = {trail.log_group: region_of(trail.log_group_arn) for trail in trails if trail.log_group_arn}
     answers: dict[str, Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
-        each.name: gatherer.ask(
+        each.name: gatherer.ask_once(
+            (regions[each.group], each.namespace, each.metric),
             f"the alarms on metric {each.metric}",
             "cloudwatch:DescribeAlarmsForMetric",
             partial(
@@ -169,7 +174,8 @@ def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields)
     client, outside = gatherer.clients("events"), rule_event(event, gatherer.names.region)
     matching = [rule for rule in rules if matches_rule(rule.pattern, outside) is not False]
     answers = [
-        gatherer.ask(
+        gatherer.ask_once(
+            (rule.name,),
             f"the targets of rule {rule.name}",
             "events:ListTargetsByRule",
             partial(events.list_targets, client, rule.name),
@@ -184,7 +190,8 @@ def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields)
 def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | None]:
     """The topics that could be read, by their ARNs, each asked in its own region."""
     answers = {
-        arn: gatherer.ask(
+        arn: gatherer.ask_once(
+            (arn,),
             f"the subscriptions of topic {arn.rpartition(':')[2]}",
             "sns:ListSubscriptionsByTopic",
             partial(sns.find_topic, gatherer.clients("sns", region_of(arn)), arn),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.audit import accesses, identities, lives, monitoring, unused
 from omc_runbook.snapshot.audit.exposure import ExposureRead
@@ -21,9 +20,8 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
     asked_identities = identities.request(gatherer, snapshot)
-    pace = Pace(REQUESTS_A_SECOND)
-    versions = HistoryRead(gatherer, snapshot, accesses.history_since(gatherer, snapshot, days), pace)
-    requested_accesses = accesses.request(gatherer, snapshot, days, versions.lookups, pace)
+    versions = HistoryRead(gatherer, snapshot, accesses.history_since(gatherer, snapshot))
+    requested_accesses = accesses.request(gatherer, snapshot, days)
     requested_monitoring = monitoring.request(gatherer, snapshot)
     exposure = ExposureRead(gatherer, snapshot, checkout)
     secrets = unused.request(gatherer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
@@ -23,7 +23,12 @@ _CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
 
 def judge_of(snapshot: Snapshot, identities: Identities) -> Judge:
     """What counts for every identity of the snapshot's account, at the snapshot's time."""
-    return Judge(levels=identities.levels, organization=identities.organization, time=snapshot.taken)
+    return Judge(
+        levels=identities.levels,
+        resource_controls=identities.resource_controls,
+        organization=identities.organization,
+        time=snapshot.taken,
+    )
 
 
 def read_verdict(snapshot: Snapshot, identities: Identities, judge: Judge, identity: Identity) -> AccessVerdict:
@@ -110,12 +115,12 @@ def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:
     return "Decrypt" in grant.operations and is_within
 
 
-def may_read(snapshot: Snapshot, identities: Identities) -> Iterable[Identity]:
-    """The identities that may read the secret or might, whether or not they may do everything."""
+def read_verdicts(snapshot: Snapshot, identities: Identities) -> Mapping[str, AccessVerdict]:
+    """Whether each identity may read the secret, by ARN; as `identities` has it already, where it does."""
+    if identities.reads or snapshot.secret is None:
+        return identities.reads
     judge = judge_of(snapshot, identities)
-    for identity in identities.identities:
-        if read_verdict(snapshot, identities, judge, identity).decision != "denied":
-            yield identity
+    return {each.arn: read_verdict(snapshot, identities, judge, each) for each in identities.identities}
 
 
 def _unread_of(key: KmsKey) -> tuple[str, ...]:

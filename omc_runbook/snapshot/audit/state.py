@@ -16,7 +16,8 @@ from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.organizations import Levels
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.sns import Topic
-from omc_runbook.iam.who_can import Identity
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.who_can import AccessVerdict, Identity
 from omc_runbook.snapshot.version_history import History
 
 
@@ -30,8 +31,12 @@ class Identities:
     levels: Levels | None = ()
     """The service control policies above the account, each level of which has to allow; None where they were not
     read, which is a gap of "organization_policies"."""
+    resource_controls: tuple[PolicyDocument, ...] = ()
+    """The resource control policies above the account that deny something; () where `levels` is None."""
     key: KmsKey | None = None
     """The customer managed key of the secret, with tags, aliases and grants; None where it has none."""
+    reads: Mapping[str, AccessVerdict] = field(default_factory=dict)
+    """Whether each may read the secret, by ARN, as `secret_calls.read_verdicts` judged it; {} where nobody has yet."""
     last_accesses: Mapping[str, LastAccess] = field(default_factory=dict)
     """When those that may read the secret last used Secrets Manager, by ARN, as far as that was read: the others are
     a gap of "last_accesses"."""

@@ -24,6 +24,7 @@ TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ohmycoins-staging-ecs-task-role"
 PATTERN = f"{ARN.rpartition('-')[0]}-??????"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-0000-1111-2222-333344445555"
 OLD = NOW - timedelta(days=400)
+CODE_HOST = "token.actions.githubusercontent.com"
 ECS_TASKS = {"Service": "ecs-tasks.amazonaws.com"}
 
 
@@ -80,6 +81,17 @@ def audited(snapshot: Snapshot | None = None, *others: Identity, **changes: Any)
     return replace(base, audit=Audit(days=90, identities=found))
 
 
+def federated(name: str, condition: Any = None, issuer: str = CODE_HOST, saml: bool = False) -> Identity:
+    """A role that reads the secret, for sessions that an identity provider's token begins."""
+    kind, action = ("saml", "SAML") if saml else ("oidc", "WebIdentity")
+    statement = {
+        "Action": f"sts:AssumeRoleWith{action}",
+        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:{kind}-provider/{issuer}"},
+        **({"Condition": condition} if condition else {}),
+    }
+    return replace(role(name, READS), trust=policy(f"trust policy of {name}", statement, kind="trust"))
+
+
 def last_access(moment: datetime | None) -> LastAccess:
     """A report that says when GetSecretValue was last tried."""
     return LastAccess(moment, {"GetSecretValue": moment})
@@ -112,6 +124,7 @@ RUNS_TASKS = policy(
     allowing("iam:PassRole", ROLE),
     allowing(["ecs:RegisterTaskDefinition", "ecs:RunTask"], "*"),
 )
+SELF_GRANT = policy("grants", allowing("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/contractors"))
 NOBODY = frozenset[str]()
 FAULTS = {
     "wildcard-secret": Fault(
@@ -152,6 +165,18 @@ FAULTS = {
         ),
         STRANGER,
         "ListGrants: grant 1f",
+        NOBODY,
+    ),
+    "federated-any-subject": Fault(
+        lambda s: audited(s, federated("pipeline", {"StringEquals": {f"{CODE_HOST}:aud": "sts.amazonaws.com"}})),
+        "pipeline",
+        f"without a Condition on {CODE_HOST}:sub",
+        NOBODY,
+    ),
+    "can-become-reader": Fault(
+        lambda s: audited(s, role("contractors", SELF_GRANT, trusts={"AWS": STRANGER})),
+        "contractors",
+        "contractors may call iam:PutRolePolicy by grants statement 1",
         NOBODY,
     ),
 }

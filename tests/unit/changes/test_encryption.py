@@ -95,6 +95,16 @@ def test_rotate_and_a_generator_refuse_it(
     assert secret_change.gather(run, holding(""), source, KEY, due=due).values
 
 
+@pytest.mark.parametrize("source", ["renew", "generate"])
+def test_without_a_source_that_has_a_value_the_reason_comes_first(source: str) -> None:
+    """Of a key that nothing generates, where nobody can be asked either: to ask for any new value would mislead."""
+    run = cast(Run, SimpleNamespace(target=SimpleNamespace(clients=None)))
+    with pytest.raises(UsageError, match="ENCRYPTION_KEY encrypts data"):
+        secret_change.gather(run, holding(fernet(), generate=""), source, KEY)
+    with pytest.raises(UsageError, match="prompt"):
+        secret_change.gather(run, holding(fernet(), generate="", effect="next-deployment"), source, KEY)
+
+
 @pytest.mark.parametrize("form", ["{new},{former}", '["{new}", "{former}"]', "{new} {former}", "{former};{new}"])
 def test_a_list_that_keeps_the_former_value_passes(form: str) -> None:
     """However it is written; then the present one is the list, whose first encrypts."""

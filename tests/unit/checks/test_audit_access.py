@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults import audit_accesses
+from support.snapshot_faults.audit_access import CODE_HOST as HOST
 from support.snapshot_faults.audit_access import (
     EVERYTHING,
     FAULTS,
@@ -23,6 +25,7 @@ from support.snapshot_faults.audit_access import (
     allowing,
     audited,
     execution_role,
+    federated,
     last_access,
     own_policy,
     policy,
@@ -32,7 +35,9 @@ from support.snapshot_faults.audit_access import (
 )
 from support.snapshots import ACCOUNT, ARN, NOW, REGION, ROLE, ROLE_NAME, healthy
 
+from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_access, secret_access
@@ -52,6 +57,7 @@ CHECKS = by_id(checks_of(audit_access))
 SSO = "aws-reserved/sso.amazonaws.com/"
 SAML = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_1"}
 CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}
+CLUSTER = "oidc.eks.ap-southeast-2.amazonaws.com/id/0A1B2C"
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
 
@@ -493,3 +499,222 @@ def test_other_consumers_secrets_are_needed_too() -> None:
     [finding] = found_in(snapshot)["wildcard-secret"]
     [statement] = document_of(finding, "--policy-document")["Statement"]
     assert statement["Resource"] == [PATTERN, f"{other.rpartition('-')[0]}-??????"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "issuer", "severity"),
+    [
+        (None, HOST, "error"),
+        ({"StringLike": {f"{HOST}:sub": "repo:*"}}, HOST, "error"),
+        ({"StringLike": {f"{HOST}:sub": ["repo:company/*", "*"]}}, HOST, "error"),
+        ({"StringLike": {f"{HOST}:sub": "repo:company*"}}, HOST, "error"),
+        ({"StringNotEquals": {f"{HOST}:sub": "repo:company/platform"}}, HOST, "error"),
+        ({"StringEquals": {"gitlab.com:sub": "project_path:company/platform"}}, HOST, "error"),
+        ({"StringLike": {f"{HOST}:sub": "repo:company/*"}}, HOST, ""),
+        ({"ForAnyValue:StringLike": {f"{HOST.upper()}:SUB": "repo:company/platform:*"}}, HOST, ""),
+        ({"StringEquals": {f"{HOST}:repository_owner": "company"}}, HOST, ""),
+        ({"StringEquals": {f"{CLUSTER}:aud": "sts.amazonaws.com"}}, CLUSTER, "warning"),
+        ({"StringEquals": {f"{CLUSTER}:sub": "system:serviceaccount:app:web"}}, CLUSTER, ""),
+        ({"StringEquals": {"cognito-identity.amazonaws.com:aud": "pool"}}, "cognito-identity.amazonaws.com", ""),
+    ],
+)
+def test_a_provider_may_begin_sessions_of_named_subjects(condition: Any, issuer: str, severity: str) -> None:
+    """A Condition that spells out whose closes it; one on the audience, or with a wildcard before it, does not."""
+    found = found_in(audited(None, federated("pipeline", condition, issuer))).get("federated-any-subject", [])
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    for each in found:
+        assert each.severity == ("error" if issuer == HOST else "warning")
+        document = document_of(each, "--policy-document")
+        closed = replace(role("pipeline", READS), trust=PolicyDocument("trust", "trust", document))
+        assert "federated-any-subject" not in found_in(audited(None, closed)), document
+
+
+def test_a_saml_provider_without_a_subject_is_a_remark_and_identity_center_is_not() -> None:
+    """A company's sign-in decides who gets which role; nobody can change the roles of Identity Center."""
+    people = federated("people", {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}}, "company", True)
+    [remark] = found_in(audited(None, people))["federated-any-subject"]
+    assert remark.severity == "info" and "SAML:sub" in remark.evidence[0]
+    own = replace(people, arn=people.arn.replace(":role/", f":role/{SSO}"))
+    assert "federated-any-subject" not in found_in(audited(None, own))
+
+
+def test_an_administrator_that_strangers_may_become_is_found() -> None:
+    """Administrators read the secret too."""
+    open_to_all = replace(federated("admin"), policies=(EVERYTHING,))
+    assert found_in(audited(None, open_to_all))["federated-any-subject"][0].severity == "error"
+
+
+OWN = f"arn:aws:iam::{ACCOUNT}"
+DENIES = {"Effect": "Deny", "Action": GET_SECRET_VALUE, "Resource": "*"}
+
+
+def granting(action: str, resource: str, name: str = "eve", **more: Any) -> Identity:
+    """A role that people of another account assume, and that may make one call of IAM."""
+    return role(name, policy("grants", allowing(action, resource, **more)), trusts={"AWS": STRANGER})
+
+
+@pytest.mark.parametrize(
+    ("identity", "action"),
+    [
+        (granting("iam:PutRolePolicy", f"{OWN}:role/eve"), "iam:PutRolePolicy"),
+        (granting("iam:Put*", "*"), "iam:PutRolePolicy"),
+        (granting("iam:AttachRolePolicy", f"{OWN}:role/e*"), "iam:AttachRolePolicy"),
+        (granting("iam:UpdateAssumeRolePolicy", ROLE), "iam:UpdateAssumeRolePolicy"),
+        (user("eve", policy("g", allowing("iam:PutUserPolicy", f"{OWN}:user/${{aws:username}}"))), "iam:PutUserPolicy"),
+        (
+            role(
+                "eve",
+                policy("own", allowing("iam:CreatePolicyVersion", "*"), kind="managed", origin=f"{OWN}:policy/own"),
+                trusts={"AWS": STRANGER},
+            ),
+            "iam:CreatePolicyVersion",
+        ),
+        (
+            user("eve", policy("g", allowing("iam:PutGroupPolicy", "*"), origin=f"{OWN}:group/developers")),
+            "iam:PutGroupPolicy",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_who_can_let_itself_in_is_told_by_which_call(identity: Identity, action: str) -> None:
+    """And the remedy takes that call away, so that nothing is found any more."""
+    snapshot = audited(None, identity)
+    [finding] = found_in(snapshot)["can-become-reader"]
+    assert (finding.subject, finding.severity) == ("eve", "warning") and f"may call {action} by" in finding.evidence[0]
+    assert finding.remedy.command.startswith("aws iam ")
+    rows = {row[0]: row for row in tables.readers(snapshot).rows}
+    assert rows["eve"][2] == tables.BY_ITSELF and action in rows["eve"][3]
+
+
+def test_a_users_keys_are_a_way_in() -> None:
+    """Who may create an access key for somebody who reads the secret can read it."""
+    snapshot = audited(None, user("alice", READS), granting("iam:CreateAccessKey", f"{OWN}:user/*"))
+    [finding] = found_in(snapshot)["can-become-reader"]
+    assert "may call iam:CreateAccessKey by" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        role("eve", EVERYTHING, trusts={"AWS": STRANGER}),
+        granting("iam:PutRolePolicy", f"{OWN}:role/another"),
+        granting("iam:UpdateAssumeRolePolicy", f"{OWN}:role/another"),
+        granting("iam:PutUserPolicy", "*"),
+        granting("iam:CreatePolicyVersion", "*"),
+        granting("iam:AttachRolePolicy", "*", Condition={"ArnEquals": {"iam:PolicyARN": f"{OWN}:policy/read-only"}}),
+        replace(
+            granting("iam:PutRolePolicy", f"{OWN}:role/eve"),
+            boundary=policy("limit", allowing(["iam:*", "s3:*"], "*"), kind="boundary"),
+        ),
+        role("eve", policy("g", allowing("iam:PutRolePolicy", "*"), DENIES), trusts={"AWS": STRANGER}),
+    ],
+)
+def test_who_cannot_let_itself_in_is_not_named(identity: Identity) -> None:
+    """An administrator, somebody who may change others only, and whom a boundary or a deny holds back all the same."""
+    assert "can-become-reader" not in found_in(audited(None, identity))
+
+
+def test_administrators_of_iam_are_named_once_and_machines_as_a_remark() -> None:
+    """Both are usual in an account: neither is a problem."""
+    everything = policy("iam", allowing("iam:*", "*"))
+    several = [role(f"iam-{number}", everything, trusts={"AWS": STRANGER}) for number in range(3)]
+    [finding] = found_in(audited(None, *several))["can-become-reader"]
+    assert (finding.subject, finding.severity) == ("administrators of IAM", "info")
+    assert "iam-0, iam-1, iam-2 may call iam:*" in finding.evidence[0]
+    machine = replace(granting("iam:PutRolePolicy", "*"), trust=federated("x").trust)
+    [finding] = found_in(audited(None, machine))["can-become-reader"]
+    assert finding.severity == "info"
+
+
+def test_what_cannot_be_judged_of_it_is_unknown() -> None:
+    """A Condition on a tag of a policy, which nobody has read."""
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "core"}}
+    own = allowing("iam:CreatePolicyVersion", "*", Condition=tagged)
+    eve = role("eve", policy("own", own, kind="managed", origin=f"{OWN}:policy/own"), trusts={"AWS": STRANGER})
+    assert "aws:ResourceTag/team" in unknown_in(audited(None, eve))["can-become-reader"]
+
+
+OURS = "o-abcdefghij"
+PERIMETER = policy(
+    "perimeter",
+    {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["secretsmanager:*", "sts:AssumeRole"],
+        "Resource": "*",
+        "Condition": {
+            "StringNotEqualsIfExists": {"aws:PrincipalOrgID": OURS},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
+    },
+    kind="rcp",
+)
+
+
+def within(snapshot: Snapshot, *controls: PolicyDocument) -> Snapshot:
+    """The same in an organization with these resource control policies."""
+    assert snapshot.audit and snapshot.audit.identities
+    identities = replace(snapshot.audit.identities, organization=OURS, resource_controls=controls)
+    return replace(snapshot, audit=replace(snapshot.audit, identities=identities))
+
+
+def test_a_resource_control_policy_keeps_strangers_out() -> None:
+    """What a policy of the secret or a role lets in, it denies to everybody outside the organization."""
+    opened = audited(
+        own_policy(healthy(), "*"), role("partners", READS, trusts={"AWS": STRANGER}), federated("pipeline")
+    )
+    assert {"readable-by-all", "other-account-reads"} <= {*found_in(within(opened))}
+    assert not {"readable-by-all", "other-account-reads"} & {*found_in(within(opened, PERIMETER))}
+    assert tables.readers(within(opened, PERIMETER)).rows[0][:3] == [ROLE_NAME, "role", "yes"]
+    subject = {"StringNotLikeIfExists": {f"{HOST}:sub": "repo:company/*"}}
+    tokens = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"}
+    company = policy("tokens", {**tokens, "Condition": subject}, kind="rcp")
+    assert "federated-any-subject" in found_in(within(opened, PERIMETER))
+    assert "federated-any-subject" not in found_in(within(opened, company))
+
+
+def test_a_resource_control_policy_denies_identities_too() -> None:
+    """Of the account itself, but not a role that an AWS service made for itself."""
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    unless = {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": ROLE}}}
+    snapshot = audited(None, user("alice", READS), role("own", READS, path="aws-service-role/x.amazonaws.com/"))
+    only = within(snapshot, policy("only-tasks", {**deny, **unless}, kind="rcp"))
+    names = [each.identity.name for each in secret_access.of(only).readers]
+    assert names == [ROLE_NAME, "own"]
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (LastAccess(NOW, {"GetSecretValue": None}), "reports never tried GetSecretValue, as far as IAM remembers"),
+        (LastAccess(None, {}), "reports never called Secrets Manager, as far as IAM remembers"),
+        (LastAccess(NOW - timedelta(days=200), {}), "reports last called Secrets Manager on 2025-08-13"),
+        (LastAccess(NOW - timedelta(days=2), {}), ""),
+    ],
+)
+def test_of_an_action_that_iam_does_not_track_it_knows_the_service_alone(report: LastAccess, sentence: str) -> None:
+    """What is said of the last use is what IAM reports: of GetSecretValue where it has that, else of any call."""
+    snapshot = audited(None, role("reports", READS), last_accesses={role("reports").arn: report})
+    found = found_in(snapshot).get("unused-reader", [])
+    assert [sentence in each.evidence[0] for each in found] == ([True] if sentence else [])
+
+
+def test_who_reads_other_secrets_alone_does_not_use_this_permission() -> None:
+    """IAM reports on any secret; CloudTrail has each read of this one, where it has all of 90 days."""
+    did = audit_accesses.audited(healthy()).audit
+    assert did and did.accesses
+
+    def with_calls(cut: dict[str, datetime], *more: Access) -> Snapshot:
+        snapshot = audited(None, role("mailer", READS))
+        assert snapshot.audit and did.accesses
+        calls = tuple(sorted((*did.accesses.calls, *more), key=lambda each: each.time, reverse=True))
+        return replace(snapshot, audit=replace(snapshot.audit, accesses=replace(did.accesses, calls=calls, cut=cut)))
+
+    [finding] = found_in(with_calls({}))["unused-reader"]
+    assert finding.subject == "mailer"
+    assert finding.evidence[0].startswith("CloudTrail has no read of this secret by mailer since 2025-12-01. By IAM it")
+    read = audit_accesses.call(50, role("mailer").arn)
+    assert "unused-reader" not in found_in(with_calls({}, read))
+    assert "unused-reader" not in found_in(with_calls({"GetSecretValue": NOW - timedelta(days=9)}))
+    rows = {row[0]: row[-1] for row in tables.readers(with_calls({}, read)).rows}
+    assert rows["mailer"] == f"{read.time:%Y-%m-%d}"

@@ -77,6 +77,18 @@ def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
     assert by_run[4][0].title == "verify on staging: open for 8 days: no-permission"
 
 
+def test_a_clock_that_was_ahead_puts_no_reminder_off() -> None:
+    """What was found in the future is open since the next run at the latest."""
+    one = _finding("no-permission")
+    by_run = _tell([_run(day, one) for day in (400, 0, 1.1, 8)])
+    assert [[message.urgency for message in messages] for messages in by_run] == [
+        ["failure"],
+        [],
+        ["warning"],
+        ["failure"],
+    ]
+
+
 def test_a_new_problem_reminds_of_the_old_one_as_well() -> None:
     """Its message has the others with their days, so that no reminder follows on its heels."""
     one, two = _finding("no-permission"), _finding("stale-tasks")

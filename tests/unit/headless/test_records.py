@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.Ca
         3,
         "error: runbook.toml keeps all records: set keep_days or keep_count in [records].\n",
     )
+
+
+def test_what_another_user_keeps_for_themselves_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many records cannot be read, and in a sentence why no page can be made."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert ended_with(capsys, "records")[2] == "2 more cannot be read by this user.\n"
+    (folder / "index.html").unlink(missing_ok=True)
+    (folder / "index.html").mkdir()
+    code, _, error = ended_with(capsys, "records", "--open")
+    assert code == 3 and f"The index page of {folder.name} cannot be written" in error
 
 
 def test_open_makes_the_index_page_and_opens_it(

@@ -34,6 +34,30 @@ def test_a_run_is_overdue_once_its_grace_is_over(tmp_path: Path, monkeypatch: py
         assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (ok)" in state.sentence
 
 
+def test_a_last_run_that_says_nothing_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock was ahead; what is remembered is broken, or cannot be read: each is told, and none is on time."""
+    _configure(tmp_path, monkeypatch, "verify")
+    now = datetime(2026, 7, 2, 2, 1, tzinfo=UTC)
+    last_run.write(
+        tmp_path, replace(an_outcome(), finished=now + timedelta(days=9)), {"findings": Open(), "unknown": Open()}
+    )
+    (path,) = tmp_path.glob(".verify-*")
+
+    def state() -> str:
+        (one,) = schedules.read(tmp_path, now)
+        assert one.is_overdue
+        return one.sentence
+
+    assert "which is in the future" in state()
+    path.write_text("{")
+    assert f"{path} is broken" in state()
+    path.unlink()
+    path.mkdir()
+    assert f"{path} cannot be read" in state()
+    path.rmdir()
+    assert "it never ran" in state()
+
+
 def test_the_schedules_of_a_named_file_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run with the parameter runbook_toml shows them on the index page, and not those of the working folder."""
     (tmp_path / "elsewhere").mkdir()

@@ -69,10 +69,13 @@ def simulate(requests: list[dict[str, Any]]) -> list[str]:
     command = ["node", str(SUPPORT / "iam_simulate.mjs"), str(MODULE)]
     ended = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True, check=True, timeout=120)
     decisions: list[str] = json.loads(ended.stdout)
+    # It answers with an error where it does not accept a policy.
+    assert {*decisions} <= {"Allowed", "ExplicitlyDenied", "ImplicitlyDenied"}, {*decisions}
     return decisions
 
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js, to run iam-simulate"),
     pytest.mark.skipif(
         not MODULE.exists(), reason=f"needs `npm install --prefix {FOLDER.relative_to(ROOT)} {PACKAGE}`"
@@ -97,7 +100,8 @@ def test_decisions_are_another_evaluators() -> None:
 def test_who_can_is_another_evaluators() -> None:
     """Of every user and role of two accounts, the same may read: with its session's name, and as far as told without.
 
-    Policies are shared and inline, of groups too, within boundaries, two levels of SCPs and the secret's own policy.
+    Policies are shared and inline, of groups too, within boundaries, two levels of SCPs, RCPs and the secret's own
+    policy.
     """
     seed = 1 if os.environ.get("CI") else random.randrange(10**6)
     maker = PolicyAccounts(seed)

@@ -80,6 +80,7 @@ BAD = {
     ),
     "a parameter's ARN": ("DB_PASSWORD", "arn:aws:ssm:eu-west-1:123456789012:parameter/db", "bad-copy", "a reference"),
     "a vault's reference": ("OPENAI_API_KEY", "op://Private/OpenAI/credential", "bad-copy", "a reference"),
+    "JSON around it": ("SMTP_PASSWORD", f'{{"SMTP_PASSWORD": "{PASSWORD}"}}', "bad-copy", "its name in front"),
     "HashiCorp Vault's path": ("POSTGRES_PASSWORD", "vault:secret/data/db#password", "bad-copy", "a reference"),
     "a reference of vals": ("SECRET_KEY", "ref+awssecrets://app/staging#/secret_key", "bad-copy", "a reference"),
     "a line of sops": ("SMTP_PASSWORD", "ENC[AES256_GCM,data:Tr7o=,iv:1=,tag:2=,type:str]", "bad-copy", "encrypted"),

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from support.snapshot_faults import audit_access, audit_accesses, audit_monitoring, audit_secret
-from support.snapshot_faults.audit_access import EVERYTHING, READS, role, user
+from support.snapshot_faults.audit_access import EVERYTHING, READS, policy, role, user
 from support.snapshots import ACCOUNT, NOW, ROLE, healthy
 
+from omc_runbook.aws.sns import Topic
 from omc_runbook.report import audit_answers
 from omc_runbook.report.audit import QUESTIONS
 from omc_runbook.snapshot.audit.state import Audit
@@ -75,6 +76,10 @@ def test_who_would_notice_and_what_lies_open() -> None:
     assert audit_answers.who_would_notice(whole()) == (
         "Each read is recorded by trail main, and alarm secret-reads tells 1 subscriber of it."
     )
+    open_to_alarms = policy("topic", {"Action": "sns:Publish", "Principal": "*", "Resource": "*"}, kind="resource")
+    topic = Topic(audit_monitoring.TOPIC, ("email", "sms"), (), open_to_alarms)
+    two = audit_monitoring.monitored(healthy(), topics={topic.arn: topic})
+    assert audit_answers.who_would_notice(two).endswith("tells 2 subscribers of it.")
     silent = audit_monitoring.monitored(healthy(), topics={})
     assert audit_answers.who_would_notice(silent) == ""
     assert audit_answers.what_lies_open(whole()).startswith("No value of it. Searched were 3 task definitions, 900 log")

@@ -13,7 +13,7 @@ from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.headless import notebooks
 from omc_runbook.report.display import reading
-from omc_runbook.report.display.reading import on_terminal, shown
+from omc_runbook.report.display.reading import FleetProgress, on_terminal, shown
 
 
 @pytest.fixture
@@ -54,6 +54,18 @@ def test_a_terminal_has_one_line_and_is_clean_afterwards(clients: Clients, monke
     lines = stream.getvalue().split("\r\x1b[K")
     assert lines[0] == lines[-1] == "" and short.getvalue() == ""
     assert all(line.startswith("Reading staging: 0 of 0 calls") and len(line) < 40 for line in lines[1:-1])
+
+
+def test_a_fleet_says_how_each_environment_ended_and_which_are_waited_for() -> None:
+    """In one line; names are text in a page."""
+    progress = FleetProgress(["dev", "<b>", "production"])
+    assert progress.to_text() == "Looked at 0 of 3 environments in 0.0 s; waiting for dev, <b>, production."
+    progress.note("dev", "ok")
+    progress.note("<b>", "findings")
+    assert progress.to_text() == "Looked at 2 of 3 environments in 0.0 s: dev ok, <b> findings; waiting for production."
+    assert 'role="status"' in progress.to_html() and "&lt;b&gt; findings" in progress.to_html()
+    progress.note("production", "not read")
+    assert progress.to_text().endswith("dev ok, <b> findings, production not read.")
 
 
 def test_headlessly_it_shows_nothing(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
+import pytest
+
+from omc_runbook.report.display import drawing
 from omc_runbook.report.secret_way import ALT, SecretWay
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -17,6 +21,16 @@ def test_it_is_drawn_and_told() -> None:
     drawn = " ".join(each.text or "" for each in root.iter(f"{SVG}text"))
     for step in ("Secrets Manager", "ECS", "environment variables", "Settings", ".env"):
         assert step in drawn and step in bundle["text/plain"]
+
+
+def test_at_a_screen_it_comes_with_its_alternative_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab shows that of HTML alone; what is wider than the page can be scrolled by the keyboard."""
+    monkeypatch.setattr(drawing, "is_in_ipython", lambda: True)
+    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: True)
+    bundle, _ = SecretWay()._repr_mimebundle_()
+    box = ElementTree.fromstring(bundle["text/html"].replace('">', '"/>').replace('"0"/>', '"0">'))
+    assert (box.get("tabindex"), box[0].get("alt")) == ("0", ALT)
+    assert unquote(str(box[0].get("src"))) == f"data:image/svg+xml,{SecretWay().to_svg()}"
 
 
 def test_every_box_and_word_lies_within_the_picture() -> None:

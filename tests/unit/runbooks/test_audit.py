@@ -23,3 +23,22 @@ def test_what_an_audit_cannot_be_of_is_refused(bare_names: None, environment: st
     with pytest.raises(UsageError) as refused:
         audit.begin(environment, "", days)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OMC_AUDIT__EVENT_DATA_STORE", "audit", "must be the ARN of an event data store"),
+        ("OMC_AUDIT__TRAIL_S3", "s3://audit-logs", "has both trail_s3 and event_data_store: name the one to read"),
+    ],
+)
+def test_where_events_are_is_named_once_and_by_its_arn(
+    bare_names: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    """What cannot be meant is refused before anything is read."""
+    store = "arn:aws:cloudtrail:ap-southeast-2:123456789012:eventdatastore/8a7b6c5d"
+    monkeypatch.setenv("OMC_AUDIT__EVENT_DATA_STORE", store)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as refused:
+        audit.begin("staging", "", 400)
+    assert sentence in str(refused.value)

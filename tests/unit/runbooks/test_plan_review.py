@@ -23,11 +23,12 @@ from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.binding import BY_TERRAFORM, LATER, AnyPlan, bind
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.fix.plan import plan_fix
-from omc_runbook.changes.fix.steps import RestoreVersion
+from omc_runbook.changes.fix.steps import RestoreSecret, RestoreVersion
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless.notebooks import applying_command, describe, with_plan
-from omc_runbook.masking import registry
+from omc_runbook.masking import fingerprint, registry
 from omc_runbook.masking.fingerprint import slow_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
@@ -48,8 +49,9 @@ PASSWORD = secrets.token_urlsafe(18)
 
 
 @pytest.fixture(autouse=True)
-def _names(bare_names: None, own_registry: None) -> None:
-    """The guide's names, and values that are forgotten afterwards."""
+def _names(bare_names: None, own_registry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's names, and values that are forgotten afterwards; a guess costs what it costs in one test alone."""
+    monkeypatch.setitem(fingerprint._SCRYPT, "n", 2)
 
 
 @pytest.fixture
@@ -253,8 +255,10 @@ def test_parameters_that_contradict_the_plan_are_refused(path: Path) -> None:
     assert isinstance(ended.exception, RunbookError) and "environment contradicts the plan" in str(ended.exception)
 
 
-def test_fingerprints_depend_on_document_salt_and_name() -> None:
+def test_fingerprints_depend_on_document_salt_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that neither a list of values nor another plan's fingerprint says what a value is."""
+    monkeypatch.undo()
+    assert fingerprint._SCRYPT["n"] >= 2**15
     value, salt = Masked(PASSWORD, "it"), "00"
     one = slow_fingerprint(value, Masked("{}", "doc"), salt, "a")
     assert len(one) == 32 and one == slow_fingerprint(value, Masked("{}", "doc"), salt, "a")
@@ -275,6 +279,27 @@ def test_a_cure_is_bound_to_its_steps_and_what_they_restore() -> None:
     bound = bind(plan, {"staging": broken}, "00")
     assert bound.facts["the version to be made current of ohmycoins-staging-app-secrets"] == "1" * 36
     assert bound.facts["step 1"].startswith("make version 11111111") and bound.fingerprints == {}
+
+
+def test_a_restore_is_bound_to_the_deletion_that_it_cancels() -> None:
+    """A copy of the plan cancels no later one, neither by create nor as a cure."""
+    secret = healthy().secret
+    assert secret
+    deletions = [replace(secret, deleted=NOW + timedelta(days=days)) for days in (7, 8)]
+    cures = [
+        bind(
+            replace(plan_fix(healthy(), (), History(())), steps=(RestoreSecret(each, ()),)),
+            {"staging": healthy()},
+            "00",
+        )
+        for each in deletions
+    ]
+    creations = [
+        bind(CreatePlan("restore", secret.name, "ap-southeast-2", existing=each), {"staging": healthy()}, "00")
+        for each in deletions
+    ]
+    for first, second in (cures, creations):
+        assert first.facts != second.facts and first.facts.keys() == second.facts.keys()
 
 
 def test_a_new_key_is_bound_to_files_and_what_terraform_does_is_not() -> None:

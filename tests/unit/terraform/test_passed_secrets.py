@@ -57,6 +57,11 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = {\n    "SECRET_KEY" = "SECRET_KEY"\n    "SMTP_USER"  = "SMTP_USERNAME"\n  }',
         f'    "{KEY}" = "{KEY}"\n',
     ),
+    "a map on one line": (
+        PAIRS,
+        f'  secrets = {{ A_LONGER_NAME_THAN_IT = "{ARN}:SECRET_KEY::" }}',
+        f', {KEY} = "{ARN}:{KEY}::"',
+    ),
     "a merged map": (
         PAIRS,
         f'  secrets = merge(local.common, {{\n    SMTP_USER = "{ARN}:SMTP_USERNAME::"\n  }})\n}}\n'

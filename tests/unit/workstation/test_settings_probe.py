@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import forked_settings
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.settings import read_settings
@@ -70,9 +71,19 @@ CONFIG = '''
 
 @pytest.fixture(autouse=True)
 def nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A variable of this process that would change the outcome if the other one saw it."""
+    """A variable of this process that would change the outcome if the other one saw it.
+
+    Settings are loaded in forks, except by the tests that ask for `own_interpreter`: most of it is importing pydantic.
+    """
     monkeypatch.setenv("POSTGRES_PORT", "not a number")
+    monkeypatch.setattr(settings_probe, "_run", forked_settings.run)
     yield
+
+
+@pytest.fixture
+def own_interpreter(nothing_of_this_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load Settings as a run does, in a new interpreter."""
+    monkeypatch.setattr(settings_probe, "_run", forked_settings.start_anew)
 
 
 def make(folder: Path, dotenv: str | None, end: str = "settings = Settings()", config: str = CONFIG) -> Path:
@@ -100,6 +111,7 @@ def files(folder: Path) -> set[Path]:
 GOOD = "SECRET_KEY=a-good-one\nPOSTGRES_PASSWORD='another $one'\nPOSTGRES_PORT=\nOPENAI_KEY=x\nUNKNOWN=1\n"
 
 
+@pytest.mark.usefixtures("own_interpreter")
 @pytest.mark.parametrize("end", ["settings = Settings()", ""])
 def test_settings_that_accept_the_file(tmp_path: Path, end: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A good file is accepted, whether the module makes its Settings or leaves that to others; nothing is written."""
@@ -283,6 +295,7 @@ def test_the_application_s_own_python(tmp_path: Path) -> None:
         assert f"{program} ended with exit code {code}" in load_settings(repository).obstacle
 
 
+@pytest.mark.usefixtures("own_interpreter")
 def test_an_application_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that never ends is stopped with all that it began, and said to have been."""
     monkeypatch.setattr(settings_probe, "SECONDS", 1.5)
@@ -293,6 +306,7 @@ def test_an_application_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not loaded.ok and "did not end within 1.5 seconds" in loaded.obstacle
 
 
+@pytest.mark.usefixtures("own_interpreter")
 def test_an_application_that_leaves_something_running(tmp_path: Path) -> None:
     """A thread and a process that it leaves behind do not keep the answer back."""
     end = """
@@ -306,6 +320,7 @@ def test_an_application_that_leaves_something_running(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 120
 
 
+@pytest.mark.usefixtures("own_interpreter")
 def test_an_application_that_prints_much(tmp_path: Path) -> None:
     """Output is read to its end, and no more kept of it than is allowed."""
     end = "print('x' * 20_000_000)\nsettings = Settings()"
@@ -410,6 +425,7 @@ def test_a_nested_model_s_url(tmp_path: Path, dotenv: str | None) -> None:
     }
 
 
+@pytest.mark.usefixtures("own_interpreter")
 def test_no_value_of_a_url_comes_back(tmp_path: Path) -> None:
     """Neither one that a property raises with, nor one that it prints."""
     value = secrets.token_hex(12)
