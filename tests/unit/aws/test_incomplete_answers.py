@@ -34,7 +34,7 @@ SERVICES = (
     *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),
     *("events", "scheduler", "s3", "sns", "ssm", "organizations", "cloudwatch", "lambda"),
 )
-WRITES = ("Stop", "Create", "Put", "Publish", "Restore", "Update", "Register", "Delete", "Execute")
+WRITES = ("Start", "Stop", "Create", "Put", "Publish", "Restore", "Update", "Register", "Delete", "Execute")
 
 
 @pytest.fixture(autouse=True)
