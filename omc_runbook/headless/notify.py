@@ -153,17 +153,36 @@ def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") ->
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 
-def ping(notify: Notify, suffix: str = "") -> tuple[Notification, ...]:
-    """Call the address that watches whether runs take place, with a suffix to its path.
+class Ping:
+    """A call of the address that watches whether runs take place, with a suffix to its path; a thread makes it.
 
-    Returns a notification where that failed.
+    One that hangs, or whose answer trickles, ends with the process.
     """
-    kind, _, name = notify.ping.partition(":")
-    try:
-        address = _address(kind, name)
-        if not address.startswith(("https://", "http://")):
-            raise UsageError("It holds no https:// address.")
-        with urllib.request.urlopen(address.rstrip("/") + suffix, timeout=notify.timeout):  # noqa: S310 - see above
-            return ()
-    except (RunbookError, OSError, ValueError, HTTPException) as error:
-        return (Notification(notify.ping, "unknown", registry.mask_thoroughly(f"{error}")),)
+
+    def __init__(self, notify: Notify, suffix: str = "") -> None:
+        self._notify, self._deadline = notify, time.monotonic() + notify.timeout
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._call, args=(suffix,), daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the answer for so many seconds at most."""
+        self._thread.join(seconds)
+
+    def result(self) -> tuple[Notification, ...]:
+        """A notification where it failed, or has no answer within the time-out since it began."""
+        self.wait(max(0.0, self._deadline - time.monotonic()))
+        failure = f"It took more than {self._notify.timeout} s." if self._failure is None else self._failure
+        return (Notification(self._notify.ping, "unknown", failure),) if failure else ()
+
+    def _call(self, suffix: str) -> None:
+        kind, _, name = self._notify.ping.partition(":")
+        try:
+            address = _address(kind, name)
+            if not address.startswith(("https://", "http://")):
+                raise UsageError("It holds no https:// address.")
+            url = address.rstrip("/") + suffix
+            with urllib.request.urlopen(url, timeout=self._notify.timeout):  # noqa: S310 - see above
+                self._failure = ""
+        except (RunbookError, OSError, ValueError, HTTPException) as error:
+            self._failure = registry.mask_thoroughly(f"{error}")

@@ -20,6 +20,10 @@ Publish = Callable[[Outcome], Outcome]
 """Publishes an outcome, and returns it with its notifications."""
 
 
+HEAD_START = 1.0
+"""Seconds that the call of a watcher has before messages are sent beside it."""
+
+
 def nothing(outcome: Outcome) -> Outcome:
     """Publish nothing."""
     return outcome
@@ -51,13 +55,20 @@ def publisher(
     from omc_runbook.headless import notify
 
     who, profile = settings.notify, settings.names.profile
-    begun = notify.ping(who, "/start") if who.ping else ()
+    begun = notify.Ping(who, "/start") if who.ping else None
 
     def publish(outcome: Outcome) -> Outcome:
         suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
-        ended = notify.ping(who, suffix) if who.ping else ()
-        outcome = replace(outcome, notifications=(*_export(outcome, targets, umask), *(begun or ended)))
-        return notify.report(outcome, folder, who, profile)
+        if begun:
+            begun.wait(HEAD_START)
+        ended = notify.Ping(who, suffix) if who.ping else None
+        outcome = replace(outcome, notifications=_export(outcome, targets, umask))
+        if ended:
+            # Mostly it has been answered by then; one that hangs holds up no message.
+            ended.wait(HEAD_START)
+        outcome = notify.report(outcome, folder, who, profile)
+        failures = (begun.result() if begun else ()) or (ended.result() if ended else ())
+        return replace(outcome, notifications=(*outcome.notifications, *failures))
 
     return publish
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -152,7 +155,7 @@ def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
 def test_a_watcher_with_a_broken_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that does not answer, without the address."""
     monkeypatch.setenv("WATCHER", f"https://example.com/{TOKEN}/two words")
-    (failed,) = notify.ping(Notify(ping="env:WATCHER"))
+    (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
     assert failed.failure.startswith("URL can't contain control characters.")
     assert TOKEN not in failed.failure
 
@@ -161,10 +164,34 @@ def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """At its address, with what happened behind it; a call that fails is reported without the address."""
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("WATCHER", address.replace("json://", "http://"))
-        assert notify.ping(Notify(ping="env:WATCHER"), "/start") == ()
-        assert notify.ping(Notify(ping="env:WATCHER")) == ()
+        assert notify.Ping(Notify(ping="env:WATCHER"), "/start").result() == ()
+        assert notify.Ping(Notify(ping="env:WATCHER")).result() == ()
     assert [body["path"] for body in bodies] == ["/start", ""]
-    (failed,) = notify.ping(Notify(ping="env:WATCHER"))
+    (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
     assert failed.failure and TOKEN not in failed.failure
     monkeypatch.setenv("WATCHER", f"ftp://127.0.0.1/{TOKEN}")
-    assert [each.failure for each in notify.ping(Notify(ping="env:WATCHER"))] == ["It holds no https:// address."]
+    assert [each.failure for each in notify.Ping(Notify(ping="env:WATCHER")).result()] == [
+        "It holds no https:// address."
+    ]
+
+
+def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and its answer never."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                while not ended.wait(0.1):
+                    connection.sendall(b"H")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        monkeypatch.setenv("WATCHER", f"http://127.0.0.1:{server.getsockname()[1]}/{TOKEN}")
+        begun = time.monotonic()
+        (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=1)).result()
+        took = time.monotonic() - begun
+        ended.set()
+        thread.join()
+    assert failed.failure == "It took more than 1 s." and took < 5
