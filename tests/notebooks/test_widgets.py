@@ -253,7 +253,14 @@ class Lab:
             content = message["content"]
             is_its = message["parent_header"].get("msg_id") == sent
             if is_its and message["msg_type"] == "status" and content["execution_state"] == "idle":
-                return self.client.get_shell_msg(timeout=30)["content"] if reply else None
+                return self._reply_to(sent) if reply else None
+
+    def _reply_to(self, sent: str) -> Any:
+        """The reply to a message, after those to others that nobody has taken."""
+        while True:
+            answer = self.client.get_shell_msg(timeout=30)
+            if answer["parent_header"].get("msg_id") == sent:
+                return answer["content"]
 
     def _take(self, message: dict[str, Any]) -> None:
         """Take in one message."""
