@@ -218,9 +218,13 @@ def _good(fault: str) -> dict[str, str]:
     """What a person would fill in: the values of the healthy world, and of the keys that faults add."""
     good = good_document(World(os.environ["AWS_ENDPOINT_URL"]))
     address = f"postgresql://app:{good['POSTGRES_PASSWORD']}@database:5432/app"
-    return good | {"value-refused": {"POSTGRES_PORT": "5432"}, "address-differs": {"DATABASE_URL": address}}.get(
-        fault, {}
-    )
+    store = "rediss://ohmycoins-staging.x7k2.apse2.cache.amazonaws.com:6379"
+    others = {
+        "value-refused": {"POSTGRES_PORT": "5432"},
+        "address-differs": {"DATABASE_URL": address},
+        "wrong-host": {"REDIS_URL": store},
+    }
+    return good | others.get(fault, {})
 
 
 def problems(found: Diagnosis) -> set[str]:

@@ -113,25 +113,36 @@ def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for quota, count, most, unit in quotas(snapshot):
         if count >= NEAR * most:
-            remedy = remedies.show_secret(names)
+            remedy = replace(remedies.show_secret(names), needs=_RELIEF[quota])
             fact = f"The {quota} is at {count:,} of {most:,} {unit}: beyond that, writes are refused."
             yield Evidence(f"{snapshot.secret_name}: {quota}", (fact,), remedy)
+
+
+VALUE_SIZE, POLICY_SIZE = "size of the value", "size of the resource policy"
+VERSIONS, LABELS = "number of versions of the last day", "number of labels of a version"
+_RELIEF = {
+    VALUE_SIZE: "Remove keys that nobody uses, or move some to a secret of their own.",
+    POLICY_SIZE: "Put fewer statements in it, such as one on aws:PrincipalTag in the place of many principals.",
+    VERSIONS: "Write less often: a day later Secrets Manager removes the oldest versions without a label by itself.",
+    LABELS: "Remove labels that nobody uses, by UpdateSecretVersionStage.",
+}
+"""What makes room under each quota, which a person has to decide."""
 
 
 def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
     """The quotas of the secret: what it limits, how much there is, how much there may be, and the unit."""
     content, policy = snapshot.current, snapshot.resource_policy
     if content and content.document:
-        yield "size of the value", content.document.value.size, LARGEST_VALUE, "bytes"
+        yield VALUE_SIZE, content.document.value.size, LARGEST_VALUE, "bytes"
     if policy:
         # Secrets Manager counts what it stores, without white space.
-        yield "size of the resource policy", len(_compact(policy)), LARGEST_POLICY, "characters"
+        yield POLICY_SIZE, len(_compact(policy)), LARGEST_POLICY, "characters"
     # Older ones make room: Secrets Manager removes none of the last day, and none with a label.
     recent = snapshot.taken - timedelta(days=1)
     fixed = [version for version in snapshot.versions if version.stages or version.created > recent]
-    yield "number of versions of the last day", len(fixed), MOST_VERSIONS, "versions"
+    yield VERSIONS, len(fixed), MOST_VERSIONS, "versions"
     most = max((len(version.stages) for version in snapshot.versions), default=0)
-    yield "number of labels of a version", most, MOST_LABELS, "labels"
+    yield LABELS, most, MOST_LABELS, "labels"
 
 
 def is_guarded(snapshot: Snapshot) -> bool:

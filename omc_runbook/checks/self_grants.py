@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import texts
@@ -40,42 +41,49 @@ class SelfGrants:
         """The calls by which an identity can let itself in, each as a verdict that is not "denied"."""
         if identity.is_service_linked:
             return
-        own = [call for call in _on_itself(identity) if _speaks_of(identity, call.action)]
+        own = [*self._judged(identity, _on_itself(identity))]
         # A permissions boundary, a deny and the secret's key hold against what somebody gives themselves.
         if own and self.reads(replace(identity, policies=(*identity.policies, _EVERYTHING))):
-            yield from self._first(identity, own)
-        for call in self._on_readers(identity):
-            verdict = self.judge.verdict(identity, call)
-            if verdict.decision != "denied":
+            yield from own
+        for action in (NEW_TRUST, *_AS_USER):
+            calls = self._on_readers[action] if _may_name(identity, action) else ()
+            verdicts = ((call, self.judge.verdict(identity, call)) for call in calls if call.resource != identity.arn)
+            possible = (
+                verdict
+                for call, verdict in verdicts
+                if verdict.decision != "denied" and (action != NEW_TRUST or self._may_assume(identity, call))
+            )
+            verdict = next(possible, None)
+            if verdict:
                 yield verdict
                 return
 
-    def _first(self, identity: Identity, calls: Iterable[ResourceCall]) -> Iterator[AccessVerdict]:
-        """The verdict on each action, once."""
+    def _judged(self, identity: Identity, calls: Iterable[ResourceCall]) -> Iterator[AccessVerdict]:
+        """The verdict on each action that is not denied, once."""
         seen = set[str]()
         for call in calls:
+            if call.action in seen or not _may_name(identity, call.action):
+                continue
             verdict = self.judge.verdict(identity, call)
-            if verdict.decision != "denied" and call.action not in seen:
+            if verdict.decision != "denied":
                 seen.add(call.action)
                 yield verdict
 
-    def _on_readers(self, identity: Identity) -> Iterator[ResourceCall]:
-        """The calls by which it becomes a role or a user that may read the secret."""
+    @cached_property
+    def _on_readers(self) -> Mapping[str, tuple[ResourceCall, ...]]:
+        """By action, the calls by which somebody becomes a role or a user that may read the secret."""
+        calls: dict[str, list[ResourceCall]] = {action: [] for action in (NEW_TRUST, *_AS_USER)}
         for reader in self.readers:
-            if reader.arn == identity.arn or reader.is_service_linked:
-                continue
-            actions = (NEW_TRUST,) if reader.kind == "role" else _AS_USER
-            for action in actions:
-                if _speaks_of(identity, action) and (reader.kind == "user" or self._may_assume(identity, reader)):
-                    keys = request_keys.of_assumption(reader.arn, dict(reader.tags))
-                    yield ResourceCall(action=action, resource=reader.arn, keys=keys)
+            keys = request_keys.of_assumption(reader.arn, dict(reader.tags))
+            for action in () if reader.is_service_linked else (NEW_TRUST,) if reader.kind == "role" else _AS_USER:
+                calls[action].append(ResourceCall(action=action, resource=reader.arn, keys=keys))
+        return {action: tuple(found) for action, found in calls.items()}
 
-    def _may_assume(self, identity: Identity, role: Identity) -> bool:
-        """Whether an identity may assume a role whose trust policy names it."""
+    def _may_assume(self, identity: Identity, change: ResourceCall) -> bool:
+        """Whether an identity may assume the role whose trust policy it changes, where that names it."""
         statement = {"Effect": "Allow", "Principal": {"AWS": identity.arn}, "Action": ASSUME_ROLE}
-        trust = PolicyDocument(f"trust policy of {role.name}", "trust", {"Statement": [statement]})
-        keys = request_keys.of_assumption(role.arn, dict(role.tags))
-        call = ResourceCall(action=ASSUME_ROLE, resource=role.arn, keys=keys, policies=(trust,), rule="delegates")
+        trust = PolicyDocument("the trust policy then", "trust", {"Statement": [statement]})
+        call = replace(change, action=ASSUME_ROLE, policies=(trust,), rule="delegates")
         return self.judge.verdict(identity, call).decision != "denied"
 
 
@@ -112,5 +120,17 @@ def _on_itself(identity: Identity) -> Iterator[ResourceCall]:
             yield ResourceCall(action="iam:CreatePolicyVersion", resource=origin)
 
 
-def _speaks_of(identity: Identity, action: str) -> bool:
-    return any(policy.statements_on(action) for policy in identity.policies)
+def _may_name(identity: Identity, action: str) -> bool:
+    """Whether a statement allows an action on what may be a resource of IAM; most of an account's do not."""
+    return any(
+        not isinstance(statement, Mapping)
+        or (statement.get("Effect") == "Allow" and ("Resource" not in statement or _names_iam(statement["Resource"])))
+        for policy in identity.policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
+def _names_iam(resources: object) -> bool:
+    """Whether a pattern's service is iam, or is not spelled out."""
+    beginnings = (pattern.split(":")[:3] for pattern in texts(resources) or ("*",))
+    return any(each[2:] == ["iam"] or any(sign in part for part in each for sign in "*?$") for each in beginnings)

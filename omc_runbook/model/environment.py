@@ -19,6 +19,7 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
+from omc_runbook.model.environment_names import environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
@@ -178,7 +179,7 @@ class Environment:
     schedules: tuple[Schedule, ...] = ()
     """When runs are expected, on any environment."""
     is_another_production: bool = False
-    """Whether it is a production environment of another name, such as one of several."""
+    """Whether it is production as its secret tells, whatever its name is."""
     records: RecordSettings = field(default_factory=RecordSettings)
     """How long records are kept."""
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -192,7 +193,7 @@ class Environment:
     @property
     def is_production(self) -> bool:
         """Whether a change needs a confirmation."""
-        return self.name == PRODUCTION or self.is_another_production
+        return self.is_another_production or environment_in(self.name) == PRODUCTION
 
     @property
     def origin(self) -> str:
@@ -305,7 +306,8 @@ class _File:
 
     def names(self, environment: str, found: FoundEnvironment | None = None) -> Names:
         """An environment's names."""
-        kind = PRODUCTION if found and found.is_production else environment
+        is_production = (found and found.is_production) or environment_in(environment) == PRODUCTION
+        kind = PRODUCTION if is_production else environment
         table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
         return _fill(table, self.settings.project, found.word if found else environment)
 

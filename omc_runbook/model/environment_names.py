@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.model.handover import CONFIRMED as PRODUCTION
 
 STAGING = "staging"
 ALIASES: Mapping[str, str] = {

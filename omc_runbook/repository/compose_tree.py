@@ -46,7 +46,7 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
     try:
         # A copy, which merging may change.
-        tree = copy.deepcopy(_load(file))
+        tree = copy.deepcopy(_load(file.name, file.text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -60,9 +60,9 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _load(file: SourceFile) -> Any:
-    loader = _loader()(file.text)
-    node = compose(file, loader, allows_loops=True)
+def _load(name: str, text: str) -> Any:
+    loader = _loader()(text)
+    node = compose(name, loader, allows_loops=True)
     return loader.construct_document(node) if node else None
 
 

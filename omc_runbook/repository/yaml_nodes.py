@@ -22,7 +22,7 @@ def read_mapping(file: SourceFile) -> MappingNode:
     import yaml
 
     try:
-        node = _compose(file)
+        node = _compose(file.name, file.text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -33,15 +33,15 @@ def read_mapping(file: SourceFile) -> MappingNode:
 
 
 @lru_cache(maxsize=64)
-def _compose(file: SourceFile) -> Node | None:
-    """The nodes of a file, which nobody changes."""
+def _compose(name: str, text: str) -> Node | None:
+    """The nodes of a file's text, which nobody changes."""
     import yaml
 
-    return compose(file, yaml.SafeLoader(file.text))
+    return compose(name, yaml.SafeLoader(text))
 
 
-def compose(file: SourceFile, loader: SafeLoader, allows_loops: bool = False) -> Node | None:
-    """The node of a file's document, by a loader of its text; None for an empty one.
+def compose(name: str, loader: SafeLoader, allows_loops: bool = False) -> Node | None:
+    """The node of the document in the file of a name, by a loader of its text; None for an empty one.
 
     Raises yaml.YAMLError, and UsageError for a document that is nested too deeply, contains itself, or would be too
     large with its aliases written out. With `allows_loops`, a list may contain itself.
@@ -53,7 +53,7 @@ def compose(file: SourceFile, loader: SafeLoader, allows_loops: bool = False) ->
     else:
         size = _size(node, {}, 0, allows_loops) if node else 0
     if size > _LARGEST:
-        raise UsageError(f"{file.name} is nested too deeply, or its aliases make it too large: fix it first.")
+        raise UsageError(f"{name} is nested too deeply, or its aliases make it too large: fix it first.")
     return node
 
 

@@ -15,6 +15,7 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import verify
 from omc_runbook.report.archive import table_files
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.rich_display import is_in_voila
 from omc_runbook.report.display.table import Table
 from omc_runbook.textfile import private_file
 
@@ -49,7 +50,8 @@ def end(outcome: Outcome) -> Ending:
     except OSError as error:
         lines = (f"No outcome could be kept ({error.strerror}).", *verify.outcome(outcome).sentences)
         raise CouldNotLook(" ".join(lines)) from None
-    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input() and not _is_page():
+    # An error would end Voilà's page before its answer.
+    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input() and not is_in_voila():
         kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise kind(verify.headline(outcome))
     return Ending(outcome)
@@ -67,11 +69,6 @@ def keep_tables(tables: Mapping[str, Table]) -> None:
         table_files.hand_over(Path(path), tables)
     except OSError as error:
         raise CouldNotLook(f"The tables could not be kept: {error.strerror}.") from None
-
-
-def _is_page() -> bool:
-    """Whether Voilà shows the notebook as a page, which an error would end before its answer."""
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 def masked(outcome: Outcome) -> Outcome:

@@ -226,6 +226,13 @@ def read_tracked_template(root: Path) -> Template | None:
     return parse_template(SourceFile(root / DOTENV, DOTENV, raw))
 
 
+def _provider_keys(prefix: str) -> dict[str, Key]:
+    """The keys of providers by the names that they may have, with the prefix of Settings and without."""
+    keys = provider_keys()
+    rules = {name: f"{prefix}{key.required_if}" if key.required_if else "" for name, key in keys.items()}
+    return keys | {f"{prefix}{name}": key.model_copy(update={"required_if": rules[name]}) for name, key in keys.items()}
+
+
 def read_workstation(
     checkout: Checkout, keys: Mapping[str, Key], allow_code: bool = False, python: str = ""
 ) -> Workstation:
@@ -237,7 +244,8 @@ def read_workstation(
     Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
     """
     template_names = {entry.name for entry in (checkout.template.entries if checkout.template else ())}
-    extra_keys = {name: key for name, key in provider_keys().items() if name in checkout.reads | template_names}
+    prefix = checkout.settings.env_prefix.upper()
+    extra_keys = {name: key for name, key in _provider_keys(prefix).items() if name in checkout.reads | template_names}
     keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None

@@ -404,6 +404,7 @@ def test_what_several_containers_need_and_terraform_does_not_have(
         "ohmycoins-staging-worker",
     ]
     assert "no Terraform with a task definition" in report.diffs(plan).to_text()
+    assert any("no Terraform with a task definition" in sentence for sentence in plan.surroundings.sentences)
 
 
 def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(

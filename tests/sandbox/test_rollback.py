@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import boto3
 import pytest
+from support.runs import client
 
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
@@ -20,7 +20,7 @@ KEPT = ("family", "executionRoleArn", "networkMode", "containerDefinitions", "cp
 def ecs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in sandbox.variables.items():
         monkeypatch.setenv(name, value)
-    return boto3.client("ecs")
+    return client(sandbox, "ecs")
 
 
 def deploy(sandbox: Sandbox, ecs: Any, value_from: Any = None, role: str = "") -> None:

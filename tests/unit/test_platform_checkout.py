@@ -19,6 +19,8 @@ from support.platform_terraform import GUIDE, WILD
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.terraform.secret_versions import find_unprotected
 
+pytestmark = pytest.mark.long
+
 DESCRIBE = """
 import json
 from app.core.config import LLMSettings, Settings, settings

@@ -52,6 +52,12 @@ class SharedEnvironment:
         return f"{apply}, and {secret} does not have the key: no new task would start. Add the key there first."
 
 
+WITHOUT_TERRAFORM = (
+    "This checkout has no Terraform with a task definition, so none is edited: where yours is made, refer to the key"
+    " too, or the next deployment from there loses"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OtherLocation:
     """A place in a file that names variables or keys too, and is not edited: what to add by hand."""
@@ -75,6 +81,8 @@ class Surroundings:
     locations: tuple[OtherLocation, ...] = ()
     unreadable: tuple[str, ...] = ()
     """A sentence on each workflow that could not be read."""
+    definition: str = ""
+    """What is left to do where no Terraform of the checkout makes the task definition."""
 
     @property
     def merge_sentences(self) -> tuple[str, ...]:
@@ -98,6 +106,7 @@ class Surroundings:
                 f"By hand, {each.file}, line {each.line}: {each.addition or each.command or each.reason}"
                 for each in self.locations
             ),
+            *filter(None, [self.definition]),
         )
 
 
@@ -112,6 +121,7 @@ def find_surroundings(
         on_merge=checkout.workflows.on_merge(files) if files else (),
         locations=(*_initial_values(main, [*snapshots], checkout, key), *_lists(checkout, key)),
         unreadable=checkout.workflows.unreadable if files else (),
+        definition=f"{WITHOUT_TERRAFORM} {key.name}." if checkout.task_definitions is None else "",
     )
 
 

@@ -136,7 +136,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         )
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
-    changes = tuple(_changes(workstation, text, new_values, emptied, added_names, before is None))
+    # What is required and empty in the template has no value from there.
+    without_value = {*emptied, *(each.variable for each in missing)}
+    changes = tuple(_changes(workstation, text, new_values, without_value, added_names, before is None))
     changed_names = [name for name in new_values if before is not None and name not in added_names]
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
@@ -300,7 +302,7 @@ def _changes(
     workstation: Workstation,
     text: str,
     new_values: Mapping[str, NewValue],
-    emptied: Collection[str],
+    without_value: Collection[str],
     added_names: frozenset[str],
     is_new: bool,
 ) -> Iterator[KeyChange]:
@@ -311,7 +313,7 @@ def _changes(
             effect_text = EFFECTS[effect] if effect == "first-start-only" else "at the next start"
             yield KeyChange(name, "added" if is_added else "changed", new_values[name].origin, effect_text)
         elif is_added:
-            yield KeyChange(name, "added", EMPTIED if name in emptied else TEMPLATE, "at the next start")
+            yield KeyChange(name, "added", EMPTIED if name in without_value else TEMPLATE, "at the next start")
         else:
             yield KeyChange(name, "unchanged")
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from omc_runbook.masking import kernel
 from omc_runbook.model.letters import on_one_line
-from omc_runbook.report.display.rich_display import is_in_ipython
+from omc_runbook.report.display.rich_display import is_in_ipython, is_in_voila
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
 WHITE = "#ffffff"
@@ -51,9 +51,9 @@ class Picture(ABC):
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         """The picture and the text, by media type, with the alternative text.
 
-        JupyterLab leaves that out of an SVG, so that a person at a screen gets HTML.
+        JupyterLab and Voilà leave that out of an SVG, so that a person at a screen gets HTML.
         """
-        if is_in_ipython() and kernel.allows_input():
+        if is_in_ipython() and (kernel.allows_input() or is_in_voila()):
             return {"text/plain": self.to_text(), "text/html": self._html}, {}
         data = {"text/plain": self.to_text(), "image/svg+xml": self.to_svg()}
         return data, {"image/svg+xml": {"alt": self.alt}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -81,6 +82,11 @@ def is_in_ipython() -> bool:
     """Whether this runs in IPython, which shows displays."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
+
+
+def is_in_voila() -> bool:
+    """Whether Voilà shows the notebook as a page, to a person whom nothing can be asked."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 def update(display_id: str, value: object) -> bool:

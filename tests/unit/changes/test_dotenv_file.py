@@ -28,7 +28,7 @@ from omc_runbook.report import local_setup
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
-pytestmark = pytest.mark.usefixtures("bench")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bench")]
 VALUE, OTHER = HEX(16), HEX(12)
 
 
@@ -550,3 +550,25 @@ def test_a_dotenv_is_put_back_where_a_person_stops_the_start(platform: Platform,
     with pytest.raises(ConflictError, match="changed"):
         executor.apply(plan, False, NOW, edit_and_stop)
     assert platform.dotenv.read_bytes().endswith(b"MINE=1\n")
+
+
+def test_a_required_variable_that_is_empty_in_the_template_has_no_value_from_there(platform: Platform) -> None:
+    """The plan says so; one that needs no value is copied as it is."""
+    field = "    SENTRY_DSN: HttpUrl | None = None\n"
+    platform.edit(platform.config, field, f"{field}    PARTNER_ID: str\n    PARTNER_NOTE: str = ''\n")
+    platform.template.write_text(f"{platform.template.read_text()}PARTNER_ID=\nPARTNER_NOTE=\n")
+    origins = {change.key: change.origin for change in plan_file(platform).changes}
+    assert (origins["PARTNER_ID"], origins["PARTNER_NOTE"]) == (dotenv_plan.EMPTIED, dotenv_plan.TEMPLATE)
+
+
+def test_a_providers_key_is_required_under_the_prefix_of_settings_too(platform: Platform) -> None:
+    """Both the key and the variable that chooses the provider have it."""
+    platform.config.write_text(
+        "from pydantic_settings import BaseSettings, SettingsConfigDict\n\n\nclass Settings(BaseSettings):\n"
+        '    model_config = SettingsConfigDict(env_file="../.env", env_prefix="NOVA_")\n'
+        '    LLM_PROVIDER: str = "openai"\n    GOOGLE_API_KEY: str | None = None\n'
+    )
+    platform.template.write_text("NOVA_LLM_PROVIDER=google\nNOVA_GOOGLE_API_KEY=\n")
+    assert [each.variable for each in plan_file(platform).missing] == ["NOVA_GOOGLE_API_KEY"]
+    platform.template.write_text("NOVA_LLM_PROVIDER=openai\nNOVA_GOOGLE_API_KEY=\n")
+    assert plan_file(platform).missing == ()

@@ -165,6 +165,20 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
 
 
 @pytest.mark.parametrize(
+    ("name", "is_production"),
+    [("prod", True), ("prod-eu", True), ("eu_prd", True), ("Live", True), ("preprod", False), ("live-test", False)],
+)
+def test_production_is_known_by_its_name_in_a_table_too(
+    name: str, is_production: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is changed with a confirmation alone, and its values get as old as production's may."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runbook.toml").write_text(f"[environments.{name}]\n")
+    found = load(name)
+    assert (found.is_production, found.names.rotation_days) == (is_production, 90 if is_production else 180)
+
+
+@pytest.mark.parametrize(
     ("asked", "hint"), [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")]
 )
 def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
