@@ -1,6 +1,7 @@
 """The papermill engine that masks every value that its kernel registers before it saves."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_nested
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import PASTED
 
 # Fields of the notebook format, which are no text.
 _OUTPUT_FORM = frozenset({"output_type", "name"})
@@ -28,7 +30,10 @@ _CELL_FORM = frozenset({"cell_type", "id", "outputs", "source"})
 _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPT = KeyboardInterrupt.__name__
-_PARAMETERS = frozenset({"parameters", "injected-parameters"})
+_INJECTED = "injected-parameters"
+_PARAMETERS = frozenset({"parameters", _INJECTED})
+_PASTED = re.compile(rf"^({'|'.join(sorted(PASTED))}) = .*[^\s\"'].*$", re.MULTILINE)
+_NOT_KEPT = "(not kept)"
 
 
 class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
@@ -67,7 +72,11 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
             for output in cell.get("outputs", ()):
                 _mask_members(output, _OUTPUT_FORM, self._mask)
             _mask_members(cell, _CELL_FORM, self._mask)
-            cell.source = self._mask(cell.source, bool(_PARAMETERS & {*cell.metadata.get("tags", ())}))
+            tags = {*cell.metadata.get("tags", ())}
+            source = _PASTED.sub(rf'\1 = "{_NOT_KEPT}"', cell.source) if _INJECTED in tags else cell.source
+            cell.source = self._mask(source, bool(_PARAMETERS & tags))
+        parameters = self.nb.metadata.get("papermill", {}).get("parameters", {})
+        parameters.update({name: _NOT_KEPT for name in PASTED & {*parameters} if parameters[name]})
         _mask_members(self.nb.metadata, _NOTEBOOK_FORM, self._mask)
 
     def _mask(self, text: str, common: bool) -> str:

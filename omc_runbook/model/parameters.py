@@ -16,6 +16,9 @@ from omc_runbook.model.suggestions import exists, expand, nearest
 PLACES = frozenset({"repository", "runbook_toml", "values_from", "database_url_from"})
 """Those that say where something is: with the file of a plan, what is there is compared, and they may differ."""
 
+PASTED = frozenset({"error_text"})
+"""Texts that a person pastes: they may have a secret that nobody can recognize, and a record does not keep them."""
+
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)|://[^/@\s]+@")
 _PUBLIC = re.compile(

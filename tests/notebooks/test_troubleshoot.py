@@ -108,6 +108,15 @@ def test_a_pasted_text_is_explained_and_held_against_the_environment(desk: Desk)
     assert "The environment does not show it now" in page(desk)
 
 
+def test_a_record_does_not_keep_what_was_pasted(desk: Desk) -> None:
+    """A text may have a secret of no known shape, and nobody's name: the record says that there was one."""
+    value = f"<b>{secrets.token_hex(2)} at {secrets.token_urlsafe(12)}</b>"
+    ended = troubleshoot(desk, "-p", "error_text", f"It said: {value}\nand 'no' \"more\".")
+    assert ended.returncode == 0
+    assert "(not kept)" in page(desk)
+    assert_nothing_leaked(desk, [value, value[8:-4]], ended.stdout, ended.stderr)
+
+
 def test_a_value_that_is_no_longer_current_is_masked_in_a_pasted_text(desk: Desk) -> None:
     """A line of a log quotes the password of then: the record has it neither plain nor spelt another way."""
     manager, value = client(desk.sandbox, "secretsmanager"), secrets.token_urlsafe(24)
