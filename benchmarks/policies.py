@@ -79,11 +79,6 @@ class Run:
         """Whether it ended with unknown or a refusal, or took everything back, and names the action."""
         return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
 
-    def names(self, action: str) -> bool:
-        """Whether its evidence names the action as what an answer lacks, though nothing is unknown for that."""
-        findings = json.loads(self.outcome)["findings"] if self.outcome else ()
-        return any(action in line for finding in findings for line in finding["evidence"])
-
     def leaves(self, case: Case) -> bool:
         """Whether a cure was not made, and the fault is still found."""
         return case.applies and case.runbook == "troubleshoot" and self.status == "findings"
@@ -180,8 +175,6 @@ def measure(case: Case) -> diagnosis.Row:
                 ending = {"unknown": "unknown", "findings": found}.get(last.status, "refused")
                 ending = ending if last.misses(action) else "not mended"
                 endings[ending] = endings.get(ending, 0) + 1
-            elif runs[-1].names(action):
-                endings["named"] = endings.get("named", 0) + 1
             else:
                 extra.append(action)
                 evidence += [line for run in runs for line in (f"without {action}:", *run.said.splitlines())]
