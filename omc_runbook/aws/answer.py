@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 _FIRST_ERROR_STATUS = 300
-_READS = ("Assume", "Describe", "Generate", "Get", "List", "Lookup", "Simulate", "StartQuery")
+_READS = ("Assume", "Describe", "Generate", "Get", "List", "Lookup", "Simulate")
 
 MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:CreateSecret": ("ARN", "VersionId"),

@@ -61,13 +61,16 @@ class HistoryRead:
             (event for trail in write_trails for event in trail.events), key=lambda event: event.time, reverse=True
         )
         writes = tuple(event for event in events if not event.error)
+        failures = (
+            replace(result, what=f"who changed {secret}") for result in results if isinstance(result, ReadFailure)
+        )
         complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
         return History(
             versions=tuple(
                 _entry(version, contents[version.id], writes, complete) for version in reversed(self._snapshot.versions)
             ),
             writes=writes if complete else None,
-            unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, ReadFailure))),
+            unread=tuple(dict.fromkeys(failures)),
         )
 
 
