@@ -2,7 +2,8 @@
 #   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
 #   make test        run the whole suite: some ten minutes on two cores
-#   make hold        try the promises while runs are attacked, killed and starved; PROFILE=long tries all, for hours
+#   make hold        try the promises while runs are attacked, killed and starved; PROFILE=long tries all, for hours;
+#                    SEED=1 draws the same values, moments and samples again
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
@@ -52,7 +53,7 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 hold: $(VENV)/dev.stamp
-	@$(BIN)/python -m benchmarks.hold --profile $(or $(PROFILE),short)
+	@$(BIN)/python -m benchmarks.hold --profile $(or $(PROFILE),short) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check
