@@ -67,7 +67,9 @@ def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
     What reads a parameter before the notebook is known asks for this first, since its own errors repeat the text.
     """
     for name, text in pairs:
-        if looks_secret(text) and not (name in ("task", "version") and _ID.match(text)):
+        is_id = name in ("task", "version") and _ID.match(text)
+        is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
+        if is_no_name or (looks_secret(text) and not is_id):
             raise UsageError(
                 f"The value of {quoted(name)} looks like a secret, and parameters are saved: "
                 "name its source instead (prompt, file:PATH or env:NAME)."
@@ -85,14 +87,22 @@ def looks_secret(text: str) -> bool:
         return True
     if len(text) < _LONG or _PUBLIC.match(text) or exists(expand(text)) or "," in text:
         return False
-    mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
+    mixed = _is_mixed(text)
     if re.search(r"\s", text):
         return False
-    if mixed and len({*_SIGNS.findall(text)}) >= _MANY_SIGNS and not _STRUCTURE.search(text):
+    if _has_many_signs(text) and not _STRUCTURE.search(text):
         return True
     if mixed and (_HEX.match(text) or _BASE64.match(text)):
         return True
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
+
+
+def _has_many_signs(text: str) -> bool:
+    return _is_mixed(text) and len(text) >= _LONG and len({*_SIGNS.findall(text)}) >= _MANY_SIGNS
+
+
+def _is_mixed(text: str) -> bool:
+    return any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
 
 
 def literal(value: str | int) -> str:

@@ -58,3 +58,14 @@ def test_binary_characters_are_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError, match=r"error_text.* UTF-8") as refused:
         check(notebook, [("error_text", "pasted\udcff")])
     assert "pasted" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["repository", "service"])
+def test_markup_is_no_name(name: str) -> None:
+    """A value with HTML around it has signs that neither names nor paths have; only a pasted message may."""
+    pasted = f'<b title="x">{secrets.token_hex(7)}a1</b>&amp;'
+    notebook = ROOT / "notebooks" / "troubleshoot.ipynb"
+    with pytest.raises(UsageError, match="looks like a secret") as refused:
+        check(notebook, [(name, pasted)])
+    assert pasted not in str(refused.value)
+    assert check(notebook, [("error_text", pasted)]) == {"error_text": pasted}
