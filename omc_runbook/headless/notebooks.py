@@ -11,7 +11,7 @@ from pathlib import Path
 from omc_runbook.model import time_limits
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
-from omc_runbook.model.parameters import PLACES, convert, literal, quoted
+from omc_runbook.model.parameters import PASTED, PLACES, convert, literal, quoted
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand, nearest
 
@@ -91,8 +91,11 @@ def describe(name: str) -> Description:
 
 
 def applying_command(name: str, parameters: Mapping[str, str], options: Iterable[str] = ()) -> str:
-    """The command line that applies the plan of a run with these parameters, from its file where that is written."""
-    others = {key: text for key, text in parameters.items() if key not in ("apply", "confirm")}
+    """The command line that applies the plan of a run with these parameters, from its file where that is written.
+
+    A text that was pasted is not repeated: it decides what is read first, and no plan is made of it.
+    """
+    others = {key: text for key, text in parameters.items() if key not in {"apply", "confirm", *PASTED}}
     names = {others.get("environment", ""), *others.get("environments", "").replace(",", " ").split()}
     if path := others.get("plan_to") or others.get("plan_from"):
         places = PLACES if others.get("plan_from") else ()

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 
 from omc_runbook.headless import notebooks
-from omc_runbook.model.parameters import convert, literal, looks_secret
+from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret
 
-NOT_AGAIN = frozenset({"apply", "confirm", "plan_to", "plan_from", "error_text"})
+NOT_AGAIN = PASTED | {"apply", "confirm", "plan_to", "plan_from"}
 """Parameters without which a change is finished: those of a single run, and pasted text."""
 
 

@@ -329,3 +329,11 @@ def test_a_plan_has_each_parameter_of_its_notebook(runbook: str) -> None:
     declared = {each.name for each in describe(runbook).parameters}
     _, names = import_module(f"omc_runbook.runbooks.{runbook}").parameters.args
     assert len(names) == len({*names}) and {*names} == declared - {"plan_to", "plan_from", "apply", "confirm"}
+
+
+def test_a_pasted_text_is_in_no_printed_command() -> None:
+    """It may have a secret in it, and the plan is the same without."""
+    pairs = {"environment": "staging", "service": "worker", "error_text": f"{secrets.token_hex(4)} was refused"}
+    assert applying_command("troubleshoot", pairs).split()[3:] == [
+        *("-p", "environment", "staging", "-p", "service", "worker", "-p", "apply", "true")
+    ]
