@@ -120,7 +120,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A person may read the secret."""
     access, is_production = secret_access.of(snapshot), snapshot.environment.is_production
     for each in access.readers:
-        if secret_access.is_human(each.identity) and not _is_of_tasks(snapshot, each.identity):
+        if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
             facts = (
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
                 *_conditions(each),
@@ -210,7 +210,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     access, others = secret_access.of(snapshot), list[PrincipalAccess]()
     for each in access.principals:
         certain = [verdict for verdict in each.changes if verdict.is_possible]
-        if certain and _is_of_tasks(snapshot, each.identity):
+        if certain and secret_access.is_of_tasks(snapshot, each.identity):
             actions = [verdict.action for verdict in certain]
             facts = (
                 f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
@@ -221,7 +221,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
             others.append(each)
-        elif each.changes and _is_of_tasks(snapshot, each.identity):
+        elif each.changes and secret_access.is_of_tasks(snapshot, each.identity):
             yield Uncertain(each.identity.name, (f"Whether it may change the secret: {conditions_of(each.changes)}",))
     if others:
         lines = (
@@ -254,7 +254,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if verdict.is_unjudged:
             yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of([verdict])}",))
             continue
-        is_of_tasks, is_machine = _is_of_tasks(snapshot, identity), secret_access.is_machine(identity)
+        is_of_tasks, is_machine = secret_access.is_of_tasks(snapshot, identity), secret_access.is_machine(identity)
         facts = (
             f"{_SOURCE}: {identity.name} may call {verdict.action} with {secret_calls.REGISTER}, by"
             f" {statements_of([verdict])}.",
@@ -337,7 +337,10 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if certain and administers_iam(each.identity):
             administrators.append(each.identity.name)
         elif certain:
-            is_of_tasks, is_machine = _is_of_tasks(snapshot, each.identity), secret_access.is_machine(each.identity)
+            is_of_tasks, is_machine = (
+                secret_access.is_of_tasks(snapshot, each.identity),
+                secret_access.is_machine(each.identity),
+            )
             actions = [verdict.action for verdict in certain]
             facts = (
                 f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
@@ -375,10 +378,6 @@ def _has_unread_organization(snapshot: Snapshot) -> bool:
 def _controls(snapshot: Snapshot) -> Sequence[PolicyDocument]:
     found = _identities(snapshot)
     return found.resource_controls if found else ()
-
-
-def _is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:
-    return identity.arn in secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
 
 
 def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[_Wide]:

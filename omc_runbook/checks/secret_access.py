@@ -23,6 +23,7 @@ from omc_runbook.iam.who_can import (
 )
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -126,11 +127,6 @@ class SecretAccess:
         return tuple(each for each in self.principals if each.read.is_unjudged and not each.chain)
 
 
-def of(snapshot: Snapshot) -> SecretAccess:
-    """Who may do what with the snapshot's secret; nobody where the identities or the secret were not read."""
-    return snapshot.once(_judge)
-
-
 def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
     """The statements that decide these verdicts."""
     return ", ".join(dict.fromkeys(label for verdict in verdicts for label in verdict.statements))
@@ -169,6 +165,11 @@ def is_machine(identity: Identity) -> bool:
     return not any(trusted(identity.trust, "AWS"))
 
 
+def is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:
+    """Whether an identity is a role of the consumers' tasks, by which they start or with which they run."""
+    return identity.arn in execution_roles(snapshot) | task_roles(snapshot)
+
+
 def kind_of(identity: Identity) -> str:
     """What an identity is, in a word or two."""
     if identity.kind == "user":
@@ -191,7 +192,9 @@ def task_roles(snapshot: Snapshot) -> frozenset[str]:
     return frozenset({revision.task_role_arn for revision in revisions} - {""})
 
 
-def _judge(snapshot: Snapshot) -> SecretAccess:
+@once
+def of(snapshot: Snapshot) -> SecretAccess:
+    """Who may do what with the snapshot's secret; nobody where the identities or the secret were not read."""
     found = snapshot.audit.identities if snapshot.audit else None
     if found is None or snapshot.secret is None:
         return SecretAccess()

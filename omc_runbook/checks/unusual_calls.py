@@ -13,6 +13,7 @@ from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
 from omc_runbook.checks.secret_access import execution_roles
 from omc_runbook.snapshot.audit.state import Accesses
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 RECENT = timedelta(days=7)
@@ -108,22 +109,16 @@ class CallHistory:
         return tuple(call for call in calls if not self.is_before(call))
 
 
+@once
 def history_of(snapshot: Snapshot) -> CallHistory | None:
     """The calls that an audit read; None where they were not read."""
-    return snapshot.once(_history)
-
-
-def _history(snapshot: Snapshot) -> CallHistory | None:
     accesses = snapshot.audit.accesses if snapshot.audit else None
     return CallHistory(snapshot, accesses) if accesses else None
 
 
+@once
 def find_unusual(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
     """Every kind of unusual calls in what an audit read."""
-    return snapshot.once(_every)
-
-
-def _every(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
     history = history_of(snapshot)
     return tuple(each for find in FINDERS.values() for each in find(history)) if history else ()
 

@@ -38,8 +38,11 @@ def who_can_read(snapshot: Snapshot) -> str:
     if found is None or snapshot.secret is None:
         return ""
     access = secret_access.of(snapshot)
-    own = secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
-    people = [each for each in access.readers if secret_access.is_human(each.identity) and each.identity.arn not in own]
+    people = [
+        each
+        for each in access.readers
+        if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity)
+    ]
     roles = [each for each in access.readers if each not in people]
     outside = {each.principal for each in access.outsiders if each.kind != "service"}
     but = f"Except for {_count(len(access.administrators), 'administrator')}, " if access.administrators else ""

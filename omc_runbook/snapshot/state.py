@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -33,8 +33,6 @@ from omc_runbook.workstation.workstation import Workstation
 
 if TYPE_CHECKING:
     from omc_runbook.terraform.declared import DeclaredEnvironment
-
-T = TypeVar("T")
 
 Part = Literal["policies", "roles", "tasks"]
 """What a look can leave out: the policies of secret and key, what the execution roles may do, and the tasks."""
@@ -114,14 +112,6 @@ class Snapshot:
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
     audit: Audit | None = None
     """What only an audit reads; None where it was not read."""
-    _made: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    def once(self, make: Callable[[Snapshot], T]) -> T:
-        """What a pure function makes of this snapshot, which is computed once; for what takes long."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        made: T = self._made[make]
-        return made
 
     @property
     def account(self) -> str:
