@@ -88,13 +88,13 @@ def take(
     runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
-        reading = _Reading(pool, clients, environment, caller, shared, without)
+        reading = _Reading(pool, clients, environment, caller, shared)
         # An audit compares values with other environments' and needs no names of their keys.
         needs_keys = checkout and not audit_days
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None
         began = now()
         cache = cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if cached else None
-        snapshot = reading.first(now, cache)
+        snapshot = reading.first(now, cache, without)
         if deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
@@ -144,20 +144,8 @@ class _Reading(Gatherer):
     _partial: frozenset[str]
     """The revisions from the cache of which it keeps not everything."""
 
-    def __init__(
-        self,
-        pool: ThreadPoolExecutor,
-        clients: Clients,
-        environment: Environment,
-        caller: Caller,
-        shared: SharedCalls | None,
-        without: frozenset[Part],
-    ) -> None:
-        super().__init__(pool, clients, environment, caller, shared)
-        self._without = without
-
-    def first(self, now: Callable[[], datetime], cache: DefinitionCache | None) -> Snapshot:
-        """Read what every snapshot needs, task definitions from a cache as far as they are there."""
+    def first(self, now: Callable[[], datetime], cache: DefinitionCache | None, without: frozenset[Part]) -> Snapshot:
+        """Read what every snapshot needs but for these parts, task definitions from a cache as far as it has them."""
         cluster, name = self.names.cluster, self.names.secret
         # Most of what follows waits for these three calls; further clients are created meanwhile.
         client = self.clients("ecs")
@@ -172,7 +160,7 @@ class _Reading(Gatherer):
                 "ecs:ListTasks",
                 partial(ecs.list_task_arns, client, cluster, status),
             )
-            for status in (() if "tasks" in self._without else ("RUNNING", "STOPPED"))
+            for status in (() if "tasks" in without else ("RUNNING", "STOPPED"))
         ]
         sm = self.clients("secretsmanager")
         secret = self.ask(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(sm, name))
@@ -186,9 +174,9 @@ class _Reading(Gatherer):
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(sm, name, secretsmanager.CURRENT),
         )
-        if "policies" not in self._without:
+        if "policies" not in without:
             self._policies = self._ask_policies()
-        if "roles" not in self._without:
+        if "roles" not in without:
             self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
@@ -210,7 +198,7 @@ class _Reading(Gatherer):
             secret=self.keep("secret", secret, None),
             versions=self.keep("versions", versions, ()),
             contents=follow_ups.contents_of(self.keep("contents", value, None)),
-            left_out=self._without,
+            left_out=without,
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
