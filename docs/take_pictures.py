@@ -34,7 +34,7 @@ HEADINGS = "() => [...document.querySelectorAll('h2')].map(h => [h.innerText, h.
 
 def main() -> None:
     """Run each runbook in a new sandbox, and take the picture of its page."""
-    browser_path = shutil.which("chromium")
+    browser_path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if browser_path is None:
         raise SystemExit("Chromium is not on the PATH.")
     sandbox = lifecycle.up("healthy")

@@ -71,7 +71,8 @@ class Wire:
                     del self._rules[rule.id]
                 else:
                     self._rules[rule.id] = replace(rule, remaining=rule.remaining - 1)
-        time.sleep(sum(rule.delay_ms for rule in matching) / 1000)
+        if delay_ms := sum(rule.delay_ms for rule in matching):
+            time.sleep(delay_ms / 1000)
         return next(((rule.error, rule.message) for rule in matching if rule.error), None)
 
 
