@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -139,6 +140,8 @@ def _scalar(shape: Shape, word: str) -> Any:
         return int(word)
     if shape.type_name == "boolean":
         return {"true": True, "false": False}[word.lower()]
+    if shape.type_name == "timestamp":
+        return datetime.fromisoformat(word)
     if shape.enum and word not in shape.enum:
         raise ValueError(f"{word} is none of {shape.enum}")
     return word

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.snapshot_faults.access import THROTTLED_STOP
-from support.snapshot_faults.deployment import PULL
-from support.snapshot_faults.upstream import REFUSED, REFUSED_VALUE
+from support.faults.access import THROTTLED_STOP
+from support.faults.deployment import PULL
+from support.faults.upstream import REFUSED, REFUSED_VALUE
 from support.snapshots import healthy, stuck, without_key
 
 from omc_runbook.changes.deploy import failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.snapshot_faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
+from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
 from support.snapshots import definition_arn, healthy, stuck, with_container, with_service
 
 from omc_runbook.aws.deployments import PLAIN

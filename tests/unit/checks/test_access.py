@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.access import (
+from support.faults.access import (
     DELEGATES,
     FAULTS,
     GUIDE,

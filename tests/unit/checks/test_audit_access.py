@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults import audit_accesses
-from support.snapshot_faults.audit_access import CODE_HOST as HOST
-from support.snapshot_faults.audit_access import (
+from support.faults import audit_accesses
+from support.faults.audit_access import CODE_HOST as HOST
+from support.faults.audit_access import (
     EVERYTHING,
     FAULTS,
     GUIDES,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.audit_accesses import (
+from support.faults.audit_accesses import (
     CALLER,
     FAULTS,
     REPORTS,

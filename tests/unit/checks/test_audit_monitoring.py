@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support import aws_commands
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, TRAIL, monitored
+from support.faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, TRAIL, monitored
 from support.snapshots import healthy
 
 from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.audit_secret import (
+from support.faults.audit_secret import (
     FAULTS,
     GUARD,
     OLD_SECRET,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.content import FAULTS, overwritten, with_store
+from support.faults.content import FAULTS, overwritten, with_store
 from support.snapshots import (
     ARN,
     CURRENT,

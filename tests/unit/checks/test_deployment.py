@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.deployment import (
+from support.faults.deployment import (
     EXIT,
     EXITED,
     FAULTS,

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
+from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.networks import by_nat, with_routes
-from support.snapshot_faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.snapshots import (
     NOW,
     by_policies,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import by_id
+from support.faults.network import FAULTS, PULL
 from support.networks import (
     ENDPOINT,
     EVERYWHERE,
@@ -28,7 +29,6 @@ from support.networks import (
     with_nat,
     with_routes,
 )
-from support.snapshot_faults.network import FAULTS, PULL
 from support.snapshots import by_policies, healthy, policy, simulated, stuck, with_permissions, with_service
 
 from omc_runbook.aws.ec2 import Network, Route

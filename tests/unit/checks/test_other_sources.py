@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.other_sources import (
+from support.faults.other_sources import (
     ARN,
     DENIED_STOP,
     FAILED,

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
 from support import aws_commands
-from support.snapshot_faults import (
-    access,
-    audit_access,
-    audit_secret,
-    content,
-    deployment,
-    execute,
-    network,
-    other_sources,
-    reference,
-    running,
-    secret,
-    upstream,
-)
+from support.every_fault import AUDIT, OTHERS, Make, worlds
+from support.faults import execute, network
 from support.snapshots import healthy, simulated, with_permissions
 
 from omc_runbook.changes.fix import advice
@@ -31,12 +19,8 @@ from omc_runbook.headless import notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.findings import Finding, Remedy, is_sentence, with_remedies_of_causes
 from omc_runbook.network.reachability import Network
-from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
-
-FAMILIES = (access, content, deployment, execute, other_sources, reference, running, secret, upstream)
-Make = Callable[[Snapshot], Snapshot]
 
 
 def _in(blocked: Network) -> Make:
@@ -44,16 +28,8 @@ def _in(blocked: Network) -> Make:
     return lambda snapshot: execute.placed(with_permissions(snapshot, simulated("allowed")), blocked)
 
 
-WORLDS: dict[str, Make] = {f"network {id}": _in(blocked) for id, (blocked, *_) in network.FAULTS.items()} | {
-    f"{family.__name__.rpartition('.')[2]} {id}": fault.make
-    for family in FAMILIES
-    for id, fault in family.FAULTS.items()
-}
-AUDITS: dict[str, Make] = {
-    f"{family.__name__.rpartition('.')[2]} {id}": fault.make
-    for family in (audit_access, audit_secret)
-    for id, fault in family.FAULTS.items()
-}
+WORLDS = {f"network {id}": _in(blocked) for id, (blocked, *_) in network.FAULTS.items()} | worlds(*OTHERS)
+AUDITS = worlds(*AUDIT)
 BLANKS = {
     "file:PATH": "PATH is",
     "file://secrets.json": "secrets.json is",

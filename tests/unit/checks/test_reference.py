@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.reference import (
+from support.faults.reference import (
     FAULTS,
     OTHER,
     beside,

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.running import FAULTS, KEY, uninjected
+from support.faults.running import FAULTS, KEY, uninjected
 from support.snapshots import (
     CURRENT,
     NOW,

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.other_sources import refer
-from support.snapshot_faults.other_sources import secret as secret_of_others
-from support.snapshot_faults.secret import FAULTS
+from support.faults.other_sources import refer
+from support.faults.other_sources import secret as secret_of_others
+from support.faults.secret import FAULTS
 from support.snapshots import CURRENT, NOW, healthy, with_secret
 
 from omc_runbook.aws.secretsmanager import Replica, Version

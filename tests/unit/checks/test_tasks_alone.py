@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.snapshot_faults.deployment import EXIT, PULL
+from support.faults.deployment import EXIT, PULL
 from support.snapshots import (
     ACCOUNT,
     NOW,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
-from support.snapshot_faults.upstream import FAULTS, REFUSED, changed, deployed, saying
+from support.faults.upstream import FAULTS, REFUSED, changed, deployed, saying
 from support.snapshots import (
     ARN,
     CURRENT,

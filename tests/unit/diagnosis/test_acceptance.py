@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from support.snapshot_faults.content import FAULTS
+from support.faults.content import FAULTS
 from support.snapshots import NOW, healthy, with_service
 
 from omc_runbook.diagnosis.root_causes import diagnose

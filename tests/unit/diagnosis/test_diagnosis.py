@@ -8,17 +8,17 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import Fault, assert_no_value
-from support.snapshot_faults import access as access_faults
-from support.snapshot_faults import content as content_faults
-from support.snapshot_faults import deployment as deployment_faults
-from support.snapshot_faults import execute as execute_faults
-from support.snapshot_faults import network as network_faults
-from support.snapshot_faults import other_sources as other_sources_faults
-from support.snapshot_faults import reference as reference_faults
-from support.snapshot_faults import running as running_faults
-from support.snapshot_faults import secret as secret_faults
-from support.snapshot_faults import upstream as upstream_faults
-from support.snapshot_faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
+from support.faults import access as access_faults
+from support.faults import content as content_faults
+from support.faults import deployment as deployment_faults
+from support.faults import execute as execute_faults
+from support.faults import network as network_faults
+from support.faults import other_sources as other_sources_faults
+from support.faults import reference as reference_faults
+from support.faults import running as running_faults
+from support.faults import secret as secret_faults
+from support.faults import upstream as upstream_faults
+from support.faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
 from support.snapshots import (
     CHANGED,
     NAME,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.snapshot_faults.audit_secret import audited
+from support.faults.audit_secret import audited
 from support.snapshots import NOW, healthy
 
 from omc_runbook.aws.secretsmanager import Replica

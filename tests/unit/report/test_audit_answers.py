@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.snapshot_faults import audit_access, audit_accesses, audit_monitoring, audit_secret
-from support.snapshot_faults.audit_access import EVERYTHING, READS, policy, role, user
+from support.faults import audit_access, audit_accesses, audit_monitoring, audit_secret
+from support.faults.audit_access import EVERYTHING, READS, policy, role, user
 from support.snapshots import ACCOUNT, NOW, ROLE, healthy
 
 from omc_runbook.aws.sns import Topic

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support.snapshot_faults.audit_accesses import CALLER, REPORTS, STRANGER, audited, call
-from support.snapshot_faults.audit_monitoring import RULE, TRAIL, monitored
+from support.faults.audit_accesses import CALLER, REPORTS, STRANGER, audited, call
+from support.faults.audit_monitoring import RULE, TRAIL, monitored
 from support.snapshots import NAME, NOW, ROLE, healthy
 
 from omc_runbook.report import audit_accesses, audit_monitoring, audit_plots

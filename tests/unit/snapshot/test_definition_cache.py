@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,18 +15,8 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from support.every_fault import OTHERS, Make, worlds
 from support.moto_environment import CLUSTER, REGION, Wire, between, build, client
-from support.snapshot_faults import (
-    access,
-    content,
-    deployment,
-    execute,
-    other_sources,
-    reference,
-    running,
-    secret,
-    upstream,
-)
 from support.snapshots import NOW, healthy
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
@@ -40,12 +30,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
-FAMILIES = (access, content, deployment, execute, other_sources, reference, running, secret, upstream)
-WORLDS: dict[str, Callable[[Snapshot], Snapshot]] = {"healthy": lambda snapshot: snapshot} | {
-    f"{family.__name__.rpartition('.')[2]} {id}": fault.make
-    for family in FAMILIES
-    for id, fault in family.FAULTS.items()
-}
+WORLDS: dict[str, Make] = {"healthy": lambda snapshot: snapshot} | worlds(*OTHERS)
 OLD = NOW - timedelta(days=90)
 
 

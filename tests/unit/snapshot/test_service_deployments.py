@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from support.snapshot_faults.deployment import deployed, service_deployment
+from support.faults.deployment import deployed, service_deployment
 from support.snapshots import DEPLOYED, NOW, healthy, with_service
 
 from omc_runbook.aws.session import Clients

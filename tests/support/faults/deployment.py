@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from support.check_assertions import Fault
+from support.scene import Shown, refused_deployment
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -22,6 +23,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.deployments import DeploymentConfiguration, LifecycleHook, ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
+from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.state import Snapshot
 
 BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
@@ -198,4 +200,52 @@ FAULTS = {
     "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", BACKEND),
     "external-controller": Fault(service("backend", controller="EXTERNAL"), "backend", "controller EXTERNAL", BACKEND),
     "code-deploy": Fault(service("backend", controller="CODE_DEPLOY"), "backend", "CODE_DEPLOY", BACKEND),
+}
+
+SHOWN: Shown = {
+    "not-forced": lambda s: (
+        s.value()["CreatedDate"] > s.service("backend")["deployments"][0]["createdAt"] and s.whole()
+    ),
+    "wrong-names": lambda s: (
+        not s.world.services()
+        and s.service(f"{staging.STAGING}-backend", f"{staging.STAGING}-cluster")["deployments"][0]["rolloutState"]
+        == "COMPLETED"
+    ),
+    "rollout-stuck": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and s.service("worker")["deployments"][1]["runningCount"] == 1
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
+    "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "command-fails": lambda s: (
+        127 in {container["exitCode"] for task in s.stopped("backend") for container in task["containers"]}
+        and "circuit breaker" in s.rollout("backend")[1]
+    ),
+    "other-definition": lambda s: s.definition("worker")["family"] == f"{staging.STAGING}-backend" and s.whole(),
+    "deployment-paused": lambda s: s.pauses("backend") == ["AWAITING_ACTION"],
+    "lone-task": lambda s: s.alone() == ["RUNNING"] and s.whole(),
+    "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
+    "external-controller": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+    ),
+    "code-deploy": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "CODE_DEPLOY"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+        and "CODE_DEPLOY" in refused_deployment(s)
+    ),
+    "image-pull": lambda s: "CannotPullContainerError" in s.reasons() and ": not found" in s.reasons(),
+    "out-of-memory": lambda s: any(
+        (container["exitCode"], container["reason"]) == (137, "OutOfMemoryError: Container killed due to memory usage")
+        for task in s.stopped("worker")
+        for container in task["containers"]
+    ),
+    "log-group": lambda s: (
+        "failed to validate logger args" in s.reasons() and "log group does not exist" in s.reasons()
+    ),
+    "health-check": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and "health checks" in s.reasons()
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
 }

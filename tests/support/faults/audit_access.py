@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NOW, REGION, ROLE, ROLE_NAME, healthy
 
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
+from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.audit.state import Audit, Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -178,5 +182,35 @@ FAULTS = {
         "contractors",
         "contractors may call iam:PutRolePolicy by grants statement 1",
         NOBODY,
+    ),
+}
+
+SHOWN: Shown = {
+    "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
+    "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
+    "other-account-reads": lambda s: s.own_policy()["Principal"]["AWS"].startswith(f"arn:aws:iam::{OTHER_ACCOUNT}:"),
+    "human-may-read": lambda s: s.identity("User", f"{staging.STAGING}-developer")["UserPolicyList"] != [],
+    "unused-reader": lambda s: (
+        s.identity("Role", f"{staging.STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199)
+    ),
+    "can-write-secret": lambda s: (
+        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", staging.TASK_ROLE)["RolePolicyList"])
+    ),
+    "can-pass-role": lambda s: (
+        "iam:PassRole" in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
+    ),
+    "grant-to-stranger": lambda s: (
+        [
+            OTHER_ACCOUNT in grant["GranteePrincipal"]
+            for grant in s.world.kms.list_grants(KeyId=s.secret()["KmsKeyId"])["Grants"]
+        ]
+        == [True]
+    ),
+    "federated-any-subject": lambda s: (
+        "oidc-provider" in json.dumps(s.identity("Role", f"{staging.STAGING}-reports")["AssumeRolePolicyDocument"])
+    ),
+    "can-become-reader": lambda s: (
+        "iam:UpdateAssumeRolePolicy"
+        in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
     ),
 }

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import (
     ACCOUNT,
     NOW,
@@ -122,4 +123,17 @@ FAULTS = {
     "parameter-changed": Fault(
         changed(PARAMETER), PARAMETER, "1 of 1 running tasks of worker started before it was last written", WORKER
     ),
+}
+
+SHOWN: Shown = {
+    "other-secret-missing": lambda s: "find the specified secret" in s.reasons() and bool(s.text()),
+    "other-secret-denied": lambda s: f"resource: {s.other()}" in s.reasons() and "no identity-based" in s.reasons(),
+    "other-secret-key": lambda s: "json key SMS_PASSWORD" in s.reasons() and "SMS_PASSWORD" not in s.text(),
+    "other-secret-rotated": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=s.other())["LastChangedDate"] > s.running("worker")["startedAt"]
+        and s.whole()
+    ),
+    "parameter-missing": lambda s: "ParameterNotFound" in s.reasons(),
+    "parameter-denied": lambda s: "not authorized to perform: ssm:GetParameters" in s.reasons(),
+    "parameter-changed": lambda s: "SMS_CREDENTIAL" in s.references("worker") and s.whole(),
 }

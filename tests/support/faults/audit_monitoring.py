@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import ACCOUNT, NAME, REGION
 
 from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors, Trail
@@ -13,6 +14,7 @@ from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import WITH_READS, EventRule
 from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.sns import Topic
+from omc_runbook.sandbox.worlds import monitoring
 from omc_runbook.snapshot.audit.state import Audit, Monitoring
 from omc_runbook.snapshot.state import Snapshot
 
@@ -90,4 +92,23 @@ FAULTS = {
         "has no confirmed subscription; to be confirmed: email",
         NOBODY,
     ),
+}
+
+SHOWN: Shown = {
+    "no-trail": lambda s: not s.trail(),
+    "trail-not-logging": lambda s: s.logs() is False,
+    "trail-one-region": lambda s: s.logs() and not s.trail()["IsMultiRegionTrail"],
+    "trail-not-validated": lambda s: s.logs() and not s.trail()["LogFileValidationEnabled"],
+    "trail-without-reads": lambda s: (
+        s.world.client("cloudtrail").get_event_selectors(TrailName=monitoring.TRAIL)["EventSelectors"][0][
+            "ReadWriteType"
+        ]
+        == "WriteOnly"
+    ),
+    "no-alarm": lambda s: (
+        not s.alarms()
+        and not s.world.logs.describe_metric_filters(logGroupName=monitoring.TRAIL_GROUP)["metricFilters"]
+    ),
+    "alarm-off": lambda s: [alarm["ActionsEnabled"] for alarm in s.alarms()] == [False],
+    "alarm-to-nobody": lambda s: [each["SubscriptionArn"] for each in s.subscriptions()] == ["PendingConfirmation"],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import (
     CURRENT,
     PREVIOUS,
@@ -48,5 +49,15 @@ FAULTS = {
         f"worker {KEY}",
         "which ECS did not inject. No version of the secret has this value.",
         WORKER,
+    ),
+}
+
+SHOWN: Shown = {
+    "entrypoint-override": lambda s: s.command("worker") == ["--sandbox-replace=OPENAI_API_KEY"] and s.whole(),
+    "baked-env": lambda s: "OPENAI_API_KEY" not in s.references("worker") and s.whole(),
+    "app-cache": lambda s: (
+        s.command("worker") == ["--sandbox-cached"]
+        and s.running("worker")["createdAt"] > s.value()["CreatedDate"]
+        and s.whole()
     ),
 }

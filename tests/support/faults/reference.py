@@ -1,10 +1,12 @@
 """Faults of the family reference, each made in a healthy snapshot."""
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -21,6 +23,8 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.model.value_from import parse
+from omc_runbook.sandbox import account
+from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.state import Snapshot
 
 BASE = ARN.rpartition("-")[0]
@@ -130,5 +134,62 @@ FAULTS = {
         "ohmycoins-staging-backend:7 backend MAIL_HOST",
         "reads SMTP_HOST, which is not set",
         frozenset({"backend"}),
+    ),
+}
+
+SHOWN: Shown = {
+    "platform-version": lambda s: (
+        s.service("worker")["platformVersion"] == "1.3.0" and "unexpected ARN format" in s.reasons()
+    ),
+    "sidecar-only": lambda s: (
+        "OPENAI_API_KEY" not in s.references("worker") and "OPENAI_API_KEY: field required" in s.log("worker")
+    ),
+    "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
+    "wrong-account": lambda s: (
+        account.ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons()
+    ),
+    "suffix-stale": lambda s: (
+        f":secret:{staging.SECRET}-" in s.references("backend")["SECRET_KEY"]
+        and s.secret()["ARN"] not in s.references("backend")["SECRET_KEY"]
+        and s.refused("can't find the specified secret")
+    ),
+    "partial-arn": lambda s: (
+        s.references("worker")["SECRET_KEY"].endswith(f":{staging.SECRET}:SECRET_KEY::") and s.whole()
+    ),
+    "bare-name": lambda s: s.references("worker")["SECRET_KEY"] == staging.SECRET and "ssm" in s.reasons(),
+    "arn-malformed": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY" and "unexpected ARN format" in s.reasons()
+    ),
+    "whole-json": lambda s: s.references("worker")["OPENAI_API_KEY"] == "" and s.whole(),
+    "previous-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY:AWSPREVIOUS:"
+        and json.loads(s.value("AWSPREVIOUS")["SecretString"])["SECRET_KEY"] != s.key("SECRET_KEY")
+        and s.whole()
+    ),
+    "version-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == f":SECRET_KEY::{s.value()['VersionId']}" and s.whole()
+    ),
+    "version-short": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY::0123abcd" and "GetSecretValue" in s.reasons()
+    ),
+    "duplicate-name": lambda s: (
+        "SECRET_KEY" in s.references("worker")
+        and {"name": "SECRET_KEY", "value": ""} in s.definition("worker")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "plain-secret": lambda s: (
+        any(
+            entry["name"] == "STRIPE_API_KEY" and entry["value"]
+            for entry in s.definition("worker")["containerDefinitions"][0]["environment"]
+        )
+        and s.whole()
+    ),
+    "name-mismatch": lambda s: (
+        s.references("backend")["SECRETKEY"] == ":SECRET_KEY::"
+        and "SECRET_KEY" not in s.references("backend")
+        and s.whole()
+    ),
+    "kms-cross-account": lambda s: (
+        account.ACCOUNT not in s.references("worker")["SECRET_KEY"] and "different AWS account" in s.reasons()
     ),
 }

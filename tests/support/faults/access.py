@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -25,6 +26,7 @@ from support.snapshots import (
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -133,4 +135,32 @@ FAULTS = {
     "throttled": Fault(
         lambda s: stuck(s, "worker", THROTTLED_STOP), NAME, "ThrottlingException", frozenset({"worker"})
     ),
+}
+
+SHOWN: Shown = {
+    "role-absent": lambda s: "executionRoleArn" not in s.definition("worker") and "execution role" in s.reasons(),
+    "role-untrusted": lambda s: (
+        "ec2.amazonaws.com"
+        in str(s.world.iam.get_role(RoleName=staging.EXECUTION_ROLE)["Role"]["AssumeRolePolicyDocument"])
+        and s.refused("ECS was unable to assume the role")
+    ),
+    "no-permission": lambda s: (
+        staging.SECRETS_POLICY not in s.world.iam.list_role_policies(RoleName=staging.EXECUTION_ROLE)["PolicyNames"]
+        and s.refused("no identity-based policy allows")
+    ),
+    "pattern-suffix": lambda s: (
+        s.policy()["Resource"][0].endswith(f":{staging.SECRET}") and s.refused("no identity-based policy allows")
+    ),
+    "identity-deny": lambda s: s.refused("explicit deny in an identity-based policy"),
+    "boundary": lambda s: s.refused("no permissions boundary allows"),
+    "scp": lambda s: s.refused("explicit deny in a service control policy"),
+    "resource-deny": lambda s: (
+        "Deny" in s.world.secretsmanager.get_resource_policy(SecretId=staging.SECRET)["ResourcePolicy"]
+        and s.refused("explicit deny in a resource-based policy")
+    ),
+    "kms-disabled": lambda s: s.key_state() == "Disabled" and s.refused("DecryptionFailure"),
+    "kms-pending": lambda s: s.key_state() == "PendingDeletion" and s.refused("DecryptionFailure"),
+    "kms-no-permission": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
+    "kms-useless-grant": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
+    "throttled": lambda s: s.refused("ThrottlingException"),
 }

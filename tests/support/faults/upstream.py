@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import (
     NOW,
     rotated,
@@ -63,4 +64,9 @@ FAULTS = {
         "Settings refuses OPENAI_API_KEY: it does not match the pattern",
         frozenset({"worker"}),
     ),
+}
+
+SHOWN: Shown = {
+    "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
+    "store-only": lambda s: "password authentication failed for user" in s.log("worker"),
 }

@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import ACCOUNT, NAME, NOW, REGION, ROLE
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.sandbox.faults import audit_monitoring as played
+from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.snapshot.audit.state import Accesses, Audit
 from omc_runbook.snapshot.state import Snapshot
 
@@ -90,5 +93,20 @@ FAULTS = {
     ),
     "read-from-other-region": Fault(
         lambda s: audited(s, call(1, region="us-east-1")), REPORTS, "in us-east-1, the last at", NOBODY
+    ),
+}
+
+SHOWN: Shown = {
+    "new-reader": lambda s: s.roles_that_read(days=7) - s.roles_that_read(days=90, until=7) == {played.STRANGER},
+    "new-address": lambda s: {played.ELSEWHERE} < s.addresses_of(played.REPORTS),
+    "read-burst": lambda s: len([call for call in s.past_reads(days=7) if played.REPORTS in str(call)]) == 40,
+    "rising-errors": lambda s: len([call for call in s.past_reads(days=7) if "errorCode" in call]) == 9,
+    "catch-all-batch": lambda s: (
+        [call["requestParameters"] for call in s.past_reads(days=7, name="BatchGetSecretValue")]
+        == [{"filters": [{"key": "name", "values": ["ohmycoins"]}]}]
+    ),
+    "read-from-other-region": lambda s: (
+        [each["Region"] for each in s.secret()["ReplicationStatus"]] == [REPLICA_REGION]
+        and len(s.past_reads(days=7, region=REPLICA_REGION)) == 1
     ),
 }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown, user_agent_of_last_put
 from support.snapshots import (
     ARN,
     CHANGED,
@@ -24,6 +25,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.model.value_from import parse
+from omc_runbook.sandbox.worlds import staging
+from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 
@@ -117,4 +120,47 @@ FAULTS = {
     "wrong-host": Fault(with_store("cache.prod.internal"), "REDIS_URL", "a host of production", BACKEND),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
+}
+
+SHOWN: Shown = {
+    "key-unreferenced": lambda s: (
+        bool(s.key("NEWS_API_KEY")) and "NEWS_API_KEY" not in s.references("backend") and s.whole()
+    ),
+    "key-missing": lambda s: (
+        set(staging.KEYS) - set(json.loads(s.text())) == {"OPENAI_API_KEY"} and s.refused("json key OPENAI_API_KEY")
+    ),
+    "key-case": lambda s: bool(s.key("openai_api_key")) and s.refused("json key OPENAI_API_KEY"),
+    "key-misspelt": lambda s: bool(s.key("OPENAI_API_KYE")) and s.refused("json key OPENAI_API_KEY"),
+    "not-json": lambda s: s.text().startswith("SECRET_KEY=") and s.refused("looking for beginning of value"),
+    "single-quoted": lambda s: s.text().startswith("{'") and s.refused("invalid character '\\''"),
+    "bom": lambda s: s.text().startswith("\ufeff{") and s.refused("looking for beginning of value"),
+    "truncated": lambda s: not s.text().endswith("}") and s.refused("unexpected end of JSON input"),
+    "null": lambda s: s.key("OPENAI_API_KEY") is None and s.whole(),
+    "nested": lambda s: isinstance(s.key("OPENAI_API_KEY"), dict) and s.whole(),
+    "not-an-object": lambda s: s.text().startswith("[") and s.refused("cannot unmarshal"),
+    "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
+    "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
+    "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
+    "wrong-form": lambda s: "@" not in s.key("FIRST_SUPERUSER"),
+    "values-exchanged": lambda s: "@" in s.key("FIRST_SUPERUSER_PASSWORD"),
+    "address-differs": lambda s: (
+        s.key("POSTGRES_PASSWORD") not in s.key("DATABASE_URL")
+        and "DATABASE_URL" in s.references("worker")
+        and s.whole()
+    ),
+    "wrong-host": lambda s: "production" in s.key("REDIS_URL") and "REDIS_URL" in s.references("worker") and s.whole(),
+    "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
+    "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
+    "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
+    "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
+    "changethis": lambda s: (
+        s.key("SECRET_KEY") == "changethis"
+        and all(task["stopCode"] == "EssentialContainerExited" for task in s.stopped("worker"))
+        and bool(s.stopped("worker"))
+    ),
+    "placeholder": lambda s: s.key("SECRET_KEY").endswith("-please-update") and s.whole(),
+    "url-chars": lambda s: s.key("POSTGRES_PASSWORD").endswith("/@:#"),
+    "terraform-overwrote": lambda s: (
+        json.loads(s.text()) == FRESH_DOCUMENT and "Terraform" in user_agent_of_last_put(s) and s.whole()
+    ),
 }

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import CURRENT, NAME, NOW, PREVIOUS, with_secret
 
 from omc_runbook.aws.secretsmanager import Replica
@@ -33,5 +34,19 @@ FAULTS = {
         f"{NAME} in us-east-1",
         "replication to us-east-1 is Failed: A secret of this name exists.",
         frozenset(),
+    ),
+}
+
+SHOWN: Shown = {
+    "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
+    "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
+    "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "rotation-pending": lambda s: ["AWSPENDING"] in s.secret()["VersionIdsToStages"].values() and s.whole(),
+    "rotation-overdue": lambda s: (
+        s.secret()["RotationEnabled"] and s.secret()["NextRotationDate"] < s.since - timedelta(days=13) and s.whole()
+    ),
+    "replica-stale": lambda s: (
+        [(each["Region"], each["Status"]) for each in s.secret()["ReplicationStatus"]] == [("us-east-1", "Failed")]
+        and s.whole()
     ),
 }

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from support.check_assertions import Fault
+from support.scene import Shown
 from support.snapshots import ARN, CURRENT, NAME, NOW, PREVIOUS, checkout_reading, healthy, with_keys, with_secret
 
 from omc_runbook.aws.kms import KeyRotation, KmsKey
 from omc_runbook.aws.lambda_functions import RotationFunction
 from omc_runbook.aws.secretsmanager import ListedSecret, Version
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.audit.state import Audit, ExposedValue, Exposure, Lifecycle, Search, SharedKey
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import History, VersionHistory
@@ -209,4 +211,40 @@ FAULTS = {
         "of 65,536 bytes",
         NOBODY,
     ),
+}
+
+SHOWN: Shown = {
+    "key-overdue": lambda s: s.current_age() > timedelta(days=199) and s.whole(),
+    "key-due-soon": lambda s: timedelta(days=169) < s.current_age() < timedelta(days=180) and s.whole(),
+    "rotation-not-real": lambda s: (
+        s.secret()["LastRotatedDate"] > s.since - timedelta(seconds=1)
+        and s.text() == s.value("AWSPREVIOUS")["SecretString"]
+        and s.whole()
+    ),
+    "plain-in-definition": lambda s: (
+        {"name": "SESSION_SIGNER", "value": s.key("SECRET_KEY")}
+        in s.definition("frontend")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "value-in-log": lambda s: (
+        s.key("OPENAI_API_KEY")
+        in s.world.logs.filter_log_events(logGroupName=f"/ecs/{staging.STAGING}/backend")["events"][-1]["message"]
+        and s.whole()
+    ),
+    "value-shared": lambda s: s.other_value("ohmycoins-production-app-secrets")["SECRET_KEY"] == s.key("SECRET_KEY"),
+    "key-unused": lambda s: bool(s.key("LEGACY_TOKEN")) and "LEGACY_TOKEN" not in s.references("backend") and s.whole(),
+    "secret-unused": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=f"{staging.STAGING}-payments")["CreatedDate"]
+        < s.since - timedelta(days=199)
+    ),
+    "version-unlabelled": lambda s: s.stages().count([]) >= 50 and s.whole(),
+    "key-not-rotated": lambda s: (
+        not s.world.kms.get_key_rotation_status(KeyId=s.secret()["KmsKeyId"])["KeyRotationEnabled"] and s.whole()
+    ),
+    "rotation-broken": lambda s: s.secret()["RotationEnabled"] and s.has_no_function(s.secret()["RotationLambdaARN"]),
+    "tags-missing": lambda s: (
+        not s.secret().get("Tags")
+        and len(s.world.secretsmanager.describe_secret(SecretId=f"{staging.STAGING}-mail")["Tags"]) == 2
+    ),
+    "quota-near": lambda s: len(s.text()) > 0.8 * 65_536 and s.whole(),
 }

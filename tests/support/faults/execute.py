@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from support.check_assertions import Fault
+from support.faults.access import DELEGATES, KEY
 from support.networks import PRIVATE, TASKS, by_endpoint
-from support.snapshot_faults.access import DELEGATES, KEY
+from support.scene import Shown
 from support.snapshots import (
     ACCOUNT,
     NAMES,
@@ -103,4 +104,23 @@ FAULTS = {
         WORKER,
     ),
     "exec-plugin": Fault(lambda s: replace(looked(s), plugin=""), "this machine", "its own client", frozenset()),
+}
+
+SHOWN: Shown = {
+    "exec-off": lambda s: (
+        s.running("worker")["enableExecuteCommand"] is False and "not enabled" in s.exec_refusal("worker") and s.whole()
+    ),
+    "exec-agent": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-iam": lambda s: s.has_no_agent("worker") and s.has_no_agent("backend") and s.whole(),
+    "exec-endpoint": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-readonly": lambda s: (
+        s.definition("worker")["containerDefinitions"][0]["readonlyRootFilesystem"] is True
+        and s.has_no_agent("worker")
+        and s.whole()
+    ),
+    "exec-kms": lambda s: bool(s.session_key()) and not s.has_no_agent("worker") and s.whole(),
+    "exec-static-keys": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-no-shell": lambda s: (
+        s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
+    ),
 }
