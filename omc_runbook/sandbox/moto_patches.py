@@ -2,6 +2,8 @@
 
 import importlib
 from functools import cache
+from typing import Any
+from uuid import uuid4
 
 from moto import backends, settings
 from moto.core import responses
@@ -49,4 +51,13 @@ def install() -> None:
         setattr(owner, name, cache(getattr(owner, name)))
     # Otherwise each account and region would begin with some thousand images, each with a volume.
     settings.ec2_load_default_amis = lambda: False
+    # Otherwise each request draws fifty letters for its id, which with AWS is a UUID.
+    responses.gen_amzn_requestid_long = _new_request_id  # type: ignore[attr-defined, assignment]
     ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
+
+
+def _new_request_id(headers: dict[str, Any] | None = None) -> str:
+    request_id = str(uuid4())
+    if headers is not None:
+        headers["x-amzn-requestid"] = request_id
+    return request_id

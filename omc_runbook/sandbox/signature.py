@@ -27,6 +27,7 @@ _AUTHORIZATION = re.compile(
     r"(?P<scope>(?P<day>[0-9]{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request), ?"
     r"SignedHeaders=(?P<headers>[a-z0-9;_.-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
+_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _CLOCK_SKEW = timedelta(minutes=15)
 _UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -42,6 +43,7 @@ class Mismatch:
 _MISSING = Mismatch("MissingAuthenticationToken", "Missing Authentication Token: sign the request (SigV4, in headers)")
 _UNKNOWN = Mismatch("InvalidClientTokenId", "The security token included in the request is invalid.")
 _EXPIRED = Mismatch("ExpiredToken", "The security token included in the request is expired")
+_NO_TIME = Mismatch("IncompleteSignature", "X-Amz-Date must be the time of the request, such as 20260131T235959Z.")
 _DIFFERENT = Mismatch(
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. "
@@ -101,10 +103,13 @@ def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
 
 
 def _check_time(timestamp: str, day: str) -> Mismatch | None:
+    # Much quicker than strptime.
     try:
-        time = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        time = datetime.fromisoformat(timestamp) if _TIME.fullmatch(timestamp) else None
     except ValueError:
-        return Mismatch("IncompleteSignature", "X-Amz-Date must be the time of the request, such as 20260131T235959Z.")
+        time = None
+    if time is None:
+        return _NO_TIME
     now = datetime.now(UTC)
     if abs(now - time) > _CLOCK_SKEW:
         return Mismatch(
