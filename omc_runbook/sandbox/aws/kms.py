@@ -50,8 +50,6 @@ class SandboxKms(KmsResponse):
 
     def _set_material(self, key_id: str, is_there: bool) -> str:
         key = self.kms_backend.keys[key_id.rpartition(":key/")[2]]
-        if key.origin != _IMPORTED:
-            raise JsonRESTError("UnsupportedOperationException", f"{key.arn} origin is {key.origin}, not {_IMPORTED}.")
         key.enabled, key.key_state = is_there, "Enabled" if is_there else _WITHOUT_MATERIAL
         return json.dumps({"KeyId": key.arn})
 
