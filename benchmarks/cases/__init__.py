@@ -1,4 +1,4 @@
-"""Worlds by authors who read AWS's documentation and the ids of the checks, but not the checks or the sandbox."""
+"""Worlds from AWS's documentation; but for `further`, their authors had not read the checks or the sandbox."""
 
 from cases import access, content, ecs, further
 
