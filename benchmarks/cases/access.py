@@ -44,12 +44,12 @@ def _caller(world: World) -> str:
     return arn
 
 
-def _grant(world: World, document: Policy, name: str = SECRETS_POLICY, role: str = EXECUTION_ROLE) -> None:
+def grant(world: World, document: Policy, name: str = SECRETS_POLICY, role: str = EXECUTION_ROLE) -> None:
     """Give a role an inline policy, in place of the one of that name."""
     world.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
-def _share(world: World, *statements: Policy) -> None:
+def share(world: World, *statements: Policy) -> None:
     """Give the secret a resource policy of these statements."""
     document = {"Version": "2012-10-17", "Statement": [each for whole in statements for each in whole["Statement"]]}
     world.secretsmanager.put_resource_policy(SecretId=SECRET, ResourcePolicy=json.dumps(document))
@@ -60,10 +60,10 @@ def _managed(world: World, name: str, document: Policy, path: str = "/") -> str:
     return answer["Policy"]["Arn"]
 
 
-def _new_role(world: World, name: str, *documents: Policy, trust: Policy = TRUST, path: str = "/") -> str:
+def make_role(world: World, name: str, *documents: Policy, trust: Policy = TRUST, path: str = "/") -> str:
     role = world.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
     for number, document in enumerate((base_policy(), *documents)):
-        _grant(world, document, f"statement-{number}", name)
+        grant(world, document, f"statement-{number}", name)
     return role["Role"]["Arn"]
 
 
@@ -73,7 +73,7 @@ def _deploy(world: World, *services: str, cluster: str = CLUSTER) -> None:
     world.settle()
 
 
-def _revise(
+def revise(
     world: World, service: str, entries: Callable[[list[Any]], list[Any]] = list, role: str = "", settle: bool = True
 ) -> None:
     """Deploy a new revision to a service: other secrets of its container, another execution role."""
@@ -89,9 +89,9 @@ def _revise(
         world.settle()
 
 
-def _refer(world: World, service: str, arn: str, settle: bool = True) -> None:
+def refer(world: World, service: str, arn: str, settle: bool = True) -> None:
     """Let a service read its keys from another ARN."""
-    _revise(
+    revise(
         world,
         service,
         lambda entries: [{**entry, "valueFrom": f"{arn}:{entry['valueFrom'].split(':', 7)[7]}"} for entry in entries],
@@ -115,7 +115,7 @@ def _recreate(world: World, **more: Any) -> str:
     return world.secretsmanager.create_secret(Name=SECRET, **more)["ARN"]
 
 
-def _key(world: World, *statements: Policy, delegate: bool = True) -> str:
+def make_key(world: World, *statements: Policy, delegate: bool = True) -> str:
     """A customer key whose policy has these statements; without `delegate` no IAM policy counts. Its ARN."""
     admin = policy("kms:*", Principal={"AWS": ROOT if delegate else _caller(world)}, Resource="*")
     document = {
@@ -125,7 +125,7 @@ def _key(world: World, *statements: Policy, delegate: bool = True) -> str:
     return world.kms.create_key(Policy=json.dumps(document), BypassPolicyLockoutSafetyCheck=True)["KeyMetadata"]["Arn"]
 
 
-def _encrypt(world: World, key: str, secret: str = SECRET) -> None:
+def encrypt(world: World, key: str, secret: str = SECRET) -> None:
     """Encrypt the secret, its newest version included, with a customer key."""
     world.secretsmanager.update_secret(SecretId=secret, KmsKeyId=key)
 
@@ -140,11 +140,11 @@ def _replicate(world: World, *regions: str) -> None:
     )
 
 
-def _may_decrypt(key: str, **scope: Any) -> Policy:
+def may_decrypt(key: str, **scope: Any) -> Policy:
     return policy("kms:Decrypt", Resource=key, **scope)
 
 
-def _alone(world: World, text: str) -> dict[str, Any]:
+def alone(world: World, text: str) -> dict[str, Any]:
     """The condition that exempts the person who builds the world."""
     return {text: {"aws:PrincipalArn": _caller(world)}}
 
@@ -157,7 +157,7 @@ def _tag_differs(world: World) -> None:
     world.iam.tag_role(RoleName=EXECUTION_ROLE, Tags=[{"Key": "environment", "Value": "staging"}])
     _tag(world, environment="Staging", team="trading")
     same = {"StringEquals": {"secretsmanager:ResourceTag/environment": "${aws:PrincipalTag/environment}"}}
-    _grant(world, policy(READ, Resource="*", Condition=same))
+    grant(world, policy(READ, Resource="*", Condition=same))
     _deploy(world, "worker")
 
 
@@ -197,24 +197,24 @@ def _trust_within(account: str) -> Policy:
 
 def _path_left_out(world: World) -> None:
     """The worker's own role has a path, which its task definition leaves out: GetRole by the name finds it."""
-    arn = _new_role(world, "ohmycoins-staging-worker-exec", secrets_policy(), path="/platform/ecs/")
-    _revise(world, "worker", role=arn.replace("/platform/ecs/", "/"))
+    arn = make_role(world, "ohmycoins-staging-worker-exec", secrets_policy(), path="/platform/ecs/")
+    revise(world, "worker", role=arn.replace("/platform/ecs/", "/"))
 
 
 def _pending_alone(world: World) -> None:
     """A statement for a rotation function, which may read what is pending and nothing else."""
     stage = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": ["AWSPENDING"]}}
-    _grant(world, policy(READ, "secretsmanager:DescribeSecret", Resource=SECRET_PATTERN, Condition=stage))
+    grant(world, policy(READ, "secretsmanager:DescribeSecret", Resource=SECRET_PATTERN, Condition=stage))
     _deploy(world, "backend")
 
 
 def _former_arn(world: World) -> None:
     """The policy has the whole ARN of the secret that was deleted; the task definitions have the new one."""
     former = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
-    _grant(world, secrets_policy(former))
+    grant(world, secrets_policy(former))
     arn = _recreate(world, SecretString=json.dumps(healthy_document()))
     for service in _BOTH:
-        _refer(world, service, arn, settle=False)
+        refer(world, service, arn, settle=False)
     world.settle()
 
 
@@ -224,25 +224,25 @@ def _former_arn(world: World) -> None:
 def _via_another_region(world: World) -> None:
     """The key policy alone lets the role decrypt, through Secrets Manager of the region it was copied from."""
     via = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com", "kms:CallerAccount": ACCOUNT}}
-    _encrypt(world, _key(world, _may_decrypt("*", Principal={"AWS": ROLE}, Condition=via), delegate=False))
+    encrypt(world, make_key(world, may_decrypt("*", Principal={"AWS": ROLE}, Condition=via), delegate=False))
     _deploy(world, "worker")
 
 
 def _context_without_suffix(world: World) -> None:
     """The encryption context that the role is bound to is the ARN without its suffix."""
-    key = _key(world)
-    _encrypt(world, key)
+    key = make_key(world)
+    encrypt(world, key)
     context = {"StringEquals": {"kms:EncryptionContext:SecretARN": BASE_ARN, "kms:ViaService": VIA}}
-    _grant(world, _may_decrypt(key, Condition=context), "kms")
+    grant(world, may_decrypt(key, Condition=context), "kms")
     _deploy(world, *_BOTH)
 
 
 def _alias_disabled(world: World) -> None:
     """The secret names its key by an alias; the worker is the one that is deployed after the key was disabled."""
-    key = _key(world)
+    key = make_key(world)
     world.kms.create_alias(AliasName="alias/ohmycoins-staging", TargetKeyId=key)
-    _encrypt(world, "alias/ohmycoins-staging")
-    _grant(world, _may_decrypt(key), "kms")
+    encrypt(world, "alias/ohmycoins-staging")
+    grant(world, may_decrypt(key), "kms")
     _deploy(world, *_BOTH)
     world.kms.disable_key(KeyId=key)
     _deploy(world, "worker")
@@ -251,10 +251,10 @@ def _alias_disabled(world: World) -> None:
 def _secure_parameter(world: World) -> None:
     """A SecureString beside the secret, under a customer key; the role may read the parameter and not decrypt it."""
     name = "/ohmycoins/staging/feature-token"
-    world.ssm.put_parameter(Name=name, Value=secrets.token_hex(16), Type="SecureString", KeyId=_key(world))
+    world.ssm.put_parameter(Name=name, Value=secrets.token_hex(16), Type="SecureString", KeyId=make_key(world))
     may = policy("ssm:GetParameters", Resource=f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}")
-    _grant(world, may, "parameters")
-    _revise(world, "worker", lambda entries: [*entries, {"name": "FEATURE_TOKEN", "valueFrom": name}])
+    grant(world, may, "parameters")
+    revise(world, "worker", lambda entries: [*entries, {"name": "FEATURE_TOKEN", "valueFrom": name}])
 
 
 def _renamed_pending(world: World) -> str:
@@ -271,9 +271,9 @@ def _renamed_pending(world: World) -> str:
 
 
 def _encrypt_renamed(world: World, plan: worlds.Plan) -> None:
-    key = _key(world)
-    _encrypt(world, key, plan.secret_name)
-    _grant(world, _may_decrypt(key), "kms", plan.execution_role)
+    key = make_key(world)
+    encrypt(world, key, plan.secret_name)
+    grant(world, may_decrypt(key), "kms", plan.execution_role)
 
 
 # Faults: the secret's own policy and state.
@@ -283,21 +283,21 @@ def _all_but_admins(world: World) -> None:
     """Everybody but the named is denied, and the role is named as it was called before."""
     former = f"arn:aws:iam::{ACCOUNT}:role/ohmycoins-staging-task-execution"
     but = {"AWS": [ROOT, _caller(world), former]}
-    _share(world, policy(READ, effect="Deny", NotPrincipal=but, Resource="*"))
+    share(world, policy(READ, effect="Deny", NotPrincipal=but, Resource="*"))
     _deploy(world, "worker")
 
 
 def _from_endpoint_alone(world: World) -> None:
     """Everybody is denied who does not come through an endpoint, which the tasks' network does not have."""
     elsewhere = {"StringNotEquals": {"aws:SourceVpce": "vpce-0f3a9b2c4d5e6f708"}}
-    _share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=elsewhere))
+    share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=elsewhere))
     _deploy(world, *_BOTH)
 
 
 def _worker_left_behind(world: World) -> None:
     """The secret was created again, and all but the worker's task definition was given the new ARN."""
     arn = _recreate(world, SecretString=json.dumps(healthy_document()), Description="Created again after the move")
-    _refer(world, "backend", arn)
+    refer(world, "backend", arn)
     _deploy(world, "worker")
 
 
@@ -305,14 +305,14 @@ def _created_empty(world: World) -> None:
     """The secret was created again without a value, and both task definitions have its new ARN."""
     arn = _recreate(world, Description="Filled by the pipeline", Tags=[{"Key": "owner", "Value": "platform"}])
     for service in _BOTH:
-        _refer(world, service, arn, settle=False)
+        refer(world, service, arn, settle=False)
     world.settle()
 
 
 def _other_deleted(world: World) -> None:
     """The worker reads its cache's password from another secret, which somebody scheduled for deletion."""
     arn = _second_secret(world)
-    _revise(world, "worker", lambda entries: [*entries, {"name": "REDIS_PASSWORD", "valueFrom": f"{arn}:password::"}])
+    revise(world, "worker", lambda entries: [*entries, {"name": "REDIS_PASSWORD", "valueFrom": f"{arn}:password::"}])
     world.secretsmanager.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
     _deploy(world, "worker")
 
@@ -321,7 +321,7 @@ def _second_secret(world: World) -> str:
     """A secret of the worker's alone, which the execution role may read; its ARN."""
     text = json.dumps({"host": "cache.internal", "password": secrets.token_hex(24)})
     arn = world.secretsmanager.create_secret(Name="ohmycoins-staging-cache", SecretString=text)["ARN"]
-    _grant(world, secrets_policy(arn), "cache")
+    grant(world, secrets_policy(arn), "cache")
     return arn
 
 
@@ -345,7 +345,7 @@ def _digits_exchanged(world: World) -> None:
     """One of the worker's three references has the account of another installation."""
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
     there = arn.replace(f":{ACCOUNT}:", ":222233334444:")
-    _revise(
+    revise(
         world,
         "worker",
         lambda entries: [
@@ -360,12 +360,12 @@ def _digits_exchanged(world: World) -> None:
 
 def _organization_and_key(world: World) -> None:
     """The organization denies secrets outside Europe, and the secret's key is disabled."""
-    key = _key(world)
-    _encrypt(world, key)
-    _grant(world, _may_decrypt(key), "kms")
+    key = make_key(world)
+    encrypt(world, key)
+    grant(world, may_decrypt(key), "kms")
     _deploy(world, *_BOTH)
     world.kms.disable_key(KeyId=key)
-    outside = {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1", "eu-central-1"]}, **_alone(world, "ArnNotLike")}
+    outside = {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1", "eu-central-1"]}, **alone(world, "ArnNotLike")}
     deny = policy(READ, effect="Deny", Resource="*", Condition=outside)
     # On AWS the account would be a member: its management account is beyond any service control policy.
     organizations = world.client("organizations")
@@ -382,18 +382,18 @@ def _organization_and_key(world: World) -> None:
 def _two_roles(world: World) -> None:
     """A role for each service: one may read production's secret, the other is trusted to EC2."""
     production = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:ohmycoins-production-app-secrets-??????"
-    first = _new_role(world, "ohmycoins-staging-backend-exec", secrets_policy(production))
+    first = make_role(world, "ohmycoins-staging-backend-exec", secrets_policy(production))
     machine = policy("sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"})
-    second = _new_role(world, "ohmycoins-staging-worker-exec", secrets_policy(), trust=machine)
-    _revise(world, "backend", role=first, settle=False)
-    _revise(world, "worker", role=second)
+    second = make_role(world, "ohmycoins-staging-worker-exec", secrets_policy(), trust=machine)
+    revise(world, "backend", role=first, settle=False)
+    revise(world, "worker", role=second)
 
 
 def _decommissioned(world: World) -> None:
     """A script of a clean-up took the secret and its key, both with a window."""
-    key = _key(world)
-    _encrypt(world, key)
-    _grant(world, _may_decrypt(key), "kms")
+    key = make_key(world)
+    encrypt(world, key)
+    grant(world, may_decrypt(key), "kms")
     _deploy(world, *_BOTH)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=30)
     world.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=30)
@@ -402,8 +402,8 @@ def _decommissioned(world: World) -> None:
 
 def _guide_with_key(world: World) -> None:
     """The guide's statement narrowed to the secret's ARN without suffix, and a customer key under the secret."""
-    _encrypt(world, _key(world))
-    _grant(world, policy(READ, "kms:Decrypt", Resource=BASE_ARN))
+    encrypt(world, make_key(world))
+    grant(world, policy(READ, "kms:Decrypt", Resource=BASE_ARN))
     _deploy(world, *_BOTH)
 
 
@@ -412,14 +412,14 @@ def _second_factor_and_pin(world: World) -> None:
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
     first = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["VersionId"]
     _put(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
-    _revise(
+    revise(
         world,
         "worker",
         lambda entries: [{**entry, "valueFrom": f"{arn}:{entry['name']}::{first}"} for entry in entries],
     )
     _deploy(world, "backend")
-    alone = {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}, **_alone(world, "ArnNotEquals")}
-    _share(world, policy("secretsmanager:*", effect="Deny", Principal={"AWS": "*"}, Resource="*", Condition=alone))
+    single = {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}, **alone(world, "ArnNotEquals")}
+    share(world, policy("secretsmanager:*", effect="Deny", Principal={"AWS": "*"}, Resource="*", Condition=single))
     _deploy(world, "backend")
 
 
@@ -436,7 +436,7 @@ def _by_attributes(world: World) -> None:
         "StringEquals": {"aws:ResourceTag/Env": "${aws:PrincipalTag/Env}"},
         "StringLike": {"secretsmanager:ResourceTag/cost-center": "${aws:PrincipalTag/team}-*"},
     }
-    _grant(world, policy(READ, Resource="*", Condition=same))
+    grant(world, policy(READ, Resource="*", Condition=same))
     _deploy(world, *_BOTH)
 
 
@@ -450,38 +450,38 @@ def _versions_of_policy(world: World) -> None:
     world.iam.attach_role_policy(RoleName=EXECUTION_ROLE, PolicyArn=arn)
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
     others = policy("secretsmanager:*", effect="Deny", NotResource=[f"{BASE_ARN}-*"])
-    _grant(world, others, "nothing-else")
+    grant(world, others, "nothing-else")
     _deploy(world, *_BOTH)
 
 
 def _role_with_path(world: World) -> None:
     """A role with a path, which the task definitions have, and a trust bound to this account's ECS."""
-    arn = _new_role(world, "exec", secrets_policy(), trust=_trust_within(ACCOUNT), path="/platform/ecs/")
+    arn = make_role(world, "exec", secrets_policy(), trust=_trust_within(ACCOUNT), path="/platform/ecs/")
     for service in _BOTH:
-        _revise(world, service, role=arn, settle=False)
+        revise(world, service, role=arn, settle=False)
     world.settle()
 
 
 def _own_policy_alone(world: World) -> None:
     """No policy of the role mentions secrets: the secret's own allows the role."""
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
-    _share(world, policy(READ, "secretsmanager:DescribeSecret", Principal={"AWS": ROLE}, Resource="*"))
+    share(world, policy(READ, "secretsmanager:DescribeSecret", Principal={"AWS": ROLE}, Resource="*"))
     _deploy(world, *_BOTH)
 
 
 def _key_policy_alone(world: World) -> None:
     """The key's policy alone lets the role decrypt, through Secrets Manager of this region; no IAM policy counts."""
     via = {"StringEquals": {"kms:ViaService": VIA, "kms:CallerAccount": ACCOUNT}}
-    key = _key(world, _may_decrypt("*", Principal={"AWS": [ROLE]}, Condition=via), delegate=False)
-    _encrypt(world, key)
+    key = make_key(world, may_decrypt("*", Principal={"AWS": [ROLE]}, Condition=via), delegate=False)
+    encrypt(world, key)
     _deploy(world, *_BOTH)
 
 
 def _by_grant(world: World) -> None:
     """A grant lets the role decrypt what belongs to this secret."""
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
-    key = _key(world)
-    _encrypt(world, key)
+    key = make_key(world)
+    encrypt(world, key)
     world.kms.create_grant(
         KeyId=key,
         GranteePrincipal=ROLE,
@@ -493,13 +493,13 @@ def _by_grant(world: World) -> None:
 
 def _by_alias(world: World) -> None:
     """The secret and the role's policy name the key by its alias, within the secret's encryption context."""
-    world.kms.create_alias(AliasName="alias/ohmycoins/staging", TargetKeyId=_key(world))
-    _encrypt(world, "alias/ohmycoins/staging")
+    world.kms.create_alias(AliasName="alias/ohmycoins/staging", TargetKeyId=make_key(world))
+    encrypt(world, "alias/ohmycoins/staging")
     conditions = {
         "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/ohmycoins/staging"},
         "StringLike": {"kms:EncryptionContext:SecretARN": f"{BASE_ARN}-*"},
     }
-    _grant(world, _may_decrypt(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*", Condition=conditions), "kms")
+    grant(world, may_decrypt(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*", Condition=conditions), "kms")
     _deploy(world, *_BOTH)
 
 
@@ -515,9 +515,9 @@ def _bind_to_endpoint(world: World, plan: worlds.Plan) -> None:
     by_service = [{"Name": "service-name", "Values": [f"com.amazonaws.{REGION}.secretsmanager"]}]
     endpoint = world.client("ec2").describe_vpc_endpoints(Filters=by_service)["VpcEndpoints"][0]["VpcEndpointId"]
     inside = {"StringEquals": {"aws:SourceVpce": endpoint}}
-    _grant(world, policy(READ, Resource=SECRET_PATTERN, Condition=inside), "secrets")
-    outside = {"StringNotEquals": {"aws:SourceVpce": endpoint}, **_alone(world, "ArnNotEquals")}
-    _share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=outside))
+    grant(world, policy(READ, Resource=SECRET_PATTERN, Condition=inside), "secrets")
+    outside = {"StringNotEquals": {"aws:SourceVpce": endpoint}, **alone(world, "ArnNotEquals")}
+    share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=outside))
     _deploy(world, *_BOTH)
 
 
@@ -549,7 +549,7 @@ def _wide_boundary(world: World) -> None:
     allow = policy("SecretsManager:getsecret*", Resource=f"arn:*:secretsmanager:*:{ACCOUNT}:secret:ohmycoins-staging-*")
     previous = {"ForAnyValue:StringLike": {"secretsmanager:VersionStage": ["AWSPREVIOUS", "legacy-*"]}}
     allow["Statement"] += policy(READ, effect="Deny", Resource="*", Condition=previous)["Statement"]
-    _grant(world, allow)
+    grant(world, allow)
     _deploy(world, *_BOTH)
 
 
@@ -563,16 +563,16 @@ def _replicated(world: World) -> None:
 
 def _after_a_move(world: World) -> None:
     """Restored after a mistake; beside it a copy on its way out, its former key disabled, revisions that name both."""
-    former, key = _key(world), _key(world)
-    _encrypt(world, former)
-    _encrypt(world, key)
-    _grant(world, _may_decrypt(key), "kms")
+    former, key = make_key(world), make_key(world)
+    encrypt(world, former)
+    encrypt(world, key)
+    grant(world, may_decrypt(key), "kms")
     world.kms.disable_key(KeyId=former)
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
     copy = world.secretsmanager.create_secret(Name=f"{SECRET}-old", SecretString=_text(world))["ARN"]
-    _grant(world, secrets_policy(f"{arn[:-6]}??????", copy))
-    _refer(world, "worker", copy)
-    _refer(world, "worker", arn)
+    grant(world, secrets_policy(f"{arn[:-6]}??????", copy))
+    refer(world, "worker", copy)
+    refer(world, "worker", arn)
     world.secretsmanager.delete_secret(SecretId=copy, RecoveryWindowInDays=7)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=30)
     world.secretsmanager.restore_secret(SecretId=SECRET)
@@ -582,7 +582,7 @@ def _after_a_move(world: World) -> None:
 def _for_tasks_alone(world: World) -> None:
     """Nobody but the execution role may read the secret, the person who looks included."""
     others = {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
-    _share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=others))
+    share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=others))
     _deploy(world, *_BOTH)
 
 

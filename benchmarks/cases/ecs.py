@@ -55,11 +55,11 @@ _REGISTERED = (
 # What a team does through the API.
 
 
-def _arn(world: World, name: str = SECRET) -> str:
+def secret_arn(world: World, name: str = SECRET) -> str:
     return world.secretsmanager.describe_secret(SecretId=name)["ARN"]
 
 
-def _register(world: World, family: str, edit: Edit, name: str = "") -> str:
+def register(world: World, family: str, edit: Edit, name: str = "") -> str:
     """Register a new revision of a family, or of another one after its example; its ARN."""
     newest: Any = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
     definition = json.loads(json.dumps({key: newest[key] for key in _REGISTERED if newest.get(key)}))
@@ -68,64 +68,64 @@ def _register(world: World, family: str, edit: Edit, name: str = "") -> str:
     return world.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
 
 
-def _deploy(world: World, service: str, edit: Edit, **changes: Any) -> str:
+def deploy(world: World, service: str, edit: Edit, **changes: Any) -> str:
     """Deploy a new revision of a service's family, and wait until it is at rest or keeps failing; its ARN."""
-    revision = _register(world, f"{STAGING}-{service}", edit)
+    revision = register(world, f"{STAGING}-{service}", edit)
     world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=revision, **changes)
     world.settle()
     return revision
 
 
-def _redeploy(world: World, *services: str, **changes: Any) -> None:
+def redeploy(world: World, *services: str, **changes: Any) -> None:
     for service in services:
         world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True, **changes)
     world.settle()
 
 
-def _change(world: World, **values: Any) -> None:
+def change(world: World, **values: Any) -> None:
     """Save the secret with other values of some keys."""
     text = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"]
     world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps({**json.loads(text), **values}))
 
 
-def _new_key(world: World) -> None:
-    _change(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
+def renew_key(world: World) -> None:
+    change(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
 
 
-def _first(definition: Definition) -> Definition:
+def first_container(definition: Definition) -> Definition:
     container: Definition = definition["containerDefinitions"][0]
     return container
 
 
-def _refer(definition: Definition, name: str, value_from: str) -> None:
+def refer(definition: Definition, name: str, value_from: str) -> None:
     """Let the first container's variable come from another place, added if it is new."""
-    entries = [entry for entry in _first(definition).setdefault("secrets", []) if entry["name"] != name]
-    _first(definition)["secrets"] = [*entries, {"name": name, "valueFrom": value_from}]
+    entries = [entry for entry in first_container(definition).setdefault("secrets", []) if entry["name"] != name]
+    first_container(definition)["secrets"] = [*entries, {"name": name, "valueFrom": value_from}]
 
 
-def _sidecar(definition: Definition, name: str, **more: Any) -> None:
+def add_sidecar(definition: Definition, name: str, **more: Any) -> None:
     """A container beside the application's that may end without the task."""
-    log = _first(definition)["logConfiguration"]
+    log = first_container(definition)["logConfiguration"]
     definition["containerDefinitions"].append(
         {"name": name, "image": f"public.ecr.aws/team/{name}:4.1", "essential": False, "logConfiguration": log, **more}
     )
 
 
-def _may(world: World, name: str, document: dict[str, Any], role: str = EXECUTION_ROLE) -> None:
+def allow(world: World, name: str, document: dict[str, Any], role: str = EXECUTION_ROLE) -> None:
     world.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
-def _other_secret(world: World, name: str, text: str, **more: Any) -> str:
+def other_secret(world: World, name: str, text: str, **more: Any) -> str:
     """Another secret, which the execution role may read; its ARN."""
     arn = world.secretsmanager.create_secret(Name=name, SecretString=text, **more)["ARN"]
-    _may(world, name.replace("/", "-"), secrets_policy(f"{arn[:-7]}-??????"))
+    allow(world, name.replace("/", "-"), secrets_policy(f"{arn[:-7]}-??????"))
     return arn
 
 
 # Networks.
 
 
-def _vpc(world: World, cidr: str = "10.40", count: int = 2) -> tuple[str, list[str]]:
+def make_vpc(world: World, cidr: str = "10.40", count: int = 2) -> tuple[str, list[str]]:
     """A VPC that resolves names, and subnets in zones of their own with no route out."""
     ec2 = world.client("ec2")
     vpc = ec2.create_vpc(CidrBlock=f"{cidr}.0.0/16")["Vpc"]["VpcId"]
@@ -141,7 +141,7 @@ def _vpc(world: World, cidr: str = "10.40", count: int = 2) -> tuple[str, list[s
     return vpc, subnets
 
 
-def _group(world: World, vpc: str, name: str, egress: list[dict[str, Any]] | None = None) -> str:
+def make_group(world: World, vpc: str, name: str, egress: list[dict[str, Any]] | None = None) -> str:
     """A security group that lets nothing in, and out either everything or what is passed."""
     ec2 = world.client("ec2")
     group = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
@@ -152,14 +152,14 @@ def _group(world: World, vpc: str, name: str, egress: list[dict[str, Any]] | Non
     return group
 
 
-def _tcp(port: int, *cidrs: str, group: str = "") -> dict[str, Any]:
+def tcp(port: int, *cidrs: str, group: str = "") -> dict[str, Any]:
     sources: dict[str, Any] = {"IpRanges": [{"CidrIp": cidr} for cidr in cidrs]}
     if group:
         sources = {"UserIdGroupPairs": [{"GroupId": group}]}
     return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **sources}
 
 
-def _route(world: World, vpc: str, subnets: Iterable[str], **target: str) -> str:
+def make_route(world: World, vpc: str, subnets: Iterable[str], **target: str) -> str:
     """A route table of these subnets that sends everything to a target; its id."""
     ec2 = world.client("ec2")
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
@@ -170,20 +170,20 @@ def _route(world: World, vpc: str, subnets: Iterable[str], **target: str) -> str
     return str(table)
 
 
-def _gateway(world: World, vpc: str) -> str:
+def make_gateway(world: World, vpc: str) -> str:
     ec2 = world.client("ec2")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     return str(gateway)
 
 
-def _nat(world: World, subnet: str) -> str:
+def make_nat(world: World, subnet: str) -> str:
     ec2 = world.client("ec2")
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     return str(ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"])
 
 
-def _endpoints(world: World, vpc: str, subnets: Sequence[str], group: str, *names: str, **more: Any) -> None:
+def make_endpoints(world: World, vpc: str, subnets: Sequence[str], group: str, *names: str, **more: Any) -> None:
     for name in names:
         world.client("ec2").create_vpc_endpoint(
             VpcId=vpc,
@@ -196,11 +196,11 @@ def _endpoints(world: World, vpc: str, subnets: Sequence[str], group: str, *name
         )
 
 
-def _move(world: World, service: str, subnets: Sequence[str], group: str, public: bool = False) -> None:
+def move_tasks(world: World, service: str, subnets: Sequence[str], group: str, public: bool = False) -> None:
     """Start a service's tasks in other subnets."""
     address = "ENABLED" if public else "DISABLED"
     network: Any = {"subnets": list(subnets), "securityGroups": [group], "assignPublicIp": address}
-    _redeploy(world, service, networkConfiguration={"awsvpcConfiguration": network})
+    redeploy(world, service, networkConfiguration={"awsvpcConfiguration": network})
 
 
 # Faults: deployments and tasks.
@@ -208,21 +208,21 @@ def _move(world: World, service: str, subnets: Sequence[str], group: str, public
 
 def _hook_refuses(world: World) -> None:
     deployments.configure(world, "worker", strategy="BLUE_GREEN", hooks=[deployments.refuse("POST_TEST_TRAFFIC_SHIFT")])
-    _new_key(world)
-    _redeploy(world, "backend", "worker")
+    renew_key(world)
+    redeploy(world, "backend", "worker")
 
 
 def _canary_waits(world: World) -> None:
     hook = deployments.pause("PRE_PRODUCTION_TRAFFIC_SHIFT", minutes=720, action="CONTINUE")
     deployments.configure(world, "backend", strategy="CANARY", step=(20.0, 2), hooks=[hook])
-    _change(world, SMTP_PASSWORD=secrets.token_hex(16))
-    _redeploy(world, "backend")
+    change(world, SMTP_PASSWORD=secrets.token_hex(16))
+    redeploy(world, "backend")
 
 
 def _percentages_block(world: World) -> None:
     # One task: half of it is rounded up to 1, and one and a half is rounded down to 1.
     deployments.configure(world, "worker", percents=(50, 150))
-    _new_key(world)
+    renew_key(world)
     world.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
     world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
 
@@ -239,50 +239,52 @@ def _percentages_block(world: World) -> None:
 def _old_platform(world: World) -> None:
     # Two harmless revisions before, and a service without secrets on the same platform.
     for level in ("DEBUG", "INFO"):
-        _deploy(world, "worker", lambda d, level=level: _set(d, "LOG_LEVEL", level))
-    _redeploy(world, "frontend", platformVersion="1.3.0")
-    _redeploy(world, "worker", platformVersion="1.3.0")
+        deploy(world, "worker", lambda d, level=level: _set(d, "LOG_LEVEL", level))
+    redeploy(world, "frontend", platformVersion="1.3.0")
+    redeploy(world, "worker", platformVersion="1.3.0")
 
 
 def _set(definition: Definition, name: str, value: str) -> None:
-    variables = [entry for entry in _first(definition).get("environment", []) if entry["name"] != name]
-    _first(definition)["environment"] = [*variables, {"name": name, "value": value}]
+    variables = [entry for entry in first_container(definition).get("environment", []) if entry["name"] != name]
+    first_container(definition)["environment"] = [*variables, {"name": name, "value": value}]
 
 
 def _sidecar_image(world: World) -> None:
-    _new_key(world)
-    _redeploy(world, "backend")
-    _deploy(
-        world, "worker", lambda d: _sidecar(d, "statsd", image="public.ecr.aws/team/statsd-exporter:missing-v0.26.1")
+    renew_key(world)
+    redeploy(world, "backend")
+    deploy(
+        world, "worker", lambda d: add_sidecar(d, "statsd", image="public.ecr.aws/team/statsd-exporter:missing-v0.26.1")
     )
 
 
 def _memory(world: World) -> None:
     breaker = deployments.trip_after("COUNT", 4, rollback=False)
     deployments.configure(world, "worker", breaker=breaker)
-    _new_key(world)
+    renew_key(world)
 
     def grow(definition: Definition) -> None:
-        _first(definition)["command"] = ["celery", "--concurrency=64", OUT_OF_MEMORY]
+        first_container(definition)["command"] = ["celery", "--concurrency=64", OUT_OF_MEMORY]
 
-    _redeploy(world, "backend")
-    _deploy(world, "worker", grow)
+    redeploy(world, "backend")
+    deploy(world, "worker", grow)
 
 
 def _entry_point(world: World) -> None:
     def start(definition: Definition) -> None:
-        _first(definition)["entryPoint"] = ["/usr/local/bin/start-worker.sh"]
-        _first(definition)["command"] = ["--sandbox-exit=127"]
+        first_container(definition)["entryPoint"] = ["/usr/local/bin/start-worker.sh"]
+        first_container(definition)["command"] = ["--sandbox-exit=127"]
 
-    _deploy(world, "worker", start)
+    deploy(world, "worker", start)
 
 
 def _unhealthy(world: World) -> None:
     deployments.configure(
         world, "backend", strategy="LINEAR", step=(50.0, 1), breaker={"enable": True, "rollback": True}
     )
-    _change(world, SECRET_KEY=secrets.token_hex(32))
-    _deploy(world, "backend", lambda d: _first(d).update(command=["uvicorn", "--workers=4", "--sandbox-unhealthy"]))
+    change(world, SECRET_KEY=secrets.token_hex(32))
+    deploy(
+        world, "backend", lambda d: first_container(d).update(command=["uvicorn", "--workers=4", "--sandbox-unhealthy"])
+    )
 
 
 # Faults: networks.
@@ -290,16 +292,16 @@ def _unhealthy(world: World) -> None:
 
 def _nat_is_private(world: World) -> None:
     # The NAT gateway stands in a subnet that has itself no route to the internet gateway.
-    vpc, (inner, outer, third) = _vpc(world, "10.41", 3)
-    _route(world, vpc, [third], GatewayId=_gateway(world, vpc))
-    _route(world, vpc, [inner], NatGatewayId=_nat(world, outer))
-    _move(world, "worker", [inner], _group(world, vpc, "jobs"))
+    vpc, (inner, outer, third) = make_vpc(world, "10.41", 3)
+    make_route(world, vpc, [third], GatewayId=make_gateway(world, vpc))
+    make_route(world, vpc, [inner], NatGatewayId=make_nat(world, outer))
+    move_tasks(world, "worker", [inner], make_group(world, vpc, "jobs"))
 
 
 def _acl_drops_answers(world: World) -> None:
     ec2 = world.client("ec2")
-    vpc, subnets = _vpc(world, "10.42")
-    _route(world, vpc, subnets, GatewayId=_gateway(world, vpc))
+    vpc, subnets = make_vpc(world, "10.42")
+    make_route(world, vpc, subnets, GatewayId=make_gateway(world, vpc))
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     rule: dict[str, Any] = {"NetworkAclId": acl, "RuleAction": "allow", "CidrBlock": ANY}
     ec2.create_network_acl_entry(**rule, RuleNumber=100, Protocol="-1", Egress=True)
@@ -309,46 +311,46 @@ def _acl_drops_answers(world: World) -> None:
     default = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"]
     for association in [each for found in default for each in found["Associations"]]:
         ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=acl)
-    _move(world, "worker", subnets, _group(world, vpc, "jobs"), public=True)
+    move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs"), public=True)
 
 
 def _endpoint_admits_other_subnet(world: World) -> None:
-    vpc, (first, second) = _vpc(world, "10.43")
-    door = _group(world, vpc, "aws-endpoints")
+    vpc, (first, second) = make_vpc(world, "10.43")
+    door = make_group(world, vpc, "aws-endpoints")
     world.client("ec2").authorize_security_group_ingress(
-        GroupId=door, IpPermissions=[_tcp(443, "10.43.0.0/24", "192.168.0.0/16"), _tcp(80, "10.43.0.0/16")]
+        GroupId=door, IpPermissions=[tcp(443, "10.43.0.0/24", "192.168.0.0/16"), tcp(80, "10.43.0.0/16")]
     )
-    _endpoints(world, vpc, [first, second], door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
-    _move(world, "backend", [second], _group(world, vpc, "api"))
+    make_endpoints(world, vpc, [first, second], door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
+    move_tasks(world, "backend", [second], make_group(world, vpc, "api"))
 
 
 def _no_host_names(world: World) -> None:
-    vpc, subnets = _vpc(world, "10.44")
-    door = _group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[_tcp(443, "10.44.0.0/16")])
-    _endpoints(world, vpc, subnets, door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
+    vpc, subnets = make_vpc(world, "10.44")
+    door = make_group(world, vpc, "aws-endpoints")
+    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.44.0.0/16")])
+    make_endpoints(world, vpc, subnets, door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
     world.client("ec2").modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
-    _move(world, "worker", subnets, _group(world, vpc, "jobs"))
+    move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs"))
 
 
 def _group_reaches_vpc_only(world: World) -> None:
-    vpc, (inner, outer) = _vpc(world, "10.45")
-    _route(world, vpc, [outer], GatewayId=_gateway(world, vpc))
-    _route(world, vpc, [inner], NatGatewayId=_nat(world, outer))
-    out = [_tcp(5432, "10.45.0.0/16"), _tcp(443, "10.45.0.0/16"), _tcp(80, ANY)]
-    _move(world, "worker", [inner], _group(world, vpc, "jobs", out))
+    vpc, (inner, outer) = make_vpc(world, "10.45")
+    make_route(world, vpc, [outer], GatewayId=make_gateway(world, vpc))
+    make_route(world, vpc, [inner], NatGatewayId=make_nat(world, outer))
+    out = [tcp(5432, "10.45.0.0/16"), tcp(443, "10.45.0.0/16"), tcp(80, ANY)]
+    move_tasks(world, "worker", [inner], make_group(world, vpc, "jobs", out))
 
 
 def _endpoint_policy_base_arn(world: World) -> None:
-    vpc, subnets = _vpc(world, "10.46")
-    door = _group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[_tcp(443, "10.46.0.0/16")])
+    vpc, subnets = make_vpc(world, "10.46")
+    door = make_group(world, vpc, "aws-endpoints")
+    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.46.0.0/16")])
     # The secret's ARN has six more characters.
     resource = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}"
     document = policy("secretsmanager:Get*", "secretsmanager:Describe*", Principal="*", Resource=[resource])
-    _endpoints(world, vpc, subnets, door, "secretsmanager", PolicyDocument=json.dumps(document))
-    _endpoints(world, vpc, subnets, door, "logs", "ecr.api", "ecr.dkr", "ssmmessages")
-    _move(world, "worker", subnets, _group(world, vpc, "jobs"))
+    make_endpoints(world, vpc, subnets, door, "secretsmanager", PolicyDocument=json.dumps(document))
+    make_endpoints(world, vpc, subnets, door, "logs", "ecr.api", "ecr.dkr", "ssmmessages")
+    move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs"))
 
 
 # Faults: ECS Exec.
@@ -356,18 +358,20 @@ def _endpoint_policy_base_arn(world: World) -> None:
 
 def _exec_without_messages(world: World) -> None:
     # ssm and ec2messages are what instances need; ECS Exec needs ssmmessages.
-    vpc, subnets = _vpc(world, "10.47")
-    door = _group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[_tcp(443, "10.47.0.0/16")])
-    _endpoints(world, vpc, subnets, door, "secretsmanager", "ssm", "ec2messages", "logs", "ecr.api", "ecr.dkr", "kms")
-    _move(world, "backend", subnets, _group(world, vpc, "api"))
+    vpc, subnets = make_vpc(world, "10.47")
+    door = make_group(world, vpc, "aws-endpoints")
+    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.47.0.0/16")])
+    make_endpoints(
+        world, vpc, subnets, door, "secretsmanager", "ssm", "ec2messages", "logs", "ecr.api", "ecr.dkr", "kms"
+    )
+    move_tasks(world, "backend", subnets, make_group(world, vpc, "api"))
 
 
 def _exec_denied(world: World) -> None:
     document = policy("ssmmessages:*Control*", "ssm:StartSession", effect="Deny", Resource="*")
     arn = world.iam.create_policy(PolicyName="no-sessions", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
     world.iam.attach_role_policy(RoleName=TASK_ROLE, PolicyArn=arn)
-    _redeploy(world, "backend", "worker")
+    redeploy(world, "backend", "worker")
 
 
 # Faults: references.
@@ -375,101 +379,103 @@ def _exec_denied(world: World) -> None:
 
 def _collector_key(world: World) -> None:
     def add(definition: Definition) -> None:
-        entry = {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": f"{_arn(world)}:HONEYCOMB_HEADERS::"}
-        _sidecar(definition, "otel", secrets=[entry])
+        entry = {"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": f"{secret_arn(world)}:HONEYCOMB_HEADERS::"}
+        add_sidecar(definition, "otel", secrets=[entry])
 
-    _deploy(world, "worker", add)
+    deploy(world, "worker", add)
 
 
 def _splunk_token(world: World) -> None:
-    _change(world, splunk_token=secrets.token_hex(16))
+    change(world, splunk_token=secrets.token_hex(16))
 
     def send(definition: Definition) -> None:
-        _first(definition)["logConfiguration"] = {
+        first_container(definition)["logConfiguration"] = {
             "logDriver": "splunk",
             "options": {"splunk-url": "https://splunk.ohmycoins.test:8088", "splunk-format": "raw"},
-            "secretOptions": [{"name": "splunk-token", "valueFrom": f"{_arn(world)}:SPLUNK_TOKEN::"}],
+            "secretOptions": [{"name": "splunk-token", "valueFrom": f"{secret_arn(world)}:SPLUNK_TOKEN::"}],
         }
 
-    _redeploy(world, "backend")
-    _deploy(world, "worker", send)
+    redeploy(world, "backend")
+    deploy(world, "worker", send)
 
 
 def _registry_login(world: World) -> None:
     login = json.dumps({"username": "ohmycoins", "password": secrets.token_hex(16)})
-    arn = _other_secret(world, "docker-hub/pull", login)
+    arn = other_secret(world, "docker-hub/pull", login)
 
     def pull(definition: Definition) -> None:
-        _first(definition)["image"] = "docker.io/ohmycoins/worker:2026.11"
-        _first(definition)["repositoryCredentials"] = {"credentialsParameter": arn}
+        first_container(definition)["image"] = "docker.io/ohmycoins/worker:2026.11"
+        first_container(definition)["repositoryCredentials"] = {"credentialsParameter": arn}
 
-    _deploy(world, "worker", pull)
+    deploy(world, "worker", pull)
     world.secretsmanager.delete_secret(SecretId=arn, RecoveryWindowInDays=10)
-    _redeploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _other_key_of_kms(world: World) -> None:
     key = world.kms.create_key(Description="Billing")["KeyMetadata"]["Arn"]
-    arn = _other_secret(
+    arn = other_secret(
         world, "billing/stripe", json.dumps({"restricted": f"rk_live_{secrets.token_hex(20)}"}), KmsKeyId=key
     )
-    _deploy(world, "backend", lambda d: _refer(d, "STRIPE_KEY", f"{arn}:restricted:AWSCURRENT:"))
+    deploy(world, "backend", lambda d: refer(d, "STRIPE_KEY", f"{arn}:restricted:AWSCURRENT:"))
 
 
 def _parameter_case(world: World) -> None:
     name = "/ohmycoins/Staging/coinspot/api-key"
     world.ssm.put_parameter(Name=name, Value=secrets.token_hex(16), Type="SecureString")
     prefix = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ohmycoins"
-    _may(world, "parameters", policy("ssm:GetParameters", Resource=[f"{prefix}/*"]))
-    _deploy(world, "worker", lambda d: _refer(d, "COINSPOT_API_KEY", f"{prefix}/staging/coinspot/api-key"))
+    allow(world, "parameters", policy("ssm:GetParameters", Resource=[f"{prefix}/*"]))
+    deploy(world, "worker", lambda d: refer(d, "COINSPOT_API_KEY", f"{prefix}/staging/coinspot/api-key"))
 
 
 def _look_alike(world: World) -> None:
     # The first letter of the key is the Cyrillic one.
     key = "\N{CYRILLIC CAPITAL LETTER ES}OINSPOT_API_KEY"
-    _change(world, COINSPOT_API_KEY=secrets.token_hex(16))
-    _redeploy(world, "worker")
-    _deploy(world, "backend", lambda d: _refer(d, "COINSPOT_API_KEY", f"{_arn(world)}:{key}::"))
+    change(world, COINSPOT_API_KEY=secrets.token_hex(16))
+    redeploy(world, "worker")
+    deploy(world, "backend", lambda d: refer(d, "COINSPOT_API_KEY", f"{secret_arn(world)}:{key}::"))
 
 
 def _blank_in_key(world: World) -> None:
-    _deploy(world, "worker", lambda d: _refer(d, "OPENAI_API_KEY", f"{_arn(world)}:OPENAI_API_KEY ::"))
+    deploy(world, "worker", lambda d: refer(d, "OPENAI_API_KEY", f"{secret_arn(world)}:OPENAI_API_KEY ::"))
 
 
 def _references_exchanged(world: World) -> None:
     # No id says that two references are exchanged. Here the secret is right, so that `values-exchanged` would be wrong;
     # the names of variables and keys do not match.
     def exchange(definition: Definition) -> None:
-        _refer(definition, "POSTGRES_PASSWORD", f"{_arn(world)}:FIRST_SUPERUSER_PASSWORD::")
-        _refer(definition, "FIRST_SUPERUSER_PASSWORD", f"{_arn(world)}:POSTGRES_PASSWORD::")
+        refer(definition, "POSTGRES_PASSWORD", f"{secret_arn(world)}:FIRST_SUPERUSER_PASSWORD::")
+        refer(definition, "FIRST_SUPERUSER_PASSWORD", f"{secret_arn(world)}:POSTGRES_PASSWORD::")
 
-    _deploy(world, "backend", exchange)
+    deploy(world, "backend", exchange)
 
 
 def _schedule_of_old_revision(world: World) -> None:
     family = f"{STAGING}-digest"
-    old = _register(world, f"{STAGING}-worker", lambda d: _refer(d, "MAILER", f"{_arn(world)}:MAILER_TOKEN::"), family)
-    _register(world, f"{STAGING}-worker", lambda d: None, family)
+    old = register(
+        world, f"{STAGING}-worker", lambda d: refer(d, "MAILER", f"{secret_arn(world)}:MAILER_TOKEN::"), family
+    )
+    register(world, f"{STAGING}-worker", lambda d: None, family)
     consumers.add_schedule(world, old)
 
 
 def _stage_and_version(world: World) -> None:
     version = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["VersionId"]
-    pinned = f"{_arn(world)}:OPENAI_API_KEY:AWSCURRENT:{version}"
-    _deploy(world, "worker", lambda d: _refer(d, "OPENAI_API_KEY", pinned))
-    _new_key(world)
-    _redeploy(world, "backend", "worker")
+    pinned = f"{secret_arn(world)}:OPENAI_API_KEY:AWSCURRENT:{version}"
+    deploy(world, "worker", lambda d: refer(d, "OPENAI_API_KEY", pinned))
+    renew_key(world)
+    redeploy(world, "backend", "worker")
 
 
 def _backfill(world: World) -> None:
     def shorten(definition: Definition) -> None:
-        _first(definition)["name"] = "backfill"
-        _first(definition)["command"] = ["python", "-m", "app.backfill", "--since=2019-01-01"]
+        first_container(definition)["name"] = "backfill"
+        first_container(definition)["command"] = ["python", "-m", "app.backfill", "--since=2019-01-01"]
 
-    revision = _register(world, f"{STAGING}-worker", shorten, f"{STAGING}-backfill")
+    revision = register(world, f"{STAGING}-worker", shorten, f"{STAGING}-backfill")
     _run(world, revision, group="quarterly", startedBy="analyst")
-    _new_key(world)
-    _redeploy(world, "backend", "worker")
+    renew_key(world)
+    redeploy(world, "backend", "worker")
 
 
 def _run(world: World, revision: str, **more: Any) -> str:
@@ -493,11 +499,11 @@ def _status(world: World, task: str) -> str:
 
 def _other_secret_changed(world: World) -> None:
     document = {"key": secrets.token_hex(16), "label": "staging"}
-    arn = _other_secret(world, "ohmycoins/binance", json.dumps(document))
-    _deploy(world, "backend", lambda d: _refer(d, "BINANCE_KEY", f"{arn}:key::"))
+    arn = other_secret(world, "ohmycoins/binance", json.dumps(document))
+    deploy(world, "backend", lambda d: refer(d, "BINANCE_KEY", f"{arn}:key::"))
     changed = json.dumps({**document, "key": secrets.token_hex(16)})
     world.secretsmanager.put_secret_value(SecretId=arn, SecretString=changed)
-    _redeploy(world, "worker", "frontend")
+    redeploy(world, "worker", "frontend")
 
 
 # Healthy worlds.
@@ -505,25 +511,25 @@ def _other_secret_changed(world: World) -> None:
 
 def _draft_revisions(world: World) -> None:
     """Broken revisions that nobody runs: one newer than the service's, one of a family without a service."""
-    _register(world, f"{STAGING}-worker", lambda d: _refer(d, "NEW_TOKEN", f"{_arn(world)}:NEW_TOKEN::"))
-    _register(world, f"{STAGING}-backend", lambda d: _refer(d, "SECRET_KEY", SECRET), f"{STAGING}-spike")
+    register(world, f"{STAGING}-worker", lambda d: refer(d, "NEW_TOKEN", f"{secret_arn(world)}:NEW_TOKEN::"))
+    register(world, f"{STAGING}-backend", lambda d: refer(d, "SECRET_KEY", SECRET), f"{STAGING}-spike")
 
 
 def _each_strategy(world: World) -> None:
     """Every consumer deployed by a strategy of its own after a rotation, all of them at their end."""
     deployments.configure(world, "backend", strategy="BLUE_GREEN", bake_minutes=1)
     deployments.configure(world, "worker", strategy="CANARY", step=(50.0, 1))
-    _change(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}", SECRET_KEY=secrets.token_hex(32))
-    _redeploy(world, "backend", "worker")
+    change(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}", SECRET_KEY=secrets.token_hex(32))
+    redeploy(world, "backend", "worker")
 
 
 def _repaired(world: World) -> None:
     """A deployment that failed and was repaired: its stopped tasks can still be described."""
-    arn = _arn(world)
-    _deploy(world, "worker", lambda d: _refer(d, "OPENAI_API_KEY", f"{arn}:OPENAI_KEY::"))
-    _deploy(world, "worker", lambda d: _refer(d, "OPENAI_API_KEY", f"{arn}:OPENAI_API_KEY::"))
-    _deploy(world, "backend", lambda d: _first(d).update(command=["--sandbox-exit=2"]))
-    _deploy(world, "backend", lambda d: _first(d).pop("command"))
+    arn = secret_arn(world)
+    deploy(world, "worker", lambda d: refer(d, "OPENAI_API_KEY", f"{arn}:OPENAI_KEY::"))
+    deploy(world, "worker", lambda d: refer(d, "OPENAI_API_KEY", f"{arn}:OPENAI_API_KEY::"))
+    deploy(world, "backend", lambda d: first_container(d).update(command=["--sandbox-exit=2"]))
+    deploy(world, "backend", lambda d: first_container(d).pop("command"))
 
 
 def _night_scale(world: World) -> None:
@@ -535,12 +541,12 @@ def _night_scale(world: World) -> None:
 def _closed_network(world: World) -> None:
     """Endpoints alone, groups and ACLs as narrow as they may be, and only one of two subnets with an endpoint."""
     ec2 = world.client("ec2")
-    vpc, (tasks, doors) = _vpc(world, "10.60")
-    door = _group(world, vpc, "aws-endpoints", [])
-    own = _group(world, vpc, "api", [_tcp(443, group=door), _tcp(5432, "10.60.0.0/16")])
-    ec2.authorize_security_group_ingress(GroupId=door, IpPermissions=[_tcp(443, group=own)])
+    vpc, (tasks, doors) = make_vpc(world, "10.60")
+    door = make_group(world, vpc, "aws-endpoints", [])
+    own = make_group(world, vpc, "api", [tcp(443, group=door), tcp(5432, "10.60.0.0/16")])
+    ec2.authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, group=own)])
     names = ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
-    _endpoints(world, vpc, [doors], door, *names)
+    make_endpoints(world, vpc, [doors], door, *names)
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     rule: dict[str, Any] = {"NetworkAclId": acl, "RuleAction": "allow", "CidrBlock": "10.60.0.0/16", "Protocol": "6"}
     for egress, number, ports in ((True, 90, (443, 443)), (True, 95, (5432, 5432)), (False, 90, (1024, 65535))):
@@ -550,16 +556,16 @@ def _closed_network(world: World) -> None:
     acls = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [tasks]}])["NetworkAcls"]
     associations = [each for found in acls for each in found["Associations"] if each["SubnetId"] == tasks]
     ec2.replace_network_acl_association(AssociationId=associations[0]["NetworkAclAssociationId"], NetworkAclId=acl)
-    _move(world, "backend", [tasks], own)
+    move_tasks(world, "backend", [tasks], own)
 
 
 def _nat_in_each_zone(world: World) -> None:
     """A NAT gateway for each zone, a peering's route that leads nowhere, and a more specific one to nothing."""
     ec2 = world.client("ec2")
-    vpc, (one, two, public_one, public_two) = _vpc(world, "10.61", 4)
-    _route(world, vpc, [public_one, public_two], GatewayId=_gateway(world, vpc))
+    vpc, (one, two, public_one, public_two) = make_vpc(world, "10.61", 4)
+    make_route(world, vpc, [public_one, public_two], GatewayId=make_gateway(world, vpc))
     for private, public in ((one, public_one), (two, public_two)):
-        table = _route(world, vpc, [private], NatGatewayId=_nat(world, public))
+        table = make_route(world, vpc, [private], NatGatewayId=make_nat(world, public))
         other = ec2.create_vpc(CidrBlock="172.20.0.0/16")["Vpc"]["VpcId"]
         peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=other)["VpcPeeringConnection"]
         ec2.create_route(
@@ -567,18 +573,18 @@ def _nat_in_each_zone(world: World) -> None:
             DestinationCidrBlock="172.20.0.0/16",
             VpcPeeringConnectionId=peering["VpcPeeringConnectionId"],
         )
-    _move(world, "worker", [one, two], _group(world, vpc, "jobs", [_tcp(443, ANY), _tcp(5432, "10.61.0.0/16")]))
+    move_tasks(world, "worker", [one, two], make_group(world, vpc, "jobs", [tcp(443, ANY), tcp(5432, "10.61.0.0/16")]))
 
 
 def _mixed_sources(world: World) -> None:
     """Other secrets and parameters in every form that valueFrom may have, all of them right."""
-    token = _other_secret(world, "github-token", f"ghp_{secrets.token_hex(18)}")
-    login = _other_secret(world, "rds/ohmycoins", json.dumps({"username": "app", "port": 5432, "password": "x" * 30}))
+    token = other_secret(world, "github-token", f"ghp_{secrets.token_hex(18)}")
+    login = other_secret(world, "rds/ohmycoins", json.dumps({"username": "app", "port": 5432, "password": "x" * 30}))
     for name in ("coin_limit", "/ohmycoins/staging/flags"):
         for value in ("10", "20"):
             world.ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
     prefix = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
-    _may(world, "parameters", policy("ssm:GetParameters", Resource=[f"{prefix}/coin_limit", f"{prefix}/ohmycoins/*"]))
+    allow(world, "parameters", policy("ssm:GetParameters", Resource=[f"{prefix}/coin_limit", f"{prefix}/ohmycoins/*"]))
 
     def refer(definition: Definition) -> None:
         for name, value_from in {
@@ -588,19 +594,19 @@ def _mixed_sources(world: World) -> None:
             "COIN_LIMIT": "coin_limit",
             "FLAGS": f"{prefix}/ohmycoins/staging/flags",
         }.items():
-            _refer(definition, name, value_from)
+            refer(definition, name, value_from)
 
-    _deploy(world, "backend", refer)
+    deploy(world, "backend", refer)
 
 
 def _many_containers(world: World) -> None:
     """A log router with a secret of its own and a container that does its work and ends, before the application."""
-    api = _other_secret(world, "datadog/key", secrets.token_hex(16))
+    api = other_secret(world, "datadog/key", secrets.token_hex(16))
 
     def surround(definition: Definition) -> None:
-        application = _first(definition)
-        _sidecar(definition, "log_router", firelensConfiguration={"type": "fluentbit"}, cpu=64, user="0")
-        _sidecar(definition, "migrate", command=["alembic", "upgrade", "head"], secrets=application["secrets"][:2])
+        application = first_container(definition)
+        add_sidecar(definition, "log_router", firelensConfiguration={"type": "fluentbit"}, cpu=64, user="0")
+        add_sidecar(definition, "migrate", command=["alembic", "upgrade", "head"], secrets=application["secrets"][:2])
         router, migrate = definition["containerDefinitions"][1:]
         application["logConfiguration"] = {
             "logDriver": "awsfirelens",
@@ -610,35 +616,35 @@ def _many_containers(world: World) -> None:
         application["dependsOn"] = [{"containerName": "migrate", "condition": "SUCCESS"}]
         definition["containerDefinitions"] = [router, migrate, application]
 
-    _deploy(world, "backend", surround)
+    deploy(world, "backend", surround)
 
 
 def _jobs(world: World) -> None:
     """A schedule of a family, a rule switched off that names a broken revision, and a job that ended long since."""
     family = f"{STAGING}-report"
-    broken = _register(world, f"{STAGING}-worker", lambda d: _refer(d, "S3_KEY", f"{_arn(world)}:S3_KEY::"), family)
-    good = _register(world, f"{STAGING}-worker", lambda d: None, family)
+    broken = register(world, f"{STAGING}-worker", lambda d: refer(d, "S3_KEY", f"{secret_arn(world)}:S3_KEY::"), family)
+    good = register(world, f"{STAGING}-worker", lambda d: None, family)
     consumers.add_schedule(world, good.rpartition(":")[0])
     consumers.add_rule(world, broken)
     world.client("events").disable_rule(Name=consumers.NAME)
-    job = _register(
-        world, f"{STAGING}-worker", lambda d: _first(d).update(command=["--sandbox-exit=0"]), f"{STAGING}-job"
+    job = register(
+        world, f"{STAGING}-worker", lambda d: first_container(d).update(command=["--sandbox-exit=0"]), f"{STAGING}-job"
     )
     done = _run(world, job, startedBy="ci")
     world.wait(lambda: _status(world, done) == "STOPPED", "the job ended")
-    _new_key(world)
-    _redeploy(world, "backend", "worker")
+    renew_key(world)
+    redeploy(world, "backend", "worker")
 
 
 def _all_rotated(world: World) -> None:
     """Another secret and the application's changed twice, and everything was deployed after it."""
-    arn = _other_secret(world, "ohmycoins/kraken", json.dumps({"api": secrets.token_hex(16)}))
-    _deploy(world, "worker", lambda d: _refer(d, "KRAKEN_KEY", f"{arn}:api::"))
+    arn = other_secret(world, "ohmycoins/kraken", json.dumps({"api": secrets.token_hex(16)}))
+    deploy(world, "worker", lambda d: refer(d, "KRAKEN_KEY", f"{arn}:api::"))
     for _ in range(2):
         text = json.dumps({"api": secrets.token_hex(16)})
         world.secretsmanager.put_secret_value(SecretId=arn, SecretString=text)
-        _new_key(world)
-        _redeploy(world, "backend", "worker")
+        renew_key(world)
+        redeploy(world, "backend", "worker")
 
 
 def _neighbours(world: World) -> str:
@@ -691,35 +697,35 @@ def _neighbours(world: World) -> str:
 
 def _own_roles(world: World) -> None:
     """A private registry, and an execution role of its own for each service, one with a path."""
-    login = _other_secret(world, "docker-hub/pull", json.dumps({"username": "ohmycoins", "password": "p" * 24}))
+    login = other_secret(world, "docker-hub/pull", json.dumps({"username": "ohmycoins", "password": "p" * 24}))
     trust = json.dumps(
         policy("sts:AssumeRole", Principal={"Service": ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"]})
     )
     role = world.iam.create_role(RoleName="worker-pull", Path="/service/", AssumeRolePolicyDocument=trust)["Role"][
         "Arn"
     ]
-    _may(world, "base", base_policy(), "worker-pull")
-    _may(world, "read", secrets_policy(f"{_arn(world)[:-7]}-??????", f"{login[:-6]}*"), "worker-pull")
+    allow(world, "base", base_policy(), "worker-pull")
+    allow(world, "read", secrets_policy(f"{secret_arn(world)[:-7]}-??????", f"{login[:-6]}*"), "worker-pull")
 
     def own(definition: Definition) -> None:
         definition["executionRoleArn"] = role
-        _first(definition)["image"] = "docker.io/ohmycoins/worker:stable"
-        _first(definition)["repositoryCredentials"] = {"credentialsParameter": login}
+        first_container(definition)["image"] = "docker.io/ohmycoins/worker:stable"
+        first_container(definition)["repositoryCredentials"] = {"credentialsParameter": login}
 
-    _deploy(world, "worker", own)
+    deploy(world, "worker", own)
 
 
 def _baking(world: World) -> None:
     """A blue/green deployment after a rotation that bakes for hours: the old tasks are to be there."""
     deployments.configure(world, "backend", strategy="BLUE_GREEN", bake_minutes=180)
-    _change(world, SMTP_PASSWORD=secrets.token_hex(16))
-    _redeploy(world, "backend")
+    change(world, SMTP_PASSWORD=secrets.token_hex(16))
+    redeploy(world, "backend")
 
 
 def _deleted_service(world: World) -> None:
     """A broken service that was deleted, one that uses no secret, and a daemon and an Express service."""
-    broken = _register(
-        world, f"{STAGING}-worker", lambda d: _refer(d, "OLD", f"{_arn(world)}:OLD_TOKEN::"), f"{STAGING}-legacy"
+    broken = register(
+        world, f"{STAGING}-worker", lambda d: refer(d, "OLD", f"{secret_arn(world)}:OLD_TOKEN::"), f"{STAGING}-legacy"
     )
     network: Any = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]
     world.ecs.create_service(
@@ -743,45 +749,45 @@ def _deleted_service(world: World) -> None:
 def _stopped_and_misspelt(world: World) -> None:
     """The worker is at nothing, and its revision refers to a key that is spelt otherwise."""
     world.ecs.update_service(cluster=CLUSTER, service="worker", desiredCount=0)
-    _deploy(world, "worker", lambda d: _refer(d, "OPENAI_API_KEY", f"{_arn(world)}:OPENAPI_API_KEY::"))
+    deploy(world, "worker", lambda d: refer(d, "OPENAI_API_KEY", f"{secret_arn(world)}:OPENAPI_API_KEY::"))
 
 
 def _network_and_label(world: World) -> None:
     """The worker's group lets no HTTPS out, and the backend reads a label that was left on an old version."""
     api, current = world.secretsmanager, world.secretsmanager.get_secret_value(SecretId=SECRET)["VersionId"]
     api.update_secret_version_stage(SecretId=SECRET, VersionStage="blessed", MoveToVersionId=current)
-    _deploy(world, "backend", lambda d: _refer(d, "SECRET_KEY", f"{_arn(world)}:SECRET_KEY:blessed:"))
-    _change(world, SECRET_KEY=secrets.token_hex(32))
-    _redeploy(world, "backend")
-    vpc, subnets = _vpc(world, "10.70")
-    _route(world, vpc, subnets, GatewayId=_gateway(world, vpc))
-    _move(world, "worker", subnets, _group(world, vpc, "jobs", [_tcp(5432, ANY)]), public=True)
+    deploy(world, "backend", lambda d: refer(d, "SECRET_KEY", f"{secret_arn(world)}:SECRET_KEY:blessed:"))
+    change(world, SECRET_KEY=secrets.token_hex(32))
+    redeploy(world, "backend")
+    vpc, subnets = make_vpc(world, "10.70")
+    make_route(world, vpc, subnets, GatewayId=make_gateway(world, vpc))
+    move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs", [tcp(5432, ANY)]), public=True)
 
 
 def _two_sources(world: World) -> None:
     """The backend's sidecar needs a secret that is gone; the worker needs a parameter that its role may not read."""
-    arn = _other_secret(world, "newrelic/licence", secrets.token_hex(20))
+    arn = other_secret(world, "newrelic/licence", secrets.token_hex(20))
     world.ssm.put_parameter(Name="/shared/pepper", Value=secrets.token_hex(16), Type="SecureString")
-    _deploy(world, "worker", lambda d: _refer(d, "PEPPER", "/shared/pepper"))
+    deploy(world, "worker", lambda d: refer(d, "PEPPER", "/shared/pepper"))
     world.secretsmanager.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     entry = {"name": "NEW_RELIC_LICENSE_KEY", "valueFrom": arn}
-    _deploy(world, "backend", lambda d: _sidecar(d, "newrelic", secrets=[entry]))
+    deploy(world, "backend", lambda d: add_sidecar(d, "newrelic", secrets=[entry]))
 
 
 def _paused_and_forgotten(world: World) -> None:
     """The backend's deployment waits for a person, and nobody deployed the worker."""
     hook = deployments.pause("POST_SCALE_UP")
     deployments.configure(world, "backend", strategy="BLUE_GREEN", hooks=[hook])
-    _new_key(world)
-    _redeploy(world, "backend")
+    renew_key(world)
+    redeploy(world, "backend")
 
 
 def _two_of_exec(world: World) -> None:
     """The backend has a read-only root; the worker's new task role may do nothing with sessions."""
     restore_role(world, "worker-task", {"read": secrets_policy()})
     role = f"arn:aws:iam::{ACCOUNT}:role/worker-task"
-    _deploy(world, "backend", lambda d: _first(d).update(readonlyRootFilesystem=True))
-    _deploy(world, "worker", lambda d: d.update(taskRoleArn=role))
+    deploy(world, "backend", lambda d: first_container(d).update(readonlyRootFilesystem=True))
+    deploy(world, "worker", lambda d: d.update(taskRoleArn=role))
 
 
 def _fault(title: str, make: Callable[[World], str | None], *expected: str, **more: Any) -> Case:

@@ -71,6 +71,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "kms:ListResourceTags": ("Tags",),
     "cloudwatch:DescribeAlarmsForMetric": ("MetricAlarms",),
     "events:DescribeRule": ("State",),
+    "events:ListEventBuses": ("EventBuses",),
     "events:ListRuleNamesByTarget": ("RuleNames",),
     "events:ListRules": ("Rules",),
     "events:ListTargetsByRule": ("Targets",),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 OFF = "DISABLED"
+DEFAULT = "default"
+"""The event bus that each account has, which gets what AWS services report."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +21,39 @@ class ScheduledTask:
     task_definition_arn: str
 
 
-def find_rule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
-    """What the rules of the default event bus that are on run on a cluster.
+def find_rule_tasks(client: Any, cluster_arn: str, bus: str = DEFAULT) -> tuple[ScheduledTask, ...]:
+    """What the rules of an event bus that are on run on a cluster.
 
     See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html
     """
-    pages = client.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster_arn)
+    of_bus = {} if bus == DEFAULT else {"EventBusName": bus}
+    pages = client.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster_arn, **of_bus)
     rules = [name for page in pages for name in page["RuleNames"]]
+    label = "" if bus == DEFAULT else f"{bus}/"
     return tuple(
-        ScheduledTask(f"rule {rule}", target["EcsParameters"]["TaskDefinitionArn"])
+        ScheduledTask(f"rule {label}{rule}", target["EcsParameters"]["TaskDefinitionArn"])
         for rule in rules
-        if client.describe_rule(Name=rule)["State"] != OFF
-        for page in client.get_paginator("list_targets_by_rule").paginate(Rule=rule)
+        if client.describe_rule(Name=rule, **of_bus)["State"] != OFF
+        for page in client.get_paginator("list_targets_by_rule").paginate(Rule=rule, **of_bus)
         for target in page["Targets"]
         if target["Arn"] == cluster_arn and "EcsParameters" in target
     )
+
+
+def find_tasks_of_other_buses(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
+    """What the rules of all event buses but the default one run on a cluster.
+
+    See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListEventBuses.html
+    """
+    request: dict[str, str] = {}
+    buses: list[str] = []
+    while True:
+        answer = client.list_event_buses(**request)
+        buses += [bus["Name"] for bus in answer["EventBuses"]]
+        if not answer.get("NextToken"):
+            break
+        request["NextToken"] = answer["NextToken"]
+    return tuple(task for bus in buses if bus != DEFAULT for task in find_rule_tasks(client, cluster_arn, bus))
 
 
 def find_schedule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:

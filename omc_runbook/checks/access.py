@@ -228,15 +228,36 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
 
 
+_UNAVAILABLE = {
+    "PendingImport": (
+        "its imported key material was deleted, has expired, or was never there",
+        "Import the same key material again (import-key-material), which only its owner has; what was encrypted with"
+        " other material cannot be read.",
+    ),
+    "Unavailable": (
+        "its custom key store is not connected",
+        "Connect the key's custom key store: connect-custom-key-store (CustomKeyStoreId of describe-key).",
+    ),
+}
+"""What states of a key mean in which nobody can use it, and what to do."""
+
+
 @check(
     "kms-disabled",
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
-    ruled_out_by="DescribeKey: the secret's key is not Disabled",
+    ruled_out_by="DescribeKey: the secret's key is not Disabled, PendingImport or Unavailable",
 )
 def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The key that encrypts the secret is disabled."""
-    return _key_state(snapshot, "Disabled", "enable-key")
+    """The key that encrypts the secret is disabled or unavailable.
+
+    See https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+    """
+    yield from _key_state(snapshot, "Disabled", "enable-key")
+    key = snapshot.kms_key
+    if key and (reason := _UNAVAILABLE.get(key.state)):
+        facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.",)
+        yield Evidence(key.arn, facts, remedies.advise(reason[1]), snapshot.consumer_names)
 
 
 @check(

@@ -26,14 +26,14 @@ from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_i
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
-from omc_runbook.masking.strength import is_common_value
+from omc_runbook.masking.strength import digits_of_guesses, is_common_value, looks_generated, required_digits
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import (
     variable_of,
 )
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
-from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.secretive import is_password, is_secret
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
@@ -503,6 +503,8 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
         elif defect:
             yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
+        elif _is_guessed(snapshot, member):
+            yield _about(snapshot, member.key, f"{member.key} is easy to guess: a known password, words or a pattern.")
         elif other := _reused(snapshot, member):
             fact = f"{member.key} has the same value as {other}: whoever knows one need not guess the other."
             yield _about(snapshot, member.key, fact)
@@ -613,6 +615,14 @@ def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, 
 def _defects(snapshot: Snapshot) -> tuple[tuple[Member, Defect | None], ...]:
     """The members that matter, each with what is wrong with its text."""
     return tuple((member, _defect(snapshot, member)) for member in _relevant_members(snapshot))
+
+
+def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
+    """Whether a member is a password that an attacker would soon have tried."""
+    value, entry = member.injected, snapshot.environment.keys.get(member.key)
+    if not is_password(member.key) or value.is_empty or looks_generated(value):
+        return False
+    return digits_of_guesses(value, snapshot.environment.words) < required_digits(entry)
 
 
 @once

@@ -291,7 +291,7 @@ def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess
     permissions = snapshot.permissions[role_arn]
     keys = keys_of(snapshot, role_arn, permissions)
     tags = source.secret.tags if source.secret else None
-    keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
+    keys |= request_keys.of_secret(source.arn, tags, (CURRENT,), "") if source.is_secret else {}
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
         return access

@@ -163,7 +163,12 @@ def start_tasks(names: Names, service: Service) -> Remedy:
     if service.desired and not service.has_room:
         room = "minimumHealthyPercent=100,maximumPercent=200"
         return _update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
-    return redeploy(names, service.name)
+    pauses = ", ".join(service.configuration.pauses)
+    waits = (
+        f"The deployment of {service.name} waits at {pauses} for a person: run troubleshoot then, for the command that"
+        " continues it."
+    )
+    return replace(redeploy(names, service.name), needs=waits if pauses else "")
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:

@@ -408,7 +408,7 @@ def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
     """The condition keys whose values are known of a task's call to Secrets Manager."""
     assert snapshot.secret
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
-    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))
+    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,), "")
     organization = _organization_of(snapshot, snapshot.secret.arn)
     return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
 

@@ -53,16 +53,24 @@ def of_assumption(arn: str, tags: Mapping[str, str] | None = None) -> Keys:
     return {"aws:ResourceAccount": arn.split(":")[4], **_tags(("aws:ResourceTag", "iam:ResourceTag"), tags)}
 
 
-def of_secret(arn: str, tags: Mapping[str, str] | None = None, stages: Iterable[str] = ()) -> Keys:
-    """The keys of a call on a secret; `stages` are those of the version that is read, none where it is unknown."""
+def of_secret(
+    arn: str, tags: Mapping[str, str] | None = None, stages: Iterable[str] = (), version_id: str | None = None
+) -> Keys:
+    """The keys of a call on a secret; `stages` are those of the version that is read, none where it is unknown.
+
+    `version_id` is the one that the call names, "" where it names none, None where that is unknown.
+    """
     keys: Keys = {
         "aws:RequestedRegion": arn.split(":")[3],
         "aws:ResourceAccount": arn.split(":")[4],
         "secretsmanager:SecretId": arn,
         **_tags(("aws:ResourceTag", "secretsmanager:ResourceTag"), tags),
     }
-    labels = tuple(stages)
-    return {**keys, "secretsmanager:VersionStage": labels} if labels else keys
+    if labels := tuple(stages):
+        keys["secretsmanager:VersionStage"] = labels
+    if version_id is not None:
+        keys["secretsmanager:VersionId"] = version_id or ()
+    return keys
 
 
 def of_key(

@@ -50,13 +50,16 @@ def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ())
 
     `words` are texts whose words an attacker would try first, such as the project's name.
     """
-    text = reveal(value)
-    if required_digits(key) != SIGNED:
-        return False
-    is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
-    if is_varied and LETTERS.search(text) and not WORD_LIKE.search(text):
+    if required_digits(key) != SIGNED or looks_generated(value):
         return False
     return digits_of_guesses(value, words) < SIGNED
+
+
+def looks_generated(value: Masked) -> bool:
+    """Whether a value is long and varied, without words and repetitions, so that it needs no estimate."""
+    text = reveal(value)
+    is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
+    return is_varied and LETTERS.search(text) is not None and WORD_LIKE.search(text) is None
 
 
 def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> float:

@@ -129,16 +129,18 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "kms-disabled",
-        "The key that encrypts the secret is disabled, so nobody can read the secret.",
+        "The key that encrypts the secret is disabled or has no key material, so nobody can read the secret.",
         "DescribeKey: KeyState.",
         *("can't decrypt the protected secret text … disabled", "DecryptionFailure … is disabled"),
         *("KMSInvalidState … is disabled", ":key/ … is disabled"),
+        *("can't decrypt the protected secret text … pendingimport", ":key/ … is pending import"),
     ),
     pull_failure(
         "kms-pending",
         "The key that encrypts the secret is pending deletion: it decrypts nothing until its deletion is cancelled.",
         "DescribeKey: KeyState and DeletionDate.",
-        *("can't decrypt the protected secret text … pending", "DecryptionFailure … pending deletion"),
+        *("can't decrypt the protected secret text … pending deletion", "DecryptionFailure … pending deletion"),
+        "can't decrypt the protected secret text … pendingdeletion",
         *("KMSInvalidState … pending deletion", ":key/ … is pending deletion"),
     ),
     pull_failure(

@@ -20,6 +20,7 @@ _ABOUT = frozenset(
 _ISSUED = re.compile(
     r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|\bPASS|_PASS|TOKEN|API_?KEY|CLIENT_SECRET|SECRET_KEY|ACCESS_KEY)\Z"
 )
+_PASSWORD = re.compile(r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|(?:\b|_)PASS)\Z")
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
 
@@ -45,10 +46,17 @@ def is_secret(name: str, key: Key | None = None) -> bool:
     words = _WORD.findall(name.upper() if name.islower() else name)
     if not any(map(_STEM.search, words)):
         return False
-    last = words[-1].upper()
-    return last not in _ABOUT and not (last.endswith("S") and _COUNTS.intersection(map(str.upper, words)))
+    upper = [word.upper() for word in words]
+    # Of MAX_TOKENS_PER_REQUEST, what is counted stands before PER.
+    last = upper[upper.index("PER") - 1] if "PER" in upper[1:] else upper[-1]
+    return last not in _ABOUT and not (last.endswith("S") and ("PER" in upper or _COUNTS.intersection(upper)))
 
 
 def is_issued(name: str) -> bool:
     """Whether a name is that of a password, a token or an API key, and of nothing that refers to one."""
     return _ISSUED.search(name) is not None
+
+
+def is_password(name: str) -> bool:
+    """Whether a name is that of a password, which a person may have made up."""
+    return _PASSWORD.search(name) is not None

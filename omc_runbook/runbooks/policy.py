@@ -52,6 +52,7 @@ _LOOK_DEEPLY = (
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "ecs:ExecuteCommand",
+    "events:ListEventBuses",
     "events:ListRuleNamesByTarget",
     "scheduler:ListSchedules",
 )
@@ -109,8 +110,8 @@ _CHANGING = (
     "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
     " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",
     "for daemons, Express services and schedules, ecs: DescribeDaemon, DescribeDaemonRevisions,"
-    " DescribeDaemonTaskDefinition, DescribeExpressGatewayService, events: ListRuleNamesByTarget, DescribeRule,"
-    " ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
+    " DescribeDaemonTaskDefinition, DescribeExpressGatewayService, events: ListEventBuses, ListRuleNamesByTarget,"
+    " DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
 )
 _CREATING = (
     "to see whether the environment is in another region or has other names, ecs: ListClusters, secretsmanager:"

@@ -151,8 +151,9 @@ def _cloudtrail(call: Call, account: str) -> list[str]:
 
 
 def _events(call: Call, account: str) -> list[str]:
-    name = call.text("Name", "Rule")
-    return [f"arn:aws:events:{call.region}:{account}:rule/{name}"] if name else []
+    name, bus = call.text("Name", "Rule"), call.text("EventBusName")
+    path = f"{bus}/{name}" if bus not in ("", "default") else name
+    return [f"arn:aws:events:{call.region}:{account}:rule/{path}"] if name else []
 
 
 def _s3(call: Call, account: str) -> list[str]:

@@ -21,6 +21,7 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
         "ec2:DescribeSubnets",
         "logs:GetLogEvents",
     ),
+    "events:ListEventBuses": ("events:DescribeRule", "events:ListRuleNamesByTarget", "events:ListTargetsByRule"),
     "events:ListRuleNamesByTarget": ("events:DescribeRule", "events:ListTargetsByRule"),
     "scheduler:ListSchedules": ("scheduler:GetSchedule",),
     "ecs:ListServiceDeployments": ("ecs:DescribeServiceDeployments",),

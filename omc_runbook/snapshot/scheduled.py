@@ -35,6 +35,11 @@ def find(
             lambda: schedules.find_rule_tasks(clients("events"), cluster),
         ),
         (
+            "EventBridge's other event buses",
+            "events:ListEventBuses",
+            lambda: schedules.find_tasks_of_other_buses(clients("events"), cluster),
+        ),
+        (
             "EventBridge Scheduler's schedules",
             "scheduler:ListSchedules",
             lambda: schedules.find_schedule_tasks(clients("scheduler"), cluster),

@@ -12,7 +12,14 @@ from functools import cached_property
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
 from omc_runbook.terraform.hcl_json import JSON
-from omc_runbook.terraform.hcl_template import interpolations, is_literal, read_heredoc, read_json, split_value_from
+from omc_runbook.terraform.hcl_template import (
+    interpolations,
+    is_literal,
+    read_heredoc,
+    read_json,
+    sequences,
+    split_value_from,
+)
 from omc_runbook.terraform.modules import folders_of, foreign_calls, source_of, variants
 from omc_runbook.textfile.file import SourceFile
 
@@ -217,7 +224,7 @@ def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeat
     text = _text_of(start, folder)
     whole = start.parts[0] if _is_call(start, "jsonencode") else text.json if text else None
     if whole is None:
-        why = f"{text.subject} is not plain JSON" if text else "which is not followed"
+        why = text.why if text else "which is not followed"
         return report("its container definitions are", start, why)
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
@@ -256,8 +263,8 @@ class _Text:
     """What it is as an expression; None where it is not plain JSON."""
     variables: Loop = field(default_factory=dict)
     """The texts of the template's variables, by name."""
-    subject: str = "which"
-    """As in: templatefile() on line 3, which is …."""
+    why: str = "which is not plain JSON"
+    """Why it is none, as in: templatefile() on line 3, which is …."""
 
 
 def _text_of(node: Node, folder: Folder) -> _Text | None:
@@ -280,7 +287,13 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
 
     texts = {name: _read_name(each, folder) for name, each in members.items()}
     plain = {name: each for name, each in texts.items() if each and is_literal(each)}
-    return _Text(read_json(template, 0, len(template.text), value), plain, f"whose file {template.name}")
+    why = f"whose file {template.name} is not plain JSON"
+    if any(template.text[start] == "%" for start, _ in sequences(template.text)):
+        why = (
+            f"whose file {template.name} has %{{ for }} or %{{ if }}: such a list is followed where the template has it"
+            " as ${jsonencode(secrets)}, and templatefile() is given secrets"
+        )
+    return _Text(read_json(template, 0, len(template.text), value), plain, why)
 
 
 def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node, ...]]:

@@ -48,6 +48,8 @@ def add_reference(
 ) -> Edit | None:
     """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
+    Where several task definitions have a container of this name that reads secrets, it is the first that lacks it.
+
     `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
     reads. Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
@@ -59,12 +61,14 @@ def add_reference(
         raise CannotEdit(f"The key for {variable} has invalid characters: use letters, digits and _.")
     containers = task_definitions.containers
     matches = _find_by_name(containers, container)
-    if len(matches) > 1 and all(_has_reference(_with_secret(each, secret_keys), variable, key) for each in matches):
-        return None
     for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
         parse(file)
-    match = _choose(matches, task_definitions, container)
+    candidates = _choose(matches, task_definitions, container)
+    open_candidates = (
+        each for each in candidates if not _has_reference(_with_secret(each, secret_keys), variable, key)
+    )
+    match = next(open_candidates, candidates[0])
     target = _with_secret(match, secret_keys)
     containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
@@ -91,8 +95,10 @@ def _find_by_name(containers: tuple[TerraformContainer, ...], name: str) -> list
     return [each for each in containers if each.name == name] or [each for each in containers if fits(each.name, name)]
 
 
-def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions, name: str) -> TerraformContainer:
-    """The container of a name; if several definitions have it, the one that has references."""
+def _choose(
+    matches: list[TerraformContainer], task_definitions: TaskDefinitions, name: str
+) -> list[TerraformContainer]:
+    """The containers of a name that get a reference; if several definitions have it, those that have references."""
     if not matches:
         names = sorted({each.name for each in task_definitions.containers if each.name})
         gaps = f" Not understood: {' '.join(task_definitions.unreadable)}" if task_definitions.unreadable else ""
@@ -102,10 +108,15 @@ def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions
         )
         raise (CannotFollow if advice == BY_HAND else CannotEdit)(f"{problem}.{gaps}{advice}")
     candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
-    if len(candidates) != 1:
-        places = _places(matches)
-        raise CannotFollow(f"Several task definitions have a container {name}: {places}. Each has to get it.{BY_HAND}")
-    return candidates[0]
+    # Those of other folders in which Terraform is applied are another environment's, or another stack's.
+    folders = {each.root.rpartition("/")[0] for each in candidates}
+    if len(folders) != 1:
+        which = (
+            "Each has to get it." if candidates else "None of them reads a secret, so which has to get it is unknown."
+        )
+        places = _places(candidates or matches)
+        raise CannotFollow(f"Several task definitions have a container {name}: {places}. {which}{BY_HAND}")
+    return candidates
 
 
 def _places(containers: list[TerraformContainer]) -> str:

@@ -75,7 +75,8 @@ def by_tags(world: World) -> None:
     """Decide by tags: the role's must be the secret's, and no other secret is let out."""
     tag(world)
     same = {"StringEquals": {"aws:ResourceTag/Environment": "${aws:PrincipalTag/Environment}"}}
-    allow(world, READ, Resource="*", Condition=same)
+    # A reference without a version names none in its call.
+    allow(world, READ, Resource="*", Condition={**same, "Null": {"secretsmanager:VersionId": "true"}})
     other = {"StringNotEqualsIfExists": {"secretsmanager:ResourceTag/Environment": "staging"}}
     allow(world, READ, name="others", effect="Deny", Resource="*", Condition=other)
 

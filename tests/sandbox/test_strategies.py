@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,14 +177,94 @@ def test_a_pause_is_told_and_a_second_run_proves_what_somebody_continued(
     again = place.rotate("SECRET_KEY")
     assert rollout(again).state == "paused" and rollout(again).deployment_id == paused.deployment_id
     assert place.current == version, "the same command makes no other value"
-    arn = newest(place)["serviceDeploymentArn"]
-    [full] = place.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-    hook = full["lifecycleHookDetails"][0]["hookId"]
-    place.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=hook, action="CONTINUE")
+    go_on(place)
     proved = place.rotate("", "keep")
     assert proved and proved.is_proved and rollout(proved).deployment_id == paused.deployment_id
     assert place.current == version and not place.labels()
     assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
+
+
+def acting(place: Place, monkeypatch: pytest.MonkeyPatch, act: Callable[[str, str], object]) -> None:
+    """Let somebody act once, on the service deployment and its hook, while backend's waits in a run."""
+    monkeypatch.setattr(watch, "PAUSE_PATIENCE", 2.0)
+    acted: list[str] = []
+
+    def show(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        place.told.extend((time.time(), line) for line in lines)
+        if not acted and any(each.state == "paused" for each in rollouts):
+            acted.append(newest(place)["serviceDeploymentArn"])
+            act(acted[0], hook_of(place, acted[0]))
+
+    monkeypatch.setattr(live, "Progress", lambda: show)
+
+
+def hook_of(place: Place, arn: str) -> str:
+    """The hook at which a service deployment waits."""
+    [full] = place.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+    return str(full["lifecycleHookDetails"][0]["hookId"])
+
+
+def go_on(place: Place) -> None:
+    """Continue backend's deployment."""
+    arn = newest(place)["serviceDeploymentArn"]
+    place.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=hook_of(place, arn), action="CONTINUE")
+
+
+def test_a_pause_that_another_deployment_overtakes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, nothing is taken back, and a second run follows the other one to its end."""
+    configure(place, "CANARY", hooks=[deployments.pause("POST_SCALE_UP")])
+    acting(
+        place,
+        monkeypatch,
+        lambda arn, hook: place.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True),
+    )
+    done = place.rotate("SECRET_KEY")
+    assert done and rollout(done).state == "overtaken" and "rotate with values_from keep" in rollout(done).reason
+    assert [each.check for each in done.findings] == ["deployment-overtaken"]
+    assert not done.rollbacks and done.version_change and place.current == done.version_change.version_id
+    paused = rollout(place.rotate("", "keep"))
+    assert paused.state == "paused" and paused.deployment_id != rollout(done).deployment_id
+    go_on(place)
+    proved = place.rotate("", "keep")
+    assert proved and proved.is_proved and newest(place)["status"] == "SUCCESSFUL" and not place.labels()
+    assert place.current == done.version_change.version_id
+    assert place.held("SECRET_KEY")["backend"] == {place.members["SECRET_KEY"]}
+
+
+def test_a_pause_that_another_version_overtakes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theirs stays, with our key; a second run deploys it, and both values arrive."""
+    configure(place, "BLUE_GREEN", hooks=[deployments.pause("POST_SCALE_UP")])
+    theirs = f"https://0@o1.ingest.example.com/{place.versions}"
+    acting(place, monkeypatch, lambda arn, hook: place.put(SENTRY_DSN=theirs))
+    done = place.rotate("SECRET_KEY")
+    assert done and not done.is_in_force and not done.rollbacks and not done.restored_version
+    assert {each.check for each in done.findings} == {"deployment-paused", "version-overtaken"} and not place.labels()
+    version, members = place.current, place.members
+    assert members["SENTRY_DSN"] == theirs
+    assert rollout(place.rotate("", "keep")).state == "paused"
+    go_on(place)
+    proved = place.rotate("", "keep")
+    assert proved and proved.is_proved and place.current == version and not place.labels()
+    assert place.held("SENTRY_DSN")["backend"] == {theirs}
+    assert place.held("SECRET_KEY")["backend"] == {members["SECRET_KEY"]}
+
+
+def test_a_person_refuses_at_a_pause(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ECS returns to the tasks before, and the former version is put back."""
+    configure(place, "LINEAR", hooks=[deployments.pause("POST_SCALE_UP")])
+    version, old = place.current, place.members["SECRET_KEY"]
+    acting(
+        place,
+        monkeypatch,
+        lambda arn, hook: place.ecs.continue_service_deployment(
+            serviceDeploymentArn=arn, hookId=hook, action="ROLLBACK"
+        ),
+    )
+    done = place.rotate("SECRET_KEY")
+    assert rollout(done).state == "rolled-back" and done and done.restored_version == version == place.current
+    assert {each.state for each in done.rollbacks} == {"done"} and not place.labels()
+    assert place.held("SECRET_KEY")["backend"] == {old} == place.held("SECRET_KEY")["worker"]
+    assert verified() == {}
 
 
 def test_a_hook_that_refuses_takes_the_value_back(place: Place) -> None:

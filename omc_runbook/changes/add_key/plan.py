@@ -295,11 +295,15 @@ def _references(
         return []
     files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     descriptions: dict[str, list[str]] = {}
+    unreadable = checkout.task_definitions.unreadable
+
+    def next_edit(environment: str, container: str) -> Edit | None:
+        """The next one for a container, which several task definitions may have."""
+        declared = task_definitions_of(files_of(files, environment, environments))
+        return add_reference(replace(declared, unreadable=unreadable), container, key.name, key.name, present)
+
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = files_of(files, environment, environments)
-        declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
-        edit = add_reference(declared, container, key.name, key.name, present)
-        if edit:
+        while edit := next_edit(environment, container):
             changed = replace(edit.file, raw=edit.after)
             files = tuple(changed if file.name == edit.file.name else file for file in files)
             descriptions.setdefault(edit.file.name, []).append(edit.what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.secret.placeholders import placeholder
@@ -154,7 +154,10 @@ def _shared(
             continue
         names_there, other = own.others.get(environment), main.other_keys.get(environment)
         unread = "it is no environment of runbook.toml" if names_there is None else "it was not read"
-        has_key = None if other is None or other.unread else key.name in (other.names or ())
+        has_key = None if other is None or other.names is None else key.name in other.names
+        if other and not other.unread and other.names is None:
+            find = remedies.find_names(replace(own, name=environment)).command
+            unread = f"there is no secret of that name: where it has another one, {find}"
         yield SharedEnvironment(
             environment=environment,
             folders=tuple(sorted(folders)),

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,16 +20,38 @@ from omc_runbook.sandbox.principals import Principal, parse_policy
 _MANAGED = ("", "alias/aws/secretsmanager")
 _BY_KMS = "(Service: AWSKMS; Status Code: 400; Error Code: "
 _STATE_ACTIONS = ("CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion")
+_IMPORTED, _WITHOUT_MATERIAL = "EXTERNAL", "PendingImport"
 
 
 class SandboxKms(KmsResponse):
-    """moto's KMS, which changes a key's state by its ARN too."""
+    """moto's KMS, which changes a key's state by its ARN too, and has keys whose material is imported."""
 
     def _get_param(self, param_name: str, if_none: Any = None) -> Any:
         value = super()._get_param(param_name, if_none)
         if param_name == "KeyId" and self._get_action() in _STATE_ACTIONS:
             return value.rpartition(":key/")[2]
         return value
+
+    def create_key(self) -> str:
+        """https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html"""
+        answer: dict[str, Any] = json.loads(super().create_key())
+        if answer["KeyMetadata"]["Origin"] == _IMPORTED:
+            self._set_material(answer["KeyMetadata"]["KeyId"], is_there=False)
+            answer["KeyMetadata"] |= {"KeyState": _WITHOUT_MATERIAL, "Enabled": False}
+        return json.dumps(answer)
+
+    def import_key_material(self) -> str:
+        """https://docs.aws.amazon.com/kms/latest/APIReference/API_ImportKeyMaterial.html"""
+        return self._set_material(self._get_param("KeyId"), is_there=True)
+
+    def delete_imported_key_material(self) -> str:
+        """https://docs.aws.amazon.com/kms/latest/APIReference/API_DeleteImportedKeyMaterial.html"""
+        return self._set_material(self._get_param("KeyId"), is_there=False)
+
+    def _set_material(self, key_id: str, is_there: bool) -> str:
+        key = self.kms_backend.keys[key_id.rpartition(":key/")[2]]
+        key.enabled, key.key_state = is_there, "Enabled" if is_there else _WITHOUT_MATERIAL
+        return json.dumps({"KeyId": key.arn})
 
 
 def is_managed(key_id: str | None) -> bool:

@@ -92,7 +92,7 @@ def read_value(
             require(principal, "secretsmanager:GetSecretValue", _unknown_arn(secret_id, principal, region), region)
             raise
         labels = secret.versions.get(version_id, {}).get("version_stages", ()) if version_id else (stage or CURRENT,)
-        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret, labels)
+        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret, labels, version_id or "")
         if secret.is_deleted():
             raise JsonRESTError("InvalidRequestException", _DELETED)
         version = _version(secret, version_id or None, stage or None)
@@ -125,19 +125,20 @@ def require(
     region: str,
     secret: FakeSecret | None = None,
     stages: Sequence[str] = (),
+    version_id: str | None = None,
 ) -> None:
     """Raise AccessDeniedException for a call that the principal's or the secret's policies do not allow."""
-    context = context_of(principal, region, keys_of(arn, secret, stages))
+    context = context_of(principal, region, keys_of(arn, secret, stages, version_id))
     policy, owner = (secret.policy, secret.account_id) if secret is not None else (None, "")
     message = refusal(principal, action, arn, context, policy, owner)
     if message is not None:
         raise JsonRESTError("AccessDeniedException", message)
 
 
-def keys_of(arn: str, secret: FakeSecret | None, stages: Sequence[str] = ()) -> Keys:
+def keys_of(arn: str, secret: FakeSecret | None, stages: Sequence[str] = (), version_id: str | None = None) -> Keys:
     """The condition keys of a call on a secret; on one that does not exist it has no tags."""
     tags = {tag["Key"]: tag["Value"] for tag in (secret.tags if secret is not None else None) or ()}
-    return request_keys.of_secret(arn, tags, stages)
+    return request_keys.of_secret(arn, tags, stages, version_id)
 
 
 class SandboxSecretsManager(SecretsManagerResponse):

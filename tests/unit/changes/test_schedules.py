@@ -36,10 +36,13 @@ def client(service: str) -> Any:
 
 
 def add_rule(name: str, definition: str, cluster: str = CLUSTER) -> None:
-    events = client("events")
-    events.put_rule(Name=name, ScheduleExpression="rate(1 day)")
-    parameters = {"TaskDefinitionArn": definition}
-    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": cluster, "RoleArn": ROLE, "EcsParameters": parameters}])
+    client("events").put_rule(Name=name, ScheduleExpression="rate(1 day)")
+    add_target(definition, cluster, Rule=name)
+
+
+def add_target(definition: str, cluster: str = CLUSTER, **rule: str) -> None:
+    target = {"Id": "1", "Arn": cluster, "RoleArn": ROLE, "EcsParameters": {"TaskDefinitionArn": definition}}
+    client("events").put_targets(Targets=[target], **rule)
 
 
 def add_schedule(name: str, definition: str, cluster: str = CLUSTER) -> None:
@@ -92,6 +95,19 @@ def test_what_is_switched_off_starts_nothing() -> None:
         Name="hourly", State="DISABLED", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=window, Target=target
     )
     assert notes() == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_rules_of_other_event_buses_count() -> None:
+    """Those of the application's own bus, with its name; one that is off does not."""
+    events = client("events")
+    events.create_event_bus(Name="orders")
+    for name in ("paid", "refunded"):
+        events.put_rule(Name=name, EventBusName="orders", EventPattern=json.dumps({"source": ["shop"]}))
+        add_target(definition_arn("worker"), Rule=name, EventBusName="orders")
+    events.disable_rule(Name="refunded", EventBusName="orders")
+    (note,) = notes()
+    assert note.startswith("rule orders/paid starts ohmycoins-staging-worker:7, whose next task reads the new values")
 
 
 @pytest.mark.usefixtures("aws")

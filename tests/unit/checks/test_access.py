@@ -21,6 +21,7 @@ from support.faults.access import (
     role,
     statement,
     trusting,
+    under_key,
 )
 from support.snapshots import (
     ACCOUNT,
@@ -597,3 +598,11 @@ def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() ->
     assert {line[line.index("--service") + 1] for line in redeploy} == found.services
     assert (first[2], second[2]) == ("cancel-key-deletion", "enable-key")
     assert first[3:] == second[3:] == ["--key-id", KEY, "--region", REGION]
+
+
+@pytest.mark.parametrize(("state", "way"), [("PendingImport", "import-key-material"), ("Unavailable", "key-store")])
+def test_a_key_that_is_not_disabled_may_be_unavailable(state: str, way: str) -> None:
+    """Without its imported material, or its key store: nobody can use it, and enabling it does not help."""
+    (found,) = run_check(CHECKS["kms-disabled"], under_key(state)(healthy()))
+    assert found.status == "found" and f"KeyState {state}" in found.evidence[0]
+    assert way in found.remedy.command and "enable-key" not in found.remedy.command

@@ -374,3 +374,12 @@ def test_a_plain_host_is_judged_too_but_not_an_emulators() -> None:
     local = replace(with_plain("45555"), endpoint="http://127.0.0.1:5000")
     assert_clear(CHECKS["wrong-host"], local)
     assert run_check(CHECKS["wrong-host"], replace(local, endpoint=""))[0].status == "found"
+
+
+@pytest.mark.parametrize("password", ["hunter2", "letmein2024", "P@ssw0rd123"])
+def test_a_password_that_a_person_made_up_is_weak(password: str) -> None:
+    """Whoever issued it; an app password, and words that nobody guesses, are not."""
+    (found,) = run_check(CHECKS["weak"], with_keys(healthy(), SMTP_PASSWORD=password))
+    assert found.subject == "SMTP_PASSWORD" and "easy to guess" in found.evidence[0]
+    for good in (" ".join(secrets.token_hex(2) for _ in range(4)), "lantern ostrich violet quarry"):
+        assert_clear(CHECKS["weak"], with_keys(healthy(), SMTP_PASSWORD=good))

@@ -13,6 +13,7 @@ from support.snapshots import (
     PREVIOUS,
     TRUST,
     healthy,
+    service,
     simulated,
     task_definition,
     with_container,
@@ -26,11 +27,14 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.deployments import DeploymentConfiguration
+from omc_runbook.checks import remedies
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model import parameters
 from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import verify
@@ -294,3 +298,11 @@ def test_a_look_alike_is_shown_as_such() -> None:
     """The letter that the eye does not tell apart stands as its number."""
     found = finding("key-misspelt", FITTING["a look-alike in the reference"][1](healthy()))
     assert "U+041A (CYRILLIC CAPITAL LETTER KA)" in found.evidence[1] and "SECRET_‹U+041A›EY" in found.evidence[0]
+
+
+def test_new_tasks_of_a_service_with_a_pause_wait_for_a_person() -> None:
+    """Whoever forces a deployment is told, lest it runs out again."""
+    plain = service("backend")
+    waits = replace(plain, configuration=DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",)))
+    assert remedies.start_tasks(Names(), plain).needs == ""
+    assert "waits at POST_SCALE_UP for a person" in remedies.start_tasks(Names(), waits).needs

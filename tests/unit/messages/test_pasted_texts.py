@@ -123,6 +123,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
         api("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."),
     ),
     (
+        "kms-disabled",
+        "KMSInvalidStateException: arn:aws:kms:eu-west-1:1:key/12-34 is pending import.",
+    ),
+    (
         "kms-pending",
         "KMSInvalidStateException: arn:aws:kms:eu-west-1:1:key/12-34 is pending deletion (Service: AWSKMS)",
     ),

@@ -21,6 +21,7 @@ SECRET = (
         "JWT_SECRET_OLD",
         "AWS_ACCESS_KEY_ID",
         "CLIENT_CREDENTIALS",
+        "API_KEY_PER_TENANT",
         "token",
     ),
 )
@@ -37,6 +38,7 @@ PLAIN = (
         "SMTP_HOST",
     ),
     *("PROJECT_NAME", "POSTGRES_USER", "LLM_MAX_TOKENS", "llm_max_tokens", "", "_"),
+    *("MAX_TOKENS_PER_REQUEST", "TOKENS_PER_MINUTE"),
 )
 
 

@@ -84,7 +84,7 @@ def test_a_module_of_the_registry(tmp_path: Path) -> None:
         "infrastructure/main.tf": [f'{{ name = "{KEY}", valueFrom = "{arn}:{KEY}::" }},'],
     }
     (shared,) = made.surroundings.shared
-    assert (shared.environment, shared.folders, shared.has_key) == ("production", ("infrastructure",), False)
+    assert (shared.environment, shared.folders, shared.has_key) == ("production", ("infrastructure",), None)
     assert "Makefile, line 3 (run by .github/workflows/release.yml, line 12)" in shown(made)
     assert [(each.file, each.line) for each in made.surroundings.locations] == [(".github/workflows/release.yml", 5)]
 
@@ -112,7 +112,8 @@ def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
     assert shared.environment == "production"
     assert shared.folders == ("infrastructure/terraform/environments/production",)
     assert shared.files == ("infrastructure/terraform/modules/ecs/main.tf",)
-    assert "ohmycoins-production-app-secrets does not have the key: no new task would start" in shared.consequence
+    assert "whether ohmycoins-production-app-secrets has the key is unknown (there is no secret" in shared.consequence
+    assert "omc-runbook init -p environment production)" in shared.consequence
     command = shared.remedy.invocation
     assert command.startswith("omc-runbook run add_key -p environment production -p repository ")
     assert f"-p key {KEY}" in command and "-p required true" in command and "-p obtain_from https://" in command

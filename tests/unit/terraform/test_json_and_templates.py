@@ -246,7 +246,8 @@ SECOND = (CALL % f'templatefile("t.json", {VARIABLES})').partition("\n\n")[2].re
 REFUSED = {
     "loops": (
         {"tf/t.json": '[{ "name": "backend", "secrets": [%{ for k in keys }{ "name": "${k}" }%{ endfor }] }]'},
-        "templatefile() on line 6, whose file tf/t.json is not plain JSON.",
+        "templatefile() on line 6, whose file tf/t.json has %{ for } or %{ if }: such a list is followed where the "
+        "template has it as ${jsonencode(secrets)}",
     ),
     "no file": ({}, "templatefile() on line 6, which is not followed."),
     "no reference": ({"tf/t.json": '[{ "name": "backend" }]'}, "no reference nearby names the secret"),

@@ -6,6 +6,7 @@ import textwrap
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -756,7 +757,18 @@ def test_exactly_this_reference_is_there() -> None:
     assert add_reference(declare(shared + f"locals {{\n  x = [{NEW}]\n}}\n"), "web", KEY, KEY) is None
     migrate = definition(f"secrets = [{A}, {NEW}]", label="migrate")
     assert add_reference(declare(definition(f"secrets = [{NEW}]") + migrate), "backend", KEY, KEY) is None
-    assert "Several task definitions" in refusal(declare(definition(f"secrets = [{A}]") + migrate))
+
+
+def test_each_definition_with_the_container_gets_the_reference() -> None:
+    """One edit after the other, in the definitions that read secrets; one that reads none is left alone."""
+    others = definition(f"secrets = [{B}]", label="worker") + definition("", label="proxy")
+    declared = declare(definition(f"secrets = [{A}]") + others + VARIABLE)
+    edited: list[str] = []
+    while edit := add_reference(declared, "backend", KEY, KEY):
+        edited.append(edit.what.rpartition(" of ")[2])
+        declared = task_definitions_of((replace(edit.file, raw=edit.after),))
+    assert edited == ["aws_ecs_task_definition.backend", "aws_ecs_task_definition.worker"]
+    assert declared.files[0].text.count(NEW) == 2
 
 
 def test_a_for_expression_takes_its_keys_as_names() -> None:
