@@ -43,10 +43,12 @@ pre, code {{ font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }}
 pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }}
 table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }}
 th, td {{ padding: 0.3em 0.9em 0.3em 0; }}
-/* A shade at the right of a table that goes on there. */
+/* A line and a shade at the right of a table that goes on there; where all is dark, a grey shade would glow. */
 table {{
   background: linear-gradient(to left, Canvas 60%, transparent) right / 2.4em 100% no-repeat local,
-    linear-gradient(to left, rgba(128, 128, 128, 0.55), transparent) right / 1.4em 100% no-repeat scroll;
+    linear-gradient(rgba(128, 128, 128, 0.7) 0 0) right / 1px 100% no-repeat scroll,
+    linear-gradient(to left, light-dark(rgba(128, 128, 128, 0.55), black), transparent) right / 1.4em 100% no-repeat
+    scroll;
 }}
 tr {{ border-bottom: 1px solid rgba(128, 128, 128, 0.28); }}
 td[colspan] {{ padding-top: 0.9em; }}
