@@ -101,7 +101,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
         yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)
-        remaining = create_plan.remaining(plan, _judge(plan, after))
+        remaining = create_plan.remaining(plan, judge(plan, after))
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
         yield "answer", run.answer(remaining, after, result, plan)
@@ -111,10 +111,12 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
     return Closing(run, plan, label, displays, may_apply, confirm, plan.intent == "nothing")
 
 
-def _judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
+def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
     """What decides how it ended: the secret; where it was there before, what is wrong with its content is a remark."""
-    found = diagnose(after, ("secret", "content") if plan.intent == "nothing" else ("secret",))
-    return tuple(as_before(each) if each.family == "content" and each.is_problem else each for each in found)
+    found = diagnose(after, ("secret", "content"))
+    remarks = (as_before(each) for each in found if each.family == "content" and each.is_problem)
+    decisive = tuple(each for each in found if each.family == "secret")
+    return (*decisive, *remarks) if plan.intent == "nothing" else decisive
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:
