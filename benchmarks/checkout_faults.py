@@ -23,7 +23,7 @@ sys.path.append(str(ROOT / "tests"))
 dotenv_faults: Any = importlib.import_module("support.dotenv_faults")
 platforms: Any = importlib.import_module("support.platform_checkout")
 small_platform: Any = importlib.import_module("support.local_setup_runs").small_platform
-STANDIN = ROOT / "tests" / "support" / "standin_docker.py"
+STANDIN = Path(__file__).parent / "standin"
 
 CHECKOUT = "checkout"
 VERIFY = f"omc-runbook run verify -p environment staging -p repository {CHECKOUT}"
@@ -66,6 +66,8 @@ class FileCase:
     fault: str
     make: Callable[[Path], object]
     run: str = VERIFY
+    before: str = ""
+    """What stands in the shell before the first run."""
     looks_at_aws: bool = True
     obstacle: str = ""
     """Why its remedies cannot be pasted here."""
@@ -102,7 +104,15 @@ def _edited(fault: str, change: Change, run: str = VERIFY) -> FileCase:
     return FileCase(name=f"{checkout.DRIFT}/{fault}", fault=fault, make=make, run=run)
 
 
-def _local(fault: str, change: Change, run: str = SETUP, looks_at_aws: bool = False, obstacle: str = "") -> FileCase:
+def _local(
+    fault: str,
+    change: Change,
+    run: str = SETUP,
+    *,
+    before: str = "",
+    looks_at_aws: bool = False,
+    obstacle: str = "",
+) -> FileCase:
     """A small checkout in git with a healthy .env, and a change."""
 
     def make(folder: Path) -> None:
@@ -111,7 +121,9 @@ def _local(fault: str, change: Change, run: str = SETUP, looks_at_aws: bool = Fa
         change(platform)
 
     name = f"{checkout.LOCAL}/{fault}"
-    return FileCase(name=name, fault=fault, make=make, run=run, looks_at_aws=looks_at_aws, obstacle=obstacle)
+    return FileCase(
+        name=name, fault=fault, make=make, run=run, before=before, looks_at_aws=looks_at_aws, obstacle=obstacle
+    )
 
 
 def _initial_value(old: str, new: str) -> Change:
@@ -195,25 +207,23 @@ def _refused(platform: Any) -> None:
 
 
 def _real_template(platform: Any) -> None:
-    path = platform.template
-    path.write_text(path.read_text().replace("SECRET_KEY=", f"SECRET_KEY={secrets.token_hex(24)}#", 1))
+    platform.edit(platform.template, "\nSECRET_KEY=your-secret-key-here\n", f"\nSECRET_KEY={secrets.token_hex(24)}\n")
 
 
 def _started(fault: str, log: str = "", failure: str = "") -> FileCase:
     """A start of the application, of which a stand-in for docker says how it went."""
-    names = {"STANDIN_DOCKER_COMPOSE": str(shutil.which("docker-compose"))}
-    names |= {"STANDIN_DOCKER_LOGS": "log"} if log else {"STANDIN_DOCKER_FAILS": failure}
-    words = " ".join(f"{name}='{value}'" for name, value in names.items())
-
-    def change(platform: Any) -> None:
-        folder = platform.root.parent
-        (folder / "bin").mkdir()
-        program = folder / "bin" / "docker"
-        program.write_text(f"#!{sys.executable}\n{STANDIN.read_text()}")
-        program.chmod(0o700)
-        (folder / "log").write_text(log)
-
-    return _local(fault, change, f'PATH="$PWD/bin:$PATH" {words} {SETUP} -p apply true', obstacle=NO_ENGINE)
+    settings = {"STANDIN_DOCKER_COMPOSE": str(shutil.which("docker-compose"))}
+    settings |= {"STANDIN_DOCKER_LOGS": "log"} if log else {"STANDIN_DOCKER_FAILS": failure}
+    words = [f"export PATH={STANDIN}:$PATH", *(f"export {name}='{value}'" for name, value in settings.items())]
+    # The stand-in is called elsewhere.
+    before = "\n".join(words).replace("'log'", '"$PWD/log"')
+    return _local(
+        fault,
+        lambda platform: (platform.root.parent / "log").write_text(log),
+        f"{SETUP} -p apply true",
+        before=before,
+        obstacle=NO_ENGINE,
+    )
 
 
 def _of_dotenv() -> Iterator[FileCase]:
@@ -228,7 +238,7 @@ LOCAL = (
     _local("reused", _reused, SETUP.replace("environment local", "environment staging"), looks_at_aws=True),
     _local("compose-refused", _refused),
     _local("compose-unset", _unset),
-    _local("shell-wins", lambda platform: None, f"export SECRET_KEY={secrets.token_hex(16)}; {SETUP}"),
+    _local("shell-wins", lambda platform: None, before=f"export SECRET_KEY={secrets.token_hex(16)}"),
     _local("template-value", _real_template),
     _started("compose-up", failure=f"up:{_NO_NETWORK}"),
     _started("pg-volume", _OLD_VOLUME),

@@ -158,6 +158,7 @@ def _try_each(
     run: str,
     aws: str,
     attempt: Callable[[Shell, str, str, Broken], Row],
+    before: str = "",
     obstacle: str = "",
 ) -> list[Row]:
     """A row for each remedy that a run prints of a fault, each tried in a folder and a world of its own."""
@@ -167,7 +168,7 @@ def _try_each(
         with tempfile.TemporaryDirectory() as folder:
             make(Path(folder))
             shell = Shell(Path(folder), aws)
-            said = shell.paste(f"{run} --summary")
+            said = shell.paste("\n".join(filter(None, (before, f"{run} --summary"))))
             broken = _read(shell, fault, said)
             total = len(broken.ways)
             if not total:
@@ -326,7 +327,7 @@ def try_checkout(name: str, aws: str) -> list[Row]:
         cells = (fault, _shown(way, shell), verdict, rest)
         return Row(cells, verdict in RIGHT, (*said.output.splitlines(), *after.output.splitlines()))
 
-    return _try_each(case.fault, make, case.run, aws, attempt, case.obstacle)
+    return _try_each(case.fault, make, case.run, aws, attempt, case.before, case.obstacle)
 
 
 def list_untried(fault: str, aws: str) -> list[Row]:

@@ -7,7 +7,7 @@ import click
 from omc_runbook.model.errors import UsageError
 
 
-class Command(click.Command):
+class StrictCommand(click.Command):
     """A command that refuses an option which is set twice, where click would take the last one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -27,7 +27,7 @@ def _is_single(option: click.Option) -> bool:
     return not option.multiple and not option.count and (not option.is_flag or bool(option.secondary_opts))
 
 
-class Group(click.Group):
+class StrictGroup(click.Group):
     """A group of such commands."""
 
-    command_class = Command
+    command_class = StrictCommand
