@@ -44,6 +44,8 @@ pre {{ padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radiu
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }}
 th, td {{ padding: 0.3em 0.9em 0.3em 0; }}
+/* Bars of progress stand in a region that scrolls. */
+table[role="presentation"] {{ display: table; overflow: visible; }}
 /* A line and a shade at the right of a table that goes on there; where all is dark, a grey shade would glow. */
 table {{
   background: linear-gradient(to left, Canvas 60%, transparent) right / 2.4em 100% no-repeat local,
