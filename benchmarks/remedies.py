@@ -1,4 +1,4 @@
-"""What becomes of the remedies that troubleshoot prints: each is pasted into a shell, in a world with its fault.
+"""What becomes of the remedies that runbooks print: each is pasted into a shell, in a world with its fault.
 
 Needs the AWS CLI: on PATH, or named with --aws (`pip install awscli`, in a virtual environment of its own).
 Exits with 1 if a command neither mends its fault nor says what is missing; its output is on standard error.
@@ -7,27 +7,31 @@ Exits with 1 if a command neither mends its fault nor says what is missing; its 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
 import pty
 import re
+import secrets
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import checkout_faults
 import click
 import diagnosis
-from diagnosis import Diagnosis, Row
+import untried
+from checkout_faults import CHECKOUT
+from diagnosis import Row
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.model.findings import is_sentence
@@ -37,24 +41,21 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document
 from omc_runbook.sandbox.worlds.staging import World
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests"))
-dotenv_faults: Any = importlib.import_module("support.dotenv_faults")
-small_platform: Any = importlib.import_module("support.local_setup_runs").small_platform
-
-PAGE = ROOT / "docs" / "remedies.md"
+PAGE = Path(__file__).parents[1] / "docs" / "remedies.md"
 HEADS = ("fault", "the remedy, as printed", "pasted", "what it said or left")
-CHECKOUT = "checkout"
 USAGE, SECONDS = 3, 300
 MENDED, FILLED, AGAIN = "mended", "mended, filled in", "found again"
 DECISION, SHOWS, MISSING = "a person decides", "shows", "says what is missing"
-RIGHT = (MENDED, FILLED, DECISION, SHOWS, MISSING)
+RIGHT = (MENDED, FILLED, DECISION, SHOWS, MISSING, untried.VERDICT)
 _CAUSE = re.compile(r"  (?:error|warning|info|accepted|unknown) +(\S+): ")
 _INDENT = " " * 13
 _FIRST, _NEXT = re.compile(r" {13}→ (.+)"), re.compile(r" {13}or (?:by hand: )?(.+)")
 _APPLY = re.compile(r"  Apply it: (.+)")
 _NEEDED = re.compile(r"\bfile:(?://)?([\w.-]+)")
+_VARIABLE = re.compile(r"\benv:NAME\b")
+"""What a file does not fill in: the address of a database, which the sandbox does without."""
 _LOOKS = re.compile(r"aws (?:logs tail|\S+ describe-\S+) ")
+_LOOKS_HERE = re.compile(r"\A(?:git .* log|docker.* config) ")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r")
 """Colours, and lines that others were written over."""
 _VERSION_2 = "aws logs tail "
@@ -75,10 +76,27 @@ class Pasted:
         return last.removeprefix("error: ")
 
 
+@dataclass(frozen=True)
+class Broken:
+    """How a fault was found before its remedies: its severities, and the subjects that have a remedy of their own.
+
+    `ways` are the remedies of its first finding, and `needs` the sentence that says what they need.
+    """
+
+    ways: tuple[str, ...]
+    needs: str
+    severities: frozenset[str]
+    others: frozenset[str]
+
+    def is_among(self, findings: Iterable[tuple[str, str]]) -> bool:
+        """Whether findings of the fault, as severities and subjects, still have what the remedies are for."""
+        return any(severity in self.severities and subject not in self.others for severity, subject in findings)
+
+
 class Shell:
     """A shell at a terminal, in a folder that is its home, with this project's command and the AWS CLI on its PATH.
 
-    It has the folder's checkout, or a copy of the example one.
+    It has the folder's checkout, or a copy of the example one; what a line exports or unsets counts for the next.
     """
 
     def __init__(self, folder: Path, aws: str) -> None:
@@ -93,9 +111,10 @@ class Shell:
     def paste(self, line: str) -> Pasted:
         """Run a line in bash, and wait until its terminal is closed."""
         terminal, side = pty.openpty()
+        after = self.folder / ".variables"
         with os.fdopen(terminal, "rb", buffering=0) as output:
             process = subprocess.Popen(
-                ["bash", "-c", line],
+                ["bash", "-c", f"{line}\ncode=$?\nenv -0 > {shlex.quote(str(after))}\nexit $code"],
                 env=self._variables,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -104,11 +123,16 @@ class Shell:
                 start_new_session=True,
             )
             os.close(side)
-            text = b"".join(_read(output)).decode(errors="replace")
-        return Pasted(process.wait(SECONDS), _CONTROL.sub("", text.replace("\r\n", "\n")))
+            text = b"".join(_chunks(output)).decode(errors="replace")
+        code = process.wait(SECONDS)
+        if after.exists():
+            pairs = (entry.partition("=") for entry in after.read_text().split("\0") if entry)
+            self._variables = {name: value for name, _, value in pairs}
+            after.unlink()
+        return Pasted(code, _CONTROL.sub("", text.replace("\r\n", "\n")))
 
 
-def _read(output: io.FileIO) -> Iterator[bytes]:
+def _chunks(output: io.FileIO) -> Iterator[bytes]:
     """What comes from a terminal until its other side is closed, which Linux reports as an error."""
     with contextlib.suppress(OSError):
         while chunk := output.read(65536):
@@ -117,39 +141,79 @@ def _read(output: io.FileIO) -> Iterator[bytes]:
 
 def try_remedies(fault: str, aws: str) -> list[Row]:
     """Break one thing, and paste each remedy of it that the terminal prints, each in a new world."""
+    family = catalogue.find(fault).family
+    symptom = f" -p symptom {_symptom(fault)}" if _symptom(fault) else ""
+    runbook = AUDIT if family == AUDIT else "troubleshoot"
+
+    def make(folder: Path) -> None:
+        diagnosis.renew()
+        catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
+
+    return _try_each(fault, make, f"omc-runbook run {runbook} -p environment staging{symptom}", aws, _try)
+
+
+def _try_each(
+    fault: str,
+    make: Callable[[Path], object],
+    run: str,
+    aws: str,
+    attempt: Callable[[Shell, str, str, Broken], Row],
+    before: str = "",
+    obstacle: str = "",
+) -> list[Row]:
+    """A row for each remedy that a run prints of a fault, each tried in a folder and a world of its own."""
     rows: list[Row] = []
     total = 1
     while len(rows) < total:
         with tempfile.TemporaryDirectory() as folder:
+            make(Path(folder))
             shell = Shell(Path(folder), aws)
-            ways, needs, said = _break(shell, fault)
-            total = len(ways)
-            if not ways:
+            said = shell.paste("\n".join(filter(None, (before, f"{run} --summary"))))
+            broken = _read(shell, fault, said)
+            total = len(broken.ways)
+            if not total:
                 return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
-            rows.append(_read_only(fault, ways[len(rows)]) or _try(shell, fault, ways[len(rows)], needs))
+            if obstacle:
+                return [Row((fault, _shown(way, shell), untried.VERDICT, obstacle), True) for way in broken.ways]
+            way = broken.ways[len(rows)]
+            rows.append(_read_only(shell, fault, way) or attempt(shell, fault, way, broken))
             # These need no world of their own.
-            while len(rows) < total and (row := _read_only(fault, ways[len(rows)])):
+            while len(rows) < total and (row := _read_only(shell, fault, broken.ways[len(rows)])):
                 rows.append(row)
     return rows
 
 
-def _read_only(fault: str, way: str) -> Row | None:
+def _read(shell: Shell, fault: str, said: Pasted) -> Broken:
+    """What a run printed of a fault, with what its outcome.json says of it."""
+    ways, needs = printed(said.output, fault)
+    findings = _found(shell, fault)
+    remedies = [each["remedy"] for each in findings if each["remedy"]["command"] or each["remedy"]["runbook"]]
+    others = {each["subject"] for each in findings if each["remedy"] != remedies[0]} if remedies else set[str]()
+    return Broken(tuple(ways), needs, frozenset(each["severity"] for each in findings), frozenset(others))
+
+
+def _found(shell: Shell, fault: str) -> list[dict[str, Any]]:
+    """A fault's findings in the outcome of the last run."""
+    outcome = shell.folder / "records" / "outcome.json"
+    findings = json.loads(outcome.read_text())["findings"] if outcome.exists() else []
+    return [each for each in findings if each["status"] == "found" and each["check"] == fault]
+
+
+def _shown(way: str, shell: Shell) -> str:
+    """A remedy as a table has it: a command in the type of code, and without this machine's folder."""
+    text = way if is_sentence(way) else f"`{way}`"
+    return text.replace(str(shell.folder), "…").replace("|", "\\|")
+
+
+def _read_only(shell: Shell, fault: str, way: str) -> Row | None:
     """The row of a remedy that is no command for this shell."""
     if is_sentence(way):
-        return Row((fault, re.sub(rf"/\S+(?=/{CHECKOUT}/)", "…", way).replace("|", "\\|"), DECISION, ""), True)
+        return Row((fault, _shown(way, shell), DECISION, ""), True)
+    if way.startswith("terraform "):
+        return Row((fault, _shown(way, shell), DECISION, "It needs Terraform, and who may apply with it."), True)
     if way.startswith(_VERSION_2):
-        return Row((fault, f"`{way}`", SHOWS, "needs version 2 of the AWS CLI"), True)
+        return Row((fault, _shown(way, shell), SHOWS, "needs version 2 of the AWS CLI"), True)
     return None
-
-
-def _break(shell: Shell, fault: str) -> tuple[list[str], str, Pasted]:
-    diagnosis.renew()
-    catalogue.break_(os.environ["AWS_ENDPOINT_URL"], fault)
-    symptom = _symptom(fault)
-    option = f" -p symptom {symptom}" if symptom else ""
-    runbook = AUDIT if catalogue.find(fault).family == AUDIT else "troubleshoot"
-    said = shell.paste(f"omc-runbook run {runbook} -p environment staging{option} --summary")
-    return *printed(said.output, fault), said
 
 
 def printed(output: str, fault: str) -> tuple[list[str], str]:
@@ -172,25 +236,28 @@ def printed(output: str, fault: str) -> tuple[list[str], str]:
     return ways, " ".join(needs)
 
 
-def _try(shell: Shell, fault: str, way: str, needs: str) -> Row:
-    shown = f"`{way}`".replace("|", "\\|")
+def _try(shell: Shell, fault: str, way: str, broken: Broken) -> Row:
     good = _good(fault) if _NEEDED.search(way) else {}
-    verdict, rest, said = _follow(shell, fault, way)
+    verdict, rest, said = _follow(shell, fault, way, broken)
     missing = _NEEDED.search(way)
     if verdict != MENDED and missing:
         (shell.folder / missing[1]).write_text(json.dumps(good))
         (shell.folder / missing[1]).chmod(0o600)
-        verdict, rest, again = _follow(shell, fault, way)
-        verdict = FILLED if verdict == MENDED else AGAIN if verdict == MISSING else verdict
-        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), " ".join(filter(None, (needs, rest)))
+        verdict, rest, again = _follow(shell, fault, way, broken)
+        if verdict == MENDED:
+            verdict = FILLED
+        elif verdict == MISSING and not _VARIABLE.search(way):
+            verdict = AGAIN
+        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), " ".join(filter(None, (broken.needs, rest)))
     elif verdict != MENDED and _LOOKS.match(way) and said.code == 0:
-        verdict, rest = SHOWS, ""
-    elif verdict == AGAIN and needs:
-        verdict, rest = MISSING, needs
-    return Row((fault, shown, verdict, rest.replace("|", "\\|")), verdict in RIGHT, tuple(said.output.splitlines()))
+        verdict, rest = SHOWS, broken.needs
+    elif verdict == AGAIN and broken.needs:
+        verdict, rest = MISSING, broken.needs
+    cells = (fault, _shown(way, shell), verdict, rest.replace("|", "\\|"))
+    return Row(cells, verdict in RIGHT, tuple(said.output.splitlines()))
 
 
-def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
+def _follow(shell: Shell, fault: str, way: str, broken: Broken) -> tuple[str, str, Pasted]:
     """Paste a command, and the command that it says applies its plan: the verdict, what is left, what it said."""
     if fault == "throttled":
         # It passes, which is what is waited for.
@@ -209,8 +276,9 @@ def _follow(shell: Shell, fault: str, way: str) -> tuple[str, str, Pasted]:
     is_audit = catalogue.find(fault).family == AUDIT
     after = diagnosis.look(_symptom(fault), names.read_text() if names.exists() else "", is_audit=is_audit)
     left = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
-    verdict = AGAIN if fault in problems(after) else MENDED
-    rest = ", ".join(dict.fromkeys(left))
+    still = [(each.severity, each.subject) for each in after.findings if each.is_problem and each.check == fault]
+    verdict = AGAIN if broken.is_among(still) else MENDED
+    rest = ", ".join(dict.fromkeys([*([f"{fault} elsewhere"] if still and verdict == MENDED else ()), *left]))
     return verdict, f"left: {rest}" if rest else "", Pasted(said.code, said.output + "\n".join(after.evidence()))
 
 
@@ -223,55 +291,48 @@ def _good(fault: str) -> dict[str, str]:
         "value-refused": {"POSTGRES_PORT": "5432"},
         "address-differs": {"DATABASE_URL": address},
         "wrong-host": {"REDIS_URL": store},
+        "key-overdue": {"SECRET_KEY": secrets.token_hex(32)},
+        "value-shared": {"SECRET_KEY": secrets.token_hex(32)},
+        "rotation-not-real": {"SECRET_KEY": secrets.token_hex(32)},
     }
     return good | others.get(fault, {})
-
-
-def problems(found: Diagnosis) -> set[str]:
-    """The checks that found a problem."""
-    return {finding.check for finding in found.findings if finding.is_problem}
 
 
 def _symptom(fault: str) -> str:
     return complaint.EXEC_FAILS if catalogue.find(fault).family == "exec" else ""
 
 
-def try_local(fault: str, aws: str) -> list[Row]:
-    """Break a checkout's .env or what reads it, and paste each command that local_setup prints about it."""
-    case = next(case for case in dotenv_faults.FAULTS if case.fault == fault)
-    rows: list[Row] = []
-    total = 1
-    while len(rows) < total:
-        with tempfile.TemporaryDirectory() as folder:
-            platform = small_platform(Path(folder, CHECKOUT))
-            platform.write_dotenv()
-            case.change(platform)
-            shell = Shell(Path(folder), aws)
-            setup = f"omc-runbook run local_setup -p environment local -p repository {CHECKOUT} -p allow_code true"
-            said = shell.paste(f"{setup} --summary")
-            ways, needs = printed(said.output, fault)
-            total = len(ways)
-            if not ways:
-                return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
-            rows.append(_read_only(fault, ways[len(rows)]) or _try_here(shell, fault, ways[len(rows)], needs, setup))
-            while len(rows) < total and (row := _read_only(fault, ways[len(rows)])):
-                rows.append(row)
-    return rows
+def try_checkout(name: str, aws: str) -> list[Row]:
+    """Break a checkout's files, or what reads them, and paste each remedy that the run which finds it prints."""
+    case = checkout_faults.find(name)
+
+    def make(folder: Path) -> None:
+        if case.looks_at_aws:
+            diagnosis.renew()
+        case.make(folder)
+
+    def attempt(shell: Shell, fault: str, way: str, broken: Broken) -> Row:
+        said = shell.paste(way)
+        if step := _APPLY.search(said.output):
+            said = shell.paste(step[1])
+        after = shell.paste(f"{case.run} --summary")
+        still = [(each["severity"], each["subject"]) for each in _found(shell, fault)]
+        outcome = json.loads((shell.folder / "records" / "outcome.json").read_text())
+        problems = [each for each in outcome["findings"] if each["status"] == "found" and each["severity"] != "info"]
+        left = ", ".join(dict.fromkeys(each["check"] for each in problems if each["check"] != fault))
+        is_there = broken.is_among(still)
+        looks = _LOOKS_HERE.search(way) is not None
+        verdict = MENDED if not is_there else MISSING if broken.needs else SHOWS if looks else AGAIN
+        rest = broken.needs if verdict == MISSING else f"left: {left}" if left and verdict == MENDED else ""
+        cells = (fault, _shown(way, shell), verdict, rest)
+        return Row(cells, verdict in RIGHT, (*said.output.splitlines(), *after.output.splitlines()))
+
+    return _try_each(case.fault, make, case.run, aws, attempt, case.before, case.obstacle)
 
 
-def _try_here(shell: Shell, fault: str, way: str, needs: str, setup: str) -> Row:
-    said = shell.paste(way)
-    if step := _APPLY.search(said.output):
-        said = shell.paste(step[1])
-    after = shell.paste(f"{setup} --summary")
-    outcome = json.loads((shell.folder / "records" / "outcome.json").read_text())
-    problems = [each for each in outcome["findings"] if each["status"] == "found" and each["severity"] != "info"]
-    left = ", ".join(dict.fromkeys(each["check"] for each in problems if each["check"] != fault))
-    is_there = any(each["check"] == fault for each in problems)
-    verdict = MENDED if not is_there else MISSING if needs else SHOWS if " log " in way else AGAIN
-    rest = needs if verdict == MISSING else f"left: {left}" if left and verdict == MENDED else ""
-    cells = (fault, f"`{way}`".replace(str(shell.folder), "…").replace("|", "\\|"), verdict, rest)
-    return Row(cells, verdict in RIGHT, (*said.output.splitlines(), *after.output.splitlines()))
+def list_untried(fault: str, aws: str) -> list[Row]:
+    """The remedies of a fault that nothing here brings about, as they are printed, and why they were not tried."""
+    return [Row(cells, True) for cells in untried.rows(fault)]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -282,7 +343,9 @@ def table(rows: Sequence[Row]) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--part", type=click.Choice(["faults", "local"]), default="", help="One table; both by default.")
+@click.option(
+    "--part", type=click.Choice(["faults", "files", "local", "untried"]), default="", help="One table; or all."
+)
 @click.option("--only", default="", help="Only these faults, separated by commas.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--aws", default="aws", show_default=True, help="The AWS CLI.")
@@ -293,15 +356,16 @@ def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
     program = shutil.which(aws)
     if program is None:
         raise click.UsageError(f"There is no AWS CLI {aws}: pip install awscli, and name it with --aws.")
-    here = dict.fromkeys(case.fault for case in dotenv_faults.FAULTS if case.fault)
     parts = {
         "faults": (try_remedies, [fault.id for fault in catalogue.catalogue()]),
-        "local": (try_local, [*here]),
+        "files": (try_checkout, [case.name for case in checkout_faults.FILES]),
+        "local": (try_checkout, [case.name for case in checkout_faults.LOCAL]),
+        "untried": (list_untried, untried.faults({case.fault for case in checkout_faults.FILES})),
     }
     rows: list[Row] = []
     for name, (attempt, faults) in parts.items():
         if part in ("", name):
-            chosen = [fault for fault in faults if not only or fault in only.split(",")]
+            chosen = [fault for fault in faults if not only or fault.rpartition("/")[2] in only.split(",")]
             found = _measure(attempt, chosen, program, jobs)
             rows += found
             click.echo(f"{table(found)}\n")
@@ -318,7 +382,7 @@ def _with_kept(rows: Sequence[Row], name: str, faults: Sequence[str]) -> list[Ro
     tried = {row.cells[0] for row in rows}
     lines = [re.split(r" ?(?<!\\)\| ?", line) for line in table.splitlines() if line.startswith("| ")][1:]
     kept = [Row(tuple(cells[1:5]), cells[3] in RIGHT) for cells in lines if cells[1] not in tried]
-    return sorted([*rows, *kept], key=lambda row: faults.index(row.cells[0]))
+    return sorted([*rows, *kept], key=lambda row: [fault.rpartition("/")[2] for fault in faults].index(row.cells[0]))
 
 
 def _measure(attempt: Callable[[str, str], list[Row]], faults: Sequence[str], aws: str, jobs: int) -> list[Row]:

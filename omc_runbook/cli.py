@@ -16,6 +16,7 @@ import click
 
 from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
+from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
@@ -31,7 +32,7 @@ _GARBAGE = 500_000
 """How many new objects a run makes before it looks for those that are not used any more."""
 
 
-class _Commands(click.Group):
+class _Commands(StrictGroup):
     """The commands; a runbook's name among them is a common slip."""
 
     def resolve_command(

@@ -32,7 +32,7 @@ def new_reader(snapshot: Snapshot) -> Iterator[Answer]:
     looks_like=("unusual-use",),
     ruled_out_by="userIdentity and userAgent of a service in each GetSecretValue of cloudtrail:LookupEvents",
     severity="warning",
-    not_in_sandbox="the sandbox has no production environment",
+    not_in_sandbox="The sandbox has no production environment",
 )
 def human_read_production(snapshot: Snapshot) -> Iterator[Answer]:
     """A person read the production secret."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.schedule import ScheduleState
+from omc_runbook.model.parameters import quoted
+from omc_runbook.model.schedule import Schedule, ScheduleState
+from omc_runbook.model.suggestions import nearest
 
 
 def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> list[ScheduleState]:
@@ -19,12 +22,9 @@ def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> l
     """
     now = now or datetime.now().astimezone()
     states = []
-    for schedule in load(LOCAL, runbook_toml).schedules:
-        if notebooks.describe(schedule.runbook).can_change:
-            raise UsageError(
-                f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
-                " schedule, such as those of verify."
-            )
+    expected = load(LOCAL, runbook_toml).schedules
+    refuse_unsuitable(expected)
+    for schedule in expected:
         last = last_run.read(folder, *schedule.kind)
         due = schedule.missed(last.finished if last else None, now)
         ended = _ended(last, now) if last else last_run.why_unread(folder, *schedule.kind) or "it never ran"
@@ -32,6 +32,22 @@ def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> l
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))
     return states
+
+
+def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
+    """Raise UsageError for a schedule of a runbook that there is not, or whose runs are not remembered."""
+    for schedule in expected:
+        if schedule.runbook not in notebooks.paths():
+            near = nearest(schedule.runbook, notebooks.paths())
+            raise UsageError(
+                f"There is no runbook {quoted(schedule.runbook)}{near} It stands in [[schedules]] of runbook.toml.",
+                "omc-runbook list shows what each is for.",
+            )
+        if notebooks.describe(schedule.runbook).can_change:
+            raise UsageError(
+                f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
+                " schedule, such as those of verify."
+            )
 
 
 def _ended(last: LastRun, now: datetime) -> str:

@@ -71,3 +71,8 @@ def _deceives(character: str) -> bool:
 
 def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp") or (character.isspace() and character != " ")
+
+
+def as_sentence(words: str) -> str:
+    """Words as a sentence: with a capital letter and a full stop."""
+    return f"{words[0].upper()}{words[1:]}."

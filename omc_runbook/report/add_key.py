@@ -10,6 +10,7 @@ from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
+from omc_runbook.model.letters import as_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
@@ -231,7 +232,7 @@ def _deployment(part: EnvironmentPlan) -> Entry:
         lines += [f"Terraform: {address} ({action})." for address, action in part.terraform or ()]
         lines += [] if part.terraform else ["Terraform would change nothing."]
         lines += [f"Terraform will not be applied: {finding.title}: {finding.subject}." for finding in part.harm]
-    lines += [line for correction in part.corrections for line in (f"{correction.title}.", *correction.lines)]
+    lines += [line for correction in part.corrections for line in (as_sentence(correction.title), *correction.lines)]
     services = f"{', '.join(part.services)}: watched until verified" if part.services else "no service has such a task"
     return Entry(name, services, level="error" if part.harm else "warning", label="deploy", lines=tuple(lines))
 

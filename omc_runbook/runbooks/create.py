@@ -10,6 +10,7 @@ from omc_runbook.changes.secret import create_plan
 from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.masking import kernel
+from omc_runbook.model.findings import Finding, as_before
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import create as report
 from omc_runbook.report.create import warnings
@@ -100,7 +101,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
         yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)
-        remaining = create_plan.remaining(plan, diagnose(after, ("secret",)))
+        remaining = create_plan.remaining(plan, judge(plan, after))
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
         yield "answer", run.answer(remaining, after, result, plan)
@@ -108,6 +109,14 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
 
     label = button_label(f"{plan.intent} the secret", (), run.environment.name)
     return Closing(run, plan, label, displays, may_apply, confirm, plan.intent == "nothing")
+
+
+def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
+    """What decides how it ended: the secret; where it was there before, what is wrong with its content is a remark."""
+    found = diagnose(after, ("secret", "content"))
+    remarks = (as_before(each) for each in found if each.family == "content" and each.is_problem)
+    decisive = tuple(each for each in found if each.family == "secret")
+    return (*decisive, *remarks) if plan.intent == "nothing" else decisive
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:

@@ -32,11 +32,11 @@ __all__ = [
     "form",
     "begin",
     "pickers",
+    "records",
     "look",
     "verdict",
     "history",
     "cards",
-    "records",
 ]
 """All that the notebook calls, in its order."""
 

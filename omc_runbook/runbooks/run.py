@@ -400,11 +400,16 @@ def begin(runbook: str, environment: str, runbook_toml: str = "", service: str =
 def reach(runbook: str, environment: str, runbook_toml: str = "", service: str = "") -> Target:
     """Load an environment's names and check that its account is the expected one.
 
-    Raises UsageError for a wrong environment, file or account, CouldNotLook where AWS does not answer. In AWS, only the
-    caller's identity is read.
+    Raises UsageError for a wrong environment, file, schedule or account, CouldNotLook where AWS is silent. In AWS,
+    only the caller's identity is read.
     """
     known = known_environment.get()
     settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
+    if settings.schedules:
+        # Few have schedules, and whoever has none need not read the notebooks.
+        from omc_runbook.headless.schedules import refuse_unsuitable
+
+        refuse_unsuitable(settings.schedules)
     if settings.name == LOCAL:
         raise UsageError(
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "

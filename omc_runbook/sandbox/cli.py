@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from omc_runbook.sandbox.lifecycle import Sandbox
 
 
-@click.group()
+@click.group(cls=StrictGroup)
 def sandbox() -> None:
     """Manage a local AWS to practise on."""
 

@@ -258,6 +258,8 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
     for path in (page_file, shown, index):
         page = browser.new_page(color_scheme=scheme)
         page.goto(path.as_uri())
-        found = axe.Axe().run(page).response["violations"]
-        assert [(path.name, fault["id"], fault["nodes"][0]["html"]) for fault in found] == []
+        for width in (1280, 800, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            found = axe.Axe().run(page).response["violations"]
+            assert [(path.name, width, fault["id"], fault["nodes"][0]["html"]) for fault in found] == []
         page.close()

@@ -17,6 +17,7 @@ from omc_runbook.changes.take_back import Undo
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.letters import as_sentence
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_edit import NewField, add_field
@@ -64,7 +65,7 @@ class EnvironmentPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done for its tasks."""
         changes = tuple(f"Terraform: {address} ({action})." for address, action in self.terraform or ())
-        corrections = tuple(f"{correction.title} in {self.environment}." for correction in self.corrections)
+        corrections = tuple(as_sentence(f"{each.title} in {self.environment}") for each in self.corrections)
         names = ", ".join(self.services) if corrections or self.has_old_tasks else ""
         tasks = (f"New tasks would be started in {self.environment}: {names}.",) if names else ()
         return (*changes, *corrections, *tasks)

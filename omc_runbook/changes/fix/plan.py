@@ -31,6 +31,7 @@ from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.letters import as_sentence
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import History
 
@@ -85,7 +86,7 @@ class FixPlan:
         begun = ", ".join(name for name in redeployed if name in self.underway)
         tasks = f"New tasks would be started: {new}." if new else ""
         watch = f"Deployments under way would be watched: {begun}." if begun else ""
-        steps = (f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
+        steps = (as_sentence(step.title) for step in self.steps)
         return tuple(filter(None, (*steps, tasks, watch)))
 
     def undos(self, environment: str = "") -> tuple[Undo, ...]:

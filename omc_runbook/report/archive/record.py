@@ -40,13 +40,18 @@ h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
 h1 {{ margin-top: 0.8em; }}
 h2 {{ border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding-bottom: 0.2em; }}
 pre, code {{ font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }}
-pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }}
+pre {{ padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }}
 th, td {{ padding: 0.3em 0.9em 0.3em 0; }}
-/* A shade at the right of a table that goes on there. */
+/* Bars of progress stand in a region that scrolls. */
+table[role="presentation"] {{ display: table; overflow: visible; }}
+/* A line and a shade at the right of a table that goes on there; where all is dark, a grey shade would glow. */
 table {{
   background: linear-gradient(to left, Canvas 60%, transparent) right / 2.4em 100% no-repeat local,
-    linear-gradient(to left, rgba(128, 128, 128, 0.55), transparent) right / 1.4em 100% no-repeat scroll;
+    linear-gradient(rgba(128, 128, 128, 0.7) 0 0) right / 1px 100% no-repeat scroll,
+    linear-gradient(to left, light-dark(rgba(128, 128, 128, 0.55), black), transparent) right / 1.4em 100% no-repeat
+    scroll;
 }}
 tr {{ border-bottom: 1px solid rgba(128, 128, 128, 0.28); }}
 td[colspan] {{ padding-top: 0.9em; }}
@@ -77,7 +82,6 @@ nav a.remedy {{ font-weight: bold; }}
   pre, code {{ font-size: 7.5pt; }}
   h1, h2, summary, div > p:has(+ pre), p:has(+ div[role="group"]) {{ break-after: avoid; }}
   tr, img, pre {{ break-inside: avoid; }}
-  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
   div[role="group"] {{ overflow: visible !important; }}
   table {{ display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }}
   th, td {{ white-space: normal !important; min-width: 0 !important; }}
@@ -252,7 +256,8 @@ def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
         title=html.escape(f"{on_one_line(_headline(outcome))}, {outcome.finished:%Y-%m-%d %H:%M} UTC"),
         head=_head(outcome).to_html(),
         contents=_contents(sections.headings(visible), bool(outcome.causes_in_words or outcome.is_plan)),
-        body=notebook_page.to_html(visible),
+        # Here a table scrolls by itself, and has to be within reach of a keyboard.
+        body=notebook_page.to_html(visible).replace("<table>", '<table tabindex="0">'),
     )
     record.page.write_text(page, encoding="utf-8")
 

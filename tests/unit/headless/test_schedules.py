@@ -12,6 +12,7 @@ from support.outcomes import NOW, an_outcome
 from omc_runbook.headless import last_run, overview, schedules
 from omc_runbook.headless.news import Open
 from omc_runbook.model.errors import UsageError
+from omc_runbook.runbooks import run
 
 pytest.importorskip("cronsim", reason="cronsim is not installed")
 
@@ -97,8 +98,9 @@ def test_a_run_in_a_sandbox_is_no_run_in_aws(tmp_path: Path, monkeypatch: pytest
 def test_a_schedule_whose_runs_are_never_remembered_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runbook: str, sentence: str
 ) -> None:
-    """Instead of being overdue for ever."""
+    """Instead of being overdue for ever, whoever reads the file: no run begins with it."""
     _configure(tmp_path, monkeypatch, runbook)
-    with pytest.raises(UsageError) as raised:
-        schedules.read(tmp_path)
-    assert str(raised.value).startswith(sentence)
+    for read in (lambda: schedules.read(tmp_path), lambda: run.reach("verify", "staging")):
+        with pytest.raises(UsageError) as raised:
+            read()
+        assert str(raised.value).startswith(sentence) and "runbook.toml" in str(raised.value)

@@ -1,0 +1,18 @@
+"""How create ends: what is wrong with the content of a secret that is there already is said, and is not its fault."""
+
+from __future__ import annotations
+
+from support import snapshots
+
+from omc_runbook.changes.secret import create_plan
+from omc_runbook.runbooks import create
+
+
+def test_a_secret_with_a_placeholder_is_not_one_in_which_nothing_is_wrong() -> None:
+    """Its exit code is 0, since nothing is left to create, and the placeholder is named as a remark."""
+    snapshot = snapshots.with_keys(snapshots.healthy(), SECRET_KEY="changethis")
+    plan = create_plan.plan_create(snapshot, None)
+    assert plan.intent == "nothing"
+    found = [each for each in create.judge(plan, snapshot) if each.status == "found"]
+    assert [(each.check, each.severity) for each in found] == [("changethis", "info")]
+    assert not [each for each in create.judge(plan, snapshots.healthy()) if each.status == "found"]
