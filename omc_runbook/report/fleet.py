@@ -40,8 +40,10 @@ class EnvironmentRun:
     """Why it did not come to its end, in a sentence."""
     is_refused: bool = False
     """Whether something must be corrected first, as the failure says: running it again would not help."""
-    page: Path | None = None
-    """The page of its record; None where it left none."""
+    page: str = ""
+    """Where the page of its record is: a path, or an address in S3; "" where it left none there."""
+    unrecorded: str = ""
+    """Why its record is not where it was asked to be, in sentences."""
     facts: Facts | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters with which verify looks at this environment alone."""
@@ -208,7 +210,8 @@ def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutc
 def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
     """Which environments could not be looked at or searched for, in sentences; "" where all were."""
     names = [name for name, run in runs.items() if run.why_unread]
-    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread))
+    unrecorded = (f"{name}: {run.unrecorded}" for name, run in runs.items() if run.unrecorded)
+    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread, *unrecorded))
 
 
 def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
