@@ -152,13 +152,13 @@ def report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: s
         if all(each.failure for each in notifications if each.topic == topic):
             # Nobody heard of it: the next run tries again.
             standing = {**standing, topic: former.get(topic, Open())}
-    if unread:
-        notifications += (Notification(place, "unknown", f"All that is open counts as new: {unread}."),)
+    failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
         last_run.write(folder, outcome, standing)
     except OSError as error:
-        reason = (error.strerror or str(error)).rstrip(".")
-        notifications += (Notification(place, "unknown", f"This run is not remembered: {reason}."),)
+        failure = f"This run is not remembered: {(error.strerror or str(error)).rstrip('.')}."
+    if failure:
+        notifications += (Notification(place, "unknown", failure),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 
