@@ -96,7 +96,7 @@ def where(
     It is red with production among them, and with `warnings` that calls go elsewhere than to AWS.
     """
     warnings = tuple(dict.fromkeys(warnings))
-    accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
+    accounts = sorted({_account_of(each) or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
     style = "production" if warnings or any(each.is_production for each in environments) else style
@@ -329,11 +329,17 @@ def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutco
     outcome = run.outcome if run else None
     return TargetOutcome(
         environment=environment.name,
-        account=(outcome.account if outcome else "") or environment.names.account_id,
+        account=(outcome.account if outcome else "") or _account_of(environment),
         region=environment.names.region,
         endpoint=outcome.endpoint if outcome else "",
         status=run.status if run else "failed",
     )
+
+
+def _account_of(environment: Environment) -> str:
+    """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
+    names = environment.names
+    return names.account_id or (names.role_arn.split(":")[4] if names.role_arn else "")
 
 
 def _reason(run: EnvironmentRun) -> str:
