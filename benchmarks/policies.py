@@ -40,6 +40,8 @@ COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 NEW_SECRET = "ohmycoins-production-app-secrets"
 CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
 """Faults that troubleshoot cures, which together need all that it may do."""
+NAMING = frozenset({"ListRuleNamesByTarget", "ListSchedules"})
+"""The calls that name what EventBridge starts, where they are allowed: no key is removed, so that nothing depends on it."""
 Prepare = Callable[[World], tuple[str, ...]]
 """Brings about what a run is to change, and returns further parameters."""
 
@@ -262,7 +264,7 @@ def _refused(world: World, key_id: str) -> tuple[str, ...]:
     pages = world.client("cloudtrail").get_paginator("lookup_events")
     found = pages.paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}])
     events = [json.loads(event["CloudTrailEvent"]) for page in found for event in page["Events"]]
-    return tuple(sorted({each["eventName"] for each in events if "Access" in each.get("errorCode", "")}))
+    return tuple(sorted({each["eventName"] for each in events if "Access" in each.get("errorCode", "")} - NAMING))
 
 
 def table(rows: Sequence[diagnosis.Row]) -> str:

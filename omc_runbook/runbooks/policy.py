@@ -113,9 +113,9 @@ _CHANGING = (
     "for daemons and Express services, ecs: DescribeDaemon, DescribeDaemonRevisions, DescribeDaemonTaskDefinition,"
     " DescribeExpressGatewayService",
 )
-_REMOVING = (
-    "to remove a key, events: ListRuleNamesByTarget, DescribeRule, ListTargetsByRule, scheduler: ListSchedules,"
-    " GetSchedule",
+_NAMING = (
+    "to name what EventBridge starts, which decides only where a key is removed, events: ListRuleNamesByTarget,"
+    " DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
 )
 _CREATING = (
     "for a secret that is there already, secretsmanager: GetSecretValue, ListSecretVersionIds",
@@ -153,6 +153,7 @@ _OF_UPDATE = Actions(
     sometimes=(
         "to refuse a value from a file, a variable or a prompt that another environment has, secretsmanager:"
         " GetSecretValue on its secret",
+        *_NAMING,
     ),
     sometimes_to_apply=_CHANGING,
 )
@@ -203,7 +204,7 @@ ACTIONS: Mapping[str, Actions] = {
         sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
         mostly_applies=False,
     ),
-    "update": replace(_OF_UPDATE, sometimes=(*_OF_UPDATE.sometimes, *_REMOVING)),
+    "update": _OF_UPDATE,
     "verify": Actions(plan=_LOOK),
 }
 """A new runbook that calls AWS has its line here; `benchmarks/policies.py` says whether that is enough, and least.

@@ -93,10 +93,10 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
-    # A task that EventBridge starts reads the new values by itself, and without its key it would not start.
-    started = tuple(schedules.notes(target.clients, target.caller, snapshot, removed)) if removed else ()
+    started = tuple(schedules.notes(target.clients, target.caller, snapshot, removed)) if update.changed else ()
     notes = (*new.notes, *update.notes, *notes)
-    unseen = tuple(("", each) for each in started if each.startswith(schedules.UNSEEN))
+    # Without its key, a task that EventBridge starts would not start.
+    unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))
     update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
     return with_others(run, snapshot, update)
 
