@@ -41,7 +41,7 @@ NEW_SECRET = "ohmycoins-production-app-secrets"
 CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
 """Faults that troubleshoot cures, which together need all that it may do."""
 NAMING = frozenset({"ListRuleNamesByTarget", "ListSchedules"})
-"""The calls that name what EventBridge starts, where they are allowed: no key is removed, so that nothing depends on it."""
+"""The calls that name what EventBridge starts, where they are allowed: nothing depends on it here."""
 Prepare = Callable[[World], tuple[str, ...]]
 """Brings about what a run is to change, and returns further parameters."""
 
