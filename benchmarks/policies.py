@@ -40,6 +40,8 @@ COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 NEW_SECRET = "ohmycoins-production-app-secrets"
 CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
 """Faults that troubleshoot cures, which together need all that it may do."""
+NAMING = frozenset({"ListRuleNamesByTarget", "ListSchedules"})
+"""The calls that name what EventBridge starts, where they are allowed: nothing depends on it here."""
 Prepare = Callable[[World], tuple[str, ...]]
 """Brings about what a run is to change, and returns further parameters."""
 
@@ -74,6 +76,8 @@ class Run:
     status: str
     said: str
     outcome: str
+    refused: tuple[str, ...]
+    """The calls that were refused."""
 
     def misses(self, action: str) -> bool:
         """Whether it ended with unknown or a refusal, or took everything back, and names the action."""
@@ -191,6 +195,8 @@ def _shortage(case: Case, prepare: Prepare) -> list[str]:
     run = _run(case, _policy(case), parameters)
     # A plan against an error ends with the error.
     is_right = run.code == 0 or (case.runbook == "create" and not case.applies and run.code == 1)
+    if is_right and run.refused:
+        return [f"refused with all actions: {', '.join(run.refused)}"]
     return [] if is_right else ["with all actions:", *run.said.splitlines()]
 
 
@@ -242,6 +248,7 @@ def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> 
     done = forked.run(
         [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
     )
+    refused = _refused(world, key["AccessKeyId"])
     # An audit lists whoever may read the secret.
     world.iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
     if document["Statement"]:
@@ -249,7 +256,15 @@ def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> 
     world.iam.delete_user(UserName=user)
     text = outcome.read_text() if outcome.exists() else ""
     status = json.loads(text)["status"] if text else ""
-    return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text)
+    return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text, refused)
+
+
+def _refused(world: World, key_id: str) -> tuple[str, ...]:
+    """The calls of a user that were refused, as CloudTrail has them."""
+    pages = world.client("cloudtrail").get_paginator("lookup_events")
+    found = pages.paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}])
+    events = [json.loads(event["CloudTrailEvent"]) for page in found for event in page["Events"]]
+    return tuple(sorted({each["eventName"] for each in events if "Access" in each.get("errorCode", "")} - NAMING))
 
 
 def table(rows: Sequence[diagnosis.Row]) -> str:

@@ -269,7 +269,7 @@ def _run_notebook(
     parameters = dict(pairs)
     toml = parameters.get("runbook_toml", "")
     place = places.find(record, parameters.get("environment", "staging"), toml)
-    publish = publishing.publisher(name, parameters, place.folder, targets, notifies)
+    publish = publishing.publisher(name, parameters, place.bucket or place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(
@@ -330,13 +330,17 @@ def policy(
 
     Where runbook.toml names a role, first the role's and then the caller's.
     """
-    from omc_runbook.headless import places
+    from omc_runbook.headless import places, publishing
+    from omc_runbook.model.environment import load
+    from omc_runbook.model.parameters import first_name
     from omc_runbook.runbooks.policy import least_policy, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
-    least = with_records(least, place.bucket) if place.bucket else least
+    if place.bucket:
+        settings = load(first_name(values["environment"]), values["runbook_toml"])
+        least = with_records(least, place.bucket, publishing.remembers(name, settings))
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)
@@ -397,7 +401,7 @@ def records(
         for sentence in overview.prune(found.folder, applies):
             click.echo(sentence)
         return
-    newest, expected = terminal.print_records(found), schedules.read(found.folder)
+    newest, expected = terminal.print_records(found), schedules.read(found.bucket or found.folder)
     if not newest and not expected:
         raise UsageError(f"There is no record in {address}: name its folder with --record.")
     for state in expected:

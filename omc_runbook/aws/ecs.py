@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -120,6 +120,14 @@ class Service:
     def primary(self) -> Deployment | None:
         """The PRIMARY deployment; None with an external deployment controller."""
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
+
+    @property
+    def last_duration(self) -> timedelta | None:
+        """How long its PRIMARY deployment took; None while it goes on, and where its end is no longer an event."""
+        primary = self.primary
+        end = f"(deployment {primary.id}) deployment completed" if primary else ""
+        times = [event.time for event in self.events if primary and end in event.message]
+        return min(times) - primary.created if primary and times else None
 
     @property
     def has_rollout_state(self) -> bool:
@@ -275,8 +283,12 @@ def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> 
     return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in ("INACTIVE", "DRAINING"))
 
 
-def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: str = "") -> Deployment:
-    """Start a new deployment of a service, whose tasks read the secret again; returns the deployment.
+def force_new_deployment(
+    client: ECSClient, cluster: str, name: str, revision: str = ""
+) -> tuple[Deployment, tuple[Deployment, ...]]:
+    """Start a new deployment of a service, whose tasks read the secret again; returns it and the others beside it.
+
+    ECS starts it whatever else has begun meanwhile: UpdateService takes neither a condition nor a token.
 
     `revision` is the ARN of another task definition, "" for the same one; nothing else changes. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
@@ -286,7 +298,8 @@ def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: s
         request["taskDefinition"] = revision
     answer = client.update_service(**request)
     # With another strategy than ROLLING, the newest need not be PRIMARY yet.
-    return max(map(_deployment, answer["service"]["deployments"]), key=lambda each: each.created)
+    oldest_first = sorted(map(_deployment, answer["service"]["deployments"]), key=lambda each: each.created)
+    return oldest_first[-1], tuple(oldest_first[:-1])
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:

@@ -20,23 +20,18 @@ def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, 
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
     """
-    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-    digest = b64encode(hashlib.sha256(body).digest()).decode()
     try:
-        client.put_object(
-            Bucket=bucket,
-            Key=key,
-            Body=body,
-            ContentType=content_type,
-            ChecksumSHA256=digest,
-            IfNoneMatch="*",
-            **encryption,
-        )
+        client.put_object(Bucket=bucket, Key=key, IfNoneMatch="*", **_content(body, content_type, kms_key))
     except ClientError as error:
         if code_of(error) in _TAKEN:
             return False
         raise
     return True
+
+
+def put(client: Any, bucket: str, key: str, body: bytes, content_type: str, kms_key: str = "") -> None:
+    """Write an object, whether there is one of its key or not; encrypted as by `put_new`."""
+    client.put_object(Bucket=bucket, Key=key, **_content(body, content_type, kms_key))
 
 
 def get(client: Any, bucket: str, key: str) -> bytes:
@@ -47,6 +42,12 @@ def get(client: Any, bucket: str, key: str) -> bytes:
     with client.get_object(Bucket=bucket, Key=key)["Body"] as body:
         content: bytes = body.read()
     return content
+
+
+def _content(body: bytes, content_type: str, kms_key: str) -> dict[str, Any]:
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
+    digest = b64encode(hashlib.sha256(body).digest()).decode()
+    return {"Body": body, "ContentType": content_type, "ChecksumSHA256": digest, **encryption}
 
 
 def list_keys(client: Any, bucket: str, prefix: str) -> tuple[str, ...]:

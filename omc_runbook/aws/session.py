@@ -352,7 +352,7 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        # A call may need another permission too, such as iam:PassRole.
+        # A call may need another permission too, such as iam:PassRole or a key's.
         named = _PERFORM.search(message)
         permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
         explicit = _EXPLICIT_DENY.search(message)

@@ -10,12 +10,19 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
 from omc_runbook.report.archive.stems import file_name
 from omc_runbook.textfile import private_file
+
+if TYPE_CHECKING:
+    from omc_runbook.report.archive.bucket import S3Folder
+
+SUFFIX = ".last.json"
+"""How the name of the file ends that remembers a last run."""
 
 
 @dataclass(frozen=True)
@@ -27,43 +34,56 @@ class LastRun:
     standing: Standing
 
 
-def read(folder: Path, runbook: str, environment: str, endpoint: str = "") -> LastRun | None:
+def read(folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "") -> LastRun | None:
     """The last run, in AWS or in a sandbox as the endpoint says, or without one this process's variables.
 
     None where there was none, or its file is broken.
     """
     try:
-        body = json.loads(_path(folder, runbook, environment, endpoint).read_text(encoding="utf-8"))
+        body = json.loads(_content(folder, _name(runbook, environment, endpoint)) or "")
         standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
         return LastRun(datetime.fromisoformat(body["finished"]), str(body["status"]), standing)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def why_unread(folder: Path, runbook: str, environment: str) -> str:
+def why_unread(folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "") -> str:
     """Why `read` knows no last run though there was one, in a clause; "" where there was none."""
-    path = _path(folder, runbook, environment, "")
+    name = _name(runbook, environment, endpoint)
+    path = folder / name if isinstance(folder, Path) else f"{folder.address}/{name}"
     try:
-        path.read_bytes()
-    except FileNotFoundError:
-        return ""
+        content = _content(folder, name)
     except OSError as error:
-        return f"its last run is not known, since {path} cannot be read: {error.strerror}"
-    return f"its last run is not known, since {path} is broken"
+        return f"its last run is not known, since {path} cannot be read: {(error.strerror or '').rstrip('.')}"
+    return "" if content is None else f"its last run is not known, since {path} is broken"
 
 
-def write(folder: Path, outcome: Outcome, standing: Standing) -> None:
+def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing) -> None:
     """Remember a run; raises OSError where the folder cannot be written."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     body: dict[str, object] = {
         "finished": outcome.finished.isoformat(timespec="seconds"),
         "status": outcome.status,
     }
     body |= {str(topic): each.to_json() for topic, each in standing.items()}
-    path = _path(folder, outcome.runbook, outcome.environment, outcome.endpoint)
-    private_file.write(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+    name = _name(outcome.runbook, outcome.environment, outcome.endpoint)
+    content = json.dumps(body, indent=1, ensure_ascii=False).encode()
+    if not isinstance(folder, Path):
+        folder.write_own(name, content)
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_file.write(folder / name, content)
 
 
-def _path(folder: Path, runbook: str, environment: str, endpoint: str) -> Path:
+def _content(folder: Path | S3Folder, name: str) -> bytes | None:
+    """The content of a file beside the records; None where there is none. Raises OSError."""
+    if not isinstance(folder, Path):
+        return folder.read_own(name)
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _name(runbook: str, environment: str, endpoint: str) -> str:
     is_sandbox = is_on_this_machine(endpoint or os.environ.get(ENDPOINT_VARIABLE, ""))
-    return folder / f".{file_name(f'{runbook}-{environment}')}{'.sandbox' if is_sandbox else ''}.last.json"
+    return f".{file_name(f'{runbook}-{environment}')}{'.sandbox' if is_sandbox else ''}{SUFFIX}"

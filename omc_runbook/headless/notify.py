@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, insist
@@ -22,6 +23,8 @@ from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome, Topic
 from omc_runbook.model.notify import Notify
 
+if TYPE_CHECKING:
+    from omc_runbook.report.archive.bucket import S3Folder
 Send = Callable[[Notice], None]
 """Delivers a message, or raises RunbookError."""
 
@@ -133,12 +136,15 @@ def _apprise(address: str) -> Send:
     return deliver
 
 
-def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") -> Outcome:
-    """Send what a run's outcome is worth telling, and remember the run beside the records.
+def report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str = "") -> Outcome:
+    """Send what a run's outcome is worth telling, and remember the run beside the records, in a folder or in S3.
 
-    Returns the outcome with its notifications; where the folder cannot be written, one of them says so.
+    Returns the outcome with its notifications; where that cannot be read or written, one of them says so.
     """
-    last = last_run.read(folder, outcome.runbook, outcome.environment, outcome.endpoint)
+    of_run = (folder, outcome.runbook, outcome.environment, outcome.endpoint)
+    last = last_run.read(*of_run)
+    unread = "" if last else last_run.why_unread(*of_run)
+    place = str(folder) if isinstance(folder, Path) else folder.address
     former = last.standing if last else {}
     notices, standing = compare(outcome, former, notify.remind_days)
     notifications = send(notices, notify, profile)
@@ -146,10 +152,13 @@ def report(outcome: Outcome, folder: Path, notify: Notify, profile: str = "") ->
         if all(each.failure for each in notifications if each.topic == topic):
             # Nobody heard of it: the next run tries again.
             standing = {**standing, topic: former.get(topic, Open())}
+    failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
         last_run.write(folder, outcome, standing)
     except OSError as error:
-        notifications += (Notification(str(folder), "unknown", f"This run is not remembered: {error.strerror}."),)
+        failure = f"This run is not remembered: {(error.strerror or str(error)).rstrip('.')}."
+    if failure:
+        notifications += (Notification(place, "unknown", failure),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path("records")
 """The default folder of records, and that of what stays on this machine beside records in S3."""
-_SCHEME = "s3://"
+SCHEME = "s3://"
+"""How the address of a place in S3 begins."""
 _ELSEWHERE = re.compile(r"(?i).*://|(s3|arn):")
 """How what is meant to be in S3, or elsewhere, begins."""
 
@@ -35,7 +36,7 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     Of several environments, with commas, the first counts. Raises UsageError for an address that is none, and as
     `environment.load` does.
     """
-    if not address.startswith(_SCHEME):
+    if not address.startswith(SCHEME):
         if not address.strip() or _ELSEWHERE.match(address):
             named = f'"{address}" is' if address.strip() else "Its name is empty, which is"
             raise UsageError(f"{named} no place for records: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")

@@ -15,6 +15,7 @@ from omc_runbook.model.parameters import first_name
 
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Environment
+    from omc_runbook.report.archive.bucket import S3Folder
 
 Publish = Callable[[Outcome], Outcome]
 """Publishes an outcome, and returns it with its notifications."""
@@ -30,9 +31,9 @@ def nothing(outcome: Outcome) -> Outcome:
 
 
 def publisher(
-    runbook: str, parameters: Mapping[str, str], folder: Path, targets: Sequence[Export], notifies: bool
+    runbook: str, parameters: Mapping[str, str], folder: Path | S3Folder, targets: Sequence[Export], notifies: bool
 ) -> Publish:
-    """What publishes the outcome of a run with these parameters, whose records are in the folder.
+    """What publishes the outcome of a run with these parameters, whose records are in the folder, or in S3.
 
     Runs that can change something notify nobody: a person began them. Raises UsageError for a runbook.toml that cannot
     be read.
@@ -47,10 +48,7 @@ def publisher(
         name = first_name(parameters.get("environment", "staging"))
         settings = environment.load(name, parameters.get("runbook_toml", ""))
 
-    is_expected = settings is not None and (
-        not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
-    )
-    if settings is None or not is_expected:
+    if settings is None or not remembers(runbook, settings):
         return lambda outcome: replace(outcome, notifications=_export(outcome, targets, umask))
     from omc_runbook.headless import notify
 
@@ -71,6 +69,13 @@ def publisher(
         return replace(outcome, notifications=(*outcome.notifications, *failures))
 
     return publish
+
+
+def remembers(runbook: str, settings: Environment) -> bool:
+    """Whether a runbook's last run is remembered beside its records: who is notified, and what is overdue, need it."""
+    if notebooks.describe(runbook).can_change:
+        return False
+    return not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
 
 
 def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:

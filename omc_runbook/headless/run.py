@@ -27,6 +27,7 @@ from omc_runbook.model.handover import (
     FOLDER_VARIABLE,
     LINES_VARIABLE,
     OUTCOME_VARIABLE,
+    PLACE_VARIABLE,
     STATE_VARIABLE,
 )
 from omc_runbook.report.archive import kept_records, notebook_page, summary
@@ -64,6 +65,10 @@ class RunResult:
     summary: tuple[Line, ...]
     page: Path | None = None
     is_recorded: bool = True
+    address: str = ""
+    """Where the record's page was asked to be, if it is there: a path, or an address in S3."""
+    failure: str = ""
+    """Why it is not there, in a sentence."""
 
 
 def run(
@@ -181,6 +186,7 @@ def _execute(
             _variable(OUTCOME_VARIABLE, str(draft.outcome)),
             _variable(COMMAND_VARIABLE, keeper.command),
             _variable(STATE_VARIABLE, str(keeper.state.resolve())),
+            _variable(PLACE_VARIABLE, keeper.bucket.address) if keeper.bucket else nullcontext(),
             _beside(partial(_prepare_page, draft.outcome)),
             reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
@@ -258,20 +264,21 @@ class _Keeper:
             return self.unrecorded(outcome, error)
         if self.bucket is None:
             lines = summary.summarise(outcome, str(record.page), self.command)
-            return RunResult(outcome.exit_code, lines, record.page)
+            return RunResult(outcome.exit_code, lines, record.page, address=str(record.page))
         try:
             address = self.bucket.upload(record)
         except (OSError, RunbookError) as error:
             return self._not_uploaded(outcome, record, error)
         for path in record.files:
             path.unlink()
-        return RunResult(outcome.exit_code, summary.summarise(outcome, address, self.command), None)
+        return RunResult(outcome.exit_code, summary.summarise(outcome, address, self.command), address=address)
 
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
         """Report a run whose record stays on this machine."""
         failure = Line(f"The record could not be uploaded: {_reason(error)}", "warning", "warning")
         lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
-        return RunResult(RunbookError.exit_code, summary.mask(lines), record.page, is_recorded=False)
+        lines = summary.mask(lines)
+        return RunResult(RunbookError.exit_code, lines, record.page, is_recorded=False, failure=lines[-1].text)
 
     def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for its own."""
@@ -280,7 +287,9 @@ class _Keeper:
         place = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {place}, though the run took place: {_reason(error)}"
         lines = summary.mask(summary.summarise(outcome, path, self.command))
-        return RunResult(RunbookError.exit_code, lines, None, is_recorded=False)
+        failure = f"No record was kept in {place}: {_reason(error).rstrip('.')}."
+        (line,) = summary.mask((Line(failure, "warning", "warning"),))
+        return RunResult(RunbookError.exit_code, lines, None, is_recorded=False, failure=line.text)
 
 
 def _reason(error: Exception) -> str:

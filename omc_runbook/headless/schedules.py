@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
@@ -14,9 +15,12 @@ from omc_runbook.model.parameters import quoted
 from omc_runbook.model.schedule import Schedule, ScheduleState
 from omc_runbook.model.suggestions import nearest
 
+if TYPE_CHECKING:
+    from omc_runbook.report.archive.bucket import S3Folder
 
-def read(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> list[ScheduleState]:
-    """The state of each schedule of a runbook.toml, whose records are in a folder.
+
+def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str = "") -> list[ScheduleState]:
+    """The state of each schedule of a runbook.toml, whose records are in a folder or in S3.
 
     Raises UsageError for a wrong runbook.toml, an unknown runbook, and one whose runs `publishing` does not remember.
     """

@@ -148,6 +148,7 @@ def _notes(plan: CreatePlan) -> tuple[str, ...]:
         f"Encrypted with: {plan.kms_key or 'the AWS managed key'}.",
         f"After a deletion it can be restored for {plan.recovery_days} days.",
         *plan.doubts,
+        *(f"{each.title}. {' '.join(each.evidence)}" for each in plan.unseen),
     )
 
 

@@ -40,8 +40,10 @@ class EnvironmentRun:
     """Why it did not come to its end, in a sentence."""
     is_refused: bool = False
     """Whether something must be corrected first, as the failure says: running it again would not help."""
-    page: Path | None = None
-    """The page of its record; None where it left none."""
+    page: str = ""
+    """Where the page of its record is: a path, or an address in S3; "" where it left none there."""
+    unrecorded: str = ""
+    """Why its record is not where it was asked to be, in sentences."""
     facts: Facts | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters with which verify looks at this environment alone."""
@@ -94,7 +96,7 @@ def where(
     It is red with production among them, and with `warnings` that calls go elsewhere than to AWS.
     """
     warnings = tuple(dict.fromkeys(warnings))
-    accounts = sorted({each.names.account_id or "the one that you are signed in to" for each in environments})
+    accounts = sorted({_account_of(each) or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
     style = "production" if warnings or any(each.is_production for each in environments) else style
@@ -208,7 +210,8 @@ def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutc
 def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
     """Which environments could not be looked at or searched for, in sentences; "" where all were."""
     names = [name for name, run in runs.items() if run.why_unread]
-    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread))
+    unrecorded = (f"{name}: {run.unrecorded}" for name, run in runs.items() if run.unrecorded)
+    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread, *unrecorded))
 
 
 def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
@@ -326,11 +329,17 @@ def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutco
     outcome = run.outcome if run else None
     return TargetOutcome(
         environment=environment.name,
-        account=(outcome.account if outcome else "") or environment.names.account_id,
+        account=(outcome.account if outcome else "") or _account_of(environment),
         region=environment.names.region,
         endpoint=outcome.endpoint if outcome else "",
         status=run.status if run else "failed",
     )
+
+
+def _account_of(environment: Environment) -> str:
+    """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
+    names = environment.names
+    return names.account_id or (names.role_arn.split(":")[4] if names.role_arn else "")
 
 
 def _reason(run: EnvironmentRun) -> str:

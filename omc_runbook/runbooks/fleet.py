@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +12,13 @@ from urllib.parse import quote
 from omc_runbook.aws import endpoint as endpoints
 from omc_runbook.aws.session import Clients
 from omc_runbook.headless import workers
+from omc_runbook.headless.places import SCHEME
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
-from omc_runbook.model.handover import ENDPOINT_VARIABLE, STATE_VARIABLE, is_on_this_machine
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, PLACE_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display import reading
@@ -68,6 +70,8 @@ class Fleet(RichDisplay):
     environments: tuple[Environment, ...]
     seconds: int
     """How long each may take."""
+    runbook_toml: str = ""
+    """The run's parameter."""
     unread: tuple[str, ...] = ()
     """Where environments could not be searched for, in sentences."""
 
@@ -120,6 +124,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", time
         environment=environment,
         environments=found.environments,
         seconds=timeout,
+        runbook_toml=runbook_toml,
         unread=found.unread,
     )
     run_end.announce(replace(fleet.outcome({}), failure=NO_OUTCOME))
@@ -131,16 +136,18 @@ def look(fleet: Fleet) -> Runs:
 
     An environment that could not be looked at is among them, with the reason.
     """
-    folder, key = own_record.folder(), fingerprint.new_key()
+    place, key = os.environ.get(PLACE_VARIABLE, "") or str(own_record.folder().absolute()), fingerprint.new_key()
     jobs = {
         each.name: Job(
             environment=each,
-            folder=folder.absolute(),
+            place=place,
+            main=fleet.environment,
+            runbook_toml=fleet.runbook_toml,
+            spare=tempfile.gettempdir(),
             key=key,
         )
         for each in fleet.environments
     }
-
     progress = FleetProgress(jobs)
 
     def tell(name: str, end: WorkerEnd[EnvironmentRun]) -> None:
@@ -167,8 +174,7 @@ def matrix(runs: Runs) -> Table:
     """Environments by families of checks, each with a link to its record."""
     # The page of this run is in the folder of the records, but a notebook in JupyterLab is where it runs.
     start = own_record.folder() if STATE_VARIABLE in os.environ else Path.cwd()
-    pages = {name: run.page for name, run in runs.items() if run.page}
-    links = {name: quote(os.path.relpath(page, start.absolute())) for name, page in pages.items()}
+    links = {name: quote(_link(run.page, start.absolute())) for name, run in runs.items() if run.page}
     return report.matrix(runs, links)
 
 
@@ -186,6 +192,11 @@ def by_hand(fleet: Fleet) -> Listing:
 def answer(fleet: Fleet, runs: Runs) -> LastWord:
     """How many environments are all right, and what to do in each other one."""
     return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
+
+
+def _link(page: str, start: Path) -> str:
+    """The way to a page from that of this run; in S3 each record has a folder, beside the others."""
+    return "/".join(("..", *page.rsplit("/", 2)[1:])) if page.startswith(SCHEME) else os.path.relpath(page, start)
 
 
 def _endpoint_warnings(environment: Environment) -> tuple[str, ...]:

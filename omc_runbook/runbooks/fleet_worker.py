@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from omc_runbook.diagnosis import comparison
+from omc_runbook.headless import places
 from omc_runbook.headless import run as headless_run
+from omc_runbook.headless.run import RunResult
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
@@ -20,7 +22,12 @@ class Job:
     """An environment to look at, where its record goes, and the key of this run's fingerprints."""
 
     environment: Environment
-    folder: Path
+    place: str
+    """A folder, or an address in S3, which is called as `main` is, like for the record of the whole run."""
+    main: str
+    runbook_toml: str
+    spare: str
+    """The folder for what could not be uploaded."""
     key: bytes
 
 
@@ -35,8 +42,23 @@ def verify(job: Job) -> EnvironmentRun:
         return outcome
 
     try:
-        result = headless_run.run(VERIFY, parameters(job.environment).items(), job.folder, publish=note)
+        place = places.find(job.place, job.main, job.runbook_toml)
+        words = parameters(job.environment).items()
+        result = headless_run.run(VERIFY, words, place.folder, publish=note, bucket=place.bucket)
     except RunbookError as error:
         return EnvironmentRun(failure=str(error), is_refused=isinstance(error, UsageError))
-    facts = comparison.facts(snapshots[-1], job.key) if snapshots else None
-    return EnvironmentRun(outcome=outcomes[-1], page=result.page, facts=facts)
+    return EnvironmentRun(
+        outcome=outcomes[-1],
+        page=result.address,
+        unrecorded=_unrecorded(result, job.spare),
+        facts=comparison.facts(snapshots[-1], job.key) if snapshots else None,
+    )
+
+
+def _unrecorded(result: RunResult, spare: str) -> str:
+    """Why a record is not where it was asked to be, and where it is; "" where it is there."""
+    if result.is_recorded or result.page is None:
+        return result.failure
+    # A worker's own folder for temporary files ends with the workers.
+    folder = shutil.move(result.page.parent, spare)
+    return f"{result.failure} It is {folder}/{result.page.name}."

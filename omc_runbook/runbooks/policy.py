@@ -6,9 +6,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
+from omc_runbook.headless import last_run
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
@@ -109,13 +111,16 @@ _AUDITING = (
 _CHANGING = (
     "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
     " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",
-    "for daemons, Express services and schedules, ecs: DescribeDaemon, DescribeDaemonRevisions,"
-    " DescribeDaemonTaskDefinition, DescribeExpressGatewayService, events: ListEventBuses, ListRuleNamesByTarget,"
+    "for daemons and Express services, ecs: DescribeDaemon, DescribeDaemonRevisions, DescribeDaemonTaskDefinition,"
+    " DescribeExpressGatewayService",
+)
+_NAMING = (
+    "to name what EventBridge starts, which decides only where a key is removed, events: ListEventBuses,"
+    " ListRuleNamesByTarget,"
     " DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
 )
 _CREATING = (
-    "to see whether the environment is in another region or has other names, ecs: ListClusters, secretsmanager:"
-    " ListSecrets",
+    "for a secret that is there already, secretsmanager: GetSecretValue, ListSecretVersionIds",
     "for a customer managed key, kms: DescribeKey, GenerateDataKey, Decrypt",
     "for a deleted secret, secretsmanager: RestoreSecret",
 )
@@ -134,6 +139,8 @@ class Actions:
     sometimes_to_apply: tuple[str, ...] = ()
     compares_environments: bool = False
     """Whether it reads the keys of the other environments' secrets too."""
+    searches: bool = False
+    """Whether it searches other clusters and regions for what has other names."""
     mostly_applies: bool = True
     """Whether its policy has the second part too, unless somebody asks for the first one."""
 
@@ -145,7 +152,11 @@ class Actions:
 _OF_UPDATE = Actions(
     plan=(*_SEE, *_DAEMONS),
     apply=(*_WRITE, *_DEPLOY),
-    sometimes=("to refuse a value that another environment has, secretsmanager: GetSecretValue on its secret",),
+    sometimes=(
+        "to refuse a value from a file, a variable or a prompt that another environment has, secretsmanager:"
+        " GetSecretValue on its secret",
+        *_NAMING,
+    ),
     sometimes_to_apply=_CHANGING,
 )
 
@@ -159,12 +170,22 @@ ACTIONS: Mapping[str, Actions] = {
     ),
     "audit": Actions(plan=_AUDIT, sometimes=_AUDITING, compares_environments=True),
     "create": Actions(
-        plan=("secretsmanager:DescribeSecret",),
+        plan=(
+            "ec2:DescribeRegions",
+            "ecs:DescribeClusters",
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "ecs:ListClusters",
+            "ecs:ListServices",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:ListSecrets",
+        ),
         apply=(
             *("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
             *("secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"),
         ),
         sometimes=_CREATING,
+        searches=True,
     ),
     "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
     "index": Actions(plan=_LOOK),
@@ -178,6 +199,10 @@ ACTIONS: Mapping[str, Actions] = {
     "troubleshoot": Actions(
         plan=(*_LOOK, *_LOOK_DEEPLY),
         apply=("secretsmanager:RestoreSecret", *_MOVE, *_GRANT, *_REGISTER, *_DEPLOY),
+        sometimes=(
+            *_DECIDING,
+            "for what EventBridge starts, events: DescribeRule, ListTargetsByRule, scheduler: GetSchedule",
+        ),
         sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
         mostly_applies=False,
     ),
@@ -239,7 +264,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
-    document = permissions.document(snapshot, actions, needed.compares_environments)
+    document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)
     if runbook == "audit":
         document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
@@ -295,13 +320,39 @@ def _assuming(role: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
 
 
-def with_records(least: LeastPolicy, bucket: S3Folder) -> LeastPolicy:
-    """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role."""
+def with_records(least: LeastPolicy, bucket: S3Folder, remembers: bool = False) -> LeastPolicy:
+    """The policies with what keeping records in S3 needs, by the caller: records are written as nobody else's role.
+
+    With `remembers`, the last run is remembered there too, for `[notify]` and `[[schedules]]` of runbook.toml.
+    """
     nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
     *roles, caller = least.policies or (nothing,)
     document = json.loads(caller.document)
-    document["Statement"] += [
-        {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}*"]}
-    ]
-    note = "Sometimes also: for a bucket or records with a customer managed key, kms: GenerateDataKey."
-    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), (*least.notes, note))
+    place = f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}"
+    statements: list[dict[str, Any]] = [{"Action": ["s3:PutObject"], "Resource": [f"{place}*"]}]
+    if remembers:
+        # Without ListBucket, S3 does not tell an object that is not there from one that may not be read.
+        statements.append({"Action": ["s3:GetObject"], "Resource": [f"{place}.*{last_run.SUFFIX}"]})
+        statements.append({"Action": ["s3:ListBucket"], "Resource": [f"arn:aws:s3:::{bucket.bucket}"]})
+    if bucket.kms_key:
+        use = ["kms:GenerateDataKey", *(["kms:Decrypt"] if remembers else [])]
+        statements.append({"Action": use, **_key(bucket.kms_key, caller.principal)})
+    document["Statement"] += [{"Effect": "Allow", **each} for each in statements]
+    note = "Sometimes also: for a bucket with a customer managed key, kms: GenerateDataKey" + (
+        ", Decrypt." if remembers else "."
+    )
+    notes = least.notes if bucket.kms_key else (*least.notes, note)
+    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), notes)
+
+
+def _key(name: str, principal: str) -> dict[str, Any]:
+    """The resource of a statement on a key, by its id, ARN or alias; an alias is a condition on the key that has it."""
+    alias, owner = name.rpartition(":")[2], name if name.startswith("arn:") else principal
+    if name == owner and not alias.startswith("alias/"):
+        return {"Resource": [name]}
+    account = owner.split(":")[4] if owner.startswith("arn:") else "*"
+    base = f"arn:aws:kms:*:{account}:key"
+    if alias.startswith("alias/"):
+        condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}}
+        return {"Resource": [f"{base}/*"], "Condition": condition}
+    return {"Resource": [f"{base}/{name}"]}

@@ -61,7 +61,7 @@ on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", defaul
 LEFT_OUT: Mapping[str, frozenset[Part]] = {
     **dict.fromkeys(("add_key", "restore", "rotate", "update"), frozenset({"policies", "roles"})),
     "audit": frozenset({"roles"}),
-    "create": frozenset({"policies", "roles", "tasks"}),
+    "create": frozenset({"policies", "roles", "tasks", "trail", "absent content"}),
 }
 """What the looks of a runbook leave out, as its policy does: nothing that it says depends on that.
 

@@ -15,6 +15,7 @@ _FUNCTION_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/configuration")
 _SCHEDULER_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 _S3_VERBS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _S3_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging"})
+_S3_KEY = "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID"
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
 # Other names of STS's errors: in JSON or CBOR responses, and in EC2.
@@ -120,7 +121,7 @@ def _s3_call(environ: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if not bucket or _S3_SUBRESOURCES & query.keys():
         return "", {}
     action = _S3_VERBS.get(method, "") if key else "ListBucket" if method == "GET" and "list-type" in query else ""
-    return action, {"Bucket": bucket, "Key": key}
+    return action, {"Bucket": bucket, "Key": key, "SSEKMSKeyId": environ.get(_S3_KEY, "")}
 
 
 def _scheduler_call(environ: Mapping[str, Any], body: bytes) -> tuple[str, Mapping[str, Any]]:

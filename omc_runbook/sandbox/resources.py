@@ -1,6 +1,6 @@
 """The resources of a call, by the ARNs that a policy must name, and their tags."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from omc_runbook.iam.request_keys import Keys
@@ -38,14 +38,19 @@ def resources_of(call: Call, account: str) -> list[str]:
     return (find(call, account) if find else []) or ["*"]
 
 
-def also_needed(call: Call, resource: str) -> list[tuple[str, str, Keys]]:
+def also_needed(call: Call, account: str, resource: str) -> list[tuple[str, str, Keys]]:
     """Further permissions that a call needs, each with its ARN and the condition keys of it.
 
     Tags need that to tag, and a task definition that to pass its roles to ECS:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html,
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html,
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+
+    An object of S3 needs its key, and one that is not there the permission to learn that:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
+    if call.permission in ("s3:GetObject", "s3:PutObject"):
+        return [*_also_needed_for_object(call, account)]
     if call.permission not in ("ecs:RegisterTaskDefinition", "secretsmanager:CreateSecret"):
         return []
     needed: list[tuple[str, str, Keys]] = []
@@ -54,6 +59,35 @@ def also_needed(call: Call, resource: str) -> list[tuple[str, str, Keys]]:
     for role in filter(None, (call.text("executionRoleArn"), call.text("taskRoleArn"))):
         needed.append(("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}))
     return needed
+
+
+def _also_needed_for_object(call: Call, account: str) -> Iterator[tuple[str, str, Keys]]:
+    from moto.s3.models import s3_backends
+
+    buckets = s3_backends[account]["aws"].buckets
+    bucket, name = buckets.get(call.text("Bucket")), call.text("Key")
+    existing = bucket.keys.get(name) if bucket else None
+    if call.action == "GetObject":
+        if bucket and existing is None:
+            yield "s3:ListBucket", bucket.arn, {}
+        key_id, action = (existing.kms_key_id if existing else ""), "kms:Decrypt"
+    else:
+        rule = ((bucket.encryption if bucket else None) or {}).get("Rule", {})
+        default = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "")
+        key_id, action = call.text("SSEKMSKeyId") or default, "kms:GenerateDataKey"
+    if key_id:
+        arn, aliases = _key(key_id, account, call.region)
+        yield action, arn, {"kms:ResourceAliases": aliases}
+
+
+def _key(key_id: str, account: str, region: str) -> tuple[str, tuple[str, ...]]:
+    """A key's ARN and aliases, by its id, ARN or alias."""
+    from omc_runbook.sandbox.aws.kms import find_key, named
+
+    key = find_key(key_id, account, region)
+    if key is None:
+        return (key_id if key_id.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key_id}"), ()
+    return str(key.arn), tuple(named(key)["aliases"])
 
 
 def keys_of(call: Call, account: str, resource: str) -> Keys:

@@ -26,7 +26,7 @@ PARALLEL = 16
 MOST_CLUSTERS = 20
 """How many clusters are looked into; in an account with more, those that may be the environment's."""
 
-FIELD = "discovery"
+FIELD, REGIONS = "discovery", "regions"
 
 _ALLOWS = re.compile(r'"secretsmanager:(\*|GetSecretValue|Get\*)"', re.IGNORECASE)
 
@@ -66,6 +66,8 @@ class Discovery:
     cluster_regions: tuple[str, ...] = ()
     """Other regions with a cluster of the configured name, where this one has none."""
     unread: tuple[ReadFailure, ...] = ()
+    unread_regions: tuple[ReadFailure, ...] = ()
+    """Why other regions could not be searched for the configured names."""
     not_searched: tuple[str, ...] = ()
     """Clusters that were left out, because there are too many."""
     expected: Mapping[str, str] = field(default_factory=dict)
@@ -219,6 +221,7 @@ class _Discovering(Gatherer):
             other_regions=self._with_secret(regions),
             cluster_regions=self._with_cluster(regions) if lacks_cluster else (),
             unread=self.gaps.get(FIELD, ()),
+            unread_regions=self.gaps.get(REGIONS, ()),
             not_searched=tuple(each.name for each in clusters if each not in chosen),
         )
 
@@ -229,7 +232,7 @@ class _Discovering(Gatherer):
         if is_empty:
             client = self.clients("ec2")
             listed = self.ask("the account's regions", "ec2:DescribeRegions", lambda: ec2.list_regions(client))
-            regions |= set(or_none(listed.result()) or ())
+            regions |= {*self.keep(REGIONS, listed, ())}
         return tuple(sorted(regions - {self.names.region, ""}))
 
     def _with_secret(self, regions: Iterable[str]) -> tuple[str, ...]:
@@ -257,6 +260,9 @@ class _Discovering(Gatherer):
     ) -> tuple[str, ...]:
         """The regions in which something is found; without the permission to look there, it is not known of any."""
         answers = {region: self.ask(f"{what} in {region}", permission, partial(find, region)) for region in regions}
+        # What a policy denies there on purpose, nobody could have made there.
+        failures = (answer.result() for answer in answers.values())
+        self.record(REGIONS, (each for each in failures if isinstance(each, ReadFailure) and not each.denied_by))
         return tuple(region for region, answer in answers.items() if or_none(answer.result()))
 
     def _services(self, clusters: Iterable[str]) -> tuple[FoundService, ...]:

@@ -32,9 +32,10 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.readers for task in snapshot.running(service)]
     is_unclear = any(_is_unclear(snapshot, task) for task in tasks) or _is_back(snapshot)
-    if is_unclear and snapshot.versions:
+    reads_trail = "trail" not in snapshot.left_out
+    if reads_trail and is_unclear and snapshot.versions:
         snapshot = read_trail(gatherer, snapshot)
-    elif snapshot.current and _has_placeholder(snapshot):
+    elif reads_trail and snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
     stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]

@@ -82,10 +82,11 @@ def policy(snapshot: Snapshot) -> str:
     return document(snapshot, missing(snapshot))
 
 
-def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool = False) -> str:
+def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool = False, searches: bool = False) -> str:
     """An IAM policy document that allows actions on this environment's resources only; "" for no action.
 
-    `with_other_keys` also allows reading the secrets of the other environments, to compare their keys.
+    `with_other_keys` also allows reading the secrets of the other environments, to compare their keys, and `searches`
+    looking for the environment in other clusters and regions.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
@@ -95,7 +96,7 @@ def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool =
         by_resource[others] = [GET_SECRET_VALUE]
     needed = set(actions)
     for permission in sorted(needed):
-        resources = _resources(snapshot, permission)
+        resources = _searched(snapshot, permission) if searches else _resources(snapshot, permission)
         if permission == "iam:GetRole" and "ecs:ExecuteCommand" in needed:
             task_roles = {each.task_role_arn for each in snapshot.task_definitions.values()} - {""}
             resources = tuple(sorted({*resources, *task_roles}))
@@ -154,6 +155,16 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         groups = {c.log_group for d in snapshot.task_definitions.values() for c in d.containers if c.log_group}
         return tuple(f"{base}:log-group:{group}:*" for group in sorted(groups)) or (f"{base}:log-group:*",)
     return ("*",)
+
+
+def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
+    """The ARNs that a permission is needed for where the environment may be elsewhere, or have other names."""
+    if permission in ("ecs:DescribeClusters", "ecs:DescribeServices"):
+        return ("*",)
+    resources = _resources(snapshot, permission)
+    if permission != "secretsmanager:DescribeSecret":
+        return resources
+    return tuple(arn.replace(f":{snapshot.environment.names.region}:", ":*:", 1) for arn in resources)
 
 
 _KINDS = {

@@ -164,16 +164,18 @@ class _Reading(Gatherer):
         ]
         sm = self.clients("secretsmanager")
         secret = self.ask(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(sm, name))
-        versions = self.ask(
-            f"the versions of {name}",
-            "secretsmanager:ListSecretVersionIds",
-            lambda: secretsmanager.list_versions(sm, name),
-        )
-        value = self.ask(
-            f"the value of {name}",
-            GET_SECRET_VALUE,
-            lambda: secretsmanager.get_value(sm, name, secretsmanager.CURRENT),
-        )
+        versions = value = None
+        if "absent content" not in without or isinstance(secret.result(), secretsmanager.Secret):
+            versions = self.ask(
+                f"the versions of {name}",
+                "secretsmanager:ListSecretVersionIds",
+                lambda: secretsmanager.list_versions(sm, name),
+            )
+            value = self.ask(
+                f"the value of {name}",
+                GET_SECRET_VALUE,
+                lambda: secretsmanager.get_value(sm, name, secretsmanager.CURRENT),
+            )
         if "policies" not in without:
             self._policies = self._ask_policies()
         if "roles" not in without:
@@ -196,8 +198,8 @@ class _Reading(Gatherer):
             caller=self.caller,
             endpoint=self.clients.endpoint,
             secret=self.keep("secret", secret, None),
-            versions=self.keep("versions", versions, ()),
-            contents=follow_ups.contents_of(self.keep("contents", value, None)),
+            versions=self.keep("versions", versions, ()) if versions else (),
+            contents=follow_ups.contents_of(self.keep("contents", value, None) if value else None),
             left_out=without,
             clusters=clusters,
             service_names=service_names,

@@ -34,8 +34,11 @@ from omc_runbook.workstation.workstation import Workstation
 if TYPE_CHECKING:
     from omc_runbook.terraform.declared import DeclaredEnvironment
 
-Part = Literal["policies", "roles", "tasks"]
-"""What a look can leave out: the policies of secret and key, what the execution roles may do, and the tasks."""
+Part = Literal["policies", "roles", "tasks", "trail", "absent content"]
+"""What a look can leave out: the policies of secret and key, what the execution roles may do, the tasks, CloudTrail.
+
+Without "absent content", versions and value are asked for while it is not known whether there is a secret.
+"""
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What a run needs: to look at its own environment, and to write its own records.
+# What a run needs: to look at its own environment, to write its own records, and to know what it told last.
 resource "aws_iam_role" "task" {
   for_each           = var.environments
   name               = "${var.name}-${each.key}"
@@ -221,7 +221,14 @@ resource "aws_iam_role_policy" "records" {
     Version = "2012-10-17"
     Statement = [
       { Effect = "Allow", Action = "s3:PutObject", Resource = "arn:aws:s3:::${var.records_bucket}/${each.key}/*" },
-      { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = var.records_kms_key_arn },
+      { Effect = "Allow", Action = ["kms:GenerateDataKey", "kms:Decrypt"], Resource = var.records_kms_key_arn },
+      # What was told last, which no container has of the one before it.
+      {
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "arn:aws:s3:::${var.records_bucket}/${each.key}/.*.last.json"
+      },
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::${var.records_bucket}" },
     ]
   })
 }

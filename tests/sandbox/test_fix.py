@@ -8,14 +8,16 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.runs import SECRET, values
 
-from omc_runbook.aws import definitions, iam
+from omc_runbook.aws import definitions, ecs, iam
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
@@ -315,6 +317,32 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
     with pytest.raises(ConflictError, match=f"{service} was deployed since the plan was made"):
         cure.apply(run, plan, True)
     assert described(world)[2] == deployed
+
+
+def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ECS takes both: the first is told that it was replaced, the second what it replaced."""
+    break_(sandbox.endpoint, "not-forced")
+    run, _, plan = begun()
+    barriers = {redeploy.service.name: threading.Barrier(2) for redeploy in plan.redeploys}
+    force = ecs.force_new_deployment
+
+    def force_together(client: Any, cluster: str, name: str, revision: str) -> Any:
+        # Both have seen by then that nobody has deployed the service.
+        barriers[name].wait(60)
+        return force(client, cluster, name, revision)
+
+    monkeypatch.setattr(ecs, "force_new_deployment", force_together)
+    with ThreadPoolExecutor(2) as pool:
+        results = [each.result() for each in [pool.submit(cure.apply, run, plan, True) for _ in range(2)]]
+    for name in barriers:
+        rollouts = [each for result in results if result for each in result.rollouts if each.service == name]
+        proved, overtaken = sorted(rollouts, key=lambda each: each.state)
+        assert (proved.state, overtaken.state) == ("done", "overtaken")
+        assert f"{proved.deployment_id} replaced ours" in overtaken.reason
+        assert f"It replaced {overtaken.deployment_id}, which somebody else began at the same time." in proved.reason
+    assert not all(result and result.is_proved for result in results)
 
 
 def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from support.enforced_policies import policy_of, status_of, without
 from support.runs import COMMAND, SECRET, Desk, caller, client
 
@@ -36,13 +38,24 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path, sandbox)
 
 
+def refused_calls(desk: Desk, person: Mapping[str, str]) -> set[str]:
+    """The calls of somebody that were refused, as CloudTrail has them."""
+    by_key = [{"AttributeKey": "AccessKeyId", "AttributeValue": person["AWS_ACCESS_KEY_ID"]}]
+    pages = client(desk.sandbox, "cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=by_key)
+    events = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
+    assert events
+    return {event["eventName"] for event in events if "Access" in event.get("errorCode", "")}
+
+
 @pytest.mark.parametrize("runbook", sorted({*ACTIONS} - {"audit", "create"}))
 def test_it_is_enough(desk: Desk, runbook: str) -> None:
-    """Nothing is unknown, and changes are made and proved."""
+    """Nothing is unknown, changes are made and proved, and no call is refused on the way."""
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
     person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
     done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
     assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+    named = {"ListRuleNamesByTarget", "ListSchedules"} if runbook in ("rotate", "update") else set[str]()
+    assert refused_calls(desk, person) == named, "what EventBridge starts is named where that is allowed, no more"
 
 
 def test_the_policy_of_create_is_enough(desk: Desk) -> None:
@@ -51,8 +64,9 @@ def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     secret = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-production-app-secrets-??????"
     assert secret in {resource for statement in document["Statement"] for resource in statement["Resource"]}
     words = ("environment=production", "apply=true", "confirm=production")
-    done = desk.call([str(COMMAND), "run", "create", *words], **caller(desk.sandbox, json.dumps(document)))
-    assert done.returncode == 0, done.stdout
+    person = caller(desk.sandbox, json.dumps(document))
+    done = desk.call([str(COMMAND), "run", "create", *words], **person)
+    assert done.returncode == 0 and refused_calls(desk, person) == set(), done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -120,20 +134,17 @@ def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
             )
 
 
-def refused_calls(desk: Desk, person: Mapping[str, str]) -> set[str]:
-    """The calls of somebody that were refused, as CloudTrail has them."""
-    by_key = [{"AttributeKey": "AccessKeyId", "AttributeValue": person["AWS_ACCESS_KEY_ID"]}]
-    pages = client(desk.sandbox, "cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=by_key)
-    events = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
-    assert events
-    return {event["eventName"] for event in events if "Access" in event.get("errorCode", "")}
-
-
-@pytest.mark.parametrize("runbook", ["verify", "restore", "audit"])
-def test_a_look_asks_for_nothing_that_the_policy_leaves_out(desk: Desk, runbook: str) -> None:
-    """Nothing that a run says depends on it, so that no call is refused."""
-    person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
-    desk.call([str(COMMAND), "run", runbook, "environment=staging"], **person)
+@pytest.mark.parametrize("runbook", ["verify", "audit", "create"])
+def test_no_call_is_made_that_the_policy_leaves_out(desk: Desk, runbook: str) -> None:
+    """Nothing that a run says depends on it, so that no call is refused; of an environment without a secret, too."""
+    words = ("environment=production",) if runbook == "create" else ("environment=staging",)
+    with suppress(ClientError):
+        client(desk.sandbox, "secretsmanager").delete_secret(
+            SecretId="ohmycoins-production-app-secrets", ForceDeleteWithoutRecovery=True
+        )
+    document = policy_of(desk, runbook, "--no-apply", environment=words[0].partition("=")[2])
+    person = caller(desk.sandbox, json.dumps(document))
+    desk.call([str(COMMAND), "run", runbook, *words], **person)
     assert refused_calls(desk, person) == set()
 
 

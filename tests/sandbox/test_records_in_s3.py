@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from support.outcomes import NOW, an_outcome
 from support.records import keep
 from support.runs import COMMAND, Desk, client, values
 
-from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.report.archive import kept_records, stems
 from omc_runbook.report.archive.bucket import parse
 from omc_runbook.report.archive.record import Record
@@ -56,6 +57,14 @@ def run(desk: Desk, place: str, *words: str, **variables: str) -> Any:
     return desk.call([str(COMMAND), "run", "verify", "--record", place, *words], **variables)
 
 
+def with_a_key(desk: Desk) -> None:
+    """Encrypt the records by a customer managed key, which has an alias."""
+    kms = client(desk.sandbox, "kms")
+    if not [each for each in kms.list_aliases()["Aliases"] if each["AliasName"] == "alias/records"]:
+        kms.create_alias(AliasName="alias/records", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
+
+
 def left(desk: Desk) -> list[str]:
     """What a run left in the working folder and in that for temporary files."""
     return [path.name for folder in (desk.work, desk.root / "tmp") for path in folder.glob("*")]
@@ -64,7 +73,7 @@ def left(desk: Desk) -> list[str]:
 def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str, tmp_path: Path) -> None:
     """By the least policy, with the key in runbook.toml; what was downloaded is intact, and what was edited is not."""
     s3 = client(desk.sandbox, "s3")
-    (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
+    with_a_key(desk)
     place = f"s3://{bucket}/{PLACE}"
     least = desk.call([str(COMMAND), "policy", "verify", "--record", place])
     done = run(desk, place, "--summary", **somebody(desk, json.loads(least.stdout)))
@@ -128,6 +137,99 @@ def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, buck
     assert "no record: under way, broken off, or not uploaded" in listed.stdout
     checked = desk.call([str(COMMAND), "records", "--check", f"s3://{bucket}/{PLACE}"])
     assert checked.returncode == 1 and checked.stdout.startswith("missing     ")
+
+
+def test_a_key_that_may_not_be_used_is_named(desk: Desk, bucket: str) -> None:
+    """As S3 names it, before anything is done; and while the run goes on, the record stays on this machine."""
+    with_a_key(desk)
+    denied = person(desk, {"Action": "kms:GenerateDataKey", "Resource": "*"})
+    done = run(desk, f"s3://{bucket}/{PLACE}", **denied)
+    assert (done.returncode, done.stdout, left(desk)) == (2, "", ["runbook.toml"])
+    assert "AccessDenied; the permission kms:GenerateDataKey is missing" in done.stderr
+    assert "Nothing was done." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "sentence"),
+    [
+        ("KMS.NotFoundException", "Invalid keyId", "KMS.NotFoundException. Check kms_key in [records] of runbook.toml"),
+        ("KMS.DisabledException", "key is disabled", "KMS.DisabledException. Check kms_key in [records]"),
+        ("AccessDenied", "Access Denied", "s3:PutObject is missing. Or kms:GenerateDataKey on alias/records is."),
+        ("NoSuchBucket", "gone", "There is no bucket records."),
+        ("PermanentRedirect", "another region", "PermanentRedirect"),
+    ],
+)
+def test_what_s3_answers_is_told(tmp_path: Path, code: str, message: str, sentence: str) -> None:
+    """A key that is gone or disabled, a refusal that says nothing of keys, a bucket that is gone, another region."""
+
+    class Refusing:
+        def put_object(self, **_: object) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": message}}, "PutObject")
+
+    place = parse("s3://records/x", Refusing, "alias/records")
+    with pytest.raises(RunbookError) as error:
+        place.begin(Record(tmp_path, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
+    assert sentence in str(error.value) and "Nothing was done." in str(error.value)
+
+
+def test_a_bucket_that_goes_during_a_run_costs_no_record(desk: Desk, bucket: str) -> None:
+    """It stays on this machine, with why."""
+    place = parse(f"s3://{bucket}/x", lambda: client(desk.sandbox, "s3"))
+    record = place.begin(Record(desk.work, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
+    kept = keep(desk.work / "kept", an_outcome(), {})
+    s3 = client(desk.sandbox, "s3")
+    s3.delete_object(Bucket=bucket, Key=f"x/{record.stem}/started.json")
+    s3.delete_bucket(Bucket=bucket)
+    with pytest.raises(UsageError, match=f"There is no bucket {bucket}"):
+        place.upload(kept)
+    assert [each.state for each in kept_records.check(kept.page.parent)] == ["intact"]
+
+
+def test_the_last_run_is_remembered_in_s3(desk: Desk, bucket: str) -> None:
+    """By whoever runs next, wherever; a schedule is on time for who lists the records. The printed policy is enough."""
+    place = f"s3://{bucket}/{PLACE}"
+    with_a_key(desk)
+    with (desk.work / "runbook.toml").open("a") as file:
+        file.write('[notify]\nunknown = ["env:NOBODY"]\n[[schedules]]\nrunbook = "verify"\ncron = "* * * * *"\n')
+    listing = [str(COMMAND), "records", place]
+    before = desk.call(listing)
+    assert before.returncode == 1 and "OVERDUE  verify on staging: due" in before.stdout
+    least = json.loads(desk.call([str(COMMAND), "policy", "verify", "--record", place]).stdout)
+    variables = somebody(desk, least)
+    for _ in range(2):
+        done = run(desk, place, "--summary", **variables)
+        assert done.returncode == 0 and "Not delivered" not in done.stdout, done.stdout + done.stderr
+        assert left(desk) == ["runbook.toml"]
+    after = desk.call(listing)
+    assert after.returncode == 0 and "on time  verify on staging: the last run ended" in after.stdout
+    checked = desk.call([str(COMMAND), "records", "--check", place])
+    assert checked.returncode == 0 and checked.stdout.endswith("2 intact.\n")
+    blind = {"Version": "2012-10-17", "Statement": [e for e in least["Statement"] if "s3:GetObject" not in e["Action"]]}
+    done = run(desk, place, "--summary", **somebody(desk, blind))
+    assert f"{place}: All that is open counts as new: its last run is not known" in done.stdout + done.stderr
+    assert "s3:GetObject is missing" in done.stdout + done.stderr
+
+
+def test_fleet_keeps_each_record_in_the_same_place(desk: Desk, bucket: str) -> None:
+    """The environments' beside its own, with links that hold in a copy too; what is not uploaded is here, and told."""
+    s3, place = client(desk.sandbox, "s3"), f"s3://{bucket}/{PLACE}"
+    (desk.work / "runbook.toml").write_text("[environments.staging]\n")
+    done = desk.call([str(COMMAND), "fleet", "--record", place, "--summary"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    keys = [each["Key"].removeprefix(f"{PLACE}/") for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    pages = {key.partition("-")[0]: key for key in keys if key.endswith(".html")}
+    assert sorted(pages) == ["fleet", "verify"] and left(desk) == ["runbook.toml"]
+    page = s3.get_object(Bucket=bucket, Key=f"{PLACE}/{pages['fleet']}")["Body"].read().decode()
+    assert f'href="../{pages["verify"]}"' in page
+    checked = desk.call([str(COMMAND), "records", "--check", place])
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "2 intact.")
+
+    denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/verify-*/outcome.json"})
+    done = desk.call([str(COMMAND), "fleet", "--record", place, "--summary"], **denied)
+    assert done.returncode == 2, done.stdout
+    (own,) = (desk.root / "tmp").glob("omc-record-*/verify-*.html")
+    assert "staging: The record could not be uploaded:" in done.stdout and f"It is {own}." in done.stdout
+    assert [each.state for each in kept_records.check(own.parent)] == ["intact"]
 
 
 def test_two_runs_of_one_second_have_names_of_their_own(desk: Desk, bucket: str) -> None:

@@ -99,6 +99,8 @@ class Redeployment:
         return is_certain
 
     def _mark(self, rollout: Rollout) -> Rollout:
+        # A rollback replaces the deployment that it takes back.
+        rollout = replace(rollout, replaces=()) if self._is_back else rollout
         blocker = self._blockers.get(rollout.service)
         if blocker and not rollout.has_failed:
             return replace(rollout, state="not-started", reason=blocker, is_back=self._is_back)

@@ -64,6 +64,10 @@ class Rollout:
     """Whether it is this run that stopped the deployment that is undone."""
     was_underway: bool = False
     """Whether the deployment had begun before this run, with the current values."""
+    is_plain: bool = False
+    """Whether DescribeServices alone told how its service's deployments go, before it began."""
+    replaces: tuple[str, ...] = ()
+    """The deployments that somebody else began after the plan was made, and before ours."""
     failures: int = 0
     """How many of its tasks have failed."""
     others: int = 0
@@ -217,8 +221,11 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
     if deployment.rollout == "COMPLETED" and not is_complete and service.configuration.early_percent is not None:
         rollout = replace(rollout, progress="counts as successful early, older tasks still run")
     count = "1 task" if len(failed) == 1 else f"{len(failed)} tasks"
-    note = _with_task(f"{count} failed:", service, failed) if failed else ""
-    return with_state("done" if is_complete else "rolling", note)
+    notes = [_with_task(f"{count} failed:", service, failed)] if failed else []
+    if rollout.replaces:
+        others = ", ".join(rollout.replaces)
+        notes.insert(0, f"It replaced {others}, which somebody else began at the same time.")
+    return with_state("done" if is_complete else "rolling", " ".join(notes))
 
 
 def _allowed_failures(service: Service, running: int) -> int:
@@ -318,7 +325,13 @@ def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
 
 
 def _follow(service: Service, primary: Deployment) -> Rollout:
-    rollout = replace(expected(service), deployment_id=primary.id, began=primary.created, was_underway=True)
+    rollout = replace(
+        expected(service),
+        deployment_id=primary.id,
+        began=primary.created,
+        was_underway=True,
+        is_plain=service.has_rollout_state,
+    )
     return rollout if rollout.is_over else replace(rollout, state="rolling")
 
 
@@ -353,25 +366,34 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
             return replace(rollout, state="gone", reason=GONE)
         return replace(rollout, state="failed", reason=answer.when_to("redeploy"))
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
-    revision = answer.task_definition_arn.rpartition("/")[2]
+    deployment, others = answer
+    revision = deployment.task_definition_arn.rpartition("/")[2]
     state: State = rollout.state if rollout.is_over else "rolling"
+    known = {each.id for each in service.deployments}
     return replace(
         rollout,
         state=state,
-        deployment_id=answer.id,
+        deployment_id=deployment.id,
         revision=revision,
-        began=answer.created,
+        began=deployment.created,
+        replaces=tuple(each.id for each in others if each.id not in known),
+        is_plain=service.has_rollout_state,
         others=service.running,
-        usual=_usual_duration(clients, cluster, service.name),
+        usual=_usual_duration(clients, cluster, service),
     )
 
 
-def _usual_duration(clients: Clients, cluster: str, service: str) -> timedelta | None:
-    """How long its deployments have taken lately; None where that cannot be read, which harms nothing."""
+def _usual_duration(clients: Clients, cluster: str, service: Service) -> timedelta | None:
+    """How long its deployments have taken lately; None where that cannot be read, which harms nothing.
+
+    The events of a service that is simply rolled say it of the last one, without another call and permission.
+    """
+    if service.has_rollout_state:
+        return service.last_duration
     since = datetime.now(UTC) - HISTORY
     answer = look(
-        f"the service deployments of {service}",
+        f"the service deployments of {service.name}",
         "ecs:ListServiceDeployments",
-        lambda: deployments.list_service_deployments(clients("ecs"), cluster, service, since),
+        lambda: deployments.list_service_deployments(clients("ecs"), cluster, service.name, since),
     )
     return None if isinstance(answer, ReadFailure) else deployments.usual_duration(answer)

@@ -156,13 +156,20 @@ class _Watch:
 
     def _ask_service_deployments(self, pool: ThreadPoolExecutor, rollouts: Sequence[Rollout]) -> _Asked:
         """Ask for the service deployment of each roll-out: in a list until its ARN is known, then by that."""
-        unread = [each for each in rollouts if each.began and each.service not in self._unread]
+        unread = [
+            each for each in rollouts if each.began and each.service not in self._unread and not self._is_plain(each)
+        ]
         names = [each.service for each in unread if each.service in self._arns]
         lists = [([each.service], pool.submit(self._list, each)) for each in unread if each.service not in self._arns]
         return lists + [
             (batch, pool.submit(self._describe, [self._arns[name] for name in batch]))
             for batch in ecs.batches(names, deployments.DESCRIBED_A_CALL)
         ]
+
+    def _is_plain(self, rollout: Rollout) -> bool:
+        """Whether DescribeServices alone tells how it goes, so that another call, and its permission, is spared."""
+        service = self._services.get(rollout.service)
+        return service.has_rollout_state if service else rollout.is_plain
 
     def _keep_service_deployments(self, asked: _Asked) -> dict[str, ServiceDeployment]:
         """The service deployments that ECS told of, by service; where it refuses, the reason is kept."""

@@ -23,6 +23,8 @@ from omc_runbook.terraform.command import SavedPlan
 from omc_runbook.terraform.secret_versions import find_unprotected
 
 Intent = Literal["create", "restore", "nothing"]
+UNSEARCHED = "place-unsearched"
+"""The check of the finding that the environment may have another secret, or be elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class CreatePlan:
     """The Terraform plan, where Terraform creates the secret."""
     doubts: tuple[str, ...] = ()
     """Why it may be the wrong place or name: another region's secret, or services that refer to another one."""
+    unseen: tuple[Finding, ...] = ()
+    """What could not be searched for another place or name."""
     warnings: tuple[Finding, ...] = ()
     """Findings about the Terraform files and the Terraform plan."""
 
@@ -148,6 +152,7 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
         names.kms_key,
         names.recovery_days,
         doubts=tuple(_doubts(snapshot)),
+        unseen=tuple(_unseen(snapshot)),
     )
     size = len(plan.text.encode())
     if size > LARGEST:
@@ -175,16 +180,34 @@ def _doubts(snapshot: Snapshot) -> Iterator[str]:
             f"{names.region} has nothing of {snapshot.environment.name} yet, neither cluster {names.cluster} nor a"
             f" service, in account {snapshot.caller.account}: check region and account."
         )
-    for failure in found.unread:
-        yield f"Whether services refer to another secret is unknown. {failure.sentence}"
     if found.is_referred_to and found.secret != snapshot.secret_name:
         users = ", ".join(service.name for service in found.consumers)
         yield f"{users} refer{'s' if ', ' not in users else ''} to {found.secret}, and not to this one."
 
 
+def _unseen(snapshot: Snapshot) -> Iterator[Finding]:
+    """Where nobody could look whether the environment has another secret, or is in another region."""
+    found = snapshot.discovery
+    if found is None:
+        return
+    for title, failures in (
+        ("Whether services refer to another secret is unknown", found.unread),
+        ("Whether the environment is in another region is unknown", found.unread_regions),
+    ):
+        if failures:
+            yield Finding(
+                check=UNSEARCHED,
+                family="secret",
+                title=title,
+                status="unknown",
+                subject=snapshot.secret_name,
+                evidence=tuple(dict.fromkeys(failure.sentence for failure in failures)),
+            )
+
+
 def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The findings, and the plan's warnings."""
-    return (*findings, *plan.warnings)
+    """The findings, the plan's warnings, and what could not be searched."""
+    return (*findings, *plan.warnings, *plan.unseen)
 
 
 def _with_terraform(base_plan: CreatePlan, folder: Path, profile: str) -> CreatePlan:

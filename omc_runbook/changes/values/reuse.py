@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.changes.values.sources import GENERATED
 from omc_runbook.masking.fingerprint import fingerprint, new_key
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
@@ -16,10 +17,15 @@ from omc_runbook.snapshot.other_environments import may_be_secret, read_fingerpr
 def compare(clients: Clients, environment: Environment, caller: Caller, new: Mapping[str, NewValue]) -> tuple[str, ...]:
     """Raise UsageError for a new value that another environment has too, under any key.
 
-    Only secrets are compared: what is generated or obtained, and long values of keys that the catalogue does not have.
-    Returns a sentence for each environment that could not be compared.
+    Only secrets are compared: of keys that are generated or obtained, and long values of keys that the catalogue does
+    not have. A value that was generated just now is nobody else's. Returns a sentence for each environment that could
+    not be compared.
     """
-    secrets = {key: entry for key, entry in new.items() if may_be_secret(entry.value, environment.keys.get(key))}
+    secrets = {
+        key: entry
+        for key, entry in new.items()
+        if not entry.origin.startswith(GENERATED) and may_be_secret(entry.value, environment.keys.get(key))
+    }
     fingerprint_key, own_names = new_key(), environment.names
     others = {
         name: names

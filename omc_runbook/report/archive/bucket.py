@@ -105,6 +105,33 @@ class S3Folder:
             found = pool.map(lambda item: self._check(*item), self._folders().items())
             return [state for states in found for state in states]
 
+    def read_own(self, name: str) -> bytes | None:
+        """An object beside the records' folders; None where there is none. Raises OSError."""
+        content = self._look(name, "s3:GetObject", lambda: s3.get(self.client(), self.bucket, f"{self.prefix}{name}"))
+        if not isinstance(content, ReadFailure):
+            return content
+        if content.code == "NoSuchKey":
+            return None
+        raise OSError(errno.EIO, content.sentence)
+
+    def write_own(self, name: str, content: bytes) -> None:
+        """Write an object beside the records' folders, instead of the one that may be there; raises OSError."""
+        kind, key = _TYPES[Path(name).suffix], f"{self.prefix}{name}"
+
+        def put() -> None:
+            s3.put(self.client(), self.bucket, key, content, kind, self.kms_key)
+
+        answer = self._look(name, "s3:PutObject", put)
+        if isinstance(answer, ReadFailure):
+            raise OSError(errno.EIO, answer.when_to("write"))
+
+    def _look(self, name: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+        """Make a call about an object; raises OSError where S3 cannot be reached."""
+        try:
+            return look(f"{self.address}/{name}", permission, call)
+        except CouldNotLook as error:
+            raise OSError(errno.EIO, str(error)) from None
+
     def _line(self, stem: Stem, names: frozenset[str]) -> S3Line:
         title = " on ".join(stem.kind)
         if seal.NEWEST not in names:
@@ -154,7 +181,16 @@ class S3Folder:
             return answer
         if answer.code == "NoSuchBucket":
             raise UsageError(f"There is no bucket {self.bucket}. {consequence}".strip())
-        raise CouldNotLook(f"{answer.when_to(do)} {consequence}".strip())
+        raise CouldNotLook(" ".join(filter(None, (answer.when_to(do), self._about_key(answer), consequence))))
+
+    def _about_key(self, failure: ReadFailure) -> str:
+        """What to check where the key may be the reason: S3 does not always say so."""
+        if not self.kms_key or failure.permission.startswith("kms:"):
+            return ""
+        if failure.code.startswith("KMS."):
+            return f"Check kms_key in [records] of runbook.toml: {self.kms_key}."
+        is_write = failure.kind == "denied" and failure.permission == "s3:PutObject"
+        return f"Or kms:GenerateDataKey on {self.kms_key} is." if is_write else ""
 
     def _url(self, stem: str, name: str) -> str:
         return f"{SCHEME}{self.bucket}/{self.prefix}{stem}/{name}"

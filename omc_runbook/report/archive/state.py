@@ -195,7 +195,7 @@ def _rollout_as_json(rollout: Rollout) -> dict[str, Any]:
 
 def _rollout_from_json(body: Mapping[str, Any]) -> Rollout:
     durations = {name: None if body[name] is None else timedelta(seconds=body[name]) for name in _DURATIONS}
-    rollout = Rollout(**{**body, **durations})
+    rollout = Rollout(**{name: _frozen(value) for name, value in {**body, **durations}.items()})
     return replace(rollout, began=datetime.fromisoformat(body["began"]) if body["began"] else None)
 
 

@@ -166,4 +166,5 @@ def test_a_new_deployment_is_the_newest_of_the_answer(stub: Any) -> None:
         {"service": {"deployments": entries}},
         {"cluster": "c", "service": "backend", "forceNewDeployment": True},
     )
-    assert ecs.force_new_deployment(stub.client, "c", "backend").id == "ecs-svc/2"
+    newest, others = ecs.force_new_deployment(stub.client, "c", "backend")
+    assert newest.id == "ecs-svc/2" and newest.id not in {each.id for each in others}

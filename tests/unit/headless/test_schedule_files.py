@@ -109,7 +109,7 @@ def test_ecs_takes_the_task_definitions() -> None:
 def test_roles_are_for_what_they_are_named() -> None:
     """No action with a wildcard, and every resource is named but for ECR's token, which has none."""
     statements = list(_statements())
-    assert len(statements) == 6 + 2 * len(ENVIRONMENTS)
+    assert len(statements) == 6 + 4 * len(ENVIRONMENTS)
     for statement in statements:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not [action for action in actions if "*" in action]

@@ -342,7 +342,8 @@ def test_create_says_where_services_could_not_be_read(wire: Wire) -> None:
     wire.refused |= {"ListClusters": "AccessDeniedException"}
     run = create.begin("staging")
     plan = create.plan(run, run.look())
-    assert plan.doubts and "Whether services refer to another secret is unknown" in create.steps(run, plan).to_text()
+    assert [each.status for each in plan.unseen] == ["unknown"]
+    assert "Whether services refer to another secret is unknown" in create.steps(run, plan).to_text()
 
 
 def test_no_value_is_shown_or_written() -> None:
