@@ -19,8 +19,11 @@ from omc_runbook.iam.policy import (
     PolicyRequest,
     apply,
     conditions_of,
+    is_controlled,
     is_limited_by_boundary,
+    leaves_open,
     session_grants,
+    trusts,
 )
 from omc_runbook.iam.request_keys import Keys
 
@@ -47,8 +50,6 @@ _CHOSEN = frozenset(
 )
 """Condition keys whose value depends on how a call is made, not on who may make it, in lower case."""
 _ORDER: Mapping[Decision, float] = {"denied": 0, "unknown": 1, "allowed": 2}
-_CONTROLLED = frozenset({"kms", "secretsmanager", "sts"})
-"""The services of whose calls here resource control policies have a say."""
 _SERVICE_ROLES = "/aws-service-role/"
 
 
@@ -72,6 +73,8 @@ class Identity:
     trust: PolicyDocument | None = None
     unread: tuple[str, ...] = ()
     session: str = ""
+    has_profile: bool = False
+    """Whether a role is in an instance profile, by which instances of EC2 get it."""
 
     @property
     def name(self) -> str:
@@ -198,9 +201,9 @@ class Judge:
         delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
         delegating = delegating if call.rule == "delegates" else []
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
-        is_controlled = call.action.partition(":")[0] in _CONTROLLED and not identity.is_service_linked
+        has_controls = is_controlled(call.action) and not identity.is_service_linked
         everybody = replace(request, principals=identity.names | {identity.account})
-        controls = apply(self.resource_controls, everybody) if is_controlled else []
+        controls = apply(self.resource_controls, everybody) if has_controls else []
         denying = [each for each in (*own, *bounds, *direct, *_flat(levels), *controls) if each.effect != "Allow"]
         deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
         if deciding:
@@ -239,6 +242,17 @@ class Judge:
             statements=labels,
             conditions=conditions,
             doubts=tuple(dict.fromkeys(doubts)),
+        )
+
+    def leaves_open(self, identity: Identity, action: str) -> bool:
+        """Whether an identity's policies may allow an action on something; its verdicts on it are "denied" else.
+
+        What a resource's policies allow is apart.
+        """
+        levels = () if identity.is_service_linked else self.levels or ()
+        limits = [[identity.boundary]] if identity.boundary else []
+        return bool(identity.unread) or all(
+            leaves_open(layer, action) for layer in (identity.policies, *limits, *levels)
         )
 
     def verdict_anywhere(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
@@ -385,6 +399,11 @@ def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]
             yield from ("*",) if kind == "AWS" else ()
         elif isinstance(principal, Mapping):
             yield from texts(principal.get(kind, [])) or ()
+
+
+def is_assumed_by(role: Identity, service: str) -> bool:
+    """Whether a role's trust policy lets a service assume it, as far as that can be judged."""
+    return role.trust is not None and trusts(role.trust, service).decision in ("allowed", "unknown")
 
 
 def account_of(principal: str) -> str:
