@@ -324,15 +324,19 @@ class Assumption:
     verdict: AccessVerdict
 
 
-def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) -> Iterator[Assumption]:
+def assumptions(
+    judge: Judge, identities: Sequence[Identity], role: Identity, speakers: Sequence[Identity] | None = None
+) -> Iterator[Assumption]:
     """Who of an account may assume one of its roles: those that its trust policy names, or lets their account decide.
 
+    `speakers` are the identities whose own policies speak of it, where that is known.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-reqcontext.html
     """
     if role.trust is None:
         return
     named = set(trusted(role.trust, "AWS"))
     is_open = any(_is_account(name, role.account) for name in named)
+    is_by_account = all(_is_account(name, role.account) for name in named)
     call = ResourceCall(
         action=ASSUME_ROLE,
         resource=role.arn,
@@ -341,7 +345,7 @@ def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) ->
         rule="delegates",
         open_keys=("aws:RequestTag/*", "aws:TagKeys"),
     )
-    for identity in identities:
+    for identity in speakers if speakers is not None and is_by_account else identities:
         is_candidate = "*" in named or _is_named(identity, named) or (is_open and _speaks_of(identity, ASSUME_ROLE))
         if identity is role or not is_candidate:
             continue
@@ -361,11 +365,14 @@ def chains(
     found: dict[str, tuple[Assumption, ...]] = {}
     reached = {target.arn for target in targets}
     frontier: list[tuple[Identity, tuple[Assumption, ...]]] = [(target, ()) for target in targets]
-    others = [each for each in identities if not (each.is_administrator or each.is_service_linked)]
+    others = [
+        each for each in identities if not (each.is_administrator or each.is_service_linked or each.arn in reached)
+    ]
+    speakers = [each for each in others if _speaks_of(each, ASSUME_ROLE)]
     while frontier:
         following: list[tuple[Identity, tuple[Assumption, ...]]] = []
         for role, chain in frontier:
-            for step in assumptions(judge, [each for each in others if each.arn not in reached], role):
+            for step in assumptions(judge, others, role, speakers):
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
