@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import ConditionKeys, matches, texts
-from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument
+from omc_runbook.iam.conditions import texts
+from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, may_name
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
@@ -30,7 +30,6 @@ NEW_TRUST = "iam:UpdateAssumeRolePolicy"
 _AS_USER = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile")
 """By which somebody signs in as another user."""
 _READING = "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
-_NO_KEYS = ConditionKeys({})
 _EVERYTHING = PolicyDocument("what it gives itself", "inline", ALLOW_EVERYTHING)
 
 
@@ -69,7 +68,7 @@ class SelfGrants:
         """The verdict on each action that is not denied, once."""
         seen = set[str]()
         for call in calls:
-            if call.action in seen or not _may_name(identity, call.action, call.resource):
+            if call.action in seen or not may_name(identity.policies, call.action, call.resource):
                 continue
             verdict = self.judge.verdict(identity, call)
             if verdict.decision != "denied":
@@ -79,7 +78,7 @@ class SelfGrants:
     def _as_reader(self, identity: Identity, action: str) -> Iterator[AccessVerdict]:
         """By signing in as somebody who reads the secret."""
         for call in self._on_readers[action] if self.judge.leaves_open(identity, action) else ():
-            if call.resource != identity.arn and _may_name(identity, action, call.resource):
+            if call.resource != identity.arn and may_name(identity.policies, action, call.resource):
                 verdict = self.judge.verdict(identity, call)
                 if verdict.decision != "denied" and (action != NEW_TRUST or self._may_assume(identity, call)):
                     yield verdict
@@ -97,7 +96,9 @@ class SelfGrants:
         self, identity: Identity, service: str, use: Callable[[Identity], AccessVerdict | None]
     ) -> Iterator[AccessVerdict]:
         """By passing a role that reads the secret to a service."""
-        roles = [each for each in self._roles_of[service] if _may_name(identity, secret_calls.PASS_ROLE, each.arn)]
+        roles = [
+            each for each in self._roles_of[service] if may_name(identity.policies, secret_calls.PASS_ROLE, each.arn)
+        ]
         using = use(identity) if roles else None
         for role in roles if using else ():
             assert using
@@ -197,21 +198,3 @@ def _on_itself(identity: Identity) -> Iterator[ResourceCall]:
                 yield ResourceCall(action=action, resource=origin, keys={"iam:PolicyARN": _READING})
         elif f"::{identity.account}:policy/" in origin:
             yield ResourceCall(action="iam:CreatePolicyVersion", resource=origin)
-
-
-def _may_name(identity: Identity, action: str, arn: str) -> bool:
-    """Whether a statement that may allow an action names this resource, its other elements apart."""
-    return any(
-        not isinstance(statement, Mapping)
-        or (statement.get("Effect") != "Deny" and ("Resource" not in statement or _names(statement["Resource"], arn)))
-        for policy in identity.policies
-        for _, statement in policy.statements_on(action)
-    )
-
-
-def _names(resources: object, arn: str) -> bool:
-    """Whether a pattern matches; one with a variable may."""
-    patterns = texts(resources)
-    return patterns is None or any(
-        pattern in ("*", arn) or matches(pattern, arn, _NO_KEYS) is not False for pattern in patterns
-    )

@@ -172,6 +172,32 @@ def leaves_open(policies: Iterable[PolicyDocument], action: str) -> bool:
     )
 
 
+def denies_everywhere(policies: Iterable[PolicyDocument], action: str) -> bool:
+    """Whether an identity's policy, a boundary or an SCP denies an action on everything, without a condition."""
+    return any(
+        isinstance(statement, Mapping)
+        and statement.get("Effect") == "Deny"
+        and set(statement) <= {"Sid", "Effect", "Action", "Resource"}
+        and "*" in (texts(statement.get("Resource", [])) or ())
+        and _either(statement, "Action", action, ConditionKeys({}), fold=True) is True
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
+def may_name(policies: Iterable[PolicyDocument], action: str, resource: str) -> bool:
+    """Whether a statement that may allow an action may name this resource, its other elements apart."""
+    return any(
+        not isinstance(statement, Mapping)
+        or (
+            statement.get("Effect") != "Deny"
+            and _either(statement, "Resource", resource, ConditionKeys({})) is not False
+        )
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
 def is_controlled(action: str) -> bool:
     """Whether resource control policies have a say in an action, of the services whose calls are judged here.
 

@@ -19,9 +19,11 @@ from omc_runbook.iam.policy import (
     PolicyRequest,
     apply,
     conditions_of,
+    denies_everywhere,
     is_controlled,
     is_limited_by_boundary,
     leaves_open,
+    may_name,
     session_grants,
     trusts,
 )
@@ -251,8 +253,9 @@ class Judge:
         """
         levels = () if identity.is_service_linked else self.levels or ()
         limits = [[identity.boundary]] if identity.boundary else []
+        layers = (identity.policies, *limits, *levels)
         return bool(identity.unread) or all(
-            leaves_open(layer, action) for layer in (identity.policies, *limits, *levels)
+            leaves_open(layer, action) and not denies_everywhere(layer, action) for layer in layers
         )
 
     def verdict_anywhere(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
@@ -329,7 +332,7 @@ def assumptions(
 ) -> Iterator[Assumption]:
     """Who of an account may assume one of its roles: those that its trust policy names, or lets their account decide.
 
-    `speakers` are the identities whose own policies speak of it, where that is known.
+    `speakers` are the identities whose own policies may allow it, where that is known.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-reqcontext.html
     """
     if role.trust is None:
@@ -346,7 +349,7 @@ def assumptions(
         open_keys=("aws:RequestTag/*", "aws:TagKeys"),
     )
     for identity in speakers if speakers is not None and is_by_account else identities:
-        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _speaks_of(identity, ASSUME_ROLE))
+        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _may_ask_for(identity, role))
         if identity is role or not is_candidate:
             continue
         verdict = judge.verdict(identity, call)
@@ -368,7 +371,7 @@ def chains(
     others = [
         each for each in identities if not (each.is_administrator or each.is_service_linked or each.arn in reached)
     ]
-    speakers = [each for each in others if _speaks_of(each, ASSUME_ROLE)]
+    speakers = [each for each in others if judge.leaves_open(each, ASSUME_ROLE)]
     while frontier:
         following: list[tuple[Identity, tuple[Assumption, ...]]] = []
         for role, chain in frontier:
@@ -459,8 +462,9 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
     return False
 
 
-def _speaks_of(identity: Identity, action: str) -> bool:
-    return bool(identity.unread) or any(policy.statements_on(action) for policy in identity.policies)
+def _may_ask_for(identity: Identity, role: Identity) -> bool:
+    """Whether its own policies may allow it to assume a role."""
+    return bool(identity.unread) or may_name(identity.policies, ASSUME_ROLE, role.arn)
 
 
 def _is_account(name: str, account: str) -> bool:
