@@ -143,6 +143,14 @@ def test_each_level_of_the_organization_is_read(world: World) -> None:
     assert (nothing.levels, nothing.resource_controls) == ((), ())
 
 
+def test_without_the_secret_everybody_is_read_and_nobody_judged(world: World) -> None:
+    """Who may not describe the secret gets the account's identities, and each check is unknown."""
+    refuse(world, "secretsmanager:DescribeSecret")
+    snapshot = look()
+    assert snapshot.audit and snapshot.audit.identities and snapshot.audit.identities.identities
+    assert set(findings(snapshot, "unknown")) == {check.id for check in checks_of(audit_access)}
+
+
 def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
     """Lambda is asked where it may assume such a role; whoever may write code for its function is named."""
     assert look().audit.identities.functions == {}  # type: ignore[union-attr]

@@ -65,8 +65,10 @@ class IdentitiesRead:
 
     def _request_functions(self, identities: Identities) -> Future[dict[str, str] | ReadFailure] | None:
         """The roles of Lambda's functions, where one that reads the secret may be among them."""
-        readers = (each for each in identities.identities if identities.reads[each.arn].is_possible)
-        if not any(each.kind == "role" and is_assumed_by(each, secret_calls.LAMBDA) for each in readers):
+        # Without the secret nobody was judged.
+        readers = {arn for arn, read in identities.reads.items() if read.is_possible}
+        roles = (each for each in identities.identities if each.kind == "role" and each.arn in readers)
+        if not any(is_assumed_by(role, secret_calls.LAMBDA) for role in roles):
             return None
         client = self.gatherer.clients("lambda")
         what = "the functions of Lambda"
