@@ -76,6 +76,7 @@ def _become(pids: list[int], running: bool) -> bool:
     return True
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_what_a_part_started_ends_with_a_killed_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL of `make hold` leaves no part, and nothing that a part has attached to itself, as its sandboxes."""
     monkeypatch.setattr(runner.importlib, "import_module", lambda _: SimpleNamespace(tries=_attached))  # type: ignore[attr-defined]
