@@ -236,7 +236,7 @@ def _killed_sandbox(place: Workplace, step: str, draw: random.Random) -> str:
         return f"exit code {process.poll()} without a sentence"
     lifecycle.down(place.sandbox)
     left = [pid for pid in tasks if runs(pid)]
-    place.move_to(lifecycle.up("healthy", place.sandbox.port))
+    place.move_to(lifecycle.up("healthy", place.sandbox.port, is_attached=True))
     refused = forked.run(place.command("verify", ()), former, place.work, SECONDS)
     if refused.returncode != 2:
         return f"with the former sandbox's keys verify ends with {refused.returncode}"

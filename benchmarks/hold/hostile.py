@@ -116,7 +116,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     chosen = tuple(run for run in chosen if profile.has(run.runbook) or profile.match in SHOWN)
     with contextlib.ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="hostile-")))
-        sandbox = lifecycle.up()
+        sandbox = lifecycle.up(is_attached=True)
         undo.callback(lifecycle.down, sandbox)
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
         variables = kept | sandbox.variables

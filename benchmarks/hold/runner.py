@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import shlex
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -98,15 +100,28 @@ def again(report: Report, profile: Profile, seed: int) -> str:
 
 
 def _work(part: str, profile: Profile, seed: int, pipe: Connection) -> None:
-    """Be one part. Ctrl-C is for the parent, which ends this process, so that the part tidies up."""
+    """Be one part. Ctrl-C is for the parent, which ends this process, so that the part tidies up.
+
+    Where the parent is killed, the part ends too; and where the part is, what is attached to its standard input.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    reading, _writing = os.pipe()
+    os.dup2(reading, 0)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with _Ending(part, pipe):
         start = time.monotonic()
         for attempt in importlib.import_module(f"benchmarks.hold.{part}").tries(profile, seed):
             now = time.monotonic()
             pipe.send(Report(part, attempt, now - start))
             start = now
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def _sandboxes(profile: Profile) -> Iterator[Try]:
         what = f"sandbox {number}"
         if not profile.has(what):
             continue
-        sandbox = lifecycle.up("healthy")
+        sandbox = lifecycle.up("healthy", is_attached=True)
         tasks = [task["pid"] for task in lifecycle.status(sandbox)["tasks"]]
         folder = folders.at(sandbox.endpoint).directory
         lifecycle.down(sandbox)

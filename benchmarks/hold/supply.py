@@ -46,7 +46,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
     for name in names:
         if profile.has(what := f"licence of {name}"):
             yield Try("licences", what, refused.get(name, ""))
-    sandbox = lifecycle.up(None)
+    sandbox = lifecycle.up(None, is_attached=True)
     try:
         for what, is_refused in _requests(sandbox):
             if profile.has(what):

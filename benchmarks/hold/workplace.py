@@ -180,7 +180,7 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
 def workplace(world: WorldName | None = "healthy", database: bool = False) -> Iterator[Workplace]:
     """A workplace with a sandbox of its own, or one with a database; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hold-workplace-") as folder:
-        sandbox = lifecycle.up(world, database=database)
+        sandbox = lifecycle.up(world, database=database, is_attached=True)
         try:
             place = Workplace(Path(folder), sandbox)
             yield place

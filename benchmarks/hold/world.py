@@ -70,7 +70,7 @@ def random_values(document: Mapping[str, str]) -> Iterator[Awkward]:
 @contextmanager
 def awkward_world(values: Sequence[Awkward]) -> Iterator[AwkwardWorld]:
     """Start a sandbox with these values; it ends with the context."""
-    sandbox = lifecycle.up()
+    sandbox = lifecycle.up(is_attached=True)
     try:
         world = AwkwardWorld(sandbox, World(sandbox.endpoint))
         world.put(values)

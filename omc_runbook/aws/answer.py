@@ -76,6 +76,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "events:ListRules": ("Rules",),
     "events:ListTargetsByRule": ("Targets",),
     "lambda:GetFunctionConfiguration": ("FunctionArn",),
+    "lambda:ListFunctions": ("Functions",),
     "logs:DescribeLogStreams": ("logStreams",),
     "logs:DescribeMetricFilters": ("metricFilters",),
     "logs:GetLogEvents": ("events",),

@@ -89,6 +89,8 @@ class AccountEntity:
     trust: PolicyDocument | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     last_used: datetime | None = None
+    has_profile: bool = False
+    """Whether a role is in an instance profile."""
 
 
 @dataclass(frozen=True)
@@ -317,6 +319,7 @@ def _entity(kind: Literal["user", "role", "group"], word: str, raw: Any) -> Acco
         trust=PolicyDocument(f"trust policy of {role_name(arn)}", "trust", _document(trust)) if trust else None,
         tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
         last_used=raw.get("RoleLastUsed", {}).get("LastUsedDate"),
+        has_profile=bool(raw.get("InstanceProfileList")),
     )
 
 
@@ -336,6 +339,7 @@ def _identity(
         id=entity.id,
         created=entity.created,
         last_used=entity.last_used,
+        has_profile=entity.has_profile,
         tags=entity.tags,
         policies=(
             *(policy for owner in owners for policy in owner.inline),

@@ -1,4 +1,4 @@
-"""Lambda: the function that rotates a secret."""
+"""Lambda: the function that rotates a secret, and the roles that functions have."""
 
 from __future__ import annotations
 
@@ -52,3 +52,12 @@ def describe(client: LambdaClient, arn: str) -> RotationFunction:
         reason=answer.get("StateReason", "") or answer.get("LastUpdateStatusReason", ""),
         runtime=answer.get("Runtime", ""),
     )
+
+
+def list_roles(client: LambdaClient) -> dict[str, str]:
+    """The ARN of each function of the region, with that of its role.
+
+    See https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
+    """
+    pages = client.get_paginator("list_functions").paginate()
+    return {each["FunctionArn"]: each.get("Role", "") for page in pages for each in page["Functions"]}

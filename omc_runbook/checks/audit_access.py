@@ -16,7 +16,7 @@ from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditio
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
-from omc_runbook.iam.who_can import AccessVerdict, Identity, trusted
+from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, trusted
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -254,7 +254,6 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if verdict.is_unjudged:
             yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of([verdict])}",))
             continue
-        is_of_tasks, is_machine = secret_access.is_of_tasks(snapshot, identity), secret_access.is_machine(identity)
         facts = (
             f"{_SOURCE}: {identity.name} may call {verdict.action} with {secret_calls.REGISTER}, by"
             f" {statements_of([verdict])}.",
@@ -262,9 +261,9 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             *_sentences([verdict]),
         )
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
-        if is_machine and not is_of_tasks:
+        severity = _severity(snapshot, identity)
+        if severity == "info":
             remedy = remedies.advise(f"Leave it where {identity.name} deploys. Where it does not: `{remedy.command}`.")
-        severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
         yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
 
 
@@ -324,36 +323,53 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "can-become-reader",
-    needs=NEEDS,
+    needs=(*NEEDS, "functions"),
     looks_like=("readable-by-many", "unusual-use"),
-    ruled_out_by="nobody but administrators may change IAM's policies so that they can read the secret",
+    ruled_out_by=(
+        "nobody but administrators may change IAM's policies, or pass a role to a service, so that they can read the"
+        " secret"
+    ),
     severity="warning",
 )
 def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal that may not read the secret can let itself in."""
-    administrators = list[str]()
-    for each in secret_access.of(snapshot).principals:
+    access = secret_access.of(snapshot)
+    ways = {each.identity.arn: each for each in access.principals}
+    administrators, assuming = list[str](), list[str]()
+    for each in access.principals:
+        identity, severity = each.identity, _severity(snapshot, each.identity)
         certain = [verdict for verdict in each.becomes if verdict.is_possible]
-        if certain and administers_iam(each.identity):
-            administrators.append(each.identity.name)
+        if certain and administers_iam(identity):
+            administrators.append(identity.name)
         elif certain:
-            is_of_tasks, is_machine = (
-                secret_access.is_of_tasks(snapshot, each.identity),
-                secret_access.is_machine(each.identity),
-            )
             actions = [verdict.action for verdict in certain]
             facts = (
-                f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
                 "It may not read the secret, and can make itself somebody who may.",
                 *_sentences(certain),
             )
-            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
-            severity: Severity = "error" if is_of_tasks else "info" if is_machine else "warning"
-            yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), severity)
+            # Of several calls that it takes together, the first is the one to withdraw.
+            firsts = [action.partition(" and ")[0] for action in actions]
+            remedy = policy_remedies.withdraw(identity, _labels(certain), firsts)
+            yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
+        elif each.steps and _is_for_administrators(each.steps) and severity != "error":
+            assuming.append(f"{identity.name} may assume {secret_access.roles_of(each.steps)}")
+        elif each.steps:
+            first, last = each.steps[0], each.steps[-1].role
+            way = ways.get(last.arn)
+            then = f"may call {secret_access.actions_of(way.becomes)}" if way else "may do everything"
+            facts = (
+                f"{_SOURCE}: {identity.name} may assume {secret_access.roles_of(each.steps)}, by"
+                f" {statements_of([first.verdict]) or first.verdict.action}.",
+                f"{last.name} {then}, and so let itself in.",
+                *_sentences([first.verdict]),
+            )
+            yield Evidence(identity.name, facts, _withdraw_step(first), _services(snapshot, identity), severity)
         elif each.becomes:
-            yield Uncertain(each.identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
-    if administrators:
-        facts = (f"{_SOURCE}: {', '.join(administrators)} may call iam:* on everything.",)
+            yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
+    if administrators or assuming:
+        allowed = f"{', '.join(administrators)} may call iam:* on everything"
+        facts = tuple(f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
         remedy = remedies.advise("See whether each of them has to administer IAM as a whole.")
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
@@ -364,6 +380,19 @@ class _Wide:
 
     label: str
     others: tuple[str, ...]
+
+
+def _severity(snapshot: Snapshot, identity: Identity) -> Severity:
+    """How bad it is that somebody may let themselves in: worst a role of the tasks, least a machine that deploys."""
+    if secret_access.is_of_tasks(snapshot, identity):
+        return "error"
+    return "info" if secret_access.is_machine(identity) else "warning"
+
+
+def _is_for_administrators(steps: Sequence[Assumption]) -> bool:
+    """Whether the last of these roles is one of administrators, whom somebody may assume on purpose."""
+    role = steps[-1].role
+    return role.is_administrator or administers_iam(role)
 
 
 def _identities(snapshot: Snapshot) -> Identities | None:
@@ -487,9 +516,12 @@ def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
 
 def _withdraw_read(access: PrincipalAccess) -> Remedy:
     if access.chain:
-        step = access.chain[0]
-        return policy_remedies.withdraw(step.identity, step.verdict.statements, (step.verdict.action,))
+        return _withdraw_step(access.chain[0])
     return policy_remedies.withdraw(access.identity, access.read.statements, (GET_SECRET_VALUE,))
+
+
+def _withdraw_step(step: Assumption) -> Remedy:
+    return policy_remedies.withdraw(step.identity, step.verdict.statements, (step.verdict.action,))
 
 
 def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:

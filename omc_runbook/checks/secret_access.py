@@ -56,8 +56,9 @@ class PrincipalAccess:
     """What an identity of the account may do with the secret; of its other verdicts only those that are not "denied".
 
     `passes` says whether it may run tasks of its own with an execution role, `becomes` by which calls it can let itself
-    in, where it may not read the secret. `chain` is how it may become a role that
-    reads the secret, that role last; empty where it may not, or reads the secret itself.
+    in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role last;
+    empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role that
+    can let itself in, that role last; empty where it reads the secret or can let itself in without that.
     """
 
     identity: Identity
@@ -66,6 +67,7 @@ class PrincipalAccess:
     passes: AccessVerdict | None = None
     chain: tuple[Assumption, ...] = ()
     becomes: tuple[AccessVerdict, ...] = ()
+    steps: tuple[Assumption, ...] = ()
 
     @property
     def reads_somehow(self) -> bool:
@@ -81,9 +83,12 @@ class PrincipalAccess:
     def read_by(self) -> str:
         """By which statements it may read the secret, and over which roles."""
         by = statements_of([self.way])
-        if not self.chain:
-            return by
-        return f"assumes {' and then '.join(step.role.name for step in self.chain)}: {by or self.way.action}"
+        return f"assumes {roles_of(self.chain)}: {by or self.way.action}" if self.chain else by
+
+    @property
+    def lets_itself_in(self) -> bool:
+        """Whether it may read the secret only once it has let itself in, itself or as another role."""
+        return any(verdict.is_possible for verdict in self.becomes) or bool(self.steps)
 
     @property
     def powers(self) -> tuple[AccessVerdict, ...]:
@@ -130,6 +135,11 @@ class SecretAccess:
 def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
     """The statements that decide these verdicts."""
     return ", ".join(dict.fromkeys(label for verdict in verdicts for label in verdict.statements))
+
+
+def roles_of(chain: Sequence[Assumption]) -> str:
+    """The names of the roles that somebody assumes one after the other."""
+    return " and then ".join(step.role.name for step in chain)
 
 
 def conditions_of(verdicts: Sequence[AccessVerdict]) -> str:
@@ -205,12 +215,15 @@ def of(snapshot: Snapshot) -> SecretAccess:
         for identity in found.identities
         if identity.kind == "role" and not identity.is_administrator and reads[identity.arn].is_possible
     ]
+    by_arn = {each.arn: each for each in found.identities}
     ways = chains(judge, found.identities, targets)
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
     grants = SelfGrants(
         judge=judge,
         reads=lambda each: secret_calls.read_verdict(snapshot, found, judge, each).is_possible,
-        readers=tuple(each for each in found.identities if reads[each.arn].is_possible and not each.is_administrator),
+        readers=tuple(each for each in found.identities if reads[each.arn].is_possible),
+        functions={name: role for name, role in found.functions.items() if role in by_arn and reads[role].is_possible},
+        region=snapshot.environment.names.region,
     )
     for identity in found.identities:
         read = reads[identity.arn]
@@ -226,13 +239,28 @@ def of(snapshot: Snapshot) -> SecretAccess:
         )
         if not access.reads_somehow:
             access = replace(access, becomes=tuple(grants.of(identity)))
-        if access.read.decision != "denied" or access.powers or access.chain or access.becomes:
-            principals.append(access)
+        principals.append(access)
     return SecretAccess(
-        principals=tuple(principals),
+        principals=tuple(
+            each
+            for each in _with_steps(judge, found.identities, principals)
+            if each.read.decision != "denied" or each.powers or each.chain or each.becomes or each.steps
+        ),
         administrators=tuple(administrators),
         outsiders=tuple(_outsiders(snapshot, found, targets)),
     )
+
+
+def _with_steps(
+    judge: Judge, identities: Sequence[Identity], principals: Sequence[PrincipalAccess]
+) -> Iterator[PrincipalAccess]:
+    """These principals, with how they may become an administrator or a role that can let itself in."""
+    targets = [each for each in identities if each.kind == "role" and each.is_administrator]
+    targets += [each.identity for each in principals if each.identity.kind == "role" and each.lets_itself_in]
+    ways = chains(judge, identities, targets)
+    for each in principals:
+        has_need = not (each.reads_somehow or each.lets_itself_in)
+        yield replace(each, steps=ways.get(each.identity.arn, ())) if has_need else each
 
 
 def _changes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> Iterator[AccessVerdict]:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from omc_runbook.iam.conditions import (
     ConditionKeys,
     Truth,
-    all_of,
     any_of,
     evaluate_condition,
     keys_in,
@@ -23,6 +22,11 @@ from omc_runbook.iam.conditions import (
 
 Context = Mapping[str, str | Sequence[str]]
 
+ALLOW_EVERYTHING: Mapping[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+"""The policy of an administrator."""
 _TWINS = {name for twin in ("Action", "Resource", "Principal") for name in (twin, f"Not{twin}")}
 _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 
@@ -159,6 +163,49 @@ def evaluate_resource(
     return _decide([layer], PolicyRequest(action, resource, context, frozenset(principals)))
 
 
+def leaves_open(policies: Iterable[PolicyDocument], action: str) -> bool:
+    """Whether a statement of these policies may allow an action, on whatever resource and under whatever condition."""
+    return any(
+        not isinstance(statement, Mapping) or statement.get("Effect") != "Deny"
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
+def denies_everywhere(policies: Iterable[PolicyDocument], action: str) -> bool:
+    """Whether an identity's policy, a boundary or an SCP denies an action on everything, without a condition."""
+    return any(
+        isinstance(statement, Mapping)
+        and statement.get("Effect") == "Deny"
+        and set(statement) <= {"Sid", "Effect", "Action", "Resource"}
+        and "*" in (texts(statement.get("Resource", [])) or ())
+        and _either(statement, "Action", action, ConditionKeys({}), fold=True) is True
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
+def may_name(policies: Iterable[PolicyDocument], action: str, resource: str) -> bool:
+    """Whether a statement that may allow an action may name this resource, its other elements apart."""
+    return any(
+        not isinstance(statement, Mapping)
+        or (
+            statement.get("Effect") != "Deny"
+            and _either(statement, "Resource", resource, ConditionKeys({})) is not False
+        )
+        for policy in policies
+        for _, statement in policy.statements_on(action)
+    )
+
+
+def is_controlled(action: str) -> bool:
+    """Whether resource control policies have a say in an action, of the services whose calls are judged here.
+
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html#rcp-supported-services
+    """
+    return action.partition(":")[0] in ("kms", "secretsmanager", "sts")
+
+
 def trusts(policy: PolicyDocument, service: str, context: Context | None = None) -> Verdict:
     """Evaluate whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
     layer = _Layer(f"no statement of {policy.name} lets {service} call", [policy])
@@ -254,9 +301,19 @@ def _apply(policy: PolicyDocument, request: PolicyRequest) -> Iterator[AppliedSt
             continue
         effect = statement.get("Effect")
         effect = effect if effect in ("Allow", "Deny") else None
-        elements = list(_elements(policy.kind, statement, effect, request, keys))
-        unknowns = tuple(name for name, truth in elements if truth is None)
-        yield AppliedStatement(label, effect, all_of(truth for _, truth in elements), unknowns)
+        applies, unknowns = _all_elements(_elements(policy.kind, statement, effect, request, keys))
+        yield AppliedStatement(label, effect, applies, unknowns)
+
+
+def _all_elements(elements: Iterable[tuple[str, Truth]]) -> tuple[Truth, tuple[str, ...]]:
+    """Whether all match, and the names of those that leave it unknown; one that does not match decides alone."""
+    unknowns = []
+    for name, truth in elements:
+        if truth is False:
+            return False, ()
+        if truth is None:
+            unknowns.append(name)
+    return (None if unknowns else True), tuple(unknowns)
 
 
 def _may_concern(statement: Any, action: str) -> bool:

@@ -19,8 +19,13 @@ from omc_runbook.iam.policy import (
     PolicyRequest,
     apply,
     conditions_of,
+    denies_everywhere,
+    is_controlled,
     is_limited_by_boundary,
+    leaves_open,
+    may_name,
     session_grants,
+    trusts,
 )
 from omc_runbook.iam.request_keys import Keys
 
@@ -47,8 +52,6 @@ _CHOSEN = frozenset(
 )
 """Condition keys whose value depends on how a call is made, not on who may make it, in lower case."""
 _ORDER: Mapping[Decision, float] = {"denied": 0, "unknown": 1, "allowed": 2}
-_CONTROLLED = frozenset({"kms", "secretsmanager", "sts"})
-"""The services of whose calls here resource control policies have a say."""
 _SERVICE_ROLES = "/aws-service-role/"
 
 
@@ -72,6 +75,8 @@ class Identity:
     trust: PolicyDocument | None = None
     unread: tuple[str, ...] = ()
     session: str = ""
+    has_profile: bool = False
+    """Whether a role is in an instance profile, by which instances of EC2 get it."""
 
     @property
     def name(self) -> str:
@@ -198,9 +203,9 @@ class Judge:
         delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
         delegating = delegating if call.rule == "delegates" else []
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
-        is_controlled = call.action.partition(":")[0] in _CONTROLLED and not identity.is_service_linked
+        has_controls = is_controlled(call.action) and not identity.is_service_linked
         everybody = replace(request, principals=identity.names | {identity.account})
-        controls = apply(self.resource_controls, everybody) if is_controlled else []
+        controls = apply(self.resource_controls, everybody) if has_controls else []
         denying = [each for each in (*own, *bounds, *direct, *_flat(levels), *controls) if each.effect != "Allow"]
         deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
         if deciding:
@@ -239,6 +244,18 @@ class Judge:
             statements=labels,
             conditions=conditions,
             doubts=tuple(dict.fromkeys(doubts)),
+        )
+
+    def leaves_open(self, identity: Identity, action: str) -> bool:
+        """Whether an identity's policies may allow an action on something; its verdicts on it are "denied" else.
+
+        What a resource's policies allow is apart.
+        """
+        levels = () if identity.is_service_linked else self.levels or ()
+        limits = [[identity.boundary]] if identity.boundary else []
+        layers = (identity.policies, *limits, *levels)
+        return bool(identity.unread) or all(
+            leaves_open(layer, action) and not denies_everywhere(layer, action) for layer in layers
         )
 
     def verdict_anywhere(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
@@ -310,15 +327,19 @@ class Assumption:
     verdict: AccessVerdict
 
 
-def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) -> Iterator[Assumption]:
+def assumptions(
+    judge: Judge, identities: Sequence[Identity], role: Identity, speakers: Sequence[Identity] | None = None
+) -> Iterator[Assumption]:
     """Who of an account may assume one of its roles: those that its trust policy names, or lets their account decide.
 
+    `speakers` are the identities whose own policies may allow it, where that is known.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-reqcontext.html
     """
     if role.trust is None:
         return
     named = set(trusted(role.trust, "AWS"))
     is_open = any(_is_account(name, role.account) for name in named)
+    is_by_account = all(_is_account(name, role.account) for name in named)
     call = ResourceCall(
         action=ASSUME_ROLE,
         resource=role.arn,
@@ -327,8 +348,8 @@ def assumptions(judge: Judge, identities: Sequence[Identity], role: Identity) ->
         rule="delegates",
         open_keys=("aws:RequestTag/*", "aws:TagKeys"),
     )
-    for identity in identities:
-        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _speaks_of(identity, ASSUME_ROLE))
+    for identity in speakers if speakers is not None and is_by_account else identities:
+        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _may_ask_for(identity, role))
         if identity is role or not is_candidate:
             continue
         verdict = judge.verdict(identity, call)
@@ -347,11 +368,14 @@ def chains(
     found: dict[str, tuple[Assumption, ...]] = {}
     reached = {target.arn for target in targets}
     frontier: list[tuple[Identity, tuple[Assumption, ...]]] = [(target, ()) for target in targets]
-    others = [each for each in identities if not (each.is_administrator or each.is_service_linked)]
+    others = [
+        each for each in identities if not (each.is_administrator or each.is_service_linked or each.arn in reached)
+    ]
+    speakers = [each for each in others if judge.leaves_open(each, ASSUME_ROLE)]
     while frontier:
         following: list[tuple[Identity, tuple[Assumption, ...]]] = []
         for role, chain in frontier:
-            for step in assumptions(judge, [each for each in others if each.arn not in reached], role):
+            for step in assumptions(judge, others, role, speakers):
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
@@ -385,6 +409,11 @@ def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]
             yield from ("*",) if kind == "AWS" else ()
         elif isinstance(principal, Mapping):
             yield from texts(principal.get(kind, [])) or ()
+
+
+def is_assumed_by(role: Identity, service: str) -> bool:
+    """Whether a role's trust policy lets a service assume it, as far as that can be judged."""
+    return role.trust is not None and trusts(role.trust, service).decision in ("allowed", "unknown")
 
 
 def account_of(principal: str) -> str:
@@ -433,8 +462,9 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
     return False
 
 
-def _speaks_of(identity: Identity, action: str) -> bool:
-    return bool(identity.unread) or any(policy.statements_on(action) for policy in identity.policies)
+def _may_ask_for(identity: Identity, role: Identity) -> bool:
+    """Whether its own policies may allow it to assume a role."""
+    return bool(identity.unread) or may_name(identity.policies, ASSUME_ROLE, role.arn)
 
 
 def _is_account(name: str, account: str) -> bool:

@@ -30,7 +30,7 @@ def readers(snapshot: Snapshot) -> Table:
     found = snapshot.audit.identities if snapshot.audit else None
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
-    rows += [_becoming(each) for each in access.principals if each.becomes]
+    rows += [_becoming(each) for each in access.principals if each.becomes or each.steps]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
@@ -78,10 +78,12 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
 
 def _becoming(access: PrincipalAccess) -> list[str]:
     """The row of a principal that can let itself in."""
-    decision = UNKNOWN if all(each.is_unjudged for each in access.becomes) else BY_ITSELF
-    by = f"{actions_of(access.becomes)}: {statements_of(access.becomes)}"
+    verdicts = [access.steps[0].verdict] if access.steps else access.becomes
+    what = f"assumes {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
     kind = secret_access.kind_of(access.identity)
-    return [access.identity.name, kind, decision, by, conditions_of(access.becomes) or NONE, NONE]
+    decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
+    by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
+    return [access.identity.name, kind, decision, by, conditions_of(verdicts) or NONE, NONE]
 
 
 def _outside(outsider: Outsider) -> list[str]:

@@ -48,7 +48,7 @@ def who_can_read(snapshot: Snapshot) -> str:
     but = f"Except for {_count(len(access.administrators), 'administrator')}, " if access.administrators else ""
     sentence = f"{but}{_people(people)} can read it; {_count(len(roles), 'role')} can{_used(snapshot, roles)}"
     others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
-    becoming = sum(bool(each.becomes) for each in access.principals)
+    becoming = sum(each.lets_itself_in for each in access.principals)
     more = f"; {_count(becoming, 'more principal')} can let {_themselves(becoming)} in" if becoming else ""
     return f"{sentence[0].upper()}{sentence[1:]}{others}{more}."
 

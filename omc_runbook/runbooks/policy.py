@@ -105,6 +105,7 @@ _DECIDING = (
 _AUDITING = (
     "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
     "for a secret that a function rotates, lambda: GetFunctionConfiguration",
+    "where Lambda may assume a role that reads the secret, lambda: ListFunctions",
     "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )

@@ -8,13 +8,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, is_limited_by_boundary, session_grants
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    evaluate,
+    evaluate_resource,
+    is_controlled,
+    is_limited_by_boundary,
+    session_grants,
+)
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.sandbox.principals import Principal, parse_policy
+from omc_runbook.sandbox.principals import Principal, parse_policy, rcps
 
 Context = Mapping[str, str | Sequence[str]]
 
-_SCP, _RESOURCE = "service control policy", "resource-based policy"
+_SCP, _RCP, _RESOURCE = "service control policy", "resource control policy", "resource-based policy"
 _BOUNDARY, _IDENTITY = "permissions boundary", "identity-based policy"
 # Keys that no request to the sandbox has: with them a condition on one is evaluated, not unknown.
 _ABSENT = (
@@ -80,6 +87,8 @@ def refusal(
     decisions: dict[str, str] = {}
     if principal.scps:
         decisions[_SCP] = evaluate(principal.scps, action, resource, context).decision
+    if is_forbidden(principal, action, resource, context, owner or principal.account):
+        decisions[_RCP] = "explicit-deny"
     decisions[_RESOURCE] = evaluate_resource(document, principal.names, action, resource, context).decision
     if principal.boundary is not None:
         decisions[_BOUNDARY] = evaluate([principal.boundary], action, resource, context).decision
@@ -109,3 +118,12 @@ def refusal(
             # STS does not tell whose policy it was.
             return start if is_role else f"{start} because no {kind} allows the {action} action"
     return None
+
+
+def is_forbidden(principal: Principal, action: str, resource: str, context: Context, owner: str) -> bool:
+    """Whether a resource control policy of the organization denies a call on a resource of the owner's account."""
+    names = principal.names | {principal.account}
+    return is_controlled(action) and any(
+        evaluate_resource(control, names, action, resource, context).decision == "explicit-deny"
+        for control in rcps(owner)
+    )

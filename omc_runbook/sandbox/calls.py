@@ -12,6 +12,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_reques
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _SCHEDULER_PATH = re.compile(r"/schedules(?:/([^/]+))?/?")
 _FUNCTION_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/configuration")
+_FUNCTIONS_PATH = re.compile(r"/[0-9-]+/functions/?")
 _SCHEDULER_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 _S3_VERBS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _S3_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging"})
@@ -94,9 +95,8 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         action, params = _scheduler_call(environ, body)
         protocol = "json"
     elif service == "lambda":
-        path = _FUNCTION_PATH.fullmatch(unquote(environ.get("PATH_INFO", "")))
-        action = "GetFunctionConfiguration" if path and environ["REQUEST_METHOD"] == "GET" else ""
-        protocol, params = "json", {"FunctionName": path.group(1) if path else ""}
+        action, params = _lambda_call(environ)
+        protocol = "json"
     else:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
@@ -112,6 +112,17 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         protocol=protocol,
         params=params,
     )
+
+
+def _lambda_call(environ: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The action of a call that reads a function or lists all, which Lambda names by method and path; "" for others."""
+    if environ["REQUEST_METHOD"] != "GET":
+        return "", {}
+    path = unquote(environ.get("PATH_INFO", ""))
+    if _FUNCTIONS_PATH.fullmatch(path):
+        return "ListFunctions", {}
+    function = _FUNCTION_PATH.fullmatch(path)
+    return ("GetFunctionConfiguration", {"FunctionName": function.group(1)}) if function else ("", {})
 
 
 def _s3_call(environ: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

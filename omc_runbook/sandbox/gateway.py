@@ -21,7 +21,7 @@ from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.handler import CLOSE
-from omc_runbook.sandbox.principals import Principal, caller, trust_policy
+from omc_runbook.sandbox.principals import Principal, caller, rcps, trust_policy
 from omc_runbook.sandbox.signature import verify
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
@@ -163,7 +163,8 @@ def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str
         return None
     if call.permission == "sts:AssumeRole":
         return _refused_role(call, principal)
-    if principal.kind == "administrator" and not principal.scps:
+    owners = {principal.account, *(arn.split(":")[4] for arn in arns if arn.count(":") > 4)}
+    if principal.kind == "administrator" and not principal.scps and not any(map(rcps, owners)):
         return None
     for resource in arns:
         secret = _secret(call, principal, resource)

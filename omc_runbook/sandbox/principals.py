@@ -9,17 +9,14 @@ from moto.iam.models import IAMBackend, User, iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
-from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 
 PARTITION = "aws"
-_EVERYTHING = PolicyDocument(
-    "AdministratorAccess",
-    "managed",
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-)
+_EVERYTHING = PolicyDocument("AdministratorAccess", "managed", ALLOW_EVERYTHING)
+_SCP, _RCP = "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +147,40 @@ def role_arn(name_or_arn: str, account: str) -> str:
 
 
 def scps(account: str) -> tuple[PolicyDocument, ...]:
-    """The service control policies on an account, its organizational units and the root."""
-    documents: dict[str, PolicyDocument] = {}
+    """The service control policies on an account, its organizational units and the root.
+
+    Here, unlike in AWS, they count in the management account too: it is the only one that has the sandbox's world.
+    """
+    return tuple(PolicyDocument(policy.name, "scp", parse_policy(policy.content)) for policy in _above(account, _SCP))
+
+
+def rcps(account: str) -> tuple[PolicyDocument, ...]:
+    """The resource control policies on an account, its organizational units and the root.
+
+    None for the management account: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
+    """
+    above = () if _is_management(account) else _above(account, _RCP)
+    return tuple(PolicyDocument(policy.name, "rcp", parse_policy(policy.content)) for policy in above)
+
+
+def _is_management(account: str) -> bool:
+    if account not in list(organizations_backends):
+        return False
+    organization = organizations_backends[account][PARTITION].org
+    return organization is not None and organization.master_account_id == account
+
+
+def _above(account: str, kind: str) -> list[Any]:
+    """The policies of a kind that are attached to an account, its organizational units and the root, each once."""
+    found: dict[str, Any] = {}
     for management_account in list(organizations_backends):
         backend = organizations_backends[management_account][PARTITION]
         target: Any = next((a for a in backend.accounts if a.id == account), None)
         while target is not None:
-            for policy in target.attached_policies:
-                if policy.type == "SERVICE_CONTROL_POLICY":
-                    documents[policy.id] = PolicyDocument(policy.name, "scp", parse_policy(policy.content))
+            found |= {policy.id: policy for policy in target.attached_policies if policy.type == kind}
             parent_id = getattr(target, "parent_id", None)
             target = next((ou for ou in backend.ou if ou.id == parent_id), None)
-    return tuple(documents.values())
+    return [*found.values()]
 
 
 def parse_policy(document: str | dict[str, Any] | None) -> dict[str, Any]:

@@ -225,6 +225,8 @@ def _kms(call: Call, account: str) -> list[str]:
 
 def _lambda(call: Call, account: str) -> list[str]:
     name = call.text("FunctionName")
+    if not name:
+        return []
     return [name if name.startswith("arn:") else f"arn:aws:lambda:{call.region}:{account}:function:{name}"]
 
 

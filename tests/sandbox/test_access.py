@@ -198,6 +198,52 @@ def test_organization_denies_over_the_role(stage: Stage) -> None:
     assert root
 
 
+def test_a_resource_control_policy_denies_what_is_the_members(stage: Stage) -> None:
+    """Secrets, keys and roles of a member account, to its administrator too; the management account's are exempt."""
+    organizations = stage.client("organizations")
+    if not has_organization(organizations):
+        organizations.create_organization(FeatureSet="ALL")
+    made = organizations.create_account(AccountName="member", Email="member@ohmycoins.test", RoleName="administrators")[
+        "CreateAccountStatus"
+    ]
+    role = f"arn:aws:iam::{made['AccountId']}:role/OrganizationAccountAccessRole"
+    session = stage.client("sts").assume_role(RoleArn=role, RoleSessionName="audit")["Credentials"]
+    names = {"AccessKeyId": "aws_access_key_id", "SecretAccessKey": "aws_secret_access_key"}
+    own = {names.get(name, "aws_session_token"): session[name] for name in (*names, "SessionToken")}
+    secrets_of_member, kms = stage.client("secretsmanager", **own), stage.client("kms", **own)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    for name, more in (("plain", {}), ("sealed", {"KmsKeyId": key})):
+        secrets_of_member.create_secret(Name=name, SecretString="x", **more)
+    stage.secrets.create_secret(Name="plain-of-management", SecretString="x")
+
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    for action, refused in (("secretsmanager:GetSecretValue", "plain"), ("kms:Decrypt", "sealed"), ("sts:*", "")):
+        deny = {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*"}
+        limit = organizations.create_policy(
+            Name=action, Description="", Type="RESOURCE_CONTROL_POLICY", Content=policy(deny)
+        )["Policy"]["PolicySummary"]["Id"]
+        organizations.attach_policy(PolicyId=limit, TargetId=root)
+        with pytest.raises(
+            ClientError,
+            match=r"resource control policy|Access to KMS is not allowed|not authorized to perform: sts:AssumeRole",
+        ):
+            if refused:
+                secrets_of_member.get_secret_value(SecretId=refused)
+            else:
+                stage.client("sts").assume_role(RoleArn=role, RoleSessionName="audit")
+        assert stage.secrets.get_secret_value(SecretId="plain-of-management")["SecretString"] == "x"
+        organizations.detach_policy(PolicyId=limit, TargetId=root)
+        assert secrets_of_member.get_secret_value(SecretId=refused or "plain")["SecretString"] == "x"
+
+
+def has_organization(organizations: Any) -> bool:
+    """Whether the account has an organization already."""
+    try:
+        return bool(organizations.describe_organization())
+    except ClientError:
+        return False
+
+
 def events(stage: Stage, **attributes: str) -> list[Any]:
     """CloudTrail's events with one attribute."""
     wanted = [{"AttributeKey": key, "AttributeValue": value} for key, value in attributes.items()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -139,6 +141,41 @@ def test_each_level_of_the_organization_is_read(world: World) -> None:
     assert levels[1][-1].document == json.loads(content)
     nothing = organizations.policies_above(api, ACCOUNT, organizations.describe(api))
     assert (nothing.levels, nothing.resource_controls) == ((), ())
+
+
+def test_without_the_secret_everybody_is_read_and_nobody_judged(world: World) -> None:
+    """Who may not describe the secret gets the account's identities, and each check is unknown."""
+    refuse(world, "secretsmanager:DescribeSecret")
+    snapshot = look()
+    assert snapshot.audit and snapshot.audit.identities and snapshot.audit.identities.identities
+    assert set(findings(snapshot, "unknown")) == {check.id for check in checks_of(audit_access)}
+
+
+def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
+    """Lambda is asked where it may assume such a role; whoever may write code for its function is named."""
+    assert look().audit.identities.functions == {}  # type: ignore[union-attr]
+    faults.break_(world.endpoint, "unused-reader")
+    role = f"arn:aws:iam::{ACCOUNT}:role/{access_faults.REPORTS}"
+    code = io.BytesIO()
+    zipfile.ZipFile(code, "w").close()
+    api: Any = world.client("lambda")
+    made = api.create_function(
+        FunctionName="reports", Runtime="python3.13", Handler="x.y", Role=role, Code={"ZipFile": code.getvalue()}
+    )
+    world.iam.create_user(UserName=access_faults.PERSON)
+    document = json.dumps(policy("lambda:UpdateFunctionCode", Resource="*"))
+    world.iam.put_user_policy(UserName=access_faults.PERSON, PolicyName=access_faults.POLICY, PolicyDocument=document)
+    try:
+        snapshot = look()
+        assert snapshot.audit and snapshot.audit.identities
+        assert snapshot.audit.identities.functions == {made["FunctionArn"]: role}
+        found = findings(snapshot)["can-become-reader"]
+        assert found.subject == access_faults.PERSON and "lambda:UpdateFunctionCode" in found.evidence[0]
+        refuse(world, "lambda:ListFunctions")
+        assert "lambda:ListFunctions" in " ".join(findings(look(), "unknown")["can-become-reader"].evidence)
+    finally:
+        api.delete_function(FunctionName="reports")
+        faults.mend(world.endpoint)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

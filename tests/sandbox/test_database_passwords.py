@@ -23,8 +23,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from omc_runbook.changes.database import connection
 from omc_runbook.changes.database.rotation import (
     PasswordRotation,
+    lock,
     log_in,
     plan_rotation,
     set_password,
@@ -662,3 +664,47 @@ def test_a_turn_shows_no_value(server: Database) -> None:
         url_of(server, role, password), role, fallback_passwords=(masked(password),)
     )
     assert password not in repr(planned) + "".join(planned.sentences)
+
+
+def test_one_run_at_a_time_changes_a_role_in_any_database(server: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roles are the server's: the lock holds against a run whose URL names another database, in both directions."""
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 0.5)
+    role, password = new_role(server)
+    plans = []
+    for name in (f"first{role}", server.dbname, f"last{role}"):
+        if name != server.dbname:
+            execute(server, "CREATE DATABASE {}", name)
+        url = url_of(replace(server, dbname=name), role, password)
+        plans.append(plan_rotation(url, "", login_in_tasks=role))
+    for one, other in itertools.permutations(plans, 2):
+        with lock(one):
+            with pytest.raises(CouldNotLook, match="Another run may be changing it"):
+                lock(other)
+            with lock(plan_rotation(administrator(server), "", login_in_tasks=new_role(server)[0])):
+                pass
+        lock(other).close()
+
+
+def test_runs_that_lock_a_role_at_once_take_turns(server: Database) -> None:
+    """Of several that begin at the same moment in several databases, one has it at a time, and each gets it."""
+    role, password = new_role(server)
+    plans = []
+    for number in range(3):
+        execute(server, "CREATE DATABASE {}", f"{role}x{number}")
+        plans.append(plan_rotation(url_of(replace(server, dbname=f"{role}x{number}"), role, password), ""))
+    inside, most = [0], []
+
+    def take(plan: PasswordRotation) -> None:
+        for _ in range(3):
+            with lock(plan):
+                inside[0] += 1
+                most.append(inside[0])
+                time.sleep(0.02)
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=take, args=(plan,)) for plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 9

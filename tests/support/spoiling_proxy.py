@@ -86,6 +86,8 @@ def proxy(target: str = "") -> Iterator[Proxy]:
             """EventBridge Scheduler, Lambda and S3 name their calls by method and path."""
             if self.path.endswith("/configuration"):
                 self._answer(b"", "GetFunctionConfiguration", is_json=True)
+            elif "/functions" in self.path:
+                self._answer(b"", "ListFunctions", is_json=True)
             elif self.path.startswith("/schedules"):
                 name = "GetSchedule" if self.path.startswith("/schedules/") else "ListSchedules"
                 self._answer(b"", name, is_json=True)

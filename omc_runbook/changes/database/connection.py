@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 LIMITS = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '3s', true)"
-WAIT_FOR_LOCK = "SELECT set_config('lock_timeout', '15s', false)"
+LOCK_SECONDS, RETRY_SECONDS = 15.0, 0.1
+WAIT_FOR_LOCK = "SELECT set_config('lock_timeout', %s, false)"
 LOCK = "SELECT pg_advisory_lock(hashtext('omc-runbook'), hashtext(%s))"
+UNLOCK = "SELECT pg_advisory_unlock_all()"
+ELSEWHERE = """
+    SELECT other.database < own.database
+    FROM pg_catalog.pg_locks AS own JOIN pg_catalog.pg_locks AS other USING (locktype, classid, objid, objsubid)
+    WHERE locktype = 'advisory' AND own.pid = pg_backend_pid() AND other.granted AND other.database <> own.database
+"""
+"""Who has our lock in another database of the server: whether that database comes before ours."""
 
 LAST_REASON = re.compile(r".*failed: (?:\w+: +)?(.+)")
 """The end of a libpq error line, after address and severity."""
@@ -90,10 +99,13 @@ def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]
 
 
 def lock(url: Masked, passwords: Sequence[Masked], name: str) -> Connection | Refusal:
-    """Wait until nobody else has the lock of a name in the URL's database; it is ours until the connection is closed.
+    """Wait until nobody else has the lock of a name in any database; it is ours until the connection is closed.
 
-    It goes with its process, however that ends:
-    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    It goes with its process, however that ends. An advisory lock is of one database, and roles are of all: whoever has
+    taken it looks for others who have it elsewhere, gives way to one in a database before this one, and waits for one
+    in a database after it. pg_locks shows everybody the locks of all databases:
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS,
+    https://www.postgresql.org/docs/current/view-pg-locks.html
     """
     import psycopg
 
@@ -102,11 +114,13 @@ def lock(url: Masked, passwords: Sequence[Masked], name: str) -> Connection | Re
         return connection
     try:
         connection.autocommit = True
-        connection.execute(WAIT_FOR_LOCK)
-        connection.execute(LOCK, (name,))
+        has_lock = _lock_everywhere(connection, name, time.monotonic() + LOCK_SECONDS)
     except psycopg.Error as error:
         connection.close()
         return Refusal(_reason(error))
+    if not has_lock:
+        connection.close()
+        return Refusal("it is locked from another database of the server")
     return connection
 
 
@@ -140,6 +154,24 @@ def try_password(url: Masked, role: str, password: Masked, host: str, port: str)
         return connection
     with connection:
         return None if connection.pgconn.used_password else Refusal("it did not ask for a password")
+
+
+def _lock_everywhere(connection: Connection, name: str, deadline: float) -> bool:
+    """Take the lock, and wait until nobody has it in another database; False where that takes too long."""
+    has_lock = False
+    while (seconds := deadline - time.monotonic()) > 0:
+        if not has_lock:
+            connection.execute(WAIT_FOR_LOCK, (f"{max(1, round(seconds * 1000))}ms",))
+            connection.execute(LOCK, (name,))
+            has_lock = True
+        others = [gives_way for (gives_way,) in connection.execute(ELSEWHERE)]
+        if not others:
+            return True
+        if any(others):
+            connection.execute(UNLOCK)
+            has_lock = False
+        time.sleep(RETRY_SECONDS)
+    return False
 
 
 def _open_with_one_of(url: Masked, passwords: Sequence[Masked]) -> Connection | Refusal:

@@ -14,7 +14,7 @@ from moto.kms.responses import KmsResponse
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.sandbox.authorization import context_of
+from omc_runbook.sandbox.authorization import context_of, is_forbidden
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
 _MANAGED = ("", "alias/aws/secretsmanager")
@@ -133,7 +133,8 @@ def _may_use(key: Key, principal: Principal, action: str, encryption: Mapping[st
     names = principal.names | {principal.account}
     delegated = evaluate_resource(key_policy, names, action, key.arn, context).decision == "allowed"
     by_identity = evaluate(principal.policies, action, key.arn, context, principal.boundary, principal.scps).decision
-    if "explicit-deny" in (direct, by_identity):
+    is_denied = is_forbidden(principal, action, key.arn, context, key.account_id)
+    if is_denied or "explicit-deny" in (direct, by_identity):
         return False
     if direct == "allowed" and principal.account == key.account_id:
         return True

@@ -6,11 +6,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from omc_runbook.aws import iam, kms, organizations
+from omc_runbook.aws import iam, kms, lambda_functions, organizations
 from omc_runbook.aws.iam import AccountDetails, LastAccess
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.organizations import Organization, OrganizationPolicies
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.iam.who_can import is_assumed_by
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam.literals import EntityTypeType
 
 IDENTITIES, ORGANIZATION, LAST_ACCESSES = "identities", "organization_policies", "last_accesses"
-KEY_GRANTS = "key_grants"
+KEY_GRANTS, FUNCTIONS = "key_grants", "functions"
 """The fields of the gaps."""
 MOST_REPORTS = 300
 """How many identities IAM is asked to report the last access of; each takes it a second or more."""
@@ -57,7 +58,21 @@ class IdentitiesRead:
         # What could not be read of the secret's policies leaves a verdict open.
         known = replace(snapshot, gaps=dict(self.gatherer.gaps))
         found = replace(found, reads=secret_calls.read_verdicts(known, found))
-        return replace(found, last_accesses=self._last_accesses(found))
+        functions = self._request_functions(found)
+        last_accesses = self._last_accesses(found)
+        roles = self.gatherer.keep(FUNCTIONS, functions, {}) if functions else {}
+        return replace(found, last_accesses=last_accesses, functions=roles)
+
+    def _request_functions(self, identities: Identities) -> Future[dict[str, str] | ReadFailure] | None:
+        """The roles of Lambda's functions, where one that reads the secret may be among them."""
+        # Without the secret nobody was judged.
+        readers = {arn for arn, read in identities.reads.items() if read.is_possible}
+        roles = (each for each in identities.identities if each.kind == "role" and each.arn in readers)
+        if not any(is_assumed_by(role, secret_calls.LAMBDA) for role in roles):
+            return None
+        client = self.gatherer.clients("lambda")
+        what = "the functions of Lambda"
+        return self.gatherer.ask_once((), what, "lambda:ListFunctions", lambda: lambda_functions.list_roles(client))
 
     def _last_accesses(self, identities: Identities) -> dict[str, LastAccess]:
         client, linked = (

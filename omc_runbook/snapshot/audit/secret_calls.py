@@ -18,7 +18,14 @@ POLICIES = ("secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePo
 KEY_POLICIES = ("kms:PutKeyPolicy", "kms:CreateGrant")
 PASS_ROLE, REGISTER = "iam:PassRole", "ecs:RegisterTaskDefinition"
 STARTS = ("ecs:RunTask", "ecs:CreateService", "ecs:UpdateService")
-_CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
+LAMBDA, EC2 = "lambda.amazonaws.com", "ec2.amazonaws.com"
+CREATE_FUNCTION, UPDATE_CODE = "lambda:CreateFunction", "lambda:UpdateFunctionCode"
+FUNCTION_STARTS = tuple(
+    f"lambda:{verb}"
+    for verb in ("InvokeFunction", "CreateEventSourceMapping", "AddPermission", "CreateFunctionUrlConfig")
+)
+RUN_INSTANCES = "ec2:RunInstances"
+CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
 
 
 def judge_of(snapshot: Snapshot, identities: Identities) -> Judge:
@@ -92,9 +99,9 @@ def on_key(key: KmsKey, action: str) -> ResourceCall:
     )
 
 
-def passing(role_arn: str, tags: dict[str, str] | None) -> ResourceCall:
-    """Passing a role to tasks of ECS."""
-    keys = request_keys.of_assumption(role_arn, tags) | {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+def passing(role_arn: str, tags: dict[str, str] | None, service: str = "ecs-tasks.amazonaws.com") -> ResourceCall:
+    """Passing a role to a service, by default to tasks of ECS."""
+    keys = request_keys.of_assumption(role_arn, tags) | {"iam:PassedToService": service}
     return ResourceCall(action=PASS_ROLE, resource=role_arn, keys=keys)
 
 
@@ -105,7 +112,7 @@ def on_ecs(snapshot: Snapshot, action: str) -> ResourceCall:
     is_service = action.endswith("Service")
     resource = f"{base}:service/{names.cluster}/x" if is_service else f"{base}:task-definition/{names.task_family}:1"
     keys: request_keys.Keys = {"aws:RequestedRegion": names.region, "aws:ResourceAccount": caller.account}
-    return ResourceCall(action=action, resource=resource, keys=keys, open_keys=_CHOSEN_TAGS)
+    return ResourceCall(action=action, resource=resource, keys=keys, open_keys=CHOSEN_TAGS)
 
 
 def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:

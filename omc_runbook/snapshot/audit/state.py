@@ -33,6 +33,9 @@ class Identities:
     read, which is a gap of "organization_policies"."""
     resource_controls: tuple[PolicyDocument, ...] = ()
     """The resource control policies above the account that deny something; () where `levels` is None."""
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """The ARNs of the region's Lambda functions, with those of their roles, where Lambda may assume a role that reads
+    the secret; where they were not read, that is a gap of "functions"."""
     key: KmsKey | None = None
     """The customer managed key of the secret, with tags, aliases and grants; None where it has none."""
     reads: Mapping[str, AccessVerdict] = field(default_factory=dict)

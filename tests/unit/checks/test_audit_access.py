@@ -22,6 +22,7 @@ from support.faults.audit_access import (
     READS,
     RUNS_TASKS,
     STRANGER,
+    TASK_ROLE,
     allowing,
     audited,
     execution_role,
@@ -632,6 +633,131 @@ def test_what_cannot_be_judged_of_it_is_unknown() -> None:
     own = allowing("iam:CreatePolicyVersion", "*", Condition=tagged)
     eve = role("eve", policy("own", own, kind="managed", origin=f"{OWN}:policy/own"), trusts={"AWS": STRANGER})
     assert "aws:ResourceTag/team" in unknown_in(audited(None, eve))["can-become-reader"]
+
+
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
+LAMBDA, EC2 = ({"Service": f"{name}.amazonaws.com"} for name in ("lambda", "ec2"))
+PASSES = allowing("iam:PassRole", f"{OWN}:role/*")
+
+
+def acting(*statements: Any, trusts: Any = None) -> Identity:
+    """A role of another account's people, which may do this."""
+    return role("eve", policy("g", *statements), trusts=trusts or {"AWS": STRANGER})
+
+
+@pytest.mark.parametrize(
+    ("reader", "functions", "statements", "action"),
+    [
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {},
+            (PASSES, allowing(["lambda:CreateFunction", "lambda:InvokeFunction"], "*")),
+            "iam:PassRole and lambda:CreateFunction",
+        ),
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {FUNCTION: f"{OWN}:role/reports"},
+            (allowing("lambda:UpdateFunctionCode", f"{FUNCTION[:-7]}*"),),
+            "lambda:UpdateFunctionCode",
+        ),
+        (
+            role("reports", READS, trusts=EC2, has_profile=True),
+            {},
+            (PASSES, allowing("ec2:RunInstances", "*")),
+            "iam:PassRole and ec2:RunInstances",
+        ),
+        (
+            role("reports", READS, trusts=EC2),
+            {},
+            (PASSES, allowing(["ec2:RunInstances", "iam:AddRoleToInstanceProfile"], "*")),
+            "iam:PassRole and ec2:RunInstances",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_who_lets_a_service_read_for_it_can_let_itself_in(
+    reader: Identity, functions: dict[str, str], statements: tuple[Any, ...], action: str
+) -> None:
+    """By a function or an instance with a role that reads; without the calls that the remedy takes away, not."""
+    snapshot = audited(None, reader, acting(*statements), functions=functions)
+    [finding] = found_in(snapshot)["can-become-reader"]
+    assert (finding.subject, finding.severity) == ("eve", "warning")
+    assert f"may call {action} by g statement 1" in finding.evidence[0]
+    left = [each for each in statements if action.partition(" and ")[0] not in each["Action"]]
+    put = document_of(finding, "--policy-document")["Statement"] if left else []
+    assert put == [{"Effect": "Allow", **each} for each in left]
+    assert left or "delete-role-policy" in finding.remedy.command
+    assert "can-become-reader" not in found_in(audited(None, reader, acting(*left), functions=functions))
+
+
+@pytest.mark.parametrize(
+    ("reader", "functions", "statements"),
+    [
+        (role("reports", READS), {}, (PASSES, allowing("lambda:*", "*"))),
+        (role("reports", READS, trusts=LAMBDA), {}, (PASSES, allowing("lambda:CreateFunction", "*"))),
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {},
+            (
+                allowing("iam:PassRole", "*", Condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+                allowing("lambda:*", "*"),
+            ),
+        ),
+        (role("reports", READS, trusts=LAMBDA), {FUNCTION: f"{OWN}:role/other"}, (allowing("lambda:Update*", "*"),)),
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {FUNCTION: f"{OWN}:role/reports"},
+            (allowing("lambda:UpdateFunctionCode", f"{FUNCTION}-of-others"),),
+        ),
+        (role("reports", READS, trusts=EC2), {}, (PASSES, allowing("ec2:RunInstances", "*"))),
+        (
+            role("reports", READS, trusts=EC2, has_profile=True),
+            {},
+            (PASSES, allowing("ec2:RunInstances", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-1")),
+        ),
+    ],
+)
+def test_a_service_that_cannot_read_for_somebody_is_no_way_in(
+    reader: Identity, functions: dict[str, str], statements: tuple[Any, ...]
+) -> None:
+    """The role trusts another service, nothing would run the function, or it is passed to another service alone."""
+    assert "can-become-reader" not in found_in(audited(None, reader, acting(*statements), functions=functions))
+
+
+def test_functions_that_could_not_be_read_leave_it_unknown() -> None:
+    """Somebody may write code for a function, whose role nobody knows."""
+    gap = ReadFailure("the functions of Lambda", "lambda:ListFunctions", "AccessDenied", "denied")
+    snapshot = audited(None, role("reports", READS, trusts=LAMBDA), acting(allowing("lambda:UpdateFunctionCode", "*")))
+    unread = unknown_in(replace(snapshot, gaps={"functions": (gap,)}))
+    assert "lambda:ListFunctions" in unread["can-become-reader"]
+
+
+def test_who_may_assume_a_role_that_lets_itself_in_can_do_so_too() -> None:
+    """The remedy takes the first step away; the role that does it is named for itself."""
+    hop = allowing("sts:AssumeRole", f"{OWN}:role/eve")
+    eve = acting(PASSES, allowing("iam:PutRolePolicy", f"{OWN}:role/eve"), trusts={"AWS": f"{OWN}:root"})
+    found = found_in(audited(None, eve, user("bob", policy("hop", hop))))["can-become-reader"]
+    by = {finding.subject: finding for finding in found}
+    assert set(by) == {"eve", "bob"}
+    assert "bob may assume eve, by hop statement 1" in by["bob"].evidence[0]
+    assert "eve may call iam:PutRolePolicy" in by["bob"].evidence[1]
+    assert "delete-user-policy --user-name bob --policy-name hop" in by["bob"].remedy.command
+    rows = {row[0]: row for row in tables.readers(audited(None, eve, user("bob", policy("hop", hop)))).rows}
+    assert rows["bob"][2:4] == [tables.BY_ITSELF, "assumes eve: hop statement 1"]
+
+
+def test_who_may_assume_a_role_of_administrators_is_a_remark() -> None:
+    """Administrators sign in like that; a role of the tasks that may is an error."""
+    root = {"AWS": f"{OWN}:root"}
+    administrators = role("admin", EVERYTHING, trusts=root)
+    hop = policy("hop", allowing("sts:AssumeRole", f"{OWN}:role/admin"))
+    [finding] = found_in(audited(None, administrators, user("bob", hop)))["can-become-reader"]
+    assert (finding.subject, finding.severity) == ("administrators of IAM", "info")
+    assert "bob may assume admin" in finding.evidence[0]
+    task_role = role(TASK_ROLE.rpartition("/")[2], hop)
+    [finding] = found_in(audited(None, administrators, own=(execution_role(), task_role)))["can-become-reader"]
+    assert (finding.subject, finding.severity) == (task_role.name, "error")
+    assert "admin may do everything" in finding.evidence[1]
 
 
 OURS = "o-abcdefghij"

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -42,6 +50,55 @@ def test_a_run_of_nothing_is_no_success() -> None:
     """Where no try has the text in its description, the command says so and does not end with 0."""
     ended = CliRunner().invoke(hold.main, ["texts", "--match", "no such try"])
     assert ended.exit_code == 2 and "no such try" in ended.stderr
+
+
+def _attached(profile: Profile, seed: int) -> Iterator[Try]:
+    """A part that has started something which ends with its standard input, and goes on and on."""
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"])
+    yield Try("processes", str(child.pid))
+    time.sleep(60)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def _become(pids: list[int], running: bool) -> bool:
+    """Whether all of these processes soon run, or soon do not."""
+    end = time.monotonic() + 10
+    while {*map(_is_running, pids)} != {running}:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_a_part_started_ends_with_a_killed_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGKILL of `make hold` leaves no part, and nothing that a part has attached to itself, as its sandboxes."""
+    monkeypatch.setattr(runner.importlib, "import_module", lambda _: SimpleNamespace(tries=_attached))  # type: ignore[attr-defined]
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def be_parent() -> None:
+        part = context.Process(target=runner._work, args=("attached", Profile(), 1, theirs))
+        part.start()
+        theirs.send(part.pid)
+        part.join()
+
+    parent = context.Process(target=be_parent)
+    parent.start()
+    assert parent.pid
+    heard = [ours.recv(), ours.recv()]
+    pids = [each if isinstance(each, int) else int(each.attempt.what) for each in heard]
+    # A process that has just begun has no command yet.
+    assert _become(pids, True)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.join()
+    assert _become(pids, False)
 
 
 @pytest.mark.usefixtures("own_registry")
