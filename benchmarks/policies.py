@@ -40,7 +40,7 @@ COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 NEW_SECRET = "ohmycoins-production-app-secrets"
 CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
 """Faults that troubleshoot cures, which together need all that it may do."""
-NAMING = frozenset({"ListRuleNamesByTarget", "ListSchedules"})
+NAMING = frozenset({"ListEventBuses", "ListRuleNamesByTarget", "ListSchedules"})
 """The calls that name what EventBridge starts, where they are allowed: nothing depends on it here."""
 Prepare = Callable[[World], tuple[str, ...]]
 """Brings about what a run is to change, and returns further parameters."""

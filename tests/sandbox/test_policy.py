@@ -54,7 +54,9 @@ def test_it_is_enough(desk: Desk, runbook: str) -> None:
     person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
     done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
     assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
-    named = {"ListRuleNamesByTarget", "ListSchedules"} if runbook in ("rotate", "update") else set[str]()
+    named = (
+        {"ListEventBuses", "ListRuleNamesByTarget", "ListSchedules"} if runbook in ("rotate", "update") else set[str]()
+    )
     assert refused_calls(desk, person) == named, "what EventBridge starts is named where that is allowed, no more"
 
 

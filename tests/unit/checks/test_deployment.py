@@ -329,7 +329,10 @@ def test_what_a_message_means_is_told_where_nothing_else_explains_it() -> None:
     disabled = "Secrets Manager can't decrypt the protected secret text using the provided KMS key: it is Disabled."
     reason = f"{PULL.partition('retrieved secret')[0]}api error DecryptionFailure: {disabled}"
     [found] = run_check(CHECKS["pull-failed"], failing(reason)(healthy()))
-    assert "The key that encrypts the secret is disabled, so nobody can read the secret." in found.evidence
+    assert (
+        "The key that encrypts the secret is disabled or has no key material, so nobody can read the secret."
+        in found.evidence
+    )
 
 
 def test_what_never_started_is_deployed_again() -> None:
