@@ -46,6 +46,12 @@ def _nobody_answered(world: World) -> None:
     deployments.configure(world, "backend", strategy="CANARY", step=(10.0, 1), hooks=[hook])
     ecs.renew_key(world)
     ecs.redeploy(world, "worker")
+    _be_rolled_back(world)
+    world.settle()
+
+
+def _be_rolled_back(world: World) -> None:
+    """Deploy the backend, and wait until ECS has taken that back."""
     world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
     arn = _newest_deployment(world)
 
@@ -54,7 +60,6 @@ def _nobody_answered(world: World) -> None:
         return found["status"] == "ROLLBACK_SUCCESSFUL"
 
     world.wait(ended, "it was rolled back")
-    world.settle()
 
 
 def _newest_deployment(world: World, service: str = "backend") -> str:
@@ -354,14 +359,7 @@ def _stopped_and_nat(world: World) -> None:
         world, "backend", strategy="BLUE_GREEN", hooks=[deployments.pause("POST_SCALE_UP", minutes=1)]
     )
     ecs.renew_key(world)
-    world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
-    arn = _newest_deployment(world)
-
-    def ended() -> bool:
-        (found,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-        return found["status"] == "ROLLBACK_SUCCESSFUL"
-
-    world.wait(ended, "it was rolled back")
+    _be_rolled_back(world)
 
 
 def _partners_and_placeholder(world: World) -> None:
