@@ -325,10 +325,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     "can-become-reader",
     needs=(*NEEDS, "functions"),
     looks_like=("readable-by-many", "unusual-use"),
-    ruled_out_by=(
-        "nobody but administrators may change IAM's policies, or pass a role to a service, so that they can read the"
-        " secret"
-    ),
+    ruled_out_by="nobody but administrators may change IAM's policies or pass a role so as to read the secret",
     severity="warning",
 )
 def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
