@@ -69,7 +69,7 @@ class Screen:
         self.run_all()
         box = self.page.locator(".jp-NotebookPanel .widget-checkbox", has_text=key).first
         box.locator("input").check()
-        self.button(f"Write {key} and redeploy backend, worker in staging").wait_for(timeout=20_000)
+        self.button(f"Write {key} and redeploy backend, worker in staging").wait_for(timeout=60_000)
         self.page.wait_for_function(READY)
 
     @property
@@ -81,7 +81,7 @@ class Screen:
         """Press the button, and wait for the bars of both services; they stay as long as they are needed."""
         lifecycle.set_minute(self.desk.sandbox, SLOW)
         self.button(f"Write {key} and redeploy backend, worker in staging").click()
-        self.button(LEAVE).wait_for(timeout=20_000)
+        self.button(LEAVE).wait_for(timeout=60_000)
         self.page.wait_for_function("document.body.innerText.includes('watching the new tasks')")
         self.hidden += values(self.desk.sandbox)
 
@@ -89,7 +89,7 @@ class Screen:
         """Press a button that brings a change to its end, and wait for that."""
         self.button(name).click()
         lifecycle.set_minute(self.desk.sandbox, FAST)
-        self.button(label).first.wait_for(timeout=60_000)
+        self.button(label).first.wait_for(timeout=120_000)
 
     @property
     def text(self) -> str:
@@ -145,7 +145,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    screen.button(BACK).wait_for(timeout=20_000)
+    screen.button(BACK).wait_for(timeout=60_000)
     assert "backend" in screen.text and "under way since" in screen.text
     (state,) = screen.states
     assert state["former"] == before and state["new"] == screen.place.current
@@ -185,7 +185,7 @@ def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kerne
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    screen.button(BACK).wait_for(timeout=20_000)
+    screen.button(BACK).wait_for(timeout=60_000)
     (state,) = screen.states
     os.kill(state["process"], signal.SIGKILL)
     page.wait_for_timeout(500)
@@ -211,7 +211,7 @@ def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(scre
     before = screen.place.current
     screen.begin()
     screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")
-    screen.button("Take it back").wait_for(timeout=20_000)
+    screen.button("Take it back").wait_for(timeout=60_000)
     (state,) = screen.states
     assert "Stopped, as you asked" in state["ended"] and screen.text.count("Done before: ") == 1
     assert "Nothing to do" not in screen.text

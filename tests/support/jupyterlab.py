@@ -68,7 +68,7 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
             yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(timeout=60)
+            server.wait(timeout=120)
 
 
 def put(desk: Desk, name: str, **parameters: str) -> Path:
