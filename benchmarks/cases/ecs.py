@@ -586,7 +586,7 @@ def _mixed_sources(world: World) -> None:
     prefix = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
     allow(world, "parameters", policy("ssm:GetParameters", Resource=[f"{prefix}/coin_limit", f"{prefix}/ohmycoins/*"]))
 
-    def refer(definition: Definition) -> None:
+    def refer_to_all(definition: Definition) -> None:
         for name, value_from in {
             "GITHUB_TOKEN": token,
             "DB_LOGIN": f"{login}:username:AWSCURRENT:",
@@ -596,7 +596,7 @@ def _mixed_sources(world: World) -> None:
         }.items():
             refer(definition, name, value_from)
 
-    deploy(world, "backend", refer)
+    deploy(world, "backend", refer_to_all)
 
 
 def _many_containers(world: World) -> None:
