@@ -344,13 +344,13 @@ def table(rows: Sequence[Row]) -> str:
 
 @click.command(help=__doc__)
 @click.option(
-    "--part", type=click.Choice(["faults", "files", "local", "untried"]), default="", help="One table; or all."
+    "--part", type=click.Choice(["faults", "files", "local", "untried"]), default=None, help="One table; or all."
 )
 @click.option("--only", default="", help="Only these faults, separated by commas.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--aws", default="aws", show_default=True, help="The AWS CLI.")
 @click.option("--write", "keep", is_flag=True, help=f"Keep the table in docs/{PAGE.name}, with its other rows.")
-def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
+def main(part: str | None, only: str, jobs: int, aws: str, keep: bool) -> None:
     """Try the remedies of the chosen faults, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     program = shutil.which(aws)
@@ -364,7 +364,7 @@ def main(part: str, only: str, jobs: int, aws: str, keep: bool) -> None:
     }
     rows: list[Row] = []
     for name, (attempt, faults) in parts.items():
-        if part in ("", name):
+        if part in (None, name):
             chosen = [fault for fault in faults if not only or fault.rpartition("/")[2] in only.split(",")]
             found = _measure(attempt, chosen, program, jobs)
             rows += found
