@@ -26,7 +26,7 @@ from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_i
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
-from omc_runbook.masking.strength import digits_of_guesses, is_common_value, looks_generated, required_digits
+from omc_runbook.masking.strength import is_common_value, is_guessable
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import (
     variable_of,
@@ -620,9 +620,7 @@ def _defects(snapshot: Snapshot) -> tuple[tuple[Member, Defect | None], ...]:
 def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
     """Whether a member is a password that an attacker would soon have tried."""
     value, entry = member.injected, snapshot.environment.keys.get(member.key)
-    if not is_password(member.key) or value.is_empty or looks_generated(value):
-        return False
-    return digits_of_guesses(value, snapshot.environment.words) < required_digits(entry)
+    return is_password(member.key) and not value.is_empty and is_guessable(value, entry, snapshot.environment.words)
 
 
 @once

@@ -50,12 +50,15 @@ def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ())
 
     `words` are texts whose words an attacker would try first, such as the project's name.
     """
-    if required_digits(key) != SIGNED or looks_generated(value):
-        return False
-    return digits_of_guesses(value, words) < SIGNED
+    return required_digits(key) == SIGNED and is_guessable(value, key, words)
 
 
-def looks_generated(value: Masked) -> bool:
+def is_guessable(value: Masked, key: Key | None, words: Iterable[str] = ()) -> bool:
+    """Whether a value is easier to guess than the secret of its key may be; `words` as for a key that signs."""
+    return not _looks_generated(value) and digits_of_guesses(value, words) < required_digits(key)
+
+
+def _looks_generated(value: Masked) -> bool:
     """Whether a value is long and varied, without words and repetitions, so that it needs no estimate."""
     text = reveal(value)
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
