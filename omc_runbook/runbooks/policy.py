@@ -117,8 +117,7 @@ _CHANGING = (
 )
 _NAMING = (
     "to name what EventBridge starts, which decides only where a key is removed, events: ListEventBuses,"
-    " ListRuleNamesByTarget,"
-    " DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
+    " ListRuleNamesByTarget, DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
 )
 _CREATING = (
     "for a secret that is there already, secretsmanager: GetSecretValue, ListSecretVersionIds",

@@ -103,12 +103,11 @@ def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
 
 
 def _check_time(timestamp: str, day: str) -> Mismatch | None:
-    # Much quicker than strptime.
+    if not _TIME.fullmatch(timestamp):
+        return _NO_TIME
     try:
-        time = datetime.fromisoformat(timestamp) if _TIME.fullmatch(timestamp) else None
+        time = datetime.fromisoformat(timestamp)  # Much quicker than strptime.
     except ValueError:
-        time = None
-    if time is None:
         return _NO_TIME
     now = datetime.now(UTC)
     if abs(now - time) > _CLOCK_SKEW:
