@@ -22,6 +22,8 @@ TASKS_A_CALL = 100
 
 ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
 """Stop codes of tasks that did not fail: stopped by a person, or for lack of capacity."""
+EXPRESS = "ECS Express Mode"
+"""What deploys an Express service: UpdateExpressGatewayService, where UpdateService is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service; `controller` is ECS, CODE_DEPLOY or EXTERNAL.
+    """A service; `controller` is ECS, CODE_DEPLOY, EXTERNAL or, of an Express service, `EXPRESS`.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html
     """
@@ -266,9 +268,16 @@ def describe_clusters(client: ECSClient, names: Sequence[str]) -> tuple[Cluster,
     )
 
 
-def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
-    """Names of a cluster's services; None where the cluster does not exist."""
-    pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+def list_service_names(
+    client: ECSClient, cluster: str, manager: Literal["CUSTOMER", "ECS"] = "CUSTOMER"
+) -> tuple[str, ...] | None:
+    """Names of a cluster's services, with "ECS" of its Express services; None where the cluster does not exist.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html
+    """
+    # The default is left out, for stand-ins for AWS that do not know the parameter.
+    only: dict[str, Any] = {} if manager == "CUSTOMER" else {"resourceManagementType": manager}
+    pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100}, **only)
     try:
         return tuple(arn.rpartition("/")[2] for page in pages for arn in page["serviceArns"])
     except ClientError as error:
@@ -333,7 +342,9 @@ def _service(raw: Any) -> Service:
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
         task_definition_arn=raw.get("taskDefinition") or (sets[0].get("taskDefinition", "") if sets else ""),
-        controller=raw.get("deploymentController", {}).get("type", "ECS"),
+        controller=EXPRESS
+        if raw.get("resourceManagementType") == "ECS"
+        else raw.get("deploymentController", {}).get("type", "ECS"),
         created=raw.get("createdAt"),
         deployments=tuple(_deployment(deployment) for deployment in raw.get("deployments", ())),
         events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),

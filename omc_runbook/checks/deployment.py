@@ -209,7 +209,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Running tasks still have an old value of the secret."""
-    for service in snapshot.consumers:
+    for service in (reader for reader in snapshot.readers if not reader.is_family):
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
         since = freshness.current_since(snapshot)

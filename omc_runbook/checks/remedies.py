@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.model.environment import GUIDE, PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
@@ -157,6 +157,8 @@ def redeploy(names: Names, service: str) -> Remedy:
 
 def start_tasks(names: Names, service: Service) -> Remedy:
     """Start new tasks in the way that a service's deployment controller and percentages permit."""
+    if service.controller == EXPRESS:
+        return deploy_express(names.region, service.arn)
     if service.controller != "ECS":
         way = CONTROLLED.get(service.controller, "deploy by its controller")
         return advise(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
@@ -169,6 +171,14 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         " continues it."
     )
     return replace(redeploy(names, service.name), needs=waits if pauses else "")
+
+
+def deploy_express(region: str, arn: str) -> Remedy:
+    """Deploy an Express service anew, as it is.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
+    """
+    return Remedy(command("aws", "ecs", "update-express-gateway-service", "--service-arn", arn, "--region", region))
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:

@@ -20,6 +20,7 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import (
     deep_read,
+    express_services,
     follow_ups,
     networking,
     other_environments,
@@ -210,7 +211,7 @@ class _Reading(Gatherer):
 
     def second(self, snapshot: Snapshot) -> Snapshot:
         """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
-        snapshot = service_deployments.read(self, snapshot)
+        snapshot = express_services.read(self, service_deployments.read(self, snapshot))
         whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}

@@ -68,6 +68,8 @@ class Snapshot:
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
     services: tuple[Service, ...] = ()
+    express_services: tuple[Service, ...] = ()
+    """Those that have tasks; no run of ours deploys them."""
     task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
     newest_revisions: tuple[TaskDefinition, ...] = ()
     """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
@@ -144,10 +146,15 @@ class Snapshot:
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
-        """The consumers, and as if they were services what reads the secret outside one.
+        """The consumers, Express services with the secret, and as if they were services what reads it outside one.
 
         That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
         """
+        express = [
+            each
+            for each in self.express_services
+            if any(self.own_references(revision) for revision in self.revisions(each))
+        ]
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
             if not task.service and self.own_references(self.definition(task.task_definition_arn)):
@@ -160,7 +167,7 @@ class Snapshot:
         for each in self.scheduled:
             if self.own_references(self.definition(each.task_definition_arn)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
-        return (*self.consumers, *alone)
+        return (*self.consumers, *express, *alone)
 
     @property
     def resource_policies(self) -> tuple[PolicyDocument, ...]:

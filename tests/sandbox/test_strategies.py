@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import Interrupted
+from omc_runbook.model.findings import Finding
 from omc_runbook.report import fix as report
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import cure, live, secret_change, troubleshoot
@@ -27,7 +29,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
-from omc_runbook.sandbox.worlds.staging import CLUSTER
+from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS
 
 Strategy = Literal["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"]
 STRATEGIES: tuple[Strategy, ...] = ("BLUE_GREEN", "LINEAR", "CANARY")
@@ -339,6 +341,29 @@ def test_what_is_no_service_is_named_and_leaves_the_change_unproved(place: Place
     assert not place.labels()
 
 
+def test_an_express_service_is_judged_like_others_and_deployed_by_its_own_command(place: Place) -> None:
+    """Its tasks that hold an old value, and a reference to a key that the secret does not have."""
+    consumers.add_express_service(place.world, KEYS[:3])
+    place.world.wait(lambda: place.service(consumers.NAME)["runningCount"] == 1, "its task ran")
+    assert place.rotate("SECRET_KEY")
+    (problem,) = _root_causes()
+    assert (problem.check, problem.subject) == ("not-forced", consumers.NAME)
+    asked = shlex.split(problem.remedy.command)
+    assert asked[1:4] == ["ecs", "update-express-gateway-service", "--service-arn"]
+    lifecycle.set_minute(lifecycle.at(place.sandbox.endpoint), 0.1)
+    place.ecs.update_express_gateway_service(serviceArn=asked[4])
+    place.world.wait(lambda: not _root_causes(), "new tasks replaced those with the old value")
+    secret = place.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    container = {"image": "example", "secrets": [{"name": "STRIPE_API_KEY", "valueFrom": f"{secret}:STRIPE_API_KEY::"}]}
+    place.ecs.update_express_gateway_service(serviceArn=asked[4], primaryContainer=container)
+    place.world.wait(lambda: "key-missing" in {each.check for each in _root_causes()}, "its task failed")
+
+
+def _root_causes() -> list[Finding]:
+    problems = root_causes.diagnose(runbooks_run.begin("troubleshoot", "staging").look())
+    return [each for each in problems if each.is_root_cause and each.is_problem]
+
+
 def test_services_of_other_clusters_are_named_where_the_names_ask_for_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,5 +472,4 @@ def test_what_a_schedule_and_a_hand_started_is_named(place: Place) -> None:
     assert f"until they end: {task.rpartition('/')[2][:8]}" in notes
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved
-    problems = root_causes.diagnose(run.look())
-    assert [each.check for each in problems if each.is_root_cause and each.is_problem] == ["lone-task"]
+    assert [each.check for each in _root_causes()] == ["lone-task"]

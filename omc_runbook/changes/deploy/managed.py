@@ -16,7 +16,6 @@ from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import is_sentence
-from omc_runbook.model.shell import command
 from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
 
@@ -121,5 +120,4 @@ def _services_of(client: ECSClient, cluster: str) -> list[tuple[Service, TaskDef
 def _how(kind: str, consumer: ManagedConsumer, names: Names) -> str:
     if kind == "daemon":
         return "UpdateDaemon replaces them, and with them its instances, one after another."
-    words = ("update-express-gateway-service", "--service-arn", consumer.arn, "--region", names.region)
-    return f"it is deployed anew: {command('aws', 'ecs', *words)}"
+    return f"it is deployed anew: {remedies.deploy_express(names.region, consumer.arn).command}"

@@ -27,6 +27,11 @@ GONE = "It was deleted meanwhile."
 PARALLEL = 8
 HISTORY = timedelta(days=30)
 """How far back deployments tell how long one usually takes."""
+_CONTROLLED = {
+    "CODE_DEPLOY": "CodeDeploy replaces its tasks: start a deployment there, not in ECS.",
+    "EXTERNAL": "An external controller replaces its tasks: create a task set there, not a deployment in ECS.",
+    ecs.EXPRESS: "An Express service takes UpdateExpressGatewayService, not a deployment by UpdateService.",
+}
 NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
 TRIES = 3
 """How many tasks may fail while none runs, where the circuit breaker allows more or is off: its own least threshold."""
@@ -106,10 +111,8 @@ def expected(service: Service) -> Rollout:
     """A service's roll-out before it begins: waiting, or not to be started, with the reason."""
     label = service.task_definition_arn.rpartition("/")[2]
     reason = ""
-    if service.controller == "CODE_DEPLOY":
-        reason = "CodeDeploy replaces its tasks: start a deployment there, not in ECS."
-    elif service.controller == "EXTERNAL":
-        reason = "An external controller replaces its tasks: create a task set there, not a deployment in ECS."
+    if service.controller != "ECS":
+        reason = _CONTROLLED.get(service.controller, f"{service.controller} replaces its tasks.")
     elif service.desired == 0:
         reason = "Its desiredCount is 0: no task runs to verify the values; the next one that starts reads them."
     elif not service.has_room:

@@ -35,7 +35,8 @@ class ExpressCalls(EcsBase):
         cluster = self.ecs_backend.clusters[self._cluster()]
         members = {member: self._get_param(member) for member in _MEMBERS}
         name = self._get_param("serviceName") or f"express-{len(self.ecs_backend.services)}"
-        if f"{cluster.name}:{name}" in self.ecs_backend.services:
+        existing = self.ecs_backend.services.get(f"{cluster.name}:{name}")
+        if existing is not None and existing.status != "INACTIVE":
             raise InvalidParameter("Creation of service was not idempotent.")
         if not members["primaryContainer"]:
             raise InvalidParameter("The primary container must specify at minimum a container image.")

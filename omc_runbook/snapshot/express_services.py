@@ -1,0 +1,33 @@
+"""Express services: ECS lists and describes them like other services, but only to who asks for what ECS manages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from omc_runbook.aws import ecs
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Read those that have tasks, with their task definitions; costs nothing where each task's service is listed.
+
+    What could not be read is a gap of "services".
+    """
+    listed = {"", *(snapshot.service_names or ())}
+    if "services" in gatherer.gaps or listed.issuperset(task.service for task in snapshot.tasks):
+        return snapshot
+    client, cluster = gatherer.clients("ecs"), gatherer.names.cluster
+    what = f"the Express services of cluster {cluster}"
+    answer = gatherer.ask(what, "ecs:ListServices", partial(ecs.list_service_names, client, cluster, "ECS"))
+    names = [name for name in gatherer.keep("services", answer, ()) or () if name not in listed]
+    batches = [
+        gatherer.ask(what, "ecs:DescribeServices", partial(ecs.describe_services, client, cluster, batch))
+        for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
+    ]
+    services = tuple(service for batch in batches for service in gatherer.keep("services", batch, ()))
+    arns = {each.task_definition_arn for each in services}
+    arns |= {task.task_definition_arn for task in snapshot.tasks if task.service in names}
+    definitions = gatherer.task_definitions("task_definitions", arns - snapshot.task_definitions.keys())
+    return replace(snapshot, express_services=services, task_definitions={**snapshot.task_definitions, **definitions})
