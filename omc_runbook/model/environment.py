@@ -261,7 +261,7 @@ def load(
         if environment not in all_names:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, all_names)}')
         if settings.discovery is None:
-            _refuse_unknown(settings.accepted, all_names)
+            _refuse_unknown(settings, all_names)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         keys = catalogue(settings.keys)
     return Environment(
@@ -283,12 +283,14 @@ def load(
     )
 
 
-def _refuse_unknown(accepted: Iterable[Accepted], names: Sequence[str]) -> None:
-    """Raise UsageError for an accepted finding of an environment that there is not."""
-    for entry in accepted:
-        if entry.environment not in ("", *names):
-            unknown = f'environment "{entry.environment}" of accepted {entry.check} is unknown'
-            raise UsageError(f"{FILE_NAME}: {unknown}{nearest(entry.environment, names)}")
+def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
+    """Raise UsageError for an accepted finding or a schedule of an environment that there is not."""
+    of_what = [(each.environment, f"accepted {each.check}") for each in settings.accepted]
+    of_what += [(each.environment, f"the schedule of {each.runbook}") for each in settings.schedules]
+    for environment, what in of_what:
+        if environment not in ("", *names):
+            unknown = f'environment "{environment}" of {what} is unknown'
+            raise UsageError(f"{FILE_NAME}: {unknown}{nearest(environment, names)}")
 
 
 @dataclass(frozen=True)

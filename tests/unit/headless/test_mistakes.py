@@ -236,10 +236,17 @@ def test_what_is_wrong_in_the_file_is_named(text: str, message: str, folder: Pat
     assert str(caught.value).startswith(f"{folder / 'runbook.toml'} is invalid: {message}")
 
 
-def test_an_accepted_finding_of_an_environment_that_is_not_there(folder: Path) -> None:
-    """It would be accepted nowhere, without a word."""
-    (folder / "runbook.toml").write_text('[[accepted]]\ncheck = "x"\nreason = "x"\nenvironment = "stagin"\n')
-    with pytest.raises(UsageError, match='environment "stagin" of accepted x is unknown: did you mean staging'):
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ('[[accepted]]\ncheck = "x"\nreason = "x"', "accepted x"),
+        ('[[schedules]]\nrunbook = "verify"\ncron = "0 7 * * *"', "the schedule of verify"),
+    ],
+)
+def test_an_environment_that_is_not_there_is_refused_in_each_table(folder: Path, entry: str, what: str) -> None:
+    """The finding would be accepted nowhere, and the run be overdue for ever, without a word."""
+    (folder / "runbook.toml").write_text(f'{entry}\nenvironment = "stagin"\n')
+    with pytest.raises(UsageError, match=f'environment "stagin" of {what} is unknown: did you mean staging'):
         environment.load("production")
 
 
