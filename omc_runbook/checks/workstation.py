@@ -112,7 +112,11 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             compose.files[0].name,
             (error,),
-            Remedy(command("docker", "compose", "--project-directory", workstation.checkout.root, "config", "--quiet")),
+            Remedy(
+                command(
+                    *workstation.compose_program, "--project-directory", workstation.checkout.root, "config", "--quiet"
+                )
+            ),
         )
 
 
@@ -254,7 +258,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """docker compose up did not start the application"""
     workstation = workstation_of(snapshot)
     if workstation.started is False:
-        up = command("docker", "compose", "--project-directory", str(workstation.checkout.root), "up")
+        up = command(*workstation.compose_program, "--project-directory", workstation.checkout.root, "up")
         yield Evidence("docker compose up", (workstation.start_problem,), Remedy(workstation.start_remedy or up))
     elif workstation.start_problem:
         yield Uncertain("docker compose up", (workstation.start_problem,))
@@ -268,14 +272,16 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database volume kept the password that it was created with."""
-    if any(problem.check == "pg-volume" for problem in workstation_of(snapshot).start_messages or ()):
+    workstation = workstation_of(snapshot)
+    if any(problem.check == "pg-volume" for problem in workstation.start_messages or ()):
         facts = (
             'The log of the database says "Skipping initialization", and then that the password is refused.',
             "POSTGRES_PASSWORD only takes effect when the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        keep = command("docker", "compose", "exec", _database(workstation_of(snapshot)), "sh", "-c", psql)
-        way = f"{keep} to keep the data, or docker compose down --volumes to delete the data and start again"
+        keep = command(*workstation.compose_program, "exec", _database(workstation), "sh", "-c", psql)
+        anew = command(*workstation.compose_program, "down", "--volumes")
+        way = f"{keep} to keep the data, or {anew} to delete the data and start again"
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
 
@@ -303,7 +309,7 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         what = problem.variable or problem.service or "the log"
         fact = f"The log of {problem.service or 'the start'}: {what}: {problem.reason}."
         service = (problem.service,) if problem.service else ()
-        look = command("docker", "compose", "--project-directory", workstation.checkout.root, "logs", *service)
+        look = command(*workstation.compose_program, "--project-directory", workstation.checkout.root, "logs", *service)
         is_mine = problem.variable and workstation.binding(problem.variable)
         yield Evidence(what, (fact,), Remedy(f"Correct {problem.variable} in {workstation.path}." if is_mine else look))
 

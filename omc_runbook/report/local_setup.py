@@ -204,13 +204,14 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
         lead = f"There is no backup. Added, and safe to remove: {names}. No existing value was changed."
         entries.append(Entry("by hand", lead=lead))
     if result.start.by:
-        entries.append(Entry("stop what was started", command="docker compose down"))
+        entries.append(Entry("stop what was started", command=command(*setup.workstation.compose_program, "down")))
     return Listing("Undo", entries)
 
 
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same."""
-    checkout = _workstation_of(snapshot).checkout
+    workstation = _workstation_of(snapshot)
+    checkout, compose = workstation.checkout, workstation.compose_program
     template = checkout.template.file.name if checkout.template else NAMES[0]
     copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", template, DOTENV)
     rows = [
@@ -220,8 +221,8 @@ def by_hand(snapshot: Snapshot) -> Listing:
         ["see whether it exists", "ls -la .env"],
         ["list its names without values", "grep -oE '^[A-Z_]+=' .env"],
         ["check that it is local", 'grep "ENVIRONMENT=local" .env'],
-        ["start", "docker compose up -d"],
-        ["read the log", "docker compose logs backend"],
+        ["start", command(*compose, "up", "-d")],
+        ["read the log", command(*compose, "logs", "backend")],
     ]
     return Listing("By hand", [Entry(what, command=how) for what, how in rows])
 

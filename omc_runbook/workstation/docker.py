@@ -140,6 +140,11 @@ def find_compose(checkout: Path | None = None) -> tuple[str, ...] | None:
     return next((each for each, path in found if path and _is_recent(each, Path(path), folder)), None)
 
 
+def expected_compose(checkout: Path) -> tuple[str, ...]:
+    """The command to print where Compose was not asked: docker's plugin, unless docker-compose alone is installed."""
+    return next((each for each in PROGRAMS if programs.find(each[0], checkout)), PROGRAMS[0])
+
+
 def _is_recent(program: Sequence[str], path: Path, folder: Path) -> bool:
     """Whether its version is 2 or later: asked once of a program's file as it is; a plugin is another than docker's."""
     status = path.stat()

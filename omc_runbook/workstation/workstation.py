@@ -61,6 +61,8 @@ class Workstation:
     git: GitStatus
     settings_result: SettingsResult | None
     """The result of loading Settings with the .env; None without a .env, or if it was not tried."""
+    compose_program: tuple[str, ...] = docker.PROGRAMS[0]
+    """The words that begin a command of Docker Compose on this machine."""
     compose_config: ComposeConfig | None
     """The configuration that Docker Compose resolves with it; None if Compose was not run."""
     shell: Mapping[str, Masked]
@@ -281,6 +283,7 @@ def read_workstation(
         history=history.result(),
         url_parts=result.url_parts if result else (),
         is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
+        compose_program=program or docker.expected_compose(checkout.root),
         compose_config=config.result() if config else None,
         shell=_shell(dotenv),
         owner=pwd.getpwuid(os.getuid()).pw_name,

@@ -88,7 +88,8 @@ def apply(
         Step(name="start", apply=lambda: starts.append(start_application())),
     )
     is_kept = execute(steps, announce, journal)
-    back = f"{path.name} is as before; containers that were started have the new one: docker compose down."
+    down = command(*plan.workstation.compose_program, "down")
+    back = f"{path.name} is as before; containers that were started have the new one: {down}."
     return DotenvResult(
         changes=tuple(journal.changes),
         plan=plan,
@@ -171,7 +172,7 @@ def _explain(
     text = _log_of_failure(program, root)
     exceptions = ((service, last_exception(text, service)) for service in services)
     facts += [f"The last error in the log of {service} is {name}." for service, name in exceptions if name]
-    look = command("docker", "compose", "--project-directory", root, "logs", *services) if services else ""
+    look = command(*program, "--project-directory", root, "logs", *services) if services else ""
     problems = read_log(text, variables) if text else None
     return replace(result, why_not=registry.mask(" ".join(facts)), problems=problems, remedy=result.remedy or look)
 

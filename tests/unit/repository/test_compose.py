@@ -383,8 +383,8 @@ def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str
 
 
 def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docker's plugin goes before the program of its own, and without both there is none."""
-    assert docker.find_compose() == ("docker", "compose")
+    """docker's plugin goes before the program of its own, and without both there is none; what is printed fits."""
+    assert docker.find_compose() == docker.expected_compose(tmp_path / "checkout") == ("docker", "compose")
     own = tmp_path / "docker-compose"
     own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
     own.chmod(0o755)
@@ -393,8 +393,10 @@ def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pyte
     assert docker.find_compose() == ("docker-compose",)
     own.write_text("#!/bin/sh\necho docker-compose version 1.29.2, build unknown\n")
     assert docker.find_compose() is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert docker.expected_compose(tmp_path / "checkout") == ("docker-compose",)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert docker.find_compose() is None
+    assert docker.find_compose() is None and docker.expected_compose(tmp_path) == ("docker", "compose")
 
 
 def test_without_a_program(tmp_path: Path) -> None:
