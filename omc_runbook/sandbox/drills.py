@@ -121,6 +121,7 @@ def start(
 def start_secretly(sandbox: Sandbox, fault: str) -> Drill:
     """Start a drill of one fault that somebody chose for another; raises UsageError as `start` does."""
     chosen = faults.find(fault)
+    checkout.refuse_unseen(chosen)
     _check_healthy(sandbox)
     return _break(sandbox, Drill((chosen.id,)))
 
@@ -274,8 +275,8 @@ def _check_healthy(sandbox: Sandbox) -> None:
 
 
 def _choose(family: str, level: Level | None, count: int, generator: random.Random) -> tuple[str, ...]:
-    """The ids of `count` faults; none comes twice before each came once."""
-    catalogue = faults.every()
+    """The ids of `count` faults that can be seen on this machine; none comes twice before each came once."""
+    catalogue = [fault for fault in faults.every() if checkout.is_seen_here(fault)]
     members = [fault for fault in catalogue if family in ("", fault.family)]
     if not members:
         raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")

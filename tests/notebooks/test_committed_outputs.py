@@ -20,6 +20,7 @@ import pytest
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.handover import FOLDER_VARIABLE
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.workstation.docker import find_compose
 
 SANITIZE = Path(__file__).with_name("notebooks.cfg")
 NOTEBOOKS = sorted(notebooks().glob("*.ipynb"))
@@ -59,9 +60,12 @@ class Words(HTMLParser):
 
 def test_committed_outputs_are_what_a_sandbox_shows(sandbox: Sandbox, tmp_path: Path) -> None:
     """Run on a fresh sandbox, every notebook shows what is committed, but for times, ids and the port."""
+    compared = [path for path in NOTEBOOKS if path.stem != "local_setup" or find_compose()]
     # fleet leaves records, which index would list.
-    ended = nbval(sandbox, tmp_path, *sorted(NOTEBOOKS, key=lambda path: path.stem == "fleet"))
+    ended = nbval(sandbox, tmp_path, *sorted(compared, key=lambda path: path.stem == "fleet"))
     assert ended.returncode == 0, ended.stdout
+    if len(compared) < len(NOTEBOOKS):
+        pytest.skip("local_setup alone was not compared: no Docker Compose here")
 
 
 def test_an_output_that_is_not_true_is_noticed(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.textfile.file import Edit
+from omc_runbook.workstation.docker import find_compose
 
 __all__ = ["bench"]
 
@@ -178,6 +179,8 @@ READS = {
 @pytest.mark.parametrize("name", LOCAL)
 def test_local_setup(tmp_path: Path, name: str) -> None:
     """Dry it changes nothing; applied it fills the .env, which Settings accept; again it has nothing to do."""
+    if name == "windows" and not find_compose():
+        pytest.skip("no Docker Compose here")
     checkout = Platform(CHECKOUTS[name](tmp_path / "omc"))
     generated, expected = LOCAL[name]
     before = tree(checkout.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import local_setup, verify
 from omc_runbook.runbooks import run as runbooks_run
@@ -53,6 +55,8 @@ def contents(root: Path) -> dict[Path, tuple[bytes, int]]:
 @pytest.mark.parametrize("fault", checkout.faults(), ids=lambda fault: fault.id)
 def test_a_fault_is_the_only_root_cause(fault: Fault, at_sandbox: Sandbox) -> None:
     """It is found in the copy by the runbook that the drill names, and the checkout itself stays as it was."""
+    if not checkout.is_seen_here(fault):
+        pytest.skip("no Docker Compose here")
     own = Path(str(at_sandbox.repository))
     before, copy = contents(own), checkout.copy_of(at_sandbox.endpoint)
     fault.apply(World(at_sandbox.endpoint))
@@ -65,6 +69,18 @@ def test_a_fault_is_the_only_root_cause(fault: Fault, at_sandbox: Sandbox) -> No
 def test_a_healthy_copy_has_no_finding(family: str, at_sandbox: Sandbox) -> None:
     """What a drill breaks is all that is wrong: the example checkout itself is in order."""
     assert [each.check for each in findings(family, Path(str(at_sandbox.repository))) if each.is_problem] == []
+
+
+def test_what_nobody_can_see_here_is_no_drill(at_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Docker Compose is not installed, what it alone shows is neither drawn nor broken."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    unseen = {fault.id for fault in checkout.faults() if fault.needs_compose}
+    drawn = drills._choose(checkout.LOCAL, None, 50, random.Random(1))
+    assert unseen and unseen.isdisjoint(drawn)
+    for id in unseen:
+        with pytest.raises(UsageError, match=f"Nobody sees {id} without Docker Compose"):
+            drills.start_secretly(at_sandbox, id)
+    assert drills.current(at_sandbox) is None
 
 
 def test_a_drill_on_the_checkout_from_start_to_end(at_sandbox: Sandbox) -> None:

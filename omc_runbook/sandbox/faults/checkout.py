@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox import folders
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds import example
@@ -31,7 +32,7 @@ _NEXT_APPLY = "Before the next terraform apply, a colleague asks whether its fil
 
 
 def faults() -> tuple[Fault, ...]:
-    """The faults of both families; git, Docker and Terraform are not needed."""
+    """The faults of both families; git, a Docker engine and Terraform are not needed."""
     local, drift = partial(_fault, LOCAL), partial(_fault, DRIFT)
     return (
         local("dotenv-missing", "The .env is in backend/ instead of the top of the checkout.", _NO_START, _move),
@@ -60,6 +61,7 @@ def faults() -> tuple[Fault, ...]:
             "FIRST_SUPERUSER_PASSWORD has a $ that Docker Compose replaces.",
             _OTHER_VALUE,
             _line("FIRST_SUPERUSER_PASSWORD", "{value}$word"),
+            needs_compose=True,
         ),
         local(
             "hash",
@@ -78,7 +80,13 @@ def faults() -> tuple[Fault, ...]:
             _line("ENVIRONMENT", "production"),
         ),
         local("settings-refused", "POSTGRES_PORT is no number.", _NO_START, _line("POSTGRES_PORT", "database")),
-        local("environment-wins", "The Compose file has an OPENAI_API_KEY of its own.", _OTHER_VALUE, _override),
+        local(
+            "environment-wins",
+            "The Compose file has an OPENAI_API_KEY of its own.",
+            _OTHER_VALUE,
+            _override,
+            needs_compose=True,
+        ),
         drift(
             "template-lacks",
             "The template has no OPENAI_API_KEY.",
@@ -122,8 +130,28 @@ def remove_copy(endpoint: str) -> None:
     shutil.rmtree(copy_of(endpoint).parent, ignore_errors=True)
 
 
-def _fault(family: str, id: str, breaks: str, symptom: str, change: Callable[[Path], object]) -> Fault:
-    return Fault(family, id, breaks, lambda world: change(_new_copy(world)), symptom)
+def is_seen_here(fault: Fault) -> bool:
+    """Whether this machine has what it takes to see a fault."""
+    return not fault.needs_compose or _has_compose()
+
+
+def refuse_unseen(fault: Fault) -> None:
+    """Raise UsageError for a fault that nobody would see on this machine."""
+    if not is_seen_here(fault):
+        raise UsageError(f"Nobody sees {fault.id} without Docker Compose: install it, or break another one.")
+
+
+def _has_compose() -> bool:
+    if shutil.which("docker-compose"):
+        return True
+    docker = shutil.which("docker")
+    return docker is not None and not subprocess.run([docker, "compose", "version"], capture_output=True).returncode
+
+
+def _fault(
+    family: str, id: str, breaks: str, symptom: str, change: Callable[[Path], object], needs_compose: bool = False
+) -> Fault:
+    return Fault(family, id, breaks, lambda world: change(_new_copy(world)), symptom, needs_compose)
 
 
 def _new_copy(world: World) -> Path:

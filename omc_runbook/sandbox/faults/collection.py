@@ -44,9 +44,11 @@ def every() -> tuple[Fault, ...]:
 def break_(endpoint: str, fault_id: str) -> None:
     """Inject one fault into the sandbox at `endpoint`; returns when its services are settled.
 
-    Raises UsageError, with the nearest existing id, for an unknown one, and where what it breaks is not there any more.
+    Raises UsageError, with the nearest existing id, for an unknown one, where what it breaks is not there any more, and
+    where nobody would see it on this machine.
     """
     fault = find(fault_id)
+    checkout.refuse_unseen(fault)
     world, _ = _world(endpoint)
     keep_good_document(world)
     try:

@@ -18,3 +18,5 @@ class Fault:
     apply: Callable[[World], object]
     symptom: str = ""
     """What somebody would report of it; "" where that is seen from the services."""
+    needs_compose: bool = False
+    """Whether nobody sees it where Docker Compose is not installed."""
