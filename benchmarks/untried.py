@@ -18,8 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 healthy: Callable[[], Any] = importlib.import_module("support.snapshots").healthy
 
 VERDICT = "not tried"
-MODULES = ("access", "audit_access", "audit_accesses", "audit_secret", "deployment", "execute", "reference")
-"""Those of `support.snapshot_faults` that have them."""
+MODULES = importlib.import_module("support.every_fault").MODULES
 
 
 def faults(elsewhere: Set[str]) -> list[str]:
@@ -40,8 +39,7 @@ def rows(fault: str) -> list[tuple[str, ...]]:
 
 def _find(check: Check) -> Finding:
     """What the check finds in the snapshot that a test of it makes."""
-    for name in MODULES:
-        module = importlib.import_module(f"support.snapshot_faults.{name}")
+    for module in MODULES.values():
         broken = module.FAULTS.get(check.id)
         if broken:
             return next(each for each in run_check(check, broken.make(healthy())) if each.status == "found")
