@@ -68,7 +68,12 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
             yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(timeout=120)
+            try:
+                server.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                # Its kernels have ended; a thread of AnyIO's that outlives its event loop keeps the process.
+                server.kill()
+                server.wait()
 
 
 def put(desk: Desk, name: str, **parameters: str) -> Path:

@@ -16,6 +16,7 @@ from omc_runbook.diagnosis.root_causes import EVERY_CHECK
 from omc_runbook.model.environment import LOCAL
 
 sys.path.append(str(ROOT / "benchmarks"))
+untried: Any = importlib.import_module("untried")
 
 PAGE = ROOT / "docs" / "remedies.md"
 PARTS = ("faults", "files", "local", "untried")
@@ -58,6 +59,5 @@ def test_each_remedy_mends_or_says_why_not(part: str) -> None:
 
 def test_what_cannot_be_tried_is_printed_as_the_page_has_it() -> None:
     """A fault that the sandbox cannot have is made in a snapshot, whose remedies are these."""
-    untried: Any = importlib.import_module("untried")
     for fault in dict.fromkeys(row[0] for row in rows("untried")):
         assert [list(row) for row in untried.rows(fault)] == [row for row in rows("untried") if row[0] == fault]
