@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from omc_runbook.model import programs
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox import folders
 from omc_runbook.sandbox.faults.fault import Fault
@@ -142,9 +143,9 @@ def refuse_unseen(fault: Fault) -> None:
 
 
 def _has_compose() -> bool:
-    if shutil.which("docker-compose"):
+    if programs.find("docker-compose"):
         return True
-    docker = shutil.which("docker")
+    docker = programs.find("docker")
     return docker is not None and not subprocess.run([docker, "compose", "version"], capture_output=True).returncode
 
 
