@@ -109,15 +109,8 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
     if error and compose and not is_explained:
-        yield Evidence(
-            compose.files[0].name,
-            (error,),
-            Remedy(
-                command(
-                    *workstation.compose_program, "--project-directory", workstation.checkout.root, "config", "--quiet"
-                )
-            ),
-        )
+        look = ("--project-directory", workstation.checkout.root, "config", "--quiet")
+        yield Evidence(compose.files[0].name, (error,), Remedy(command(*workstation.compose_program, *look)))
 
 
 @check(

@@ -138,11 +138,7 @@ class Snapshot:
     def consumers(self) -> tuple[Service, ...]:
         """Services whose task definition refers to the secret, and the environment's main service."""
         main = self.environment.names.service
-        return tuple(
-            service
-            for service in self.services
-            if service.name == main or any(self.own_references(revision) for revision in self.revisions(service))
-        )
+        return tuple(service for service in self.services if service.name == main or self._refers(service))
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
@@ -150,11 +146,7 @@ class Snapshot:
 
         That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
         """
-        express = [
-            each
-            for each in self.express_services
-            if any(self.own_references(revision) for revision in self.revisions(each))
-        ]
+        express = filter(self._refers, self.express_services)
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
             if not task.service and self.own_references(self.definition(task.task_definition_arn)):
@@ -218,6 +210,9 @@ class Snapshot:
         return next(
             (task for task in ended if not (service.created and task.created) or task.created > service.created), None
         )
+
+    def _refers(self, service: Service) -> bool:
+        return any(self.own_references(revision) for revision in self.revisions(service))
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from functools import cache
-from typing import Any
 
 import pytest
 from support.paths import ROOT
 
+from benchmarks import untried
 from omc_runbook.checks.check import Check
 from omc_runbook.diagnosis.root_causes import EVERY_CHECK
 from omc_runbook.model.environment import LOCAL
-
-sys.path.append(str(ROOT / "benchmarks"))
-untried: Any = importlib.import_module("untried")
 
 PAGE = ROOT / "docs" / "remedies.md"
 PARTS = ("faults", "files", "local", "untried")
