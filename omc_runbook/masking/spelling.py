@@ -6,6 +6,7 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
+from omc_runbook.masking import guesses
 from omc_runbook.masking.common import SHORTEST, is_common
 
 SHORT = 8
@@ -23,17 +24,8 @@ TOKEN = "[A-Za-z0-9_+/-]"
 _WRAP = 76
 _MANY = 16
 """From so many characters of one kind a token may be random."""
-_PAIRS = frozenset(
-    re.findall(
-        "..",
-        "abacadagaialamanaparasataybeblbocacechcickcoctdadedidoeaecedeeelemeneresetevfffifogagegrhahehoicidieifiliminioir"
-        "isitivkekilaldlelilllolymamemimomynancndnengninonsntofoholomonoooporotouowpapeplpoprrardrerirmrorsrtrysascseshsi"
-        "sospssstsutatethtitotrtstttyubucuduiulumunupurusutveviwawewiwo",
-    )
-)
-"""Pairs of letters of which words mostly consist."""
-_WORDY = 0.45
-"""From such a share of its pairs on a token is made of words; of random letters it is a fifth."""
+_HARD = 0.85
+"""From such a share of the guesses that random letters take a token is random; words and repetitions take fewer."""
 _TOKEN = re.compile(f"{TOKEN}+")
 _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_+/-]*(?=[A-Z])")
 
@@ -82,10 +74,9 @@ def pieces(text: str) -> dict[str, int]:
 
 def _is_monotone(token: str) -> bool:
     """Whether a token consists of many digits, or of many letters that make no words."""
-    if len(token) < _MANY or not (token.isdigit() or token.isalpha()):
+    if len(token) < _MANY or len(set(token)) <= PIECE / 2:
         return False
-    pairs = [token[at : at + 2].lower() for at in range(len(token) - 1)]
-    return len(set(token)) > PIECE / 2 and sum(pair in _PAIRS for pair in pairs) < len(pairs) * _WORDY
+    return token.isdigit() or (token.isalpha() and guesses.estimate(token) > _HARD * min(len(token), guesses.LONGEST))
 
 
 def shown_as(text: str) -> dict[str, None]:

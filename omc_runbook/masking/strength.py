@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
+from omc_runbook.masking import guesses
 from omc_runbook.masking.common import is_common
+from omc_runbook.masking.guesses import LONGEST
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
 
 PIECE, SEPARATOR = re.compile(r"[@:/,\s]+"), re.compile(r"[-_. ]+")
-BREAK = re.compile(r"[\r\n]")
 WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
 GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
@@ -24,8 +24,6 @@ STRONG = 24
 RANDOM, VARIED = 20, 10
 """Characters, and different ones among them, from which a value without words and repetitions needs no estimate."""
 WORD_LIKE, LETTERS = re.compile(r"[a-z]{5,}|[A-Z]{5,}"), re.compile(r"(?:[A-Za-z].*){4}")
-LONGEST = 40
-"""Characters beyond which guessing is hopeless, and estimating it is slow."""
 
 
 def is_strong(value: Masked) -> bool:
@@ -69,8 +67,6 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
     """The decimal logarithm of the guesses that an attacker with dictionaries needs, as zxcvbn estimates it.
 
     `likely_texts` are texts whose words an attacker would try first, such as the user's name.
-
-    See https://github.com/dropbox/zxcvbn
     """
     texts = [reveal(each) if isinstance(each, Masked) else each for each in likely_texts]
     pieces = [piece for text in texts for piece in (text, *PIECE.split(text))]
@@ -78,17 +74,8 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
     user_inputs = tuple(sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST))
     if value.is_empty:
         return 0.0
-    # zxcvbn takes a newline after digits for a part of a date, and then fails.
-    text = BREAK.sub(" ", reveal(value)[:LONGEST])
+    text = reveal(value)[:LONGEST]
     # Separators between known words add next to nothing.
     squeezed = SEPARATOR.sub("", text)
-    digits = _estimate(text, user_inputs)
-    return digits if squeezed in ("", text) else min(digits, _estimate(squeezed, user_inputs) + 1)
-
-
-# Each check of a value's defects asks for it, and it takes longer than all else that they do.
-@lru_cache(maxsize=1024)
-def _estimate(text: str, user_inputs: tuple[str, ...]) -> float:
-    from zxcvbn import zxcvbn
-
-    return float(zxcvbn(text, user_inputs)["guesses_log10"])
+    digits = guesses.estimate(text, user_inputs)
+    return digits if squeezed in ("", text) else min(digits, guesses.estimate(squeezed, user_inputs) + 1)

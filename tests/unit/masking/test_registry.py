@@ -105,6 +105,13 @@ def test_pieces_of_a_long_value_of_one_kind_are_masked(alphabet: str) -> None:
         assert registry.mask(f"cut {cut} here").replace("…", "") == "cut ‹LONG› here"
 
 
+@pytest.mark.parametrize("text", ["STONCNSIXVBHERALETIN", "thinerolmarsqendistovelpricato"])
+def test_pieces_of_letters_that_only_look_like_syllables_are_masked(text: str) -> None:
+    """By chance random letters have many pairs that words have, too."""
+    registry.register(text, "LONG")
+    assert registry.mask(f"cut {text[:12]}… here") == "cut ‹LONG›… here"
+
+
 def test_pieces_that_are_words_or_addresses_are_left_alone() -> None:
     """What a value shares with public text does not mask that text."""
     registry.register("mysqlrootpasswordforstaging", "PHRASE")
