@@ -329,6 +329,12 @@ def as_before(finding: Finding) -> Finding:
     return replace(finding, severity="info", evidence=(*finding.evidence, "It existed before this run."))
 
 
+def as_perhaps_before(finding: Finding) -> Finding:
+    """A finding whose check could not look before the run, so that nobody knows whether it is new."""
+    doubt = "Whether it existed before this run is unknown: its check could not look then."
+    return replace(finding, status="unknown", evidence=(*finding.evidence, doubt))
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 

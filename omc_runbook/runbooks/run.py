@@ -27,6 +27,7 @@ from omc_runbook.model.findings import (
     Outcome,
     TargetOutcome,
     as_before,
+    as_perhaps_before,
     status_of,
     with_remedies_of_causes,
 )
@@ -441,17 +442,28 @@ def judge(
 ) -> tuple[Finding, ...]:
     """The findings that decide how a change ended.
 
-    A problem that existed before is only a remark, unless it affects a service whose rollout has not proved the change,
-    or `still_counts`.
+    A problem that existed before is only a remark, and one whose check could not look before is unknown, unless it
+    affects a service whose rollout has not proved the change, or `still_counts`.
     """
-    problems_before = {(each.check, each.subject) for each in diagnose(before, families) if each.is_problem}
+    former = diagnose(before, families)
+    problems_before = {(each.check, each.subject) for each in former if each.is_problem}
+    unknown_before = [each for each in former if each.status == "unknown"]
     unproved = {rollout.service for rollout in rollouts if rollout.state not in PROVED}
 
-    def is_remark(finding: Finding) -> bool:
-        is_old = finding.is_problem and (finding.check, finding.subject) in problems_before
-        return is_old and not finding.services & unproved and not still_counts(finding)
+    def judge_one(finding: Finding) -> Finding:
+        if not finding.is_problem or finding.services & unproved or still_counts(finding):
+            return finding
+        if (finding.check, finding.subject) in problems_before:
+            return as_before(finding)
+        return as_perhaps_before(finding) if any(_covers(each, finding) for each in unknown_before) else finding
 
-    return tuple(as_before(each) if is_remark(each) else each for each in diagnose(after, families))
+    return tuple(judge_one(each) for each in diagnose(after, families))
+
+
+def _covers(unknown: Finding, finding: Finding) -> bool:
+    """Whether what could not be looked at includes a finding's subject."""
+    is_of_it = not unknown.subject or unknown.subject == finding.subject or bool(unknown.services & finding.services)
+    return unknown.check == finding.check and is_of_it
 
 
 def now() -> datetime:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from support.snapshots import healthy, with_keys, without_key
 
-from omc_runbook.aws.session import Clients
+from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
@@ -110,6 +110,17 @@ def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:
     assert problems(still_counts=lambda finding: finding.check == "placeholder") == {"placeholder"}
     new = {each.check for each in run.judge(healthy(), before, families) if each.is_problem}
     assert {"placeholder", "key-missing"} <= new
+
+
+def test_what_nobody_could_look_at_before_is_neither_new_nor_old() -> None:
+    """Where the secret could not be read at first, an error in it is unknown, unless the plan is against it."""
+    wrong = with_keys(healthy(), SMTP_PASSWORD="your-smtp-password")
+    gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "InternalServerError", "It failed.")
+    silent = replace(healthy(), secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
+    [judged] = [each for each in run.judge(silent, wrong, ("content",)) if each.check == "placeholder"]
+    assert judged.status == "unknown" and "could not look then" in judged.evidence[-1]
+    [counted] = [each for each in run.judge(silent, wrong, ("content",), (), lambda finding: True) if each.is_problem]
+    assert counted.check == "placeholder"
 
 
 @pytest.fixture
