@@ -269,9 +269,9 @@ def test_a_killed_command_leaves_the_folder_of_records_as_it_was(tmp_path: Path,
 
 SLEEP = """
 import pathlib, time
-pathlib.Path("started").touch()
 while True:
     try:
+        pathlib.Path("started").touch()
         time.sleep(60)
     except KeyboardInterrupt:
         pathlib.Path("interrupted").touch()
