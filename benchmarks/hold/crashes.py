@@ -5,6 +5,7 @@ After each, the same command again has to bring about what was asked, with nothi
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -60,6 +61,11 @@ def _rotate(place: Workplace, draw: random.Random) -> Change:
 
 
 def _restore(place: Workplace, draw: random.Random) -> Change:
+    now = place.members()
+    if now.keys() - place.members(place.version_at("AWSPREVIOUS")).keys():
+        # A version without a key that tasks reference is refused.
+        changed = json.dumps({**now, "SMTP_PASSWORD": place.draw_value()})
+        place.world.secretsmanager.put_secret_value(SecretId=place.secret, SecretString=changed)
     version = place.version_at("AWSPREVIOUS")
     former = place.members(version)
     return Change((f"version={version}", "apply=true"), lambda: place.wrong_secret(former) or place.wrong_tasks())

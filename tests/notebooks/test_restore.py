@@ -67,6 +67,9 @@ def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_ther
     shown = " ".join(changes.plan(plan).to_text().split())
     assert f"version {PREVIOUS[:8]} of 2025-12-31" in shown and "signs everybody out" in shown
     assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown
+    [blocker] = plan.blockers
+    assert "not start without SMTP_HOST, which they reference" in blocker
+    assert f"Refused until that is mended: {blocker}" in plan.readiness
 
 
 @pytest.mark.parametrize(
@@ -295,6 +298,21 @@ def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: 
     assert ended.returncode == 3 and told in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr and [*desk.work.iterdir()] == []
     assert desk.stages == stages
+
+
+def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(desk: Restorer) -> None:
+    """No task could start: where it was killed halfway, no second run could bring it to an end."""
+    answer = desk.secret.get_secret_value(SecretId=SECRET)
+    without = {key: value for key, value in json.loads(answer["SecretString"]).items() if key != "SMTP_HOST"}
+    lacking = desk.secret.put_secret_value(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
+    desk.secret.put_secret_value(SecretId=SECRET, SecretString=answer["SecretString"])
+    stages = desk.stages
+    dry = desk.restore("-p", "version", lacking)
+    assert (dry.returncode, dry.stderr) == (0, "") and "SMTP_HOST would be removed." in desk.outcome()["plan"]
+    ended = desk.restore("-p", "version", lacking, "-p", "apply", "true")
+    assert ended.returncode == 3 and desk.stages == stages
+    said = ended.stderr.splitlines()[-1]
+    assert "New tasks of backend would not start without SMTP_HOST" in said and "Nothing was written" in said
 
 
 def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:

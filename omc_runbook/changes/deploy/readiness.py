@@ -65,7 +65,9 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
         if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
     )
     return tuple(
-        f"New tasks of {name} would fail whatever their values are: {reason}" for name, reason in reasons if reason
+        f"New tasks of {name} would fail whatever their values are: {reason} Fix that first (troubleshoot)."
+        for name, reason in reasons
+        if reason
     )
 
 

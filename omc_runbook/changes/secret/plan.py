@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -124,8 +124,11 @@ class SecretPlan:
         return sentences + tuple(f"{name} gets none: {rollout.reason}" for name, rollout in rollouts if rollout.is_over)
 
     def is_against(self, finding: Finding) -> bool:
-        """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys."""
-        if finding.severity != "error" or not finding.is_unexplained:
+        """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys.
+
+        It is against none whose cause may be something that could not be read.
+        """
+        if finding.severity != "error" or not finding.is_root_cause:
             return False
         if finding.family == "content" and finding.subject != self.secret_name:
             return finding.subject in {change.key for change in self.changed}
@@ -258,7 +261,7 @@ def make_plan(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
-    blockers = readiness.blockers(snapshot, consumers) if is_change else ()
+    blockers = (*readiness.blockers(snapshot, consumers), *_losses(snapshot, changes)) if is_change else ()
     refusals = (f"Refused until that is mended: {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
@@ -277,6 +280,17 @@ def make_plan(
         exists=exists,
         underway=frozenset(underway),
     )
+
+
+def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:
+    """Why new tasks would not start: for lack of keys that they reference."""
+    for change in changes:
+        services = ", ".join(sorted(services_reading(snapshot, change.key))) if change.action == "removed" else ""
+        if services:
+            yield (
+                f"New tasks of {services} would not start without {change.key}, which they reference: take it out of"
+                " their task definitions first, or set single keys by update."
+            )
 
 
 def why_not_writable(secret: Secret) -> str:
