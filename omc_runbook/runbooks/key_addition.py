@@ -93,7 +93,7 @@ def judge(
     rollouts = result.rollouts if result else ()
 
     def is_of_key(finding: Finding) -> bool:
-        return finding.severity == "error" and finding.is_unexplained and name in finding.subject.split()
+        return finding.severity == "error" and finding.is_root_cause and name in finding.subject.split()
 
     def judge_one(environment: str) -> tuple[Finding, ...]:
         judged = runbooks_run.judge(before[environment], after[environment], FAMILIES, rollouts, is_of_key)

@@ -115,7 +115,7 @@ def test_outcome_json_has_the_plan_and_whether_it_was_carried_out() -> None:
 
 
 def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
-    """Of other keys, other services, what follows from another fault, and warnings it is not."""
+    """Of other keys, other services, what follows or may follow from another fault, and warnings it is not."""
     drawn = plan("SECRET_KEY")
     (service, *_) = drawn.consumers
     stuck = Finding(
@@ -133,9 +133,10 @@ def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
         replace(WRONG, severity="warning"),
         replace(stuck, services=frozenset({"another"})),
         replace(stuck, because_of=("key-missing",)),
+        replace(stuck, unread_causes=("key-missing",)),
         replace(WRONG, status="clear"),
     )
-    assert [drawn.is_against(finding) for finding in (*against, *others)] == [True] * 3 + [False] * 5
+    assert [drawn.is_against(finding) for finding in (*against, *others)] == [True] * 3 + [False] * 6
     assert drawn.sentences[0] == "SECRET_KEY would be changed (generated (hex-32))."
     assert service.name in drawn.sentences[1]
 
