@@ -131,6 +131,10 @@ class PlanReference:
     run_by: str
 
 
+REFUSED = "Refused until that is mended:"
+"""What stands before each reason why a plan may not be applied."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a runbook's run ended; written as outcome.json. Of several environments, its fields mean the first."""
@@ -149,6 +153,8 @@ class Outcome:
     """What the run was about, in words, if not the environment."""
     plan: tuple[str, ...] | None = None
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
+    blockers: tuple[str, ...] = ()
+    """Why applying the plan would be refused, one sentence each; empty where it may be applied."""
     plan_file: PlanReference | None = None
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
@@ -171,6 +177,11 @@ class Outcome:
     def is_plan(self) -> bool:
         """Whether the run planned changes and did not make them."""
         return bool(self.plan) and not self.applied and not self.failure
+
+    @property
+    def can_be_applied(self) -> bool:
+        """Whether it is a plan that would not be refused."""
+        return self.is_plan and not self.blockers
 
     @property
     def exit_code(self) -> int:
@@ -207,6 +218,8 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.blockers:
+            body["blockers"] = list(self.blockers)
         if self.confirm:
             body["confirm"] = self.confirm
         if self.plan_file:
@@ -249,6 +262,7 @@ class Outcome:
             findings=tuple(map(_finding_from_json, body["findings"])),
             changes=tuple(Change(**change) for change in body["changes"]),
             plan=tuple(body["plan"]) if "plan" in body else None,
+            blockers=tuple(body.get("blockers", ())),
             plan_file=PlanReference(**body["plan_file"]) if "plan_file" in body else None,
             applied=body.get("applied", False),
             unfinished=body.get("unfinished", False),
@@ -276,6 +290,7 @@ class Outcome:
             changes=tuple(each.map_texts(change) for each in self.changes),
             failure=change(self.failure),
             plan=None if self.plan is None else tuple(map(change, self.plan)),
+            blockers=tuple(map(change, self.blockers)),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import REFUSED, Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
@@ -113,6 +113,9 @@ def _unseen(snapshot: Snapshot | None) -> Listing | None:
 def _plan(outcome: Outcome, command: str, steps: Sequence[str], has_button: bool) -> Listing | None:
     if not outcome.is_plan:
         return None
+    if outcome.blockers:
+        lead = f"{REFUSED} {' '.join(outcome.blockers)}"
+        return Listing("What to do", [Entry("the plan cannot be applied yet", lead=lead, lines=tuple(steps))])
     by_hand = "set apply = True in the parameters cell, and run the notebook again."
     lead = f"Press the button below, or {by_hand}" if has_button else f"{by_hand[0].upper()}{by_hand[1:]}"
     lead = "" if command else lead

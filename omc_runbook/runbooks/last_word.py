@@ -146,7 +146,7 @@ def links(answer: Answer) -> Iterator[Link]:
 
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:
     """The command that applies the plan, or the first that a remedy has."""
-    if outcome.is_plan and outcome.plan:
+    if outcome.can_be_applied:
         command = notebooks.applying_command(outcome.runbook, own_parameters.read(outcome.runbook))
         return notebooks.confirmed(command, outcome.confirm)
     return next((way for each in remedies for way in each.ways if not is_sentence(way)), "")

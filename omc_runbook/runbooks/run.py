@@ -371,6 +371,7 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
+            blockers=plan.blockers if plan and result is None else (),
             confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,

@@ -226,6 +226,8 @@ def closing(
             return stopped
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
+    if on_failure == LEAVE:
+        plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
     keys = shorten([change.key for change in plan.changed])
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""

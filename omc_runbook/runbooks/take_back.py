@@ -46,6 +46,7 @@ def go_on(run: Run, begun: Run, state: ChangeState) -> Run:
 @dataclass(frozen=True)
 class _Plan:
     sentences: tuple[str, ...]
+    blockers: tuple[str, ...] = ()
 
 
 def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:

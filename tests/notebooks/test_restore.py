@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import secrets
 import subprocess
@@ -307,8 +308,14 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     lacking = desk.secret.put_secret_value(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
     desk.secret.put_secret_value(SecretId=SECRET, SecretString=answer["SecretString"])
     stages = desk.stages
-    dry = desk.restore("-p", "version", lacking)
-    assert (dry.returncode, dry.stderr) == (0, "") and "SMTP_HOST would be removed." in desk.outcome()["plan"]
+    dry = desk.restore("--summary", "-p", "version", lacking)
+    assert dry.returncode == 0 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
+    # A command that is refused is not offered.
+    assert "Refused until that is mended: New tasks of backend" in dry.stdout and "Apply it" not in dry.stdout
+    [blocker] = desk.outcome()["blockers"]
+    [record] = desk.record.glob("restore-*.html")
+    page = record.read_text()
+    assert html.escape(blocker) in page and "the plan cannot be applied yet" in page
     ended = desk.restore("-p", "version", lacking, "-p", "apply", "true")
     assert ended.returncode == 3 and desk.stages == stages
     said = ended.stderr.splitlines()[-1]

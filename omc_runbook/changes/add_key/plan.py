@@ -124,6 +124,11 @@ class AddKeyPlan:
         tasks = (line for environment in self.environments for line in environment.sentences)
         return (*secrets, *files, *tasks, *self.surroundings.sentences)
 
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """Why Terraform plans must not be applied, one sentence each."""
+        return tuple(f"{each.title}: {each.subject}." for part in self.environments for each in part.harm)
+
     def undos(self, git_dir: Path | None) -> tuple[Undo, ...]:
         """How it is taken back: tasks, files, secrets; `git_dir` is the checkout's, in which the patches are."""
         parts = [undo for part in reversed(self.environments) for undo in part.undos]

@@ -73,6 +73,11 @@ class DotenvPlan:
         return (*lines, *self.mends, *mode, *filter(None, (self.elsewhere,)))
 
     @property
+    def blockers(self) -> tuple[str, ...]:
+        """Why nothing can be changed, if so."""
+        return (self.obstacle,) if self.obstacle else ()
+
+    @property
     def elsewhere(self) -> str:
         """A sentence on the file that is written in the place of a .env that is a link; "" for none."""
         path, root = self.workstation.path, self.workstation.checkout.root.resolve()

@@ -50,6 +50,10 @@ class Plan(Protocol):
     def sentences(self) -> tuple[str, ...]:
         """What would be done, one sentence each, without values; empty where there is nothing to do."""
 
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """Why it would be refused, one sentence each; empty where it may be applied."""
+
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
     """The findings, preceded by those of a failed change, even if they are clear by now."""

@@ -89,6 +89,11 @@ class FixPlan:
         steps = (as_sentence(step.title) for step in self.steps)
         return tuple(filter(None, (*steps, tasks, watch)))
 
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """None: what cannot be fixed is not among the steps."""
+        return ()
+
     def undos(self, environment: str = "") -> tuple[Undo, ...]:
         """How its steps are taken back, the last one first."""
         own = (undo for step in reversed(self.steps) for undo in step.undos(environment))

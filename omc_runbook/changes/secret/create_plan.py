@@ -71,6 +71,11 @@ class CreatePlan:
         return tuple(finding for finding in self.warnings if finding.is_problem)
 
     @property
+    def blockers(self) -> tuple[str, ...]:
+        """The same, one sentence each."""
+        return tuple(f"{each.title}: {each.subject}." for each in self.harm)
+
+    @property
     def text(self) -> str:
         """The first document, as JSON."""
         return json.dumps(dict(self.keys), indent=2, ensure_ascii=False)

@@ -26,7 +26,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding, is_sentence
+from omc_runbook.model.findings import REFUSED, Finding, is_sentence
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -262,7 +262,7 @@ def make_plan(
     )
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = (*readiness.blockers(snapshot, consumers), *_losses(snapshot, changes)) if is_change else ()
-    refusals = (f"Refused until that is mended: {blocker}" for blocker in blockers)
+    refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,

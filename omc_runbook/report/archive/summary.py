@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import Finding, Outcome, TargetOutcome, is_sentence, roots_of, unknown_reasons
+from omc_runbook.model.findings import REFUSED, Finding, Outcome, TargetOutcome, is_sentence, roots_of, unknown_reasons
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.display.banner import PLAN
 
@@ -124,6 +124,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     yield Line(f"{clear} checks are clear.", "note", indent=2)
     yield from undelivered(outcome)
     if outcome.is_plan:
+        yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
+    if outcome.can_be_applied:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")
 
@@ -165,7 +167,7 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     """A finding's remedies; where that is this run, the command that applies its plan."""
     remedy = finding.remedy
     is_this = remedy.runbook == outcome.runbook and remedy.parameters.get("environment") == outcome.environment
-    if outcome.is_plan and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
+    if outcome.can_be_applied and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
         return (command, *remedy.ways[1:])
     return remedy.ways
 

@@ -31,6 +31,7 @@ class Plan:
     """A plan of one sentence."""
 
     sentences = ("SECRET_KEY would change.",)
+    blockers = ()
 
 
 class Buttons:

@@ -34,6 +34,7 @@ class SentencePlan:
     """A plan of sentences alone."""
 
     sentences: tuple[str, ...]
+    blockers: tuple[str, ...] = ()
 
 
 PLAN = SentencePlan(("SECRET_KEY would change.",))
@@ -288,6 +289,20 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     shown, label = played(button._choices[0].act("production"))
     assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
     assert work.done == ["planned", "looked", "applied production", "looked"]
+
+
+def test_a_plan_that_is_refused_has_neither_button_nor_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last cell says why instead; so do the answer and outcome.json."""
+    monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
+    monkeypatch.setenv(COMMAND_VARIABLE, "omc-runbook run rotate -p apply true")
+    plan = replace(PLAN, blockers=("New tasks would not start.",))
+    closing = Closing(a_run("staging"), plan, "Do it", Work(), False, "", False)
+    instead = closing.button()
+    assert not isinstance(instead, Button) and "Refused until that is mended: New tasks" in instead.to_text()
+    text = a_run("staging").answer((), plan=plan).to_text()
+    assert "Refused until that is mended: New tasks would not start." in text and "omc-runbook run" not in text
+    failed = Outcome.from_json(a_run("staging").failed("It broke off.", plan).to_json())
+    assert failed.blockers == plan.blockers and not failed.can_be_applied
 
 
 def test_with_apply_the_last_cell_begins_where_a_person_can_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
