@@ -9,11 +9,24 @@ import secrets
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import document, healthy, with_secret, with_values, without_key
+from support.snapshots import (
+    DEPLOYED,
+    deployment,
+    document,
+    healthy,
+    rotated,
+    task,
+    with_secret,
+    with_service,
+    with_tasks,
+    with_values,
+    without_key,
+)
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
@@ -309,6 +322,20 @@ def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
     assert re.search(reason, ownership.why_not_secret(snapshot))
     with pytest.raises(UsageError, match=reason):
         plan_create(with_secret(snapshot, deleted=snapshot.taken))
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_a_deployment_that_succeeded_while_it_was_looked_at_is_not_begun_again(is_newer: bool) -> None:
+    """The tasks that it replaced were read before; those of one that is older than the values are stale."""
+    moved = DEPLOYED + timedelta(hours=1)
+    begun = moved + timedelta(minutes=1 if is_newer else -5)
+    own = {"deployment_id": "ecs-svc/new"}
+    snapshot = rotated(healthy(), moved, SECRET_KEY=secrets.token_hex(32))
+    snapshot = with_tasks(snapshot, task("backend", begun, **own))
+    snapshot = with_service(snapshot, "backend", deployments=(deployment("backend", begun, id="ecs-svc/new"),))
+    plan = plan_update(snapshot, {}, redeploy_stale=True)
+    assert ("backend" in [service.name for service in plan.consumers]) is not is_newer
+    assert "worker" in [service.name for service in plan.consumers]
 
 
 def test_a_change_says_what_becomes_of_replicas() -> None:
