@@ -26,6 +26,9 @@ _MANY = 16
 """From so many characters of one kind a token may be random."""
 _HARD = 0.85
 """From such a share of the guesses that random letters take a token is random; words and repetitions take fewer."""
+_MIXED = 24
+_DENSE = 0.25
+"""From so many characters, and such a share of changes among them, a token of letters and digits is random."""
 _TOKEN = re.compile(f"{TOKEN}+")
 _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_+/-]*(?=[A-Z])")
 
@@ -57,25 +60,27 @@ def pieces(text: str) -> dict[str, int]:
 
     A run is distinctive when it changes between letters and digits or from small letters to capitals, at least twice
     if it contains dashes or slashes: words, dates and regions, which a secret may contain too, do not. So is each of
-    many letters that make no words, or of many digits.
+    many characters that are random: digits, letters that make no words, and both where they change often.
     """
     starts: dict[str, int] = {}
     if len(text) >= LONG:
         for token in _TOKEN.finditer(text):
-            is_monotone = _is_monotone(token[0])
+            is_random = _is_random(token[0])
             for start in range(token.start(), token.end() - PIECE + 1):
                 piece = text[start : start + PIECE]
-                if (is_monotone and not is_common(piece)) or len(_CHANGE.findall(piece)) >= (
-                    1 if piece.isalnum() else 2
-                ):
+                is_varied = len(_CHANGE.findall(piece)) >= (1 if piece.isalnum() else 2)
+                # Of a key file whose lines are joined, the armour is public: it has dashes in a row.
+                if is_varied or (is_random and "--" not in piece and not is_common(piece)):
                     starts.setdefault(piece, start)
     return starts
 
 
-def _is_monotone(token: str) -> bool:
-    """Whether a token consists of many digits, or of many letters that make no words."""
+def _is_random(token: str) -> bool:
+    """Whether a token consists of many digits, of many letters that make no words, or of both that change often."""
     if len(token) < _MANY or len(set(token)) <= PIECE / 2:
         return False
+    if len(token) >= _MIXED and len(_CHANGE.findall(token)) >= _DENSE * len(token):
+        return True
     return token.isdigit() or (token.isalpha() and guesses.estimate(token) > _HARD * min(len(token), guesses.LONGEST))
 
 

@@ -112,6 +112,14 @@ def test_pieces_of_letters_that_only_look_like_syllables_are_masked(text: str) -
     assert registry.mask(f"cut {text[:12]}… here") == "cut ‹LONG›… here"
 
 
+@pytest.mark.parametrize("part", ["qzvkwjxqmfpt", "QZVKWJXQMFPT", "qzvk/wjxqmfp"])
+def test_a_piece_of_one_kind_within_letters_and_digits_is_masked(part: str) -> None:
+    """What is around it tells that it is random, as in the lines of a private key; a word there is none of it."""
+    registry.register(f"a1B2c3D4e5F6g7H8{part}i9J1k2L3m4N5o6P7password", "LONG")
+    assert registry.mask(f"cut …{part}… here") == "cut …‹LONG›… here"
+    assert registry.mask("a password here") == "a password here"
+
+
 def test_pieces_that_are_words_or_addresses_are_left_alone() -> None:
     """What a value shares with public text does not mask that text."""
     registry.register("mysqlrootpasswordforstaging", "PHRASE")
