@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 from execnet import XSpec
 from hypothesis import settings
-from support import forked_sandboxes, forked_workers, shared_models
+from support import forked_sandboxes, forked_workers, garbage, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -36,6 +36,8 @@ settings.load_profile("patient")
 
 # moto would make some thousand images, each with a volume, whenever a test first asks it for something of EC2.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+# Docker Compose, which is asked some thousand times, ends before it needs a collector of garbage or a second core.
+os.environ |= {"GOGC": "off", "GOMAXPROCS": "1"}
 
 TESTS = Path(__file__).parent
 LONG_FIRST = (
@@ -81,8 +83,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going through all that was imported, again and again."""
+    """Keep the garbage collector from going through all that was imported, and from looking for a little each time."""
     gc.freeze()
+    gc.set_threshold(garbage.MANY)
     gc.enable()
 
 

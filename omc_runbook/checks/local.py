@@ -10,7 +10,7 @@ from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncerta
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.masking.strength import digits_of_guesses, required_digits
+from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
@@ -134,7 +134,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
-        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < required_digits(key):
+        elif (key is None or key.form == "text") and is_guessable(value, key, words):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
             yield Evidence(name, (fact,), _renew(workstation, name))
 

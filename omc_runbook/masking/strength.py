@@ -51,7 +51,7 @@ def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ())
     return required_digits(key) == SIGNED and is_guessable(value, key, words)
 
 
-def is_guessable(value: Masked, key: Key | None, words: Iterable[str] = ()) -> bool:
+def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] = ()) -> bool:
     """Whether a value is easier to guess than the secret of its key may be; `words` as for a key that signs."""
     return not _looks_generated(value) and digits_of_guesses(value, words) < required_digits(key)
 

@@ -43,6 +43,9 @@ from omc_runbook.sandbox.moto_patches import install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
+_GARBAGE = 50_000
+"""How many new objects there are before those are looked for that are not used any more: of some hundred calls."""
+
 
 class SandboxServer:
     """The server's parts, and what it knows of its world."""
@@ -180,8 +183,9 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     if options.attached:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    # What is there by now stays: the garbage collector need not go through it again and again.
+    # What is there by now stays, and a call leaves little: the garbage collector need not go through it all each time.
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     process.compile_into(directory)
     CHANNELS.start(directory)
     sandbox.agent.start()

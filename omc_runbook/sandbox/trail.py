@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from omc_runbook.sandbox.calls import Call
@@ -16,6 +17,7 @@ from omc_runbook.sandbox.principals import Principal
 
 _MAX_EVENTS = 20_000
 _KEPT = timedelta(days=90)
+_EVER = datetime.min.replace(tzinfo=UTC)
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 # Parameters that are names. The values of all others are hidden, because they may be secret.
 _NAME_PARAMETERS = {
@@ -89,9 +91,9 @@ class EventHistory:
         """Record one call; `error` is its code and message if it failed."""
         if call.is_of_data:
             return
-        event = _event(call, principal, request_id, resources, error, invoked_by)
         with self._lock:
-            self._events.append(event)
+            # Its time is taken here, for all to be in the order of their times.
+            self._events.append(_event(call, principal, request_id, resources, error, invoked_by))
 
     def add_past(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add calls that nobody made here, by their CloudTrail records, in the account and region that each names."""
@@ -104,17 +106,18 @@ class EventHistory:
         with self._lock:
             self._past.clear()
 
-    def events(self, account: str, region: str) -> list[RecordedEvent]:
-        """An account's events in a region, newest first."""
-        return [event for event in self.everywhere(account) if event.region == region]
+    def events(self, account: str, region: str, since: datetime = _EVER) -> list[RecordedEvent]:
+        """An account's events in a region from a moment on, newest first."""
+        return [event for event in self.everywhere(account, since) if event.region == region]
 
-    def everywhere(self, account: str) -> list[RecordedEvent]:
-        """An account's events in all regions, newest first."""
+    def everywhere(self, account: str, since: datetime = _EVER) -> list[RecordedEvent]:
+        """An account's events in all regions from a moment on, newest first."""
         with self._lock:
-            events, past = list(self._events), list(self._past)
+            events = list(takewhile(lambda event: event.time >= since, reversed(self._events)))
+            past = [event for event in self._past if event.time >= since]
         if past:
-            events = sorted((*past, *events), key=lambda event: event.time)
-        return [event for event in reversed(events) if event.account == account]
+            events = sorted((*past, *reversed(events)), key=lambda event: event.time)[::-1]
+        return [event for event in events if event.account == account]
 
     def events_of(self, arn: str) -> list[RecordedEvent]:
         """The events of a user or a role, in every region, newest first."""

@@ -41,11 +41,21 @@ Main = Callable[[], object]
 class Forked:
     """A command that runs, with what `subprocess.Popen` offers for it."""
 
-    def __init__(self, command: Sequence[str], variables: Mapping[str, str], folder: Path, kernels: int = 1) -> None:
-        """Start `omc-runbook …`, `papermill …` or `python script.py …`, whose first kernels are forks too."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        folder: Path,
+        kernels: int = 1,
+        log: Path | None = None,
+    ) -> None:
+        """Start `omc-runbook …`, `papermill …`, `jupyter-lab …` or `python script.py …`.
+
+        Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`.
+        """
         self.args = list(command)
         self._files = tempfile.TemporaryDirectory()
-        self._said = tuple(Path(self._files.name, name) for name in ("out", "err"))
+        self._said = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
         arguments = (self.args, dict(variables), folder, kernels, *self._said)
         # A test that fails before its end leaves it to the end of the tests.
         self._process = _server().Process(target=_become, args=arguments, daemon=True)
@@ -60,17 +70,29 @@ class Forked:
         """Its exit code; None while it runs."""
         return self._process.exitcode
 
+    def end(self, timeout: float) -> None:
+        """Ask it to end, and kill it where it has not in time."""
+        with self._files:
+            self._process.terminate()
+            self._ends_within(timeout)
+
     def communicate(self, timeout: float) -> tuple[str, str]:
         """Wait for its end; what it wrote. Raises subprocess.TimeoutExpired where it lasts longer, and ends it."""
         with self._files:
-            self._process.join(timeout)
-            if self.poll() is None:
-                self._process.kill()
-                self._process.join()
+            if not self._ends_within(timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout)
             # One that is killed as it begins has written nothing.
             out, err = (path.read_text() if path.exists() else "" for path in self._said)
         return out, err
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait for its end, and kill it where it has not ended by itself."""
+        self._process.join(seconds)
+        is_ended = self.poll() is not None
+        if not is_ended:
+            self._process.kill()
+            self._process.join()
+        return is_ended
 
 
 def run(
@@ -109,6 +131,8 @@ def _main(command: list[str]) -> Main:
     name = Path(command[0]).name
     if name == "omc-runbook":
         return lambda: importlib.import_module("omc_runbook.cli").main()
+    if name == "jupyter-lab":
+        return lambda: importlib.import_module("jupyterlab.labapp").main()
     assert name == "papermill", f"{name} is not forked"
     return lambda: importlib.import_module("papermill.__main__").papermill()
 
@@ -120,7 +144,7 @@ def _become(
     code = 1
     try:
         for descriptor, file in ((1, out), (2, err)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
         if KERNEL in command or Path(command[0]).name != "omc-runbook":
             _fork_kernels(kernels)

@@ -1,30 +1,28 @@
 """What the fork server of `forked_command` imports before it forks: the package, and libraries that take long."""
 
-import contextlib
+import functools
 import gc
 import importlib
+import importlib.metadata
 import pkgutil
 
-import botocore.session
-from support import shared_models
+from support import first_use, garbage, shared_models
 
 import omc_runbook
 from omc_runbook.headless.run import skip_formats
-from omc_runbook.masking import common
 from omc_runbook.report.archive import notebook_page
-from omc_runbook.sandbox.account import REGION
 
 LIBRARIES = (
     *("boto3", "click", "dotenv", "hcl2", "pydantic_settings", "tenacity", "websockets.sync.client", "yaml", "zxcvbn"),
     *("pandas", "ansicolors", "tqdm.auto"),
     *("ipykernel.debugger", "ipykernel.ipkernel", "ipykernel.kernelapp", "ipywidgets"),
     *("jupyter_client.provisioning", "nbclient", "papermill.__main__"),
+    *("jupyterlab.labapp", "jupyter_scheduler", "jupyter_lsp", "voila.server_extension"),
 )
-SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2")
 
 
-def use_once() -> None:
-    """Let libraries make what they make at their first use: templates, patterns and schemas."""
+def use_notebooks() -> None:
+    """Let libraries make what they make at the first notebook: templates, patterns and schemas."""
     import nbformat
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -34,22 +32,19 @@ def use_once() -> None:
     ]
     nbformat.validate(new_notebook(cells=cells))
     notebook_page.to_html(new_notebook(cells=cells))
-    common.is_common("a word")
-    # Without AWS_PROFILE, which may name a profile that does not exist.
-    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    for service in SERVICES:
-        session.create_client(service, REGION, aws_access_key_id="id", aws_secret_access_key="key")
 
 
 skip_formats()
-for name in LIBRARIES:
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(name)
+# JupyterLab asks for them for each format that nbconvert knows, and each time all distributions' files are read.
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
+first_use.import_all(LIBRARIES)
 for module in pkgutil.walk_packages(omc_runbook.__path__, "omc_runbook."):
     if not module.name.startswith("omc_runbook.sandbox."):
         importlib.import_module(module.name)
 # Sessions of a fork find the services' models read.
 shared_models.share(setattr)
-use_once()
+first_use.use_libraries()
+use_notebooks()
 gc.collect()
 gc.freeze()
+gc.set_threshold(garbage.MANY)

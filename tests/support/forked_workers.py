@@ -84,6 +84,10 @@ def main(listener: socket.socket, arguments: list[str]) -> None:
     for number in (nowhere, *streams):
         os.close(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from support import first_use, shared_models
+
+    shared_models.share(setattr)
+    first_use.use_libraries()
     gc.collect()
     gc.freeze()
     workers: dict[int, tuple[int, socket.socket]] = {}

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from support.forked_command import Forked
 from support.runs import Desk
 
 from omc_runbook.headless.lab import OPTIONS as LAB_OPTIONS
 from omc_runbook.headless.notebooks import folder as notebooks
 
+PROGRAM = "jupyter-lab"
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 """The one without windows takes half of the other's time."""
 OPTIONS = (
@@ -54,26 +53,19 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
         settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
     )
     port, token = free_port(), secrets.token_hex(8)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
+    command = [PROGRAM, "--no-browser", "--allow-root", "--debug", f"--port={port}"]
     command += [*LAB_OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
     command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with log.open("wb") as file:
-        server = subprocess.Popen(
-            command, env=desk.variables, cwd=desk.work, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
-        try:
-            await_answer(f"http://127.0.0.1:{port}/api?token={token}")
-            yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
-        finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                # Its kernels have ended; a thread of AnyIO's that outlives its event loop keeps the process.
-                server.kill()
-                server.wait()
+    # Its kernels are new processes.
+    server = Forked(command, desk.variables, desk.work, kernels=0, log=log)
+    try:
+        await_answer(f"http://127.0.0.1:{port}/api?token={token}")
+        yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
+    finally:
+        # A thread of AnyIO's that outlives its event loop may keep the process, after its kernels have ended.
+        server.end(60)
 
 
 def put(desk: Desk, name: str, **parameters: str) -> Path:

@@ -51,13 +51,12 @@ class SandboxCloudTrail(CloudTrailResponse):
         if not 1 <= size <= _PAGE:
             raise JsonRESTError("InvalidMaxResultsException", f"MaxResults must be between 1 and {_PAGE}.")
         attributes = [(a["AttributeKey"], a["AttributeValue"]) for a in parameters.get("LookupAttributes", [])]
-        start, end = parameters.get("StartTime"), parameters.get("EndTime")
+        start, end = (_moment(parameters.get(name)) for name in ("StartTime", "EndTime"))
+        recorded = EVENT_HISTORY.events(self.current_account, self.region, *filter(None, [start]))
         events = [
             event
-            for event in EVENT_HISTORY.events(self.current_account, self.region)
-            if (start is None or event.time.timestamp() >= start)
-            and (end is None or event.time.timestamp() <= end)
-            and all(event.matches(key, value) for key, value in attributes)
+            for event in recorded
+            if (end is None or event.time <= end) and all(event.matches(key, value) for key, value in attributes)
         ]
         # The token names the last event returned, so that pages do not shift as new events arrive.
         token = parameters.get("NextToken")
@@ -141,6 +140,10 @@ class SandboxCloudTrail(CloudTrailResponse):
                 found: dict[str, Any] = store
                 return found
         raise JsonRESTError("EventDataStoreNotFoundException", "The specified event data store was not found.")
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _meets(record: Mapping[str, Any], name: str, operator: str, literal: str) -> bool:

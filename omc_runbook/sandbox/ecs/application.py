@@ -2,8 +2,8 @@
 
 It is started by its path with nothing of this package importable, as an image would be. Hundreds are started where a
 sandbox is tested, so that it imports little: `re`, `signal`, `socket` and `threading` take longer than the interpreter
-itself, unlike the C modules under them. pydantic takes longer still, and is asked where a value is not plainly right,
-to judge it and to say what is wrong.
+itself, unlike the C modules under them. pydantic takes longer still, and is asked where a value has not plainly the
+form that it should have, to judge it and to say what is wrong.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -38,6 +38,7 @@ _ENVIRONMENTS = ("local", "staging", "production")
 # A password is put into the database's URL as it is, so a delimiter in it ends it early.
 _DELIMITERS = frozenset(":/?#@")
 _REQUEST_BYTES = 65536
+_FAILED = "{} validation error(s) for Settings: "
 
 
 def salted(password: str, salt: str) -> str:
@@ -73,7 +74,11 @@ class Settings:
             and (email is None or _is_email(email))
             and (url is None or _is_plain_url(url))
         )
-        return "" if is_plain and not self._find_missing() else self._validate()
+        if not is_plain:
+            return self.validate()
+        missing = self._find_missing()
+        # As pydantic puts it.
+        return f"{_FAILED.format(1)}Settings: Value error, {missing}" if missing else ""
 
     def _find_missing(self) -> str:
         for name in _REQUIRED[self.role]:
@@ -84,7 +89,8 @@ class Settings:
                 return f'{name} still has the default "{_DEFAULT}": not started in {self.environment}'
         return ""
 
-    def _validate(self) -> str:
+    def validate(self) -> str:
+        """What `describe_errors` says, with pydantic's judgement of all values."""
         _enable_packages()
         from typing import Annotated, Literal, Self
 
@@ -115,7 +121,7 @@ class Settings:
             Model.model_validate(self.variables)
         except ValidationError as error:
             entries = error.errors(include_input=False, include_url=False, include_context=False)
-            return f"{len(entries)} validation error(s) for Settings: " + "; ".join(
+            return _FAILED.format(len(entries)) + "; ".join(
                 f"{'.'.join(map(str, entry['loc'])) or 'Settings'}: {entry['msg']}" for entry in entries
             )
         return ""

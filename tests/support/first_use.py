@@ -1,0 +1,33 @@
+"""What libraries make at their first use, made before a process forks: templates, patterns, grammars and models."""
+
+import contextlib
+import importlib
+
+import botocore.session
+import hcl2
+
+from omc_runbook.masking import common, guesses
+from omc_runbook.sandbox.account import REGION
+
+SERVICES = (
+    *("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2"),
+    *("events", "scheduler", "organizations", "cloudwatch", "sns", "ssm", "lambda", "s3"),
+)
+
+
+def use_libraries() -> None:
+    """Use once what a look at AWS, a checkout and a value's strength uses; botocore's models are shared already."""
+    hcl2.loads('resource "a" "b" {\n  c = jsonencode([{ d = "${var.e}" }])\n}\n')
+    common.is_common("a word")
+    guesses.estimate("a word 4 you")
+    # Without AWS_PROFILE, which may name a profile that does not exist.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    for service in SERVICES:
+        session.create_client(service, REGION, aws_access_key_id="id", aws_secret_access_key="key")
+
+
+def import_all(names: tuple[str, ...]) -> None:
+    """Import modules, as far as they are installed."""
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)

@@ -1,0 +1,32 @@
+"""What the example application says of its settings."""
+
+import pytest
+
+from omc_runbook.sandbox.ecs.application import Settings
+
+WHOLE = {
+    "ENVIRONMENT": "staging",
+    "POSTGRES_PASSWORD": "a-password",
+    "FIRST_SUPERUSER": "admin@example.com",
+    "FIRST_SUPERUSER_PASSWORD": "another-password",
+    "OPENAI_API_KEY": "a-key",
+    "SECRET_KEY": "a-secret-key",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "start"),
+    [
+        ({}, ""),
+        ({"OPENAI_API_KEY": ""}, "1 validation error(s) for Settings: Settings: Value error, OPENAI_API_KEY: field"),
+        ({"SECRET_KEY": "changethis"}, "1 validation error(s) for Settings: Settings: Value error, SECRET_KEY still"),
+        ({"FIRST_SUPERUSER": "admin"}, "1 validation error(s) for Settings: FIRST_SUPERUSER: Value error, value is"),
+        ({"SMTP_PORT": "many", "OPENAI_API_KEY": ""}, "1 validation error(s) for Settings: SMTP_PORT: Input should"),
+    ],
+    ids=["right", "missing", "default", "form", "form and missing"],
+)
+def test_errors_are_described_as_pydantic_puts_them(changed: dict[str, str], start: str) -> None:
+    """Also where pydantic is not asked, since all values have plainly the form that they should have."""
+    settings = Settings(WHOLE | changed)
+    assert settings.describe_errors() == settings.validate()
+    assert settings.validate().startswith(start) and bool(settings.validate()) == bool(start)
