@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-from support import forked_workers
+from support import command_line, forked_workers
 
 TESTS = Path(__file__).parents[1]
 
@@ -237,6 +237,8 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
             if is_quiet:
                 os.dup2(nowhere, descriptor)
         _start_anew(variables, Path(folder), [command[0], *command[3:]])
+        if command_line.is_writable():
+            command_line.write(command)
         orders.send(b".")
         orders.close()
         # What `python -m` would put first: the folder that the kernel is started in.

@@ -18,14 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from support import forked_workers
+from support import command_line, forked_workers
 
 from omc_runbook.sandbox import folders, lifecycle
 
 MOST_BYTES = 1 << 20
 LONGEST = 4096
 """Room for a server's command line, which is written over this process's own."""
-_MEMORY = Path("/proc/self/mem")
 ATTACHED = "--attached"
 start_anew = lifecycle._spawn
 _connections: list[socket.socket] = []
@@ -72,7 +71,7 @@ def start_server() -> str:
 
     It is "" where a fork cannot pass for a server: `omc_runbook.sandbox.folders` knows a server by its command line.
     """
-    if not os.access(_MEMORY, os.W_OK):
+    if not command_line.is_writable():
         return ""
     path = Path(tempfile.mkdtemp(prefix="sandboxes-"), "socket")
     variables = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
@@ -127,7 +126,7 @@ def become(order: dict[str, object], writing: int, given: int) -> NoReturn:
         os.environ.update(order["variables"])
         os.chdir(order["folder"])
         command = order["command"]
-        write_command_line(command)
+        command_line.write(command)
         sys.argv = [command[2], *command[3:-1], str(writing)]
         tempfile.tempdir = None
         from moto.moto_api._internal import mock_random
@@ -141,17 +140,6 @@ def become(order: dict[str, object], writing: int, given: int) -> NoReturn:
         if sys.exc_info()[0] is not None:
             sys.excepthook(*sys.exc_info())
         os._exit(code)
-
-
-def write_command_line(command: list[str]) -> None:
-    """Write a command line over this process's own, where Linux reads it."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[45]), int(fields[46])
-    text = b"\0".join(map(os.fsencode, command)) + b"\0"
-    assert len(text) <= end - start
-    with _MEMORY.open("r+b", buffering=0) as memory:
-        memory.seek(start)
-        memory.write(text.ljust(end - start, b"\0"))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from support.forked_command import Forked
 from support.runs import Desk
 
 from omc_runbook.headless.lab import OPTIONS as LAB_OPTIONS
+from omc_runbook.headless.lab import configure
 from omc_runbook.headless.notebooks import folder as notebooks
 
-PROGRAM = "jupyter-lab"
+PROGRAM, KERNELS = "jupyter-lab", 2
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 """The one without windows takes half of the other's time."""
 OPTIONS = (
@@ -58,8 +59,9 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
     command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
     command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    # Its kernels are new processes.
-    server = Forked(command, desk.variables, desk.work, kernels=0, log=log)
+    variables = dict(desk.variables)
+    configure(variables)
+    server = Forked(command, variables, desk.work, KERNELS, log)
     try:
         await_answer(f"http://127.0.0.1:{port}/api?token={token}")
         yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
