@@ -46,7 +46,7 @@ export DEMO
 demo lab quick test hold: export PYTHONDONTWRITEBYTECODE :=
 
 quick: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp

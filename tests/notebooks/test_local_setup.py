@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -438,7 +438,7 @@ def docker(bench: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyP
     bench.setenv("STANDIN_DOCKER_COMPOSE", " ".join((str(shutil.which(real[0])), *real[1:])))
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/docker"
-    program.write_text(f"#!{sys.executable}\n{STANDIN.read_text()}")
+    program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
     program.chmod(0o700)
     bench.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     bench.setenv("STANDIN_DOCKER_LOG", str(tmp_path / "called"))
@@ -497,7 +497,14 @@ def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listeni
     log = platform.root.parent / "log"
     log.write_text(WARNED)
     docker.setenv("STANDIN_DOCKER_LOGS", str(log))
-    docker.setattr(executor.time, "sleep", lambda seconds: log.write_text(WARNED + REFUSAL.format(canary=HEX(12))))
+    logs = executor.docker.logs
+
+    def read_and_go_on(program: Sequence[str], root: Path) -> str:
+        text = logs(program, root)
+        log.write_text(WARNED + REFUSAL.format(canary=HEX(12)))
+        return text
+
+    docker.setattr(executor.docker, "logs", read_and_go_on)
     done = turn(platform, apply=True)
     assert [(each["check"], each["subject"]) for each in done.outcome["findings"] if each["status"] == "found"] == [
         ("start-refused", "BINANCE_API_KEY"),

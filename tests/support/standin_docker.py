@@ -4,18 +4,18 @@ It is told by variables what to do: STANDIN_DOCKER_ENGINE is "no" where no engin
 the file with what `compose logs` prints, STANDIN_DOCKER_PS what `compose ps` prints, STANDIN_DOCKER_FAILS is
 "VERB:WORDS" for a command that fails with these words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is
 the file for what it was called with, and STANDIN_DOCKER_COMPOSE has the words that call the real Docker Compose, which
-answers `compose config`.
+answers `compose config`. It is started some hundred times, so that it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 NO_ENGINE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 ASKING = {"ls", "ps", "up", "down", "logs"}
@@ -32,13 +32,14 @@ def compose(options: list[str], verb: str, flags: list[str]) -> None:
     if verb in ASKING and os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
         fail(NO_ENGINE)
     if verb == "config":
-        real = os.environ["STANDIN_DOCKER_COMPOSE"].split()
-        sys.exit(subprocess.run([*real, *options, verb, *flags], check=False).returncode)
+        real = [*os.environ["STANDIN_DOCKER_COMPOSE"].split(), *options, verb, *flags]
+        os.execvp(real[0], real)
     elif verb == "version":
         sys.stdout.write("Docker Compose version v2.26.1\n")
     elif verb == "logs":
-        logs = os.environ.get("STANDIN_DOCKER_LOGS")
-        sys.stdout.write(Path(logs).read_text() if logs else "")
+        if logs := os.environ.get("STANDIN_DOCKER_LOGS"):
+            with open(logs) as file:  # noqa: PTH123 - without pathlib
+                sys.stdout.write(file.read())
     elif verb == "ps":
         sys.stdout.write(os.environ.get("STANDIN_DOCKER_PS", ""))
     elif verb in ("up", "down"):
@@ -50,7 +51,9 @@ def compose(options: list[str], verb: str, flags: list[str]) -> None:
 def main() -> None:
     words = sys.argv[1:]
     if log := os.environ.get("STANDIN_DOCKER_LOG"):
-        with Path(log).open("a") as file:
+        import json
+
+        with open(log, "a") as file:  # noqa: PTH123 - without pathlib
             file.write(json.dumps(["docker", *words]) + "\n")
     options: list[str] = []
     while words[1:] and words[1].startswith("--"):
