@@ -1,7 +1,7 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
 #   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
-#   make test        run the whole suite: some ten minutes on two cores
+#   make test        run the whole suite: some nine minutes on two cores
 #   make hold        try the promises while runs are attacked, killed and starved; PROFILE=long tries all, for hours;
 #                    SEED=1 draws the same values, moments and samples again
 #   make check       lint, check the format and the types
@@ -50,7 +50,7 @@ quick: $(VENV)/dev.stamp
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 hold: $(VENV)/dev.stamp
 	@$(BIN)/python -m benchmarks.hold --profile $(or $(PROFILE),short) $(if $(SEED),--seed $(SEED))

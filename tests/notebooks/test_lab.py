@@ -83,6 +83,18 @@ def test_the_lab_begins_with_settings_that_jupyterlab_has(folder: Path, monkeypa
         assert settings.keys() <= known.keys() and settings.items() <= overrides[plugin].items()
 
 
+def test_the_lab_does_not_ask_whether_its_own_page_has_to_be_built(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes Node.js a second and a half each time the page is opened, and nobody builds it."""
+    config = pytest.importorskip("jupyterlab_server.config", reason="needs JupyterLab")
+    variables = dict(os.environ)
+    configure(variables)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", variables["JUPYTER_CONFIG_PATH"])
+    page = config.get_static_page_config(level="all")
+    assert (page["buildAvailable"], page["buildCheck"]) == (False, False)
+
+
 def test_a_headless_run_goes_by_its_own_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a terminal of JupyterLab a relative path means what it means to every other command there."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
