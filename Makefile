@@ -50,7 +50,7 @@ quick: $(VENV)/dev.stamp
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 hold: $(VENV)/dev.stamp
 	@$(BIN)/python -m benchmarks.hold --profile $(or $(PROFILE),short) $(if $(SEED),--seed $(SEED))

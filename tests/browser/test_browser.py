@@ -53,7 +53,7 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
 ) -> None:
     """On a fresh kernel: the outcome's banner, no error, no value in the page or any file, and nothing left running."""
     hidden, log = values(desk.sandbox), tmp_path / "lab.log"
-    with lab(desk, log) as address:
+    with lab(desk, log, is_fork=False) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         run_all(page, address)
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")

@@ -6,6 +6,8 @@ import json
 import secrets
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +25,8 @@ from omc_runbook.headless.lab import configure
 from omc_runbook.headless.notebooks import folder as notebooks
 
 PROGRAM, KERNELS = "jupyter-lab", 2
+SECONDS = 60
+"""How long it may take to end: a thread of AnyIO's that outlives its event loop may keep it without kernels."""
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 """The one without windows takes half of the other's time."""
 OPTIONS = (
@@ -40,8 +44,11 @@ HAS_RUN = """() => {
 
 
 @contextmanager
-def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
-    """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
+def lab(desk: Desk, log: Path, name: str = "verify", *, is_fork: bool = True, **parameters: str) -> Iterator[str]:
+    """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address.
+
+    Where it is no fork, it and its kernels are started as a person's are, and import all by themselves.
+    """
     folder = put(desk, name, **parameters)
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -54,20 +61,44 @@ def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Itera
         settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
     )
     port, token = free_port(), secrets.token_hex(8)
-    command = [PROGRAM, "--no-browser", "--allow-root", "--debug", f"--port={port}"]
-    command += [*LAB_OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
-    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    options = ["--no-browser", "--allow-root", "--debug", f"--port={port}"]
+    options += [*LAB_OPTIONS, "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    options += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
+    options += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}"]
+    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     variables = dict(desk.variables)
     configure(variables)
-    server = Forked(command, variables, desk.work, KERNELS, log)
-    try:
+    run = _fork if is_fork else _start
+    with run(options, variables, desk.work, log):
         await_answer(f"http://127.0.0.1:{port}/api?token={token}")
         yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
+
+
+@contextmanager
+def _fork(options: list[str], variables: dict[str, str], folder: Path, log: Path) -> Iterator[None]:
+    server = Forked([PROGRAM, *options], variables, folder, KERNELS, log)
+    try:
+        yield
     finally:
-        # A thread of AnyIO's that outlives its event loop may keep the process, after its kernels have ended.
-        server.end(60)
+        server.end(SECONDS)
+
+
+@contextmanager
+def _start(options: list[str], variables: dict[str, str], folder: Path, log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, env=variables, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        try:
+            yield
+        finally:
+            server.terminate()
+            try:
+                server.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
 def put(desk: Desk, name: str, **parameters: str) -> Path:
