@@ -86,7 +86,7 @@ def test_the_lab_begins_with_settings_that_jupyterlab_has(folder: Path, monkeypa
 def test_the_lab_does_not_ask_whether_its_own_page_has_to_be_built(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That takes Node.js a second and a half each time the page is opened, and nobody builds it."""
+    """That takes Node.js more than a second each time the page is opened, and nobody builds it."""
     config = pytest.importorskip("jupyterlab_server.config", reason="needs JupyterLab")
     variables = dict(os.environ)
     configure(variables)
