@@ -79,6 +79,12 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     return changed if changed or not stale else None
 
 
+def is_current_at(snapshot: Snapshot, moment: datetime) -> bool:
+    """Whether what begins at a moment certainly gets the present version."""
+    since = current_since(snapshot)
+    return since is not None and moment >= since[1]
+
+
 @once
 def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     """The earliest and the latest time at which AWSCURRENT can have moved to the present version."""

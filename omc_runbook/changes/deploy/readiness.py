@@ -73,11 +73,13 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
 
 def is_underway(snapshot: Snapshot, service: Service) -> bool:
     """Whether a deployment that began with the current values goes on, so that another one would only disturb it."""
-    underway, primary, since = service.underway, service.primary, freshness.current_since(snapshot)
-    if underway is None or primary is None or since is None or underway.deployment_id != primary.id:
+    underway, primary = service.underway, service.primary
+    if underway is None or primary is None or underway.deployment_id != primary.id:
         return False
     new = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
-    return primary.created >= since[1] and all(freshness.of(snapshot, task) == "fresh" for task in new)
+    return freshness.is_current_at(snapshot, primary.created) and all(
+        freshness.of(snapshot, task) == "fresh" for task in new
+    )
 
 
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:

@@ -344,8 +344,8 @@ def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:
     primary = service.primary
     if primary is not None and primary.rollout not in ("", "COMPLETED"):
         return True
-    tasks, since = snapshot.running(service), freshness.current_since(snapshot)
-    if primary is not None and primary.rollout and since is not None and primary.created >= since[1]:
+    tasks = snapshot.running(service)
+    if primary is not None and primary.rollout and freshness.is_current_at(snapshot, primary.created):
         # Tasks are read before service deployments: one that has succeeded meanwhile has replaced all but its own.
         tasks = tuple(task for task in tasks if task.deployment_id in ("", primary.id))
     return any(freshness.of(snapshot, task) != "fresh" for task in tasks)
