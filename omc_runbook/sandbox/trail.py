@@ -17,7 +17,8 @@ from omc_runbook.sandbox.principals import Principal
 
 _MAX_EVENTS = 20_000
 _KEPT = timedelta(days=90)
-_EVER = datetime.min.replace(tzinfo=UTC)
+EVER = datetime.min.replace(tzinfo=UTC)
+"""Before all events."""
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 # Parameters that are names. The values of all others are hidden, because they may be secret.
 _NAME_PARAMETERS = {
@@ -106,17 +107,17 @@ class EventHistory:
         with self._lock:
             self._past.clear()
 
-    def events(self, account: str, region: str, since: datetime = _EVER) -> list[RecordedEvent]:
+    def events(self, account: str, region: str, since: datetime = EVER) -> list[RecordedEvent]:
         """An account's events in a region from a moment on, newest first."""
         return [event for event in self.everywhere(account, since) if event.region == region]
 
-    def everywhere(self, account: str, since: datetime = _EVER) -> list[RecordedEvent]:
+    def everywhere(self, account: str, since: datetime = EVER) -> list[RecordedEvent]:
         """An account's events in all regions from a moment on, newest first."""
         with self._lock:
             events = list(takewhile(lambda event: event.time >= since, reversed(self._events)))
             past = [event for event in self._past if event.time >= since]
         if past:
-            events = sorted((*past, *reversed(events)), key=lambda event: event.time)[::-1]
+            events = sorted((*events, *reversed(past)), key=lambda event: event.time, reverse=True)
         return [event for event in events if event.account == account]
 
     def events_of(self, arn: str) -> list[RecordedEvent]:

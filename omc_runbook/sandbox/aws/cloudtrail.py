@@ -13,7 +13,7 @@ from typing import Any
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import JsonRESTError
 
-from omc_runbook.sandbox.trail import EVENT_HISTORY
+from omc_runbook.sandbox.trail import EVENT_HISTORY, EVER
 
 _PAGE = 50
 _ROWS = 1000
@@ -52,10 +52,9 @@ class SandboxCloudTrail(CloudTrailResponse):
             raise JsonRESTError("InvalidMaxResultsException", f"MaxResults must be between 1 and {_PAGE}.")
         attributes = [(a["AttributeKey"], a["AttributeValue"]) for a in parameters.get("LookupAttributes", [])]
         start, end = (_moment(parameters.get(name)) for name in ("StartTime", "EndTime"))
-        recorded = EVENT_HISTORY.events(self.current_account, self.region, *filter(None, [start]))
         events = [
             event
-            for event in recorded
+            for event in EVENT_HISTORY.events(self.current_account, self.region, start or EVER)
             if (end is None or event.time <= end) and all(event.matches(key, value) for key, value in attributes)
         ]
         # The token names the last event returned, so that pages do not shift as new events arrive.
