@@ -447,7 +447,7 @@ def docker(bench: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyP
 
 def called(platform: Platform) -> list[str]:
     text = (platform.root.parent / "called").read_text()
-    return [" ".join(json.loads(line)[1:]) for line in text.splitlines()]
+    return [line.removeprefix("docker ") for line in text.splitlines()]
 
 
 def test_the_application_is_started_only_by_an_apply(docker: pytest.MonkeyPatch, platform: Platform) -> None:

@@ -1,8 +1,5 @@
 """What libraries make at their first use, made before a process forks: templates, patterns, grammars and models."""
 
-import contextlib
-import importlib
-
 import botocore.session
 import hcl2
 
@@ -24,10 +21,3 @@ def use_libraries() -> None:
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for service in SERVICES:
         session.create_client(service, REGION, aws_access_key_id="id", aws_secret_access_key="key")
-
-
-def import_all(names: tuple[str, ...]) -> None:
-    """Import modules, as far as they are installed."""
-    for name in names:
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(name)

@@ -1,5 +1,6 @@
 """What the fork server of `forked_command` imports before it forks: the package, and libraries that take long."""
 
+import contextlib
 import functools
 import gc
 import importlib
@@ -37,7 +38,9 @@ def use_notebooks() -> None:
 skip_formats()
 # JupyterLab asks for them for each format that nbconvert knows, and each time all distributions' files are read.
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
-first_use.import_all(LIBRARIES)
+for name in LIBRARIES:
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module(name)
 for module in pkgutil.walk_packages(omc_runbook.__path__, "omc_runbook."):
     if not module.name.startswith("omc_runbook.sandbox."):
         importlib.import_module(module.name)

@@ -51,10 +51,8 @@ def compose(options: list[str], verb: str, flags: list[str]) -> None:
 def main() -> None:
     words = sys.argv[1:]
     if log := os.environ.get("STANDIN_DOCKER_LOG"):
-        import json
-
         with open(log, "a") as file:  # noqa: PTH123 - without pathlib
-            file.write(json.dumps(["docker", *words]) + "\n")
+            file.write(" ".join(["docker", *words]) + "\n")
     options: list[str] = []
     while words[1:] and words[1].startswith("--"):
         options += [words.pop(1), words.pop(1)]

@@ -1,6 +1,5 @@
 """Compose files as text, and Docker Compose itself: the stand-in for its engine, the real one for its configuration."""
 
-import json
 import os
 import re
 import shutil
@@ -91,7 +90,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     """A docker on PATH that has no engine; gives the file with what it was called with."""
     folder = tmp_path_factory.mktemp("docker")
     program = folder / "docker"
-    program.write_text(f"#!{sys.executable}\n{STANDIN.read_text()}")
+    program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     monkeypatch.setenv("STANDIN_DOCKER_LOG", str(folder / "log"))
@@ -100,7 +99,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def calls(log: Path) -> list[str]:
-    return [" ".join(json.loads(line)) for line in log.read_text().splitlines()]
+    return log.read_text().splitlines()
 
 
 def read(folder: Path, text: str, override: str = "") -> Compose:
