@@ -17,8 +17,9 @@ class RequestHandler(MotoRequestHandler):
     """Keeps connections open, as werkzeug's own never does, and logs no requests."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body are one write: of two, the second would wait for the client's delayed ACK.
+    # Head and body are one write where they fit the buffer; a second write does not wait for the client's delayed ACK.
     wbufsize = -1
+    disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
         """Answer one request, whose body the application has read whole unless it answers with `CLOSE`."""
