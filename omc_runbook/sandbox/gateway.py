@@ -47,12 +47,10 @@ class Gateway:
     """A WSGI application around moto's.
 
     `control` answers the control paths, to callers with the token; `notify` is called after each call that may have
-    changed something.
+    changed something, with its IAM action.
     """
 
-    def __init__(
-        self, application: Application, control: Control, token: str, notify: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, application: Application, control: Control, token: str, notify: Callable[[str], None]) -> None:
         self._application = application
         self._notify = notify
         self._control = control
@@ -108,7 +106,7 @@ class Gateway:
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.forget_after(call)
         if not call.is_read:
-            self._notify()
+            self._notify(call.permission)
         failed = statuses and not statuses[-1].startswith(("2", "3"))
         EVENT_HISTORY.record(call, principal, request_id, arns, parse_error(answer) if failed else None)
         if call.permission == _BATCH and not failed:

@@ -157,7 +157,7 @@ def _build(sandbox: Sandbox, world: WorldName) -> None:
     from omc_runbook.sandbox.worlds import build
 
     build.build(sandbox.endpoint, world, sandbox.database)
-    ask(sandbox, "POST", "note", {"world": world, "broken": []})
+    ask(sandbox, "POST", "note", {"world": world, "broken": [], "restored": True})
     settle(sandbox)
 
 

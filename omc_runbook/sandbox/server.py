@@ -58,8 +58,9 @@ class SandboxServer:
         self._world = ""
         self._broken: list[str] = []
         self._drill: dict[str, Any] | None = None
+        self._changes: set[str] | None = None
         self.token = secrets.token_urlsafe(32)
-        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token, self.agent.wake)
+        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token, self._note_change)
         # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
@@ -86,11 +87,14 @@ class SandboxServer:
                 EVENT_HISTORY.remove_past()
             return {}
         if (method, path) == ("GET", "note"):
-            return {"world": self._world, "broken": self._broken, "drill": self._drill}
+            changes = None if self._changes is None else sorted(self._changes)
+            return {"world": self._world, "broken": self._broken, "drill": self._drill, "changes": changes}
         if (method, path) == ("POST", "note"):
             self._world = members.get("world", self._world)
             self._broken = list(members.get("broken", self._broken))
             self._drill = members.get("drill", self._drill)
+            if members.get("restored"):
+                self._changes = set()
             return self._status()
         if path == "clock":
             CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
@@ -127,6 +131,11 @@ class SandboxServer:
             return {"settled": self.agent.await_settled(WAIT_SECONDS)}
         return None
 
+    def _note_change(self, action: str) -> None:
+        if self._changes is not None:
+            self._changes.add(action)
+        self.agent.wake()
+
     def _status(self) -> dict[str, Any]:
         return {
             "endpoint": self.endpoint,
@@ -149,7 +158,7 @@ class SandboxServer:
             EVENT_HISTORY.clear()
             network.forget()
             CLOCK.minute_seconds = DEFAULT_MINUTE_SECONDS
-            self._world, self._broken, self._drill = "", [], None
+            self._world, self._broken, self._drill, self._changes = "", [], None, None
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
+from unittest.mock import Mock
 
 import pytest
 from support.every_fault import SHOWN
@@ -16,13 +17,15 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.faults import Fault, break_, catalogue, collection, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
     CONSUMERS,
     EXECUTION_ROLE,
     SECRET,
+    SECRETS_POLICY,
     SERVICES,
     World,
 )
@@ -139,6 +142,26 @@ def test_what_is_not_there_cannot_be_broken(scene: Scene) -> None:
     break_(scene.world.endpoint, "no-permission")
     with pytest.raises(UsageError, match="Restore the healthy world first: omc-runbook sandbox mend"):
         break_(scene.world.endpoint, "no-permission")
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None:
+    """A mend asks only for what calls have changed since the world was whole, whoever made them."""
+    scene.world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+    changed = changes.read(scene.world.endpoint)
+    assert changed.actions == {"iam:DeleteRolePolicy"} and changed.include("iam:") and not changed.include("ec2:")
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+    assert changes.read(scene.world.endpoint).actions == frozenset()
+
+
+def test_an_interrupted_mend_is_done_whole_by_the_next(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has to restore is not forgotten before it has."""
+    break_(scene.world.endpoint, "no-permission")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(collection, "restore", Mock(side_effect=KeyboardInterrupt))
+        mend(scene.world.endpoint)
     mend(scene.world.endpoint)
     assert_healthy(scene)
 

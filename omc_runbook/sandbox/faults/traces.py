@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,7 @@ from omc_runbook.sandbox.faults.organization import allow_in_organization, secre
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.worlds import past_calls
+from omc_runbook.sandbox.worlds.changes import Changes
 from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
@@ -24,37 +26,24 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-def remove_traces(world: World) -> None:
+def remove_traces(world: World, changes: Changes) -> None:
     """Remove every resource that a fault created, if it exists."""
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
     past_calls.forget(world)
-    audit_monitoring.remove(world)
+    audit_secret.give_true_dates(world)
     checkout.remove_copy(world.endpoint)
-    remove_private(world)
-    allow_in_organization(world)
-    remove_consumers(world)
-    _remove_cluster(world, OTHER_CLUSTER)
-    _remove_replicas(world)
-    _cancel_rotation(world)
-    _remove_labels(world)
-    for region in (OTHER_REGION, REPLICA_REGION):
-        _remove_secret(World(world.endpoint, region=region).secretsmanager)
-    _remove_secret(secrets_of_other_account(world))
-    configure_sessions(world)
-    other_sources.remove(world)
-    audit_access.remove(world)
-    audit_secret.remove(world)
-    _enable_keys(world)
-    _remove_boundary(world)
+    for actions, remove in _REMOVALS:
+        if changes.include(*actions):
+            remove(world)
 
 
-def _remove_cluster(world: World, cluster: str) -> None:
-    clusters = world.ecs.describe_clusters(clusters=[cluster])["clusters"]
+def _remove_cluster(world: World) -> None:
+    clusters = world.ecs.describe_clusters(clusters=[OTHER_CLUSTER])["clusters"]
     if not clusters or clusters[0]["status"] == "INACTIVE":
         return
-    for service in world.services(cluster):
-        world.delete_service(service["serviceName"], cluster)
-    world.ecs.delete_cluster(cluster=cluster)
+    for service in world.services(OTHER_CLUSTER):
+        world.delete_service(service["serviceName"], OTHER_CLUSTER)
+    world.ecs.delete_cluster(cluster=OTHER_CLUSTER)
 
 
 def _remove_replicas(world: World) -> None:
@@ -76,20 +65,11 @@ def _cancel_rotation(world: World) -> None:
             raise
 
 
-def _remove_labels(world: World) -> None:
-    """Remove staging labels other than AWS's own, with which a runbook marks a version to go on with."""
-    try:
-        stages = world.secretsmanager.describe_secret(SecretId=SECRET).get("VersionIdsToStages", {})
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        return
-    for version, labels in stages.items():
-        for label in labels:
-            if not label.startswith("AWS"):
-                world.secretsmanager.update_secret_version_stage(
-                    SecretId=SECRET, VersionStage=label, RemoveFromVersionId=version
-                )
+def _remove_copies(world: World) -> None:
+    """Delete the secrets of the same name in other regions and in the other account."""
+    for region in (OTHER_REGION, REPLICA_REGION):
+        _remove_secret(World(world.endpoint, region=region).secretsmanager)
+    _remove_secret(secrets_of_other_account(world))
 
 
 def _remove_secret(secretsmanager: SecretsManagerClient) -> None:
@@ -117,3 +97,23 @@ def _remove_boundary(world: World) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
+
+
+_CREATED = ("secretsmanager:CreateSecret", "secretsmanager:ReplicateSecretToRegions")
+_REMOVALS: tuple[tuple[tuple[str, ...], Callable[[World], None]], ...] = (
+    (("events:",), audit_monitoring.remove),
+    (("ec2:CreateVpc",), remove_private),
+    (("organizations:",), allow_in_organization),
+    (("ecs:RunTask", "ecs:CreateDaemon", "ecs:CreateExpressGatewayService", "events:", "scheduler:"), remove_consumers),
+    (("ecs:CreateCluster",), _remove_cluster),
+    (_CREATED, _remove_replicas),
+    (("secretsmanager:RotateSecret",), _cancel_rotation),
+    (_CREATED, _remove_copies),
+    (("ecs:UpdateCluster",), configure_sessions),
+    ((*_CREATED, "ssm:PutParameter"), other_sources.remove),
+    (("iam:CreateUser", "iam:CreateRole"), audit_access.remove),
+    ((*_CREATED, "logs:CreateLogStream"), audit_secret.remove),
+    (("kms:",), _enable_keys),
+    (("iam:PutRolePermissionsBoundary", "iam:CreatePolicy"), _remove_boundary),
+)
+"""What removes what faults and their remedies leave, and the calls without which there is nothing of it."""

@@ -16,6 +16,7 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
+from omc_runbook.sandbox.worlds.changes import ANYTHING, Changes
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.worlds.monitoring import restore_monitoring
 from omc_runbook.sandbox.worlds.roles import restore_roles
@@ -31,7 +32,7 @@ from omc_runbook.sandbox.worlds.staging import (
     World,
     is_external,
 )
-from omc_runbook.sandbox.worlds.vpcs import restore_network
+from omc_runbook.sandbox.worlds.vpcs import network_configuration, restore_network
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (
@@ -88,20 +89,30 @@ def healthy_document() -> dict[str, str]:
 
 def good_document(world: World) -> dict[str, str]:
     """The healthy world's last good values, or new ones if there never were any."""
+    text = _kept_text(world)
+    if text is None:
+        return with_login(healthy_document(), world.database)
+    document: dict[str, str] = json.loads(text)
+    return document
+
+
+def _kept_text(world: World) -> str | None:
     try:
         parameter = world.ssm.get_parameter(Name=GOOD_DOCUMENT, WithDecryption=True)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        return with_login(healthy_document(), world.database)
-    document: dict[str, str] = json.loads(parameter["Parameter"]["Value"])
-    return document
+        return None
+    return str(parameter["Parameter"]["Value"])
 
 
 def keep_good_document(world: World) -> None:
     """Save the secret's values for `mend`, if they are good."""
     text = current_text(world)
-    if text is not None and is_good(text, (*KEYS, *login_keys(world.database))):
+    if text is None or not is_good(text, (*KEYS, *login_keys(world.database))):
+        return
+    # A write would count among what has changed.
+    if text != _kept_text(world):
         world.ssm.put_parameter(Name=GOOD_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
 
 
@@ -122,27 +133,33 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
     )
 
 
-def restore(world: World, document: dict[str, str]) -> None:
-    """Create or repair everything in a world, and wait until it is settled.
+def restore(world: World, document: dict[str, str], changes: Changes = ANYTHING) -> None:
+    """Create or repair what may have changed in a world, and wait until it is settled.
 
     The secret gets the document's values, and every service a deployment that reads them.
     """
-    restore_roles(world)
-    restore_monitoring(world)
+    if changes.include("iam:"):
+        restore_roles(world)
+    if changes.include("cloudtrail:", "logs:", "sns:", "cloudwatch:"):
+        restore_monitoring(world)
     arn = restore_secret(world, document)
     restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
-    network = restore_network(world)
+    network = restore_network(world) if changes.include("ec2:") else network_configuration(world)
     existing = {service["serviceName"]: service for service in world.services()}
     for service in SERVICES:
-        restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
+        if changes.include("logs:"):
+            restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
         task_definition = restore_task_definition(world, service, arn)
         restore_service(world, service, existing.get(service.name), task_definition, network)
     world.settle()
 
 
 def restore_secret(world: World, document: dict[str, str]) -> str:
-    """Give the secret these values under the AWS managed key, with no resource policy; returns its ARN."""
+    """Give the secret these values under the AWS managed key, with no resource policy; returns its ARN.
+
+    A runbook marks a version to go on with by a staging label of its own, which goes too.
+    """
     api = world.secretsmanager
     text = json.dumps(document)
     try:
@@ -156,9 +173,10 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     api.delete_resource_policy(SecretId=SECRET)
     if "KmsKeyId" in secret:
         api.update_secret(SecretId=SECRET, KmsKeyId=AWS_MANAGED_KEY)
-    for version, stages in secret.get("VersionIdsToStages", {}).items():
-        if PENDING in stages:
-            api.update_secret_version_stage(SecretId=SECRET, VersionStage=PENDING, RemoveFromVersionId=version)
+    for version, labels in secret.get("VersionIdsToStages", {}).items():
+        for label in labels:
+            if label == PENDING or not label.startswith("AWS"):
+                api.update_secret_version_stage(SecretId=SECRET, VersionStage=label, RemoveFromVersionId=version)
     if current_text(world) != text:
         api.put_secret_value(SecretId=SECRET, SecretString=text)
     return secret["ARN"]

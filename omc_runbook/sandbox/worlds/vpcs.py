@@ -10,6 +10,7 @@ from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, STAGING, Worl
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
+    from mypy_boto3_ec2.type_defs import SubnetTypeDef
     from mypy_boto3_ecs.type_defs import AwsVpcConfigurationTypeDef
 
 EVERYWHERE = "0.0.0.0/0"
@@ -19,17 +20,31 @@ NAME = f"{STAGING}-private"
 
 
 def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
-    """Two subnets of the account's default network, which leads to the internet, and a security group for the tasks."""
+    """Let the account's default network lead to the internet; the configuration of tasks in it."""
     ec2: EC2Client = world.client("ec2")
-    subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    subnets = _default_subnets(ec2)
     vpc = subnets[0]["VpcId"]
     _enable_dns(ec2, vpc)
     _route_to_internet(ec2, vpc)
     _reset_acls(ec2, vpc)
     _remove_endpoints(ec2, vpc)
+    return _configuration(ec2, subnets)
+
+
+def network_configuration(world: World) -> AwsVpcConfigurationTypeDef:
+    """Two subnets of the account's default network, and a security group for the tasks."""
+    ec2: EC2Client = world.client("ec2")
+    return _configuration(ec2, _default_subnets(ec2))
+
+
+def _default_subnets(ec2: EC2Client) -> list[SubnetTypeDef]:
+    return ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+
+
+def _configuration(ec2: EC2Client, subnets: list[SubnetTypeDef]) -> AwsVpcConfigurationTypeDef:
     return {
         "subnets": [subnet["SubnetId"] for subnet in subnets[:2]],
-        "securityGroups": [_group(ec2, vpc, f"{STAGING}-ecs-tasks")],
+        "securityGroups": [_group(ec2, subnets[0]["VpcId"], f"{STAGING}-ecs-tasks")],
         "assignPublicIp": "ENABLED",
     }
 
