@@ -26,7 +26,7 @@ def is_common(text: str) -> bool:
     """
     if len(text) < SHORTEST or _NUMBER.fullmatch(text):
         return True
-    return _WORD.fullmatch(text) is not None and (_is_in_dictionary(text.lower()) or _is_ours(text))
+    return _WORD.fullmatch(text) is not None and (is_in_dictionary(text.lower()) or _is_ours(text))
 
 
 def is_random(text: str) -> bool:
@@ -34,7 +34,8 @@ def is_random(text: str) -> bool:
     return _RANDOM.search(text) is not None and _WORDS.search(text) is None
 
 
-def _is_in_dictionary(word: str) -> bool:
+def is_in_dictionary(word: str) -> bool:
+    """Whether a word in small letters is one of English, a name or a popular password."""
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return any(word in words for words in FREQUENCY_LISTS.values())

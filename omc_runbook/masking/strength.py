@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from omc_runbook.masking import guesses
-from omc_runbook.masking.common import is_common
+from omc_runbook.masking.common import is_common, is_in_dictionary
 from omc_runbook.masking.guesses import LONGEST
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
@@ -23,11 +24,15 @@ STRONG = 24
 """Minimum characters of a value that nobody guesses."""
 RANDOM, VARIED = 20, 10
 """Characters, and different ones among them, from which a value without words and repetitions needs no estimate."""
-WORD_LIKE, LETTERS = re.compile(r"[a-z]{5,}|[A-Z]{5,}"), re.compile(r"(?:[A-Za-z].*){4}")
+LONG = 32
+"""Characters from which such a value is as hard to guess as a key that signs has to be."""
+LETTERS, RUN, SHORTEST_WORD = re.compile(r"(?:[A-Za-z].*){4}"), re.compile(r"[A-Za-z]{5,}"), 5
 
 
 def is_strong(value: Masked) -> bool:
     """Whether nobody guesses a value, whatever words it has: it may key what a weak one is compared by."""
+    if value.length >= LONG and _looks_generated(value):
+        return True
     return value.length >= STRONG and digits_of_guesses(value) >= SIGNED
 
 
@@ -57,10 +62,24 @@ def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] =
 
 
 def _looks_generated(value: Masked) -> bool:
-    """Whether a value is long and varied, without words and repetitions, so that it needs no estimate."""
-    text = reveal(value)
+    """Whether a value is long and varied, without words, sequences and repetitions, so that it needs no estimate."""
+    text = reveal(value)[:LONGEST]
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
-    return is_varied and LETTERS.search(text) is not None and WORD_LIKE.search(text) is None
+    if not is_varied or LETTERS.search(text) is None or _has_sequence(text):
+        return False
+    return not any(map(_has_word, RUN.findall(text.lower())))
+
+
+def _has_sequence(text: str) -> bool:
+    """Whether five characters follow each other in equal steps, as in abcde, 97531 and aaaaa."""
+    steps = [ord(after) - ord(before) for before, after in pairwise(text)]
+    return any(len(set(steps[at : at + 4])) == 1 for at in range(len(steps) - 3))
+
+
+def _has_word(letters: str) -> bool:
+    """Whether a word of a dictionary, a name or a popular password is among small letters."""
+    ends = range(SHORTEST_WORD, len(letters) + 1)
+    return any(is_in_dictionary(letters[at:end]) for end in ends for at in range(end - SHORTEST_WORD + 1))
 
 
 def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> float:

@@ -198,7 +198,9 @@ def _is_plain_url(text: str) -> bool:
         and scheme in ("http", "https")
         and (not at or _is_word(user))
         and len(labels) > 1
-        and all(label.isalpha() and label.islower() for label in labels)
+        and all(label.isalnum() and label.islower() for label in labels)
+        # The last label decides whether it is an address.
+        and labels[-1].isalpha()
         and (not path or _is_word(path.replace("/", "_")))
     )
 

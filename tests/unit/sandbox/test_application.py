@@ -21,9 +21,11 @@ WHOLE = {
         ({"OPENAI_API_KEY": ""}, "1 validation error(s) for Settings: Settings: Value error, OPENAI_API_KEY: field"),
         ({"SECRET_KEY": "changethis"}, "1 validation error(s) for Settings: Settings: Value error, SECRET_KEY still"),
         ({"FIRST_SUPERUSER": "admin"}, "1 validation error(s) for Settings: FIRST_SUPERUSER: Value error, value is"),
+        ({"SENTRY_DSN": "https://0@o1.ingest.example.com/9"}, ""),
+        ({"SENTRY_DSN": "https://0@256.256.256.256/4"}, "1 validation error(s) for Settings: SENTRY_DSN: Input should"),
         ({"SMTP_PORT": "many", "OPENAI_API_KEY": ""}, "1 validation error(s) for Settings: SMTP_PORT: Input should"),
     ],
-    ids=["right", "missing", "default", "form", "form and missing"],
+    ids=["right", "missing", "default", "form", "labels with digits", "no address", "form and missing"],
 )
 def test_errors_are_described_as_pydantic_puts_them(changed: dict[str, str], start: str) -> None:
     """Also where pydantic is not asked, since all values have plainly the form that they should have."""

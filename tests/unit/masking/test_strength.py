@@ -1,0 +1,52 @@
+"""How hard values are to guess: with an estimate, and without where none is needed."""
+
+import random
+import string
+
+import pytest
+
+from omc_runbook.masking import guesses, strength
+from omc_runbook.masking.value import Masked
+
+HEX, MIXED = "0123456789abcdef", string.ascii_letters + string.digits
+
+
+@pytest.mark.parametrize("alphabet", [HEX, MIXED], ids=["hex", "mixed"])
+def test_a_random_value_needs_no_estimate(alphabet: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes longer than all else that is asked of a value, of letters and digits even seconds."""
+    chosen = random.Random(11)
+    values = [Masked("".join(chosen.choices(alphabet, k=48)), "SECRET_KEY") for _ in range(200)]
+    monkeypatch.setattr(guesses, "estimate", lambda text, user_inputs=(): 0.0)
+    assert not any(strength.is_guessable(value, None) for value in values if strength.is_strong(value))
+    assert sum(map(strength.is_strong, values)) > 190
+
+
+def test_an_estimate_says_the_same() -> None:
+    """A value that needs none is hard to guess by an estimate too."""
+    value = Masked("".join(random.Random(11).choices(HEX, k=48)), "SECRET_KEY")
+    assert strength.is_strong(value) and strength.digits_of_guesses(value) > strength.SIGNED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abcdefghijklmnopqrstuvwxyz012345",
+        "0123456789abcdeffedcba9876543210",
+        "97531Zq97531Xw13579Yp13579",
+        "deadbeef" * 4,
+        "qwertyuiop1234567890asdfgh",
+        "correct-Horse-7-battery-Staple-42",
+        "aB3aB3aB3aB3aB3aB3aB3aB3",
+    ],
+)
+def test_a_value_of_words_or_patterns_is_estimated(text: str) -> None:
+    """However long it is."""
+    value = Masked(text, "SECRET_KEY")
+    assert strength.is_strong(value) == (strength.digits_of_guesses(value) >= strength.SIGNED)
+    assert not strength.is_strong(value)
+
+
+def test_the_longest_value_is_judged_at_once() -> None:
+    """Of a certificate no more is looked at than an estimate would."""
+    text = "".join(random.Random(3).choices(string.ascii_lowercase, k=60_000))
+    assert strength.is_strong(Masked(f"A1{text}", "CERTIFICATE"))
