@@ -94,6 +94,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+    """Collect garbage once: for what it might tell, pytest does so five times."""
+    gc.collect()
+    gc.freeze()
+
+
 def _file(item: pytest.Item) -> str:
     return _relative(item.path)
 
