@@ -106,7 +106,8 @@ def run(
 
 def start_server() -> str:
     """Start multiprocessing's fork server, which imports the libraries; returns its address."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["support.forked_command", "support.forked_libraries"])
+    modules = [__name__, "support.forked_libraries"]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
     with mock.patch.dict(os.environ, {"PYTHONPATH": str(TESTS), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
         multiprocessing.forkserver.ensure_running()
     return str(multiprocessing.forkserver._forkserver._forkserver_address)  # type: ignore[attr-defined]

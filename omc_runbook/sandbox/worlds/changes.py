@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox import control, folders
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ ANYTHING = Changes()
 
 def read(endpoint: str) -> Changes:
     """What has changed in the sandbox at an endpoint."""
-    actions = lifecycle.ask(lifecycle.at(endpoint), "GET", "note")["changes"]
+    actions = control.ask(folders.at(endpoint), "GET", "note")["changes"]
     return ANYTHING if actions is None else Changes(frozenset(actions))
 
 
 def forget(endpoint: str) -> None:
     """Let the sandbox's world be whole from now on."""
-    lifecycle.ask(lifecycle.at(endpoint), "POST", "note", {"restored": True})
+    control.ask(folders.at(endpoint), "POST", "note", {"restored": True})
