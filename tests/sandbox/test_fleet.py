@@ -14,7 +14,7 @@ from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, v
 
 from omc_runbook.sandbox.lifecycle import Sandbox
 
-SECONDS = 10
+SECONDS = 20
 RUNBOOK_TOML = """
 [environments.staging]
 [environments.copy]
