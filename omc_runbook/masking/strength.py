@@ -58,16 +58,19 @@ def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ())
 
 def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] = ()) -> bool:
     """Whether a value is easier to guess than the secret of its key may be; `words` as for a key that signs."""
-    return not _looks_generated(value) and digits_of_guesses(value, words) < required_digits(key)
+    words = tuple(words)
+    return not _looks_generated(value, words) and digits_of_guesses(value, words) < required_digits(key)
 
 
-def _looks_generated(value: Masked) -> bool:
+def _looks_generated(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> bool:
     """Whether a value is long and varied, without words, sequences and repetitions, so that it needs no estimate."""
     text = reveal(value)[:LONGEST]
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if not is_varied or LETTERS.search(text) is None or _has_sequence(text):
         return False
-    return not any(map(_has_word, RUN.findall(text.lower())))
+    small = text.lower()
+    is_likely = any(word in small for word in _likely_words(likely_texts))
+    return not is_likely and not any(map(_has_word, RUN.findall(small)))
 
 
 def _has_sequence(text: str) -> bool:
@@ -77,9 +80,10 @@ def _has_sequence(text: str) -> bool:
 
 
 def _has_word(letters: str) -> bool:
-    """Whether a word of a dictionary, a name or a popular password is among small letters."""
+    """Whether a word of a dictionary, a name or a popular password is among small letters, also from its end."""
     ends = range(SHORTEST_WORD, len(letters) + 1)
-    return any(is_in_dictionary(letters[at:end]) for end in ends for at in range(end - SHORTEST_WORD + 1))
+    parts = [letters[at:end] for end in ends for at in range(end - SHORTEST_WORD + 1)]
+    return any(is_in_dictionary(part) or is_in_dictionary(part[::-1]) for part in parts)
 
 
 def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> float:
@@ -87,14 +91,19 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
 
     `likely_texts` are texts whose words an attacker would try first, such as the user's name.
     """
-    texts = [reveal(each) if isinstance(each, Masked) else each for each in likely_texts]
-    pieces = [piece for text in texts for piece in (text, *PIECE.split(text))]
-    words = {word for piece in pieces for word in (piece, *WORD.findall(piece), "".join(WORD.findall(piece)))}
-    user_inputs = tuple(sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST))
     if value.is_empty:
         return 0.0
+    user_inputs = _likely_words(likely_texts)
     text = reveal(value)[:LONGEST]
     # Separators between known words add next to nothing.
     squeezed = SEPARATOR.sub("", text)
     digits = guesses.estimate(text, user_inputs)
     return digits if squeezed in ("", text) else min(digits, guesses.estimate(squeezed, user_inputs) + 1)
+
+
+def _likely_words(texts: Iterable[Masked | str]) -> tuple[str, ...]:
+    """The words of texts, in small letters."""
+    plain = [reveal(each) if isinstance(each, Masked) else each for each in texts]
+    pieces = [piece for text in plain for piece in (text, *PIECE.split(text))]
+    words = {word for piece in pieces for word in (piece, *WORD.findall(piece), "".join(WORD.findall(piece)))}
+    return tuple(sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST))

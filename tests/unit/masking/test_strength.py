@@ -7,7 +7,9 @@ import pytest
 
 from omc_runbook.masking import guesses, strength
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import default_keys
 
+SIGNING_KEY = default_keys()["SECRET_KEY"]
 HEX, MIXED = "0123456789abcdef", string.ascii_letters + string.digits
 
 
@@ -37,6 +39,7 @@ def test_an_estimate_says_the_same() -> None:
         "qwertyuiop1234567890asdfgh",
         "correct-Horse-7-battery-Staple-42",
         "aB3aB3aB3aB3aB3aB3aB3aB3",
+        "Drowssap-7-Yretsym-9-Nogard",
     ],
 )
 def test_a_value_of_words_or_patterns_is_estimated(text: str) -> None:
@@ -44,6 +47,16 @@ def test_a_value_of_words_or_patterns_is_estimated(text: str) -> None:
     value = Masked(text, "SECRET_KEY")
     assert strength.is_strong(value) == (strength.digits_of_guesses(value) >= strength.SIGNED)
     assert not strength.is_strong(value)
+
+
+def test_words_that_an_attacker_would_try_first_are_looked_for() -> None:
+    """Also where no dictionary has them: the project's name, and the user's."""
+    value = Masked("Ohmycoins7Q-ohmycoinX9-2k", "SECRET_KEY")
+    assert not strength.is_guessable(value, None, ["unrelated"])
+    assert strength.is_guessable(value, SIGNING_KEY, ["ohmycoins"]) == (
+        strength.digits_of_guesses(value, ["ohmycoins"]) < strength.SIGNED
+    )
+    assert strength.is_guessable(value, SIGNING_KEY, ["ohmycoins"])
 
 
 def test_the_longest_value_is_judged_at_once() -> None:
