@@ -15,7 +15,7 @@ HEX, MIXED = "0123456789abcdef", string.ascii_letters + string.digits
 
 @pytest.mark.parametrize("alphabet", [HEX, MIXED], ids=["hex", "mixed"])
 def test_a_random_value_needs_no_estimate(alphabet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which takes longer than all else that is asked of a value, of letters and digits even seconds."""
+    """Which takes longer than all else that is asked of a value."""
     chosen = random.Random(11)
     values = [Masked("".join(chosen.choices(alphabet, k=48)), "SECRET_KEY") for _ in range(200)]
     monkeypatch.setattr(guesses, "estimate", lambda text, user_inputs=(): 0.0)
