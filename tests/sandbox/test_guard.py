@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,19 @@ def test_signed_request_is_answered(stage: Stage) -> None:
     elsewhere = Stage(lifecycle.at(f"http://localhost:{stage.sandbox.port}/"))
     headers = {"Host": f"localhost:{stage.sandbox.port}"}
     assert send(elsewhere, body=BODY, **signed(stage, GET_VALUE | headers)).status == 200
+
+
+def test_a_long_answer_comes_at_once(stage: Stage) -> None:
+    """Its last part does not wait until the client has confirmed the first ones, which takes it 40 ms."""
+    stage.secrets.create_secret(Name="long", SecretString=secrets.token_hex(10_000))
+    seconds: list[float] = []
+    # The first answers of a connection are confirmed at once.
+    for _ in range(60):
+        began = time.perf_counter()
+        stage.secrets.get_secret_value(SecretId="long")
+        seconds.append(time.perf_counter() - began)
+    stage.secrets.delete_secret(SecretId="long", ForceDeleteWithoutRecovery=True)
+    assert min(seconds[30:]) < 0.03
 
 
 def test_a_connection_stays_open_while_requests_are_read_whole(stage: Stage) -> None:
