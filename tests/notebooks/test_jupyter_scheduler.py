@@ -51,7 +51,7 @@ class Scheduler:
 
 
 @pytest.mark.long
-def test_jobs_verify_and_keep_their_notebooks_without_values(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_jobs_verify(sandbox: Sandbox, tmp_path: Path) -> None:
     """One environment is healthy, and of the other there is nothing: its job fails and says so."""
     desk = Desk(tmp_path, sandbox)
     with lab(desk, desk.root / "lab.log") as address:

@@ -47,7 +47,7 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return desk
 
 
-def test_the_others_are_reported(desk: Desk) -> None:
+def test_others_are_reported(desk: Desk) -> None:
     """Exit code 2, each environment named with its status, each with its own record, and no value anywhere."""
     secret_values = values(desk.sandbox)
     endpoint, keys = desk.variables.pop("AWS_ENDPOINT_URL"), desk.sandbox.credentials

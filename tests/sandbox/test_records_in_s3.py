@@ -211,7 +211,7 @@ def test_the_last_run_is_remembered_in_s3(desk: Desk, bucket: str) -> None:
     assert "s3:GetObject is missing" in done.stdout + done.stderr
 
 
-def test_fleet_keeps_each_record_in_the_same_place(desk: Desk, bucket: str) -> None:
+def test_fleet_keeps_records(desk: Desk, bucket: str) -> None:
     """The environments' beside its own, with links that hold in a copy too; what is not uploaded is here, and told."""
     s3, place = client(desk.sandbox, "s3"), f"s3://{bucket}/{PLACE}"
     (desk.work / "runbook.toml").write_text("[environments.staging]\n")

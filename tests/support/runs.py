@@ -37,6 +37,7 @@ class Desk:
     def __init__(self, root: Path, sandbox: Sandbox) -> None:
         self.root, self.sandbox = root, sandbox
         self.variables = dict(os.environ) | sandbox.variables
+        # A socket's path has at most 107 bytes: tests whose commands start a fork server have short names.
         self.variables |= {"TMPDIR": str(root / "tmp"), "HOME": str(root / "home"), "MPLCONFIGDIR": str(root / "mpl")}
         for name in ("tmp", "home", "work"):
             (root / name).mkdir()
