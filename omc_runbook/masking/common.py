@@ -12,8 +12,6 @@ _NUMBER = re.compile(r"\d{1,5}|(?:19|20)\d{6}|\d{4}-\d{1,2}(?:-\d{1,2})?|\d{1,2}
 _WORD = re.compile(r"[^\W\d_]+(?:[-_./ ][^\W\d_]+){0,3}")
 _RANDOM = re.compile(r"\A(?=.*[A-Za-z])(?=.*\d)\S{16,}\Z")
 _WORDS = re.compile(r"\A[a-z]+\d{0,4}(?:[-_./:]+(?:[a-z]+\d{0,4}|\d{1,4}))*\Z")
-_LETTERS = bytes(byte if bytes([byte]).isalpha() else ord(" ") for byte in range(256))
-"""What translates bytes other than ASCII's letters to blanks."""
 _PACKAGE = Path(__file__).parents[1]
 _WITH_VALUES = frozenset({"sandbox"})
 """Packages of ours whose texts contain values."""
@@ -38,21 +36,15 @@ def is_random(text: str) -> bool:
 
 def is_in_dictionary(word: str) -> bool:
     """Whether a word in small letters is one of English, a name or a popular password."""
-    return word in _dictionary()
-
-
-@cache
-def _dictionary() -> frozenset[str]:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
+    from zxcvbn.matching import RANKED_DICTIONARIES
 
-    # They are lists of tens of thousands of words.
-    return frozenset().union(*FREQUENCY_LISTS.values())
+    # By these names alone: to the ranked ones, an estimate adds the words that it was passed.
+    return any(word in RANKED_DICTIONARIES[name] for name in FREQUENCY_LISTS)
 
 
 def _is_ours(word: str) -> bool:
     """Whether our own code or notebooks contain the word as a whole word."""
-    if word.isascii() and not _own_words().issuperset(re.findall(rb"[A-Za-z]+", word.encode())):
-        return False
     return any(_has_word(source.decode(), word) for source in _own_sources() if word.encode() in source)
 
 
@@ -62,12 +54,6 @@ def _has_word(text: str, word: str) -> bool:
         if not (text[max(0, start - 1) : start].isalnum() or text[start + len(word) : start + len(word) + 1].isalnum()):
             return True
     return False
-
-
-@cache
-def _own_words() -> frozenset[bytes]:
-    """All runs of letters in our own code and notebooks: to go through these texts takes as long as thirty searches."""
-    return frozenset().union(*(source.translate(_LETTERS).split() for source in _own_sources()))
 
 
 @cache
