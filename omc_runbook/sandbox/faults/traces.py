@@ -66,7 +66,8 @@ def _cancel_rotation(world: World) -> None:
 
 
 def _remove_copies(world: World) -> None:
-    """Delete the secrets of the same name in other regions and in the other account."""
+    """Delete the secrets of the same name in other regions, replicas or not, and in the other account."""
+    _remove_replicas(world)
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
@@ -106,9 +107,8 @@ _REMOVALS: tuple[tuple[tuple[str, ...], Callable[[World], None]], ...] = (
     (("organizations:",), allow_in_organization),
     (("ecs:RunTask", "ecs:CreateDaemon", "ecs:CreateExpressGatewayService", "events:", "scheduler:"), remove_consumers),
     (("ecs:CreateCluster",), _remove_cluster),
-    (_CREATED, _remove_replicas),
-    (("secretsmanager:RotateSecret",), _cancel_rotation),
     (_CREATED, _remove_copies),
+    (("secretsmanager:RotateSecret",), _cancel_rotation),
     (("ecs:UpdateCluster",), configure_sessions),
     ((*_CREATED, "ssm:PutParameter"), other_sources.remove),
     (("iam:CreateUser", "iam:CreateRole"), audit_access.remove),
