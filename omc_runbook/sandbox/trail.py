@@ -3,12 +3,14 @@
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
+import json
 import threading
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -53,6 +55,11 @@ class RecordedEvent:
     fields: Mapping[str, Any]
     record: Mapping[str, Any]
 
+    @cached_property
+    def name(self) -> str:
+        """The API's name, such as "PutSecretValue"."""
+        return str(self.fields["EventName"])
+
     @property
     def service(self) -> str:
         """The service's name in permissions, such as "secretsmanager"."""
@@ -64,6 +71,11 @@ class RecordedEvent:
         identity = self.record["userIdentity"]
         issuer: Mapping[str, Any] = identity.get("sessionContext", {}).get("sessionIssuer", identity)
         return str(issuer["arn"])
+
+    @cached_property
+    def text(self) -> str:
+        """The record as JSON."""
+        return json.dumps(self.record)
 
     def matches(self, attribute: str, value: str) -> bool:
         """Whether a LookupEvents attribute has the value."""
@@ -107,15 +119,16 @@ class EventHistory:
         with self._lock:
             self._past.clear()
 
-    def events(self, account: str, region: str, since: datetime = EVER) -> list[RecordedEvent]:
-        """An account's events in a region from a moment on, newest first."""
-        return [event for event in self.everywhere(account, since) if event.region == region]
+    def events(self, account: str, region: str, since: datetime = EVER, name: str = "") -> list[RecordedEvent]:
+        """An account's events in a region from a moment on, newest first; those of one API where it is named."""
+        return [event for event in self.everywhere(account, since, name) if event.region == region]
 
-    def everywhere(self, account: str, since: datetime = EVER) -> list[RecordedEvent]:
-        """An account's events in all regions from a moment on, newest first."""
+    def everywhere(self, account: str, since: datetime = EVER, name: str = "") -> list[RecordedEvent]:
+        """An account's events in all regions from a moment on, newest first; those of one API where it is named."""
         with self._lock:
-            events = list(takewhile(lambda event: event.time >= since, reversed(self._events)))
-            past = [event for event in self._past if event.time >= since]
+            recent = takewhile(lambda event: event.time >= since, reversed(self._events))
+            events = [event for event in recent if not name or event.name == name]
+            past = [event for event in self._past if event.time >= since and (not name or event.name == name)]
         if past:
             events = sorted((*events, *reversed(past)), key=lambda event: event.time, reverse=True)
         return [event for event in events if event.account == account]

@@ -76,7 +76,7 @@ def test_process_holds_its_secrets_and_nothing_of_ours(stage: Stage) -> None:
 
 def test_a_port_belongs_to_its_application_before_it_serves() -> None:
     """Nobody else can take the port while the process is still starting, nor while it never answers."""
-    starting = Application({"OMC_APP_ROLE": "frontend"}, ["--sandbox-hang"], lambda _: None)
+    starting = Application({"OMC_APP_ROLE": "frontend"}, ["--sandbox-hang"], lambda _: None, lambda: None)
     try:
         for _ in range(3):
             with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):

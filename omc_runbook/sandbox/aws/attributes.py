@@ -1,5 +1,7 @@
 """Which attributes of moto's objects have the values of an answer's members."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from moto.core.constants import MISSING
@@ -7,7 +9,17 @@ from moto.core.model import Shape
 from moto.core.serialize import AttributePickerContext, ResponseSerializer, XFormedAttributePicker
 from moto.core.utils import get_value
 
-_NAMES: dict[tuple[type, str, Shape], tuple[str, ...]] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a member is found in an object of one class: under which names, and what may transform it by its path."""
+
+    names: tuple[str, ...]
+    look: Callable[[Any, str, Any], Any]
+    transformers: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+_WAYS: dict[tuple[type, str, Shape], _Way] = {}
 
 
 def pick(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> Any:
@@ -16,19 +28,32 @@ def pick(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> 
     That one finds out the possible names of each value of each answer anew, which took a third of a sandbox's time.
     """
     kind = type(owner)
-    names = _NAMES.get((kind, key, shape))
-    if names is None:
-        context = AttributePickerContext(owner, key, shape)
-        names = tuple(dict.fromkeys(XFormedAttributePicker().get_possible_keys(context)))
-        _NAMES[kind, key, shape] = names
+    way = _WAYS.get((kind, key, shape))
+    if way is None:
+        way = _WAYS[kind, key, shape] = _find_way(serializer, owner, key, shape)
     value = None
-    for name in names:
-        found = owner.get(name, MISSING) if kind is dict and "." not in name else get_value(owner, name, MISSING)
+    for name in way.names:
+        found = way.look(owner, name, MISSING)
         if found is not MISSING:
             value = found
             break
-    for path, transform in serializer._value_picker.response_transformers.items():
-        # Most of them are for another member.
-        if (path.endswith(key) or key.endswith(path)) and f"{'.'.join(serializer.path)}.{key}".endswith(path):
+    for path, transform in way.transformers:
+        if f"{'.'.join(serializer.path)}.{key}".endswith(path):
             return transform(value)
     return value
+
+
+def _find_way(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> _Way:
+    kind = type(owner)
+    context = AttributePickerContext(owner, key, shape)
+    names = tuple(dict.fromkeys(XFormedAttributePicker().get_possible_keys(context)))
+    look: Callable[[Any, str, Any], Any] = get_value
+    if not any("." in name for name in names):
+        if kind is dict:
+            look = dict.get
+        elif not hasattr(kind, "__getitem__"):
+            look = getattr
+    # Most transformers are for other members.
+    transformers = serializer._value_picker.response_transformers.items()
+    own = tuple(item for item in transformers if item[0].endswith(key) or key.endswith(item[0]))
+    return _Way(names, look, own)

@@ -52,9 +52,10 @@ class SandboxCloudTrail(CloudTrailResponse):
             raise JsonRESTError("InvalidMaxResultsException", f"MaxResults must be between 1 and {_PAGE}.")
         attributes = [(a["AttributeKey"], a["AttributeValue"]) for a in parameters.get("LookupAttributes", [])]
         start, end = (_moment(parameters.get(name)) for name in ("StartTime", "EndTime"))
+        name = next((value for key, value in attributes if key == "EventName"), "")
         events = [
             event
-            for event in EVENT_HISTORY.events(self.current_account, self.region, start or EVER)
+            for event in EVENT_HISTORY.events(self.current_account, self.region, start or EVER, name)
             if (end is None or event.time <= end) and all(event.matches(key, value) for key, value in attributes)
         ]
         # The token names the last event returned, so that pages do not shift as new events arrive.
@@ -63,8 +64,7 @@ class SandboxCloudTrail(CloudTrailResponse):
         page = events[first : first + size]
         answer: dict[str, Any] = {
             "Events": [
-                {**event.fields, "EventTime": event.time.timestamp(), "CloudTrailEvent": json.dumps(event.record)}
-                for event in page
+                {**event.fields, "EventTime": event.time.timestamp(), "CloudTrailEvent": event.text} for event in page
             ]
         }
         if first + size < len(events):
@@ -111,7 +111,7 @@ class SandboxCloudTrail(CloudTrailResponse):
             if all(_meets(event.record, test[1], test[2], test[3]) for test in tests)
         ]
         id = str(uuid.uuid4())
-        rows = [[{"eventJson": json.dumps(event.record)}] for event in found[: int(parsed[3])]]
+        rows = [[{"eventJson": event.text}] for event in found[: int(parsed[3])]]
         # Each with its event data store, for which the permission is needed.
         self._kept("queries")[id] = (store, rows)
         return json.dumps({"QueryId": id})

@@ -22,11 +22,11 @@ from omc_runbook.sandbox.ecs.image import pull_error
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
 from omc_runbook.sandbox.ecs.network import task_network
-from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, STOP_SECONDS, Application
+from omc_runbook.sandbox.ecs.process import CACHED, INTERVAL, OUT_OF_MEMORY, STOP_SECONDS, Application
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_failure, record_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
-# A world in which nothing moves is looked at seldom: several sandboxes may run on one machine.
+# A world in which little moves is looked at seldom: several sandboxes may run on one machine.
 _BUSY_SECONDS, _IDLE_SECONDS = 0.03, 0.3
 _REMOVAL_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
@@ -47,7 +47,10 @@ class TaskStatus:
 
 
 class Agent(threading.Thread):
-    """Every cluster's agent and service scheduler: a step after each call, and many a second while tasks change."""
+    """Every cluster's agent and service scheduler: a step after each call, and many a second while tasks change.
+
+    Where nothing moves, one for each time that the applications are asked for their health, and when one has ended.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="ecs-agent", daemon=True)
@@ -62,10 +65,10 @@ class Agent(threading.Thread):
     def run(self) -> None:
         """Run steps until `end`; a failed step is logged and repeated."""
         while not self._is_ending:
-            if self.is_settled():
-                self._called.wait(_IDLE_SECONDS)
-            else:
+            if not self.is_settled():
                 time.sleep(_BUSY_SECONDS)
+            else:
+                self._called.wait(INTERVAL if self._is_at_rest() else _IDLE_SECONDS)
             self._called.clear()
             try:
                 with self._step_done:
@@ -171,6 +174,16 @@ class Agent(threading.Thread):
         with STATE:
             return all(scheduler.rests(service) for backend in _backends() for service in services_of(backend))
 
+    def _is_at_rest(self) -> bool:
+        """Whether nothing will change before a call or an application's end, except an application's health."""
+        with STATE:
+            services = [service for backend in _backends() for service in services_of(backend)]
+            return (
+                all(service.status == "INACTIVE" or service.is_steady for service in services)
+                and all(task.last_status == task.desired_status == "RUNNING" for _, task in _tasks())
+                and all(application.is_well for application in self._running.values())
+            )
+
     def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
         kind, _, name = task.group.partition(":")
@@ -211,7 +224,8 @@ class Agent(threading.Thread):
                     own = environment
                     if CACHED in arguments:
                         own = self._first_environments.setdefault(definition.arn, environment)
-                    application = Application(own, arguments, log, container.get("stopTimeout") or STOP_SECONDS)
+                    seconds = container.get("stopTimeout") or STOP_SECONDS
+                    application = Application(own, arguments, log, self.wake, seconds)
                     pid = application.pid
                 running[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:

@@ -22,7 +22,9 @@ OUT_OF_MEMORY = "--sandbox-out-of-memory"
 """A word of a container's command that says: the application takes more memory than its container has."""
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0
-_STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.05, 0.2, 2.0
+_STARTING_INTERVAL, _SICK_INTERVAL = 0.05, 0.2
+INTERVAL = 2.0
+"""How many seconds there are between two questions for the health of an application that is well."""
 _FAILURES = 3
 STOP_SECONDS = 3.0
 """How long a container without a stopTimeout may take to stop."""
@@ -48,9 +50,10 @@ class Application:
         environment: Mapping[str, str],
         arguments: Sequence[str],
         log: Callable[[list[str]], None],
+        tell_end: Callable[[], None],
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
-        """Start it; it is killed if it takes longer than `stop_seconds` to stop.
+        """Start it; `tell_end` is called once it has ended, and `stop_seconds` is how long it may take to stop.
 
         Its own stdin is a pipe that ends with this process, so it can never outlive it.
         """
@@ -79,7 +82,7 @@ class Application:
                 stderr=subprocess.STDOUT,
                 pass_fds=[bound.fileno()],
             )
-        threading.Thread(target=self._pump, args=(log,), daemon=True).start()
+        threading.Thread(target=self._pump, args=(log, tell_end), daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -90,6 +93,11 @@ class Application:
     def health_url(self) -> str:
         """Where it tells its health."""
         return f"http://127.0.0.1:{self.port}/health"
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it has been healthy the last time that it was asked."""
+        return bool(self.health) and not self._failures
 
     def exit_code(self) -> int | None:
         """The exit code as a container's runtime tells it (128 + signal), or None while it runs."""
@@ -103,7 +111,7 @@ class Application:
     def probe(self) -> None:
         """Check its health if that is due."""
         now = time.monotonic()
-        interval = _STARTING_INTERVAL if self.health is None else _INTERVAL
+        interval = _STARTING_INTERVAL if self.health is None else INTERVAL
         if self._failures:
             interval = _SICK_INTERVAL
         if now - self._probed < interval or self.is_stopping() or self._process.poll() is not None:
@@ -145,7 +153,9 @@ class Application:
         finally:
             connection.close()
 
-    def _pump(self, log: Callable[[list[str]], None]) -> None:
+    def _pump(self, log: Callable[[list[str]], None], tell_end: Callable[[], None]) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             log([line.decode("utf-8", "replace").rstrip("\r\n")])
+        self._process.wait()
+        tell_end()
