@@ -1,4 +1,4 @@
-"""Validation of AWS responses: a truncated body or a proxy's page is no answer.
+"""AWS responses: their validation, since a truncated body or a proxy's page is no answer, and their times.
 
 botocore parses such a body into a response without members, which would look like an empty one.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
@@ -151,6 +154,24 @@ class _ValidatingClient:
         if not _is_whole(answer, MEMBERS.get(operation, ())):
             raise InvalidResponse(operation)
         return answer
+
+
+def parse_time(value: float | str) -> datetime:
+    """A time of a response, in seconds since 1970 or as text, in UTC; raises ValueError where it is none.
+
+    botocore gives it in this machine's time zone, which it looks for so slowly that a list of tasks is mostly that.
+    """
+    with suppress(ValueError, OverflowError, OSError):
+        if not isinstance(value, str):
+            return datetime.fromtimestamp(value, UTC)
+        # Digits alone are seconds.
+        if "-" in value:
+            return _in_utc(datetime.fromisoformat(value))
+    return _in_utc(parse_timestamp(value))  # type: ignore[arg-type]  # It takes numbers too.
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def validate_responses(events: BaseEventHooks) -> None:

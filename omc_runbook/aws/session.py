@@ -31,7 +31,7 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import endpoint, sts
-from omc_runbook.aws.answer import InvalidResponse, validate_responses
+from omc_runbook.aws.answer import InvalidResponse, parse_time, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
@@ -145,6 +145,7 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         session = botocore.session.Session(profile=profile or None)
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
         if self.role:
             session.register_component("credential_provider", CredentialResolver([self.role]))
         try:

@@ -7,10 +7,13 @@ from typing import Any
 
 import botocore.hooks
 import botocore.httpsession
+import botocore.parsers
 import botocore.session
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
 from botocore.model import ServiceModel
+
+from omc_runbook.aws.answer import parse_time
 
 _asks_inspect = botocore.hooks.accepts_kwargs
 _create_methods, _find_alias = ClientCreator._create_methods, EventAliaser._alias_event_name
@@ -29,6 +32,8 @@ def share(replace: Callable[[Any, str, Any], object]) -> None:
     replace(EventAliaser, "_alias_event_name", _alias)
     replace(_PrefixTrie, "_recursive_copy", _copy_node)
     replace(botocore.hooks, "accepts_kwargs", _accepts_kwargs)
+    # The tests' own clients read times as the package's do.
+    replace(botocore.parsers, "DEFAULT_TIMESTAMP_PARSER", parse_time)
     # No test's server speaks TLS.
     replace(botocore.httpsession, "create_urllib3_context", cache(botocore.httpsession.create_urllib3_context))
 
