@@ -95,6 +95,7 @@ class SandboxServer:
             self._drill = members.get("drill", self._drill)
             if members.get("restored"):
                 self._changes = set()
+                self.agent.remove_stopped()
             return self._status()
         if path == "clock":
             CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))

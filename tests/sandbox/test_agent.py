@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -84,6 +85,16 @@ def test_a_port_belongs_to_its_application_before_it_serves() -> None:
             time.sleep(0.1)
     finally:
         starting.kill()
+
+
+def test_an_end_is_told_at_once() -> None:
+    """The agent, which else asks every other second, is told once the exit code is known."""
+    has_ended = threading.Event()
+    started = Application({"OMC_APP_ROLE": "frontend"}, ["--sandbox-hang"], lambda _: None, has_ended.set)
+    assert started.exit_code() is None and not has_ended.is_set()
+    os.kill(started.pid, signal.SIGKILL)
+    assert has_ended.wait(20)
+    assert started.exit_code() == 128 + signal.SIGKILL
 
 
 def test_put_and_force_brings_the_new_value(stage: Stage) -> None:

@@ -22,6 +22,7 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
+    CLUSTER,
     CONSUMERS,
     EXECUTION_ROLE,
     SECRET,
@@ -154,6 +155,18 @@ def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None
     mend(scene.world.endpoint)
     assert_healthy(scene)
     assert changes.read(scene.world.endpoint).actions == frozenset()
+
+
+def test_tasks_that_had_stopped_are_not_described_after_a_mend(scene: Scene) -> None:
+    """Else a look at the next fault would see what the last one stopped."""
+
+    def stopped() -> set[str]:
+        return set(scene.world.ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"])
+
+    break_(scene.world.endpoint, "no-permission")
+    before = stopped()
+    mend(scene.world.endpoint)
+    assert before and not before & stopped()
 
 
 def test_an_interrupted_mend_is_done_whole_by_the_next(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class _Way:
     transformers: tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-_WAYS: dict[tuple[type, str, Shape], _Way] = {}
+_WAYS: dict[tuple[type, str, Shape, tuple[str, ...]], _Way] = {}
 
 
 def pick(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> Any:
@@ -27,10 +27,11 @@ def pick(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> 
 
     That one finds out the possible names of each value of each answer anew, which took a third of a sandbox's time.
     """
-    kind = type(owner)
-    way = _WAYS.get((kind, key, shape))
+    transformers: dict[str, Callable[[Any], Any]] = serializer._value_picker.response_transformers
+    place = (type(owner), key, shape, tuple(transformers))
+    way = _WAYS.get(place)
     if way is None:
-        way = _WAYS[kind, key, shape] = _find_way(serializer, owner, key, shape)
+        way = _WAYS[place] = _find_way(owner, key, shape, transformers)
     value = None
     for name in way.names:
         found = way.look(owner, name, MISSING)
@@ -43,7 +44,7 @@ def pick(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> 
     return value
 
 
-def _find_way(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> _Way:
+def _find_way(owner: Any, key: str, shape: Shape, transformers: dict[str, Callable[[Any], Any]]) -> _Way:
     kind = type(owner)
     context = AttributePickerContext(owner, key, shape)
     names = tuple(dict.fromkeys(XFormedAttributePicker().get_possible_keys(context)))
@@ -54,6 +55,5 @@ def _find_way(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape
         elif not hasattr(kind, "__getitem__"):
             look = getattr
     # Most transformers are for other members.
-    transformers = serializer._value_picker.response_transformers.items()
-    own = tuple(item for item in transformers if item[0].endswith(key) or key.endswith(item[0]))
-    return _Way(names, look, own)
+    own = [(path, transform) for path, transform in transformers.items() if path.endswith(key) or key.endswith(path)]
+    return _Way(names, look, tuple(own))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -104,7 +104,7 @@ class Agent(threading.Thread):
                         scheduler.reconcile(backend, service)
                 _count(backend)
                 if is_removal_due:
-                    tasks.remove_old(backend)
+                    tasks.remove_stopped(backend)
             arns = {task.task_arn for _, task in unfinished}
         for arn in set(self._running) - arns:
             self._running.pop(arn).kill()
@@ -145,6 +145,12 @@ class Agent(threading.Thread):
             for task in (each for _, each in _tasks() if each.id == task_id):
                 tasks.mark_stopping(task, code, reason)
         self.wake()
+
+    def remove_stopped(self) -> None:
+        """Let ECS describe no task any more that has stopped."""
+        with STATE:
+            for backend in _backends():
+                tasks.remove_stopped(backend, timedelta(0))
 
     def statuses(self) -> list[TaskStatus]:
         """Every task that is not stopped."""

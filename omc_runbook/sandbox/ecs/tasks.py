@@ -14,7 +14,8 @@ from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 from omc_runbook.sandbox.ecs.container import RunningContainer
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
 
-_KEEP_TIME = timedelta(hours=1)
+KEEP_TIME = timedelta(hours=1)
+"""How long ECS describes a task that has stopped."""
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
@@ -196,11 +197,11 @@ def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list
     return [task for task in unfinished(backend) if task.group == group and task.cluster_name == cluster]
 
 
-def remove_old(backend: EC2ContainerServiceBackend) -> None:
-    """Remove tasks that stopped so long ago that ECS would not describe them."""
+def remove_stopped(backend: EC2ContainerServiceBackend, age: timedelta = KEEP_TIME) -> None:
+    """Remove tasks that stopped so long ago; by default those that ECS would not describe any more."""
     now = datetime.now(UTC)
     for task in of_backend(backend):
-        if task.last_status == "STOPPED" and now - task.stopped_at > _KEEP_TIME:
+        if task.last_status == "STOPPED" and now - task.stopped_at > age:
             del backend.tasks[task.cluster_name][task.task_arn]
 
 
