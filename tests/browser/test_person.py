@@ -1,4 +1,7 @@
-"""A person with an outage: from the index to the cause, its cure by a button, and the record; light and dark."""
+"""A person with an outage: from the index to the cause, its cure by a button, and the record; light and dark.
+
+Backend is deployed blue/green, with a bake time that leaves room to look at the change while it is made.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from support.runs import Desk, assert_nothing_leaked, values
 from omc_runbook.model.handover import FOLDER_VARIABLE
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults import break_
+from omc_runbook.sandbox.worlds import deployments
+from omc_runbook.sandbox.worlds.staging import World
 
+SLOW, FAST = 600.0, 0.5
+"""Seconds that a minute of the bake time lasts: while the page is looked at, and until the change is done."""
 SHOWN = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 AXE = """async () => {
     const options = {include: [['.jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output']]};
@@ -32,6 +39,7 @@ def world(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
     desk = Desk(tmp_path_factory.mktemp("person"), started)
     desk.variables[FOLDER_VARIABLE] = str(desk.work)
     break_(started.endpoint, "no-permission")
+    deployments.configure(World(started.endpoint), "backend", strategy="BLUE_GREEN", bake_minutes=1)
     yield desk
     lifecycle.down(started)
 
@@ -67,9 +75,11 @@ def test_from_the_index_to_the_cure_and_its_record(browser: Any, world: Desk, tm
         page.wait_for_function(HAS_RUN)
         page.wait_for_function(READY)
         assert faults(page) == []
+        lifecycle.set_minute(world.sandbox, SLOW)
         page.get_by_role("button", name=CURE, exact=True).click()
         page.get_by_role("button", name="Stop and take it back", exact=True).wait_for()
         assert faults(page, LOOKS[1:]) == []
+        lifecycle.set_minute(world.sandbox, FAST)
         page.get_by_role("button", name="✓ Fixed and verified", exact=True).wait_for()
         with page.expect_popup() as opened:
             page.get_by_role("button", name="Open the record", exact=True).click()
