@@ -159,7 +159,7 @@ class _ValidatingClient:
 def parse_time(value: float | str) -> datetime:
     """A time of a response, in seconds since 1970 or as text, in UTC; raises ValueError where it is none.
 
-    botocore gives it in this machine's time zone, which it looks for so slowly that a list of tasks is mostly that.
+    botocore gives it in this machine's time zone, which it looks for anew each time.
     """
     with suppress(ValueError, OverflowError, OSError):
         if not isinstance(value, str):

@@ -14,8 +14,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 from omc_runbook.sandbox.ecs.container import RunningContainer
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
 
-KEEP_TIME = timedelta(hours=1)
-"""How long ECS describes a task that has stopped."""
+_KEEP_TIME = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
@@ -197,7 +196,7 @@ def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list
     return [task for task in unfinished(backend) if task.group == group and task.cluster_name == cluster]
 
 
-def remove_stopped(backend: EC2ContainerServiceBackend, age: timedelta = KEEP_TIME) -> None:
+def remove_stopped(backend: EC2ContainerServiceBackend, age: timedelta = _KEEP_TIME) -> None:
     """Remove tasks that stopped so long ago; by default those that ECS would not describe any more."""
     now = datetime.now(UTC)
     for task in of_backend(backend):
