@@ -127,8 +127,8 @@ class EventHistory:
         """An account's events in all regions from a moment on, newest first; those of one API where it is named."""
         with self._lock:
             recent = takewhile(lambda event: event.time >= since, reversed(self._events))
-            events = [event for event in recent if not name or event.name == name]
-            past = [event for event in self._past if event.time >= since and (not name or event.name == name)]
+            added = (event for event in self._past if event.time >= since)
+            events, past = ([event for event in each if name in ("", event.name)] for each in (recent, added))
         if past:
             events = sorted((*events, *reversed(past)), key=lambda event: event.time, reverse=True)
         return [event for event in events if event.account == account]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.administrator import Place
-from support.jupyterlab import CHROMIUM, HAS_RUN, OPTIONS, READY, lab, put, run_all
+from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, put, run_all
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 from support.small_world import until
 
@@ -25,8 +25,6 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
 LONG = 20
-SLOW, FAST = 600.0, 0.5
-"""Seconds that a minute of a bake time lasts: while a person acts, and while a test waits for the end."""
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jupyterlab import HAS_RUN, READY, lab, run_all
+from support.jupyterlab import FAST, HAS_RUN, READY, SLOW, lab, run_all
 from support.runs import Desk, assert_nothing_leaked, values
 
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -19,8 +19,6 @@ from omc_runbook.sandbox.faults import break_
 from omc_runbook.sandbox.worlds import deployments
 from omc_runbook.sandbox.worlds.staging import World
 
-SLOW, FAST = 600.0, 0.5
-"""Seconds that a minute of the bake time lasts: while the page is looked at, and until the change is done."""
 SHOWN = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 AXE = """async () => {
     const options = {include: [['.jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output']]};

@@ -27,6 +27,8 @@ from omc_runbook.headless.notebooks import folder as notebooks
 PROGRAM, KERNELS = "jupyter-lab", 2
 SECONDS = 60
 """How long it may take to end: a thread of AnyIO's that outlives its event loop may keep it without kernels."""
+SLOW, FAST = 600.0, 0.5
+"""Seconds that a minute of a bake time lasts: while a person acts, and while a test waits for the end."""
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 """The one without windows takes half of the other's time."""
 OPTIONS = (

@@ -27,7 +27,7 @@ from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_f
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 # A world in which little moves is looked at seldom: several sandboxes may run on one machine.
-_BUSY_SECONDS, _IDLE_SECONDS = 0.03, 0.3
+_BUSY_SECONDS, _SETTLED_SECONDS = 0.03, 0.3
 _REMOVAL_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Agent(threading.Thread):
             if not self.is_settled():
                 time.sleep(_BUSY_SECONDS)
             else:
-                self._called.wait(INTERVAL if self._is_at_rest() else _IDLE_SECONDS)
+                self._called.wait(INTERVAL if self._is_idle() else _SETTLED_SECONDS)
             self._called.clear()
             try:
                 with self._step_done:
@@ -180,7 +180,7 @@ class Agent(threading.Thread):
         with STATE:
             return all(scheduler.rests(service) for backend in _backends() for service in services_of(backend))
 
-    def _is_at_rest(self) -> bool:
+    def _is_idle(self) -> bool:
         """Whether nothing will change before a call or an application's end, except an application's health."""
         with STATE:
             services = [service for backend in _backends() for service in services_of(backend)]
