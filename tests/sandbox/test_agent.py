@@ -379,8 +379,14 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
     redeploy(stage)
     task = until(stage.stopped)[0]
     stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
-    events = stage.client("logs").get_log_events(logGroupName="/small", logStreamName=stream)["events"]
-    assert any("FATAL: password authentication failed" in event["message"] for event in events)
+    logs = stage.client("logs")
+
+    def said() -> list[str]:
+        events = logs.get_log_events(logGroupName="/small", logStreamName=stream)["events"]
+        return [event["message"] for event in events if "FATAL: password authentication failed" in event["message"]]
+
+    # The last lines may be written a moment after its end is seen.
+    assert until(said)
 
 
 def test_killed_process_is_replaced(stage: Stage) -> None:
