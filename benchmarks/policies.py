@@ -26,7 +26,7 @@ import click
 import diagnosis
 
 from omc_runbook.headless import notebooks
-from omc_runbook.runbooks.policy import ACTIONS, WITHOUT
+from omc_runbook.runbooks.policy import actions_of
 from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
 
@@ -64,7 +64,7 @@ class Case:
     @property
     def way(self) -> str:
         """Whether it changes something, in a word."""
-        can_change = bool(ACTIONS[self.runbook].apply)
+        can_change = bool(actions_of(self.runbook).apply)
         return "applied" if self.applies else "planned" if can_change else "reads"
 
 
@@ -167,7 +167,7 @@ def measure(case: Case) -> diagnosis.Row:
         _update()
         evidence = [line for prepare in case.worlds for line in _shortage(case, prepare)]
         is_enough = not evidence
-        needed = ACTIONS[case.runbook]
+        needed = actions_of(case.runbook)
         actions = (*needed.plan, *(needed.apply if case.applies else ()))
         endings, extra = dict[str, int](), list[str]()
         for action in actions:
@@ -205,7 +205,7 @@ def _runs_without(case: Case, action: str) -> Iterator[Run]:
 
     What is needed to plan may not be missed by a change that replaces all that there was to see.
     """
-    plans = [(replace(case, applies=False), case.worlds[-1])] if action in ACTIONS[case.runbook].plan else []
+    plans = [(replace(case, applies=False), case.worlds[-1])] if action in actions_of(case.runbook).plan else []
     for each, prepare in (*((case, prepare) for prepare in case.worlds), *(plans if case.applies else ())):
         if case.applies:
             # A change that was refused half-way is not where the next one begins.
@@ -274,7 +274,8 @@ def table(rows: Sequence[diagnosis.Row]) -> str:
         "|---|---|---:|---|---|---|",
         *(f"| {' | '.join(row.cells)} |" for row in rows),
     ]
-    return "\n".join((*lines, "", *(f"{sentence}\n" for sentence in WITHOUT.values())))
+    sentences = [each.why_none for each in map(actions_of, notebooks.paths()) if each.why_none]
+    return "\n".join((*lines, "", *(f"{sentence}\n" for sentence in sentences)))
 
 
 def _with_kept(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
@@ -298,9 +299,9 @@ def _with_kept(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
 def main(only: str, jobs: int, keep: bool) -> None:
     """Measure the chosen runbooks, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    missing = notebooks.paths().keys() - ACTIONS.keys() - WITHOUT.keys()
-    if missing or ACTIONS.keys() - {case.runbook for case in CASES}:
-        raise click.UsageError(f"Without a policy or a case: {missing or ACTIONS.keys()}")
+    needy = {name for name in notebooks.paths() if not actions_of(name).why_none}
+    if missing := needy - {case.runbook for case in CASES}:
+        raise click.UsageError(f"Without a case: {', '.join(sorted(missing))}")
     chosen = [case for case in CASES if not only or case.runbook in only.split(",")]
     rows: dict[int, diagnosis.Row] = {}
     with diagnosis.processes(jobs) as pool:

@@ -37,7 +37,7 @@ from benchmarks.hold.search import Searcher
 from benchmarks.hold.trial import Profile, Try
 from benchmarks.hold.world import AwkwardWorld, awkward_world
 from omc_runbook.headless import notebooks
-from omc_runbook.runbooks.policy import ACTIONS
+from omc_runbook.runbooks.policy import actions_of
 
 COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -183,7 +183,8 @@ def _conflict(run: Run) -> Ended:
 
 
 def _deny(run: Run) -> Ended:
-    needed = ACTIONS.get(run.case.runbook, ACTIONS["verify"])
+    own = actions_of(run.case.runbook)
+    needed = actions_of("verify") if own.why_none else own
     action = run.source.choice(needed.plan + (needed.apply if run.case.applies else ()))
     return run.desk.start(run.command(run.words), variables=_without(run.world, action)).end()
 

@@ -38,7 +38,7 @@ class Card:
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
     """What somebody may have come for; `runbook_toml` is a file that was named."""
-    here = {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
+    here = _here(snapshot, runbook_toml)
     ages = age.ages(snapshot, history)
     return (
         Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
@@ -55,9 +55,19 @@ def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple
     )
 
 
+def more_cards(snapshot: Snapshot, purposes: Mapping[str, str], runbook_toml: str = "") -> tuple[Card, ...]:
+    """A card for each runbook by what its notebook says it is for."""
+    here = _here(snapshot, runbook_toml)
+    return tuple(Card(f"{text[:1].upper()}{text[1:]}", "", name, here) for name, text in purposes.items())
+
+
 def listing(cards: Sequence[Card]) -> Listing:
     """The cards, each with its command."""
     return Listing("What to do", [card.entry for card in cards])
+
+
+def _here(snapshot: Snapshot, runbook_toml: str) -> dict[str, str]:
+    return {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
 
 
 def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -> Card:

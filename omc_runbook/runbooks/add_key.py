@@ -12,6 +12,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.runbooks import key_addition, plan_review, unfinished
 from omc_runbook.runbooks import pickers as choices
+from omc_runbook.runbooks.actions import DEPLOY, MORE_TO_CHANGE, READ, REGISTER_DEFINITION, WRITE, Actions
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.key_addition import FAMILIES, Snapshots, closing, look
 from omc_runbook.runbooks.new_key import plan
@@ -35,6 +36,14 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(
+    plan=READ,
+    apply=(*WRITE, *DEPLOY, *REGISTER_DEFINITION),
+    sometimes=(),
+    sometimes_to_apply=MORE_TO_CHANGE,
+    compares_environments=True,
+)
 
 parameters = partial(
     plan_review.parameters,

@@ -37,6 +37,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord, links
@@ -71,6 +72,44 @@ __all__ = [
     "answer",
 ]
 """All that the notebook calls, in its order."""
+
+_ACTIONS = (
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetTrailStatus",
+    "cloudtrail:LookupEvents",
+    "cloudwatch:DescribeAlarmsForMetric",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListServices",
+    "ecs:ListTasks",
+    "events:ListRules",
+    "iam:GenerateServiceLastAccessedDetails",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetServiceLastAccessedDetails",
+    "logs:DescribeLogStreams",
+    "logs:DescribeMetricFilters",
+    "logs:GetLogEvents",
+    "organizations:DescribeOrganization",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:ListResourcePolicies",
+    "secretsmanager:ListSecretVersionIds",
+    "secretsmanager:ListSecrets",
+    "sns:GetTopicAttributes",
+    "sns:ListSubscriptionsByTopic",
+)
+"""To know the secret, who uses it, who may and did read it, and who would notice. Whether tasks may is verify's."""
+_MORE = (
+    "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
+    "for a secret that a function rotates, lambda: GetFunctionConfiguration",
+    "where Lambda may assume a role that reads the secret, lambda: ListFunctions",
+    "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
+    "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
+)
+ACTIONS = Actions(plan=_ACTIONS, sometimes=_MORE, compares_environments=True, reads_trails=True)
 
 PARALLEL = 4
 """How many environments are read at a time."""

@@ -19,6 +19,7 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, unfinished
+from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
@@ -44,6 +45,30 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+_MORE = (
+    "for a secret that is there already, secretsmanager: GetSecretValue, ListSecretVersionIds",
+    "for a customer managed key, kms: DescribeKey, GenerateDataKey, Decrypt",
+    "for a deleted secret, secretsmanager: RestoreSecret",
+)
+ACTIONS = Actions(
+    plan=(
+        "ec2:DescribeRegions",
+        "ecs:DescribeClusters",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "ecs:ListClusters",
+        "ecs:ListServices",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:ListSecrets",
+    ),
+    apply=(
+        *("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+        *("secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"),
+    ),
+    sometimes=_MORE,
+    searches=True,
+)
 
 
 parameters = partial(plan_review.parameters, "create", ("environment", "runbook_toml", "terraform_dir"))

@@ -32,6 +32,7 @@ from omc_runbook.report.fleet import EnvironmentRun, Runs, ages, keys, revisions
 from omc_runbook.report.fleet import problems as findings
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import fleet_worker, own_record
+from omc_runbook.runbooks.actions import MORE_TO_READ, READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
@@ -58,6 +59,8 @@ __all__ = [
     "answer",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(plan=READ_WITH_ACCESS, sometimes=(*MORE_TO_READ, "with discovery, secretsmanager: ListSecrets"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available
@@ -39,6 +40,8 @@ __all__ = [
     "cards",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(plan=READ_WITH_ACCESS)
 
 SHOWN = 5
 """How many records are shown."""
@@ -69,8 +72,16 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
 
 def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
+    return Cards(purposes(snapshot, history, runbook_toml))
+
+
+def purposes(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
+    """A card for each purpose whose notebook is there; last, each other notebook with its own words."""
     paths = notebooks.paths()
-    return Cards([card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in paths])
+    cards = [card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in paths]
+    others = sorted(paths.keys() - {card.runbook for card in cards} - {"index"})
+    words = {name: notebooks.describe(name).purpose for name in others}
+    return (*cards, *report.more_cards(snapshot, words, runbook_toml))
 
 
 class Cards(RichDisplay):

@@ -25,6 +25,7 @@ from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live import Live
@@ -52,6 +53,11 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(
+    why_none="local_setup needs no permission: it works on a checkout. Signed in, it also compares values with those of"
+    " each environment, by verify's policy."
+)
 
 
 def pickers(

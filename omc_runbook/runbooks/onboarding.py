@@ -24,6 +24,7 @@ from omc_runbook.runbooks import local_setup as local_setup_runbook
 from omc_runbook.runbooks import rotate as rotate_runbook
 from omc_runbook.runbooks import update as update_runbook
 from omc_runbook.runbooks import verify as verify_runbook
+from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.course import COUNT, DRILLS, Course
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.run import now
@@ -46,6 +47,8 @@ __all__ = [
     "answer",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(why_none="onboarding needs no permission: it works in a sandbox of its own.")
 
 STAGING, PRODUCTION = "staging", "production"
 NEW_KEY = "NEWS_API_KEY"

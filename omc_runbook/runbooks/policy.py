@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.headless import last_run
+from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.suggestions import nearest
 from omc_runbook.report.archive.bucket import S3Folder
+from omc_runbook.runbooks.actions import Actions
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.other_references import references_of
@@ -23,204 +24,8 @@ from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-_SEE = (
-    "cloudtrail:LookupEvents",
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:ListSecretVersionIds",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ecs:DescribeTasks",
-    "ecs:ListServices",
-    "ecs:ListTasks",
-)
-"""To know the secret, and which value each task has."""
-_LOOK = (
-    *_SEE,
-    "secretsmanager:GetResourcePolicy",
-    "secretsmanager:ListResourcePolicies",
-    "iam:GetRole",
-    "iam:SimulatePrincipalPolicy",
-)
-"""To know also whether tasks may read it."""
-_LOOK_DEEPLY = (
-    "ec2:DescribeInternetGateways",
-    "ec2:DescribeNatGateways",
-    "ec2:DescribeNetworkAcls",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcAttribute",
-    "ec2:DescribeVpcEndpoints",
-    "ec2:DescribeVpcs",
-    "ecs:ExecuteCommand",
-    "events:ListEventBuses",
-    "events:ListRuleNamesByTarget",
-    "scheduler:ListSchedules",
-)
-_AUDIT = (
-    "cloudtrail:DescribeTrails",
-    "cloudtrail:GetEventSelectors",
-    "cloudtrail:GetTrailStatus",
-    "cloudtrail:LookupEvents",
-    "cloudwatch:DescribeAlarmsForMetric",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ecs:DescribeTasks",
-    "ecs:ListServices",
-    "ecs:ListTasks",
-    "events:ListRules",
-    "iam:GenerateServiceLastAccessedDetails",
-    "iam:GetAccountAuthorizationDetails",
-    "iam:GetServiceLastAccessedDetails",
-    "logs:DescribeLogStreams",
-    "logs:DescribeMetricFilters",
-    "logs:GetLogEvents",
-    "organizations:DescribeOrganization",
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetResourcePolicy",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:ListResourcePolicies",
-    "secretsmanager:ListSecretVersionIds",
-    "secretsmanager:ListSecrets",
-    "sns:GetTopicAttributes",
-    "sns:ListSubscriptionsByTopic",
-)
-"""To know the secret, who uses it, who may and did read it, and who would notice. Whether tasks may is verify's."""
 _QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtrail:StartQuery")
 """To read the calls in an event data store of CloudTrail Lake."""
-_MOVE = ("secretsmanager:UpdateSecretVersionStage",)
-_WRITE = ("secretsmanager:PutSecretValue", *_MOVE)
-_DEPLOY = ("ecs:UpdateService",)
-_DAEMONS = ("ecs:ListDaemons",)
-_GRANT = ("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy")
-"""A permission is given only to a role whose other policies are known."""
-_REGISTER = ("ecs:RegisterTaskDefinition", "iam:PassRole")
-
-_DECIDING = (
-    "where the simulation is not allowed, iam: ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy,"
-    " GetPolicyVersion",
-    "where the policy of a customer managed key does not decide, kms: ListGrants, ListResourceTags, ListAliases",
-)
-_AUDITING = (
-    "for a rule of EventBridge that matches a read, events: ListTargetsByRule",
-    "for a secret that a function rotates, lambda: GetFunctionConfiguration",
-    "where Lambda may assume a role that reads the secret, lambda: ListFunctions",
-    "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
-    "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
-)
-_CHANGING = (
-    "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
-    " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",
-    "for daemons and Express services, ecs: DescribeDaemon, DescribeDaemonRevisions, DescribeDaemonTaskDefinition,"
-    " DescribeExpressGatewayService",
-)
-_NAMING = (
-    "to name what EventBridge starts, which decides only where a key is removed, events: ListEventBuses,"
-    " ListRuleNamesByTarget, DescribeRule, ListTargetsByRule, scheduler: ListSchedules, GetSchedule",
-)
-_CREATING = (
-    "for a secret that is there already, secretsmanager: GetSecretValue, ListSecretVersionIds",
-    "for a customer managed key, kms: DescribeKey, GenerateDataKey, Decrypt",
-    "for a deleted secret, secretsmanager: RestoreSecret",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Actions:
-    """What a runbook calls where nothing is wrong: to look and to plan, and to apply its plan.
-
-    `sometimes` says what it needs in some environments, in phrases, `sometimes_to_apply` what to apply there too.
-    """
-
-    plan: tuple[str, ...]
-    apply: tuple[str, ...] = ()
-    sometimes: tuple[str, ...] = _DECIDING
-    sometimes_to_apply: tuple[str, ...] = ()
-    compares_environments: bool = False
-    """Whether it reads the keys of the other environments' secrets too."""
-    searches: bool = False
-    """Whether it searches other clusters and regions for what has other names."""
-    mostly_applies: bool = True
-    """Whether its policy has the second part too, unless somebody asks for the first one."""
-
-    def does_apply(self, wish: bool | None) -> bool:
-        """Whether to include the second part; without a wish, as the runbook is mostly used."""
-        return bool(self.apply) and (self.mostly_applies if wish is None else wish)
-
-
-_OF_UPDATE = Actions(
-    plan=(*_SEE, *_DAEMONS),
-    apply=(*_WRITE, *_DEPLOY),
-    sometimes=(
-        "to refuse a value from a file, a variable or a prompt that another environment has, secretsmanager:"
-        " GetSecretValue on its secret",
-        *_NAMING,
-    ),
-    sometimes_to_apply=_CHANGING,
-)
-
-ACTIONS: Mapping[str, Actions] = {
-    "add_key": Actions(
-        plan=_SEE,
-        apply=(*_WRITE, *_DEPLOY, *_REGISTER),
-        sometimes=(),
-        sometimes_to_apply=_CHANGING,
-        compares_environments=True,
-    ),
-    "audit": Actions(plan=_AUDIT, sometimes=_AUDITING, compares_environments=True),
-    "create": Actions(
-        plan=(
-            "ec2:DescribeRegions",
-            "ecs:DescribeClusters",
-            "ecs:DescribeServices",
-            "ecs:DescribeTaskDefinition",
-            "ecs:ListClusters",
-            "ecs:ListServices",
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:ListSecrets",
-        ),
-        apply=(
-            *("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
-            *("secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"),
-        ),
-        sometimes=_CREATING,
-        searches=True,
-    ),
-    "fleet": Actions(plan=_LOOK, sometimes=(*_DECIDING, "with discovery, secretsmanager: ListSecrets")),
-    "index": Actions(plan=_LOOK),
-    "restore": Actions(
-        plan=_SEE,
-        apply=(*_MOVE, *_DEPLOY, *_DAEMONS),
-        sometimes=(),
-        sometimes_to_apply=_CHANGING,
-    ),
-    "rotate": _OF_UPDATE,
-    "troubleshoot": Actions(
-        plan=(*_LOOK, *_LOOK_DEEPLY),
-        apply=("secretsmanager:RestoreSecret", *_MOVE, *_GRANT, *_REGISTER, *_DEPLOY),
-        sometimes=(
-            *_DECIDING,
-            "for what EventBridge starts, events: DescribeRule, ListTargetsByRule, scheduler: GetSchedule",
-        ),
-        sometimes_to_apply=(*_CHANGING, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
-        mostly_applies=False,
-    ),
-    "update": _OF_UPDATE,
-    "verify": Actions(plan=_LOOK),
-}
-"""A new runbook that calls AWS has its line here; `benchmarks/policies.py` says whether that is enough, and least.
-
-CloudTrail is asked about tasks that began during a change. Nobody needs a permission for sts:GetCallerIdentity.
-"""
-WITHOUT: Mapping[str, str] = {
-    "local_setup": (
-        "local_setup needs no permission: it works on a checkout. Signed in, it also compares values with those of each"
-        " environment, by verify's policy."
-    ),
-    "onboarding": "onboarding needs no permission: it works in a sandbox of its own.",
-}
-"""The runbooks that call AWS for nothing that they need, each with a sentence."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +49,13 @@ class LeastPolicy:
     notes: tuple[str, ...]
 
 
+def actions_of(runbook: str) -> Actions:
+    """What a runbook calls, as its own module says; raises UsageError where there is no such runbook."""
+    notebooks.find(runbook)
+    actions: Actions = importlib.import_module(f"omc_runbook.runbooks.{runbook}").ACTIONS
+    return actions
+
+
 def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies: bool | None = None) -> LeastPolicy:
     """The least policy for a runbook on an environment, with the ARNs that are there.
 
@@ -251,21 +63,19 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     the ARNs; what the caller may not read is named by its pattern. Raises UsageError for an unknown runbook, and what
     `snapshot.reading.identify` raises.
     """
-    if runbook in WITHOUT:
-        return LeastPolicy((), (WITHOUT[runbook],))
-    if runbook not in ACTIONS:
-        raise UsageError(f"policy knows no runbook {runbook}{nearest(runbook, {*ACTIONS, *WITHOUT})}")
+    needed = actions_of(runbook)
+    if needed.why_none:
+        return LeastPolicy((), (needed.why_none,))
     settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients.of(settings.names)
     snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
-    needed = ACTIONS[runbook]
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
     document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)
-    if runbook == "audit":
+    if needed.reads_trails:
         document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)

@@ -12,6 +12,7 @@ from omc_runbook.report.history import by_hand, versions
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, secret_change, unfinished
+from omc_runbook.runbooks.actions import DEPLOY, LIST_DAEMONS, MORE_TO_CHANGE, MOVE_LABEL, READ, Actions
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -40,6 +41,13 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(
+    plan=READ,
+    apply=(*MOVE_LABEL, *DEPLOY, *LIST_DAEMONS),
+    sometimes=(),
+    sometimes_to_apply=MORE_TO_CHANGE,
+)
 
 
 parameters = partial(plan_review.parameters, "restore", ("environment", "runbook_toml", "version"))

@@ -17,6 +17,7 @@ from omc_runbook.report.history import ages
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, secret_change, unfinished
+from omc_runbook.runbooks.actions import OF_UPDATE
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -47,6 +48,8 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = OF_UPDATE
 
 
 parameters = partial(

@@ -12,6 +12,15 @@ from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, unfinished
+from omc_runbook.runbooks.actions import (
+    DEPLOY,
+    MORE_TO_CHANGE,
+    MORE_TO_READ,
+    MOVE_LABEL,
+    READ_WITH_ACCESS,
+    REGISTER_DEFINITION,
+    Actions,
+)
 from omc_runbook.runbooks.cure import closing, diagnose, follow, look, plan
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -44,6 +53,34 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+_READ_DEEPLY = (
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecs:ExecuteCommand",
+    "events:ListEventBuses",
+    "events:ListRuleNamesByTarget",
+    "scheduler:ListSchedules",
+)
+_GRANT = ("iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy")
+"""A permission is given only to a role whose other policies are known."""
+ACTIONS = Actions(
+    plan=(*READ_WITH_ACCESS, *_READ_DEEPLY),
+    apply=("secretsmanager:RestoreSecret", *MOVE_LABEL, *_GRANT, *REGISTER_DEFINITION, *DEPLOY),
+    sometimes=(
+        *MORE_TO_READ,
+        "for what EventBridge starts, events: DescribeRule, ListTargetsByRule, scheduler: GetSchedule",
+    ),
+    sometimes_to_apply=(*MORE_TO_CHANGE, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
+    mostly_applies=False,
+)
 
 
 parameters = partial(

@@ -14,6 +14,7 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, secret_change, unfinished
+from omc_runbook.runbooks.actions import OF_UPDATE
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
@@ -40,6 +41,8 @@ __all__ = [
     "by_hand",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = OF_UPDATE
 
 
 parameters = partial(

@@ -15,6 +15,7 @@ from omc_runbook.report.verify import deployments, findings, injection_matrix, i
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
+from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
@@ -40,6 +41,8 @@ __all__ = [
     "answer",
 ]
 """All that the notebook calls, in its order."""
+
+ACTIONS = Actions(plan=READ_WITH_ACCESS)
 
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:

@@ -114,7 +114,7 @@ def test_the_policy_is_what_verify_calls() -> None:
     [document] = [json.loads(block) for block in blocks("json")]
     statements = document["Statement"]
     actions = [action for statement in statements for action in statement["Action"]]
-    assert sorted(actions) == sorted(policy.ACTIONS["verify"].plan)
+    assert sorted(actions) == sorted(policy.actions_of("verify").plan)
     (secret,) = [each["Resource"] for each in statements if "secretsmanager:GetSecretValue" in each["Action"]]
     assert secret.endswith(f"{SECRET}-??????")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from support.histories import written
 from support.snapshots import healthy
@@ -9,20 +12,30 @@ from support.snapshots import healthy
 from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import index
+from omc_runbook.runbooks.index import purposes
 from omc_runbook.snapshot.version_history import History
 
 
 @pytest.mark.parametrize("days", [2, 400])
 def test_each_card_leads_to_a_runbook_that_takes_its_parameters(days: int) -> None:
     """Every runbook but the index has a card, and its environment is filled in."""
-    cards = index.cards(*written(days))
-    there = notebooks.paths().keys() - {"index"}
-    assert there <= {card.runbook for card in cards} <= there | {"onboarding"}
+    cards = purposes(*written(days))
+    assert {card.runbook for card in cards} == notebooks.paths().keys() - {"index"}
     for card in cards:
-        if card.runbook in there:
-            declared = {each.name for each in notebooks.describe(card.runbook).parameters}
-            assert card.parameters.keys() <= declared
-            assert card.runbook == "onboarding" or card.parameters["environment"] == "staging"
+        declared = {each.name for each in notebooks.describe(card.runbook).parameters}
+        assert card.parameters.keys() <= declared
+        assert card.runbook == "onboarding" or card.parameters["environment"] == "staging"
+
+
+def test_a_notebook_that_no_card_names_is_in_the_last_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With what it says that it is for."""
+    shutil.copytree(notebooks.folder(), tmp_path, dirs_exist_ok=True)
+    shutil.copy(notebooks.find("verify"), tmp_path / "inspect.ipynb")
+    monkeypatch.setattr(notebooks, "folder", lambda: tmp_path)
+    *others, last = purposes(*written(2), runbook_toml="named.toml")
+    assert "inspect" not in {card.runbook for card in others}
+    assert (last.purpose, last.runbook) == ("Do the secrets reach the tasks?", "inspect")
+    assert last.parameters == {"environment": "staging", "runbook_toml": "named.toml"}
 
 
 def test_what_is_due_is_counted_and_filled_in() -> None:
