@@ -95,11 +95,13 @@ def test_healthy_world(scene: Scene) -> None:
     assert_healthy(scene)
 
 
-FAMILIES = {family: list(faults) for family, faults in groupby(catalogue(), lambda fault: fault.family)}
+AUDIT_FIRST = sorted(catalogue(), key=lambda fault: fault.family != "audit")
+"""All faults: an audit reads each call of the last 90 days, and every fault that comes and goes adds some."""
+FAMILIES = {family: list(faults) for family, faults in groupby(AUDIT_FIRST, lambda fault: fault.family)}
 """The faults of each family, in the order in which they are broken and mended."""
 
 
-@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
+@pytest.mark.parametrize("fault", AUDIT_FIRST, ids=lambda fault: fault.id)
 def test_fault(fault: Fault, scene: Scene) -> None:
     """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
