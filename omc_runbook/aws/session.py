@@ -243,16 +243,18 @@ class AssumedRole(CredentialProvider):
 @cache
 def _loader() -> Loader:
     """What reads botocore's service models: once for all sessions of this process."""
-    return create_loader()
+    loader = create_loader()
+    # Each thread that begins with a paginator would look for them all by itself.
+    loader.list_available_services("paginators-1")
+    return loader
 
 
 def load_models(*services: str) -> None:
     """Read the models of services in advance; no client is made."""
-    for service in services:
-        for kind in ("service-2", "endpoint-rule-set-1"):
+    for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+        for service in {*services}.intersection(_loader().list_available_services(kind)):
             _loader().load_service_model(service, kind)
-    for kind in ("service-2", "resources-1"):
-        _loader().list_available_services(kind)
+    _loader().list_available_services("resources-1")
     for name in ("endpoints", "partitions", "sdk-default-configuration"):
         _loader().load_data(name)
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 import botocore.session
 import hcl2
 
+from omc_runbook.aws.session import load_models
 from omc_runbook.masking import common, guesses
 from omc_runbook.sandbox.account import REGION
 
@@ -22,6 +23,7 @@ def use_libraries() -> None:
     hcl2.loads('resource "a" "b" {\n  c = jsonencode([{ d = "${var.e}" }])\n}\n')
     common.is_common("a word")
     guesses.estimate("a word 4 you")
+    load_models(*SERVICES)
     # Without AWS_PROFILE, which may name a profile that does not exist.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for service in SERVICES:
