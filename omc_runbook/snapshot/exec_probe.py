@@ -21,10 +21,10 @@ NO_SHELL = re.compile(r"executable file not found|no such file or directory|not 
 # stands for it. A session may be logged, and a weak value can be guessed from its digest: so each digest is keyed by
 # another variable's strong value, which no log has; without one, `-` stands for each. A process's id is read from
 # its stat file. Without SYS_PTRACE, root can read another user's initial environment only as that user. Of a .env file
-# only names are read.
+# only names are read. All is printed at once, because each piece is a message that has to be acknowledged.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "; v=@KEY
-exec 2>/dev/null; echo "[$m"
+exec 2>/dev/null
 t() { command -v "$1" >/dev/null; }
 if t sha256sum; then h() { exec sha256sum; }
 elif t openssl; then h() { exec openssl dgst -sha256; }
@@ -33,7 +33,8 @@ elif t python3; then h() {
 exec python3 -c "import hashlib,sys;print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"; }
 elif t perl; then h() { exec perl -MDigest::SHA=sha256_hex -e "undef \$/;print sha256_hex(<STDIN>),\"\n\""; }
 fi
-if ! t h || ! t tr || ! t cat; then echo n; echo "$m]"; exit; fi
+z() {
+if ! t h || ! t tr || ! t cat; then echo n; return; fi
 y=$({ cat; echo; } </proc/self/environ | tr "\n\000" "\001\n" | while IFS= read -r l; do
 [ "${l%%=*}" = "$v" ] && printf %s "$l"; done)
 [ ${#y} -gt $((${#v}+@SHORTEST)) ] || y=-
@@ -64,8 +65,8 @@ done </etc/passwd; }
 { cat; printf "=$m\000"; r; } </proc/self/environ | d
 c=$(readlink /proc/$p/cwd || pwd); c=${c%/}
 for f in "$c/.env" "${c%/*}/.env"; do [ -f "$f" ] && while read -r l || [ -n "$l" ]; do l=${l#export }; n=${l%%=*}
-case "$w" in *" ${n%% *} "*) echo "f ${n%% *} $f";; esac; done <"$f"; done
-echo "$m]"
+case "$w" in *" ${n%% *} "*) echo "f ${n%% *} $f";; esac; done <"$f"; done; }
+o=$(z); printf "[$m\n%s\n$m]\n" "$o"
 """
 
 WITHHELD = "-"
