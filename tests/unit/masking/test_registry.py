@@ -221,6 +221,7 @@ def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
     assert time.process_time() - started < 0.3
 
 
+@pytest.mark.long
 def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
     """The registry's lock is free in a child, whatever another thread was doing when it was born."""
     stop = threading.Event()

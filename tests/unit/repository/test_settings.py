@@ -927,6 +927,7 @@ def statements(file: SourceFile) -> list[ast.stmt]:
     return next(node for node in classes if node.name == "Settings").body
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:

@@ -491,6 +491,7 @@ def read_by_dotenv(raw: bytes) -> dict[str, str | None]:
     return dotenv_values(stream=io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig"), interpolate=False)
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(chunks, max_size=12),
