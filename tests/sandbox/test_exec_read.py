@@ -35,9 +35,10 @@ from support.snapshots import (
     with_reference,
 )
 
-from omc_runbook.aws import execute
+from omc_runbook.aws import channel, execute, message
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.execute import ExecFailure
+from omc_runbook.aws.message import Message
 from omc_runbook.checks import running
 from omc_runbook.checks.check import Evidence
 from omc_runbook.masking import fingerprint
@@ -510,6 +511,19 @@ def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytes
     assert not [value for value in values(desk) for text in said if value in text]
     salts = [re.findall(r"s=(\w{32});", text)[0] for text in heard if text.startswith("sh -c")]
     assert len(set(salts)) == 2
+
+
+def test_an_answer_comes_in_a_few_messages(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has to be acknowledged: what a container prints line by line would be one for each variable and more."""
+    received: list[bytes] = []
+
+    def decode(raw: bytes) -> Message:
+        received.append(raw)
+        return message.decode(raw)
+
+    monkeypatch.setattr(channel, "decode", decode)
+    snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
+    assert len(snapshot.exec_looks or ()) == 3 and len(received) < 3 * 12
 
 
 def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
