@@ -251,10 +251,13 @@ def _loader() -> Loader:
 
 def load_models(*services: str) -> None:
     """Read the models of services in advance; no client is made."""
-    for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
-        for service in {*services}.intersection(_loader().list_available_services(kind)):
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
             _loader().load_service_model(service, kind)
-    _loader().list_available_services("resources-1")
+    for service in {*services}.intersection(_loader().list_available_services("paginators-1")):
+        _loader().load_service_model(service, "paginators-1")
+    for kind in ("service-2", "resources-1"):
+        _loader().list_available_services(kind)
     for name in ("endpoints", "partitions", "sdk-default-configuration"):
         _loader().load_data(name)
 

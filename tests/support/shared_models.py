@@ -13,6 +13,7 @@ from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
 from botocore.model import ServiceModel
 
+from omc_runbook.aws import session
 from omc_runbook.aws.answer import parse_time
 
 _asks_inspect = botocore.hooks.accepts_kwargs
@@ -26,7 +27,9 @@ _aliases: dict[str, str] = {}
 
 def share(replace: Callable[[Any, str, Any], object]) -> None:
     """Let clients share it; `replace` sets an attribute of an object to a value."""
-    replace(botocore.session, "create_loader", cache(botocore.session.create_loader))
+    loader = cache(botocore.session.create_loader)
+    replace(botocore.session, "create_loader", loader)
+    replace(session, "create_loader", lambda: loader(None))
     replace(ClientCreator, "_create_methods", _share_methods)
     replace(ClientCreator, "_load_service_model", _share_model)
     # Each copy of an emitter, of which every client has one, finds out the names of all events anew.
