@@ -73,7 +73,7 @@ __all__ = [
 ]
 """All that the notebook calls, in its order."""
 
-_ACTIONS = (
+_READ = (
     "cloudtrail:DescribeTrails",
     "cloudtrail:GetEventSelectors",
     "cloudtrail:GetTrailStatus",
@@ -109,7 +109,7 @@ _MORE = (
     "for a trail's files or an event data store ([audit] in runbook.toml) under a customer managed key, kms: Decrypt",
     "in an organization, organizations: ListParents, ListPoliciesForTarget, DescribePolicy",
 )
-ACTIONS = Actions(plan=_ACTIONS, sometimes=_MORE, compares_environments=True, reads_trails=True)
+ACTIONS = Actions(plan=_READ, sometimes=_MORE, compares_environments=True, reads_trails=True)
 
 PARALLEL = 4
 """How many environments are read at a time."""

@@ -119,7 +119,8 @@ def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> 
 
 
 def test_a_runbook_that_needs_nothing_says_so(desk: Desk) -> None:
-    """Without asking AWS; every notebook has an answer."""
+    """Without asking AWS; every notebook has an answer: actions, or why it needs none."""
+    assert {name for name in notebooks.paths() if actions_of(name).plan} == NEEDY
     for runbook in notebooks.paths().keys() - NEEDY:
         done = desk.call([str(COMMAND), "policy", runbook, "environment=local"])
         assert (done.returncode, done.stdout) == (0, "") and f"{runbook} needs no permission" in done.stderr
