@@ -17,10 +17,10 @@ from typing import Any
 
 import hcl2
 import pytest
-from support.add_key_runs import ADDRESS, DESCRIPTION, EDITED, Adder, digest, killed, signed_in
 from botocore.client import BaseClient
-from support.runs import SECRET, assert_nothing_leaked, deny, values
 from dotenv import dotenv_values
+from support.add_key_runs import ADDRESS, DESCRIPTION, EDITED, Adder, digest, killed, signed_in
+from support.runs import SECRET, assert_nothing_leaked, deny, values
 
 from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import NewValues
@@ -123,7 +123,9 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     live = Live(run.state(undo=plan.undos(here.platform.root / ".git")))
     step = {"watch": lambda: live.ask("back")}
     done = key_addition.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
-    assert done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
+    assert (
+        done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
+    )
     assert (here.edited(), here.text, here.references()) == (before, text, references)
     undo = report.undo(plan, done, run.environment).to_text()
     assert f"{EDITED[1]} is as before." in undo and "omc-runbook run" not in undo
@@ -158,7 +160,7 @@ def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
 
     typed = run.state(undo=undos, parameters={**chosen, "values_from": "prompt"})
     finish, _ = key_addition.offers(run, typed)
-    with pytest.raises(UsageError, match="was typed for KEY_.* did not get to staging: run add_key.ipynb"):
+    with pytest.raises(UsageError, match=r"was typed for KEY_.* did not get to staging: run add_key\.ipynb"):
         [*finish.act("")]
     with pytest.raises(Interrupted):
         key_addition.apply(run, plan, True, step=kill)

@@ -86,13 +86,21 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
 def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
     """Variables that name a runbook.toml with a profile for each environment; delta's is not accepted by AWS."""
     default, delta = sandboxes["alpha"], sandboxes["gamma"]
-    places = {"default": default, **{f"profile {name}": each for name, each in sandboxes.items()}, "profile delta": delta}
+    places = {
+        "default": default,
+        **{f"profile {name}": each for name, each in sandboxes.items()},
+        "profile delta": delta,
+    }
     settings = [f"[{name}]\nregion = {REGION}\nendpoint_url = {each.endpoint}\n" for name, each in places.items()]
     keys = {"default": default.credentials, **{name: each.credentials for name, each in sandboxes.items()}}
     pairs = {name: (each.access_key, each.secret_key) for name, each in keys.items()}
     pairs["delta"] = ("AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20))
-    lines = [f"[{name}]\naws_access_key_id = {one}\naws_secret_access_key = {two}\n" for name, (one, two) in pairs.items()]
-    names = [f'[environments.{name}]\nprofile = "{name}"\nprefix = "ohmycoins-staging"\n' for name in (*sandboxes, "delta")]
+    lines = [
+        f"[{name}]\naws_access_key_id = {one}\naws_secret_access_key = {two}\n" for name, (one, two) in pairs.items()
+    ]
+    names = [
+        f'[environments.{name}]\nprofile = "{name}"\nprefix = "ohmycoins-staging"\n' for name in (*sandboxes, "delta")
+    ]
     files = {"config": settings, "credentials": lines, "runbook.toml": names}
     for file, texts in files.items():
         (desk.work / file).write_text("".join(texts))

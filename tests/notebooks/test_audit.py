@@ -64,7 +64,6 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Desk, word: str, s
     assert sentence in done.stderr and not list(desk.work.iterdir())
 
 
-
 TABLES = {
     *("lights", "ages", "readers", "writers", "accesses", "changes", "monitoring", "exposure", "unused", "lifecycle"),
     "findings",
@@ -87,7 +86,11 @@ def test_a_healthy_world_is_clear_and_its_record_has_every_table(desk: Desk) -> 
 
 @pytest.mark.parametrize(
     ("fault", "question"),
-    [("wildcard-secret", "Who can read"), ("trail-not-logging", "Who would notice"), ("value-in-log", "What lies open")],
+    [
+        ("wildcard-secret", "Who can read"),
+        ("trail-not-logging", "Who would notice"),
+        ("value-in-log", "What lies open"),
+    ],
 )
 def test_a_fault_colours_its_own_light(desk: Desk, broken: Any, fault: str, question: str) -> None:
     """Exit 1, the fault named alone, its remedy on the screen, the other lights as they were."""
@@ -117,7 +120,8 @@ def test_what_may_not_be_read_is_grey_and_the_rest_is_there(desk: Desk) -> None:
 
 def test_several_environments_are_one_record(desk: Desk) -> None:
     """Each has its lights, its rows and its status; the seal and the index cover the one record."""
-    toml = '[environments.staging]\n[environments.copy]\nprefix = "ohmycoins-staging"\nsecret = "ohmycoins-copy-app-secrets"\n'
+    names = 'prefix = "ohmycoins-staging"\nsecret = "ohmycoins-copy-app-secrets"\n'
+    toml = f"[environments.staging]\n[environments.copy]\n{names}"
     (desk.work / "runbook.toml").write_text(toml)
     done = audit(desk, "environment=staging,copy")
     assert done.returncode in (0, 1, 2), done.stderr
@@ -125,7 +129,9 @@ def test_several_environments_are_one_record(desk: Desk) -> None:
     statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
     assert statuses.keys() == {"staging", "copy"} and statuses["staging"] == "ok"
     rows = table(desk, "lights")
-    assert {(row["environment"], row["light"]) for row in rows if row["environment"] == "staging"} == {("staging", "clear")}
+    assert {(row["environment"], row["light"]) for row in rows if row["environment"] == "staging"} == {
+        ("staging", "clear")
+    }
     assert len(rows) == 2 * len(QUESTIONS)
     assert {row["environment"] for row in table(desk, "ages")} == {"staging"}
     (page,) = desk.record.glob("audit-staging_copy-*.html")

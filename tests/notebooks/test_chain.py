@@ -7,8 +7,8 @@ import re
 import secrets
 from pathlib import Path
 
-from support.runs import PAPERMILL, Desk, assert_nothing_leaked, values
 from support.administrator import Place
+from support.runs import PAPERMILL, Desk, assert_nothing_leaked, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox.lifecycle import Sandbox

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from support import forked_command
-from support.paths import ROOT, SUPPORT
 import os
 import re
 import shutil
@@ -16,6 +14,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from support import forked_command
+from support.paths import ROOT, SUPPORT
 
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.handover import FOLDER_VARIABLE

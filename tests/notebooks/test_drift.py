@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import snapshots
-from support.platform_checkout import Platform, make_platform
-from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
 from moto import mock_aws
-from support.platform_terraform import GUIDE
+from support import snapshots
 from support.moto_environment import Wire, between, build
+from support.platform_checkout import Platform, make_platform
+from support.platform_terraform import GUIDE
+from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients

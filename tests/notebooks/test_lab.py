@@ -156,7 +156,7 @@ def test_lab_works_on_copies_without_outputs(folder: Path, monkeypatch: pytest.M
 
 
 def test_a_copy_is_renewed_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unedited copy is replaced by a newer notebook, with its outputs; an edited one stays, and a newer is beside."""
+    """An unedited copy is replaced by a newer notebook, with its outputs; an edited one stays beside a newer."""
     installed, desk = tmp_path / "installed", tmp_path / "desk"
     installed.mkdir()
     monkeypatch.setattr(notebooks, "folder", lambda: installed)
@@ -192,7 +192,7 @@ def test_a_copy_is_renewed_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_folder_that_cannot_hold_the_notebooks_is_one_sentence(tmp_path: Path) -> None:
     """A file in its place."""
     (tmp_path / "desk").write_text("")
-    with pytest.raises(UsageError, match="desk cannot hold the notebooks: .*--folder"):
+    with pytest.raises(UsageError, match=r"desk cannot hold the notebooks: .*--folder"):
         copy_notebooks(tmp_path / "desk")
 
 
@@ -203,5 +203,5 @@ def test_a_filled_in_copy_is_new_and_refused_where_it_cannot_be(tmp_path: Path) 
     assert [first.name, second.name] == ["verify-production.ipynb", "verify-production-2.ipynb"]
     assert "look_inside: bool = True  # also look" in first.read_text()
     assert fill_in(tmp_path, "verify", {"environment": "production"}) == second
-    with pytest.raises(UsageError, match="cannot hold the notebook: .*"):
+    with pytest.raises(UsageError, match="cannot hold the notebook: "):
         fill_in(tmp_path / "none", "verify", {})

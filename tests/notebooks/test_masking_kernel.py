@@ -15,6 +15,7 @@ from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from support.ways_to_show import CANARY, START, WAYS, shows
 
+
 @dataclass
 class Kernel:
     """A kernel that holds the canary, and everything that has come out of it."""

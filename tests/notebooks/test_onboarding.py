@@ -54,11 +54,23 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
         "Drill 3",
     ]
     evidence = "\n".join(text for finding in body["findings"] for text in finding["evidence"])
-    for words_of_it in ("secrets.json", "It is (b) .env.template", "not bom, it was deployment-paused", "It was misspelt"):
+    for words_of_it in (
+        "secrets.json",
+        "It is (b) .env.template",
+        "not bom, it was deployment-paused",
+        "It was misspelt",
+    ):
         assert words_of_it in evidence
     (page,) = (tmp_path / "out").glob("*-*.html")
     text = html.unescape(page.read_text())
-    for step in (".env was written", "was created by the API", "Done and verified", "NEWS_API_KEY", "2\u00a0stale", "2\u00a0fresh"):
+    for step in (
+        ".env was written",
+        "was created by the API",
+        "Done and verified",
+        "NEWS_API_KEY",
+        "2\u00a0stale",
+        "2\u00a0fresh",
+    ):
         assert step in text
     assert not list((tmp_path / "tmp").glob("omc-*"))
 
@@ -77,10 +89,8 @@ def test_the_sandbox_ends_with_the_process_that_asked_for_it(variables: dict[str
     assert not folder.exists()
 
 
-def test_its_environment_is_the_sandboxs_and_nobody_elses(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Within it the variables of AWS and of runbooks are the sandbox's, afterwards as before; its errors are sentences."""
+def test_its_environment_is_the_sandboxs_and_nobody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Within it variables of AWS and of runbooks are the sandbox's, afterwards as before; its errors are sentences."""
     monkeypatch.setenv("AWS_PROFILE", "theirs")
     monkeypatch.setenv("OMC_CLUSTER", "another")
     before, practice = dict(os.environ), Practice()

@@ -147,9 +147,7 @@ def test_the_provider_that_is_chosen_decides_which_key_is_needed(tmp_path: Path)
     assert "# OPENAI_API_KEY=sk-...\n# ANTHROPIC_API_KEY=\n" in checkout.dotenv.read_text()
     assert URL_SAFE.fullmatch(made["REDIS_PASSWORD"]) and len(made["APP_SECRET"]) >= 32
     code = "from app.core.config import get_settings as g; print(g().broker_url, g().db.PASSWORD.get_secret_value())"
-    assert loads(checkout, code) == (
-        f"redis://:{made['REDIS_PASSWORD']}@localhost:6379/1 {made['DB__PASSWORD']}\n"
-    )
+    assert loads(checkout, code) == (f"redis://:{made['REDIS_PASSWORD']}@localhost:6379/1 {made['DB__PASSWORD']}\n")
     url = compose_accepts(checkout)["app"]["REDIS_URL"]
     assert url == f"redis://:{made['REDIS_PASSWORD']}@redis:6379/0"
     assert turn(checkout, apply=True).plan.is_empty
@@ -220,5 +218,7 @@ def test_without_any_template_the_refusal_says_what_would_do(tmp_path: Path) -> 
     """One sentence with the names of templates."""
     files = {name: text for name, text in PROVIDERS.items() if name != ".env.sample"}
     checkout = make_checkout(tmp_path / "omc", files)
-    with pytest.raises(UsageError, match=r"has no .env.template: .* \.env\.example, .* or a committed \.env will do too"):
+    with pytest.raises(
+        UsageError, match=r"has no .env.template: .* \.env\.example, .* or a committed \.env will do too"
+    ):
         turn(checkout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.paths import SUPPORT
 import json
 import os
 import stat
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.add_key_runs import Adder, digest, signed_in
+from support.paths import SUPPORT
 from support.platform_terraform import GUIDE
 
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.paths import ROOT
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from support.paths import ROOT
 from support.platform_checkout import Platform
 from support.runs import COMMAND, SECRET, Desk, values
 

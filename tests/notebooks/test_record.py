@@ -19,10 +19,10 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import ROOM, Record
-from omc_runbook.model.errors import CouldNotLook, UsageError
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 OLD = '{"status": "ok"}'

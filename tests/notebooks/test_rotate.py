@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 import psutil
 import pytest
-from support.forked_command import Forked
-from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from support.administrator import BAD, Place
+from support.forked_command import Forked
 from support.provider import provider
+from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.errors import ConflictError, CouldNotLook
@@ -68,7 +68,7 @@ def test_a_rotation_reaches_every_task_and_leaves_no_value_anywhere(desk: Rotato
 
 
 def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
-    """The rotation itself is done; the command that the finding names tries the former token again, and changes nothing."""
+    """The rotation itself is done; its finding's command tries the former token again and changes nothing."""
     place, new = Place(desk.sandbox), f"sk-{secrets.token_hex(16)}"
     former = place.members["OPENAI_API_KEY"]
     desk.variables["NEW"] = new
@@ -379,7 +379,7 @@ def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
     assert new.rotation and new.rotation.alternates is has_two_roles
     done = secret_change.apply(run, plan, True, new=new)
     assert done and done.is_proved
-    with pytest.raises((ConflictError, CouldNotLook), match="Theirs stays|run again"):
+    with pytest.raises((ConflictError, CouldNotLook), match=r"Theirs stays|run again"):
         secret_change.apply(second, late, True, new=other)
     now = place.members
     assert place.current == plan.token and now["POSTGRES_PASSWORD"] != before["POSTGRES_PASSWORD"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.paths import SUPPORT
 import json
 import os
 import secrets
@@ -12,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import SUPPORT
 from support.runs import COMMAND, Desk, assert_nothing_leaked, client
 
 from omc_runbook.changes.secret.create_plan import CreatePlan
@@ -22,8 +22,8 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.terraform import command as terraform_command
-from omc_runbook.terraform.secret_versions import SECRET, VERSION, find_unprotected
 from omc_runbook.terraform.plan_json import ResourceChange, find_harm
+from omc_runbook.terraform.secret_versions import SECRET, VERSION, find_unprotected
 
 STANDIN = SUPPORT / "standin_terraform.py"
 

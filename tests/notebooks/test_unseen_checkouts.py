@@ -10,8 +10,8 @@ from pathlib import Path
 import hcl2
 import pytest
 from dotenv import dotenv_values
-from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
 from support.further_checkouts import FURTHER
+from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
 from support.platform_checkout import Platform
 from support.unseen_checkouts import CHECKOUTS as EIGHT
 
@@ -148,7 +148,7 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
         "deploy/api.yml": "      ANTHROPIC_API_KEY: ${ANTHROPIC_API_KEY}\n",
     },
 }
-"""By checkout, key and environment: a part of what each file gets, with the line ends of most files. No other changes."""
+"""By checkout, key and environment: a part of what each file gets, with most files' line ends. No other changes."""
 
 REFUSED = {
     (
@@ -229,7 +229,11 @@ def edits(
 ) -> dict[str, Edit]:
     """What add_key would edit for the container backend, by file."""
     new = add_key.describe(key, "Headlines on coins", "https://news.example.com/keys", required, type, ())
-    checkout, containers, present = read_checkout(root), {environment: ("backend",)}, [*default_keys(), "SHOP_SECRET_KEY"]
+    checkout, containers, present = (
+        read_checkout(root),
+        {environment: ("backend",)},
+        [*default_keys(), "SHOP_SECRET_KEY"],
+    )
     try:
         planned = add_key.plan_edits(checkout, new, containers, KNOWN, present)
     except CannotFollow as error:
@@ -261,7 +265,7 @@ def test_add_key(tmp_path: Path, name: str, key: str, environment: str) -> None:
             hcl2.loads((root / file).read_text())
     if name in READS and key == "ANTHROPIC_API_KEY":
         folder, code = READS[name]
-        required = {key: "a@example.com" for key in (*GENERATED, "FIRST_SUPERUSER")}
+        required = dict.fromkeys((*GENERATED, "FIRST_SUPERUSER"), "a@example.com")
         ran = subprocess.run(
             [sys.executable, "-B", "-c", code],
             cwd=root / folder,
@@ -281,7 +285,7 @@ def test_add_key_refuses_with_a_way_on(tmp_path: Path, name: str, key: str) -> N
 
 
 def test_the_way_on_from_a_refusal_works(tmp_path: Path) -> None:
-    """An existing field with its type, a field and references written by hand, a new template, a key with the prefix."""
+    """An existing field with its type, a field and references written by hand, a new template, a key with a prefix."""
     nested, community = (CHECKOUTS[name](tmp_path / name) for name in ("nested_settings", "community_modules"))
     assert edits(nested, "OPENAI_API_KEY", type="SecretStr") == {}
     assert edits(community, "FIRST_SUPERUSER_PASSWORD", type="SecretStr", required=True) == {}

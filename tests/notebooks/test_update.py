@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from support.paths import SUPPORT
 import json
 import os
 import pty
@@ -16,9 +15,10 @@ from typing import Any
 
 import nbformat
 import pytest
-from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
 from jupyter_client.manager import start_new_kernel
 from support import forked_command
+from support.paths import SUPPORT
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
 from support.update_process import fingerprint
 
 from omc_runbook.aws import secretsmanager
@@ -202,7 +202,10 @@ def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Update
 
 
 BAD_INPUT = {
-    "nobody to ask": (["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"], "A prompt needs an interactive session"),
+    "nobody to ask": (
+        ["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"],
+        "A prompt needs an interactive session",
+    ),
     "a placeholder": (["-p", "values_from", "file:new.json"], "is a placeholder"),
 }
 
@@ -254,7 +257,9 @@ def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater
     new = secrets.token_hex(32)
     cells = [c for c in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells if c.cell_type == "code"]
     given = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
-    codes = [code for c in cells for code in (c.source, *([given] if "parameters" in c.metadata.get("tags", ()) else ()))]
+    codes = [
+        code for c in cells for code in (c.source, *([given] if "parameters" in c.metadata.get("tags", ()) else ()))
+    ]
     manager, kernel = start_new_kernel(kernel_name="python3", env=desk.variables)
 
     def answer(message: Any) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from support.platform_checkout import make_platform
-from support.runs import SECRET, client
 from dotenv import dotenv_values
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from support.platform_checkout import make_platform
+from support.runs import SECRET, client
 from support.snapshots import NOW
 
 from omc_runbook.aws.session import Clients
@@ -517,7 +517,9 @@ def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
     assert "Nothing is wrong in staging" in lab.page and "plan anew" in lab.page and "dry run" not in lab.page
     assert "not finished" not in lab.page and file.read() is None
     live = [lab.look(button) for row in lab.rows for button in row if button in lab.buttons]
-    assert ("Run all cells again", True) in live and not [label for label, is_live in live if is_live and "edeploy" in label]
+    assert ("Run all cells again", True) in live and not [
+        label for label, is_live in live if is_live and "edeploy" in label
+    ]
     lab.press(lab.button("Run all cells again"))
     assert lab.asked[-1]["act"] == "plan" and lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
 

@@ -464,6 +464,14 @@ def test_tests_have_their_places() -> None:
     assert not [path for path in FILES_OF_TESTS if path.name.startswith("test_") and "support" in path.parts]
 
 
+def test_every_module_is_linted() -> None:
+    """make check passes over no folder."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--show-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert {*PACKAGE.rglob("*.py"), *FILES_OF_TESTS} - {Path(line) for line in listed.stdout.splitlines()} == set()
+
+
 def test_no_test_module_imports_another() -> None:
     """What several test modules need is in support."""
     found = {
