@@ -28,11 +28,6 @@ class Ended:
     code: int
     said: str
 
-    @property
-    def is_timeout(self) -> bool:
-        """Whether it did not end by itself."""
-        return self.code == -int(signal.SIGKILL) and self.said == ""
-
 
 @dataclass
 class Desk:

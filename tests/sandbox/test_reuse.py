@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
-
-Planner = Callable[..., SecretPlan]
 
 
 @pytest.fixture

@@ -55,7 +55,6 @@ class PrivateNetwork:
 
     vpc: str
     tasks_subnet: str
-    endpoint_subnet: str
     tasks_group: str
     endpoint_group: str
     endpoint: str
@@ -86,7 +85,6 @@ def make_private(ec2: EC2Client) -> PrivateNetwork:
     return PrivateNetwork(
         vpc=vpc,
         tasks_subnet=inner,
-        endpoint_subnet=outer,
         tasks_group=tasks,
         endpoint_group=endpoint,
         endpoint=created["VpcEndpoint"]["VpcEndpointId"],

@@ -36,7 +36,7 @@ def written(writer: str, base: str, version: str, key: str, value: str) -> Writt
 OURS = written("operator 0", "v0", "v1", "KEY", "new")
 CLI = written("CLI", "v0", "v2", "BY_CLI", "new")
 BEFORE = {"KEY": "old", "BY_CLI": "old"}
-BY_US, BY_CLI, BY_BOTH = BEFORE | {"KEY": "new"}, BEFORE | {"BY_CLI": "new"}, {"KEY": "new", "BY_CLI": "new"}
+BY_US, BY_CLI = BEFORE | {"KEY": "new"}, BEFORE | {"BY_CLI": "new"}
 
 
 @pytest.mark.parametrize(
