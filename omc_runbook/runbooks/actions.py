@@ -35,6 +35,8 @@ MORE_TO_READ = (
     " GetPolicyVersion",
     "where the policy of a customer managed key does not decide, kms: ListGrants, ListResourceTags, ListAliases",
 )
+LOOK_INSIDE_FAILED = "where a session in a container fails, ecs: DescribeClusters"
+WITH_CHECKOUT = "with repository, secretsmanager: GetSecretValue on the secrets of the account's other environments"
 MORE_TO_CHANGE = (
     "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"
     " GetLogEvents; to take a deployment back, ecs: StopServiceDeployment",

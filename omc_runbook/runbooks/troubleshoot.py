@@ -14,11 +14,13 @@ from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import plan_review, unfinished
 from omc_runbook.runbooks.actions import (
     DEPLOY,
+    LOOK_INSIDE_FAILED,
     MORE_TO_CHANGE,
     MORE_TO_READ,
     MOVE_LABEL,
     READ_WITH_ACCESS,
     REGISTER_DEFINITION,
+    WITH_CHECKOUT,
     Actions,
 )
 from omc_runbook.runbooks.cure import closing, diagnose, follow, look, plan
@@ -77,6 +79,8 @@ ACTIONS = Actions(
     sometimes=(
         *MORE_TO_READ,
         "for what EventBridge starts, events: DescribeRule, ListTargetsByRule, scheduler: GetSchedule",
+        LOOK_INSIDE_FAILED,
+        WITH_CHECKOUT,
     ),
     sometimes_to_apply=(*MORE_TO_CHANGE, "where tasks fail with a new permission, iam: DeleteRolePolicy"),
     mostly_applies=False,

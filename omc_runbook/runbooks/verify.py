@@ -15,7 +15,7 @@ from omc_runbook.report.verify import deployments, findings, injection_matrix, i
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
-from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
+from omc_runbook.runbooks.actions import LOOK_INSIDE_FAILED, MORE_TO_READ, READ_WITH_ACCESS, WITH_CHECKOUT, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.last_word import LastWord
@@ -42,7 +42,10 @@ __all__ = [
 ]
 """All that the notebook calls, in its order."""
 
-ACTIONS = Actions(plan=READ_WITH_ACCESS)
+ACTIONS = Actions(
+    plan=READ_WITH_ACCESS,
+    sometimes=(*MORE_TO_READ, "with look_inside, ecs: ExecuteCommand", LOOK_INSIDE_FAILED, WITH_CHECKOUT),
+)
 
 
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:

@@ -25,6 +25,7 @@ from papermill.engines import papermill_engines
 from support.paths import ROOT
 
 from omc_runbook.model import errors
+from omc_runbook.runbooks import policy
 
 PACKAGE = ROOT / "omc_runbook"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -444,6 +445,19 @@ def test_notebooks_are_brief(notebook: Path) -> None:
     """At three in the morning nobody reads a thousand words."""
     words = [word for cell in cells_of(notebook, "markdown") for word in cell["source"].split()]
     assert len(words) <= 720
+
+
+@in_each_notebook
+def test_a_notebook_names_the_permissions_of_its_policy(notebook: Path) -> None:
+    """Its first cell has each that a run always needs, without verify's where it refers to those, and no other."""
+    text = cells_of(notebook, "markdown")[0]["source"].partition("**Permissions it needs:**")[2]
+    named, service = set(), ""
+    for name, action in re.findall(r"\b([a-z0-9]+): |`([A-Z]\w+)`", text):
+        service = name or service
+        named |= {f"{service}:{action}"} if action else set()
+    actions = policy.actions_of(notebook.stem)
+    needed = set() if actions.why_none else {*actions.plan, *actions.apply}
+    assert named == needed - ({*policy.actions_of("verify").plan} if "those of `verify`" in text else set())
 
 
 FILES_OF_TESTS = sorted((ROOT / "tests").rglob("*.py"))
