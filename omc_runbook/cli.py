@@ -321,7 +321,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     "--apply/--no-apply",
     "applies",
     default=None,
-    help="With what applying its plan needs, or without; by default with it, but for troubleshoot.",
+    help="Also what it needs to apply its plan, or not; by default also that, except for troubleshoot.",
 )
 def policy(
     name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
@@ -421,7 +421,7 @@ def records(
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes a shell complete runbooks, parameters, environments and faults.
+    """Print the completion script for a shell: of runbooks, parameters, environments and faults.
 
     For bash, in ~/.bashrc: eval "$(omc-runbook completion bash)"
     """

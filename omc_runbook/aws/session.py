@@ -106,24 +106,22 @@ class ReadFailure:
     @property
     def sentence(self) -> str:
         """What could not be read, why, and what next."""
-        return self.when_to("read")
+        return self.sentence_for("read")
 
-    def when_to(self, do: str) -> str:
+    def sentence_for(self, verb: str) -> str:
         """The same sentence with another verb than "read", such as "change"."""
         if self.denied_by:
-            denial = f"an explicit deny in {self.denied_by} forbids {self.permission}"
-            return (
-                f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing, since {denial}."
-            )
+            denial = f"an explicit deny in {self.denied_by} forbids {self.permission}, whatever else allows it"
+            return f"Could not {verb} {self.what}: {self.code}; {denial}."
         if self.kind == "denied":
-            return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
+            return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
-            return f"Could not {do} {self.what}: {self.code} outlasted the retries; run again in a minute."
+            return f"Could not {verb} {self.what}: {self.code} outlasted the retries; run again in a minute."
         if self.kind == "incomplete":
-            return f"Could not {do} {self.what}: {self.code}"
+            return f"Could not {verb} {self.what}: {self.code}"
         if self.kind == "no-answer":
-            return f"Could not {do} {self.what}: {self.code} Check the network, then run again."
-        return f"Could not {do} {self.what}: {self.permission} failed with {self.code}."
+            return f"Could not {verb} {self.what}: {self.code} Check the network, then run again."
+        return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}."
 
 
 class Clients:
@@ -221,13 +219,15 @@ class AssumedRole(CredentialProvider):
             f"role {self.arn}", "sts:AssumeRole", lambda: sts.assume_role(client, caller, self.arn, self._external_id)
         )
         if isinstance(answer, ReadFailure):
-            raise CouldNotLook(self._refused(answer, caller) if answer.kind == "denied" else answer.when_to("assume"))
+            raise CouldNotLook(
+                self._refused(answer, caller) if answer.kind == "denied" else answer.sentence_for("assume")
+            )
         self.caller = caller
         return answer
 
     def _refused(self, failure: ReadFailure, caller: Caller) -> str:
         if failure.denied_by:
-            return f"{failure.when_to('assume')} The caller is {caller.arn}."
+            return f"{failure.sentence_for('assume')} The caller is {caller.arn}."
         external_id = (
             "with the external id that external_id in runbook.toml sets"
             if self._external_id
@@ -326,7 +326,7 @@ def insist(what: str, permission: str, call: Callable[[], T], do: str = "read") 
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence."""
     answer = look(what, permission, call)
     if isinstance(answer, ReadFailure):
-        raise CouldNotLook(answer.when_to(do))
+        raise CouldNotLook(answer.sentence_for(do))
     return answer
 
 

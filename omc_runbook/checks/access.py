@@ -111,7 +111,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Evidence(name, (fact, refused[0].sentence), register, services)
             elif permissions.role.arn != arn and not _has_started(snapshot, arn):
                 fact = f"GetRole: the ARN of {name} is {permissions.role.arn}; the task definition names {arn}."
-                yield Uncertain(name, (f"{fact} No task has started with that, so that it may not be found.",))
+                yield Uncertain(name, (f"{fact} No task has started with that ARN, so ECS may not find the role.",))
 
 
 def _has_started(snapshot: Snapshot, role_arn: str) -> bool:

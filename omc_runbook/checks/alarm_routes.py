@@ -138,7 +138,7 @@ def may_publish(topic: Topic | None, service: str) -> bool | None:
 def _end(monitoring: Monitoring, arn: str, service: str) -> str:
     """What is at the end of a route, in words."""
     if arn not in monitoring.topics:
-        return f"whether anybody hears of {arn} is not looked at."
+        return f"who receives what is sent to {arn} was not read."
     topic = monitoring.topics[arn]
     if topic is None:
         return f"topic {arn} does not exist."

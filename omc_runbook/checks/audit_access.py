@@ -95,7 +95,7 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     found = _identities(snapshot)
     for outsider in secret_access.of(snapshot).outsiders:
         if outsider.kind == "account" and outsider.way == "resource policy":
-            doubt = " It cannot be judged whether its condition lets it." if outsider.decision == "unknown" else ""
+            doubt = " Whether its Condition allows the call is unknown." if outsider.decision == "unknown" else ""
             facts = [
                 f"GetResourcePolicy: {outsider.statement} allows {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"
             ]
@@ -282,7 +282,7 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     for outsider in secret_access.of(snapshot).outsiders:
         if key and outsider.way == "key grant" and outsider.kind != "service":
             grant = grants[outsider.statement]
-            whose = "of another account" if outsider.kind == "account" else "of nobody who exists"
+            whose = "of another account" if outsider.kind == "account" else "that does not exist"
             facts = (
                 f"ListGrants: grant {grant.id} of {key.arn} allows {', '.join(sorted(grant.operations))} to"
                 f" {grant.grantee}, a principal {whose}.",
@@ -306,9 +306,9 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
         for found in open_federations(role.trust, _controls(snapshot)):
             action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
             who = (
-                "Whoever has an account there may do so: a stranger, too."
+                "Anybody with an account there can do so, strangers too."
                 if found.is_shared
-                else "Whomever the provider signs in may do so: it alone decides."
+                else "Anybody whom the provider authenticates can do so."
             )
             facts = (
                 f"{_SOURCE}: {found.statement} lets {found.issuer} begin sessions by {action}, without a Condition on"
@@ -316,7 +316,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"{who} {role.name} may read the secret by {each.read_by}.",
             )
             remedy = remedies.trust(role.name, limited(role.trust, found))
-            needs = f"Name in {found.claim} who is meant, in the place of {found.subject}."
+            needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."
             severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
             yield Evidence(role.name, facts, replace(remedy, needs=needs), severity=severity)
 
@@ -329,7 +329,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
 )
 def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A principal that may not read the secret can let itself in."""
+    """A principal that may not read the secret can give itself access."""
     access = secret_access.of(snapshot)
     ways = {each.identity.arn: each for each in access.principals}
     administrators, assuming = list[str](), list[str]()
@@ -342,7 +342,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             actions = [verdict.action for verdict in certain]
             facts = (
                 f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
-                "It may not read the secret, and can make itself somebody who may.",
+                "It may not read the secret, but it can give itself a permission that does.",
                 *_sentences(certain),
             )
             # Of several calls that it takes together, the first is the one to withdraw.

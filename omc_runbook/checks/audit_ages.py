@@ -35,7 +35,7 @@ def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for each in _in_state(snapshot, "overdue"):
         fact = f"{_since(snapshot, each)}, and its rotation was due on {age.due_date(snapshot, each):%Y-%m-%d}."
         if encrypts(environment.keys, each.key):
-            remark = f"Data is encrypted with {each.key}: a new value alone would not read it."
+            remark = f"Data is encrypted with {each.key}: with a new value alone that data cannot be read."
             yield Evidence(each.key, (fact, remark), remedies.rotate(environment, each.key), severity="info")
         else:
             yield Evidence(each.key, (fact,), remedies.rotate(environment, each.key))
@@ -81,7 +81,7 @@ def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     facts = (
         f"DescribeSecret: LastRotatedDate is {_moment(secret.rotated)}, and the newest value of any key is from"
-        f" {_moment(newest)}: that rotation wrote the values that were there.",
+        f" {_moment(newest)}: that rotation wrote the existing values again.",
         "LastRotatedDate, which reports show, says nothing about the values' age.",
     )
     renewable = [each.key for each in ages if age.is_renewable(snapshot, each.key)]

@@ -28,7 +28,7 @@ _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
     ruled_out_by="DescribeTaskDefinition: environment has neither a value of the secret nor another secret",
 )
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret value stands in plain text in a task definition."""
+    """A secret value is in plain text in a task definition."""
     for each in _exposure(snapshot).definitions.found:
         label, container, variable = each.place.split(" ")
         facts = (
@@ -54,7 +54,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     not_in_sandbox=_NOT_IN_SANDBOX,
 )
 def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A secret value stands in a file of the repository."""
+    """A secret value is in a file of the repository."""
     files = _exposure(snapshot).files or Search()
     for place, found in _by_place(files):
         path = place.rpartition(":")[0]
@@ -73,7 +73,7 @@ def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     not_in_sandbox=_NOT_IN_SANDBOX,
 )
 def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A value that is in use stands in the history of git."""
+    """A value that is in use is in git's history."""
     history = _exposure(snapshot).history or Search()
     for place, found in _by_place(history):
         keys = tuple(dict.fromkeys(each.key for each in found))
@@ -93,7 +93,7 @@ def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="GetLogEvents: the last lines of the services' logs have no value of the secret",
 )
 def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret value stands in a log."""
+    """A secret value is in a log."""
     for place, found in _by_place(_exposure(snapshot).logs):
         match = _STREAM.fullmatch(place)
         names = " and ".join(dict.fromkeys(map(_whose, found)))

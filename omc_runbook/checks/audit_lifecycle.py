@@ -178,7 +178,7 @@ def _guard(snapshot: Snapshot) -> Remedy:
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
     }
     put = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
-    return replace(put, needs="In aws:PrincipalArn stands who may delete it: now that is only you. Add who else may.")
+    return replace(put, needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
 
 
 def _identities(caller: str) -> Sequence[str]:

@@ -31,7 +31,7 @@ def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
             region,
             (
                 f"cloudtrail:DescribeTrails has no trail for {region} in account {account}: calls are kept for 90 days"
-                " in the event history alone, and nothing can be told of them.",
+                " in the event history alone, and nothing can alert anybody to them.",
             ),
             audit_remedies.create_trail(snapshot),
         )
@@ -133,7 +133,7 @@ def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
     because_of=("no-trail",),
 )
 def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
-    """Nothing tells anybody that the secret was read."""
+    """No alarm tells anybody that the secret was read."""
     if not _is_read(snapshot):
         return
     routes = routes_of(snapshot)
@@ -189,7 +189,7 @@ def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
     severity="warning",
 )
 def alarm_to_nobody(snapshot: Snapshot) -> Iterator[Answer]:
-    """The alarm on reads of the secret reaches nobody."""
+    """The alarm on reads of the secret has no recipient."""
     routes = [route for route in _matching(snapshot) if not route.problem]
     if not _is_read(snapshot) or any(route.reaches for route in routes):
         return

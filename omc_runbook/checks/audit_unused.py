@@ -59,8 +59,8 @@ def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
         oldest = min(version.created for version in kept)
         facts = (
             f"ListSecretVersionIds: {len(kept)} versions have no staging label, the oldest of {oldest:%Y-%m-%d}.",
-            "Who may call GetSecretValue can read them by VersionId. No call removes one: Secrets Manager does so by"
-            " itself, once there are about 100, and not within a day.",
+            "Who may call GetSecretValue can read them by VersionId. No call removes one: Secrets Manager removes"
+            " the oldest by itself, beyond about 100, and none within a day.",
         )
         yield Evidence(snapshot.secret_name, facts, remedies.list_versions(snapshot.environment.names))
 

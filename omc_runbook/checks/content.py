@@ -224,7 +224,7 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
         labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
         return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
     if NOTE.search(member.key) and member.key not in keys:
-        return "Its name is that of a note."
+        return "By its name it is a comment."
     is_required = member.key in keys and keys[member.key].required
     return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
 
@@ -340,7 +340,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member, defect in _defective(snapshot, "placeholder"):
         entry = snapshot.environment.keys.get(member.key)
-        fact = f"{member.key} {defect.sentence}: templates and Terraform's code that have it are no secrets."
+        fact = f"{member.key} {defect.sentence}: it is public, in the template or in Terraform's code."
         grave = (entry and entry.required) or defect.consequence
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
@@ -382,7 +382,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value lacks the form that its key has to have."""
+    """A value has another format than its key needs."""
     misplaced = {key for pair in _exchanged(snapshot) for key in pair}
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key in misplaced:
@@ -399,7 +399,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value was not copied as it was issued."""
+    """A value was copied incorrectly: with quotes, escapes or invisible characters."""
     for member, defect in _defective(snapshot, "bad-copy"):
         yield _about(snapshot, member.key, f"{member.key} {_harm(defect)}.")
 
@@ -412,7 +412,7 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Two keys have each other's value."""
+    """The values of two keys are swapped."""
     document, environment = snapshot.current.document if snapshot.current else None, snapshot.environment
     by_form = exchanged(document, environment.keys) if document else ()
     for pair in _exchanged(snapshot):
@@ -432,7 +432,7 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
-    """An address has another password than the key of its login."""
+    """The password in a URL differs from the key that has it."""
     document = snapshot.current.document if snapshot.current else None
     relevant = {member.key for member in _relevant_members(snapshot)}
     plain = plain_logins(snapshot)
@@ -456,7 +456,7 @@ def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
-    """An address leads to the task itself, to a host of Compose, or to another environment."""
+    """A URL leads to localhost, to a host of Compose, or to another environment."""
     environment = snapshot.environment
     environments = (*environment.others, LOCAL)
     secrets = {other.secret: name for name, other in environment.others.items()}

@@ -172,7 +172,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeServiceDeployments: no lifecycle hook is AWAITING_ACTION",
 )
 def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment waits for a person."""
+    """A deployment is paused by a lifecycle hook and waits for a person."""
     for service in snapshot.consumers:
         underway = service.underway
         hook = underway.pause if underway else None
@@ -262,7 +262,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = (
                 f"Task {task.id[:8]} of {definition.label} runs outside the services{starter}, and read the secret"
                 " before AWSCURRENT last moved.",
-                f"Keys whose value differs: {keys}." if keys else "Which of its keys differ cannot be told.",
+                f"Keys whose value differs: {keys}." if keys else "Which of its keys differ is unknown.",
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
             remedy = remedies.advise(

@@ -75,7 +75,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue
-            lacking = "is no JSON object" if source.keys == frozenset() else f"has no key {key}"
+            lacking = "is not a JSON object" if source.keys == frozenset() else f"has no key {key}"
             read = f"GetSecretValue: {source.name} {lacking}." if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
             remedy = remedies.advise(

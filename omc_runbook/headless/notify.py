@@ -100,7 +100,7 @@ def _address(kind: str, name: str) -> str:
     try:
         text = os.environ.get(name, "") if kind == "env" else regular_file.read_text(Path(name).expanduser())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"The file {name} with the address cannot be read: {reason}.") from None
     if not text.strip():
         raise UsageError(f"{'The variable' if kind == 'env' else 'The file'} {name} holds no address.")

@@ -44,7 +44,7 @@ def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
         if schedule.runbook not in notebooks.paths():
             near = nearest(schedule.runbook, notebooks.paths())
             raise UsageError(
-                f"There is no runbook {quoted(schedule.runbook)}{near} It stands in [[schedules]] of runbook.toml.",
+                f"There is no runbook {quoted(schedule.runbook)}{near} [[schedules]] of runbook.toml names it.",
                 "omc-runbook list shows what each is for.",
             )
         if notebooks.describe(schedule.runbook).can_change:

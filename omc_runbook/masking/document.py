@@ -261,7 +261,7 @@ def _number(text: str) -> float:
 
 
 def _refuse(_: str) -> Never:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse)

@@ -131,7 +131,7 @@ class PlanReference:
     run_by: str
 
 
-REFUSED = "Refused until that is mended:"
+REFUSED = "Refused until this is fixed:"
 """What stands before each reason why a plan may not be applied."""
 
 

@@ -16,7 +16,7 @@ def sentences(can_change: bool) -> tuple[str, ...]:
     """How long a runbook takes at most, and what becomes of what was not read by then."""
     looks = (
         f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run, and once more"
-        " after a change. What was not read by then is unknown, and is said to be."
+        " after a change. What was not read by then is reported as unknown."
     )
     changes = (
         f"A change waits {ROLLOUT_SECONDS / 60:.0f} minutes at most, and the bake time, for the new tasks of its"

@@ -26,7 +26,7 @@ def how_old(snapshot: Snapshot) -> str:
         return f"None of its {_count(len(ages), 'value')} has to be rotated." if ages else ""
     oldest, days = limited[0], age.limit(snapshot).days
     return (
-        f"Its {_count(len(limited), 'secret value')} may be {days} days old: the oldest, {oldest.key}, is"
+        f"{_count(len(limited), 'secret value')} to be rotated within {days} days: the oldest, {oldest.key}, is"
         f" {_count((snapshot.taken - oldest.since).days, 'day')} old and due on"
         f" {age.due_date(snapshot, oldest):%Y-%m-%d}."
     )
@@ -118,7 +118,7 @@ def what_lies_open(snapshot: Snapshot) -> str:
     found = snapshot.audit.exposure if snapshot.audit else None
     if found is None or audit_exposure.count(found):
         return ""
-    return f"No value of it. {audit_exposure.searched(found)}"
+    return f"No value of the secret was found. {audit_exposure.searched(found)}"
 
 
 def _since(snapshot: Snapshot, begin: datetime) -> str:

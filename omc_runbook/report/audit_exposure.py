@@ -54,7 +54,7 @@ def searched(found: Exposure) -> str:
         f"{found.history.count:,} former versions of files in git" if found.history else "",
         f"the secret of {', '.join(found.compared)}" if found.compared else "",
     ]
-    no_files = "" if found.files else " No repository was named, so that no file was."
+    no_files = "" if found.files else " Files were not: no repository was named."
     return f"Searched were {', '.join(filter(None, parts))}.{no_files}"
 
 

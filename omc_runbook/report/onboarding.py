@@ -122,7 +122,7 @@ def reading(done: Sequence[str]) -> Listing:
 def by_hand() -> Listing:
     """The commands that plan in earnest what was done here."""
     entries = [Entry(runbook, f"the guide's {section}", command=line) for runbook, section, line in _READING]
-    return Listing("The same in earnest", entries)
+    return Listing("The same for real", entries)
 
 
 def _word(graded: Graded) -> str:

@@ -35,8 +35,8 @@ Act = Callable[[str], Generator[object, None, str]]
 BY_HAND = "Set apply = True above to do it"
 REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
-BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
-AGAIN = "Run all cells again to see what is."
+BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
+AGAIN = "Run all cells again to see the current state."
 TAKE_BACK = "Stop and take it back"
 """The same as `BACK` for a change that has no former version."""
 

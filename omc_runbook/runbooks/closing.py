@@ -23,17 +23,17 @@ from omc_runbook.runbooks.run import Run, now
 Displays = Generator[tuple[str, object], None, str]
 """Applies the plan and yields each display with its name; returns how it ended, in a few words for the button."""
 
-INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
+INTERRUPTED = "The change was interrupted: run verify to see the state, then this notebook again from its first cell."
 
-NOT_BEGUN = "Not begun: the last cell begins it, because apply is set, and has the buttons that stop it."
+NOT_BEGUN = "Not started yet: apply is set, so the last cell starts it, and has the buttons that stop it."
 
 SEE_END = "The last cell says what was done, and how to go on."
 
-OUTDATED = "The cells above still show the run before this."
+OUTDATED = "The cells above are still those of the run before this one."
 
-OLD_PLAN = "The cells above “Change it” show what was before, and their plan: run all cells again to plan anew."
+OLD_PLAN = "The cells above “Change it” are out of date: run all cells again for a new plan."
 
-NOT_OF_IT = "Another change was finished instead of this notebook's plan: the last cell says how it ended."
+NOT_OF_IT = "This notebook's plan was not applied: an unfinished change was completed instead. The last cell says how."
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class _Pointers:
 
 
 BELOW = _Pointers(
-    under_way="Under way: what is done shows below, and the answer then stands here.",
-    see_progress="Under way: the last cell shows how far it is, and has the buttons that stop it.",
-    unfinished="It is not finished. Why, what was done, and how to go on stands below.",
-    nothing_done="Nothing was done. Why stands below.",
+    under_way="Under way: the progress is below, and the result will be here.",
+    see_progress="Under way: the last cell shows the progress, and has the buttons that stop it.",
+    unfinished="It is not finished. Why, what was done and how to continue are below.",
+    nothing_done="Nothing was done. The reason is below.",
 )
 
 ABOVE = _Pointers(
-    under_way="Under way: what is done shows below the parameters, and the answer then stands here.",
-    see_progress="Under way: how far it is shows below the parameters, with the buttons that stop it.",
-    unfinished="It is not finished. Why, what was done, and how to go on stands below the parameters.",
-    nothing_done="Nothing was done. Why stands below the parameters.",
+    under_way="Under way: the progress is below the parameters, and the result will be here.",
+    see_progress="Under way: the progress is below the parameters, with the buttons that stop it.",
+    unfinished="It is not finished. Why, what was done and how to continue are below the parameters.",
+    nothing_done="Nothing was done. The reason is below the parameters.",
 )
 
 

@@ -82,7 +82,7 @@ class Fleet(RichDisplay):
     def banner(self) -> Banner:
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
-        notes = (f"Each has {self.seconds} s to answer. Nothing of them has been read yet.", *self.unread)
+        notes = (f"Each has {self.seconds} s to answer. Nothing has been read yet.", *self.unread)
         warnings = (each for environment in self.environments for each in _endpoint_warnings(environment))
         return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes, warnings)
 

@@ -162,7 +162,7 @@ def apply(
 
     def start() -> StartResult:
         if not starts:
-            return StartResult("", "The application is not to be started here.")
+            return StartResult("", "This course does not start the application.")
         return executor.start(checkout.root, variables, live.sleep)
 
     def announce(name: str) -> None:

@@ -21,7 +21,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.run import Run, now
 from omc_runbook.snapshot.state import Snapshot
 
-ALONE = "No other person is asked: whoever sets apply applies this plan."
+ALONE = "No review by a second person is asked for: whoever sets apply applies this plan."
 WAYS = ("plan_to writes it to a file, without values; plan_from applies exactly the plan of such a file, or nothing.",)
 
 

@@ -62,7 +62,7 @@ QUESTIONS = (
     ),
     Question(
         "local_setup",
-        "Which of these files belongs into git?",
+        "Which of these files belongs in git?",
         "b",
         (
             PossibleAnswer(".env", "It has your values: git ignores it, and only you can read it."),
@@ -94,7 +94,7 @@ QUESTIONS = (
     ),
     Question(
         "add_key",
-        "Why does a key come into the secret before a task definition refers to it?",
+        "Why must a key be in the secret before a task definition refers to it?",
         "a",
         (
             PossibleAnswer(

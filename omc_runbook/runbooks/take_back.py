@@ -17,7 +17,7 @@ from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import Run, reach
 
-AGAIN = "Run this notebook again from its first cell to see what is."
+AGAIN = "Run this notebook again from its first cell to see the current state."
 
 
 Finish = Callable[[Run, Live, ChangeState, str], Generator[object, None, str]]
@@ -58,7 +58,7 @@ def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator
         reversal, journal = Reversal(contexts, state.undo), Journal(live.tell)
         execute(reversal.steps(), live.announce, journal)
         result = ChangeResult(changes=tuple(journal.changes), rollbacks=reversal.rollouts, is_back=reversal.is_complete)
-        headline = "Taken back." if reversal.is_complete else "Not everything was taken back."
+        headline = "Taken back." if reversal.is_complete else "Not all of it was taken back."
         yield "result", Banner("good" if reversal.is_complete else "unsure", headline, (reversal.sentence,))
         yield "outcome", run.conclude((), result, plan)
         yield "answer", Banner("plain", f"{headline} {AGAIN}")

@@ -124,7 +124,7 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
         raise UsageError(f'Environment "{missing}" is unknown{nearest(missing, there)}')
     if not there:
         raise UsageError(
-            "No environment was found: no secret is as [discovery] in runbook.toml says. Correct that, or add a table"
+            "No environment was found: no secret matches [discovery] in runbook.toml. Correct that, or add a table"
             " [environments.NAME]."
         )
     return Environments(tuple(there[name] for name in names), ()) if names else found

@@ -168,7 +168,7 @@ class Expressions(ABC):
             is_encoded = part.text.startswith("jsonencode(") and not isinstance(value, str)
             return json.dumps(value, ensure_ascii=False) if is_encoded else functions.as_text(value)
         except TypeError:
-            return unknown(f"{part.text} in {file.name} is no text")
+            return unknown(f"{part.text} in {file.name} is not a string")
 
     def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
         match node.kind:

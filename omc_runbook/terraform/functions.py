@@ -47,7 +47,7 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, str | int | float):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is no text")
+    raise TypeError(f"{type(value).__name__} is not a string")
 
 
 def _format(spec: str, *arguments: Any) -> str:

@@ -94,7 +94,9 @@ def find_program(python: str) -> str:
         return ""
     path = shutil.which(str(expand(python.strip()).absolute())) or programs.find(python.strip())
     if path is None:
-        raise UsageError(f"python {python} is no program: name an interpreter with the application's requirements.")
+        raise UsageError(
+            f"python {python} is not an executable: name an interpreter with the application's requirements."
+        )
     return os.path.abspath(path)  # noqa: PTH100 - a virtual environment's python is a link, which must stay
 
 

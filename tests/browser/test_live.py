@@ -25,7 +25,7 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
 LONG = 20
-BACK, LEAVE = "Stop and put the former version back", "Stop watching (leave it rolling)"
+BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 
 
 def held_by(content: bytes, value: str) -> bool:

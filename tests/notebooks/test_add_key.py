@@ -143,7 +143,7 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     assert here.text != text
     (choice,) = offers(run, run.state(undo=plan.undos(here.platform.root / ".git")))
     shown = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
-    assert f"{EDITED[1]} stays as it is" in shown and "Not everything was taken back" in shown
+    assert f"{EDITED[1]} stays as it is" in shown and "Not all of it was taken back" in shown
     assert (here.text, here.references(), here.key in here.edited()[EDITED[0]]) == (text, references, False)
 
 

@@ -49,7 +49,7 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
     assert (body["runbook"], body["status"], body["root_causes"]) == ("onboarding", "findings", ["wrong-answer"])
     subjects = [finding["subject"] for finding in body["findings"]]
     assert [subject.partition(":")[0] for subject in subjects] == [
-        "Which of these files belongs into git?",
+        "Which of these files belongs in git?",
         "Drill 2",
         "Drill 3",
     ]

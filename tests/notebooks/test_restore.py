@@ -70,7 +70,7 @@ def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_ther
     assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown
     [blocker] = plan.blockers
     assert "not start without SMTP_HOST, which they reference" in blocker
-    assert f"Refused until that is mended: {blocker}" in plan.readiness
+    assert f"Refused until this is fixed: {blocker}" in plan.readiness
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     dry = desk.restore("--summary", "-p", "version", lacking)
     assert dry.returncode == 0 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
     # A command that is refused is not offered.
-    assert "Refused until that is mended: New tasks of backend" in dry.stdout and "Apply it" not in dry.stdout
+    assert "Refused until this is fixed: New tasks of backend" in dry.stdout and "Apply it" not in dry.stdout
     [blocker] = desk.outcome()["blockers"]
     [record] = desk.record.glob("restore-*.html")
     page = record.read_text()

@@ -581,9 +581,9 @@ def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
     lab.run(APPLIED)
     assert "Not begun" in lab.page and lab.buttons == []
     lab.run("closing.answer()")
-    lab.await_button("Stop watching (leave it rolling)")
+    lab.await_button("Stop watching (the deployment goes on)")
     assert "Under way" in lab.page and "Not begun" not in lab.page
-    lab.press(lab.button("Stop watching (leave it rolling)"))
+    lab.press(lab.button("Stop watching (the deployment goes on)"))
     assert "It was stopped." in lab.page and "This is so." in lab.page and "Under way" not in lab.page
     assert lab.look(lab.button("✓ Stopped")) == ("✓ Stopped", False)
     lab.run("closing.answer()")

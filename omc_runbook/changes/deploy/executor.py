@@ -57,8 +57,8 @@ def apply(
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
     if plan.blockers and not leave:
         raise UsageError(
-            f"{' '.join(plan.blockers)} The former version would be put back. Only rotate with on_failure leave writes"
-            " all the same. Nothing was written."
+            f"{' '.join(plan.blockers)} The change would be taken back. rotate with on_failure=leave writes it all the"
+            " same. Nothing was written."
         )
     return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
 

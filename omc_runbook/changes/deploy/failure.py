@@ -149,8 +149,8 @@ def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
     )
 
 
-LEFT = "It got no new tasks: the change is not verified there"
-UNSEEN = "Others with the secret could not be looked for: the change is not verified there"
+LEFT = "It was not redeployed: the change is not verified there"
+UNSEEN = "Other consumers of the secret could not be listed: the change is not verified there"
 
 
 def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:

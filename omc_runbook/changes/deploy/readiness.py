@@ -52,8 +52,8 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
     }
     if moving:
         yield (
-            f"Image tags that move: {', '.join(moving)}. New tasks may get another image than the running ones have,"
-            " and fail for that."
+            f"Mutable image tags: {', '.join(moving)}. New tasks may get another image than the running ones have,"
+            " and fail because of it."
         )
 
 
@@ -88,10 +88,10 @@ def refuse_one_password(services: Sequence[Service], key: str, login: str) -> No
     if overlapping:
         names = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
         raise UsageError(
-            f"{key} has one role in the database, which has one password at a time, and tasks with the old one would"
-            f" still serve. {names} Let two roles take turns: have the login's name in the secret too, as {login}, and"
-            " an administrator's URL in database_url_from. Or set the strategy ROLLING without pauses, rotate, and set"
-            " it back. Nothing was written."
+            f"{key} belongs to one database role: a new password would lock out tasks that still have the old one."
+            f" {names} Either let two roles take turns, with the login's name in the secret too, as {login}, and an"
+            " administrator's URL in database_url_from. Or set the strategy ROLLING without pauses, rotate, and set it"
+            " back. Nothing was written."
         )
 
 

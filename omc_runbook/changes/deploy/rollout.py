@@ -367,7 +367,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(rollout, state="gone", reason=GONE)
-        return replace(rollout, state="failed", reason=answer.when_to("redeploy"))
+        return replace(rollout, state="failed", reason=answer.sentence_for("redeploy"))
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     deployment, others = answer
     revision = deployment.task_definition_arn.rpartition("/")[2]

@@ -301,8 +301,8 @@ class _Watch:
         patience = in_words(timedelta(seconds=ROLLOUT_SECONDS) + rollout.bake)
         if own and own.is_well:
             reason = (
-                f"After {patience} it still goes on ({own.progress}); no task of it has failed, so nothing was taken"
-                " back: run again to verify it."
+                f"It is still in progress after {patience} ({own.progress}); none of its tasks has failed, so nothing"
+                " was taken back: run again to verify it."
             )
             return replace(rollout, state="unknown", reason=reason)
         reason = f"It neither completed nor failed within {patience}: see its events in the console."

@@ -123,7 +123,7 @@ class S3Folder:
 
         answer = self._look(name, "s3:PutObject", put)
         if isinstance(answer, ReadFailure):
-            raise OSError(errno.EIO, answer.when_to("write"))
+            raise OSError(errno.EIO, answer.sentence_for("write"))
 
     def _look(self, name: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
         """Make a call about an object; raises OSError where S3 cannot be reached."""
@@ -181,7 +181,7 @@ class S3Folder:
             return answer
         if answer.code == "NoSuchBucket":
             raise UsageError(f"There is no bucket {self.bucket}. {consequence}".strip())
-        raise CouldNotLook(" ".join(filter(None, (answer.when_to(do), self._about_key(answer), consequence))))
+        raise CouldNotLook(" ".join(filter(None, (answer.sentence_for(do), self._about_key(answer), consequence))))
 
     def _about_key(self, failure: ReadFailure) -> str:
         """What to check where the key may be the reason: S3 does not always say so."""

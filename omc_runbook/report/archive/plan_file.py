@@ -154,7 +154,7 @@ def read(path: Path) -> PlanFile:
     try:
         # Reading a pipe would block for ever.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
         if len(raw) > LARGEST:

@@ -89,7 +89,7 @@ def test_the_plan_says_what_could_make_tasks_fail() -> None:
     bare = with_service(with_service(healthy(), "backend", configuration=PLAIN), "worker", configuration=PLAIN)
     assert "backend, worker: without a deployment circuit breaker" in notes(bare)
     moving = with_container(healthy(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
-    assert "Image tags that move: backend (backend:latest)" in notes(moving)
+    assert "Mutable image tags: backend (backend:latest)" in notes(moving)
     assert "backend: its last deployment failed" in notes(rolled_back(healthy()))
     lone = with_service(healthy(), "worker", minimum_healthy_percent=0)
     assert "stop its only task before the new one runs" in notes(lone)

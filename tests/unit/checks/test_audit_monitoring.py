@@ -144,11 +144,11 @@ def test_a_pattern_that_is_not_understood_is_unknown() -> None:
     [
         ((), "found", "has no target"),
         ((f"{TOPIC}-gone",), "found", "does not exist"),
-        (("arn:aws:lambda:ap-southeast-2:123456789012:function:page",), "unknown", "is not looked at"),
+        (("arn:aws:lambda:ap-southeast-2:123456789012:function:page",), "unknown", "was not read"),
     ],
 )
 def test_where_a_route_ends(targets: tuple[str, ...], status: str, says: str) -> None:
-    """No target, a topic that is gone, and one of a kind that is not looked at."""
+    """No target, a topic that is gone, and one of a kind that is not read."""
     rule = replace(RULE, targets=targets)
     snapshot = monitored(healthy(), filters=(), alarms={}, rules=(rule,), topics={f"{TOPIC}-gone": None})
     [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)

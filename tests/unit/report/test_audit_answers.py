@@ -82,7 +82,7 @@ def test_who_would_notice_and_what_lies_open() -> None:
     assert audit_answers.who_would_notice(two).endswith("tells 2 subscribers of it.")
     silent = audit_monitoring.monitored(healthy(), topics={})
     assert audit_answers.who_would_notice(silent) == ""
-    assert audit_answers.what_lies_open(whole()).startswith("No value of it. Searched were 3 task definitions, 900 log")
+    assert audit_answers.what_lies_open(whole()).startswith("No value of the secret was found. Searched were 3 task")
     found = audit_secret.exposed("files", "terraform.tfvars")(healthy())
     assert audit_answers.what_lies_open(found) == ""
 

@@ -214,7 +214,7 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
             chosen(plan_from=path)
         assert "hunter2" not in str(error.value) and error.value.exit_code == 3
     for other in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(UsageError, match="no regular file"):
+        with pytest.raises(UsageError, match="not a regular file"):
             chosen(plan_from=other)
 
 

@@ -298,9 +298,9 @@ def test_a_plan_that_is_refused_has_neither_button_nor_command(monkeypatch: pyte
     plan = replace(PLAN, blockers=("New tasks would not start.",))
     closing = Closing(a_run("staging"), plan, "Do it", Work(), False, "", False)
     instead = closing.button()
-    assert not isinstance(instead, Button) and "Refused until that is mended: New tasks" in instead.to_text()
+    assert not isinstance(instead, Button) and "Refused until this is fixed: New tasks" in instead.to_text()
     text = a_run("staging").answer((), plan=plan).to_text()
-    assert "Refused until that is mended: New tasks would not start." in text and "omc-runbook run" not in text
+    assert "Refused until this is fixed: New tasks would not start." in text and "omc-runbook run" not in text
     failed = Outcome.from_json(a_run("staging").failed("It broke off.", plan).to_json())
     assert failed.blockers == plan.blockers and not failed.can_be_applied
 

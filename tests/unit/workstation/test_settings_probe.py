@@ -471,7 +471,7 @@ def test_the_python_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     assert find_program("python") == str(Path(sys.executable).with_name("python"))
     assert find_program(" ") == ""
-    with pytest.raises(UsageError, match="python nowhere is no program: name an interpreter"):
+    with pytest.raises(UsageError, match="python nowhere is not an executable: name an interpreter"):
         find_program("nowhere")
 
 
