@@ -18,11 +18,10 @@ from omc_runbook.sandbox.worlds.build import (
     container_definition,
     deployment_configuration,
     healthy_document,
-    restore_log_group,
     restore_network,
 )
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import KEYS, SERVICES, ServiceSpec, World
+from omc_runbook.sandbox.worlds.staging import KEYS, SERVICES, ServiceSpec, World, restore_log_group
 from omc_runbook.snapshot.state import Snapshot
 
 Container = dict[str, Any]

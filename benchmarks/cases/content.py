@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.worlds.build import deployment_configuration, restore_log_group
+from omc_runbook.sandbox.worlds.build import deployment_configuration
 from omc_runbook.sandbox.worlds.roles import base_policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS, SECRET, STAGING, ServiceSpec, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS, SECRET, STAGING, ServiceSpec, World, restore_log_group
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 Container = dict[str, Any]

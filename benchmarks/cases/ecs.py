@@ -15,7 +15,6 @@ from omc_runbook.sandbox.worlds.build import (
     container_definition,
     deployment_configuration,
     healthy_document,
-    restore_log_group,
     restore_network,
 )
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
@@ -28,6 +27,7 @@ from omc_runbook.sandbox.worlds.staging import (
     TASK_ROLE,
     ServiceSpec,
     World,
+    restore_log_group,
 )
 
 Definition = dict[str, Any]

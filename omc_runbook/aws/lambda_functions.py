@@ -25,7 +25,6 @@ class RotationFunction:
     state: str = ""
     last_update: str = ""
     reason: str = ""
-    runtime: str = ""
 
     @property
     def log_group(self) -> str:
@@ -50,7 +49,6 @@ def describe(client: LambdaClient, arn: str) -> RotationFunction:
         state=answer.get("State", ""),
         last_update=answer.get("LastUpdateStatus", ""),
         reason=answer.get("StateReason", "") or answer.get("LastUpdateStatusReason", ""),
-        runtime=answer.get("Runtime", ""),
     )
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import texts
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, may_name
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.iam.who_can import (
@@ -169,15 +168,7 @@ class SelfGrants:
 
 def administers_iam(identity: Identity) -> bool:
     """Whether a statement without a Condition allows every action of IAM on everything, within no boundary."""
-    return identity.boundary is None and any(
-        isinstance(statement, Mapping)
-        and statement.get("Effect") == "Allow"
-        and "iam:*" in (texts(statement.get("Action", [])) or ())
-        and "*" in (texts(statement.get("Resource", [])) or ())
-        and "Condition" not in statement
-        for policy in identity.policies
-        for _, statement in policy.statements
-    )
+    return identity.may_on_everything("iam:*")
 
 
 def _on_itself(identity: Identity) -> Iterator[ResourceCall]:

@@ -110,11 +110,15 @@ class Identity:
 
     @cached_property
     def is_administrator(self) -> bool:
-        """Whether a statement without a condition allows every action on everything, within no permissions boundary."""
+        """Whether a statement without a Condition allows every action on everything, within no permissions boundary."""
+        return self.may_on_everything("*", "*:*")
+
+    def may_on_everything(self, *patterns: str) -> bool:
+        """Whether a statement without a Condition, within no boundary, allows one of these actions on everything."""
         return self.boundary is None and any(
             isinstance(statement, Mapping)
             and statement.get("Effect") == "Allow"
-            and not {"*", "*:*"}.isdisjoint(texts(statement.get("Action", [])) or ())
+            and not {*patterns}.isdisjoint(texts(statement.get("Action", [])) or ())
             and "*" in (texts(statement.get("Resource", [])) or ())
             and "Condition" not in statement
             for policy in self.policies

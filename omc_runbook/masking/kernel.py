@@ -55,9 +55,7 @@ def allows_input() -> bool:
 
 def has_terminal() -> bool:
     """Whether this notebook runs in a command at whose terminal a person can be asked for a hidden value."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "has_terminal", False) is True
+    return getattr(_ipython(), "has_terminal", False) is True
 
 
 def allows_prompt() -> bool:
@@ -157,10 +155,15 @@ def _flush(output: _Stream) -> None:
         output.send(rest)
 
 
-def _shell() -> Any:
-    """Return IPython's shell if this process is a kernel; only kernels have imported IPython."""
+def _ipython() -> Any:
+    """IPython's shell, or None; a process that runs no cell has not imported IPython."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _shell() -> Any:
+    """IPython's shell if this process is a kernel."""
+    shell = _ipython()
     return shell if hasattr(shell, "kernel") else None
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.repository.readers import code_files, parse_python, read_text
-from omc_runbook.repository.settings_classes import last_name
+from omc_runbook.repository.readers import code_files, last_name, parse_python, read_text
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, read_source
 

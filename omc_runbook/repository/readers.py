@@ -131,14 +131,16 @@ def _constants(tree: ast.Module) -> Mapping[str, str]:
 
 def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | None:
     """The variable that an expression asks for, and whether it has a default; None for any other expression."""
-    if isinstance(node, ast.Subscript) and _last(node.value) == "environ":
+    if isinstance(node, ast.Subscript) and last_name(node.value) == "environ":
         name = _constant(node.slice, constants)
         return (name, False) if name else None
     if not isinstance(node, ast.Call) or not node.args:
         return None
     methods = ("get", "pop", "setdefault")
-    is_get = isinstance(node.func, ast.Attribute) and node.func.attr in methods and _last(node.func.value) == "environ"
-    if not (is_get or _last(node.func) == "getenv"):
+    is_get = (
+        isinstance(node.func, ast.Attribute) and node.func.attr in methods and last_name(node.func.value) == "environ"
+    )
+    if not (is_get or last_name(node.func) == "getenv"):
         return None
     defaults = [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "default")]
     name = _constant(node.args[0], constants)
@@ -155,15 +157,16 @@ def _read_by_library(node: ast.AST) -> tuple[str, bool] | None:
     # The second argument may be a type.
     is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
     has_default = is_value or any(word.arg == "default" for word in node.keywords)
-    return (name, has_default) if _last(owner) in ("config", "env") and name.isupper() else None
+    return (name, has_default) if last_name(owner) in ("config", "env") and name.isupper() else None
 
 
 def _is_set(node: ast.AST) -> bool:
-    is_default = isinstance(node, ast.Call) and _last(node.func) == "setdefault"
+    is_default = isinstance(node, ast.Call) and last_name(node.func) == "setdefault"
     return is_default or isinstance(getattr(node, "ctx", None), ast.Store)
 
 
-def _last(node: ast.expr) -> str:
+def last_name(node: ast.AST) -> str:
+    """The last part of a dotted name; "" for anything else."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 

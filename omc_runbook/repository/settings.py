@@ -11,13 +11,12 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
-from omc_runbook.repository.readers import find_environment_reads
+from omc_runbook.repository.readers import find_environment_reads, last_name
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,
     OPTIONS,
     Classes,
-    last_name,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.readers import named_files
+from omc_runbook.repository.readers import last_name, named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -98,13 +98,6 @@ def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
         yield from union_members(quoted) if quoted else [annotation]
     else:
         yield annotation
-
-
-def last_name(node: ast.expr) -> str:
-    """The last part of a dotted name; "" for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def is_config(statement: ast.stmt) -> bool:

@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import Literal
 
 from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.repository.readers import last_name
 from omc_runbook.repository.settings import parse_settings
 from omc_runbook.repository.settings_classes import (
     Classes,
     field_name,
     is_config,
-    last_name,
     parse_expression,
     python_errors,
     union_members,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from omc_runbook.repository.readers import code_files, parse_python, read_text
+from omc_runbook.repository.readers import code_files, last_name, parse_python, read_text
 
 MAIN_CLASS = "Settings"
 """The usual name of the class that the application instantiates."""
@@ -59,7 +59,7 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
         for alias in node.names
         if alias.asname
     ]
-    called = {_last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
+    called = {last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
     classes = _derived(trees, renamed)
     names = {each: _all_names({each.name}, renamed) for each in classes}
 
@@ -105,11 +105,7 @@ def _derived(trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[
 
 def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield all names in some expressions and statements, and the last parts of dotted ones."""
-    yield from (name for node in nodes for each in ast.walk(node) if (name := _last_name(each)))
-
-
-def _last_name(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    yield from (name for node in nodes for each in ast.walk(node) if (name := last_name(each)))
 
 
 def _all_names(names: set[str], renamed: Collection[tuple[str, str]]) -> set[str]:

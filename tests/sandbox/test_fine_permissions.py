@@ -14,7 +14,6 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import mend
-from omc_runbook.sandbox.faults.change import service
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.roles import base_policy, policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
@@ -64,7 +63,7 @@ def role_at_a_path(world: World) -> None:
     )
     for name, document in (("base", base_policy()), ("secrets", policy(READ, Resource="*"))):
         world.iam.put_role_policy(RoleName="execution", PolicyName=name, PolicyDocument=json.dumps(document))
-    arn = service(world, "worker")["taskDefinition"]
+    arn = world.service("worker")["taskDefinition"]
     current: Any = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     kept = ("family", "containerDefinitions", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
     world.ecs.register_task_definition(executionRoleArn=PATH_ROLE, **{name: current[name] for name in kept})
@@ -170,9 +169,9 @@ def look(endpoint: str) -> list[Finding]:
 def test_fine_permissions(change: Change, world: World) -> None:
     """Tasks start, and no check finds a fault or is in doubt."""
     change(world)
-    family = service(world, "worker")["taskDefinition"].rpartition("/")[2].partition(":")[0]
+    family = world.service("worker")["taskDefinition"].rpartition("/")[2].partition(":")[0]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=family, forceNewDeployment=True)
     world.settle()
-    primary = service(world, "worker")["deployments"][0]
+    primary = world.service("worker")["deployments"][0]
     assert (primary["rolloutState"], primary["failedTasks"]) == ("COMPLETED", 0)
     assert [(finding.check, finding.evidence) for finding in look(world.endpoint)] == []

@@ -16,7 +16,7 @@ from omc_runbook.runbooks import troubleshoot
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import mend
-from omc_runbook.sandbox.faults.change import grant, revise, service
+from omc_runbook.sandbox.faults.change import grant, revise
 from omc_runbook.sandbox.faults.other_sources import OTHER_SECRET
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.roles import policy
@@ -121,7 +121,7 @@ def test_a_task_that_runs_alone(world: World) -> None:
     family = f"{STAGING}-job"
     members = {name: current[name] for name in kept}
     world.ecs.register_task_definition(family=family, containerDefinitions=[container], **members)
-    network: Any = service(world, "worker")["networkConfiguration"]
+    network: Any = world.service("worker")["networkConfiguration"]
     grant(world, policy(READ, Resource=ABSENT), "other")
     ran = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
     arn = str(ran["tasks"][0]["taskArn"])

@@ -21,7 +21,6 @@ from omc_runbook.sandbox.worlds.build import (
     current_text,
     healthy_document,
     keep_good_document,
-    restore_log_group,
     restore_task_definition,
 )
 from omc_runbook.sandbox.worlds.staging import (
@@ -35,6 +34,7 @@ from omc_runbook.sandbox.worlds.staging import (
     TASK_ROLE,
     ServiceSpec,
     World,
+    restore_log_group,
 )
 
 ROLES = 60

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults.change import document, grant, put, revise, rotate
+from omc_runbook.sandbox.faults.change import document, grant, put, remove_secret, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import SECRET, SECRETS_POLICY, STAGING, World
@@ -56,7 +56,7 @@ def faults() -> tuple[Fault, ...]:
 def remove(world: World) -> None:
     """Remove what these faults create."""
     for name in (PRODUCTION_SECRET, UNUSED_SECRET, *TAGGED_SECRETS):
-        _delete(world, name)
+        remove_secret(world.secretsmanager, name)
     try:
         world.logs.delete_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
     except ClientError as error:
@@ -156,11 +156,3 @@ def _fill(world: World) -> None:
 
 def _function(world: World) -> str:
     return f"arn:aws:lambda:{world.region}:{ACCOUNT}:function:rotate-app-secrets"
-
-
-def _delete(world: World, name: str) -> None:
-    try:
-        world.secretsmanager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise

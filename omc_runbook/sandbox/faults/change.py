@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from omc_runbook.sandbox.worlds.build import current_text, good_document
 from omc_runbook.sandbox.worlds.roles import Policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (
         ContainerDefinitionOutputTypeDef,
         RegisterTaskDefinitionRequestTypeDef,
-        ServiceTypeDef,
     )
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 ContainerEdit = Callable[["ContainerDefinitionOutputTypeDef"], None]
 NetworkChange = Callable[["EC2Client", PrivateNetwork], object]
@@ -54,11 +56,6 @@ def redeploy(world: World) -> None:
         world.ecs.update_service(cluster=CLUSTER, service=service.name, forceNewDeployment=True)
 
 
-def service(world: World, name: str) -> ServiceTypeDef:
-    """One service of the guide's cluster as DescribeServices has it."""
-    return world.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
-
-
 def revise(
     world: World,
     name: str,
@@ -67,7 +64,7 @@ def revise(
     sidecars: Sequence[ContainerDefinitionOutputTypeDef] = (),
 ) -> None:
     """Register a revision of a service's task definition with an edited container and these others; deploy it."""
-    arn = service(world, name)["taskDefinition"]
+    arn = world.service(name)["taskDefinition"]
     current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     container = copy.deepcopy(current["containerDefinitions"][0])
     edit(container)
@@ -123,3 +120,12 @@ def isolate_worker(world: World, change: NetworkChange = lambda ec2, network: No
 def grant(world: World, policy: Policy, name: str = SECRETS_POLICY) -> None:
     """Put an inline policy on the execution role."""
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+def remove_secret(secretsmanager: SecretsManagerClient, name: str = SECRET) -> None:
+    """Delete a secret at once, if it exists."""
+    try:
+        secretsmanager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.ecs.image import MISSING
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
-from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
+from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
 from omc_runbook.sandbox.worlds.consumers import run_alone
@@ -90,7 +90,7 @@ def _delete_log_group(world: World) -> None:
 
 
 def _run_other(world: World) -> None:
-    definition = service(world, "backend")["taskDefinition"]
+    definition = world.service("backend")["taskDefinition"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=definition)
 
 
@@ -119,7 +119,7 @@ def _rename(world: World) -> None:
     world.ecs.create_cluster(clusterName=OTHER_CLUSTER)
     network = restore_network(world)
     for spec in SERVICES:
-        definition = service(world, spec.name)["taskDefinition"]
+        definition = world.service(spec.name)["taskDefinition"]
         create_service(world, spec, definition, network, cluster=OTHER_CLUSTER, name=f"{STAGING}-{spec.name}")
         world.delete_service(spec.name)
     world.settle()
@@ -127,7 +127,7 @@ def _rename(world: World) -> None:
 
 
 def _create_task_set(world: World) -> None:
-    backend = service(world, "backend")
+    backend = world.service("backend")
     world.delete_service("backend")
     world.ecs.create_service(
         cluster=CLUSTER,
@@ -146,7 +146,7 @@ def _create_task_set(world: World) -> None:
 
 
 def _switch_to_code_deploy(world: World) -> None:
-    backend = service(world, "backend")
+    backend = world.service("backend")
     world.delete_service("backend")
     world.ecs.create_service(
         cluster=CLUSTER,

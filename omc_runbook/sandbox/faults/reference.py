@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate, service
+from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import delete
@@ -151,7 +151,7 @@ def _duplicate(container: ContainerDefinitionOutputTypeDef) -> None:
 
 
 def _give_to_sidecar(world: World) -> None:
-    arn = service(world, "worker")["taskDefinition"]
+    arn = world.service("worker")["taskDefinition"]
     current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"][0]
     moved = [entry for entry in current["secrets"] if entry["name"] == "OPENAI_API_KEY"]
     sidecar = {**current, "name": "metrics", "essential": False, "secrets": moved, "environment": []}

@@ -11,6 +11,7 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import audit_access, audit_monitoring, audit_secret, checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
+from omc_runbook.sandbox.faults.change import remove_secret
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
@@ -23,7 +24,7 @@ from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+    pass
 
 
 def remove_traces(world: World, changes: Changes) -> None:
@@ -69,16 +70,8 @@ def _remove_copies(world: World) -> None:
     """Delete the secrets of the same name in other regions, replicas or not, and in the other account."""
     _remove_replicas(world)
     for region in (OTHER_REGION, REPLICA_REGION):
-        _remove_secret(World(world.endpoint, region=region).secretsmanager)
-    _remove_secret(secrets_of_other_account(world))
-
-
-def _remove_secret(secretsmanager: SecretsManagerClient) -> None:
-    try:
-        secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+        remove_secret(World(world.endpoint, region=region).secretsmanager)
+    remove_secret(secrets_of_other_account(world))
 
 
 def _enable_keys(world: World) -> None:

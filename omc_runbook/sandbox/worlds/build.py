@@ -31,6 +31,7 @@ from omc_runbook.sandbox.worlds.staging import (
     ServiceSpec,
     World,
     is_external,
+    restore_log_group,
 )
 from omc_runbook.sandbox.worlds.vpcs import network_configuration, restore_network
 
@@ -191,15 +192,6 @@ def current_text(world: World) -> str | None:
             raise
         return None
     return version.get("SecretString")
-
-
-def restore_log_group(world: World, name: str) -> None:
-    """Create a log group if it does not exist."""
-    try:
-        world.logs.create_log_group(logGroupName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
-            raise
 
 
 def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str) -> str:

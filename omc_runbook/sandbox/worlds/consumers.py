@@ -10,7 +10,7 @@ from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, STAGING, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import SecretTypeDef, ServiceTypeDef
+    from mypy_boto3_ecs.type_defs import SecretTypeDef
 
 NAME = f"{STAGING}-nightly"
 """The name of the rule, the schedule, the daemon and the Express service."""
@@ -21,7 +21,7 @@ _DAILY = "cron(0 3 * * ? *)"
 
 def run_alone(world: World, service: str = "backend") -> str:
     """Run a task of a service's task definition that belongs to no service; its ARN."""
-    described = _service(world, service)
+    described = world.service(service)
     answer = world.ecs.run_task(
         cluster=CLUSTER,
         taskDefinition=described["taskDefinition"],
@@ -68,7 +68,7 @@ def add_daemon(world: World, keys: tuple[str, ...]) -> str:
 
 def add_express_service(world: World, keys: tuple[str, ...]) -> str:
     """An Express service whose container has these keys of the secret; its ARN."""
-    network = _service(world, "backend")["networkConfiguration"]["awsvpcConfiguration"]
+    network = world.service("backend")["networkConfiguration"]["awsvpcConfiguration"]
     answer = world.ecs.create_express_gateway_service(
         serviceName=NAME,
         cluster=CLUSTER,
@@ -111,10 +111,6 @@ def _stop_tasks(world: World) -> None:
     for task in tasks:
         if not task["group"].startswith("service:"):
             world.ecs.stop_task(cluster=CLUSTER, task=task["taskArn"])
-
-
-def _service(world: World, name: str) -> ServiceTypeDef:
-    return world.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
 
 def _references(world: World, keys: tuple[str, ...]) -> list[SecretTypeDef]:

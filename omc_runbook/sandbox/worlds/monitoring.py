@@ -5,7 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, STAGING, World
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, STAGING, World, restore_log_group
 
 TRAIL, TRAIL_GROUP = "ohmycoins-trail", "/cloudtrail/ohmycoins"
 BUCKET = f"ohmycoins-audit-logs-{ACCOUNT}"
@@ -49,7 +49,7 @@ def restore_trail(world: World) -> None:
         api.put_event_selectors(TrailName=TRAIL, EventSelectors=[{"ReadWriteType": "All"}])
     else:
         _create_bucket(world)
-        _create_log_group(world)
+        restore_log_group(world, TRAIL_GROUP)
         api.create_trail(**settings)
     api.start_logging(Name=TRAIL)
 
@@ -95,12 +95,4 @@ def _create_bucket(world: World) -> None:
         world.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     except ClientError as error:
         if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
-
-
-def _create_log_group(world: World) -> None:
-    try:
-        world.logs.create_log_group(logGroupName=TRAIL_GROUP)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
             raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import control, folders
@@ -120,6 +121,10 @@ class World:
         credentials = self.credentials or folders.at(self.endpoint).credentials
         return _client(service, self.region, self.endpoint, credentials, self.user_agent)
 
+    def service(self, name: str) -> ServiceTypeDef:
+        """One service of the guide's cluster as DescribeServices has it."""
+        return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
+
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
         return self._describe(cluster, self._pages(cluster))
@@ -222,3 +227,12 @@ def is_external(service: ServiceTypeDef) -> bool:
 def has_breaker(service: ServiceTypeDef) -> bool:
     """Whether the service's deployment circuit breaker is on."""
     return service["deploymentConfiguration"].get("deploymentCircuitBreaker", {}).get("enable", False)
+
+
+def restore_log_group(world: World, name: str) -> None:
+    """Create a log group if it does not exist."""
+    try:
+        world.logs.create_log_group(logGroupName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise
