@@ -199,6 +199,8 @@ def _execute(
                 # Without a kernel, nothing is left to be saved of a process that died.
                 request_save_on_cell_execute=engine == ENGINE,
                 kernel_name="python3",
+                # The working folder may be a checkout whose modules have the names of libraries.
+                extra_arguments=("--IPKernelApp.ignore_cwd=True",),
             )
     except PapermillExecutionError as error:
         if error.ename == KeyboardInterrupt.__name__:

@@ -154,9 +154,11 @@ def _execute(cell: Any, shell: Any, outputs: CellOutputs, descriptors: Descripto
 
 @contextmanager
 def _surroundings(has_terminal: bool) -> Iterator[None]:
-    """Let cells find what they find in a kernel: its variables, module path, arguments, and nobody to ask.
+    """Let cells find what they find in a kernel: its variables and arguments, and nobody to ask.
 
-    At a terminal a person can be asked for a hidden value, which goes past the cell's streams.
+    The working folder is not on the module path: it may be a checkout that nobody knows, and libraries import much of
+    what they need only when they use it. At a terminal a person can be asked for a hidden value, which goes past the
+    cell's streams.
     """
     variables, arguments, path, folder = dict(os.environ), sys.argv, [*sys.path], Path.cwd()
     prompts = builtins.input, getpass.getpass
@@ -174,11 +176,9 @@ def _surroundings(has_terminal: bool) -> Iterator[None]:
 
 
 def _module_path() -> list[str]:
-    """The module path without the command's folder, and with the working folder after the standard library."""
+    """The module path without the command's folder and the working folder."""
     script = str(Path(sys.argv[0]).resolve().parent)
-    path = [each for each in sys.path if each not in ("", script)]
-    at = next((number for number, each in enumerate(path) if each.endswith("-packages")), len(path))
-    return [*path[:at], "", *path[at:]]
+    return [each for each in sys.path if each not in ("", script)]
 
 
 @contextmanager

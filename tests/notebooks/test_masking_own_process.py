@@ -80,7 +80,7 @@ def test_nothing_gets_past_the_outputs(shown: Ended) -> None:
 
 
 ORDINARY = {
-    "surroundings": "import os, sys\n[sys.argv, '' in sys.path[:2], os.environ['TERM'], os.getcwd()]",
+    "surroundings": "import os, sys\n[sys.argv, '' in sys.path, os.environ['TERM'], os.getcwd()]",
     "streams": "print('a'); print('b', file=sys.stderr); print('c')",
     "order": "print('a'); os.system('echo b'); print('c'); os.write(2, b'd\\n'); print('e')",
     "in place": "shown = display('first', display_id=True); display('other')",
@@ -121,9 +121,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 def test_cells_find_what_they_find_in_a_kernel(ran: Ended) -> None:
-    """No argument of the command, the working folder on the module path after the library, and nobody to ask."""
-    arguments, is_first, terminal, _ = eval(ran.result("surroundings"))
-    assert (len(arguments), is_first, terminal) == (1, False, "xterm-color")
+    """No argument of the command and nobody to ask; unlike there, no working folder on the module path."""
+    arguments, is_in_path, terminal, _ = eval(ran.result("surroundings"))
+    assert (len(arguments), is_in_path, terminal) == (1, False, "xterm-color")
     assert ran.result("stdin") == "['', b'']"
     for name in ("input", "getpass"):
         assert [output.ename for output in ran.outputs(name)] == ["StdinNotImplementedError"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from support.runs import PAPERMILL, Desk, assert_nothing_leaked, client, values
+from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox import faults, lifecycle
@@ -128,6 +128,21 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Desk, case: str) -
     assert ended.returncode == code
     assert sentence in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
     assert not list(desk.work.iterdir())
+
+
+LIBRARIES = ("hcl2", "markdown_it", "nbconvert", "pydantic", "stack_data", "yaml", "zxcvbn", "omc_runbook")
+
+
+@ENGINES
+def test_nothing_of_the_working_folder_is_imported(desk: Desk, engine: tuple[str, ...]) -> None:
+    """Modules there that are called like libraries of ours, and like ourselves, do not run."""
+    ran = desk.root / "ran"
+    for name in LIBRARIES:
+        (desk.work / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name} ')\nraise OSError\n")
+    # A fork has imported all of them.
+    ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record), *engine])
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert not ran.exists()
 
 
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> None:

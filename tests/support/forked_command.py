@@ -242,8 +242,8 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
             command_line.write(command)
         orders.send(b".")
         orders.close()
-        # What `python -m` would put first: the folder that the kernel is started in.
-        sys.path[:0] = [""]
+        # ipykernel_launcher removes the folder that the kernel is started in, for the kernel to put it elsewhere.
+        sys.path[:] = [each for each in sys.path if each]
         from ipykernel.kernelapp import IPKernelApp
         from IPython.core.interactiveshell import InteractiveShell
 
