@@ -12,6 +12,7 @@ from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any, Literal, Never, cast
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.common import is_common
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import RunbookError
 
@@ -216,7 +217,7 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
         value, end = _value(text, at)
-        for leaf in _leaves(value):
+        for leaf in _leaves(_AS_TEXT.raw_decode(text, at)[0]):
             registry.register(leaf, key)
         member = Member(key, _kind(value), Masked(_go(value), key), (at, end))
         yield _Occurrence(member, start, key_end)
@@ -260,11 +261,19 @@ def _number(text: str) -> float:
     return number
 
 
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
 def _refuse(_: str) -> Never:
     raise ValueError("NaN and Infinity are not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse)
+_AS_TEXT = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse)
+"""Keeps numbers as they are written."""
 
 
 def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
@@ -280,9 +289,21 @@ def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """Yield each string within a nested value: each is a secret, though ECS injects all as one text."""
-    if isinstance(value, str):
+    """Yield each string and each long number within a value: each is a secret, though ECS injects all as one text.
+
+    A string that is JSON itself, as a service account's key is, has such members too.
+    """
+    if isinstance(value, _Number):
+        if not is_common(value):
+            yield str(value)
+            if math.isfinite(number := float(value)):
+                yield _go_float(number)
+    elif isinstance(value, str):
         yield value
+        if value.lstrip()[:1] in ("{", "["):
+            # The standard library follows the nesting by recursion.
+            with suppress(ValueError, RecursionError):
+                yield from _leaves(_AS_TEXT.decode(value))
     elif isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
             yield from _leaves(child)

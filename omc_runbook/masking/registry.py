@@ -28,12 +28,13 @@ def label(name: str) -> str:
 def register(text: str, name: str) -> None:
     """Mask ``text`` as ``name`` from now on, here and in the process that listens for values, if any.
 
-    A text under four characters is not registered. One under eight is only masked where no letter or digit is next to
-    it, and a common word (`common.is_common`) only where it stands alone as a value. Of several names for one text the
-    first is shown. From the first text on, core files are forbidden. Raises RunbookError when the listener is gone.
+    A text under four characters, or of blanks alone, is not registered. One under eight is only masked where no letter
+    or digit is next to it, and a common word (`common.is_common`) only where it stands alone as a value. Of several
+    names for one text the first is shown. From the first text on, core files are forbidden. Raises RunbookError when
+    the listener is gone.
     """
     coredump.forbid()
-    if len(text) < SHORTEST or (text, name) in _announced:
+    if len(text) < SHORTEST or text.isspace() or (text, name) in _announced:
         return
     with _lock:
         _values[text, name] = None

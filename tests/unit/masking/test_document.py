@@ -214,6 +214,18 @@ def test_representations_show_no_value() -> None:
     assert masked == "‹SECRET_KEY› ‹DB› ‹A›"
 
 
+def test_members_of_json_within_a_value_are_masked() -> None:
+    """Strings and long numbers, also of JSON in a string; short numbers stay what they are everywhere else."""
+    one, other, deep = (secrets.token_hex(8) for _ in range(3))
+    key = {"password": one, "pin": 48151623, "port": 5432, "more": json.dumps([deep])}
+    read(
+        json.dumps({"ACCOUNT": json.dumps(key), "NESTED": {"pw": other, "pins": [4815162342, 77665544]}, "L": "[" * 9})
+    )
+    shown = registry.mask(f"{one} 48151623 {deep} {other} 4815162342 4.815162342e+09 77665544")
+    assert shown == "‹ACCOUNT› ‹ACCOUNT› ‹ACCOUNT› ‹NESTED› ‹NESTED› ‹NESTED› ‹NESTED›"
+    assert registry.mask("port 5432") == "port 5432"
+
+
 def test_plain_words_are_not_masked() -> None:
     """A boolean or null in a secret does not mask these words everywhere."""
     read('{"A": true, "B": false, "C": null, "D": {}}')

@@ -140,6 +140,13 @@ def test_short_values_are_masked_only_where_they_stand_alone() -> None:
         assert registry.mask(text) == text
 
 
+@pytest.mark.parametrize("blanks", ["\n" * 4, " " * 4, "\t\r\n\u2003"])
+def test_blanks_are_no_value(blanks: str) -> None:
+    """They are between all other texts, and in every record."""
+    registry.register(blanks, "BLANKS")
+    assert registry.mask(f"a{blanks}b") == f"a{blanks}b"
+
+
 def test_public_words_are_not_masked() -> None:
     """A word that must stay readable stays so, whether it was exempted before the value came or after."""
     word = "pub" + secrets.token_hex(5)
