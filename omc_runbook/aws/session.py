@@ -111,8 +111,8 @@ class ReadFailure:
     def sentence_for(self, verb: str) -> str:
         """The same sentence with another verb than "read", such as "change"."""
         if self.denied_by:
-            denial = f"an explicit deny in {self.denied_by} forbids {self.permission}, whatever else allows it"
-            return f"Could not {verb} {self.what}: {self.code}; {denial}."
+            missing = f"the permission {self.permission} is missing, since an explicit deny in {self.denied_by}"
+            return f"Could not {verb} {self.what}: {self.code}; {missing} forbids {self.permission}."
         if self.kind == "denied":
             return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":

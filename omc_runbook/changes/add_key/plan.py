@@ -33,6 +33,14 @@ PATCH = ".patch"
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
+_OF_RUNTIME = re.compile(
+    r"PATH|HOME|HOSTNAME|PWD|SHELL|USER|TMPDIR|IFS|LD_[A-Z_]+|PYTHON[A-Z]+"
+    r"|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|PROFILE|ENDPOINT_URL|EXECUTION_ENV)"
+    r"|AWS_(CONTAINER|WEB_IDENTITY|ROLE)_[A-Z_]+|ECS_(AGENT|CONTAINER)_[A-Z0-9_]+"
+)
+"""Variables that the shell, Python, AWS's libraries and the ECS agent read."""
+
+
 @dataclass(frozen=True)
 class EnvironmentPlan:
     """One environment's part: the changes of its secret, and of the containers that get the variable.
@@ -174,6 +182,11 @@ def describe(
         is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
         near = f", as in {right}" if is_near else ""
         raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
+    if _OF_RUNTIME.fullmatch(name):
+        raise UsageError(
+            f"{name} is a variable by which a container's programs find each other, or AWS's libraries sign in: a"
+            f" secret in its place keeps tasks from working. Choose another name, as in APP_{name}. Nothing was written."
+        )
     if is_frontend(name):
         raise UsageError(f"{_why_not_frontend(name)} Nothing was written.")
     for parameter, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):

@@ -166,15 +166,15 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
         ("because no identity-based policy allows it", "the permission {} is missing"),
         (
             "with an explicit deny in an identity-based policy",
-            "an explicit deny in an identity-based policy forbids {0}, whatever else allows it",
+            "the permission {0} is missing, since an explicit deny in an identity-based policy forbids {0}",
         ),
         (
             "with an explicit deny in a resource-based policy",
-            "an explicit deny in a resource-based policy forbids {0}, whatever else allows it",
+            "the permission {0} is missing, since an explicit deny in a resource-based policy forbids {0}",
         ),
         (
             "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/p-1",
-            "an explicit deny in a service control policy forbids {0}, whatever else allows it",
+            "the permission {0} is missing, since an explicit deny in a service control policy forbids {0}",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_roles_credentials_are_renewed_before_they_expire(wire: Wire, count: i
         (
             "AccessDenied",
             "not authorized with an explicit deny in a service control policy",
-            "forbids sts:AssumeRole, whatever else allows it. The caller is arn:",
+            "since an explicit deny in a service control policy forbids sts:AssumeRole. The caller is arn:",
         ),
         ("Throttling", "", "Throttling outlasted the retries"),
     ],

@@ -135,6 +135,13 @@ def test_an_initial_value_that_an_apply_writes_again(tmp_path: Path) -> None:
     assert f"the next apply removes {KEY} from the secret." in shown(plan(platform))
 
 
+@pytest.mark.parametrize("key", ["PATH", "LD_PRELOAD", "PYTHONPATH", "AWS_SECRET_ACCESS_KEY", "ECS_AGENT_URI"])
+def test_a_variable_that_a_container_lives_by_is_refused(key: str, tmp_path: Path) -> None:
+    """A task with a secret in its place would find no program, or sign in as somebody else."""
+    with pytest.raises(UsageError, match=f"{key} is a variable by which .* as in APP_{key}. Nothing was written"):
+        plan(make_platform(tmp_path), key)
+
+
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
