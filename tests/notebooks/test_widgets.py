@@ -514,7 +514,7 @@ def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
     assert "was not finished" in lab.shown and "The change that was not finished stands below" in lab.page
     lab.press(next(each for row in lab.rows for each in row if lab.is_button(each, "Finish it")))
     assert lab.look(lab.button("✓ Fixed and verified")) == ("✓ Fixed and verified", False), lab.area
-    assert "Nothing is wrong in staging" in lab.page and "plan anew" in lab.page and "dry run" not in lab.page
+    assert "Nothing is wrong in staging" in lab.page and "for a new plan" in lab.page and "dry run" not in lab.page
     assert "not finished" not in lab.page and file.read() is None
     live = [lab.look(button) for row in lab.rows for button in row if button in lab.buttons]
     assert ("Run all cells again", True) in live and not [
@@ -579,10 +579,10 @@ def test_a_look_shows_how_far_it_is(lab: Lab) -> None:
 def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
     """The last cell begins it, with the same buttons as if a person had pressed one; then the cells say what is."""
     lab.run(APPLIED)
-    assert "Not begun" in lab.page and lab.buttons == []
+    assert "Not started yet" in lab.page and lab.buttons == []
     lab.run("closing.answer()")
     lab.await_button("Stop watching (the deployment goes on)")
-    assert "Under way" in lab.page and "Not begun" not in lab.page
+    assert "Under way" in lab.page and "Not started yet" not in lab.page
     lab.press(lab.button("Stop watching (the deployment goes on)"))
     assert "It was stopped." in lab.page and "This is so." in lab.page and "Under way" not in lab.page
     assert lab.look(lab.button("✓ Stopped")) == ("✓ Stopped", False)

@@ -184,8 +184,8 @@ def describe(
         raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
     if _OF_RUNTIME.fullmatch(name):
         raise UsageError(
-            f"{name} is a variable by which a container's programs find each other, or AWS's libraries sign in: a"
-            f" secret in its place keeps tasks from working. Choose another name, as in APP_{name}. Nothing was written."
+            f"{name} is a variable by which a container's programs find each other, or AWS's libraries sign in: with a"
+            f" secret in its place tasks do not work. Choose another name, as in APP_{name}. Nothing was written."
         )
     if is_frontend(name):
         raise UsageError(f"{_why_not_frontend(name)} Nothing was written.")
