@@ -89,9 +89,9 @@ def refuse_one_password(services: Sequence[Service], key: str, login: str) -> No
         names = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
         raise UsageError(
             f"{key} belongs to one role in the database, which has one password at a time: tasks that still have the"
-            f" old one could not log in. {names} Either let two roles take turns, with the login's name in the secret"
-            f" too, as {login}, and an administrator's URL in database_url_from. Or set the strategy ROLLING without"
-            " pauses, rotate, and set it back. Nothing was written."
+            f" old one could not log in. {names} Let two roles take turns, with the login's name in the secret too, as"
+            f" {login}, and an administrator's URL in database_url_from. Or set the strategy ROLLING without pauses,"
+            " rotate, and set it back. Nothing was written."
         )
 
 
