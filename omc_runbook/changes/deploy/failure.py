@@ -17,6 +17,8 @@ from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
 from omc_runbook.snapshot.state import Snapshot
 
+_REFUSED = "Get what the refusal names, such as a permission, then run this again."
+
 FAMILY = "deployment"
 FAILED = "change-failed"
 """The check of the finding that a change failed."""
@@ -52,6 +54,8 @@ class Failure:
     def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:
         """The causes, and the finding of the failed change, with reasons, log lines and the rollback."""
         failed = self.rollouts
+        names = self.snapshot.environment.names
+        began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
         finding = Finding(
             check=FAILED,
             family=FAMILY,
@@ -59,7 +63,7 @@ class Failure:
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
-            remedy=remedies.logs(self.snapshot.environment.names, failed[0].service),
+            remedy=remedies.logs(names, began) if began else remedies.advise(_REFUSED),
             services=frozenset(rollout.service for rollout in failed),
             because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
         )
@@ -67,6 +71,8 @@ class Failure:
 
 
 def _title(failed: Sequence[Rollout], keys: str) -> str:
+    if not any(rollout.deployment_id for rollout in failed):
+        return f"ECS refused to deploy the new values of {keys}" if keys else "ECS refused a deployment"
     if all(rollout.state == "rolled-back" and not rollout.failures for rollout in failed):
         return f"The deployment of the new values of {keys} was taken back" if keys else "A deployment was taken back"
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
@@ -100,7 +106,7 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     findings = causes(snapshot, frozenset(rollout.service for rollout in failed))
     with_keys = f"With the new {keys}: " if keys else ""
     reasons = [f"{cause.title}: {cause.subject}." for cause in findings] or [
-        f"{with_keys}{rollout.reason}" for rollout in failed
+        f"{with_keys if rollout.deployment_id else ''}{rollout.reason}" for rollout in failed
     ]
     lines = (*(f"Root cause: {reason}" for reason in reasons), *log_lines)
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} {line}" for line in lines])

@@ -50,6 +50,15 @@ def test_throttling_passes() -> None:
     assert not failure.is_certain(stuck(healthy(), "worker", THROTTLED_STOP), "worker")
 
 
+def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
+    """UpdateService was refused: no task has started, so that no log says anything."""
+    reason = "Could not redeploy service worker: AccessDenied; the permission ecs:UpdateService is missing."
+    rollout = Rollout("worker", "", "worker:7", "failed", desired=1, failures=0, reason=reason)
+    [finding] = Failure(healthy(), (rollout,), (), ()).findings("SECRET_KEY", "")
+    assert finding.title == "ECS refused to deploy the new values of SECRET_KEY"
+    assert finding.remedy and finding.remedy.command.startswith("Get what the refusal names")
+
+
 @pytest.mark.parametrize(
     ("state", "failures", "title"),
     [
