@@ -198,7 +198,7 @@ class _Discovering(Gatherer):
             self.ask(
                 "the region's clusters",
                 "ecs:DescribeClusters",
-                lambda batch=batch: ecs.describe_clusters(client, batch),  # type: ignore[misc]
+                partial(ecs.describe_clusters, client, batch),
             )
             for batch in ecs.batches(names, 100)
         ]
@@ -271,7 +271,7 @@ class _Discovering(Gatherer):
             cluster: self.ask(
                 f"the services of cluster {cluster}",
                 "ecs:ListServices",
-                lambda cluster=cluster: ecs.list_service_names(client, cluster),  # type: ignore[misc]
+                partial(ecs.list_service_names, client, cluster),
             )
             for cluster in clusters
         }
@@ -282,7 +282,7 @@ class _Discovering(Gatherer):
                 self.ask(
                     f"the services of cluster {cluster}",
                     "ecs:DescribeServices",
-                    lambda cluster=cluster, batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
+                    partial(ecs.describe_services, client, cluster, batch),
                 ),
             )
             for cluster, names in service_names.items()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
 from omc_runbook.aws.ecs import Task
@@ -154,7 +155,7 @@ def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, se
         arn: gatherer.ask(
             arn,
             "secretsmanager:DescribeSecret",
-            lambda arn=arn, region=region: secretsmanager.describe(gatherer.clients("secretsmanager", region), arn),  # type: ignore[misc]
+            partial(secretsmanager.describe, gatherer.clients("secretsmanager", region), arn),
         )
         for arn, region in regions.items()
     }
@@ -228,7 +229,7 @@ def request_versions(
         version_id: gatherer.ask(
             f"version {version_id} of {name}",
             GET_SECRET_VALUE,
-            lambda version_id=version_id: secretsmanager.get_value(client, name, version_id=version_id),  # type: ignore[misc]
+            partial(secretsmanager.get_value, client, name, version_id=version_id),
         )
         for version_id in sorted(version_ids)
     }

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from omc_runbook.aws import definitions
@@ -102,7 +103,7 @@ class Gatherer:
             arn: self.ask(
                 f"task definition {arn.rpartition('/')[2]}",
                 "ecs:DescribeTaskDefinition",
-                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
+                partial(definitions.describe_task_definition, client, arn),
             )
             for arn in sorted({*arns} - {""})
         }

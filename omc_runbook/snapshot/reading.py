@@ -300,7 +300,7 @@ class _Reading(Gatherer):
             self.ask(
                 f"the services of cluster {cluster}",
                 "ecs:DescribeServices",
-                lambda batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
+                partial(ecs.describe_services, client, cluster, batch),
             )
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
@@ -320,7 +320,7 @@ class _Reading(Gatherer):
             self.ask(
                 f"task definition {family}",
                 "ecs:DescribeTaskDefinition",
-                lambda family=family: definitions.describe_task_definition(client, family),  # type: ignore[misc]
+                partial(definitions.describe_task_definition, client, family),
             )
             for family in families
         ]

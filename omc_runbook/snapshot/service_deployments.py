@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -24,8 +25,12 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         service.name: gatherer.ask(
             f"the service deployments of {service.name}",
             "ecs:ListServiceDeployments",
-            lambda service=service: deployments.list_service_deployments(  # type: ignore[misc]
-                client, cluster, service.name, min(each.created for each in service.deployments)
+            partial(
+                deployments.list_service_deployments,
+                client,
+                cluster,
+                service.name,
+                min(each.created for each in service.deployments),
             ),
         )
         for service in unclear
@@ -37,7 +42,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         gatherer.ask(
             "the newest service deployments",
             "ecs:DescribeServiceDeployments",
-            lambda batch=batch: deployments.describe_service_deployments(client, batch),  # type: ignore[misc]
+            partial(deployments.describe_service_deployments, client, batch),
         )
         for batch in ecs.batches(arns, deployments.DESCRIBED_A_CALL)
     ]

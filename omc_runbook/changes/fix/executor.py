@@ -248,7 +248,7 @@ class _Fix:
             yield from insist(
                 f"services {', '.join(batch)}",
                 "ecs:DescribeServices",
-                lambda batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
+                partial(ecs.describe_services, client, cluster, batch),
             )
 
     def _revision(self, step: Correction) -> tuple[TaskDefinition, TaskDefinition]:

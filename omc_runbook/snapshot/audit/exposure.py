@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.session import ReadFailure
@@ -55,7 +56,7 @@ class ExposureRead:
             group: gatherer.ask(
                 f"the log of {service}",
                 "logs:GetLogEvents",
-                lambda group=group: _last_lines(client, group),  # type: ignore[misc]
+                partial(_last_lines, client, group),
             )
             for group, service in self._groups.items()
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import iam, kms, lambda_functions, organizations
@@ -85,7 +86,7 @@ class IdentitiesRead:
                 (arn,),
                 f"when {iam.role_name(arn)} last used Secrets Manager",
                 "iam:GenerateServiceLastAccessedDetails",
-                lambda arn=arn: iam.get_last_access(client, arn),  # type: ignore[misc]
+                partial(iam.get_last_access, client, arn),
             )
             for arn in arns[:MOST_REPORTS]
         }
