@@ -176,7 +176,10 @@ def describe_subnets_of(client: EC2Client, vpcs: Sequence[str]) -> dict[str, Sub
 
 
 def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
-    """Read VPCs without their DNS attributes."""
+    """Read VPCs without their DNS attributes.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html
+    """
     pages = client.get_paginator("describe_vpcs").paginate(VpcIds=list(ids))
     return {raw["VpcId"]: _vpc(raw) for page in pages for raw in page["Vpcs"]}
 
@@ -191,13 +194,19 @@ def describe_dns_support(client: EC2Client, vpc: str) -> bool:
 
 
 def describe_dns_hostnames(client: EC2Client, vpc: str) -> bool:
-    """Whether DNS hostnames are enabled in the VPC, which private DNS of endpoints needs too."""
+    """Whether DNS hostnames are enabled in the VPC, which private DNS of endpoints needs too.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcAttribute.html
+    """
     answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
     return bool(answer["EnableDnsHostnames"].get("Value"))
 
 
 def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
-    """Whether DHCP options name other DNS servers than Amazon's."""
+    """Whether DHCP options name other DNS servers than Amazon's.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeDhcpOptions.html
+    """
     pages = client.get_paginator("describe_dhcp_options").paginate(
         Filters=[{"Name": "dhcp-options-id", "Values": [dhcp_options]}]
     )
@@ -207,19 +216,28 @@ def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
 
 
 def describe_route_tables(client: EC2Client, vpcs: Sequence[str]) -> tuple[RouteTable, ...]:
-    """Read the route tables of some VPCs."""
+    """Read the route tables of some VPCs.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRouteTables.html
+    """
     pages = client.get_paginator("describe_route_tables").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
     return tuple(_route_table(raw) for page in pages for raw in page["RouteTables"])
 
 
 def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, NatGateway]:
-    """Read the NAT gateways of some VPCs, including those deleted within the last hour."""
+    """Read the NAT gateways of some VPCs, including those deleted within the last hour.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html
+    """
     pages = client.get_paginator("describe_nat_gateways").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
     return {raw["NatGatewayId"]: _nat_gateway(raw) for page in pages for raw in page["NatGateways"]}
 
 
 def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, str]:
-    """Read the VPC that each internet gateway of some VPCs is attached to, by the gateway's id."""
+    """Read the VPC that each internet gateway of some VPCs is attached to, by the gateway's id.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInternetGateways.html
+    """
     pages = client.get_paginator("describe_internet_gateways").paginate(
         Filters=[{"Name": "attachment.vpc-id", "Values": list(vpcs)}]
     )
@@ -233,7 +251,10 @@ def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[s
 
 
 def describe_security_groups(client: EC2Client, vpcs: Sequence[str]) -> dict[str, SecurityGroup]:
-    """Read the security groups of some VPCs."""
+    """Read the security groups of some VPCs.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html
+    """
     pages = client.get_paginator("describe_security_groups").paginate(
         Filters=[{"Name": "vpc-id", "Values": list(vpcs)}]
     )
@@ -241,7 +262,10 @@ def describe_security_groups(client: EC2Client, vpcs: Sequence[str]) -> dict[str
 
 
 def describe_network_acls(client: EC2Client, vpcs: Sequence[str]) -> tuple[NetworkAcl, ...]:
-    """Read the network ACLs of some VPCs."""
+    """Read the network ACLs of some VPCs.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkAcls.html
+    """
     pages = client.get_paginator("describe_network_acls").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
     return tuple(_network_acl(raw) for page in pages for raw in page["NetworkAcls"])
 
@@ -256,7 +280,10 @@ def describe_vpc_endpoints(client: EC2Client, vpcs: Sequence[str]) -> tuple[Endp
 
 
 def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bool]:
-    """Read by id whether AWS owns each prefix list."""
+    """Read by id whether AWS owns each prefix list.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeManagedPrefixLists.html
+    """
     pages = client.get_paginator("describe_managed_prefix_lists").paginate(
         Filters=[{"Name": "prefix-list-id", "Values": list(ids)}]
     )
@@ -264,7 +291,10 @@ def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bo
 
 
 def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
-    """Read the CIDRs of a prefix list."""
+    """Read the CIDRs of a prefix list.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetManagedPrefixListEntries.html
+    """
     pages = client.get_paginator("get_managed_prefix_list_entries").paginate(PrefixListId=id)
     return tuple(raw["Cidr"] for page in pages for raw in page["Entries"])
 

@@ -232,7 +232,10 @@ class Task:
 
 
 def list_clusters(client: ECSClient) -> tuple[str, ...]:
-    """Names of the region's clusters."""
+    """Names of the region's clusters.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListClusters.html
+    """
     pages = client.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": 100})
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
 
@@ -312,7 +315,10 @@ def force_new_deployment(
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
-    """ARNs of the cluster's tasks with a desired status; () where the cluster does not exist."""
+    """ARNs of the cluster's tasks with a desired status; () where the cluster does not exist.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+    """
     pages = client.get_paginator("list_tasks").paginate(
         cluster=cluster, desiredStatus=status, PaginationConfig={"PageSize": 100}
     )

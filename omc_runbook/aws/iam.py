@@ -181,19 +181,28 @@ def _simulated(result: Any) -> Iterator[Simulated]:
 
 
 def list_inline_names(client: IAMClient, role: str) -> tuple[str, ...]:
-    """Names of a role's inline policies."""
+    """Names of a role's inline policies.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRolePolicies.html
+    """
     pages = client.get_paginator("list_role_policies").paginate(RoleName=role)
     return tuple(name for page in pages for name in page["PolicyNames"])
 
 
 def list_attached_arns(client: IAMClient, role: str) -> tuple[str, ...]:
-    """ARNs of the managed policies attached to a role."""
+    """ARNs of the managed policies attached to a role.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAttachedRolePolicies.html
+    """
     pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=role)
     return tuple(entry["PolicyArn"] for page in pages for entry in page["AttachedPolicies"])
 
 
 def get_inline(client: IAMClient, role: str, name: str) -> PolicyDocument:
-    """Read one inline policy of a role."""
+    """Read one inline policy of a role.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
+    """
     answer = client.get_role_policy(RoleName=role, PolicyName=name)
     return PolicyDocument(name, "inline", _document(answer["PolicyDocument"]))
 
@@ -217,7 +226,10 @@ def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
 
 
 def delete_inline(client: IAMClient, role: str, name: str) -> None:
-    """Delete a role's inline policy; a missing one is no error."""
+    """Delete a role's inline policy; a missing one is no error.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRolePolicy.html
+    """
     try:
         client.delete_role_policy(RoleName=role, PolicyName=name)
     except ClientError as error:
@@ -226,14 +238,20 @@ def delete_inline(client: IAMClient, role: str, name: str) -> None:
 
 
 def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"] = "managed") -> PolicyDocument:
-    """Read a managed policy at its default version."""
+    """Read a managed policy at its default version.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
+    """
     version = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = client.get_policy_version(PolicyArn=arn, VersionId=version)
     return PolicyDocument(arn.rpartition("/")[2], kind, _document(answer["PolicyVersion"]["Document"]))
 
 
 def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> AccountDetails:
-    """Read the entities of these kinds, with their inline policies, and managed policies at their default versions."""
+    """Read the entities of these kinds, with their inline policies, and managed policies at their default versions.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+    """
     pages = client.get_paginator("get_account_authorization_details").paginate(
         Filter=kinds, PaginationConfig={"PageSize": ENTITIES_A_PAGE}
     )

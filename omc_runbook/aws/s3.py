@@ -30,7 +30,10 @@ def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, 
 
 
 def put(client: Any, bucket: str, key: str, body: bytes, content_type: str, kms_key: str = "") -> None:
-    """Write an object, whether there is one of its key or not; encrypted as by `put_new`."""
+    """Write an object, whether there is one of its key or not; encrypted as by `put_new`.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+    """
     client.put_object(Bucket=bucket, Key=key, **_content(body, content_type, kms_key))
 
 

@@ -345,7 +345,10 @@ def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: s
 
 
 def drop_label(client: SecretsManagerClient, secret_id: str, label: str, version_id: str) -> None:
-    """Remove a staging label from a version; a missing label is no error."""
+    """Remove a staging label from a version; a missing label is no error.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+    """
     try:
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version_id)
     except ClientError as error:

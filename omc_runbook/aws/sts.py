@@ -40,7 +40,10 @@ def get_caller(client: STSClient) -> Caller:
 
 
 def assume_role(client: STSClient, caller: Caller, arn: str, external_id: str = "") -> dict[str, str]:
-    """Assume a role for an hour, as omc-runbook-CALLER; its credentials, under botocore's names for them."""
+    """Assume a role for an hour, as omc-runbook-CALLER; its credentials, under botocore's names for them.
+
+    See https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
     name = f"omc-runbook-{_NOT_IN_A_NAME.sub('-', caller.arn.rpartition('/')[2])}"[:_LONGEST_NAME]
     request: AssumeRoleRequestTypeDef = {"RoleArn": arn, "RoleSessionName": name}
     if external_id:
