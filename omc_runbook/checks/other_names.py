@@ -24,7 +24,8 @@ def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
         yield f"Found instead: cluster {names.cluster} in {', '.join(found.cluster_regions)}."
     services = [service.name for service in found.own_services if service.cluster == found.cluster]
     if found.cluster and (found.cluster != names.cluster or names.service not in services):
-        yield f"Found instead: cluster {found.cluster} with the services {', '.join(services) or 'none'}."
+        has = f"with the services {', '.join(services)}" if services else "without services"
+        yield f"Found instead: cluster {found.cluster} {has}."
     if found.secret and found.secret != secret:
         users = [service.name for service in found.consumers]
         verb = "refer" if len(users) > 1 else "refers"
