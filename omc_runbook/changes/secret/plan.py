@@ -140,7 +140,7 @@ def document_of(snapshot: Snapshot) -> Document:
     current = snapshot.current
     if current is None or current.document is None:
         if _missing_document(snapshot):
-            return parse(Masked("{}", "the secret"))
+            return parse(Masked("{}", "SecretString"))
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
