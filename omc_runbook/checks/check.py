@@ -63,6 +63,8 @@ class Evidence:
     """Set where it differs from the check's usual one."""
     hindered_by: tuple[Hinders, ...] | None = None
     """Set where the facts leave fewer causes than the check has."""
+    stems_from: frozenset[str] = frozenset()
+    """Keys or references of which an error that keeps new tasks from running is its cause, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             remedy=_remedy(check, answer, snapshot),
             services=answer.services,
             hindered_by=answer.hindered_by,
+            stems_from=answer.stems_from,
         )
         for answer in answers
         if isinstance(answer, Evidence)

@@ -233,7 +233,9 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if is_replacing and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
                 facts += (f"Deployment {service.primary.id} has started since and is replacing them{stage}.",)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_replacing else None)
+            severity: Severity | None = "info" if is_replacing else None
+            # New tasks would get a faulty value too: that comes first.
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "

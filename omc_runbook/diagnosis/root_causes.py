@@ -105,6 +105,8 @@ def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool
     is_of_all = cause.status == "unknown" and not cause.subject
     if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
         return False
+    if cause.subject in effect.stems_from and cause.severity == "error" and check.hinders in ("secret", "value"):
+        return True
     # For the same subject a warning is cause enough; it stops no task.
     hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
     hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)

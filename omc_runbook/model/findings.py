@@ -72,6 +72,8 @@ class Finding:
     """Names of the ECS services whose tasks the finding affects."""
     hindered_by: tuple[str, ...] | None = None
     """What its own evidence leaves as causes, of what faults do to tasks; None for all that its check has."""
+    stems_from: frozenset[str] = frozenset()
+    """The subjects of errors that are its causes too, by its own evidence."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
     unread_causes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from support.snapshots import (
     ROLE_NAME,
     definition_arn,
     deployment,
+    document,
     event,
     healthy,
     rotated,
@@ -39,6 +40,7 @@ from support.snapshots import (
     with_secret,
     with_service,
     with_tasks,
+    with_values,
 )
 
 from omc_runbook.aws.secretsmanager import Version
@@ -48,6 +50,7 @@ from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import DeclaredEnvironment
@@ -522,3 +525,38 @@ def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
         CHECKS["breaker-rollback"], deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason=reason)
     )
     assert found.remedy.command.startswith("aws logs tail /aws/lambda/smoke-test ")
+
+
+@pytest.mark.parametrize(
+    ("cause", "key", "value"),
+    [
+        ("changethis", "SECRET_KEY", "changethis"),
+        ("null", "SECRET_KEY", None),
+        ("empty", "SECRET_KEY", ""),
+        ("bad-copy", "SMTP_PASSWORD", "\0abc"),
+        ("wrong-form", "FIRST_SUPERUSER", "nobody"),
+        ("key-misspelt", "SECRET_KEY", ...),
+    ],
+)
+def test_an_old_value_is_the_consequence_of_a_faulty_new_one(cause: str, key: str, value: object) -> None:
+    """What new tasks would get has to be right first: until then nobody is told to redeploy."""
+    snapshot = rotated(healthy(), NOW - timedelta(hours=1), **{key: secrets.token_hex(32) if value is ... else value})
+    assert snapshot.current
+    if value is ...:
+        misspelt = {f"{name}S" if name == key else name: text for name, text in document(snapshot).items()}
+        snapshot = with_values(snapshot, misspelt, snapshot.current.version_id)
+    findings = with_remedies_of_causes(diagnose(snapshot))
+    assert {each.check for each in findings if each.is_root_cause} == {cause}
+    [backend] = [each for each in findings if (each.check, each.subject) == ("not-forced", "backend")]
+    [fault] = [each for each in findings if each.check == cause and each.is_problem]
+    assert backend.because_of == (cause,) and backend.remedy == fault.remedy
+
+
+def test_an_old_value_is_a_cause_of_its_own_beside_a_fault_of_another_key() -> None:
+    """A fault of a key that a service does not read, or that its tasks have already, explains no old value."""
+    both = rotated(healthy(), NOW - timedelta(hours=1), FIRST_SUPERUSER="nobody", SECRET_KEY=secrets.token_hex(32))
+    causes = {each.subject: each.because_of for each in diagnose(both) if each.check == "not-forced"}
+    assert causes == {"backend": ("wrong-form",), "worker": ()}
+    deployed_before = with_keys(healthy(), FIRST_SUPERUSER="nobody")
+    later = rotated(deployed_before, NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    assert {each.check for each in diagnose(later) if each.is_root_cause} == {"wrong-form", "not-forced"}
