@@ -163,9 +163,17 @@ def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> st
 def judge(
     before: Snapshot, after: Snapshot, result: SecretResult | None, plan: SecretPlan | None = None
 ) -> tuple[Finding, ...]:
-    """The findings that decide how a change ended; an error that the plan would fix counts until it is applied."""
+    """The findings that decide how a change ended.
+
+    An error that the plan would fix counts until it is applied; one of a value that it gives tasks first, even then.
+    """
     families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
-    counts = plan.is_against if plan and plan.sentences and result is None else lambda finding: False
+
+    def counts(finding: Finding) -> bool:
+        if plan is None or not plan.sentences:
+            return False
+        return plan.delivers(finding) or (result is None and plan.is_against(finding))
+
     return runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
 
 

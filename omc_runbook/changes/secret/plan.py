@@ -103,6 +103,8 @@ class SecretPlan:
     """Why new tasks would fail for certain, whatever the values are."""
     trials: tuple[str, ...] = ()
     """Where values would be sent to be tried, in sentences."""
+    delivered: frozenset[str] = frozenset()
+    """Keys that stay as they are, and of which running tasks of the consumers have another value."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -133,6 +135,10 @@ class SecretPlan:
         if finding.family == "content" and finding.subject != self.secret_name:
             return finding.subject in {change.key for change in self.changed}
         return not finding.services or not finding.services.isdisjoint(service.name for service in self.consumers)
+
+    def delivers(self, finding: Finding) -> bool:
+        """Whether an error is about a key that the plan leaves as it is, and whose value its new tasks get first."""
+        return finding.family == "content" and finding.severity == "error" and finding.subject in self.delivered
 
 
 def document_of(snapshot: Snapshot) -> Document:
@@ -260,6 +266,8 @@ def make_plan(
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
+    changed = {change.key for change in changes if change.action != "unchanged"}
+    outdated = (freshness.changed_keys(snapshot, task) or () for each in consumers for task in snapshot.running(each))
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = (*readiness.blockers(snapshot, consumers), *_losses(snapshot, changes)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
@@ -279,6 +287,7 @@ def make_plan(
         blockers=blockers,
         exists=exists,
         underway=frozenset(underway),
+        delivered=frozenset(key for keys in outdated for key in keys) - changed,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +12,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from support.outcomes import NOW, an_outcome
-from support.snapshots import healthy, with_keys, without_key
+from support.snapshots import healthy, rotated, with_keys, without_key
 
 from omc_runbook import cli
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
-from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
+from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.report.archive.summary import end, summarise
-from omc_runbook.runbooks import key_addition
+from omc_runbook.runbooks import key_addition, secret_change
 
 DRY = an_outcome(
     runbook="rotate",
@@ -139,6 +141,23 @@ def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
     assert [drawn.is_against(finding) for finding in (*against, *others)] == [True] * 3 + [False] * 6
     assert drawn.sentences[0] == "SECRET_KEY would be changed (generated (hex-32))."
     assert service.name in drawn.sentences[1]
+
+
+@pytest.mark.parametrize(
+    "new", [{}, {"OPENAI_API_KEY": NewValue(Masked(f"sk-{secrets.token_hex(16)}", "it"), "a file")}]
+)
+def test_what_a_plan_gives_tasks_first_is_no_remark(new: dict[str, NewValue]) -> None:
+    """A faulty value that no task has yet counts, although it stood before; one that tasks have is a remark."""
+    old = with_keys(healthy(), FIRST_SUPERUSER="nobody")
+    snapshot = rotated(old, NOW, SECRET_KEY="changethis")
+    drawn = plan_update(snapshot, new, redeploy_stale=True)
+    judged = secret_change.judge(snapshot, snapshot, None, drawn)
+    severities = {each.check: each.severity for each in judged if each.status == "found" and each.family == "content"}
+    assert severities == {"changethis": "error", "wrong-form": "info"}
+    mended = plan_update(
+        snapshot, {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "it"), "a file")}, redeploy_stale=True
+    )
+    assert mended.delivered == frozenset()
 
 
 def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
