@@ -291,7 +291,7 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS injects a JSON number in another notation."""
     for member in _relevant_members(snapshot):
-        if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
+        if _has_exponent(member):
             fact = f"{member.key} is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
             yield _about(snapshot, member.key, fact)
 
@@ -599,11 +599,16 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 
 
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
-    """What is wrong with a member's text, such as true; other kinds of JSON have checks of their own."""
+    """What is wrong with a member's text, such as true or 5; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
     words = snapshot.environment.words
-    is_text = member.kind in ("string", "boolean")
+    is_text = member.kind in ("string", "boolean", "number") and not _has_exponent(member)
     return find_defect(member.injected, member.key, entry, words) if is_text else None
+
+
+def _has_exponent(member: Member) -> bool:
+    """Whether ECS injects a number in another notation than the secret has."""
+    return member.kind == "number" and member.injected.matches(CHANGED_NUMBER)
 
 
 def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:

@@ -383,3 +383,10 @@ def test_a_password_that_a_person_made_up_is_weak(password: str) -> None:
     assert found.subject == "SMTP_PASSWORD" and "easy to guess" in found.evidence[0]
     for good in (" ".join(secrets.token_hex(2) for _ in range(4)), "lantern ostrich violet quarry"):
         assert_clear(CHECKS["weak"], with_keys(healthy(), SMTP_PASSWORD=good))
+
+
+@pytest.mark.parametrize("key", ["FIRST_SUPERUSER", "SENTRY_DSN"])
+def test_a_number_is_judged_by_its_text(key: str) -> None:
+    """ECS injects its digits: they need the form that the key's value has, and one with an exponent has one fault."""
+    assert found_in(with_keys(healthy(), **{key: 5})) == {"wrong-form"}
+    assert found_in(with_keys(healthy(), **{key: 12345678})) == {"number-format"}
