@@ -43,7 +43,8 @@ def other_secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         problem = _problem(snapshot, source, demands)
         if problem:
             facts = (problem, _users(demands), *_citations(snapshot, source))
-            yield Evidence(source.name, facts, _way_back(snapshot, source, demands), _services(demands))
+            way = _way_back(snapshot, source, demands)
+            yield Evidence(source.name, facts, way, _services(demands), stems_from=_subjects(demands))
 
 
 @check(
@@ -81,7 +82,8 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = remedies.advise(
                 f"Add {key} to {source.name}, or correct the reference to {demand.injection.variable}, and redeploy."
             )
-            yield Evidence(f"{source.name} {key}", facts, remedy, frozenset({demand.service.name}))
+            services = frozenset({demand.service.name})
+            yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))
 
 
 @check(
@@ -239,7 +241,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             if is_refused or cited:
                 facts = (*((access.sentence,) if is_refused else ()), *(stop.sentence for stop in cited[:1]))
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
-                yield Evidence(source.name, (*facts, _users(demands)), way, services)
+                yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=_subjects(demands))
             elif access.cause:
                 yield Uncertain(source.name, (access.sentence,))
             elif source.key_id and not _was_read(snapshot, arn, source):
@@ -389,6 +391,11 @@ def _users(demands: list[KeyDemand]) -> str:
         f"{demand.injection.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
     )
     return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].injection.reference.text}."
+
+
+def _subjects(demands: list[KeyDemand]) -> frozenset[str]:
+    """The references themselves: where they are wrong, what they lead to is no fault of its own."""
+    return frozenset(demand.subject for demand in demands)
 
 
 def _services(demands: list[KeyDemand]) -> frozenset[str]:

@@ -19,8 +19,20 @@ from support.faults.other_sources import (
     refer,
     secret,
 )
-from support.snapshots import ACCOUNT, NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+from support.snapshots import (
+    ACCOUNT,
+    NOW,
+    REGION,
+    ROLE,
+    ROLE_NAME,
+    by_policies,
+    healthy,
+    policy,
+    with_container,
+    with_permissions,
+)
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
@@ -28,6 +40,9 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.findings import with_remedies_of_causes
+from omc_runbook.model.value_from import parse
+from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -330,3 +345,30 @@ def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
     snapshot = failing(unseen, f"{FAILED}ParameterNotFound: invalid ssm parameters: /sender")
     [found] = run_check(CHECKS["parameter-missing"], snapshot)
     assert (found.status, found.services) == ("found", {"worker"})
+
+
+@pytest.mark.parametrize(
+    ("id", "changes"),
+    [("other-secret-denied", {"decision": "implicitDeny"}), ("other-secret-missing", {"secret": None})],
+)
+def test_another_environments_secret_is_no_other_secret_to_be_let_in(id: str, changes: dict[str, Any]) -> None:
+    """The reference is what is wrong: no role is let read that secret, and none of its name is created."""
+    reference = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:ohmycoins-production-app-secrets-Xy12Zz:token::"
+    findings = with_remedies_of_causes(diagnose(refer(healthy(), reference, **changes)))
+    assert [each.check for each in findings if each.is_root_cause] == ["other-environment"]
+    [cause, effect] = [each for each in findings if each.is_problem]
+    assert (effect.check, effect.because_of, effect.remedy) == (id, ("other-environment",), cause.remedy)
+    # Another secret that the service may not read either stays a cause of its own.
+    other = parse(KEY_REFERENCE)
+    both = with_container(
+        refer(healthy(), reference, **changes),
+        "worker",
+        lambda old: replace(old, secrets=(*old.secrets, Injection("FURTHER", other))),
+    )
+    missing = OtherSource(reference=other, arn=other.secret_arn)
+    both = replace(both, other_sources={**both.other_sources, other.source: missing})
+    roots = {(each.check, each.subject) for each in diagnose(both) if each.is_root_cause}
+    assert roots == {
+        ("other-environment", "ohmycoins-staging-worker:7 worker OTHER_TOKEN"),
+        ("other-secret-missing", "payments-Xy12Zz"),
+    }
