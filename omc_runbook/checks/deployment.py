@@ -97,7 +97,13 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
             f"DescribeServices: {service.name} has taskDefinition {label}, the family of {owner}.",
             *((f"DescribeTasks: it ran {former} before.",) if former else ()),
         )
-        remedy = remedies.deploy(snapshot.environment.names, service.name, former or mine)
+        is_known = any(mine == definition.family for definition in snapshot.task_definitions.values())
+        revision = former or (mine if is_known else "")
+        if service.controller == "ECS" and revision:
+            remedy = remedies.deploy(snapshot.environment.names, service.name, revision)
+        else:
+            way = remedies.CONTROLLED.get(service.controller, "deploy that")
+            remedy = remedies.advise(f"Let {service.name} run {revision or 'a task definition of its own'}, and {way}.")
         fails = any(stop.service.name == service.name for stop in fresh_stops(snapshot))
         severity: Severity | None = "error" if fails else None
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity)

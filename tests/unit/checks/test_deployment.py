@@ -434,6 +434,21 @@ def test_another_services_family_is_an_error_where_tasks_fail() -> None:
     assert [each.check for each in diagnose(main) if each.is_root_cause] == ["other-definition"]
 
 
+def test_a_family_that_nobody_has_seen_is_in_no_command() -> None:
+    """Names suggest a family that may not exist, and ECS takes no task definition where another controller deploys."""
+    snapshot = FAULTS["other-definition"].make(healthy())
+    own = definition_arn("worker")
+    unseen = replace(
+        snapshot,
+        tasks=tuple(each for each in snapshot.tasks if each.service != "worker"),
+        task_definitions={arn: each for arn, each in snapshot.task_definitions.items() if arn != own},
+    )
+    [found] = run_check(CHECKS["other-definition"], unseen)
+    assert found.remedy.command == "Let worker run a task definition of its own, and deploy that."
+    [found] = run_check(CHECKS["other-definition"], with_service(snapshot, "worker", controller="CODE_DEPLOY"))
+    assert found.remedy.command.startswith("Let worker run ohmycoins-staging-worker:7, and start a CodeDeploy")
+
+
 @pytest.mark.parametrize("status", ["SUCCESSFUL", "IN_PROGRESS"])
 def test_a_blue_green_service_that_is_well_is_clear(status: str) -> None:
     """It has no rolloutState; its service deployments say that nothing is wrong."""
