@@ -9,6 +9,7 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
@@ -29,6 +30,9 @@ EXIT_CODES = {
 """What an exit code says by itself: 128 and more is a signal."""
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
+
+UNHELD = re.compile("[\0\ufffd]")
+"""A NUL, which no environment variable can hold, and what stands for half of a surrogate pair."""
 
 ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?")
 
@@ -94,7 +98,7 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
     not_in_sandbox="The sandbox runs one application and pulls no image",
 )
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A container cannot start from its image: not a secrets problem."""
+    """A container cannot start from its image: not a secrets problem, unless a value is wrong."""
     return _stopping(snapshot, "start", "never started: a container cannot start", _program)
 
 
@@ -196,7 +200,17 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
-        yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
+        causes = unheld_keys(snapshot, service) if kind == "start" else frozenset[str]()
+        remedy = remedy_of(snapshot, newest)
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}), stems_from=causes)
+
+
+def unheld_keys(snapshot: Snapshot, service: Service) -> frozenset[str]:
+    """Keys that a service reads and whose value keeps any container from starting, whatever its image is."""
+    document = snapshot.current.document if snapshot.current else None
+    members = document.members if document else ()
+    keys = (member.key for member in members if member.injected.matches(UNHELD))
+    return frozenset(key for key in keys if service.name in services_reading(snapshot, key))
 
 
 def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:

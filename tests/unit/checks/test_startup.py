@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,11 +21,13 @@ from support.snapshots import (
     stuck,
     task,
     with_container,
+    with_keys,
     with_service,
     with_tasks,
 )
 
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
+from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -293,3 +296,17 @@ def test_an_application_that_refuses_a_value_is_no_failing_command() -> None:
     """An exit with another code, and a log of something else, is not taken for it."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(3))
     assert "command-fails" not in root_causes(snapshot)
+
+
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_a_value_that_no_environment_can_hold_keeps_a_container_from_starting(character: str) -> None:
+    """The image is not to blame, and a new value is not refused for it; of a service without that key it is."""
+    reason = "CannotStartContainerError: the container's environment was refused"
+    faulty = with_keys(healthy(), SMTP_PASSWORD=f"{secrets.token_hex(12)}{character}{secrets.token_hex(4)}")
+    snapshot = stuck(faulty, "backend", reason)
+    assert root_causes(snapshot) == ["bad-copy"]
+    assert found("start-failed", snapshot).status == "found"
+    assert list(readiness.blockers(snapshot, snapshot.consumers)) == []
+    elsewhere = stuck(faulty, "worker", reason)
+    assert set(root_causes(elsewhere)) == {"bad-copy", "start-failed"}
+    assert len(readiness.blockers(elsewhere, elsewhere.consumers)) == 1
