@@ -189,16 +189,25 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     looks_like=("key-not-found", "bad-value"),
     ruled_out_by="DescribeTaskDefinition: each valueFrom names a JSON key",
     hinders="value",
-    fixed_by="troubleshoot",
 )
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names no key: the variable gets the whole JSON."""
-    plain = snapshot.current is not None and snapshot.current.document is None
+    document, environment = snapshot.current.document if snapshot.current else None, snapshot.environment
+    variables = {variable_of(key, environment.keys) for key in document.keys} if document else set[str]()
     for demand, ref in _arns(snapshot):
-        if not ref.key and not plain:
-            yield _about(
-                snapshot, demand, f"The key field is empty: {demand.injection.variable} gets every key's value."
+        if ref.key or document is None:
+            continue
+        variable = demand.injection.variable
+        found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
+        if variable in variables:
+            yield replace(found, remedy=remedies.by("troubleshoot", environment, found.remedy))
+        else:
+            what = f"{snapshot.secret_name} has no key of that name."
+            remedy = remedies.advise(
+                f"Name the key that {command(variable)} needs in its valueFrom, or take {command(variable)} out of"
+                " secrets; then register a new revision and deploy it."
             )
+            yield replace(found, facts=(*found.facts, what), remedy=remedy)
 
 
 @check(

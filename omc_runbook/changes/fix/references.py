@@ -14,7 +14,7 @@ from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by)
+REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by) | {"whole-json"}
 """Checks whose findings are about one reference."""
 KEYS = frozenset({"key-case", "key-misspelt"})
 """Checks whose findings are about a key in references."""

@@ -119,6 +119,17 @@ def test_a_plain_text_secret_may_be_injected_whole() -> None:
     assert_clear(CHECKS["whole-json"], plain)
 
 
+def test_a_whole_secret_in_a_variable_without_a_key_has_no_key_to_name() -> None:
+    """The variable's own name would be a reference to nothing, with which no task starts; troubleshoot knows no key."""
+    [certain] = run_check(CHECKS["whole-json"], refers(ARN)(healthy()))
+    assert certain.remedy.runbook == "troubleshoot" and ":SECRET_KEY::" in certain.remedy.command
+    whole = Injection("ALL", parse(ARN))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, whole)))
+    [found] = run_check(CHECKS["whole-json"], snapshot)
+    assert found.remedy.runbook == "" and ":ALL::" not in found.remedy.command
+    assert found.remedy.command.startswith("Name the key that ALL needs in its valueFrom, or take ALL out of secrets")
+
+
 def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
     """A partial ARN is told by the secret's own name, even where that name ends in six letters."""
     name = "ohmycoins-staging-app-abcdef"
