@@ -196,13 +196,18 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
             yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         else:
-            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
+            shown = letters.spell(member.key) or '""'
+            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
             remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
             unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
+            remedy = remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"')
+            if not member.key or ":" in member.key:
+                fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
+                remedy = remedies.advise(f"Give {shown} another name, without a colon, and refer to that.")
             yield Evidence(
-                member.key,
+                member.key or shown,
                 (fact, *filter(None, [remark, unread])),
-                remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
+                remedy,
                 severity="info" if remark else None,
             )
 

@@ -390,3 +390,12 @@ def test_a_number_is_judged_by_its_text(key: str) -> None:
     """ECS injects its digits: they need the form that the key's value has, and one with an exponent has one fault."""
     assert found_in(with_keys(healthy(), **{key: 5})) == {"wrong-form"}
     assert found_in(with_keys(healthy(), **{key: 12345678})) == {"number-format"}
+
+
+@pytest.mark.parametrize(("key", "shown"), [("", '""'), ("A:B", "A:B"), ("A:\u200bB", "A:‹U+200B›B")])
+def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, shown: str) -> None:
+    """ECS splits a valueFrom at its colons, and takes an empty field for the whole secret."""
+    [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{key: secrets.token_hex(16)}))
+    assert found.subject == (key or shown)
+    assert found.evidence[0].startswith(f"No reference can name the key {shown}:")
+    assert found.remedy.command == f"Give {shown} another name, without a colon, and refer to that."
