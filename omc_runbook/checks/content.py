@@ -144,7 +144,8 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     for key, similar in missing_keys(snapshot).items():
         if similar and similar.casefold() != key.casefold():
             other = letters.spell(similar)
-            fact = f"The current version has {other}, which no task references."
+            unused = "" if services_reading(snapshot, similar) else ", which no task references"
+            fact = f"The current version has {other}{unused}."
             if letters.look_alike(key, similar):
                 odd = " and ".join(filter(None, map(letters.describe, (key, similar))))
                 fact = f"The current version has {other}, which only looks like {letters.spell(key)}: one has {odd}."

@@ -399,3 +399,13 @@ def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, shown: str
     assert found.subject == (key or shown)
     assert found.evidence[0].startswith(f"No reference can name the key {shown}:")
     assert found.remedy.command == f"Give {shown} another name, without a colon, and refer to that."
+
+
+def test_a_similar_key_that_tasks_reference_is_not_said_to_be_unused() -> None:
+    """The worker asks for another spelling of the key that backend, and its own variable, have right."""
+    fault = FAULTS["key-misspelt"].make(healthy())
+    [found] = run_check(CHECKS["key-misspelt"], fault)
+    assert found.evidence[1] == "The current version has OPENAI_API_KYE, which no task references."
+    wrong = with_reference(healthy(), "worker", "OPENAI_API_KEY", f"{ARN}:OPENAI_API_KYE::")
+    [found] = run_check(CHECKS["key-misspelt"], wrong)
+    assert found.evidence[1] == "The current version has OPENAI_API_KEY."
