@@ -275,12 +275,13 @@ def _run_notebook(
         result = headless_run.run(
             name, pairs, place.folder, bar, print_line, temporary, in_kernel, publish, place.bucket
         )
-    lines = overview.after_run(place.folder, toml) if result.is_recorded and not place.bucket else ()
     # Without a record, the summary is the only report.
-    if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
-        terminal.print_lines((*result.summary, *lines))
-    else:
-        terminal.print_lines(line for line in lines if line.style == "warning")
+    tells = summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code))
+    if tells:
+        terminal.print_lines(result.summary)
+    if result.is_recorded and not place.bucket:
+        lines = overview.after_run(place.folder, toml)
+        terminal.print_lines(line for line in lines if tells or line.style == "warning")
     return result.exit_code
 
 

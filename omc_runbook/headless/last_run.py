@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omc_runbook.headless.news import Open, Standing
+from omc_runbook.model import json_text
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
 from omc_runbook.report.archive.stems import file_name
@@ -40,9 +41,9 @@ def read(folder: Path | S3Folder, runbook: str, environment: str, endpoint: str 
     None where there was none, or its file is broken.
     """
     try:
-        body = json.loads(_content(folder, _name(runbook, environment, endpoint)) or "")
+        body = json_text.parse(_content(folder, _name(runbook, environment, endpoint)) or "")
         standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
-        return LastRun(datetime.fromisoformat(body["finished"]), str(body["status"]), standing)
+        return LastRun(json_text.moment(body["finished"]), str(body["status"]), standing)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from omc_runbook.model import json_text
 from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
@@ -34,7 +35,7 @@ class Open:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Open:
         """What `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-        since = {name: datetime.fromisoformat(text) for name, text in body["since"].items()}
+        since = {name: json_text.moment(text) for name, text in body["since"].items()}
         return cls(since, int(body["reminded"]))
 
 

@@ -7,10 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
+from omc_runbook.model import json_text
 from omc_runbook.model.change import Change
 from omc_runbook.model.shell import command
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
@@ -254,23 +259,14 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str) -> Outcome:
-        """The outcome that another process wrote with `to_json`; raises ValueError for a text that is no JSON."""
-        body = json.loads(text)
-        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where", "confirm")
-        return cls(
-            **{name: body.get(name, "") for name in texts},
-            started=datetime.fromisoformat(body["started"]),
-            finished=datetime.fromisoformat(body["finished"]),
-            findings=tuple(map(_finding_from_json, body["findings"])),
-            changes=tuple(Change(**change) for change in body["changes"]),
-            plan=tuple(body["plan"]) if "plan" in body else None,
-            blockers=tuple(body.get("blockers", ())),
-            plan_file=PlanReference(**body["plan_file"]) if "plan_file" in body else None,
-            applied=body.get("applied", False),
-            unfinished=body.get("unfinished", False),
-            targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
-            notifications=tuple(Notification(**each) for each in body.get("notifications", ())),
-        )
+        """The outcome that another process wrote with `to_json`; raises ValueError for any other text."""
+        body = json_text.parse(text)
+        if not isinstance(body, dict) or not {"findings", "changes"} <= body.keys():
+            raise ValueError("it is no outcome")
+        outcome: Outcome = _reader().validate_python(body)
+        for time in (outcome.started, outcome.finished):
+            json_text.with_zone(time)
+        return outcome
 
     def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Outcome:
         """A copy with `change` applied to its free texts, and `change_name` to the subjects of findings.
@@ -384,6 +380,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
     return body
 
 
-def _finding_from_json(body: dict[str, Any]) -> Finding:
-    lists = {name: tuple(body.get(name, ())) for name in ("evidence", "cause_of", "because_of", "unread_causes")}
-    return Finding(**body | lists | {"remedy": Remedy(**body["remedy"])})
+@cache
+def _reader() -> TypeAdapter[Outcome]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Outcome)

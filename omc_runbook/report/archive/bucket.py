@@ -141,7 +141,7 @@ class S3Folder:
             outcome = Outcome.from_json(self._get(stem, seal.NEWEST).decode())
         except OSError as error:
             return S3Line(title, error.strerror or "unreadable", stem.started, page)
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             return S3Line(title, f"{seal.NEWEST} is no outcome", stem.started, page)
         return S3Line(summary.title(outcome), kept_records.end_of(outcome), outcome.finished, page)
 

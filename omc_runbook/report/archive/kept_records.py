@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.model import regular_file
+from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import seal, stems, summary, table_files
@@ -125,7 +124,7 @@ def _read(path: Path, stem: Stem | None, tables: Sequence[Path]) -> KeptRecord |
     page = path.with_suffix(".html")
     try:
         outcome = Outcome.from_json(regular_file.read_text(path.with_suffix(".json"), _LARGEST))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return _read_mark(path, page, stem)
     return KeptRecord(
         title=summary.title(outcome),
@@ -140,8 +139,8 @@ def _read(path: Path, stem: Stem | None, tables: Sequence[Path]) -> KeptRecord |
 
 def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
     try:
-        ended = json.loads(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
-        finished = datetime.fromisoformat(ended["finished"])
-        return KeptRecord(title=ended["title"], end=ended["end"], finished=finished, page=page, stem=stem)
+        ended = json_text.parse(regular_file.read_text(path, _LARGEST))["metadata"][_MEMBER]
+        title, end, finished = str(ended["title"]), str(ended["end"]), json_text.moment(ended["finished"])
+        return KeptRecord(title=title, end=end, finished=finished, page=page, stem=stem)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.changes.engine.result import ChangeResult
+from omc_runbook.model import json_text
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.findings import PlanReference
 from omc_runbook.model.parameters import PLACES, convert, literal
@@ -67,11 +68,8 @@ class PlanFile:
     @classmethod
     def from_json(cls, text: str) -> PlanFile:
         """Read the text of a file; raises ValueError for another, and for one whose hash is not that of its text."""
-        try:
-            # Of integers with thousands of digits Python makes none.
-            body = json.loads(text, parse_int=float)
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        # Of integers with thousands of digits Python makes none.
+        body = json_text.parse(text, parse_int=float)
         if not isinstance(body, dict) or body.pop("schema", None) != 1:
             raise ValueError("it is not a plan of schema 1")
         recorded, names = body.pop("hash", ""), {field.name for field in fields(cls)}
@@ -87,7 +85,7 @@ class PlanFile:
         )
         if not is_whole:
             raise ValueError("it is not a whole plan")
-        moments = {name: _moment(body[name]) for name in times}
+        moments = {name: json_text.moment(body[name]) for name in times}
         plan = cls(**body | moments | {"steps": tuple(body["steps"])})
         # Half of a surrogate pair, which an escape can spell, is in no text that can be shown.
         plan.to_json().encode()
@@ -215,14 +213,3 @@ class FiledPlan:
 
 def _is_flat(table: Mapping[str, object]) -> bool:
     return all(isinstance(value, str | bool) for value in table.values())
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("its times have no zone")
-    try:
-        moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("its times are out of range") from None
-    return moment

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.model import json_text
 from omc_runbook.report.archive import stems
 
 State = Literal["intact", "changed", "missing", "unreadable", "not sealed", "no record"]
@@ -123,7 +124,7 @@ def _is_intact(outcome: bytes) -> bool:
 def _digests(outcome: bytes) -> Mapping[str, str]:
     """The digests that an outcome has of the record's other files; none of a text that is no sealed outcome."""
     try:
-        files = json.loads(outcome)["files"]
+        files = json_text.parse(outcome)["files"]
     except (ValueError, KeyError, TypeError):
         return {}
     return files if isinstance(files, dict) else {}

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
+from omc_runbook.model import json_text
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.temporary import is_running
 from omc_runbook.textfile import private_file
@@ -95,11 +96,11 @@ class ChangeState:
     @classmethod
     def from_json(cls, text: str) -> ChangeState:
         """Read the text of a file; raises ValueError for another."""
-        body = json.loads(text)
+        body = json_text.parse(text)
         if not isinstance(body, dict) or body.pop("schema", None) != 1:
             raise ValueError("no state of a change")
         try:
-            body["started"] = datetime.fromisoformat(body["started"])
+            body["started"] = json_text.moment(body["started"])
             body["rollouts"] = [_rollout_from_json(each) for each in body["rollouts"]]
             body["undo"] = [Undo(**each) for each in body.get("undo", ())]
             names = {each.name for each in fields(cls)}

@@ -14,7 +14,9 @@ from support.outcomes import NOW, an_outcome
 from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
-from omc_runbook.headless import completion, notebooks, terminal
+from omc_runbook.headless import completion, notebooks, overview, terminal
+from omc_runbook.headless import run as headless_run
+from omc_runbook.headless.run import RunResult
 from omc_runbook.model.findings import Finding, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
 
@@ -213,3 +215,28 @@ def test_equal_findings_of_several_environments_are_one_entry() -> None:
     assert [line for line in lines if CAUSE.title in line] == [f"  error    {CAUSE.check}: {CAUSE.title} — a, b"]
     assert f"{' ' * 13}a: {CAUSE.subject} and 1 more." in lines
     assert f"{' ' * 13}This is for a; each other record has its own command." in lines
+
+
+@pytest.fixture
+def ended_run(monkeypatch: pytest.MonkeyPatch) -> RunResult:
+    """What a run that is well ends with, for the command that runs it."""
+    result = RunResult(0, (summary.Line("verify on staging: ok", "ok"),))
+    monkeypatch.setattr(headless_run, "run", lambda *_, **__: result)
+    return result
+
+
+def test_a_run_is_told_before_its_index_page_is_made(
+    ended_run: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An index page that cannot be made is a warning, and changes no exit code."""
+
+    def fail(*_: object) -> Path:
+        raise ValueError("a file is broken")
+
+    monkeypatch.setattr(overview, "write", fail)
+    code, out, _ = ended_with(capsys, "run", "verify", "--summary", "--record", str(tmp_path))
+    warning = "  warning  The folder of records could not be put in order: a file is broken."
+    assert (code, out.splitlines()) == (0, [str(ended_run.summary[0]), warning])
+    monkeypatch.setattr(overview, "after_run", lambda *_: sys.exit(2))
+    _, out, _ = ended_with(capsys, "run", "verify", "--summary", "--record", str(tmp_path))
+    assert out.splitlines() == [str(ended_run.summary[0])]

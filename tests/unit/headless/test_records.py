@@ -11,6 +11,8 @@ from support.outcomes import NOW, an_outcome
 from support.records import keep
 from support.terminal import ended_with
 
+from omc_runbook.headless import overview
+
 
 def test_a_changed_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0 while all are as they were left, 1 with the file, and 3 for a folder without a record."""
@@ -93,3 +95,27 @@ def test_records_of_a_fleet_are_below(folder: Path, capsys: pytest.CaptureFixtur
     assert "verify-production-20260701T010000Z: not among" in ended_with(capsys, "records", "--prune", "--apply")[1]
     assert len(list((folder / "production").glob("verify-*"))) == 3
     assert 'href="production/verify-production-20260701T040000Z.html"' in (folder / "index.html").read_text()
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "[" * 200_000, '{"environment": [], "findings": [], "changes": []}'])
+def test_a_damaged_record_stops_nothing(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The next run keeps its record and makes the index page; the record is listed as its notebook says it ended."""
+    for name in ("verify-staging-20260701T020000Z.json", "outcome.json"):
+        (folder / name).write_text(text)
+    assert overview.after_run(folder, str(folder.parent / "runbook.toml"))[0].style == "note"
+    keep(folder, an_outcome(started=NOW.replace(hour=4), finished=NOW.replace(hour=4)))
+    (folder / "verify-staging-20260701T030000Z.json").write_text(text)
+    (folder / "outcome.json").write_text(text)
+    code, out, _ = ended_with(capsys, "records")
+    assert (code, out.count("verify on staging")) == (0, 2)
+    code, out, _ = ended_with(capsys, "records", "--check")
+    assert code == 1 and "changed     verify-staging-20260701T030000Z: verify-staging-20260701T030000Z.json" in out
+
+
+def test_a_time_without_a_zone_is_no_time_of_a_record(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It cannot be compared with that of another."""
+    for path in folder.glob("verify-staging-20260701T020000Z.*"):
+        path.write_text(path.read_text().replace("02:00:00Z", "02:00:00").replace("03:00:00Z", "03:00:00"))
+        path.write_text(path.read_text().replace("03:00:00+00:00", "03:00:00"))
+    code, out, _ = ended_with(capsys, "records")
+    assert (code, out.count("verify on staging")) == (0, 1)

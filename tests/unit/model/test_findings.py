@@ -153,6 +153,34 @@ def test_an_outcome_is_read_back_as_it_was_written() -> None:
         Outcome.from_json("")
 
 
+BROKEN: dict[str, object] = {
+    "environment": ["staging"],
+    "failure": None,
+    "findings": [None],
+    "changes": "none",
+    "plan": {"a": 1},
+    "targets": [{"environment": "staging"}],
+    "started": "2026-03-01T12:00:00",
+    "finished": "9999-12-31T23:59:59-12:00",
+}
+"""Members of an outcome that are not of their type, or times that cannot be compared."""
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_an_outcome_that_was_damaged_is_refused(name: str) -> None:
+    """Whoever reads a folder of records can leave it out."""
+    body = json.loads(outcome(FOUND).to_json())
+    with pytest.raises(ValueError):
+        Outcome.from_json(json.dumps(body | {name: BROKEN[name]}))
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", "5", "[" * 200_000, '{"status": "ok"}'])
+def test_what_is_no_outcome_is_refused(text: str) -> None:
+    """Other JSON, however deep it is."""
+    with pytest.raises(ValueError):
+        Outcome.from_json(text)
+
+
 def test_a_run_on_environments_has_each_of_them_with_its_status() -> None:
     """A member more; those of old mean the first."""
     targets = tuple(
