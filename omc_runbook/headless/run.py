@@ -29,6 +29,7 @@ from omc_runbook.model.handover import (
     OUTCOME_VARIABLE,
     PLACE_VARIABLE,
     STATE_VARIABLE,
+    spare_outcome,
 )
 from omc_runbook.report.archive import kept_records, notebook_page, summary
 from omc_runbook.report.archive import record as records
@@ -118,7 +119,8 @@ def run(
                 draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
                 state = Record(folder, record.stem).state
                 keeper = _Keeper(draft, record, state, command, publish, bucket)
-                return _execute(notebook, typed, keeper, engine, progress)
+                with _removed(keeper.spare):
+                    return _execute(notebook, typed, keeper, engine, progress)
     except Interrupted:
         raise
     except RunbookError as error:
@@ -206,7 +208,7 @@ def _execute(
         if error.ename == KeyboardInterrupt.__name__:
             if not _may_have_changed(draft.notebook):
                 raise Interrupted("Interrupted before anything was changed.") from None
-            is_applied = records.read_outcome(draft, "").applied
+            is_applied = keeper.read("").applied
             return keeper.keep(INTERRUPTED if is_applied else INTERRUPTED_PLAN)
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
@@ -215,8 +217,8 @@ def _execute(
     except DeadKernelError:
         failure = DIED
     except OSError as error:
-        # Writing the notebook failed after its last cell, so the outcome is complete.
-        return keeper.unrecorded(keeper.publish(records.mask(records.read_outcome(draft, ""))), error)
+        # Writing the notebook failed after its last cell, so what the outcome says is all.
+        return keeper.unrecorded(keeper.publish(records.mask(keeper.read(""))), error)
     return keeper.keep(failure)
 
 
@@ -248,9 +250,18 @@ class _Keeper:
     publish: Publish
     bucket: S3Folder | None
 
+    @property
+    def spare(self) -> Path:
+        """Where the outcome is if there was no room for it beside the draft."""
+        return spare_outcome(self.state)
+
+    def read(self, failure: str) -> Outcome:
+        """The outcome that the notebook handed over."""
+        return records.read_outcome(self.draft, failure, self.spare)
+
     def keep(self, failure: str) -> RunResult:
         """Publish the outcome, mask values in a run's files, and move them into the record's folder, or to S3."""
-        outcome = records.mask(records.read_outcome(self.draft, failure))
+        outcome = records.mask(self.read(failure))
         # Whether an environment asks for a confirmation is known once its names are.
         keeper = replace(self, command=notebooks.confirmed(self.command, outcome.confirm))
         return keeper._keep(outcome)
@@ -343,6 +354,16 @@ def _private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+@contextmanager
+def _removed(path: Path) -> Iterator[None]:
+    """Remove a file at the end of the context, if there is one by then."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
@@ -10,6 +11,8 @@ LINES_VARIABLE = "OMC_RUNBOOK_LINES"
 """The file to which a notebook appends event lines for `omc-runbook run` while it runs."""
 STATE_SUFFIX = ".state.json"
 """How the name of the file ends that has the state of a change."""
+SPARE_SUFFIX = ".outcome.json"
+"""How the name of the file beside that one ends which has the outcome where the first place of it is full."""
 STATE_VARIABLE = "OMC_RUNBOOK_STATE"
 """The file in which a notebook under `omc-runbook run` keeps the state of a change while that is under way."""
 PLACE_VARIABLE = "OMC_RUNBOOK_PLACE"
@@ -37,6 +40,11 @@ SANDBOX_VARIABLES = (
 """The variables that `omc-runbook sandbox up` prints, which stay set in a shell when the sandbox has ended."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def spare_outcome(state: Path) -> Path:
+    """Where an outcome goes for which there is no room in the folder for temporary files, by the file of the state."""
+    return state.with_name(f".{state.name.removesuffix(STATE_SUFFIX)}{SPARE_SUFFIX}")
 
 
 def is_on_this_machine(endpoint: str) -> bool:

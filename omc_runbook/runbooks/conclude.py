@@ -11,7 +11,7 @@ from pathlib import Path
 from omc_runbook.masking import kernel, registry
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE, spare_outcome
 from omc_runbook.report import verify
 from omc_runbook.report.archive import table_files
 from omc_runbook.report.display.banner import Banner
@@ -46,7 +46,7 @@ def end(outcome: Outcome) -> Ending:
     """
     outcome = masked(outcome)
     try:
-        is_handed_over = _hand_over(outcome)
+        is_handed_over = _hand_over(outcome, has_spare=True)
     except OSError as error:
         lines = (f"No outcome could be kept ({error.strerror}).", *verify.outcome(outcome).sentences)
         raise CouldNotLook(" ".join(lines)) from None
@@ -77,9 +77,19 @@ def masked(outcome: Outcome) -> Outcome:
     return outcome.map_texts(registry.mask, partial(registry.mask, common=False))
 
 
-def _hand_over(outcome: Outcome) -> bool:
-    """Write an outcome for the command that runs this notebook; False where none does."""
-    path = os.environ.get(OUTCOME_VARIABLE)
+def _hand_over(outcome: Outcome, has_spare: bool = False) -> bool:
+    """Write an outcome for the command that runs this notebook; False where none does. Raises OSError.
+
+    With `has_spare` it may go into the records' folder, where that for temporary files is full.
+    """
+    path, state, content = os.environ.get(OUTCOME_VARIABLE), os.environ.get(STATE_VARIABLE), outcome.to_json().encode()
     if path:
-        private_file.write(Path(path), outcome.to_json().encode())
+        try:
+            private_file.write(Path(path), content)
+        except OSError:
+            if not (has_spare and state):
+                raise
+            spare = spare_outcome(Path(state))
+            spare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_file.write(spare, content)
     return bool(path)

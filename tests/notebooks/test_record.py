@@ -208,6 +208,20 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
     assert not list((tmp_path / "records").iterdir())
 
 
+@ENGINES
+def test_an_outcome_goes_beside_the_records_where_there_is_no_other_room(
+    tmp_path: Path, engine: tuple[str, ...]
+) -> None:
+    """What was done is told though the folder for temporary files takes nothing any more; no file stays."""
+    remove = "import shutil; shutil.rmtree(os.path.dirname(os.environ['OMC_RUNBOOK_OUTCOME']))"
+    ended = run_night(tmp_path, engine, remove, "conclude.end(outcome)")
+    assert (ended.returncode, ended.stderr) == (2, "")
+    *told, record = ended.stdout.splitlines()
+    assert told == ["night on staging: ok", "  changed  SECRET_KEY, in version a-version"]
+    assert record.startswith(f"Record: none in {tmp_path / 'records'}, though the run took place: ")
+    assert not list((tmp_path / "records").iterdir())
+
+
 def test_a_run_whose_notebook_cannot_be_written_is_published(tmp_path: Path) -> None:
     """Its outcome is complete; what could not be exported either is said."""
     full = FULL.format(process=0, size=64)

@@ -288,11 +288,15 @@ def _head(outcome: Outcome) -> Banner:
     return Banner(style, _headline(outcome), (*failure, *lines[:MOST_CAUSES], *more, finished))
 
 
-def read_outcome(record: Record, failure: str) -> Outcome:
-    """The outcome that the run wrote, or else an empty one, with the failure that ended the run."""
+def read_outcome(record: Record, failure: str, spare: Path | None = None) -> Outcome:
+    """The outcome that the run wrote, or else an empty one, with the failure that ended the run.
+
+    What is in the file `spare` was written last, where there was no room for it in the record's folder.
+    """
     failure, now = registry.mask(failure), datetime.now(UTC)
+    path = spare if spare and exists(spare) else record.outcome
     try:
-        outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))
+        outcome = Outcome.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         stem = stems.parse(record.stem)
         runbook, environment = (stem.runbook, stem.environment) if stem else record.stem.split("-")[:2]

@@ -121,7 +121,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     for reason, checks in unknown_reasons(outcome.findings).items():
         yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
-    yield Line(f"{clear} checks are clear.", "note", indent=2)
+    if outcome.findings:
+        yield Line(f"{clear} checks are clear.", "note", indent=2)
     yield from undelivered(outcome)
     if outcome.is_plan:
         yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)

@@ -64,6 +64,12 @@ def test_a_consequence_is_a_line_below_its_cause() -> None:
     ]
 
 
+def test_a_run_that_checked_nothing_counts_no_checks() -> None:
+    """It broke off before."""
+    lines = [str(line) for line in summary.summarise(an_outcome(failure="It ended."), "a.html", "")]
+    assert lines == ["verify on staging: failed", "  It ended.", "Record: a.html"]
+
+
 def test_a_consequence_has_the_remedy_of_its_cause() -> None:
     """A person who pastes it mends the cause."""
     remedies = {each.check: each.remedy for each in with_remedies_of_causes(OUTCOME.findings)}
