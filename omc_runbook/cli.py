@@ -453,6 +453,7 @@ def _temporary_sandbox() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 3."""
+    _open_closed_streams()
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
@@ -461,6 +462,13 @@ def main(arguments: list[str] | None = None) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else CANNOT_FINISH
     left_over.end(code)
+
+
+def _open_closed_streams() -> None:
+    """Put nothing in the place of a stream that was closed, as by >&- in a shell: Python has None there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _run(words: list[str]) -> int:

@@ -246,3 +246,14 @@ def test_a_run_is_told_before_its_index_page_is_made(
     monkeypatch.setattr(overview, "after_run", lambda *_: sys.exit(2))
     _, out, _ = ended_with(capsys, "run", "verify", "--summary", "--record", str(tmp_path))
     assert out.splitlines() == [str(ended_run.summary[0])]
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+@pytest.mark.usefixtures("ended_run")
+def test_a_closed_stream_changes_no_exit_code(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler may have closed it: Python has None in its place."""
+    monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "verify", "--record", str(tmp_path)])
+    assert ended.value.code == 0
+    assert getattr(sys, name) is not None
