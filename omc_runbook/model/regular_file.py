@@ -27,12 +27,14 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
         return file.read(largest + 1)
 
 
-def read_text(path: Path, largest: int = LARGEST) -> str:
-    """The text of a regular file in UTF-8.
-
-    Raises OSError as `read` does and for a larger file, and UnicodeDecodeError.
-    """
+def read_whole(path: Path, largest: int = LARGEST) -> bytes:
+    """The bytes of a regular file; raises OSError as `read` does, and for a larger file."""
     raw = read(path, largest)
     if len(raw) > largest:
         raise OSError(errno.EFBIG, f"it is larger than {largest:,} bytes", str(path))
-    return raw.decode("utf-8")
+    return raw
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The text of a regular file in UTF-8; raises OSError as `read_whole` does, and UnicodeDecodeError."""
+    return read_whole(path, largest).decode("utf-8")

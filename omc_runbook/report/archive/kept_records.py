@@ -117,7 +117,8 @@ def check(folder: Path) -> list[SealState]:
 
 
 def _check(folder: Path) -> list[SealState]:
-    return seal.check({path.name for path in folder.iterdir()}, lambda name: (folder / name).read_bytes())
+    names = {path.name for path in folder.iterdir()}
+    return seal.check(names, lambda name: regular_file.read_whole(folder / name, _LARGEST))
 
 
 def _read(path: Path, stem: Stem | None, tables: Sequence[Path]) -> KeptRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,17 @@ def test_a_time_without_a_zone_is_no_time_of_a_record(folder: Path, capsys: pyte
         path.write_text(path.read_text().replace("03:00:00+00:00", "03:00:00"))
     code, out, _ = ended_with(capsys, "records")
     assert (code, out.count("verify on staging")) == (0, 1)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+@pytest.mark.parametrize("suffix", ["ipynb", "html", "json"])
+def test_what_has_no_end_is_unreadable(
+    make: Callable[[Path], None], suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, and nothing is waited for."""
+    stem = "verify-staging-20260701T030000Z"
+    path = folder / f"{stem}.{suffix}"
+    path.unlink()
+    make(path)
+    code, out, _ = ended_with(capsys, "records", "--check")
+    assert code == 2 and out.splitlines()[0] == f"unreadable  {stem}: {path.name}"
