@@ -131,7 +131,8 @@ def convert(name: str, text: str, kind: str) -> Any:
             raise UsageError(f'"{name}" must be true or false.')
         return text.lower() in _YES
     if kind == "int":
-        if not re.fullmatch(r"[+-]?\d+", text):
+        # Of thousands of digits Python makes no integer.
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             raise UsageError(f'"{name}" must be an integer.')
         return int(text)
     return text

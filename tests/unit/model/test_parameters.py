@@ -10,7 +10,7 @@ import pytest
 from support.paths import ROOT
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import check, looks_secret
+from omc_runbook.model.parameters import check, convert, looks_secret
 
 PUBLIC = [
     "staging",
@@ -69,3 +69,11 @@ def test_markup_is_no_name(name: str) -> None:
         check(notebook, [(name, pasted)])
     assert pasted not in str(refused.value)
     assert check(notebook, [("error_text", pasted)]) == {"error_text": pasted}
+
+
+@pytest.mark.parametrize("text", ["", "3.5", "\u0663", "9" * 19, "1" * 5000])
+def test_an_integer_has_few_digits_of_our_own(text: str) -> None:
+    """Those of other scripts are refused, and more than anything counts."""
+    assert (convert("days", "30", "int"), convert("days", "-7", "int")) == (30, -7)
+    with pytest.raises(UsageError, match='"days" must be an integer'):
+        convert("days", text, "int")
