@@ -38,8 +38,8 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     """
     if not address.startswith(SCHEME):
         if not address.strip() or _ELSEWHERE.match(address):
-            named = f'"{address}" is' if address.strip() else "Its name is empty, which is"
-            raise UsageError(f"{named} no place for records: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
+            named = f'"{address}" is no place for records' if address.strip() else "--record is empty"
+            raise UsageError(f"{named}: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
         return RecordPlace(at_home(address))
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket

@@ -16,7 +16,7 @@ from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
-from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
+from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENEW, SOURCES
 from omc_runbook.checks import age, remedies
 from omc_runbook.model.errors import Interrupted, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding
@@ -76,7 +76,8 @@ def gather(
     are_due = due is not None and keys.strip() == age.DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
     url = rotation.url_from(database_url_from)
-    new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
+    offered = SOURCES if due is None else OF_ROTATION
+    new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due, offered)
     if url:
         new = replace(new, database_url_from=database_url_from.strip())
     if due is not None or values_from == GENERATE:

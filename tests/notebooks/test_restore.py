@@ -138,6 +138,7 @@ def broken(snapshot: Snapshot) -> History:
 REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
     "unknown": ("0" * 32, kept_of, UsageError, f"only {CURRENT[:8]} "),
     "too short": (PREVIOUS[:7], kept_of, UsageError, "has no version with that id or label"),
+    "a slip": ("AWSPREVIUS", kept_of, UsageError, "with that id or label: did you mean AWSPREVIOUS? It keeps "),
     "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
     "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task can start with it"),
     "gone": ("AWSPREVIOUS", lambda snapshot: kept_of(snapshot, content=None), UsageError, "is gone"),

@@ -26,6 +26,8 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
+OFFERED = "prompt, file:PATH, env:NAME or generate"
+"""What values_from may be."""
 NOTHING = "nothing"
 A_VALUE, A_PLACEHOLDER = "a value", "a placeholder"
 
@@ -178,7 +180,7 @@ def values_of(
     if generated and unfinished and key.name in unfinished.keys:
         return {key.name: NewValue(generated.injected, ORIGIN)}
     name, catalogue = snapshot.environment.name, snapshot.environment.keys
-    values = sources.gather(values_from, [key.name], catalogue, document_of(snapshot).keys, name)
+    values = sources.gather(values_from, [key.name], catalogue, document_of(snapshot).keys, name, OFFERED)
     for entry in values.values():
         if not key.takes(entry.value):
             raise UsageError(f"{key.name} from {entry.origin} is not a value of type {key.type}. Nothing was written.")

@@ -23,7 +23,6 @@ from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 PROMPT = "prompt"
-SOURCES = "prompt, file:PATH, env:NAME, generate or keep"
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
 """How a template says that a value can be generated."""
 
@@ -55,7 +54,7 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
     if values_from in ("", GENERATE, KEEP, PROMPT):
         return SourceValues()
     if kind not in ("file", "env") or not name:
-        raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
+        raise UsageError(f"values_from is not a source of values: choose {sources.SOURCES}.")
     variables = _known_names(workstation)
     keys = [name] if kind == "env" and name in variables | {*workstation.keys} else []
     values: dict[str, NewValue] = {}

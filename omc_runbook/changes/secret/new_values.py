@@ -80,16 +80,18 @@ def renew(
     values_from: str,
     database_url: Masked | None = None,
     are_due: bool = False,
+    offered: str = sources.SOURCES,
 ) -> NewValues:
     """Generate, prompt for or read new values, and plan the database's password rotation; writes nothing.
 
     The source "renew" generates values where the catalogue says how, and prompts for the others. Values that a killed
     run made for the same keys are used again. With `are_due`, keys that need a prompt are skipped, with a note, where
-    the session is not interactive. Raises as `sources.gather` and `rotation.plan_rotation` do, and UsageError where the
-    database may have a password of a killed run that is not in force yet.
+    the session is not interactive. `offered` are the sources that the runbook has, for an error. Raises as
+    `sources.gather` and `rotation.plan_rotation` do, and UsageError where the database may have a password of a killed
+    run that is not in force yet.
     """
     unfinished = find_unfinished(clients, snapshot)
-    values, notes = _values(snapshot, keys, values_from, unfinished, are_due)
+    values, notes = _values(snapshot, keys, values_from, unfinished, are_due, offered)
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
@@ -160,13 +162,18 @@ def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue
 
 
 def _values(
-    snapshot: Snapshot, keys: Sequence[str], values_from: str, unfinished: UnfinishedChange | None, are_due: bool
+    snapshot: Snapshot,
+    keys: Sequence[str],
+    values_from: str,
+    unfinished: UnfinishedChange | None,
+    are_due: bool,
+    offered: str,
 ) -> tuple[dict[str, NewValue], tuple[str, ...]]:
     catalogue, present_keys = snapshot.environment.keys, document_of(snapshot).keys
     if are_due and not keys:
         return {}, ()
     if values_from not in (RENEW, GENERATE):
-        return sources.gather(values_from, keys, catalogue, present_keys), ()
+        return sources.gather(values_from, keys, catalogue, present_keys, offered=offered), ()
     if values_from == RENEW and not keys:
         return {}, ()
     sources.refuse_unknown(keys, {*catalogue, *present_keys})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omc_runbook.aws.secretsmanager import PREVIOUS
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import History, VersionHistory
 
@@ -86,7 +87,10 @@ def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
     if len(matching_ids) > 1 and len(version) >= SHORTEST:
         raise UsageError(f"Several versions of {name} match: {', '.join(matching_ids)}. Nothing was written.")
     if len(matching_ids) != 1 or len(version) < SHORTEST:
-        raise UsageError(f"{name} has no version with that id or label, only {versions}. Nothing was written.")
+        stages = snapshot.secret.stages.values() if snapshot.secret else ()
+        near = nearest(version, {label for labels in stages for label in labels} - {CURRENT})
+        kept = f"{near} It keeps {versions}." if near.startswith(": did you mean") else f", only {versions}."
+        raise UsageError(f"{name} has no version with that id or label{kept} Nothing was written.")
     return matching_ids[0]
 
 

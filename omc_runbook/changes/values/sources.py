@@ -17,7 +17,9 @@ from omc_runbook.model.catalogue import Key
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 
-SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
+SOURCES = "prompt, file:PATH, env:NAME, generate or keep"
+"""What values_from may be, where a runbook has no other list."""
+OF_ROTATION = f"renew, {SOURCES}"
 KEEP, GENERATE, RENEW, PROMPT = "keep", "generate", "renew", "prompt"
 GENERATED = "generated"
 """How the origin of a generated value begins."""
@@ -31,7 +33,12 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def gather(
-    values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], present_keys: Collection[str], where: str = ""
+    values_from: str,
+    keys: Sequence[str],
+    catalogue: Mapping[str, Key],
+    present_keys: Collection[str],
+    where: str = "",
+    offered: str = SOURCES,
 ) -> dict[str, NewValue]:
     """Read new values from the source `values_from`, masked; "" and "keep" give none.
 
@@ -39,19 +46,22 @@ def gather(
 
     `keys` selects them; empty means all that the source has, which does not work for a prompt or a generator. Each key
     must be in the catalogue (`catalogue`) or in the secret (`present_keys`). `where` is the environment's name, for a
-    prompt. Raises UsageError, without a value in it, for an unknown source or a key that the source lacks.
+    prompt, and `offered` the sources that the runbook has, for an error. Raises UsageError, without a value in it, for
+    an unknown source or a key that the source lacks.
     """
     refuse_unknown(keys, {*catalogue, *present_keys})
     if not values_from and keys and kernel.has_terminal():
         values_from = "prompt"
     if not values_from and keys:
-        raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {SOURCES}.")
-    values = take(values_from, keys, catalogue, where) if values_from not in ("", KEEP) else {}
+        raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {offered}.")
+    values = take(values_from, keys, catalogue, where, offered) if values_from not in ("", KEEP) else {}
     refuse_unknown([*values], {*catalogue, *present_keys})
     return values
 
 
-def take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str = "") -> dict[str, NewValue]:
+def take(
+    values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str = "", offered: str = SOURCES
+) -> dict[str, NewValue]:
     """Read new values as `gather` does, also of keys that are in no catalogue."""
     kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
@@ -64,7 +74,7 @@ def take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], wh
     if values_from == GENERATE:
         return {key: _generate(key, catalogue.get(key)) for key in _require_keys(keys, values_from)}
     # Not quoted: it may be a value pasted by mistake.
-    raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
+    raise UsageError(f"values_from is not a source of values: choose {offered}.")
 
 
 def _from_variable(name: str, keys: Sequence[str]) -> dict[str, NewValue]:

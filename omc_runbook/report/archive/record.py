@@ -170,6 +170,9 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         raise UsageError(f"{folder} is a file: name a folder for the record.")
     missing = [each for each in (folder, *folder.parents) if not exists(each)]
     try:
+        link = next((each for each in missing if each.is_symlink()), None)
+        if link:
+            raise UsageError(f"{link} is a symbolic link to something that is not there: name a folder for the record.")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_space(folder)
     except OSError as error:

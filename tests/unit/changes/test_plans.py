@@ -202,7 +202,7 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "a home of nobody": (lambda: take("file:~nobody-of-that-name/x"), "does not exist"),
     "a value as a key": (lambda: take("generate", "hunter2"), "A key that is not written like SECRET_KEY"),
     "a value to be removed": (lambda: planned(healthy(), "hunter2"), "A key that is not written like SECRET_KEY"),
-    "no such source": (lambda: take("vault:x"), "choose prompt, file:PATH, env:NAME, generate or renew"),
+    "no such source": (lambda: take("vault:x"), "choose prompt, file:PATH, env:NAME, generate or keep."),
     "no path": (lambda: take("file:"), "choose prompt"),
     "no such variable": (lambda: take("env:NOT_SET_ANYWHERE", "SECRET_KEY"), "not set or empty"),
     "keys without a source": (lambda: take("", "SECRET_KEY"), "Set values_from"),

@@ -61,12 +61,12 @@ MISTAKES = [
     ("run verify --recrod x", "Did you mean '--record'?"),
     ("run verify --record a-file", "a-file is a file: name a folder for the record."),
     ("run verify --record a-file/below", "a-file/below cannot hold the record: Not a directory."),
-    ("run verify --record ''", "Its name is empty, which is no place for records: name a folder, or s3://"),
+    ("run verify --record ''", "--record is empty: name a folder, or s3://BUCKET/PREFIX."),
     ("run verify --record https://example.com/records", '"https://example.com/records" is no place for records'),
     ("run verify --record s3:/bucket/x", '"s3:/bucket/x" is no place for records'),
     ("run verify --record S3:bucket", "is no place for records"),
     ("run verify --record arn:aws:s3:::bucket/x", "is no place for records"),
-    ("records --record ''", "Its name is empty, which is no place for records"),
+    ("records --record ''", "--record is empty: name a folder, or s3://BUCKET/PREFIX."),
     ("policy verify --record file:///records", '"file:///records" is no place for records'),
     ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
     ("fleet staging ''", "An environment's name is empty"),
@@ -272,6 +272,18 @@ def test_a_home_that_the_shell_left_as_it_is(folder: Path, monkeypatch: pytest.M
     (folder / "home" / "records").touch()
     with pytest.raises(UsageError, match="home/records cannot be read: Not a directory"):
         terminal.print_records(places.find("~/records"))
+
+
+@pytest.mark.parametrize("place", ["link", "link/below"])
+def test_a_link_to_nothing_is_no_folder_for_records(
+    place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is made where it leads."""
+    (folder / "link").symlink_to("nowhere")
+    code, _, err = ended_with(capsys, "run", "verify", "--record", place)
+    told = "link is a symbolic link to something that is not there: name a folder for the record."
+    assert (code, err) == (3, f"error: {told}\n")
+    assert not (folder / "nowhere").exists()
 
 
 def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
+from omc_runbook.changes.add_key.environment_plan import values_of
+from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
@@ -22,11 +24,12 @@ from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks import key_addition, run, unfinished
+from omc_runbook.runbooks import key_addition, rotate, run, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live import Live
 from omc_runbook.runbooks.run import UNFINISHED, Run, Target
+from omc_runbook.snapshot.version_history import History
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class SentencePlan:
 PLAN = SentencePlan(("SECRET_KEY would change.",))
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+NEW_KEY = NewKey("A_KEY", "", "", False, "str", ("backend",))
 CLEAR = Finding(check="empty", family="content", title="An empty key", status="clear")
 
 
@@ -336,3 +340,26 @@ def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
     assert UNFINISHED not in begun.answer(()).to_text()
     shown = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
     assert "A change was not finished" in shown.to_text() and UNFINISHED in shown.to_text()
+
+
+COMMON = "prompt, file:PATH, env:NAME"
+
+
+@pytest.mark.parametrize(
+    ("gather", "sources"),
+    [
+        (lambda run: update.gather(run, healthy(), "promt", "SMTP_HOST"), f"{COMMON}, generate or keep"),
+        (
+            lambda run: rotate.gather(run, healthy(), History(()), "SECRET_KEY", "promt", ""),
+            f"renew, {COMMON}, generate or keep",
+        ),
+        (lambda run: values_of(with_keys(healthy(), A_KEY=""), NEW_KEY, "promt"), f"{COMMON} or generate"),
+    ],
+    ids=["update", "rotate", "add_key"],
+)
+def test_a_wrong_source_is_answered_with_those_that_the_runbook_has(
+    gather: Callable[[Run], object], sources: str
+) -> None:
+    """A rotation can renew; a new key has no value to keep."""
+    with pytest.raises(UsageError, match=f"values_from is not a source of values: choose {sources}\\."):
+        gather(a_run("staging"))
