@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -457,11 +458,16 @@ def main(arguments: list[str] | None = None) -> None:
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    code = None
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else CANNOT_FINISH
-    left_over.end(code)
+    finally:
+        if code is None:
+            # A bug, which Python would end with 1: that means findings.
+            traceback.print_exc()
+        left_over.end(CANNOT_FINISH if code is None else code)
 
 
 def _open_closed_streams() -> None:

@@ -248,6 +248,15 @@ def test_a_run_is_told_before_its_index_page_is_made(
     assert out.splitlines() == [str(ended_run.summary[0])]
 
 
+def test_a_bug_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its traceback is for us, and the exit code says that the run could not finish."""
+    monkeypatch.setattr(headless_run, "run", lambda *_, **__: 1 // 0)
+    code, out, err = ended_with(capsys, "run", "verify", "--record", str(tmp_path))
+    assert (code, out) == (2, "") and err.startswith("Traceback") and err.endswith("by zero\n")
+
+
 @pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
 @pytest.mark.usefixtures("ended_run")
 def test_a_closed_stream_changes_no_exit_code(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
