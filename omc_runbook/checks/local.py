@@ -17,7 +17,7 @@ from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
-from omc_runbook.model.placeholders import SETTING
+from omc_runbook.model.placeholders import COMMAND, SETTING
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
@@ -87,7 +87,8 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
         key = workstation.key_of(name)
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
-            fact = f"{name} has a placeholder, which the application uses as its value."
+            what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
+            fact = f"{name} has {what}: the application uses the text as its value."
             remedy = by_setup(
                 snapshot, f"Give {name} a value in {workstation.path}, or none.", _source(workstation, name)
             )

@@ -15,6 +15,7 @@ PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
         < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
         | \.{3} | \?{2,} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        | \$\( .* \) | ` [^`]* \s [^`]* `
         | required | redacted | your \w* (?: key | password | secret | token )
         | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
         | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set

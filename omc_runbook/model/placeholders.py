@@ -44,6 +44,9 @@ _MANY = 2
 """So many of the words make a placeholder; one may be a bad password."""
 
 
+COMMAND = re.compile(r"\A\s*(?:\$\(|`)")
+"""The beginning of a placeholder that a shell would run."""
+
 SETTING = re.compile(
     r"""(?ix) \A \s* (?:
         none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted

@@ -426,6 +426,15 @@ SINGLE = (
         Case("placeholder", text, put(SECRET_KEY=text))
         for text in ("generate-me", "{SECRET_KEY}", "???", "REQUIRED", "yoursecretkey", "add-your-key", "redacted")
     ),
+    *(
+        Case("placeholder", text, put(**{name: text}), True)
+        for name, text in (
+            ("SECRET_KEY", "$(python3 -c 'import secrets; print(secrets.token_hex(32))')"),
+            ("POSTGRES_PASSWORD", "$(openssl rand -hex 32)"),
+            ("FIRST_SUPERUSER_PASSWORD", '"$(uuidgen)"'),
+            ("SECRET_KEY", "`openssl rand -hex 32`"),
+        )
+    ),
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),

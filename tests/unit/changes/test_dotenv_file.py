@@ -23,8 +23,10 @@ from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import StartResult
 from omc_runbook.changes.engine.step import Cancelled
+from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.report import local_setup
+from omc_runbook.runbooks import local_setup as local_setup_runbook
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
@@ -154,6 +156,22 @@ def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -
     assert all(len(after[name] or "") >= 40 for name in made) and len({after[name] for name in made}) == 3
     assert for_compose(platform) == after
     assert "REDIS_PASSWORD=''   # none" in platform.dotenv.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["$(python3 -c 'import secrets; print(secrets.token_hex(32))')", "`openssl rand -hex 32`"]
+)
+def test_a_command_for_a_value_gives_way_to_a_generated_one(text: str, platform: Platform) -> None:
+    """No reader of the file runs it; in the template it stands for a value that is still to come."""
+    put(SECRET_KEY=text)(platform)
+    platform.template.write_text(
+        re.sub(r"(?m)^SECRET_KEY=.*$", lambda _: f"SECRET_KEY={text}", platform.template.read_text())
+    )
+    seen = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root), ""))
+    found = {finding.check: finding.status for finding in root_causes.diagnose(seen)}
+    assert (found["placeholder"], found["template-value"]) == ("found", "clear")
+    write_file(plan_file(platform))
+    assert len(str(values(platform)["SECRET_KEY"])) >= 32 and text not in platform.dotenv.read_text()
 
 
 def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:
