@@ -39,9 +39,11 @@ SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"}
     because_of=("misspelt", "duplicate-variable"),
     per_subject=True,
 )
-def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
+def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A required variable has no value"""
     workstation = workstation_of(snapshot)
+    if unnamed := unnamed_required(workstation):
+        yield Uncertain("Settings", (f"The name of the variable of {', '.join(unnamed)} is an expression.",))
     for name, why in missing_required(workstation):
         key, entry = (
             workstation.key_of(name),
@@ -265,6 +267,15 @@ def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
             continue
         if is_blank(written):
             yield name, why
+
+
+def unnamed_required(workstation: Workstation) -> tuple[str, ...]:
+    """Required fields whose variables have unknown names, where Settings was not loaded, which would tell."""
+    result, fields = workstation.settings_result, workstation.checkout.settings.fields
+    if result and not result.obstacle:
+        return ()
+    unnamed = (each for each in fields if each.required and not each.has_known_names)
+    return tuple(dict.fromkeys(each.name for each in unnamed if is_blank(workstation.value(each.variables[0]))))
 
 
 def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:

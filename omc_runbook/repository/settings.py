@@ -17,6 +17,7 @@ from omc_runbook.repository.settings_classes import (
     NAMING,
     OPTIONS,
     Classes,
+    literal,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
@@ -137,6 +138,10 @@ def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
     options = classes.options(lineage)
     yield from (f"{option} of class {name} is an expression" for option in NAMING if options.get(option) is COMPUTED)
     yield from (f"class {name} derives from {base} of another file" for base in classes.foreign_bases(lineage))
+    for each in reversed(lineage):
+        for field_name, statement in classes.own_fields(each):
+            if None in _aliases_of(classes, field_name, _calls(classes, statement), options):
+                yield f"the alias of {field_name} in class {each.name} is an expression"
 
 
 def _fields(classes: Classes, owner: str) -> Iterator[Field]:
@@ -165,7 +170,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             line=statement.lineno,
             file=file.name,
             default=_default(statement, calls),
-            has_known_names=not any(options.get(option) is COMPUTED for option in NAMING),
+            has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
+            and None not in _aliases_of(classes, name, calls, options),
         )
 
 
@@ -193,8 +199,7 @@ def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
 
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
     """The variables of a field: its aliases, or its name after the prefix."""
-    keywords = {each.arg: each.value for call in calls for each in call.keywords}
-    aliases = _aliases(classes, keywords.get("validation_alias")) or _aliases(classes, keywords.get("alias"))
+    aliases = [each for each in _aliases_of(classes, name, calls, options) if each is not None]
     option, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
     prefix = option if isinstance(option, str) else ""
     variable = name if target == "alias" else f"{prefix}{name}"
@@ -204,12 +209,27 @@ def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapp
     return [*aliases, variable] if by_name or not aliases else aliases
 
 
-def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
-    """The names in an alias, in order of precedence."""
+def _aliases_of(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str | None]:
+    """The aliases of a field, in order of precedence; None for one that is an expression."""
+    keywords = {each.arg: each.value for call in calls for each in call.keywords}
+    if not classes.is_pydantic_1:
+        return _aliases(classes, keywords.get("validation_alias")) or _aliases(classes, keywords.get("alias"))
+    fields = options.get("fields")
+    own = fields.get(name) if isinstance(fields, dict) else None
+    env = own.get("env") if isinstance(own, dict) else None
+    names = env or (literal(keywords["env"]) if "env" in keywords else ())
+    several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
+    return [each if isinstance(each, str) else None for each in several]
+
+
+def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
+    """The names in an alias, in order of precedence; None for one that is an expression."""
     if isinstance(node, ast.Call) and classes.name(node.func) in ("AliasChoices", "AliasPath"):
         choices = node.args if classes.name(node.func) == "AliasChoices" else node.args[:1]
         return [alias for each in choices for alias in _aliases(classes, each)]
-    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+    if node is None or (isinstance(node, ast.Constant) and node.value is None):
+        return []
+    return [node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None]
 
 
 def _nested(

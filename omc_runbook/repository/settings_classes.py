@@ -19,7 +19,7 @@ from omc_runbook.textfile.file import SourceFile, read_source
 
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
-    *("populate_by_name", "validate_by_name", "alias_generator"),
+    *("populate_by_name", "validate_by_name", "alias_generator", "fields"),
 )
 """Options that decide the names of variables."""
 
@@ -42,8 +42,9 @@ OPTIONS = {
     "populate_by_name": False,
     "validate_by_name": False,
     "alias_generator": None,
+    "fields": None,
 }
-"""The options of model_config that are read, with the defaults of pydantic-settings."""
+"""The options of model_config that are read, with the defaults of pydantic-settings; `fields` is pydantic 1's."""
 
 
 _FROM_ELSEWHERE = frozenset({*sys.stdlib_module_names, "pydantic", "pydantic_settings", "typing_extensions"})
@@ -131,6 +132,7 @@ class Classes:
         if main not in self.nodes:
             raise UsageError(f"{file.name} has no class {main}: name a checkout of the platform.")
         self.imported_names: dict[str, str] = {}
+        self._packages_of_settings: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
         self._included: set[tuple[str, str]] = set()
         self._include(file, self.tree, [*self.nodes.values()])
@@ -143,6 +145,9 @@ class Classes:
         """Include the classes that some classes of a file use from elsewhere, and the aliases of its imports."""
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         aliases = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+        self._packages_of_settings |= {
+            str(node.module) for node in imports for alias in node.names if alias.name == "BaseSettings"
+        }
         self.imported_names = aliases | self.imported_names
         origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
         here = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
@@ -176,6 +181,11 @@ class Classes:
         above = [each for base in node.bases for each in self.lineage(self.name(base), (*below, name))]
         return [node, *reversed(dict.fromkeys(reversed(above)))]
 
+    @property
+    def is_pydantic_1(self) -> bool:
+        """Whether the settings are pydantic 1's: later versions import them from pydantic_settings."""
+        return bool(self._packages_of_settings) and self._packages_of_settings <= {"pydantic", "pydantic.v1"}
+
     def is_settings(self, name: str) -> bool:
         """Whether a class derives from BaseSettings, directly or through others in the file."""
         return self._derives(name, "BaseSettings")
@@ -190,7 +200,7 @@ class Classes:
         for each in reversed(lineage):
             for statement in filter(is_config, each.body):
                 options |= _options(statement)
-            options |= {word.arg: _literal(word.value) for word in each.keywords if word.arg in OPTIONS}
+            options |= {word.arg: literal(word.value) for word in each.keywords if word.arg in OPTIONS}
         return options
 
     def foreign_bases(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
@@ -270,10 +280,10 @@ def _options(statement: ast.stmt) -> dict[str, object]:
     """The options that a model_config sets, or an inner class Config."""
     if isinstance(statement, ast.ClassDef):
         return {
-            last_name(target): _literal(each.value)
+            last_name(target): literal(each.value)
             for each in statement.body
-            if isinstance(each, ast.Assign)
-            for target in each.targets
+            if isinstance(each, ast.Assign | ast.AnnAssign) and each.value
+            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
             if last_name(target) in OPTIONS
         }
     value = getattr(statement, "value", None)
@@ -286,10 +296,11 @@ def _options(statement: ast.stmt) -> dict[str, object]:
         pairs = [(None, ast.Constant(None))]
     # A ** argument may set any option; those named after it override it.
     options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(pairs) else {}
-    return options | {name: _literal(value) for name, value in pairs if name in OPTIONS}
+    return options | {name: literal(value) for name, value in pairs if name in OPTIONS}
 
 
-def _literal(node: ast.expr) -> object:
+def literal(node: ast.expr) -> object:
+    """The value of a literal; `COMPUTED` for an expression."""
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):

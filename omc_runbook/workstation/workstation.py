@@ -17,6 +17,7 @@ from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, prov
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import OptionalPath
+from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import Template, parse_template
 from omc_runbook.textfile.file import SourceFile
 from omc_runbook.workstation import docker, git, settings_probe
@@ -121,7 +122,8 @@ class Workstation:
             # A nested model can be one variable of JSON, or one for each of its fields.
             is_split = bool(inner) and not self.binding(whole)
             names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
-            reasons |= dict.fromkeys(names, field.reason)
+            if field.has_known_names:
+                reasons |= dict.fromkeys((each for each in names if not self._is_optional(each, field)), field.reason)
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
                 reason = f"Settings requires it where {condition.chooser} is {option}"
@@ -137,6 +139,14 @@ class Workstation:
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
+
+    def _is_optional(self, name: str, field: Field) -> bool:
+        """Whether Settings was loaded with this .env, which lacks the variable of a field of it."""
+        result, settings = self.settings_result, self.checkout.settings
+        is_loaded = result is not None and result.ok and not result.obstacle and field.owner == settings.name
+        is_other_file = bool(self.dotenv_paths) and self.path not in self.dotenv_paths
+        lacks = self.binding(name) is None or (settings.ignore_empty and is_blank(self.value(name)))
+        return is_loaded and not is_other_file and lacks
 
     def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""

@@ -190,6 +190,35 @@ def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]])
     assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
 
 
+def _field(platform: Platform, line: str) -> None:
+    """Give Settings one more field, and imports for it."""
+    text = platform.config.read_text().replace(
+        "class Settings(BaseSettings):\n", f"NAME = 'MY_TOKEN'\n\n\nclass Settings(BaseSettings):\n    {line}\n", 1
+    )
+    platform.config.write_text(text)
+
+
+def test_what_settings_were_loaded_without_is_not_missing(healthy: Callable[[], Platform]) -> None:
+    """The code gives it to Settings itself; where the code may not run, it is called missing."""
+    platform = healthy()
+    _field(platform, "RELEASE_NAME: str")
+    text = platform.config.read_text()
+    assert text.count("settings = Settings()") == 1
+    platform.config.write_text(text.replace("settings = Settings()", 'settings = Settings(RELEASE_NAME="1.2")'))
+    assert causes(diagnosed(platform.root, True)) == []
+    assert causes(diagnosed(platform.root, False)) == ["required-empty"]
+
+
+def test_a_variable_whose_name_is_an_expression_is_not_called_missing(healthy: Callable[[], Platform]) -> None:
+    """Settings, once loaded, say whether it is there; without that it is unknown."""
+    platform = healthy()
+    _field(platform, "token: str = Field(validation_alias=NAME)")
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}MY_TOKEN={HEX(16)}\n")
+    assert causes(diagnosed(platform.root, True)) == []
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
+    assert (found.status, found.evidence) == ("unknown", ("The name of the variable of token is an expression.",))
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}

@@ -221,8 +221,59 @@ def test_options_are_read_wherever_they_can_be_set() -> None:
     assert (told.case_sensitive, first_variables(told)) == (True, ("key",))
     told = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
     assert (told.env_files, first_variables(told)) == ((".env",), ("B_KEY",))
+    told = read("    key: str\n\n    class Config:\n        env_prefix: str = 'b_'\n        env_file: str\n")
+    assert (told.env_files, first_variables(told)) == ((), ("B_KEY",))
     told = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
     assert first_variables(told) == ("C_KEY",)
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "validation_alias=ADMIN",
+        'alias=f"{ADMIN}_KEY"',
+        "validation_alias=AliasChoices('A', ADMIN)",
+        "validation_alias=AliasPath(ADMIN, 0)",
+    ],
+)
+def test_an_alias_that_is_an_expression_leaves_the_name_unknown(alias: str) -> None:
+    """Other fields keep theirs; an alias of None is none."""
+    told = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
+    assert [each.has_known_names for each in told.fields] == [False, True]
+    assert told.ambiguities == ("the alias of KEY in class Settings is an expression",)
+
+
+PYDANTIC_1 = "from pydantic.v1 import BaseSettings, Field\n\n\nclass Settings(BaseSettings):\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "variables"),
+    [
+        ("    key: str = Field(..., env='SECRET_KEY')\n", ("SECRET_KEY",)),
+        ("    key: str = Field(..., env=['A', 'B'])\n", ("A", "B")),
+        ("    key: str = Field(..., alias='OTHER')\n", ("KEY",)),
+        ("    key: str\n\n    class Config:\n        env_prefix = 'X_'\n", ("X_KEY",)),
+        ("    key: str\n\n    class Config:\n        fields = {'key': {'env': 'A'}}\n", ("A",)),
+        (
+            "    key: str = Field(..., env='B')\n\n    class Config:\n        fields = {'key': {'env': ['A']}}\n",
+            ("A",),
+        ),
+    ],
+)
+def test_pydantic_1_names_variables_in_its_own_way(body: str, variables: tuple[str, ...]) -> None:
+    """By env, of a field or of Config.fields; an alias names none there, and env none in later versions."""
+    told = read(body, PYDANTIC_1)
+    assert (told.fields[0].variables, told.ambiguities) == (variables, ())
+    assert read("    key: str = Field(..., env='SECRET_KEY')\n").fields[0].variables == ("KEY",)
+
+
+@pytest.mark.parametrize(
+    "body", ["key: str = Field(..., env=NAME)", "key: str\n\n    class Config:\n        fields = NAMES"]
+)
+def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> None:
+    """It is no alias that is missing."""
+    told = read(f"    {body}\n", PYDANTIC_1)
+    assert not told.fields[0].has_known_names and told.ambiguities
 
 
 def test_an_alias_has_no_prefix_unless_told() -> None:
@@ -360,6 +411,7 @@ def test_the_line_is_as_asked(wanted: NewField, line: str) -> None:
     [
         ("    model_config = SettingsConfigDict(env_prefix='APP_')\n    A: str\n", "APP_NEW", "NEW: str"),
         ("    model_config = SettingsConfigDict(env_prefix='app_')\n    a: str\n", "APP_NEW", "new: str"),
+        ("    A: str\n\n    class Config:\n        env_prefix: str = 'APP_'\n", "APP_NEW", "NEW: str"),
         ("    a: str\n    b: int\n", "NEW_KEY", "new_key: str"),
         ("    a: str\n    B: int\n", "NEW_KEY", "NEW_KEY: str"),
         ("    model_config = SettingsConfigDict(case_sensitive=True)\n    a: str\n", "NEW_KEY", "NEW_KEY: str"),
