@@ -15,6 +15,7 @@ from omc_runbook.changes.dotenv.values import MissingVariable, read_source_value
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
 from omc_runbook.checks.local import misspellings, refused_empty
@@ -123,9 +124,10 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A required variable's old value, which somebody commented out, stays so.
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
         added_names, text = _merge(workstation, base, text) if before is not None else (frozenset(), text)
-        text = _append(workstation, text, source_names)
+        generated_names = [] if values_from == KEEP else [name for name in required if _is_generated(workstation, name)]
+        text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
-        added_names |= {name for name in source.values if name in present and name not in written}
+        added_names |= {name for name in (*source.values, *generated_names) if name in present and name not in written}
         new_values, missing, notes = values_for(workstation, present, added_names, before is None, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
@@ -248,6 +250,11 @@ def _reserved_names(workstation: Workstation) -> set[str]:
         *(file.first_words | {*file.hidden_names} if file else ()),
         *(meant for _, meant in misspellings(workstation)),
     }
+
+
+def _is_generated(workstation: Workstation, name: str) -> bool:
+    key = workstation.key_of(name)
+    return key is not None and bool(key.generate)
 
 
 def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:

@@ -174,6 +174,24 @@ def test_a_command_for_a_value_gives_way_to_a_generated_one(text: str, platform:
     assert len(str(values(platform)["SECRET_KEY"])) >= 32 and text not in platform.dotenv.read_text()
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_required_variable_that_neither_file_has_is_added_where_it_can_be_generated(
+    is_new: bool, platform: Platform
+) -> None:
+    """As the remedy of what is missing says; the source that keeps what there is adds none."""
+    template = platform.template.read_text()
+    platform.template.write_text(re.sub(r"(?m)^SECRET_KEY=.*\n", "", template))
+    put(SECRET_KEY=None)(platform)
+    if is_new:
+        platform.dotenv.unlink()
+    assert "SECRET_KEY" not in plan_file(platform, "keep").after.decode()
+    plan = plan_file(platform)
+    assert any(each.key == "SECRET_KEY" and each.action == "added" for each in plan.changes)
+    write_file(plan)
+    assert len(str(values(platform)["SECRET_KEY"])) >= 32
+    assert is_new or plan_file(platform).is_empty
+
+
 def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:
     """A source that has others for what is there is told so by name."""
     source = tmp_path / "values"
