@@ -331,6 +331,10 @@ def _overrides(
     if setting.value is None or used & misread_names(workstation) or _in_shell(workstation) & used:
         # A passed-through value is the same; other checks report the line, or the shell.
         return False
+    default = re.compile(rf"\A\$\{{{re.escape(setting.variable)}:?-[^{{}}]*\}}\Z")
+    if is_blank(mine) and _matches(setting.value, default):
+        # The .env leaves the value to the file's default.
+        return False
     real = (
         workstation.compose_config.environment.get(service.name, {}).get(setting.variable)
         if workstation.compose_config
@@ -357,8 +361,11 @@ def _is_service_address(workstation: Workstation, setting: ServiceVariable, comp
     bare = not workstation.is_secret(setting.variable) and ADDRESS.search(setting.variable)
     before = r"(?:://|@|\A|:?-)" if bare else r"(?:://|@)(?:\$\{\w+:?-)?"
     address = re.compile(rf"{before}(?:{hosts})(?=[:/?}},]|\Z)")
-    value = setting.value
-    return value.matches(address) if isinstance(value, Masked) else bool(value and address.search(value))
+    return setting.value is not None and _matches(setting.value, address)
+
+
+def _matches(value: Masked | str, pattern: re.Pattern[str]) -> bool:
+    return value.matches(pattern) if isinstance(value, Masked) else bool(pattern.search(value))
 
 
 def _file_of(compose: Compose, variable: str) -> str:

@@ -352,6 +352,11 @@ FAULTS = (
         ),
         True,
     ),
+    Case(
+        "environment-wins",
+        "another one's default",
+        both(compose("- REDIS_HOST=redis\n", "- SMTP_PASSWORD=${OTHER:-x1}\n"), put(SMTP_PASSWORD="")),
+    ),
     Case("environment-wins", "a server", compose("ENVIRONMENT=${ENVIRONMENT}", "ENVIRONMENT=production"), True),
     Case(
         "environment-wins",
@@ -548,6 +553,12 @@ HEALTHY = (
     *(
         Case("", f"URLs of {host}", _login(server, host), True)
         for server, host in (("${DB:-db}", "db"), ("omc-db", "omc-db"))
+    ),
+    *(
+        Case(
+            "", f"its own default, {text}", both(compose("- REDIS_HOST=redis\n", f"- {text}\n"), put(SMTP_PASSWORD=""))
+        )
+        for text in ("SMTP_PASSWORD=${SMTP_PASSWORD:-mail}", "SMTP_PASSWORD=${SMTP_PASSWORD-mail}")
     ),
     Case("", "an override of mine", _override("      LOG_LEVEL: DEBUG\n      OPENAI_API_KEY:\n")),
 )
