@@ -123,6 +123,6 @@ def read_checkout(root: Path) -> Checkout:
         environment_reads=environment_reads,
         environment_sets=environment_sets,
         workflows=read_workflows(root),
-        compose_lists=read_compose_lists(root, [file.name for file in compose.files] if compose else ()),
+        compose_lists=read_compose_lists(root, compose),
         initial_values=read_secret_versions(root),
     )

@@ -139,6 +139,12 @@ def read_compose(repository: Path) -> Compose | None:
     )
 
 
+def read_services_of(repository: Path, file: SourceFile) -> dict[str, ComposeService]:
+    """The services of one file, merged with what it includes and what they extend; raises UsageError as above."""
+    bodies = merge({}, _Reader(repository).services(file))
+    return {name: _service(name, body) for name, body in bodies.items()}
+
+
 class _Reader:
     """A reader that follows include and extends: the files, their trees, and whether an included one was not read."""
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository import yaml_nodes
+from omc_runbook.repository.compose import Compose, read_services_of
 from omc_runbook.textfile.file import SourceFile, read_source
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
 
 ENV = "env"
 """The owner of a workflow's list."""
@@ -28,7 +33,7 @@ class VariableList:
     lines: tuple[int, int] = (0, 0)
     """The first and the last line of what gets it."""
     other_variables: tuple[str, ...] = ()
-    """Those of the other lists in the same workflow, which may reach the same commands."""
+    """Those of the other lists in the same workflow, which may reach the same commands; in Compose those of <<."""
 
     @property
     def all_variables(self) -> tuple[str, ...]:
@@ -36,15 +41,30 @@ class VariableList:
         return (*self.variables, *self.other_variables)
 
 
-def read_compose_lists(repository: Path, others: Collection[str] = ()) -> tuple[VariableList, ...]:
+def read_compose_lists(repository: Path, compose: Compose | None = None) -> tuple[VariableList, ...]:
     """Read the lists in every Compose file at the top of a checkout, of services that have no `env_file`.
 
-    `others` are more Compose files, such as those that one of them includes.
+    `compose` is what Docker Compose reads there, whose files may be in other folders too. A list that several services
+    share counts once.
 
     Files that are not valid YAML are skipped, since `read_compose` reports the one that Compose reads.
     """
-    names = sorted({*others, *(path.name for path in repository.glob("*compose*.y*ml"))})
-    return tuple(each for name in names for each in _lists_of(read_file(repository, name)))
+    used = {file.name for file in compose.files} if compose else set()
+    with_file = {each.name for each in compose.services if each.env_files} if compose else set()
+    names = sorted({*used, *(path.name for path in repository.glob("*compose*.y*ml"))})
+    lists: dict[tuple[str, int], VariableList] = {}
+    for file in filter(None, (read_file(repository, name) for name in names)):
+        try:
+            services = read_services_of(repository, file)
+        except UsageError:
+            continue
+        # What has neither an image nor a build context is only merged with the service of another file.
+        partial = {each.name for each in services.values() if not (each.image or each.context)}
+        merged = with_file if file.name in used else with_file & partial
+        own = {each.name for each in services.values() if each.env_files}
+        for each in _lists_of(file, merged | own):
+            lists.setdefault((each.file, each.line), each)
+    return tuple(lists.values())
 
 
 def entry_of(variables: VariableList, name: str) -> str:
@@ -62,16 +82,15 @@ def read_file(repository: Path, name: str) -> SourceFile | None:
         return None
 
 
-def _lists_of(file: SourceFile | None) -> Iterator[VariableList]:
-    if file is None:
-        return
+def _lists_of(file: SourceFile, with_file: Collection[str]) -> Iterator[VariableList]:
+    """The lists of the services of a file, without those of some services."""
     try:
         services = yaml_nodes.find(yaml_nodes.read_mapping(file), "services")
     except UsageError:
         return
     for name, service in yaml_nodes.members(services):
         entries = yaml_nodes.find(service, "environment")
-        if entries is None or yaml_nodes.find(service, "env_file"):
+        if entries is None or str(name.value) in with_file:
             continue
         by_name = tuple(str(key.value) for key, _ in yaml_nodes.members(entries))
         texts = () if by_name else yaml_nodes.texts(entries)
@@ -81,4 +100,13 @@ def _lists_of(file: SourceFile | None) -> Iterator[VariableList]:
             owner=str(name.value),
             variables=by_name or tuple(text.partition("=")[0] for text in texts),
             is_map=bool(by_name),
+            other_variables=tuple(_merged_names(entries)),
         )
+
+
+def _merged_names(entries: Node) -> Iterator[str]:
+    """The variables that a mapping takes from others by <<."""
+    for key, value in yaml_nodes.members(entries):
+        for mapping in (value, *yaml_nodes.items(value)) if key.value == "<<" else ():
+            yield from (str(inner.value) for inner, _ in yaml_nodes.members(mapping))
+            yield from _merged_names(mapping)

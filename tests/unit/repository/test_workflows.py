@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from omc_runbook.repository.compose import read_compose
 from omc_runbook.repository.variable_lists import read_compose_lists
 from omc_runbook.repository.workflows import Workflows, read_workflows
 
@@ -159,3 +160,40 @@ def test_lists_of_variables(tmp_path: Path) -> None:
         ("backend", 4, ("A", "B")),
         ("web", 7, ("C",)),
     ]
+
+
+ENTRIES = "    environment: {A: 1}\n"
+WITH_FILE = "services:\n  backend:\n    build: .\n    env_file: .env\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"compose.yml": f"x-a: &a\n  env_file: .env\nservices:\n  backend:\n    <<: *a\n{ENTRIES}"},
+        {"compose.yml": f"x-a: &a\n  env_file: .env\nservices:\n  backend:\n    <<: [*a]\n{ENTRIES}"},
+        {"compose.yml": f"{WITH_FILE}  web:\n    extends: backend\n{ENTRIES}"},
+        {
+            "deploy/base.yml": WITH_FILE,
+            "compose.yml": f"services:\n  web:\n    extends: {{file: deploy/base.yml, service: backend}}\n{ENTRIES}",
+        },
+        {"compose.yml": WITH_FILE, "compose.override.yml": f"services:\n  backend:\n{ENTRIES}"},
+        {"compose.yml": WITH_FILE, "compose.prod.yml": f"services:\n  backend:\n{ENTRIES}"},
+    ],
+)
+def test_a_service_that_gets_its_file_from_elsewhere_has_no_list(files: dict[str, str], tmp_path: Path) -> None:
+    """By <<, by extends, or from the file that it is merged with."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_compose_lists(tmp_path, read_compose(tmp_path)) == ()
+
+
+def test_a_list_that_services_share_counts_once_and_has_what_it_merges(tmp_path: Path) -> None:
+    """A service of another file with an image of its own is another one."""
+    services = "services:\n  one:\n    environment: *a\n  two:\n    environment: *a\n"
+    (tmp_path / "compose.yml").write_text(f"x-b: &b {{B: 1}}\nx-a: &a\n  <<: *b\n  A: 1\n{services}")
+    (listed,) = read_compose_lists(tmp_path, read_compose(tmp_path))
+    assert (listed.owner, {*listed.all_variables}) == ("one", {"<<", "A", "B"})
+    (tmp_path / "compose.yml").write_text(WITH_FILE)
+    (tmp_path / "compose.prod.yml").write_text(f"services:\n  backend:\n    image: app\n{ENTRIES}")
+    assert len(read_compose_lists(tmp_path, read_compose(tmp_path))) == 1
