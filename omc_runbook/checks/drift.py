@@ -54,7 +54,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         else:
             why = "Settings reads it, and by its name it is a secret"
         name = _template(snapshot)
-        hand = f"Add {row.variable}= with its comment to {name}."
+        hand = f"Add a line for {row.variable}, with its comment, to {name}."
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
 
 

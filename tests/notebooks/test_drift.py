@@ -23,6 +23,7 @@ from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.masking import registry
 from omc_runbook.model import parameters
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding
@@ -871,6 +872,15 @@ def test_an_optional_secret_of_settings_belongs_into_the_template(platform: Plat
     snapshot = as_read(platform)
     assert told(snapshot) == {("template-lacks", "NEW_API_KEY")}
     assert cells(drift.table(snapshot), "missing") == {"NEW_API_KEY": {"template": "missing"}}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_the_way_to_a_password_of_the_template_is_no_password_to_mask(platform: Platform) -> None:
+    """A name and = with a word behind it would look like one."""
+    platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    ADMIN_PASSWORD: str | None = None\n")
+    (finding,) = problems(as_read(platform))
+    assert finding.remedy.ways == ("Add a line for ADMIN_PASSWORD, with its comment, to .env.template.",)
+    assert registry.mask(finding.remedy.command) == finding.remedy.command
 
 
 @pytest.mark.usefixtures("own_registry")
