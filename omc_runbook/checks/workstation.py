@@ -181,13 +181,17 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.")
         commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
+    if git.stashes:
+        facts.append(f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.")
+        # The numbers behind a stash move up when it is dropped.
+        commands += (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
     for other in workstation.published_files:
         facts.append(f"git also has {other}, which holds values too.")
         commands.append(command("git", "-C", root, "rm", "--cached", other))
     facts += [f"The value of {name} that is in use stands in {location.text}." for name, location in mine]
-    if mine:
+    if any(location.commit for _, location in mine):
         facts.append("First give every secret in it a new value; only then rewrite the history.")
-    elif (git.commits or git.tracked) and workstation.history and not workstation.history.obstacle:
+    elif not mine and (git.commits or git.tracked) and workstation.history and not workstation.history.obstacle:
         facts.append("No secret value that is in use stands in its history.")
     if facts:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)

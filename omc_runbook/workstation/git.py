@@ -27,6 +27,8 @@ _READS_FILES = frozenset({"status", "apply"})
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
+_PUBLISHED = ("--exclude=refs/stash", "--all")
+"""Every branch and tag: a stash is in no clone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +36,15 @@ class GitStatus:
     """git's view of one file of a checkout.
 
     `ignored` is whether an ignore rule matches it, tracked or not; None if git cannot tell. `commits` are the short
-    ids of the commits on any branch or tag that touch it, newest first, at most `MOST_COMMITS`. `obstacle` is one
-    sentence on what could not be read, "" if everything was.
+    ids of the commits on any branch or tag that touch it, newest first, at most `MOST_COMMITS`, and `stashes` the names
+    of the stashes that do. `obstacle` is one sentence on what could not be read, "" if everything was.
     """
 
     is_work_tree: bool
     ignored: bool | None = None
     tracked: bool = False
     commits: tuple[str, ...] = ()
+    stashes: tuple[str, ...] = ()
     obstacle: str = ""
 
 
@@ -84,16 +87,32 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         )
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
     history = _run(
-        *(repository, "log", "--all", "--full-history", "--no-follow", "--no-color", "--no-ext-diff", "--no-textconv"),
+        *(
+            repository,
+            "log",
+            *_PUBLISHED,
+            "--full-history",
+            "--no-follow",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+        ),
         "--format=%h",
         *(f"--max-count={MOST_COMMITS}", "--", name),
     )
-    problem = tracked.obstacle or history.obstacle or ignored.obstacle
+    has_stash = _run(repository, "rev-parse", "--verify", "--quiet", "refs/stash").code == 0
+    stashes = (
+        _run(repository, "log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash", "--", name)
+        if has_stash
+        else _Output(0, "", "")
+    )
+    problem = tracked.obstacle or history.obstacle or ignored.obstacle or stashes.obstacle
     return GitStatus(
         is_work_tree=True,
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(tracked.out),
         commits=tuple(history.out.split()),
+        stashes=tuple(dict.fromkeys(stashes.out.split())),
         obstacle=problem or (_shallow_clone(repository) if is_shallow == "true" else ""),
     )
 
@@ -118,7 +137,7 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
     paths = dict.fromkeys((*names, *(path for _, path in staged if holds_values(path))))
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
     log = _run(
-        *(repository, "log", "--all", "--full-history", "-m", "--no-follow", "--no-renames", "--no-color"),
+        *(repository, "log", *_PUBLISHED, "--full-history", "-m", "--no-follow", "--no-renames", "--no-color"),
         *("--no-ext-diff", "--no-textconv"),
         *("--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h", "--", *paths),
     )
@@ -184,7 +203,7 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
 def find_blob(repository: Path, id_: str) -> Blob:
     """The commit, on any branch or tag, that last added or removed a blob, and its path; both "" without one."""
     log = _run(
-        *(repository, "log", "--all", "--full-history", "-m", "--no-renames", "--no-color", "--no-ext-diff"),
+        *(repository, "log", *_PUBLISHED, "--full-history", "-m", "--no-renames", "--no-color", "--no-ext-diff"),
         *("--no-textconv", "--raw", "--no-abbrev", "-z", "--max-count=1", f"--find-object={id_}", "--format=%x01%h"),
     )
     head, _, rest = log.out.partition(":")

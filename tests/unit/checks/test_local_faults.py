@@ -160,6 +160,25 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     assert causes(diagnosed(platform.root, False)) == ["committed"]
 
 
+def test_a_stash_is_dropped_and_what_is_staged_needs_no_new_history(healthy: Callable[[], Platform]) -> None:
+    """Neither is in a clone."""
+    platform = healthy()
+    platform.git("stash", "--quiet", "--all", "--", ".env")
+    platform.git("stash", "apply", "--quiet")
+    platform.dotenv.chmod(0o600)
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.check, found.severity) == ("committed", "info")
+    assert found.evidence == ("git stash list: stash@{0} has it, which no clone gets.",)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert not any(each.status == "found" for each in diagnosed(platform.root, False))
+    platform.git("add", "--force", ".env")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert found.severity == "error" and not any("history" in fact for fact in found.evidence)
+    platform.git("commit", "--quiet", "--message", "x")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert "First give every secret in it a new value; only then rewrite the history." in found.evidence
+
+
 @pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\r\r\n"])
 def test_the_way_to_plain_line_ends_works_as_it_is_written(end: bytes, healthy: Callable[[], Platform]) -> None:
     """Whatever the ends are, and behind a link, which stays one."""

@@ -101,6 +101,19 @@ def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
     assert {added, removed} <= set(read_status(repository).commits)
 
 
+def test_a_stash_is_no_history(tmp_path: Path) -> None:
+    """It is in no clone: it is told apart, also an older one, and one with files that git does not track."""
+    repository = make(tmp_path / "app")
+    for number in range(2):
+        (repository / ".env").write_text(f"A={number}\n")
+        git(repository, "stash", "--quiet", "--all", "--", ".env")
+    (repository / "config.py").write_text("a = 2\n")
+    git(repository, "stash", "--quiet")
+    seen = read_status(repository)
+    assert (seen.commits, seen.stashes, seen.obstacle) == ((), ("stash@{1}", "stash@{2}"), "")
+    assert find_versions(repository, [".env"], lambda path: False).blobs == ()
+
+
 def test_a_long_history_is_cut(tmp_path: Path) -> None:
     """At most twenty commits are named."""
     repository = make(tmp_path / "app")
