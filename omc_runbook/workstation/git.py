@@ -78,7 +78,9 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     output = _run(repository, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository")
     is_work_tree, _, is_shallow = output.out.strip().partition("\n")
     if output.obstacle or is_work_tree != "true":
-        return GitStatus(is_work_tree=False, obstacle=output.obstacle)
+        is_broken = output.code != 0 and any((folder / ".git").exists() for folder in (repository, *repository.parents))
+        problem = _unreadable(repository, "rev-parse", output.code) if is_broken else ""
+        return GitStatus(is_work_tree=False, obstacle=output.obstacle or problem)
     tracked = _run(repository, "ls-files", "-z", "--", name)
     if "outside repository" in tracked.err:
         root = _line(_run(repository, "rev-parse", "--show-toplevel").out)
@@ -290,6 +292,10 @@ def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:
             f"{repository} belongs to another user, so git does not read it (dubious ownership): if you "
             f"trust it, run {command('git', 'config', '--global', '--add', 'safe.directory', owner[1])}."
         )
+    return _unreadable(repository, verb, code)
+
+
+def _unreadable(repository: Path, verb: str, code: int) -> str:
     # git's other messages may quote a file, so they are left out.
     return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."
 

@@ -281,6 +281,18 @@ def test_a_checkout_of_somebody_else(tmp_path: Path) -> None:
     assert read_status(repository).obstacle == ""
 
 
+@pytest.mark.parametrize("folder", ["", "backend"])
+def test_a_repository_that_git_takes_for_none_is_unknown(folder: str, tmp_path: Path) -> None:
+    """The folder .git says that there was one, also where it is above the checkout."""
+    repository = make(tmp_path / "app")
+    (repository / folder).mkdir(exist_ok=True)
+    for name in ("objects", "refs"):
+        shutil.rmtree(repository / ".git" / name)
+    (repository / ".git/HEAD").write_text("junk\n")
+    seen = read_status(repository / folder)
+    assert not seen.is_work_tree and "git rev-parse ended with exit code 128" in seen.obstacle
+
+
 def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     """What git cannot read is unknown, and never passes for a clean history."""
     repository = make(tmp_path / "app")
