@@ -31,6 +31,8 @@ from omc_runbook.workstation.dotenv import COMMENT
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
+CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
+"""A line that git writes where it could not merge."""
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
 """The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
@@ -178,7 +180,10 @@ def _mark_new(shown_line: str, changed: Collection[str]) -> str:
 
 
 def _obstacle(workstation: Workstation) -> str:
-    file = workstation.dotenv
+    file, template = workstation.dotenv, workstation.checkout.template
+    if template and (mark := CONFLICT.search(template.file.text)):
+        line = template.file.text.count("\n", 0, mark.start()) + 1
+        return f"{template.file.name} has an unresolved merge conflict at line {line}: resolve it, then run again."
     if file is None:
         return ""
     if file.encoding_error or file.has_nul:

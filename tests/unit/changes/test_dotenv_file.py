@@ -192,6 +192,27 @@ def test_a_required_variable_that_neither_file_has_is_added_where_it_can_be_gene
     assert is_new or plan_file(platform).is_empty
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_template_with_a_merge_conflict_is_refused(end: str, is_new: bool, platform: Platform) -> None:
+    """Its marks would be copied, and both sides with them."""
+    marks = ("<<<<<<< HEAD", "LOG_LEVEL=INFO", "=======", "LOG_LEVEL=DEBUG", ">>>>>>> theirs", "")
+    text = platform.template.read_text()
+    platform.template.write_bytes((text + "\n".join(marks)).replace("\n", end).encode())
+    line = len(text.splitlines()) + 1
+    if is_new:
+        platform.dotenv.unlink()
+    before = None if is_new else platform.dotenv.read_bytes()
+    plan = plan_file(platform)
+    sentence = f".env.template has an unresolved merge conflict at line {line}: resolve it, then run again."
+    assert plan.blockers == (sentence,)
+    with pytest.raises(UsageError, match=re.escape(f"{sentence} Nothing was written.")):
+        write_file(plan)
+    assert (platform.dotenv.read_bytes() if platform.dotenv.exists() else None) == before
+    platform.template.write_text(f"# =======\n{text}")
+    assert plan_file(platform).blockers == ()
+
+
 def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:
     """A source that has others for what is there is told so by name."""
     source = tmp_path / "values"
