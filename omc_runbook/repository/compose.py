@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dotenv.parser import parse_stream
+
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, include_paths, merge, read_services, read_tree, rebase
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import BOM, SourceFile, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -34,6 +39,7 @@ _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
+_FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 _APPLICATIONS = ("backend", "app", "api", "web")
 _CONTEXT = "backend"
 
@@ -79,7 +85,7 @@ class Compose:
     required: tuple[str, ...]
     """The variables that Compose requires: ${NAME?…}."""
     includes: bool = False
-    """Whether it includes compose files that could not be read."""
+    """Whether it includes compose files that could not be read, or COMPOSE_FILE names some."""
 
     @property
     def used(self) -> frozenset[str]:
@@ -116,26 +122,49 @@ def _folder(service: ComposeService) -> str:
 
 
 def read_compose(repository: Path) -> Compose | None:
-    """Read the compose files at the top of a checkout; None if there are none.
+    """Read the compose files at the top of a checkout, or those that COMPOSE_FILE names; None if there are none.
 
     Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
     """
-    file, override = (
-        next(filter(None, (read_source(repository, name) for name in names)), None) for names in (NAMES, OVERRIDES)
-    )
-    if file is None:
+    named = _named_paths(repository)
+    if named:
+        files = [read_source(repository, name) if not name.startswith("..") else None for name in named]
+    else:
+        file, override = (
+            next(filter(None, (read_source(repository, name) for name in names)), None) for names in (NAMES, OVERRIDES)
+        )
+        files = [file, *([override] if override else [])] if file else []
+    reader, services = _Reader(repository), dict[str, Any]()
+    for each in filter(None, files):
+        # Paths in every file are relative to the folder of the first one.
+        services = merge(services, reader.services(each, folder=posixpath.dirname(named[0]) if named else None))
+    if not reader.files:
         return None
-    reader = _Reader(repository)
-    services = merge({}, reader.services(file))
-    if override:
-        services = merge(services, reader.services(override))
     references = [reference for tree in reader.trees for text in all_texts(tree) for reference in find_references(text)]
     return Compose(
         files=tuple(reader.files),
         services=tuple(_service(name, body) for name, body in services.items()),
         interpolated=tuple(dict.fromkeys(name for name, _ in references)),
         required=tuple(dict.fromkeys(name for name, operator in references if operator.endswith("?"))),
-        includes=reader.is_incomplete,
+        includes=reader.is_incomplete or None in files,
+    )
+
+
+def _named_paths(repository: Path) -> tuple[str, ...]:
+    """The paths within a checkout in COMPOSE_FILE, which the shell sets, else the .env; none where neither does."""
+    try:
+        file = read_source(repository, ".env")
+    except UsageError:
+        # Other checks report it.
+        file = None
+    bindings = parse_stream(io.StringIO(file.text.lstrip(BOM))) if file else ()
+    variables = {each.key: each.value or "" for each in bindings if each.key in _FILE_VARIABLES}
+    variables |= {name: os.environ[name] for name in _FILE_VARIABLES if name in os.environ}
+    paths, separator = (variables.get(name, "") for name in _FILE_VARIABLES)
+    return tuple(
+        os.path.relpath(repository / path, repository)
+        for path in paths.replace("\0", "").split(separator or ":")
+        if path
     )
 
 
@@ -154,20 +183,25 @@ class _Reader:
         self.trees: list[Any] = []
         self.is_incomplete = False
 
-    def services(self, file: SourceFile, above: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The services of a file and of those that it includes, with paths relative to the checkout."""
+    def services(self, file: SourceFile, above: tuple[str, ...] = (), folder: str | None = None) -> dict[str, Any]:
+        """The services of a file and of those that it includes, with paths relative to the checkout.
+
+        `folder` is what the paths in the file are relative to, its own folder by default.
+        """
         tree, above, services = read_tree(file), (*above, file.name), dict[str, Any]()
         self._record(file, tree)
         for path in include_paths(tree):
             other = self._find(file, path, above)
             self.is_incomplete = self.is_incomplete or other is None
             services = merge(services, self.services(other, above) if other else {})
-        own_services = self._own_services(file, tree, above)
+        own_services = self._own_services(file, tree, above, folder)
         # Without services to merge with, !reset and !override stay for the caller's merge.
         return merge(services, own_services) if services else own_services
 
-    def _own_services(self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
-        folder = posixpath.dirname(file.name)
+    def _own_services(
+        self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...], folder: str | None = None
+    ) -> dict[str, Any]:
+        folder = posixpath.dirname(file.name) if folder is None else folder
         services = read_services(file, tree, lambda path, name: self._service(file, path, name, above))
         return {name: rebase(body, folder) for name, body in services.items()}
 

@@ -212,6 +212,52 @@ def test_which_file_is_taken(tmp_path: Path) -> None:
         assert compose and [file.name for file in compose.files] == [name, "compose.override.yml"]
 
 
+NAMED = {
+    "one": ("COMPOSE_FILE=dev.yml\n", {}, ["dev.yml"]),
+    "several": ("COMPOSE_FILE=./compose.yml:dev.yml\n", {}, ["compose.yml", "dev.yml"]),
+    "another separator": (
+        "COMPOSE_FILE='compose.yml,dev.yml'\nCOMPOSE_PATH_SEPARATOR=,\n",
+        {},
+        ["compose.yml", "dev.yml"],
+    ),
+    "the shell": ("COMPOSE_FILE=compose.yml\n", {"COMPOSE_FILE": "dev.yml"}, ["dev.yml"]),
+    "none in the shell": ("COMPOSE_FILE=dev.yml\n", {"COMPOSE_FILE": ""}, ["compose.yml", "compose.override.yml"]),
+    "empty": ("COMPOSE_FILE=\n", {}, ["compose.yml", "compose.override.yml"]),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_files_that_a_variable_names_are_taken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the shell before the .env, in their order and without an override."""
+    text, shell, files = NAMED[name]
+    for file in ("compose.yml", "compose.override.yml", "dev.yml"):
+        (tmp_path / file).write_text(f"services: {{s: {{environment: {{A: {file}}}}}}}")
+    (tmp_path / ".env").write_text(text)
+    for variable, value in shell.items():
+        monkeypatch.setenv(variable, value)
+    compose = read_compose(tmp_path)
+    assert compose and [file.name for file in compose.files] == files and not compose.includes
+    assert compose.services[0].environment[0].value == files[-1]
+
+
+def test_a_named_file_elsewhere_is_missed_and_paths_begin_at_the_first_one(tmp_path: Path) -> None:
+    """One that is not there, or outside of the checkout, is known to be missed; without any there is nothing."""
+    root = tmp_path / "app"
+    (root / "deploy").mkdir(parents=True)
+    (root / "deploy/a.yml").write_text("services: {s: {env_file: a.env}}")
+    (root / "b.yml").write_text("services: {s: {env_file: b.env}}")
+    (tmp_path / "c.yml").write_text("services: {s: {}}")
+    (root / ".env").write_text(f"COMPOSE_FILE={root}/deploy/a.yml:b.yml:../c.yml:d.yml\n")
+    compose = read_compose(root)
+    assert compose and [file.name for file in compose.files] == ["deploy/a.yml", "b.yml"] and compose.includes
+    assert compose.services[0].env_files == ("deploy/a.env", "deploy/b.env")
+    (root / ".env").write_text("COMPOSE_FILE=d.yml\n")
+    assert read_compose(root) is None
+    (root / ".env").write_bytes(b"\xff")
+    (root / "compose.yml").write_text("services: {s: {}}")
+    assert read_compose(root)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
