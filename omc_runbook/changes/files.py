@@ -29,6 +29,16 @@ def read(path: Path) -> bytes | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
+def link_sentence(path: Path, name: str, root: Path) -> str:
+    """What is read and written in the place of a file of a checkout that is a link, or in a linked folder; "" else."""
+    target = path.resolve()
+    is_inside = target.is_relative_to(root.resolve())
+    if is_inside and not path.is_symlink():
+        return ""
+    where = "" if is_inside else ", outside of the checkout"
+    return f"{name} is a link: the file that is read and written is {target}{where}."
+
+
 def refuse_unwritable(path: Path) -> None:
     """Raise UsageError where a file or its folder is not writable."""
     target = path.resolve()

@@ -67,6 +67,7 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             names or "all present",
             level="warning" if names else "quiet",
             label="edit" if names else "present",
+            lines=plan.elsewhere,
         )
     )
     entries += [_deployment(part) for part in plan.environments]

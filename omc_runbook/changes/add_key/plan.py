@@ -128,9 +128,15 @@ class AddKeyPlan:
         secrets = (
             f"The secret of {each.environment} would get {self.key.name}." for each in self.environments if each.write
         )
-        files = (f"{edit.file.name} would be edited." for edit in self.edits)
+        edited = (f"{edit.file.name} would be edited." for edit in self.edits)
         tasks = (line for environment in self.environments for line in environment.sentences)
-        return (*secrets, *files, *tasks, *self.surroundings.sentences)
+        return (*secrets, *edited, *self.elsewhere, *tasks, *self.surroundings.sentences)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """A sentence on each file that is written in the place of one that is a link."""
+        sentences = (files.link_sentence(edit.file.path, edit.file.name, self.root) for edit in self.edits)
+        return tuple(filter(None, sentences))
 
     @property
     def blockers(self) -> tuple[str, ...]:

@@ -83,12 +83,8 @@ class DotenvPlan:
     @property
     def elsewhere(self) -> str:
         """A sentence on the file that is written in the place of a .env that is a link; "" for none."""
-        path, root = self.workstation.path, self.workstation.checkout.root.resolve()
-        if not path.is_symlink():
-            return ""
-        target = path.resolve()
-        where = "" if target.is_relative_to(root) else ", outside of the checkout"
-        return f"{path.name} is a link: the file that is read and written is {target}{where}."
+        path = self.workstation.path
+        return files.link_sentence(path, path.name, self.workstation.checkout.root)
 
     @property
     def tightens(self) -> bool:

@@ -29,6 +29,8 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
@@ -46,9 +48,10 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
-from omc_runbook.report import changes
+from omc_runbook.report import add_key, changes
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.textfile.file import SourceFile
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -469,3 +472,30 @@ def test_a_password_is_not_changed_without_the_address_that_has_it() -> None:
         plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password})
     plan = plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password, "DATABASE_URL": address})
     assert [change.key for change in plan.changed] == ["POSTGRES_PASSWORD", "DATABASE_URL"]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link inside", "a link outside", "a linked folder"])
+def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path) -> None:
+    """Nobody expects that a file outside of the checkout is written."""
+    root = tmp_path / "app"
+    (root / "conf").mkdir(parents=True)
+    target = (root if kind == "a link inside" else tmp_path) / "other.py"
+    target.write_text("A = 1\n")
+    path = root / "conf/config.py"
+    if kind == "a file":
+        path.write_text("A = 1\n")
+    elif kind == "a linked folder":
+        path.parent.rmdir()
+        path.parent.symlink_to(tmp_path)
+        path = target = tmp_path / "config.py"
+        path.write_text("A = 1\n")
+    else:
+        path.symlink_to(target)
+    edit = SourceFile(root / "conf/config.py", "conf/config.py", b"A = 1\n").with_text("A = 1\nB = 2\n", "B")
+    plan = AddKeyPlan(NewKey("NEW_KEY", "", "", False, "str", ()), root, (edit,), ())
+    end = "" if kind == "a link inside" else ", outside of the checkout"
+    sentence = f"conf/config.py is a link: the file that is read and written is {target}{end}."
+    assert plan.elsewhere == (() if kind == "a file" else (sentence,))
+    assert set(plan.elsewhere) <= set(plan.sentences)
+    (files,) = (entry for entry in add_key.steps(plan).entries if entry.name == "the files")
+    assert files.lines == plan.elsewhere
