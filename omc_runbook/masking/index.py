@@ -190,7 +190,8 @@ def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest
         start = text.find(spelling)
         while start >= 0:
             end = start + len(spelling)
-            if spelling not in short or not _glued(text, start, end):
+            is_part = _glued(text, start, end) if spelling in short else _in_number(text, start, end)
+            if not is_part:
                 yield Span(start, end, name)
             start = text.find(spelling, start + 1)
 
@@ -198,6 +199,12 @@ def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest
 def _glued(text: str, start: int, end: int) -> bool:
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     return before[-1:].isalnum() or after[:1].isalnum() or bool(_DECIMAL.search(before + " " + after))
+
+
+def _in_number(text: str, start: int, end: int) -> bool:
+    """Whether it is a part of a longer number, as an account's id is, by chance."""
+    is_number = end - start < LONG and text[start:end].isdigit()
+    return is_number and (text[max(0, start - 1) : start].isdigit() or text[end : end + 1].isdigit())
 
 
 def _merge(spans: list[Span]) -> list[Span]:

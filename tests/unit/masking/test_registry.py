@@ -140,6 +140,16 @@ def test_short_values_are_masked_only_where_they_stand_alone() -> None:
         assert registry.mask(text) == text
 
 
+def test_a_number_is_no_part_of_a_longer_number() -> None:
+    """A command with an account's id stays one; a number that is as long as that is masked wherever it is."""
+    registry.register("12345678", "PIN")
+    registry.register("998877665544", "LONG")
+    assert registry.mask("arn:aws:iam::123456789012:role/a 12345678 pin12345678.") == (
+        "arn:aws:iam::123456789012:role/a ‹PIN› pin‹PIN›."
+    )
+    assert registry.mask("0998877665544") == "0‹LONG›"
+
+
 @pytest.mark.parametrize("blanks", ["\n" * 4, " " * 4, "\t\r\n\u2003"])
 def test_blanks_are_no_value(blanks: str) -> None:
     """They are between all other texts, and in every record."""
