@@ -31,8 +31,8 @@ EXIT_CODES = {
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
 
-UNHELD = re.compile("[\0\ufffd]")
-"""A NUL, which no environment variable can hold, and what stands for half of a surrogate pair."""
+NUL = re.compile("\0")
+"""What no environment variable can hold."""
 
 ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?")
 
@@ -200,16 +200,16 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
-        causes = unheld_keys(snapshot, service) if kind == "start" else frozenset[str]()
+        causes = keys_with_nul(snapshot, service) if kind == "start" else frozenset[str]()
         remedy = remedy_of(snapshot, newest)
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), stems_from=causes)
 
 
-def unheld_keys(snapshot: Snapshot, service: Service) -> frozenset[str]:
+def keys_with_nul(snapshot: Snapshot, service: Service) -> frozenset[str]:
     """Keys that a service reads and whose value keeps any container from starting, whatever its image is."""
     document = snapshot.current.document if snapshot.current else None
     members = document.members if document else ()
-    keys = (member.key for member in members if member.injected.matches(UNHELD))
+    keys = (member.key for member in members if member.injected.matches(NUL))
     return frozenset(key for key in keys if service.name in services_reading(snapshot, key))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
-from omc_runbook.checks.startup import unheld_keys
+from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_unreached
@@ -104,7 +104,7 @@ def moves(image: str) -> bool:
 
 def _certainty(snapshot: Snapshot, stop: Stop) -> str:
     """Why a task stopped, where no value can be the reason; "" where one can."""
-    if is_unreached(stop.reason) or (stop.kind == "start" and unheld_keys(snapshot, stop.service)):
+    if is_unreached(stop.reason) or (stop.kind == "start" and keys_with_nul(snapshot, stop.service)):
         return ""
     if stop.kind in CERTAIN:
         return stop.sentence

@@ -5,6 +5,7 @@ https://pkg.go.dev/encoding/json https://pkg.go.dev/fmt
 
 import json
 import math
+import re
 from typing import Any
 
 # %v of a float64 turns to the exponent form from here on.
@@ -51,7 +52,8 @@ def show(value: Any) -> str:
         return "[" + " ".join(show(entry) for entry in value) + "]"
     if isinstance(value, dict):
         return "map[" + " ".join(f"{key}:{show(value[key])}" for key in sorted(value)) + "]"
-    return str(value)
+    # Go's strings are UTF-8, which has no half of a surrogate pair.
+    return re.sub("[\ud800-\udfff]", "\ufffd", str(value))
 
 
 def _number(value: float) -> str:

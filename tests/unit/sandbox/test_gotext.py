@@ -9,6 +9,7 @@ from omc_runbook.sandbox.ecs.gotext import GoJsonError, members, show
     ("value", "text"),
     [
         ("text", "text"),
+        ("half \ud800", "half \ufffd"),
         (None, "<nil>"),
         (True, "true"),
         (0, "0"),
