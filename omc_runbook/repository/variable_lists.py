@@ -58,11 +58,8 @@ def read_compose_lists(repository: Path, compose: Compose | None = None) -> tupl
             services = read_services_of(repository, file)
         except UsageError:
             continue
-        # What has neither an image nor a build context is only merged with the service of another file.
-        partial = {each.name for each in services.values() if not (each.image or each.context)}
-        merged = with_file if file.name in used else with_file & partial
         own = {each.name for each in services.values() if each.env_files}
-        for each in _lists_of(file, merged | own):
+        for each in _lists_of(file, own | with_file if file.name in used else own):
             lists.setdefault((each.file, each.line), each)
     return tuple(lists.values())
 
