@@ -226,7 +226,7 @@ def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", ver
             return None
         raise
     text = answer.get("SecretString")
-    return Value(answer["VersionId"], None if text is None else Masked(text, "SecretString"))
+    return Value(answer["VersionId"], None if text is None else Masked(text, "the secret"))
 
 
 def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY) -> PolicyDocument | None:

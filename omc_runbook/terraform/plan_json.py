@@ -187,6 +187,6 @@ def _mask_document(resource: dict[str, Any]) -> None:
     text = resource.get("values", {}).get("secret_string")
     if resource.get("type") == VERSION and isinstance(text, str):
         try:
-            parse(Masked(text, "SecretString"))
+            parse(Masked(text, "the secret"))
         except DocumentError:
             return

@@ -146,7 +146,7 @@ def document_of(snapshot: Snapshot) -> Document:
     current = snapshot.current
     if current is None or current.document is None:
         if _missing_document(snapshot):
-            return parse(Masked("{}", "SecretString"))
+            return parse(Masked("{}", "the secret"))
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])

@@ -62,7 +62,7 @@ def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Sec
 
 def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = False) -> SecretPlan:
     document = snapshot.current.document if snapshot.current else None
-    text = document.value if document else Masked("", "SecretString")
+    text = document.value if document else Masked("", "the secret")
     keys = document.keys if document else ()
     changes = tuple(change_of(snapshot, key, "unchanged") for key in keys)
     return make_plan(
