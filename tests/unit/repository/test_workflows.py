@@ -177,7 +177,11 @@ WITH_FILE = "services:\n  backend:\n    build: .\n    env_file: .env\n"
             "compose.yml": f"services:\n  web:\n    extends: {{file: deploy/base.yml, service: backend}}\n{ENTRIES}",
         },
         {"compose.yml": WITH_FILE, "compose.override.yml": f"services:\n  backend:\n{ENTRIES}"},
-        {"compose.yml": WITH_FILE, "compose.prod.yml": f"services:\n  backend:\n{ENTRIES}"},
+        {
+            ".env": "COMPOSE_FILE=compose.yml:compose.dev.yml\n",
+            "compose.yml": WITH_FILE,
+            "compose.dev.yml": f"services:\n  backend:\n{ENTRIES}",
+        },
     ],
 )
 def test_a_service_that_gets_its_file_from_elsewhere_has_no_list(files: dict[str, str], tmp_path: Path) -> None:
@@ -189,11 +193,11 @@ def test_a_service_that_gets_its_file_from_elsewhere_has_no_list(files: dict[str
 
 
 def test_a_list_that_services_share_counts_once_and_has_what_it_merges(tmp_path: Path) -> None:
-    """A service of another file with an image of its own is another one."""
+    """A service of a file that Docker Compose does not read there is another one."""
     services = "services:\n  one:\n    environment: *a\n  two:\n    environment: *a\n"
     (tmp_path / "compose.yml").write_text(f"x-b: &b {{B: 1}}\nx-a: &a\n  <<: *b\n  A: 1\n{services}")
     (listed,) = read_compose_lists(tmp_path, read_compose(tmp_path))
     assert (listed.owner, {*listed.all_variables}) == ("one", {"<<", "A", "B"})
     (tmp_path / "compose.yml").write_text(WITH_FILE)
-    (tmp_path / "compose.prod.yml").write_text(f"services:\n  backend:\n    image: app\n{ENTRIES}")
+    (tmp_path / "compose.prod.yml").write_text(f"services:\n  backend:\n{ENTRIES}")
     assert len(read_compose_lists(tmp_path, read_compose(tmp_path))) == 1
