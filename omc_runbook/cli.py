@@ -466,7 +466,9 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         if code is None:
             # A bug, which Python would end with 1: that means findings.
-            traceback.print_exc()
+            from omc_runbook.masking import registry
+
+            sys.stderr.write(registry.mask(traceback.format_exc()))
         left_over.end(CANNOT_FINISH if code is None else code)
 
 

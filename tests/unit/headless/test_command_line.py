@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from omc_runbook import cli
 from omc_runbook.headless import completion, notebooks, overview, terminal
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
+from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
 
@@ -251,10 +253,12 @@ def test_a_run_is_told_before_its_index_page_is_made(
 def test_a_bug_is_no_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its traceback is for us, and the exit code says that the run could not finish."""
-    monkeypatch.setattr(headless_run, "run", lambda *_, **__: 1 // 0)
+    """Its traceback is for us and shows no value, and the exit code says that the run could not finish."""
+    value = secrets.token_hex(16)
+    registry.register(value, "KEY")
+    monkeypatch.setattr(headless_run, "run", lambda *_, **__: {}[value])
     code, out, err = ended_with(capsys, "run", "verify", "--record", str(tmp_path))
-    assert (code, out) == (2, "") and err.startswith("Traceback") and err.endswith("by zero\n")
+    assert (code, out) == (2, "") and err.startswith("Traceback") and err.endswith("KeyError: '‹KEY›'\n")
 
 
 @pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
