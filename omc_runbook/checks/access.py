@@ -364,7 +364,9 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
             access = judge(snapshot, arn)
-            yield arn, services, (refused_access(snapshot, services) or access) if access.cause == "unknown" else access
+            refused = refused_access(snapshot, services) if access.cause == "unknown" else None
+            # What could not be decided names the statement that AWS may have refused the task by.
+            yield arn, services, replace(refused, conditions=(access.sentence,)) if refused else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -388,8 +390,8 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
-    facts = (access.sentence, *access.conditions, *own[:1])
-    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, access), services)
+    facts = dict.fromkeys((access.sentence, *access.conditions, *own[:1]))
+    return Evidence(iam.role_name(arn), tuple(facts), _remedy(snapshot, arn, access), services)
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
