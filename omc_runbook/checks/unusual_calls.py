@@ -207,12 +207,13 @@ def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
         usual = (len(calls) - len(recent)) / weeks * share
         if len(recent) >= REFUSALS and len(recent) > 3 * usual:
             codes = ", ".join(dict.fromkeys(call.error for call in recent))
+            before = f"in as long a time before, it was {usual:.1f} on average" if usual else "none failed before"
             yield UnusualCall(
                 check="rising-errors",
                 principal=principal,
                 facts=(
                     f"{len(recent)} calls of {principal} failed since {history.recent_since:%Y-%m-%d} with {codes},"
-                    f" the last at {_at(recent[0])}{_from(recent[0])}; before, {usual:.1f} in as long a time.",
+                    f" the last at {_at(recent[0])}{_from(recent[0])}; {before}.",
                 ),
                 newest=recent[0],
             )
