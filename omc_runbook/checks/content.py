@@ -34,6 +34,7 @@ from omc_runbook.model.catalogue import (
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_password, is_secret
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
@@ -204,7 +205,8 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"')
             if not member.key or ":" in member.key:
                 fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
-                remedy = remedies.advise(f"Give {shown} another name, without a colon, and refer to that.")
+                quoted = command(letters.spell(member.key))
+                remedy = remedies.advise(f"Give {quoted} another name, without a colon, and refer to that.")
             yield Evidence(
                 member.key or shown,
                 (fact, *filter(None, [remark, unread])),

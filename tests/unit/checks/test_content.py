@@ -392,13 +392,21 @@ def test_a_number_is_judged_by_its_text(key: str) -> None:
     assert found_in(with_keys(healthy(), **{key: 12345678})) == {"number-format"}
 
 
-@pytest.mark.parametrize(("key", "shown"), [("", '""'), ("A:B", "A:B"), ("A:\u200bB", "A:‹U+200B›B")])
-def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "shown", "quoted"),
+    [
+        ("", '""', "''"),
+        ("A:B", "A:B", "A:B"),
+        ("A:\u200bB", "A:‹U+200B›B", "'A:‹U+200B›B'"),
+        ("$(: > a)", "$(: > a)", "'$(: > a)'"),
+    ],
+)
+def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, shown: str, quoted: str) -> None:
     """ECS splits a valueFrom at its colons, and takes an empty field for the whole secret."""
     [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{key: secrets.token_hex(16)}))
     assert found.subject == (key or shown)
     assert found.evidence[0].startswith(f"No reference can name the key {shown}:")
-    assert found.remedy.command == f"Give {shown} another name, without a colon, and refer to that."
+    assert found.remedy.command == f"Give {quoted} another name, without a colon, and refer to that."
 
 
 def test_a_similar_key_that_tasks_reference_is_not_said_to_be_unused() -> None:
