@@ -15,7 +15,8 @@ from omc_runbook.model.catalogue import default_keys
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 ALPHANUMERIC = secrets.token_hex(12)
-PASSWORD, OTHER = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+# A key that follows a prefix does not begin with a sign.
+PASSWORD, OTHER = (f"a{secrets.token_urlsafe(24)}" for _ in range(2))
 API_KEY, SIGNING = f"sk-{secrets.token_hex(16)}", secrets.token_hex(32)
 MAIL = "admin@ohmycoins.com"
 
