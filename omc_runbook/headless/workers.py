@@ -125,6 +125,10 @@ class _Worker:
         """After how many seconds it must have ended."""
         return max(0.0, self._seconds - self.age)
 
+    @property
+    def _no_answer(self) -> str:
+        return f"no answer within {self._seconds:.0f} s"
+
     def end(self) -> WorkerEnd[Any] | None:
         """How it ended, killed if it takes too long; None while it runs."""
         if self.reader.poll():
@@ -132,11 +136,14 @@ class _Worker:
                 end = WorkerEnd(self.reader.recv())
             except EOFError:
                 self._process.join()
-                end = WorkerEnd(None, f"its process ended with exit code {self._process.exitcode}")
+                code = self._process.exitcode
+                # It ends itself by this signal where this process was stopped for a while.
+                is_late = code == -signal.SIGALRM
+                end = WorkerEnd(None, self._no_answer if is_late else f"its process ended with exit code {code}")
         elif self.rest:
             return None
         else:
-            end = WorkerEnd(None, f"no answer within {self._seconds:.0f} s")
+            end = WorkerEnd(None, self._no_answer)
         self.kill()
         return end
 

@@ -45,6 +45,12 @@ def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.Mo
     assert told[-1] == "hangs" and sorted(told) == sorted(codes)
 
 
+def test_one_that_ended_itself_in_the_end_gave_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine stood still for a while, it is sooner than the process that would have ended it."""
+    monkeypatch.setattr(workers, "GRACE_SECONDS", -2.0)
+    assert workers.run_each(eval, {"hangs": HANG}, 4.0)["hangs"].failure == "no answer within 4 s"
+
+
 def _is_soon(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 10
     while not condition() and time.monotonic() < deadline:
