@@ -23,14 +23,7 @@ from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build as worlds_build
 from omc_runbook.sandbox.worlds.roles import restore_roles
-from omc_runbook.sandbox.worlds.staging import (
-    CLUSTER,
-    EXECUTION_ROLE,
-    KEYS,
-    STAGING,
-    ServiceSpec,
-    World,
-)
+from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, KEYS, STAGING, ServiceSpec, World
 
 DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3", "500:3")
