@@ -217,7 +217,7 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
         value, end = _value(text, at)
-        for leaf in _leaves(_AS_TEXT.raw_decode(text, at)[0]):
+        for leaf in _leaves(value):
             registry.register(leaf, key)
         member = Member(key, _kind(value), Masked(_go(value), key), (at, end))
         yield _Occurrence(member, start, key_end)
@@ -253,18 +253,23 @@ def _value(text: str, at: int) -> tuple[Any, int]:
         raise json.JSONDecodeError("not-json", text, at) from None
 
 
-def _number(text: str) -> float:
+class _Number(float):
+    """A number, and how it is written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "_Number":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def _number(text: str) -> _Number:
     # Go keeps every number as a 64-bit float and refuses what does not fit.
-    number = float(text)
+    number = _Number(text)
     if math.isinf(number):
         raise OverflowError
     return number
-
-
-class _Number(str):
-    """A number as it is written."""
-
-    __slots__ = ()
 
 
 def _refuse(_: str) -> Never:
@@ -272,8 +277,8 @@ def _refuse(_: str) -> Never:
 
 
 _DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse)
-_AS_TEXT = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse)
-"""Keeps numbers as they are written."""
+_INNER_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse)
+"""For JSON within a string, which Go leaves as it is."""
 
 
 def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
@@ -294,23 +299,23 @@ def _leaves(value: Any) -> Iterator[str]:
     A string that is JSON itself, as a service account's key is, has such members too.
     """
     if isinstance(value, _Number):
-        if not is_common(value):
-            yield str(value)
-            if math.isfinite(number := float(value)):
-                yield _go_float(number)
+        if not is_common(value.text):
+            yield value.text
+            if math.isfinite(value):
+                yield _go_float(value)
     elif isinstance(value, str):
         yield value
         if value.lstrip()[:1] in ("{", "["):
             # The standard library follows the nesting by recursion.
             with suppress(ValueError, RecursionError):
-                yield from _leaves(_AS_TEXT.decode(value))
+                yield from _leaves(_INNER_DECODER.decode(value))
     elif isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
             yield from _leaves(child)
 
 
 def _kind(value: Any) -> Kind:
-    kinds: dict[type, Kind] = {str: "string", float: "number", bool: "boolean", dict: "object", list: "array"}
+    kinds: dict[type, Kind] = {str: "string", _Number: "number", bool: "boolean", dict: "object", list: "array"}
     return kinds.get(type(value), "null")
 
 
