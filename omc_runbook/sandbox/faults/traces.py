@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -22,9 +21,6 @@ from omc_runbook.sandbox.worlds.changes import Changes
 from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
-
-if TYPE_CHECKING:
-    pass
 
 
 def remove_traces(world: World, changes: Changes) -> None:
