@@ -54,18 +54,24 @@ def main(parts: tuple[str, ...], size: str, seed: int | None, match: str, jobs: 
     """Run the chosen parts, and print the table."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     seed = secrets.randbelow(10**6) if seed is None else seed
-    profile, rows = Profile(size, match), dict[tuple[str, str], Row]()
+    profile, rows, failures = Profile(size, match), dict[tuple[str, str], Row](), list[str]()
     try:
         for report in runner.run(parts or PARTS, profile, seed, jobs):
             runner.count(rows, report)
             if report.attempt.failure:
-                click.echo(f"{report.part}, {report.attempt.surface}: {report.attempt.what}", err=True)
-                click.echo(f"    {report.attempt.failure}", err=True)
-                click.echo(f"    again: {runner.again(report, profile, seed)}", err=True)
+                failures.append(
+                    f"{report.part}, {report.attempt.surface}: {report.attempt.what}\n"
+                    f"    {report.attempt.failure}\n"
+                    f"    again: {runner.again(report, profile, seed)}"
+                )
+                click.echo(failures[-1], err=True)
     finally:
         # Also of a run that is stopped: what was tried until then was tried.
         click.echo(table([row.cells for row in rows.values()]))
         click.echo(f"\nseed {seed}")
+        # Again, since the end is what people and logs keep.
+        for failure in failures:
+            click.echo(failure, err=True)
     if keep:
         name = TABLES[size]
         cells = _with_kept(PAGE.read_text(encoding="utf-8"), name, [*rows.values()])

@@ -26,7 +26,7 @@ KEPT = Report("texts", Try("masked texts", "another value"), 1.0)
 
 
 def test_a_failure_is_told_with_the_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table counts it, standard error has the way to it, and the command ends with 1."""
+    """The table counts it, standard error has the way to it, also as the last words, and the command ends with 1."""
 
     def run(*_: object) -> Iterator[Report]:
         yield from (FAILED, KEPT)
@@ -37,6 +37,7 @@ def test_a_failure_is_told_with_the_command_that_repeats_it(monkeypatch: pytest.
     assert "| texts | masked texts | 2 | 1 | 3 |" in ended.stdout
     again = "python -m benchmarks.hold texts --profile short --seed 7 --match 'a value; quoted'"
     assert "shown: plain" in ended.stderr and again in ended.stderr
+    assert "shown: plain" in ended.output.partition("seed 7")[2]
 
 
 def test_a_part_that_breaks_off_has_failed() -> None:
