@@ -38,8 +38,8 @@ PAGE = ROOT / "docs" / "policies.md"
 HEADS = ("runbook", "", "actions", "enough", "least", "without one of them")
 COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 NEW_SECRET = "ohmycoins-production-app-secrets"
-CURES = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
-"""Faults that troubleshoot cures, which together need all that it may do."""
+FIXED = ("scheduled-deletion", "no-permission", "bare-name", "truncated")
+"""Faults that troubleshoot mends, which together need all that it may do."""
 NAMING = frozenset({"ListEventBuses", "ListRuleNamesByTarget", "ListSchedules"})
 """The calls that name what EventBridge starts, where they are allowed: nothing depends on it here."""
 Prepare = Callable[[World], tuple[str, ...]]
@@ -84,7 +84,7 @@ class Run:
         return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
 
     def leaves(self, case: Case) -> bool:
-        """Whether a cure was not made, and the fault is still found."""
+        """Whether a fix was not made, and the fault is still found."""
         return case.applies and case.runbook == "troubleshoot" and self.status == "findings"
 
 
@@ -150,7 +150,7 @@ CASES = (
     Case("index"),
     Case("verify"),
     Case("troubleshoot"),
-    Case("troubleshoot", worlds=tuple(partial(_broken, fault) for fault in CURES), applies=True),
+    Case("troubleshoot", worlds=tuple(partial(_broken, fault) for fault in FIXED), applies=True),
     *(Case("update", ("values_from=generate", "keys=SECRET_KEY"), applies=applies) for applies in (False, True)),
     *(Case("rotate", ("keys=SECRET_KEY",), applies=applies) for applies in (False, True)),
     *(Case("restore", worlds=(_former, _former_of_now), applies=applies) for applies in (False, True)),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unittest import mock
 
 from omc_runbook.changes.deploy.rollout import Rollout
-from omc_runbook.runbooks import live, secret_change
+from omc_runbook.runbooks import live_change, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 
 
@@ -34,7 +34,7 @@ def main(key: str, values_from: str) -> None:
     moments, run = Moments(), runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, values_from, key)
-    with mock.patch.object(live, "Progress", return_value=moments):
+    with mock.patch.object(live_change, "Progress", return_value=moments):
         result = secret_change.apply(run, secret_change.plan(run, snapshot, new), True, new=new)
     if result and result.is_proved:
         moments.reported, moments.message = time.time(), "done and proved"

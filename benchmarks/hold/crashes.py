@@ -115,7 +115,7 @@ def _add_key(place: Workplace, draw: random.Random) -> Change:
 
 
 def _cure(place: Workplace, draw: random.Random) -> Change:
-    # A cure leaves what the fault breaks under another name.
+    # A fix leaves what the fault breaks under another name.
     faults.mend(place.sandbox.endpoint)
     faults.break_(place.sandbox.endpoint, draw.choice(FAULTS))
     members = place.members()

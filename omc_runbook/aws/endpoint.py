@@ -24,7 +24,7 @@ AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebser
 SERVICES = ("secretsmanager", "sts", "ecs", "iam", "kms", "ec2", "logs", "cloudtrail")
 
 
-def foreign(session: Session) -> tuple[str, ...]:
+def foreign_urls(session: Session) -> tuple[str, ...]:
     """The configured URLs that are neither AWS's nor this machine's: of all services, and of one alone.
 
     See https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -43,7 +43,7 @@ def sentence(url: str) -> str:
 
 
 @cache
-def tell(url: str) -> None:
+def warn_once(url: str) -> None:
     """Say that once, on the terminal of `omc-runbook run` or else on standard error."""
     path, line = os.environ.get(LINES_VARIABLE), f"{WARNING} {sentence(url)}\n"
     if not path:
@@ -53,7 +53,7 @@ def tell(url: str) -> None:
         file.write(line)
 
 
-def is_readable_on_the_way(url: str) -> bool:
+def is_unencrypted(url: str) -> bool:
     """Whether whoever is between here and an endpoint can read along."""
     return urlsplit(url).scheme == "http" and not is_on_this_machine(url)
 

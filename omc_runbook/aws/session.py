@@ -182,7 +182,7 @@ class Clients:
     @property
     def foreign_endpoints(self) -> tuple[str, ...]:
         """Configured URLs of endpoints that are neither AWS's nor this machine's."""
-        return endpoint.foreign(self._session._session)
+        return endpoint.foreign_urls(self._session._session)
 
     @property
     def endpoint(self) -> str:
@@ -214,8 +214,8 @@ class AssumedRole(CredentialProvider):
     def _assume(self) -> dict[str, str]:
         """Assume the role, under the names that botocore has for credentials; raises CouldNotLook where AWS refuses."""
         client = self.source("sts")
-        caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(client))
-        answer = look(
+        caller = require("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(client))
+        answer = attempt(
             f"role {self.arn}", "sts:AssumeRole", lambda: sts.assume_role(client, caller, self.arn, self._external_id)
         )
         if isinstance(answer, ReadFailure):
@@ -294,7 +294,7 @@ def _status_of(error: ClientError) -> str:
     return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
-def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+def attempt(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
     """Make a call; an AccessDenied, lasting throttling, another error or an invalid response becomes a ReadFailure.
 
     `what` names what is read, within a sentence; `permission` is the action that the call needs. Raises CouldNotLook
@@ -322,9 +322,9 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
-def insist(what: str, permission: str, call: Callable[[], T], do: str = "read") -> T:
+def require(what: str, permission: str, call: Callable[[], T], do: str = "read") -> T:
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence."""
-    answer = look(what, permission, call)
+    answer = attempt(what, permission, call)
     if isinstance(answer, ReadFailure):
         raise CouldNotLook(answer.sentence_for(do))
     return answer

@@ -10,7 +10,7 @@ from typing import Literal
 
 from omc_runbook.aws import iam, secretsmanager
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.session import insist
+from omc_runbook.aws.session import require
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
@@ -125,21 +125,21 @@ class Reversal:
 
     def _revoke(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
-        if insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)) is None:
+        if require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)) is None:
             return
-        insist(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
+        require(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
         self._done.append(f"Policy {undo.new} was removed from role {undo.subject} again.")
         yield Change(action="revoked", role=undo.subject, policy=undo.new)
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
         read = partial(secretsmanager.describe, client, undo.subject)
-        secret = insist(what, "secretsmanager:DescribeSecret", read)
+        secret = require(what, "secretsmanager:DescribeSecret", read)
         current = secret.version_at(secretsmanager.CURRENT) if secret else ""
         if current == undo.former:
             return
         move = partial(secretsmanager.move_current, client, undo.subject, undo.former, undo.new)
-        if current != undo.new or not insist(what, "secretsmanager:UpdateSecretVersionStage", move, "change"):
+        if current != undo.new or not require(what, "secretsmanager:UpdateSecretVersionStage", move, "change"):
             self._left.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
             return
         self._done.append(
@@ -150,7 +150,7 @@ class Reversal:
 
 
 def _after(rollout: Rollout) -> str:
-    """How a service runs that was taken back: what a cure had mended, its tasks fail with again."""
+    """How a service runs that was taken back: what a fix had mended, its tasks fail with again."""
     return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"
 
 

@@ -322,7 +322,7 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
         newest = {stop.service.name: stop for stop in reversed(stops)}
-        start = remedies.together([again(snapshot, stop) for stop in reversed(newest.values())])
+        start = remedies.combine([again(snapshot, stop) for stop in reversed(newest.values())])
         wait = "First wait until whatever calls Secrets Manager so often has ended."
         remedy = replace(start, needs=f"{wait} {start.needs}".rstrip())
         services = frozenset(newest)

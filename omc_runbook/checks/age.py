@@ -13,7 +13,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 DUE = "due"
 """Stands for the keys whose rotation is due."""
@@ -42,7 +42,7 @@ class Age:
         return self.earliest < self.since - SAME_MOMENT
 
 
-def ages(snapshot: Snapshot, history: History) -> tuple[Age, ...]:
+def ages(snapshot: Snapshot, history: VersionHistory) -> tuple[Age, ...]:
     """The age of each non-empty value of the current document; () without one.
 
     A value is as old as the oldest version that has it and was, or may have been, current: restoring a version does not
@@ -100,7 +100,7 @@ def is_renewable(snapshot: Snapshot, key: str) -> bool:
     return entry is not None and bool(entry.generate or entry.obtain_from)
 
 
-def _age(snapshot: Snapshot, history: History, member: Member) -> Age:
+def _age(snapshot: Snapshot, history: VersionHistory, member: Member) -> Age:
     current = history.find(snapshot.current.version_id) if snapshot.current else None
     since = earliest = current.version.created if current else snapshot.taken
     version_id = current.id if current else ""
@@ -133,7 +133,7 @@ class Life:
     number: int
 
 
-def lives(history: History) -> dict[str, tuple[Life, ...]]:
+def lives(history: VersionHistory) -> dict[str, tuple[Life, ...]]:
     """The values that each key of the current document had, oldest first, as AWSCURRENT moved.
 
     A key that was missing for a time has a gap between two lives.
@@ -153,7 +153,7 @@ def lives(history: History) -> dict[str, tuple[Life, ...]]:
     return {key: tuple(_lives(key, moments)) for key in (document.keys if document else ())}
 
 
-def _lives(key: str, moments: Sequence[tuple[datetime, VersionHistory]]) -> Iterator[Life]:
+def _lives(key: str, moments: Sequence[tuple[datetime, VersionEntry]]) -> Iterator[Life]:
     values = list[Masked]()
     last: Life | None = None
     for moment, version in moments:

@@ -14,7 +14,7 @@ from omc_runbook.masking.document import Document
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 check = Family("audit", symptom="audit")
 
@@ -89,7 +89,7 @@ def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
     yield Evidence(secret.name, (*facts, *_log_of(secret.rotation_function)), renew)
 
 
-def _has_renewed(history: History, moment: datetime) -> bool:
+def _has_renewed(history: VersionHistory, moment: datetime) -> bool:
     """Whether a version of that moment had a value that none before had, though it may have been taken back since."""
     for version in history.versions:
         if abs(version.version.created - moment) > ROTATING:
@@ -102,7 +102,7 @@ def _has_renewed(history: History, moment: datetime) -> bool:
     return False
 
 
-def _document_of(version: VersionHistory) -> Iterator[Document]:
+def _document_of(version: VersionEntry) -> Iterator[Document]:
     """The document of a version, if it is left and can be parsed."""
     if version.content and version.content.document:
         yield version.content.document

@@ -240,4 +240,6 @@ def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
     if check.hinders in ("secret", "calls", "value"):
         affected = [service for service in snapshot.consumers if service.name in answer.services]
         remedy = remedies.then_start_tasks(environment.names, remedy, affected)
-    return remedies.by(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy
+    return (
+        remedies.with_runbook(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy
+    )

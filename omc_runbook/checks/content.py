@@ -680,7 +680,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
         correct = remedies.register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
-        remedy = remedies.by("troubleshoot", environment, correct)
+        remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys

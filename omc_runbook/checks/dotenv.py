@@ -41,7 +41,7 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By local_setup, or by hand."""
     variables = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
     needs = "PATH is a file with its value as a line NAME=…, readable only by you." if "PATH" in values_from else ""
-    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand, needs=needs), **variables)
+    return remedies.with_runbook("local_setup", snapshot.environment, Remedy(by_hand, needs=needs), **variables)
 
 
 @check(

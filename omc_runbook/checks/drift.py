@@ -236,7 +236,7 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         remedy = Remedy(hand)
         if _IDENTIFIER.fullmatch(variable) and checkout.template:
             parameters = {"repository": str(checkout.root), "key": variable}
-            remedy = remedies.by("add_key", snapshot.environment, remedy, **parameters)
+            remedy = remedies.with_runbook("add_key", snapshot.environment, remedy, **parameters)
         yield Evidence(variable, tuple(facts), remedy, severity="info" if has_default else None)
 
 
@@ -408,7 +408,7 @@ def _evidence(
     hand, catalogue = Remedy(by_hand), snapshot.environment.keys
     is_taken = any(name != row.variable and variable_of(name, catalogue) == row.variable for name in catalogue)
     parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
-    remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
+    remedy = remedies.with_runbook("add_key", snapshot.environment, hand, **parameters) if parameters else hand
     return Evidence(row.variable, tuple(sentences), remedy)
 
 

@@ -61,7 +61,7 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
             ways.append(_rewrite(identity, policy, statements or []))
     if not ways:
         return remedies.advise(f"Take {', '.join(actions)} from {identity.name}: see what grants it above.")
-    return remedies.together(ways)
+    return remedies.combine(ways)
 
 
 def is_managed_elsewhere(identity: Identity) -> bool:

@@ -200,7 +200,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
         variable = demand.injection.variable
         found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
         if variable in variables:
-            yield replace(found, remedy=remedies.by("troubleshoot", environment, found.remedy))
+            yield replace(found, remedy=remedies.with_runbook("troubleshoot", environment, found.remedy))
         else:
             what = f"{snapshot.secret_name} has no key of that name."
             remedy = remedies.advise(
@@ -377,7 +377,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     )
     if document and document.get(variable):
         return by_hand
-    remedy = remedies.by("add_key", snapshot.environment, by_hand, key=variable, containers=container)
+    remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=variable, containers=container)
     return replace(remedy, needs=f"Take {variable} out of environment in the same change of Terraform's files.")
 
 

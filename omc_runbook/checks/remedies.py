@@ -30,12 +30,12 @@ _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 def create(environment: Environment) -> Remedy:
     """Create the secret with placeholders, by the runbook."""
-    return by("create", environment, create_secret(environment.names))
+    return with_runbook("create", environment, create_secret(environment.names))
 
 
 def undelete(environment: Environment) -> Remedy:
     """Take back the deletion, by the runbook that creates the secret."""
-    return by("create", environment, restore_secret(environment.names))
+    return with_runbook("create", environment, restore_secret(environment.names))
 
 
 def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
@@ -50,7 +50,7 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
         lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"
         by_hand = replace(by_hand, needs=f"PATH is a file with {lines}, readable only by you. {by_hand.needs}")
     parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
-    return by("update", environment, by_hand, **parameters)
+    return with_runbook("update", environment, by_hand, **parameters)
 
 
 def rotate(environment: Environment, *keys: str) -> Remedy:
@@ -66,33 +66,33 @@ def rotate(environment: Environment, *keys: str) -> Remedy:
     if any(entry and entry.effect == "database-too" for entry in entries):
         parameters["database_url_from"] = "env:NAME"
         needs.append("NAME is a variable with the URL of the database's administrator.")
-    return by("rotate", environment, replace(by_hand, needs=" ".join((*needs, by_hand.needs))), **parameters)
+    return with_runbook("rotate", environment, replace(by_hand, needs=" ".join((*needs, by_hand.needs))), **parameters)
 
 
 def remove_key(environment: Environment, key: str) -> Remedy:
     """Take a key out of the secret, by the runbook."""
-    return by("update", environment, put_value(environment.names), remove=key)
+    return with_runbook("update", environment, put_value(environment.names), remove=key)
 
 
 def restore(environment: Environment, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version and start new tasks, by the runbook."""
-    return by("restore", environment, move_back(environment.names, to, from_), version=to)
+    return with_runbook("restore", environment, move_back(environment.names, to, from_), version=to)
 
 
 def renew_tasks(environment: Environment, service: Service) -> Remedy:
     """Start new tasks of every service with old values, and watch them, by the runbook where that may deploy."""
     by_hand = start_tasks(environment.names, service)
     is_possible = service.controller == "ECS" and service.has_room
-    return by("rotate", environment, by_hand, values_from="keep") if is_possible else by_hand
+    return with_runbook("rotate", environment, by_hand, values_from="keep") if is_possible else by_hand
 
 
-def at_once(environment: Environment, remedy: Remedy) -> str:
+def command_to_apply(environment: Environment, remedy: Remedy) -> str:
     """The command line of a remedy's runbook that applies its plan, in production too."""
     sure = {"apply": "true"} | ({"confirm": PRODUCTION} if environment.is_production else {})
     return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
 
 
-def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
+def with_runbook(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
     base = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
     filled = {name: value for name, value in {**base, **parameters}.items() if value}
@@ -189,7 +189,7 @@ def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) 
     return replace(remedy, command=" && ".join((remedy.command, *ways)))
 
 
-def together(ways: Sequence[Remedy]) -> Remedy:
+def combine(ways: Sequence[Remedy]) -> Remedy:
     """Several remedies, one after another, as one: a command, or sentences where one of them is a sentence."""
     commands = [*dict.fromkeys(way.command for way in ways)]
     needs = " ".join(dict.fromkeys(way.needs for way in ways if way.needs))

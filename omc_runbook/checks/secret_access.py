@@ -18,7 +18,7 @@ from omc_runbook.iam.who_can import (
     Judge,
     account_of,
     chains,
-    together,
+    combine,
     trusted,
 )
 from omc_runbook.snapshot.audit import secret_calls
@@ -290,7 +290,7 @@ def _passes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Ident
         for action in secret_calls.STARTS:
             starting = judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, action))
             if starting.decision != "denied":
-                return together(f"{secret_calls.PASS_ROLE} and {action}", [passing, registering, starting])
+                return combine(f"{secret_calls.PASS_ROLE} and {action}", [passing, registering, starting])
     return None
 
 

@@ -19,8 +19,8 @@ from omc_runbook.iam.who_can import (
     Identity,
     Judge,
     ResourceCall,
+    combine,
     is_assumed_by,
-    together,
 )
 from omc_runbook.snapshot.audit import secret_calls
 
@@ -103,7 +103,7 @@ class SelfGrants:
             assert using
             passes = self.judge.verdict(identity, secret_calls.passing(role.arn, dict(role.tags), service))
             more = [] if service == secret_calls.LAMBDA or role.has_profile else [self._profile(identity)]
-            whole = together(f"{passes.action} and {using.action}", [passes, using, *more])
+            whole = combine(f"{passes.action} and {using.action}", [passes, using, *more])
             if whole.decision != "denied":
                 yield whole
 
@@ -116,7 +116,7 @@ class SelfGrants:
         for action in secret_calls.FUNCTION_STARTS if create.decision != "denied" else ():
             run = self.judge.verdict_anywhere(identity, self._call(action, resource))
             if run.decision != "denied":
-                return together(create.action, [create, run])
+                return combine(create.action, [create, run])
         return None
 
     def _may_run_instance(self, identity: Identity) -> AccessVerdict | None:
@@ -125,7 +125,7 @@ class SelfGrants:
             return None
         base, kinds = self._base(identity, "ec2"), ("instance", "network-interface", "volume")
         calls = [self._call(secret_calls.RUN_INSTANCES, f"{base}:{kind}/x") for kind in kinds]
-        verdict = together(secret_calls.RUN_INSTANCES, [self.judge.verdict(identity, call) for call in calls])
+        verdict = combine(secret_calls.RUN_INSTANCES, [self.judge.verdict(identity, call) for call in calls])
         return verdict if verdict.decision != "denied" else None
 
     def _profile(self, identity: Identity) -> AccessVerdict:

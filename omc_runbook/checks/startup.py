@@ -272,7 +272,7 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_denied(stop.reason) or not container or not container.log_group:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    return remedies.together([remedies.create_log_group(names, container.log_group), again(snapshot, stop)])
+    return remedies.combine([remedies.create_log_group(names, container.log_group), again(snapshot, stop)])
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -157,7 +157,7 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
         forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
         return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:
-        return remedies.by(
+        return remedies.with_runbook(
             "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key
         )
     return remedies.update(environment, key)

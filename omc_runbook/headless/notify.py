@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import sns
-from omc_runbook.aws.session import Clients, insist
+from omc_runbook.aws.session import Clients, require
 from omc_runbook.headless import last_run
 from omc_runbook.headless.news import Notice, Open, compare
 from omc_runbook.masking import registry
@@ -92,7 +92,7 @@ def _publish(arn: str, profile: str, notice: Notice) -> None:
         """Publish it in the topic's region."""
         sns.publish(Clients(arn.split(":")[3], profile)("sns"), arn, notice.title, text)
 
-    insist(f"to {arn}", "sns:Publish", publish, "send")
+    require(f"to {arn}", "sns:Publish", publish, "send")
 
 
 def _address(kind: str, name: str) -> str:

@@ -389,7 +389,7 @@ def chains(
     return found
 
 
-def together(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
+def combine(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
     """The verdict on what takes several calls, under the name of one action: denied where one is denied."""
     decisions = {verdict.decision for verdict in verdicts}
     decision: Decision = "denied" if "denied" in decisions else "unknown" if "unknown" in decisions else "allowed"

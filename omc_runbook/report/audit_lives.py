@@ -25,7 +25,7 @@ from omc_runbook.report.display.drawing import (
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 ALT = "The values that each key of the secret had, in time, and when their rotation is due"
 """The alternative text of the picture."""
@@ -120,7 +120,7 @@ class LivesPlot(Picture):
         return "  ·  ".join((*present, "grey: former values"))
 
 
-def _row(snapshot: Snapshot, history: History, each: Age) -> list[str]:
+def _row(snapshot: Snapshot, history: VersionHistory, each: Age) -> list[str]:
     state = age.judge(snapshot, each)
     is_renewable = state != "no limit"
     days = f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days"
@@ -130,7 +130,7 @@ def _row(snapshot: Snapshot, history: History, each: Age) -> list[str]:
     return [each.key, since, days, limit, due, state, _how(history, each)]
 
 
-def _how(history: History, each: Age) -> str:
+def _how(history: VersionHistory, each: Age) -> str:
     version = history.find(each.version_id)
     moved = version.returned if version else None
     words = f"version {history.short(each.version_id)} was the first with it"
@@ -142,6 +142,6 @@ def _words(life: Life) -> str:
     return f"{life.since:%Y-%m-%d} to {f'{life.until:%Y-%m-%d}' if life.until else 'now'}"
 
 
-def _history(snapshot: Snapshot) -> History:
+def _history(snapshot: Snapshot) -> VersionHistory:
     history = snapshot.audit.history if snapshot.audit else None
-    return history or History(())
+    return history or VersionHistory(())

@@ -35,7 +35,7 @@ STEPS = {
 """A step's name in words."""
 
 
-class UnderWay(RichDisplay):
+class RunningChange(RichDisplay):
     """A change that runs: its step and a bar for each service."""
 
     def __init__(self, state: ChangeState) -> None:
@@ -60,7 +60,7 @@ class UnderWay(RichDisplay):
         return f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC{step}."
 
 
-class Earlier(RichDisplay):
+class EarlierDisplay(RichDisplay):
     """What a cell shows that was read or planned before a change."""
 
     def __init__(self, display: RichDisplay, ended: datetime) -> None:
@@ -75,7 +75,7 @@ class Earlier(RichDisplay):
         return f"{self._sentence}\n\n{self._display.to_text()}"
 
 
-class Unfinished(RichDisplay):
+class ChangeToFinish(RichDisplay):
     """A change that has not ended: whether it still runs, what it did, what is current, and how to go on or back.
 
     `current` says which version is current now.

@@ -236,7 +236,7 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
         Entry(
             f"back to version {plan.base[:8]}",
             lead="Makes it current again, redeploys every service and verifies the new tasks.",
-            command=remedies.at_once(environment, remedy),
+            command=remedies.command_to_apply(environment, remedy),
         ),
         Entry(
             "by hand",

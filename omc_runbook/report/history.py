@@ -15,14 +15,14 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.freshness import TRAIL_DELAY
 from omc_runbook.snapshot.history import Holder, holders
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 NEVER = "never current"
 ENCRYPTS = "not by itself: encrypts data"
 _ACTIONS = ("changed", "added", "removed")
 
 
-def versions(snapshot: Snapshot, history: History) -> Table:
+def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
     """Every version, newest first: its time, author, changed keys and labels, and the tasks that have it."""
     counts = holders(snapshot, history)
     rows = [
@@ -46,20 +46,20 @@ def versions(snapshot: Snapshot, history: History) -> Table:
     return Table(title, columns, rows, levels, "No version could be listed.", notes=tuple(_notes(history, counts)))
 
 
-def label(history: History, version: VersionHistory) -> str:
+def label(history: VersionHistory, version: VersionEntry) -> str:
     """A version in a few words: its time, id and labels, and who wrote it."""
     author = f"by {_name(version.author)}" if version.author else ""
     parts = (f"{version.version.created:%Y-%m-%d %H:%M}", history.short(version.id), _labels(version), author)
     return " · ".join(part for part in parts if part not in ("", "—"))
 
 
-def written(version: VersionHistory) -> str:
+def written(version: VersionEntry) -> str:
     """When a version was written, and by whom."""
     author = f" by {_name(version.author)}" if version.author else ""
     return f"{version.version.created:%Y-%m-%d %H:%M}{author}"
 
 
-def ages(snapshot: Snapshot, history: History) -> Table:
+def ages(snapshot: Snapshot, history: VersionHistory) -> Table:
     """The age of each key's value, and whether its rotation is due."""
     key_ages = age.ages(snapshot, history)
     due, allowed = age.due(snapshot, key_ages), snapshot.environment.names.rotation_days
@@ -83,7 +83,7 @@ def ages(snapshot: Snapshot, history: History) -> Table:
     )
 
 
-def by_hand(snapshot: Snapshot, history: History) -> Listing:
+def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
     """The AWS CLI's commands for the same: list the versions, move AWSCURRENT, redeploy every service."""
     names, secret = snapshot.environment.names, snapshot.secret
     current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
@@ -100,7 +100,7 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 
 
-def _author(snapshot: Snapshot, history: History, version: VersionHistory) -> str:
+def _author(snapshot: Snapshot, history: VersionHistory, version: VersionEntry) -> str:
     if version.author:
         return _name(version.author)
     is_recent = history.writes is not None and snapshot.taken - version.version.created < TRAIL_DELAY
@@ -111,7 +111,7 @@ def _name(principal: str) -> str:
     return principal.rpartition("/")[2]
 
 
-def _keys(history: History, version: VersionHistory) -> str:
+def _keys(history: VersionHistory, version: VersionEntry) -> str:
     """Which keys differ from the version that was current before, or from the nearest that is readable."""
     if version.content is None:
         return f"not readable: {version.unread.code}" if version.unread else "deleted meanwhile"
@@ -128,11 +128,11 @@ def _keys(history: History, version: VersionHistory) -> str:
     return text if base is older[0] else f"{text} (compared with {history.short(base.id)})"
 
 
-def _labels(version: VersionHistory) -> str:
+def _labels(version: VersionEntry) -> str:
     return ", ".join((*version.version.stages, *([NEVER] if version.promoted is False else ()))) or "—"
 
 
-def _notes(history: History, counts: Sequence[Holder]) -> Iterator[str]:
+def _notes(history: VersionHistory, counts: Sequence[Holder]) -> Iterator[str]:
     for each in history.versions:
         if each.returned:
             principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M}"

@@ -11,7 +11,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.report import history as versions
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 Place = Literal["answer", "form", "parameters"]
 """Where in a notebook a person goes on: where nothing is left to choose, at the answer."""
@@ -36,7 +36,7 @@ class Card:
         return Entry(self.purpose, lead=self.text, command=command)
 
 
-def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
+def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> tuple[Card, ...]:
     """What somebody may have come for; `runbook_toml` is a file that was named."""
     here = _here(snapshot, runbook_toml)
     ages = age.ages(snapshot, history)
@@ -81,7 +81,7 @@ def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -
     return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
 
 
-def _last(history: History) -> str:
+def _last(history: VersionHistory) -> str:
     if not history.versions:
         return "A former version becomes current again."
     count = f"{len(history.versions)} versions are kept" if history.versions[1:] else "1 version is kept"

@@ -39,8 +39,8 @@ from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.button import nothing_to_offer
+from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.last_word import LastWord, links
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target, now, reach
 from omc_runbook.snapshot.gatherer import SharedCalls
@@ -183,7 +183,7 @@ def by_hand(run: Run) -> Listing:
     return report.by_hand(run.environment)
 
 
-def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> LastWord:
+def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> FinalAnswer:
     """The lights again, and what to do."""
     shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
-    return LastWord(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))
+    return FinalAnswer(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))

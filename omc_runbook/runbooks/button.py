@@ -20,12 +20,12 @@ from typing import Any
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
-from omc_runbook.report.change_state import UnderWay
+from omc_runbook.report.change_state import RunningChange
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Page
 from omc_runbook.runbooks.run import Run, now
 
@@ -65,7 +65,7 @@ class Choice:
 
     label: str
     act: Act
-    live: Live | None = None
+    live: LiveChange | None = None
     after: Offer = no_choice
     """The buttons instead of this one, where the change breaks off."""
     is_main: bool = True
@@ -73,7 +73,13 @@ class Choice:
 
 
 def offer(
-    run: Run, label: str, act: Act, is_done: bool, is_empty: bool, live: Live | None = None, after: Offer = no_choice
+    run: Run,
+    label: str,
+    act: Act,
+    is_done: bool,
+    is_empty: bool,
+    live: LiveChange | None = None,
+    after: Offer = no_choice,
 ) -> Button | Listing:
     """A button that acts, which asks for a word in production; or a sentence why there is none."""
     if is_done:
@@ -167,7 +173,7 @@ class Buttons:
     def _hidden(self) -> tuple[Any, ...]:
         return (self.frontend.widget,) if self.frontend else ()
 
-    def _records(self, live: Live | None) -> tuple[Any, ...]:
+    def _records(self, live: LiveChange | None) -> tuple[Any, ...]:
         """A button that opens the record of what was done, where there is one."""
         if live is None or live.record is None or not is_available():
             return ()
@@ -248,7 +254,7 @@ class Button(Buttons):
         label: str,
         word: str,
         act: Act,
-        live: Live | None = None,
+        live: LiveChange | None = None,
         after: Offer = no_choice,
         page: Page | None = None,
     ) -> None:
@@ -366,7 +372,7 @@ class Status:
 
     def show_progress(self, state: ChangeState, ask: Callable[[Wish], None]) -> None:
         """Show a change that runs, and how to stop it."""
-        self._html.value = UnderWay(state).to_html()
+        self._html.value = RunningChange(state).to_html()
         wishes: list[Wish] = ["back", "leave"] if state.can_go_back else ["leave"]
         if len(self._stops.children) != len(wishes) or not self._is_stoppable:
             labels: dict[Wish, str] = {"back": BACK if state.former else TAKE_BACK, "leave": LEAVE}
@@ -374,7 +380,7 @@ class Status:
             self._is_stoppable = True
 
     @contextmanager
-    def following(self, live: Live) -> Iterator[None]:
+    def following(self, live: LiveChange) -> Iterator[None]:
         """Show the progress of a change in this kernel while it runs; an interrupt of the kernel stops it, too."""
         ended = threading.Event()
 
@@ -407,7 +413,7 @@ class Status:
 
 
 @contextmanager
-def _interruptible(live: Live) -> Iterator[None]:
+def _interruptible(live: LiveChange) -> Iterator[None]:
     """Stop a change in a thread where the kernel is interrupted while it does nothing else.
 
     Signals are handled in the main thread, where ipykernel ignores them between two cells.

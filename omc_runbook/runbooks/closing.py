@@ -15,8 +15,8 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer
-from omc_runbook.runbooks.last_word import LastWord
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.final_answer import FinalAnswer
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Cells
 from omc_runbook.runbooks.run import Run, now
 
@@ -95,7 +95,7 @@ class Closing:
         run: Run,
         plan: Plan | None,
         label: str,
-        make: Callable[[bool, str, Live], Displays],
+        make: Callable[[bool, str, LiveChange], Displays],
         apply: bool,
         confirm: str,
         is_empty: bool,
@@ -105,7 +105,7 @@ class Closing:
         self._run, self._plan, self._label, self._make = run, plan, label, make
         self._is_applied, self._is_empty = apply, is_empty
         self._state, self._after = state or run.state(), after
-        self._live, self._confirm = Live(), confirm
+        self._live, self._confirm = LiveChange(), confirm
         self._is_waiting, self._has_begun = apply and not is_empty and can_press(), False
         self._generator: Displays | None = None
         self._cells = Cells()
@@ -126,12 +126,12 @@ class Closing:
         self._cells.keep(name, self._displays[name])
         return self._displays[name]
 
-    def answer(self) -> LastWord:
+    def answer(self) -> FinalAnswer:
         """The answer, and below it the button that applies the plan, where there is one."""
         answer, button = self.show(ANSWER), self.button()
         assert isinstance(answer, RichDisplay)
         links = None if isinstance(answer, Answer) else ()
-        return LastWord(answer, button if isinstance(button, Button) else None, links, self._run.page)
+        return FinalAnswer(answer, button if isinstance(button, Button) else None, links, self._run.page)
 
     @property
     def _displays(self) -> dict[str, object]:
@@ -149,7 +149,7 @@ class Closing:
             self._has_begun, button.begins_with = True, self._confirm
         return button
 
-    def press(self, word: str, live: Live | None = None) -> Generator[object, None, str]:
+    def press(self, word: str, live: LiveChange | None = None) -> Generator[object, None, str]:
         """Apply the plan with the word that was typed, and yield what is new; returns the button's last label.
 
         What a notebook's cells show is replaced, also where they show another plan than this one.

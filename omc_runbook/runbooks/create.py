@@ -22,7 +22,7 @@ from omc_runbook.runbooks import plan_review, unfinished
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, diagnose, ignore
@@ -121,7 +121,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
     run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live.announce)
         yield "result", report.result(plan, result)
         after = run.look()

@@ -33,9 +33,9 @@ from omc_runbook.report.fleet import problems as findings
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import fleet_worker, own_record
 from omc_runbook.runbooks.actions import MORE_TO_READ, READ_WITH_ACCESS, Actions
+from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.environments import find_several
@@ -192,9 +192,9 @@ def by_hand(fleet: Fleet) -> Listing:
     return report.by_hand(fleet.environments)
 
 
-def answer(fleet: Fleet, runs: Runs) -> LastWord:
+def answer(fleet: Fleet, runs: Runs) -> FinalAnswer:
     """How many environments are all right, and what to do in each other one."""
-    return LastWord(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
+    return FinalAnswer(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
 
 
 def _link(page: str, start: Path) -> str:

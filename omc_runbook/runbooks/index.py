@@ -20,14 +20,14 @@ from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
+from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, opening
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available
-from omc_runbook.runbooks.last_word import LastWord, Link, link_button, opening
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import history, look
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 __all__ = [
     "form",
@@ -59,7 +59,7 @@ def pickers(run: Run) -> tuple[Picker, ...]:
     return (choices.environment(run),)
 
 
-def verdict(run: Run, snapshot: Snapshot) -> LastWord:
+def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:
     """How the environment is, and when it was read; raises as `conclude.end` does."""
     findings = diagnose(snapshot)
     run.conclude(findings)
@@ -67,15 +67,15 @@ def verdict(run: Run, snapshot: Snapshot) -> LastWord:
     read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return LastWord(Answer(answer.summary.with_lines(read)), links=steps, page=run.page)
+    return FinalAnswer(Answer(answer.summary.with_lines(read)), links=steps, page=run.page)
 
 
-def cards(snapshot: Snapshot, history: History, runbook_toml: str = "") -> Cards:
+def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
     return Cards(purposes(snapshot, history, runbook_toml))
 
 
-def purposes(snapshot: Snapshot, history: History, runbook_toml: str = "") -> tuple[Card, ...]:
+def purposes(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> tuple[Card, ...]:
     """A card for each purpose whose notebook is there; last, each other notebook with its own words."""
     paths = notebooks.paths()
     cards = [card for card in report.cards(snapshot, history, runbook_toml) if card.runbook in paths]

@@ -22,7 +22,7 @@ from omc_runbook.runbooks import new_key, own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.run import Run, ignore, now, reach
@@ -66,7 +66,7 @@ def apply(
     apply: bool,
     confirm: str = "",
     step: Callable[[str], None] = ignore,
-    live: Live | None = None,
+    live: LiveChange | None = None,
 ) -> AddKeyResult | None:
     """Add the key as planned if `apply` is set; None in a dry run.
 
@@ -125,7 +125,7 @@ def closing(
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
     run = review.attach(run)
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", report.result(plan, result)
         yield "proof", changes.proof(result)
@@ -153,7 +153,7 @@ def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
     return take_back.offers(run, state, _finish)
 
 
-def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew with the same parameters, and apply it."""
     asked = own_parameters.typed(RUNBOOK, state.parameters)
     texts = {name: value for name, value in asked.items() if isinstance(value, str)}

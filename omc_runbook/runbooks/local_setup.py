@@ -28,7 +28,7 @@ from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
@@ -148,7 +148,7 @@ def apply(
     backup: bool = False,
     step: Callable[[str], None] = ignore,
     starts: bool = True,
-    live: Live | None = None,
+    live: LiveChange | None = None,
 ) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
@@ -157,7 +157,7 @@ def apply(
     """
     if not run.may_change(apply, confirm):
         return None
-    live, checkout = live or Live(), _checkout(run)
+    live, checkout = live or LiveChange(), _checkout(run)
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
 
     def start() -> StartResult:
@@ -183,7 +183,7 @@ def closing(
 ) -> Closing:
     """Write and start, if `may_apply` is set: result, start, outcome, undo; `starts` is as in `apply`."""
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, backup, starts=starts, live=live)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import Secret
-from omc_runbook.aws.session import look as aws_look
+from omc_runbook.aws.session import attempt
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.changes.secret.plan import LABEL
 from omc_runbook.masking import kernel
@@ -25,9 +25,9 @@ from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.display.banner import STOP_HERE
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
-from omc_runbook.runbooks import live as live_change
+from omc_runbook.runbooks import live_change as live_change
 from omc_runbook.runbooks.conclude import Ending
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, now
 
 RECORDS = "records"
@@ -54,7 +54,7 @@ def unfinished(run: Run) -> list[tuple[StateFile, ChangeState]]:
     return states.find(folder(), own.account, own.environment, own.endpoint)
 
 
-def begin(live: Live, state: ChangeState) -> None:
+def begin(live: LiveChange, state: ChangeState) -> None:
     """Give a change its file; raises UsageError where a person works on another one of the same environment."""
     path, started = os.environ.get(STATE_VARIABLE), now()
     state = states.begun(state, started)
@@ -69,7 +69,7 @@ def begin(live: Live, state: ChangeState) -> None:
     live.restart(state, StateFile(folder() / f"{stem}{STATE_SUFFIX}"), is_watched=False)
 
 
-def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
+def end(live: LiveChange, run: Run, displays: Mapping[str, object]) -> None:
     """Note that a change has ended, and in JupyterLab leave its record."""
     live.end()
     ending = displays.get("outcome")
@@ -79,7 +79,7 @@ def end(live: Live, run: Run, displays: Mapping[str, object]) -> None:
         _leave(live, run, ending.outcome, displays)
 
 
-def _remove_done(live: Live, own: ChangeState, run: Run, is_well: bool) -> None:
+def _remove_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) -> None:
     """Remove the states of killed changes that this one has finished, or that are well without it."""
     for file, state in states.find(folder(), own.account, own.environment, own.endpoint):
         if state.is_alive or file == live.file:
@@ -105,20 +105,20 @@ def _has_label(run: Run, state: ChangeState) -> bool:
     if not state.secret:
         return False
     read = partial(secretsmanager.describe, run.target.clients("secretsmanager"), state.secret)
-    secret = aws_look(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
+    secret = attempt(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
     if not isinstance(secret, Secret):
         return True
     return any(label.startswith(LABEL) for label in secret.stages.get(state.new, ()))
 
 
-def fail(live: Live, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:
+def fail(live: LiveChange, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:
     """Note why a change broke off, and in JupyterLab leave its record, if it had begun."""
     live.fail(error)
     if live.has_begun:
         _leave(live, run, run.failed(str(error), plan), displays)
 
 
-def _leave(live: Live, run: Run, outcome: Outcome, displays: Mapping[str, object]) -> None:
+def _leave(live: LiveChange, run: Run, outcome: Outcome, displays: Mapping[str, object]) -> None:
     if live.file is None or STATE_VARIABLE in os.environ:
         return
     try:

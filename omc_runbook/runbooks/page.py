@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
-from omc_runbook.report.change_state import Earlier
+from omc_runbook.report.change_state import EarlierDisplay
 from omc_runbook.report.display.rich_display import RichDisplay, update
 
 ANSWER = "answer"
@@ -81,7 +81,7 @@ class Page:
     def date(self, ended: datetime) -> None:
         """Say of all that stands before the last part that it was before the change that ended at this time."""
         for display in self._above:
-            update(display.display_id, Earlier(display, ended))
+            update(display.display_id, EarlierDisplay(display, ended))
 
     def hold(self, pressed: str) -> None:
         """Let nothing but the row of this name act, of which a button was pressed."""

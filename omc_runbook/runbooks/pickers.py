@@ -11,7 +11,7 @@ from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.report import history as report
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 SYMPTOMS = {
     "": "not known",
@@ -78,7 +78,7 @@ def keys(snapshot: Snapshot, chosen: str) -> Picker:
     return Picker("keys", chosen, {name: name for name in names}, is_list=True)
 
 
-def keys_by_age(snapshot: Snapshot, history: History, chosen: str) -> Picker:
+def keys_by_age(snapshot: Snapshot, history: VersionHistory, chosen: str) -> Picker:
     """The keys that can be renewed, each with its age; for "due" those that are due are chosen."""
     ages = age.ages(snapshot, history)
     due = age.due(snapshot, ages)
@@ -104,7 +104,7 @@ def on_failure(chosen: str) -> Picker:
     return Picker("on_failure", chosen, {"restore": "put the former version back", "leave": "keep the new version"})
 
 
-def version(snapshot: Snapshot, history: History, chosen: str) -> Picker:
+def version(snapshot: Snapshot, history: VersionHistory, chosen: str) -> Picker:
     """The versions that are not current, the newest first."""
     current = snapshot.current.version_id if snapshot.current else ""
     labels = {each.id: report.label(history, each) for each in history.versions if each.id != current}

@@ -21,7 +21,7 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import Source, history, look
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 __all__ = [
     "form",
@@ -59,7 +59,7 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return unfinished.begin("restore", environment, runbook_toml)
 
 
-def pickers(run: Run, snapshot: Snapshot, history: History, version: str) -> tuple[Picker, ...]:
+def pickers(run: Run, snapshot: Snapshot, history: VersionHistory, version: str) -> tuple[Picker, ...]:
     """What the form offers: the former versions."""
     return choices.environment(run), choices.version(snapshot, history, version)
 

@@ -26,7 +26,7 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
 from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 __all__ = [
     "form",
@@ -66,7 +66,7 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
 
 
 def pickers(
-    run: Run, snapshot: Snapshot, history: History, keys: str, values_from: str, on_failure: str
+    run: Run, snapshot: Snapshot, history: VersionHistory, keys: str, values_from: str, on_failure: str
 ) -> tuple[Picker, ...]:
     """What the form offers: keys with their ages, sources of values, what to do on failure."""
     return (
@@ -83,7 +83,7 @@ def precautions(values_from: str, database_url_from: str) -> Listing:
 
 
 def gather(
-    run: Run, snapshot: Snapshot, history: History, keys: str, values_from: str, database_url_from: str
+    run: Run, snapshot: Snapshot, history: VersionHistory, keys: str, values_from: str, database_url_from: str
 ) -> NewValues:
     """Generate, read or ask for new values of these keys, or of those whose rotation is due.
 

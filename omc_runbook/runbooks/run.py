@@ -42,7 +42,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude, frontend, own_parameters
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
@@ -154,9 +154,9 @@ class Target:
             snapshot, workstation=replace(workstation, shared_values=values, start_messages=complaint.start_problems)
         )
 
-    def context(self, step: Callable[[str], None] = ignore, live: Live | None = None) -> ChangeContext:
+    def context(self, step: Callable[[str], None] = ignore, live: LiveChange | None = None) -> ChangeContext:
         """What a change of this environment works with; `step` is called with each step's name as it begins."""
-        live = live or Live()
+        live = live or LiveChange()
 
         def announce(name: str) -> None:
             live.announce(name)
@@ -287,7 +287,7 @@ class Run:
     def may_change(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; raises UsageError where production has not been confirmed, and without TLS."""
         urls = (url for each in self.targets for url in each.clients.foreign_endpoints)
-        open_urls = [url for url in urls if endpoint.is_readable_on_the_way(url)]
+        open_urls = [url for url in urls if endpoint.is_unencrypted(url)]
         if apply and open_urls:
             raise UsageError(
                 f"{registry.mask(open_urls[0])} is reached without TLS, so that others could read what is written: name"

@@ -8,7 +8,7 @@ from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import look as aws_look
+from omc_runbook.aws.session import attempt
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, failure, managed, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -27,11 +27,11 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, diagnose, ignore
 from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
@@ -45,7 +45,7 @@ def look(run: Run) -> Snapshot:
     return run.look()
 
 
-def history(run: Run, snapshot: Snapshot) -> History:
+def history(run: Run, snapshot: Snapshot) -> VersionHistory:
     """Read every version that is kept, and who wrote it; raises as `read_history` does."""
     return read_history(run.target.clients, snapshot)
 
@@ -119,7 +119,7 @@ def apply(
     new: NewValues | None = None,
     on_failure: str = RESTORE,
     step: Callable[[str], None] = ignore,
-    live: Live | None = None,
+    live: LiveChange | None = None,
 ) -> SecretResult | None:
     """Apply a plan if `apply` is set: write, redeploy every consumer, watch and verify; None in a dry run.
 
@@ -141,7 +141,7 @@ def apply(
 def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> str:
     """Which version is current, and the commands that go on or back, each on a line of its own."""
     environment, client = run.environment, run.target.clients("secretsmanager")
-    secret = aws_look(
+    secret = attempt(
         f"secret {plan.secret_name}",
         "secretsmanager:DescribeSecret",
         lambda: secretsmanager.describe(client, plan.secret_arn),
@@ -150,14 +150,16 @@ def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> st
     if not current:
         return f"Which version of {plan.secret_name} is current could not be read: run verify."
     parameters = {"values_from": KEEP, "database_url_from": new.database_url_from if new and new.rotation else ""}
-    go_on = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
+    go_on = remedies.command_to_apply(
+        environment, remedies.with_runbook("rotate", environment, NO_REMEDY, **parameters)
+    )
     if current == plan.base:
         return f"Version {current} is current, as before this run. To give all tasks its values:\n{go_on}"
     if current != plan.token:
         return f"Version {current} is current, by somebody else: run verify."
     if not plan.base:
         return f"Version {current} is current, the first one. To go on:\n{go_on}"
-    back = remedies.at_once(environment, remedies.restore(environment, plan.base, plan.token))
+    back = remedies.command_to_apply(environment, remedies.restore(environment, plan.base, plan.token))
     return f"Version {current} is current, with the new values. To go on:\n{go_on}\nTo go back:\n{back}"
 
 
@@ -200,7 +202,7 @@ def closing(
 ) -> Closing:
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, source.new, on_failure, live=live)
         is_in_force = result is not None and result.is_in_force
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
@@ -215,9 +217,9 @@ def closing(
         else:
             if is_in_force:
                 clients, new = run.target.clients, source.new
-                tried = former_values.attempt(clients, after, plan, new, with_database=source.is_rotation)
+                tried = former_values.judge(clients, after, plan, new, with_database=source.is_rotation)
             yield "former", changes.former(tried)
-        unseen = () if result else failure.find_left([each for each in plan.left if not each[0]])
+        unseen = () if result else failure.find_not_redeployed([each for each in plan.left if not each[0]])
         judged = (*tried, *unseen, *judge(before, after, result, plan))
         yield "outcome", run.conclude(judged, result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
@@ -248,15 +250,15 @@ def closing(
 def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:
     """A change as it begins, with the commands that finish it and that take it back, if a version of its own can be."""
     environment, replaced = run.environment, executor.replaced_plan(plan, new or NewValues({}))
-    keep = remedies.by("rotate", environment, NO_REMEDY, values_from=KEEP)
+    keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
     back = remedies.restore(environment, replaced.base, replaced.token) if replaced else None
     return run.state(
         secret=plan.secret_name,
         keys=tuple(change.key for change in plan.changed),
         former=replaced.base if replaced else "",
         new=replaced.token if replaced else "",
-        go_on=remedies.at_once(environment, keep),
-        go_back=remedies.at_once(environment, back) if back else "",
+        go_on=remedies.command_to_apply(environment, keep),
+        go_back=remedies.command_to_apply(environment, back) if back else "",
     )
 
 
@@ -264,13 +266,13 @@ def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
     """Buttons that finish a change of the secret, or take it back; none for other changes, which are begun anew."""
     if not state.secret:
         return ()
-    live = Live()
+    live = LiveChange()
     finish = Choice("Finish it", partial(_finish, run, live), live)
     back = Choice("Take it back", partial(_take_back, run, live, state), live)
     return (finish, back) if state.former else (finish,)
 
 
-def _finish(run: Run, live: Live, word: str) -> Generator[object, None, str]:
+def _finish(run: Run, live: LiveChange, word: str) -> Generator[object, None, str]:
     """Go on with the version that a change left, and give all tasks its values."""
     snapshot = run.look()
     left = new_values.find_unfinished(run.target.clients, snapshot)
@@ -283,7 +285,7 @@ def _finish(run: Run, live: Live, word: str) -> Generator[object, None, str]:
     return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))
 
 
-def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the version before a change current again, and give all tasks its values."""
     snapshot = run.look()
     current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
@@ -297,6 +299,6 @@ def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator
 
 
 def _carry_out(
-    run: Run, snapshot: Snapshot, plan: SecretPlan, source: Source, live: Live, word: str
+    run: Run, snapshot: Snapshot, plan: SecretPlan, source: Source, live: LiveChange, word: str
 ) -> Generator[object, None, str]:
     return (yield from closing(run, snapshot, plan, False, "", source).press(word, live))

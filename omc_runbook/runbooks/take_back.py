@@ -14,19 +14,19 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, reach
 
 AGAIN = "Run this notebook again from its first cell to see the current state."
 
 
-Finish = Callable[[Run, Live, ChangeState, str], Generator[object, None, str]]
+Finish = Callable[[Run, LiveChange, ChangeState, str], Generator[object, None, str]]
 """Finishes a change from its state, with the word that was typed."""
 
 
 def offers(run: Run, state: ChangeState, finish: Finish | None = None) -> tuple[Choice, ...]:
     """Buttons that finish a change with the parameters that it began with, and that take it back, where it says how."""
-    live = Live()
+    live = LiveChange()
     forward = [Choice("Finish it", partial(finish, run, live, state), live)] if finish and state.parameters else []
     back = [Choice("Take it back", partial(_take_back, run, live, state), live)] if state.undo else []
     return (*forward, *back)
@@ -49,10 +49,10 @@ class _Plan:
     blockers: tuple[str, ...] = ()
 
 
-def _take_back(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     run = _with_others(run, state)
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         run.may_change(may_apply, confirm)
         contexts = {target.environment.name: target.context(live=live) for target in run.targets}
         reversal, journal = Reversal(contexts, state.undo), Journal(live.tell)

@@ -23,7 +23,7 @@ from omc_runbook.runbooks.actions import (
     WITH_CHECKOUT,
     Actions,
 )
-from omc_runbook.runbooks.cure import closing, diagnose, follow, look, plan
+from omc_runbook.runbooks.fix import closing, diagnose, follow, look, plan
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import review

@@ -8,9 +8,9 @@ from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import look as aws_look
+from omc_runbook.aws.session import attempt
 from omc_runbook.report.archive.state import ChangeState, StateFile
-from omc_runbook.report.change_state import Unfinished
+from omc_runbook.report.change_state import ChangeToFinish
 from omc_runbook.report.display import rich_display
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
@@ -45,18 +45,18 @@ def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:
     """The buttons that finish a change or take it back, of whatever kind it is."""
     # What makes changes takes long to import, and there is rarely one to finish.
-    from omc_runbook.runbooks import cure, key_addition, secret_change, take_back
+    from omc_runbook.runbooks import fix, key_addition, secret_change, take_back
 
     if state.secret:
         return secret_change.offers(run, state)
-    of_kind = {cure.RUNBOOK: cure.offers, key_addition.RUNBOOK: key_addition.offers}
+    of_kind = {fix.RUNBOOK: fix.offers, key_addition.RUNBOOK: key_addition.offers}
     return of_kind.get(state.runbook, take_back.offers)(run, state)
 
 
 def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> RichDisplay:
     if not can_press():
-        return Unfinished(state, _current(run, state))
-    describe, after = lambda each: Unfinished(each, _current(run, each)), partial(offers, run)
+        return ChangeToFinish(state, _current(run, state))
+    describe, after = lambda each: ChangeToFinish(each, _current(run, each)), partial(offers, run)
     return Panel(file, state, describe, after, state.word or run.word, run.page)
 
 
@@ -66,7 +66,7 @@ def _current(run: Run, state: ChangeState) -> str:
         return ""
     client = run.target.clients("secretsmanager")
     read = partial(secretsmanager.describe, client, state.secret)
-    secret = aws_look(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
+    secret = attempt(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
     version = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
     if not version:
         return f"Which version of {state.secret} is current could not be read: run verify."

@@ -17,8 +17,8 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import LOOK_INSIDE_FAILED, MORE_TO_READ, READ_WITH_ACCESS, WITH_CHECKOUT, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
+from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.last_word import LastWord
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
@@ -78,9 +78,9 @@ def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
     return run.conclude(findings)
 
 
-def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> LastWord:
+def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FinalAnswer:
     """How the run ended, since when, what still serves, and what to do."""
-    return LastWord(run.answer(findings, snapshot), page=run.page)
+    return FinalAnswer(run.answer(findings, snapshot), page=run.page)
 
 
 def by_hand(run: Run) -> Listing:

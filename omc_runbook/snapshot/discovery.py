@@ -14,7 +14,7 @@ from omc_runbook.aws import ec2, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
 from omc_runbook.aws.secretsmanager import ListedSecret
-from omc_runbook.aws.session import Clients, ReadFailure, configured_region, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, or_none
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
@@ -171,14 +171,14 @@ def discover(clients: Clients, environment: Environment, caller: Caller) -> Disc
 def find_policy(clients: Clients, role: str) -> str:
     """The name of a role's policy that allows secretsmanager:GetSecretValue; "" where none is seen."""
     client, what = clients("iam"), f"the policies of role {role}"
-    inline = look(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, role))
-    attached = look(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, role))
+    inline = attempt(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, role))
+    attached = attempt(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, role))
     calls: list[Callable[[], PolicyDocument]] = [
         *(lambda name=name: iam.get_inline(client, role, name) for name in or_none(inline) or ()),
         *(lambda arn=arn: iam.get_managed(client, arn) for arn in or_none(attached) or ()),
     ]
     for call in calls:
-        document = or_none(look(what, "iam:GetRolePolicy", call))
+        document = or_none(attempt(what, "iam:GetRolePolicy", call))
         if document and _ALLOWS.search(json.dumps(document.document)):
             return document.name
     return ""

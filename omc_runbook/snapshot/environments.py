@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import ListedSecret
-from omc_runbook.aws.session import Clients, insist
+from omc_runbook.aws.session import Clients, require
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.environment import (
     KNOWN,
@@ -140,7 +140,7 @@ def _search(place: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...]
     try:
         clients = Clients.of(names)
         account = identify(clients, place).account
-        return insist(
+        return require(
             f"the list of secrets in account {account}, {names.region}",
             "secretsmanager:ListSecrets",
             lambda: secretsmanager.list_secrets(

@@ -10,7 +10,7 @@ from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.messages.validation import find_header, read_block
@@ -66,7 +66,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     task = next((task for task in stopped if task.deployment_id == deployment_id), None)
     sentences: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
-        answer = look(f"the log of {container}", PERMISSION, call)
+        answer = attempt(f"the log of {container}", PERMISSION, call)
         sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, [*_joined(answer)])
     return tuple(sentences)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from omc_runbook.aws import definitions
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
@@ -73,7 +73,7 @@ class Gatherer:
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Start a call on another thread; `what` and `permission` are those of `session.look`."""
-        return self.pool.submit(look, what, permission, call)
+        return self.pool.submit(attempt, what, permission, call)
 
     def ask_once(
         self, key: tuple[Hashable, ...], what: str, permission: str, call: Callable[[], T]

@@ -18,7 +18,7 @@ from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_version
 from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 MOST_WRITES = 200
 """How many calls of an API are looked up."""
@@ -51,7 +51,7 @@ class HistoryRead:
         missing = {version.id for version in snapshot.versions} - {*snapshot.contents}
         self._answers = request_versions(gatherer, missing)
 
-    def finish(self) -> History:
+    def finish(self) -> VersionHistory:
         """The history; a version that cannot be read stays in it without its content."""
         contents: dict[str, Content | ReadFailure | None] = dict(self._snapshot.contents)
         contents |= {version_id: _parse(answer.result()) for version_id, answer in self._answers.items()}
@@ -65,7 +65,7 @@ class HistoryRead:
             replace(result, what=f"who changed {secret}") for result in results if isinstance(result, ReadFailure)
         )
         complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
-        return History(
+        return VersionHistory(
             versions=tuple(
                 _entry(version, contents[version.id], writes, complete) for version in reversed(self._snapshot.versions)
             ),
@@ -74,13 +74,13 @@ class HistoryRead:
         )
 
 
-def read_history(clients: Clients, snapshot: Snapshot) -> History:
+def read_history(clients: Clients, snapshot: Snapshot) -> VersionHistory:
     """Read the history of a snapshot's secret; raises CouldNotLook where AWS cannot be reached."""
     with clients.calls.within(LOOK_SECONDS), ThreadPoolExecutor(PARALLEL, "history") as pool:
         return HistoryRead(Gatherer(pool, clients, snapshot.environment, snapshot.caller), snapshot).finish()
 
 
-def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
+def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
     """How many running tasks of each service have which version."""
     with_writes = snapshot if history.writes is None else replace(snapshot, writes=history.writes)
     counts: dict[tuple[str, str], int] = {}
@@ -97,7 +97,7 @@ def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())
 
 
-def _current_between(history: History, first: datetime, last: datetime) -> str:
+def _current_between(history: VersionHistory, first: datetime, last: datetime) -> str:
     """The version that was AWSCURRENT throughout a time range; "" where another may have been too."""
     promotions = [
         (entry.version.created, entry.version.created, entry.id) for entry in history.versions if not entry.staged
@@ -111,14 +111,14 @@ def _current_between(history: History, first: datetime, last: datetime) -> str:
 
 def _entry(
     version: Version, contents: Content | ReadFailure | None, writes: Sequence[Event], complete: bool
-) -> VersionHistory:
+) -> VersionEntry:
     calls = [event for event in writes if event.version_id == version.id]
     creations = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
     at_once = any(not event.stages or CURRENT in event.stages for event in creations)
     staged = bool(creations) and not at_once
     promoted = at_once or bool(moves) or not {CURRENT, PREVIOUS}.isdisjoint(version.stages)
-    return VersionHistory(
+    return VersionEntry(
         version=version,
         content=contents if isinstance(contents, Content) else None,
         unread=contents if isinstance(contents, ReadFailure) else None,

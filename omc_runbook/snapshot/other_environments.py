@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.document import Document, DocumentError, parse
 from omc_runbook.masking.fingerprint import fingerprint
@@ -116,7 +116,7 @@ def _elsewhere(caller: Caller, own: Names, other: Names) -> str:
 def _document(clients: Clients, other: Names) -> Document | str | None:
     """The content of another environment's secret, None where it does not exist, or why it could not be read."""
     try:
-        value = look(
+        value = attempt(
             f"secret {other.secret}",
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(clients("secretsmanager", other.region), other.secret, CURRENT),

@@ -11,7 +11,7 @@ from functools import partial
 
 from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, or_none, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
@@ -55,8 +55,8 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
     for url in clients.foreign_endpoints:
-        endpoint.tell(url)
-    caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
+        endpoint.warn_once(url)
+    caller = require("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     if expected and caller.account != expected:
         raise UsageError(
             f"These credentials are for account {caller.account}, but {environment.name} is account {expected}: "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
-from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none
 from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
@@ -53,7 +53,7 @@ def read(
     needed += others
     with ThreadPoolExecutor(1, "simulate") as pool:
         simulation = pool.submit(_simulate, clients, arn, secret_arn, needed) if needed else None
-        role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+        role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
     details, unread = or_none(role), (role,) if isinstance(role, ReadFailure) else ()
@@ -72,12 +72,12 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     client, name = clients("iam"), iam.role_name(arn)
     with ThreadPoolExecutor(1, "simulate") as pool:
         simulation = pool.submit(
-            look,
+            attempt,
             f"what role {name} may do",
             "iam:SimulatePrincipalPolicy",
             lambda: iam.simulate(client, arn, CHANNELS, ["*"]),
         )
-        role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+        role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
@@ -112,7 +112,7 @@ def _simulate(
     actions = list(dict.fromkeys(action for action, _ in needed))
     base = secret_arn.rpartition("-")[0]
     resources = [*filter(None, (secret_arn, base)), *(resource for _, resource in needed if resource != secret_arn)]
-    return look(
+    return attempt(
         f"what role {iam.role_name(arn)} may do",
         "iam:SimulatePrincipalPolicy",
         lambda: iam.simulate(clients("iam"), arn, actions, list(dict.fromkeys(resources))),
@@ -122,13 +122,15 @@ def _simulate(
 def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
     client, what = clients("iam"), f"the policies of role {name}"
     with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as pool:
-        inline = pool.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
-        attached = pool.submit(look, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name))
+        inline = pool.submit(attempt, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
+        attached = pool.submit(
+            attempt, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name)
+        )
         answers = [
-            pool.submit(look, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
+            pool.submit(attempt, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
             for entry in or_none(inline.result()) or ()
         ] + [
-            pool.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
+            pool.submit(attempt, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
             for arn in or_none(attached.result()) or ()
         ]
     lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]
@@ -137,4 +139,4 @@ def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFail
 
 def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | ReadFailure:
     what = f"the permissions boundary of role {name}"
-    return look(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))
+    return attempt(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from omc_runbook.aws import schedules
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook
@@ -46,7 +46,7 @@ def find(
         ),
     )
     pool = ThreadPoolExecutor(len(reads), "schedules")
-    answers = [(what, permission, pool.submit(look, what, permission, read)) for what, permission, read in reads]
+    answers = [(what, permission, pool.submit(attempt, what, permission, read)) for what, permission, read in reads]
     pool.shutdown(wait=False)
     for what, permission, answer in answers:
         try:

@@ -11,7 +11,7 @@ from omc_runbook.snapshot.content import Content
 
 
 @dataclass(frozen=True, kw_only=True)
-class VersionHistory:
+class VersionEntry:
     """One version with its content and CloudTrail's events about it.
 
     `content` is None where it could not be read (`unread` says why) or was deleted after it was listed. `author` is the
@@ -41,19 +41,19 @@ class VersionHistory:
 
 
 @dataclass(frozen=True)
-class History:
+class VersionHistory:
     """All versions, newest first; `writes` is None unless CloudTrail returned every kind of write."""
 
-    versions: tuple[VersionHistory, ...]
+    versions: tuple[VersionEntry, ...]
     writes: tuple[Event, ...] | None = None
     unread: tuple[ReadFailure, ...] = ()
     """What could not be read from CloudTrail."""
 
-    def find(self, version_id: str) -> VersionHistory | None:
+    def find(self, version_id: str) -> VersionEntry | None:
         """The version with an id; None where there is none."""
         return next((entry for entry in self.versions if entry.id == version_id), None)
 
-    def before(self, entry: VersionHistory) -> tuple[VersionHistory, ...]:
+    def before(self, entry: VersionEntry) -> tuple[VersionEntry, ...]:
         """The earlier versions that were AWSCURRENT, or may have been, newest first."""
         older = self.versions[self.versions.index(entry) + 1 :]
         return tuple(entry for entry in older if entry.promoted is not False)

@@ -20,7 +20,7 @@ from support.snapshots import NOW
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.report.archive.record import PAGE
 from omc_runbook.report.archive.state import ChangeState, own_process
-from omc_runbook.report.change_state import UnderWay, Unfinished
+from omc_runbook.report.change_state import ChangeToFinish, RunningChange
 from omc_runbook.runbooks.course import DRILLS
 from omc_runbook.runbooks.quiz import QUESTIONS
 from omc_runbook.sandbox import lifecycle
@@ -248,7 +248,11 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
         rollouts=(Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2, 1, others=1, began=NOW),),
         **own_process(),
     )
-    parts = (UnderWay(begun), Unfinished(begun), Unfinished(replace(begun, process=0), "Version v is current."))
+    parts = (
+        RunningChange(begun),
+        ChangeToFinish(begun),
+        ChangeToFinish(replace(begun, process=0), "Version v is current."),
+    )
     shown = tmp_path / "change.html"
     shown.write_text(
         PAGE.format(title="A change", head="<h1>A change</h1>", contents="", body="\n".join(p.to_html() for p in parts))

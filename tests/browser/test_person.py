@@ -1,4 +1,4 @@
-"""A person with an outage: from the index to the cause, its cure by a button, and the record; light and dark.
+"""A person with an outage: from the index to the cause, its fix by a button, and the record; light and dark.
 
 Backend is deployed blue/green, with a bake time that leaves room to look at the change while it is made.
 """
@@ -27,7 +27,7 @@ AXE = """async () => {
 }"""
 CUT = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .widget-box')]
     .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.innerText)"""
-CURE = "Allow secretsmanager:GetSecretValue and redeploy backend, worker in staging"
+FIX = "Allow secretsmanager:GetSecretValue and redeploy backend, worker in staging"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_from_the_index_to_the_cure_and_its_record(browser: Any, world: Desk, tm
         page.wait_for_function(READY)
         assert faults(page) == []
         lifecycle.set_minute(world.sandbox, SLOW)
-        page.get_by_role("button", name=CURE, exact=True).click()
+        page.get_by_role("button", name=FIX, exact=True).click()
         page.get_by_role("button", name="Stop and take it back", exact=True).wait_for()
         assert faults(page, LOOKS[1:]) == []
         lifecycle.set_minute(world.sandbox, FAST)

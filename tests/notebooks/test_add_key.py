@@ -30,7 +30,7 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, U
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key, key_addition, secret_change
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.take_back import offers
 from omc_runbook.sandbox.account import ACCOUNT
@@ -120,7 +120,7 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     before, text, references = here.edited(), here.text, here.references()
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    live = Live(run.state(undo=plan.undos(here.platform.root / ".git")))
+    live = LiveChange(run.state(undo=plan.undos(here.platform.root / ".git")))
     step = {"watch": lambda: live.ask("back")}
     done = key_addition.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
     assert (

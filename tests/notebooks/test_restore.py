@@ -29,19 +29,21 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 DENIED = ReadFailure(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
 
 
-def kept_of(snapshot: Snapshot, **told: Any) -> History:
+def kept_of(snapshot: Snapshot, **told: Any) -> VersionHistory:
     """The history of a snapshot's two versions; `told` changes what is told of the former."""
     current, former = reversed(
-        [VersionHistory(version=v, content=snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions]
+        [VersionEntry(version=v, content=snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions]
     )
-    return History((former, replace(current, **told)) if former.id == CURRENT else (current, replace(former, **told)))
+    return VersionHistory(
+        (former, replace(current, **told)) if former.id == CURRENT else (current, replace(former, **told))
+    )
 
 
 def before(**changed: Any) -> Snapshot:
@@ -122,16 +124,18 @@ def test_going_back_twice_does_not_go_forward() -> None:
     assert plan_restore(moved, kept_of(snapshot), CURRENT).token == CURRENT
 
 
-def unread(snapshot: Snapshot) -> History:
+def unread(snapshot: Snapshot) -> VersionHistory:
     return kept_of(snapshot, content=None, unread=DENIED)
 
 
-def alike(snapshot: Snapshot) -> History:
+def alike(snapshot: Snapshot) -> VersionHistory:
     first, second = kept_of(snapshot).versions
-    return History((first, second, replace(second, version=replace(second.version, id=PREVIOUS[:10] + "0" * 22))))
+    return VersionHistory(
+        (first, second, replace(second, version=replace(second.version, id=PREVIOUS[:10] + "0" * 22)))
+    )
 
 
-def broken(snapshot: Snapshot) -> History:
+def broken(snapshot: Snapshot) -> VersionHistory:
     return kept_of(with_text(snapshot, "{'broken'", PREVIOUS))
 
 
@@ -167,7 +171,7 @@ def test_without_a_previous_or_any_current_version_that_is_said() -> None:
             plan_restore(lost, kept_of(lost))
     with pytest.raises(CouldNotLook, match="ListSecretVersionIds"):
         gap = ReadFailure("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
-        plan_restore(replace(snapshot, gaps={"versions": (gap,)}), History(()), PREVIOUS)
+        plan_restore(replace(snapshot, gaps={"versions": (gap,)}), VersionHistory(()), PREVIOUS)
 
 
 def test_the_history_reads_well_and_shows_no_value() -> None:

@@ -1,4 +1,4 @@
-"""The troubleshoot runbook, run as its users run it: the answer, its order, what it cannot see, and the cure."""
+"""The troubleshoot runbook, run as its users run it: the answer, its order, what it cannot see, and the fix."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def test_an_answer_comes_in_its_order_and_a_cure_mends(desk: Desk, broken: Any) 
     assert places == sorted(places)
     assert "Not scp:" in text and "Not identity-deny:" in text
     assert_nothing_leaked(desk, before, ended.stdout, ended.stderr)
-    cured = troubleshoot(desk, "-p", "apply", "true")
-    assert cured.returncode == 0, cured.stdout + cured.stderr
+    mended = troubleshoot(desk, "-p", "apply", "true")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
     body = desk.outcome()
     assert body["root_causes"] == [] and body["changes"]
-    assert_nothing_leaked(desk, before, cured.stdout, cured.stderr)
+    assert_nothing_leaked(desk, before, mended.stdout, mended.stderr)
     again = troubleshoot(desk, "-p", "apply", "true")
     assert again.returncode == 0 and desk.outcome()["changes"] == []
 

@@ -27,7 +27,7 @@ from omc_runbook.model.environment import load
 from omc_runbook.model.errors import Interrupted
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.runbooks import button, cure
+from omc_runbook.runbooks import button, fix
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.sandbox.faults import break_
@@ -131,7 +131,7 @@ from datetime import UTC, datetime
 from omc_runbook.model.findings import Finding, Outcome, Remedy
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks.last_word import LastWord
+from omc_runbook.runbooks.final_answer import FinalAnswer
 environment, keys, keep_source, apply, confirm = "production", "SECRET_KEY", False, False, ""
 runbook_toml = values_from = remove = ""
 remedy = Remedy("true", "rotate", {"environment": "staging", "keys": "SECRET_KEY"})
@@ -139,7 +139,7 @@ finding = Finding(check="weak-value", family="content", title="It is weak", stat
 names = dict(runbook="update", environment="production", account="", region="", endpoint="")
 now = datetime.now(UTC)
 outcome = Outcome(**names, started=now, finished=now, findings=(finding,), plan=("It would change.",))
-LastWord(Answer(Banner("bad", "It is weak."), outcome=outcome, policy="{a policy}"))
+FinalAnswer(Answer(Banner("bad", "It is weak."), outcome=outcome, policy="{a policy}"))
 """
 
 
@@ -497,7 +497,7 @@ def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
     break_(sandbox.endpoint, "no-permission")
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
-    plan = cure.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+    plan = fix.plan(run, snapshot, runbooks_run.diagnose(snapshot))
     services = tuple(each.service.name for each in plan.redeploys)
 
     def kill(name: str) -> None:
@@ -505,7 +505,7 @@ def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        cure.apply(run, plan, True, step=kill)
+        fix.apply(run, plan, True, step=kill)
     state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
     file = StateFile(Path(lab.value("os.getcwd()")) / "records" / "troubleshoot-staging-1.state.json")
     file.write(replace(state, steps=("grant", "redeploy"), changes=("granted a permission",), ended="Its kernel died."))

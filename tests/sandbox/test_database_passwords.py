@@ -29,8 +29,8 @@ from omc_runbook.changes.database.rotation import (
     lock,
     log_in,
     plan_rotation,
+    restore_password,
     set_password,
-    take_back,
     url_from,
 )
 from omc_runbook.masking import registry
@@ -212,7 +212,7 @@ def test_a_role_that_changed_its_own_password_takes_it_back_itself(server: Datab
     planned = plan_rotation(url_of(server, role, first), "", login_in_tasks=role)
     set_password(planned, masked(second))
     assert not gets_in(server, role, first)
-    assert "former password again" in take_back(planned, masked(first), masked(second))
+    assert "former password again" in restore_password(planned, masked(first), masked(second))
     assert gets_in(server, role, first) and not gets_in(server, role, second)
 
 
@@ -227,7 +227,7 @@ def test_everything_can_be_done_twice(server: Database, in_secret: bool) -> None
         log_in(planned, masked(password))
         log_in(planned, masked(password))
     assert gets_in(server, planned.role, third) and not gets_in(server, planned.role, second)
-    assert take_back(planned, masked(first)) == take_back(planned, masked(first))
+    assert restore_password(planned, masked(first)) == restore_password(planned, masked(first))
     assert not gets_in(server, planned.role, third) and gets_in(server, role, first)
     assert replace(
         plan_rotation(administrator(server), role if in_secret else "", login_in_tasks=role), exists=False
@@ -239,9 +239,9 @@ def test_a_partner_taken_back_lets_nobody_in(server: Database) -> None:
     role, first = new_role(server)
     second = new_password()
     planned = plan_rotation(administrator(server), role)
-    assert "nothing to take back" in take_back(planned, None)
+    assert "nothing to take back" in restore_password(planned, None)
     set_password(planned, masked(second))
-    assert f"{planned.role} has no password any more" in take_back(planned, None)
+    assert f"{planned.role} has no password any more" in restore_password(planned, None)
     assert gets_in(server, role, first)
     assert not any(gets_in(server, planned.role, password) for password in (first, second))
     set_password(planned, masked(second))
@@ -254,7 +254,7 @@ def test_one_role_is_not_taken_back_to_nothing(server: Database) -> None:
     second = new_password()
     planned = plan_rotation(administrator(server), "", login_in_tasks=role)
     set_password(planned, masked(second))
-    assert "its former one is not known" in refusal(lambda: take_back(planned, None), second)
+    assert "its former one is not known" in refusal(lambda: restore_password(planned, None), second)
     assert gets_in(server, role, second)
 
 
@@ -278,8 +278,8 @@ def test_ones_own_url_goes_on_after_its_password_changed(server: Database) -> No
     planned = plan_rotation(url, role, fallback_passwords=(masked(first), masked(second)))
     set_password(planned, masked(second))
     log_in(planned, masked(second))
-    take_back(planned, masked(first))
-    take_back(planned, masked(first))
+    restore_password(planned, masked(first))
+    restore_password(planned, masked(first))
     assert gets_in(server, role, first)
 
 
@@ -421,7 +421,7 @@ def test_the_server_never_sees_a_password(server: Database) -> None:
     for planned, password in zip(turns, passwords, strict=True):
         set_password(planned, masked(password))
         log_in(planned, masked(password))
-        take_back(planned, masked(password))
+        restore_password(planned, masked(password))
     log = Path(server.log).read_text()[already:]
     assert log.count("PASSWORD 'SCRAM-SHA-256$4096:") == 3 and "PASSWORD NULL" in log
     activity = str(execute(server, "SELECT query FROM pg_stat_activity"))
@@ -443,7 +443,7 @@ def test_a_statement_that_is_refused_tells_no_value(server: Database) -> None:
     told = refusal(lambda: set_password(gone, masked(password)), password)
     assert f'role "{role}" does not exist' in told
     assert "refused" in refusal(lambda: log_in(gone, masked(first)), first)
-    assert "nothing to take back" in take_back(gone, masked(first))
+    assert "nothing to take back" in restore_password(gone, masked(first))
 
 
 def test_a_transaction_is_whole_or_not_at_all(server: Database) -> None:
@@ -524,7 +524,7 @@ def test_what_cannot_be_a_password_is_refused(server: Database, unfit: str) -> N
     """Neither an empty text, nor one that libpq would cut short, nor half a character."""
     role, first = new_role(server)
     planned = plan_rotation(administrator(server), "", login_in_tasks=role)
-    for act in (set_password, log_in, take_back):
+    for act in (set_password, log_in, restore_password):
         with pytest.raises(UsageError, match="cannot be a password"):
             act(planned, masked(unfit))
     assert gets_in(server, role, first)

@@ -1,4 +1,4 @@
-"""A cure carried out in the sandbox: proved, done once, overtaken, killed half way, and taken back where it fails."""
+"""A fix carried out in the sandbox: proved, done once, overtaken, killed half way, and taken back where it fails."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, U
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
 from omc_runbook.report import fix as report
-from omc_runbook.runbooks import cure, take_back, troubleshoot
+from omc_runbook.runbooks import fix, take_back, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
@@ -41,11 +41,11 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
-from omc_runbook.runbooks import cure, run as runbooks_run, troubleshoot
+from omc_runbook.runbooks import fix, run as runbooks_run, troubleshoot
 run = troubleshoot.begin("staging")
 snapshot = run.look()
 plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
-cure.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
+fix.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
 """
 
 
@@ -70,7 +70,7 @@ def causes(found: tuple[Finding, ...]) -> set[str]:
 
 
 def described(world: World) -> Any:
-    """All that a cure may change, as AWS describes it."""
+    """All that a fix may change, as AWS describes it."""
     names = [service.name for service in CONSUMERS]
     services = world.ecs.describe_services(cluster=CLUSTER, services=names)["services"]
     policies = world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
@@ -102,10 +102,10 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     break_(sandbox.endpoint, fault)
     run, _, plan = begun()
     before = described(world)
-    assert cure.apply(run, plan, False) is None and described(world) == before
+    assert fix.apply(run, plan, False) is None and described(world) == before
     assert "dry run" in report.result(plan, None).to_text()
 
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and done.is_proved and done.steps == plan.steps
     found = runbooks_run.diagnose(run.look())
     assert causes(found) == set()
@@ -126,7 +126,7 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
 
     again, _, empty = begun()
     settled = described(world)
-    nothing = cure.apply(again, empty, True)
+    nothing = fix.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
 
 
@@ -140,8 +140,8 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
     break_(sandbox.endpoint, fault)
     run, _, plan = begun()
     before = described(world)
-    live = Live(run.state(undo=plan.undos("staging")))
-    done = cure.apply(run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live)
+    live = LiveChange(run.state(undo=plan.undos("staging")))
+    done = fix.apply(run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live)
     assert done and done.is_cancelled and done.is_back and done.steps == ()
     assert [finding.check for finding in done.findings] == ["change-cancelled"]
     assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
@@ -153,7 +153,7 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
 
     run, _, plan = begun()
     with pytest.raises(Interrupted):
-        cure.apply(run, plan, True, step=kill)
+        fix.apply(run, plan, True, step=kill)
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
     assert "Taken back." in shown[0] and unlike(described(world), before) == []
@@ -188,18 +188,18 @@ def test_a_cure_that_was_killed_is_finished_by_a_button_of_another_process(
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        cure.apply(run, plan, True, step=kill)
-    finish, _ = cure.offers(run, state)
+        fix.apply(run, plan, True, step=kill)
+    finish, _ = fix.offers(run, state)
     assert finish.label == "Finish it"
     shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
     assert "erified" in shown.partition("; new tasks of")[0] and "Nothing is wrong in staging" in shown
     assert "undo what was done before this run" in shown or step == "register"
     assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*state.undo}
     assert causes(runbooks_run.diagnose(run.look())) == set()
-    cured = described(world)
-    finish, back = cure.offers(run, state)
+    mended = described(world)
+    finish, back = fix.offers(run, state)
     assert "Verified; new tasks of" in next(finish.act("")).to_text()  # type: ignore[attr-defined]
-    assert described(world) == cured
+    assert described(world) == mended
     if fault == "no-permission":
         assert "Taken back." in next(back.act("")).to_text()  # type: ignore[attr-defined]
         assert unlike(described(world), before) == []
@@ -242,7 +242,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
     )["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=tagged)
     run, _, plan = begun()
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and done.is_proved
     now = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
     old, new = (world.ecs.describe_task_definition(taskDefinition=each, include=["TAGS"]) for each in (tagged, now))
@@ -261,7 +261,7 @@ def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(wor
     run = runbooks_run.begin("troubleshoot", "production")
     for word in ("", "staging", "Production"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            cure.apply(run, plan, True, word)
+            fix.apply(run, plan, True, word)
 
 
 def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> None:
@@ -271,7 +271,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
     theirs = described(world)
     with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert described(world) == theirs
 
     run, _, plan = begun()
@@ -283,7 +283,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     )
     theirs = described(world)
     with pytest.raises(ConflictError, match="Somebody has registered"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert described(world) == theirs
 
 
@@ -304,7 +304,7 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
     monkeypatch.setattr(definitions, "register_edited", register_twice)
     deployed = described(world)[2]
     with pytest.raises(ConflictError, match="at the same time") as error:
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert theirs[0] in str(error.value) and described(world)[2] == deployed
 
     mend(sandbox.endpoint)
@@ -315,7 +315,7 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
     world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)
     deployed = described(world)[2]
     with pytest.raises(ConflictError, match=f"{service} was deployed since the plan was made"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert described(world)[2] == deployed
 
 
@@ -335,7 +335,7 @@ def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
 
     monkeypatch.setattr(ecs, "force_new_deployment", force_together)
     with ThreadPoolExecutor(2) as pool:
-        results = [each.result() for each in [pool.submit(cure.apply, run, plan, True) for _ in range(2)]]
+        results = [each.result() for each in [pool.submit(fix.apply, run, plan, True) for _ in range(2)]]
     for name in barriers:
         rollouts = [each for result in results if result for each in result.rollouts if each.service == name]
         proved, overtaken = sorted(rollouts, key=lambda each: each.state)
@@ -354,16 +354,16 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
     before = described(world)
     with pytest.raises(ConflictError, match="was not overwritten"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert described(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
     with pytest.raises(ConflictError, match="since the plan was made"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
     with pytest.raises(ConflictError, match="scheduled for deletion"):
-        cure.apply(run, plan, True)
+        fix.apply(run, plan, True)
     assert READ_POLICY not in world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
 
 
@@ -380,7 +380,7 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
     registered = revisions(world, "worker")
     assert len(registered) == len(before) + 1
     run, _, plan = begun()
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and done.is_proved and revisions(world, "worker") == registered
     assert {change.action for change in done.changes} == {"redeployed"}
     assert causes(runbooks_run.diagnose(run.look())) == set()
@@ -397,7 +397,7 @@ def test_what_fails_is_taken_back(world: World) -> None:
     run, snapshot, plan = begun()
     assert [type(step).__name__ for step in plan.steps] == ["RestoreVersion", "Correction"]
     stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and not done.is_proved and done.steps == ()
     now = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     current = [version for version, labels in (stages or {}).items() if "AWSCURRENT" in labels]
@@ -440,18 +440,18 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     put_inline = iam.put_inline
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
     monkeypatch.setattr(executor, "GRANT_TIMEOUT", 0.0)
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
     assert "no-permission" in {finding.check for finding in done.findings}
 
 
 def test_without_the_services_nothing_is_begun(world: World) -> None:
-    """Who uses the secret could not be read: no cure could be seen through."""
+    """Who uses the secret could not be read: no fix could be seen through."""
     run, _, plan = begun()
     unread = replace(plan, consumers_unknown="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
-        cure.apply(run, unread, True)
+        fix.apply(run, unread, True)
 
 
 def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
@@ -466,7 +466,7 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
     run, _, plan = begun()
-    cure.apply(run, plan, True)
+    fix.apply(run, plan, True)
     left = {entry.finding.subject: entry.why for entry in plan.unfixed}
     assert f"{theirs} belongs to production" in left[theirs]
     assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []

@@ -30,7 +30,7 @@ from omc_runbook.sandbox import postgres
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry", "no_aws")
 
@@ -61,7 +61,7 @@ def plan_of(snapshot: Snapshot, new: Mapping[str, str]) -> SecretPlan:
 
 
 def attempt(snapshot: Snapshot, plan: SecretPlan, new: NewValues | None = None) -> tuple[Finding, ...]:
-    return former_values.attempt(Clients(snapshots.REGION), snapshot, plan, new or NewValues({}))
+    return former_values.judge(Clients(snapshots.REGION), snapshot, plan, new or NewValues({}))
 
 
 def text_of(findings: tuple[Finding, ...]) -> str:
@@ -279,5 +279,5 @@ def with_former(snapshot: Snapshot, current: str, former: list[str]) -> Snapshot
         id_ = snapshots.CURRENT if days == 0 else secrets.token_hex(16)
         snapshot = snapshots.with_keys(snapshot, id_, **{KEY: text})
         version = Version(id_, snapshots.NOW - timedelta(days=10 + days), ("AWSCURRENT",) if days == 0 else ())
-        versions.append(VersionHistory(version=version, content=snapshot.contents[id_], promoted=True))
-    return replace(snapshot, audit=Audit(days=90, history=History(tuple(versions))))
+        versions.append(VersionEntry(version=version, content=snapshot.contents[id_], promoted=True))
+    return replace(snapshot, audit=Audit(days=90, history=VersionHistory(tuple(versions))))

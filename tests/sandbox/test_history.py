@@ -33,7 +33,7 @@ from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import holders, read_history
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -46,14 +46,14 @@ class Past:
     def __init__(self) -> None:
         self.snapshot = with_secret(replace(healthy(), versions=()), created=NOW - timedelta(days=400), stages={})
         self.values = {"SECRET_KEY": secrets.token_hex(32), "SMTP_HOST": "mail.test", "SMTP_PASSWORD": ""}
-        self.kept: list[VersionHistory] = []
+        self.kept: list[VersionEntry] = []
 
     def version(self, days: float, text: str | None = None, current: bool = False, **told: Any) -> str:
         """Add a version created that many days ago: of the present values, or of a text; its id."""
         version = Version(secrets.token_hex(16), NOW - timedelta(days=days), ("AWSCURRENT",) if current else ())
         self.snapshot = with_text(self.snapshot, text or json.dumps(self.values), version.id)
         content = self.snapshot.contents[version.id]
-        self.kept.append(replace(VersionHistory(version=version, content=content, promoted=True), **told))
+        self.kept.append(replace(VersionEntry(version=version, content=content, promoted=True), **told))
         if current:
             self.snapshot = with_secret(self.snapshot, stages={version.id: ("AWSCURRENT",)})
         return version.id
@@ -64,8 +64,8 @@ class Past:
         return before
 
     @property
-    def history(self) -> History:
-        return History(tuple(sorted(self.kept, key=lambda kept: kept.version.created, reverse=True)))
+    def history(self) -> VersionHistory:
+        return VersionHistory(tuple(sorted(self.kept, key=lambda kept: kept.version.created, reverse=True)))
 
     def age(self, key: str = "SECRET_KEY") -> tuple[float, float]:
         """For how many days a key has its value: for certain, and perhaps."""
@@ -177,7 +177,7 @@ def test_without_a_list_of_versions_the_secrets_age_decides() -> None:
     """Who may not list versions is told of every secret key of an old secret as due."""
     past = Past()
     past.version(10, current=True)
-    found = ages(past.snapshot, History(()))
+    found = ages(past.snapshot, VersionHistory(()))
     assert found[0] == Age("SECRET_KEY", NOW, NOW - timedelta(days=400))
     assert due(past.snapshot, found) == ("SECRET_KEY",)
     assert ages(with_text(past.snapshot, "no json", past.kept[0].id), past.history) == ()
@@ -190,9 +190,9 @@ def test_tasks_are_counted_by_the_version_that_they_hold() -> None:
     snapshot = replace(snapshot, versions=(snapshot.versions[0], staged, snapshot.versions[1]))
     old = task("worker", CHANGED - timedelta(days=1))
     between = task("backend", CHANGED - timedelta(seconds=10))
-    found = History(
+    found = VersionHistory(
         tuple(
-            VersionHistory(version=version, content=None, staged=version is staged, promoted=version is not staged)
+            VersionEntry(version=version, content=None, staged=version is staged, promoted=version is not staged)
             for version in reversed(snapshot.versions)
         )
     )
@@ -212,10 +212,9 @@ def test_a_task_that_started_while_an_old_version_was_back_holds_that_one() -> N
     middle = Version(secrets.token_hex(16), CHANGED - timedelta(days=8), ())
     versions = (snapshot.versions[0], middle, snapshot.versions[1])
     moves = {PREVIOUS: (back,)}
-    found = History(
+    found = VersionHistory(
         tuple(
-            VersionHistory(version=v, content=None, moves=moves.get(v.id, ()), promoted=True)
-            for v in reversed(versions)
+            VersionEntry(version=v, content=None, moves=moves.get(v.id, ()), promoted=True) for v in reversed(versions)
         )
     )
     snapshot = with_tasks(replace(snapshot, versions=versions), task("worker", CHANGED - timedelta(days=3)))
@@ -262,7 +261,7 @@ class Writers:
             SecretId=self.name, VersionStage="AWSCURRENT", MoveToVersionId=to, RemoveFromVersionId=from_
         )
 
-    def read(self) -> tuple[Snapshot, History]:
+    def read(self) -> tuple[Snapshot, VersionHistory]:
         run = runbooks_run.begin("restore", "staging")
         snapshot = run.look()
         return snapshot, read_history(run.target.clients, snapshot)
@@ -354,7 +353,7 @@ def test_an_id_is_cut_where_it_is_told_from_the_others() -> None:
     """Ids that a tool chose may begin alike."""
     same = [Version(f"release-{number}-{'0' * 24}", NOW, ()) for number in (17, 18)]
     assert (
-        History(tuple(VersionHistory(version=version, content=None) for version in same)).short(same[0].id)
+        VersionHistory(tuple(VersionEntry(version=version, content=None) for version in same)).short(same[0].id)
         == "release-17"
     )
-    assert History((VersionHistory(version=same[0], content=None),)).short(same[0].id) == "release-"
+    assert VersionHistory((VersionEntry(version=same[0], content=None),)).short(same[0].id) == "release-"

@@ -21,7 +21,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.deploy.executor import STEPS, SecretResult
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.runbooks import live, secret_change
+from omc_runbook.runbooks import live_change, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -36,7 +36,7 @@ def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None)
         monkeypatch.setenv(name, value)
     made = Place(sandbox)
     monkeypatch.setattr(
-        live, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+        live_change, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
     )
     yield made
 

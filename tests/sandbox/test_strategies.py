@@ -24,7 +24,7 @@ from omc_runbook.model.errors import Interrupted
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import fix as report
 from omc_runbook.report.archive.state import ChangeState, StateFile
-from omc_runbook.runbooks import cure, live, secret_change, troubleshoot
+from omc_runbook.runbooks import fix, live_change, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -43,7 +43,7 @@ def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None)
         monkeypatch.setenv(name, value)
     made = Place(sandbox)
     monkeypatch.setattr(
-        live, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+        live_change, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
     )
     yield made
     deployments.configure(made.world, "backend")
@@ -133,7 +133,7 @@ def test_a_person_stops_it_and_has_the_former_version_back(place: Place, tmp_pat
     version, old = place.current, place.members["SECRET_KEY"]
     file = StateFile(tmp_path / "rotate.state.json")
     run = runbooks_run.begin("rotate", "staging")
-    change = live.Live(run.state(secret="s", former=version, new="another"), file)
+    change = live_change.LiveChange(run.state(secret="s", former=version, new="another"), file)
     seen: list[ChangeState] = []
 
     def watch_and_stop(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
@@ -143,7 +143,7 @@ def test_a_person_stops_it_and_has_the_former_version_back(place: Place, tmp_pat
             file.ask("back")
 
     change._show = watch_and_stop
-    done = place.rotate("SECRET_KEY", live=change)
+    done = place.rotate("SECRET_KEY", live_change=change)
     assert done and done.is_cancelled and done.is_back and not done.is_proved and not done.is_in_force
     assert done.restored_version == version == place.current and not place.labels()
     assert {each.state for each in done.rollbacks} == {"done"}, done.rollback_note
@@ -203,7 +203,7 @@ def acting(place: Place, monkeypatch: pytest.MonkeyPatch, act: Callable[[str, st
             acted.append(newest(place)["serviceDeploymentArn"])
             act(acted[0], hook_of(place, acted[0]))
 
-    monkeypatch.setattr(live, "Progress", lambda: show)
+    monkeypatch.setattr(live_change, "Progress", lambda: show)
 
 
 def hook_of(place: Place, arn: str) -> str:
@@ -326,7 +326,7 @@ def test_troubleshoot_proves_what_it_redeploys(place: Place) -> None:
     snapshot = run.look()
     plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
     assert "BLUE_GREEN: tasks of the old revision serve" in report.plan(plan).to_text()
-    done = cure.apply(run, plan, True)
+    done = fix.apply(run, plan, True)
     assert done and done.is_proved and newest(place)["status"] == "SUCCESSFUL"
 
 
@@ -407,7 +407,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_
     """Whoever stops a change then reads that nothing was put back."""
     configure(place, "ROLLING")
     file, run = StateFile(tmp_path / "rotate.state.json"), runbooks_run.begin("rotate", "staging")
-    change = live.Live(run.state(secret="s", former=place.current, new="another"), file)
+    change = live_change.LiveChange(run.state(secret="s", former=place.current, new="another"), file)
     theirs: list[str] = []
 
     def write_and_stop(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
@@ -417,7 +417,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_
             file.ask("back")
 
     change._show = write_and_stop
-    done = place.rotate("SECRET_KEY", live=change)
+    done = place.rotate("SECRET_KEY", live_change=change)
     assert done and done.is_cancelled and not done.is_back and not done.is_in_force and not done.rollbacks
     assert [place.current] == theirs and not place.labels()
     finding = next(each for each in done.findings if each.check == "change-cancelled")
@@ -437,7 +437,7 @@ def test_a_redeployment_without_a_new_version_is_only_stopped(place: Place, tmp_
     assert plan.is_empty and plan.consumers
     state = secret_change.state(run, plan, new)
     assert (state.former, state.go_back, state.can_go_back) == ("", "", False)
-    change = live.Live(state, file)
+    change = live_change.LiveChange(state, file)
     change._show = lambda rollouts, lines: file.ask("back")
     with pytest.raises(Interrupted):
         secret_change.apply(run, plan, apply=True, new=new, live=change)

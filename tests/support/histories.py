@@ -9,12 +9,12 @@ from support.snapshots import healthy, with_secret
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 FORMER_ID = "f" * 32
 
 
-def written(days: int) -> tuple[Snapshot, History]:
+def written(days: int) -> tuple[Snapshot, VersionHistory]:
     """The environment, and its current version of that many days ago, by ana, after a former one without a value."""
     snapshot = healthy()
     moment = snapshot.taken - timedelta(days=days)
@@ -23,7 +23,7 @@ def written(days: int) -> tuple[Snapshot, History]:
     former = Version(FORMER_ID, created=moment, stages=(PREVIOUS,))
     author = "arn:aws:iam::123456789012:user/ana"
     kept = (
-        VersionHistory(version=current, content=snapshot.current, author=author),
-        VersionHistory(version=former, content=None),
+        VersionEntry(version=current, content=snapshot.current, author=author),
+        VersionEntry(version=former, content=None),
     )
-    return snapshot, History(kept)
+    return snapshot, VersionHistory(kept)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from omc_runbook.aws import definitions
-from omc_runbook.aws.session import insist
+from omc_runbook.aws.session import require
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_started_revisions
 from omc_runbook.changes.add_key.plan import PATCH, AddKeyPlan, EnvironmentPlan, why_no_patch
@@ -239,7 +239,7 @@ def changes_of(changes: Sequence[plan_json.ResourceChange]) -> tuple[tuple[str, 
 def _is_all_that_differs(context: ChangeContext, step: Correction) -> bool:
     """Whether the deployed revision is the former one with the edits and no other change."""
     client = context.clients("ecs")
-    return insist(
+    return require(
         f"task definition {step.definition.family}",
         "ecs:DescribeTaskDefinition",
         lambda: definitions.is_edited(client, step.revision_arn, step.definition.arn, step.edits),

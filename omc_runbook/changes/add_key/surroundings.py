@@ -179,7 +179,7 @@ def _add_key(own: Environment, checkout: Checkout, key: NewKey, environment: str
         "type": "" if key.type == "str" else key.type,
         "containers": ",".join(key.containers),
     }
-    remedy = remedies.by("add_key", own, Remedy(), **parameters)
+    remedy = remedies.with_runbook("add_key", own, Remedy(), **parameters)
     return Remedy(runbook="add_key", parameters={**remedy.parameters, "environment": environment})
 
 

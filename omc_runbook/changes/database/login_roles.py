@@ -95,7 +95,7 @@ class ServerState:
         return self.creates_roles and has_admin and not existing_role.is_superuser
 
 
-def look(connection: Connection, login: str) -> ServerState:
+def read_state(connection: Connection, login: str) -> ServerState:
     """Read the server, the user and the roles around a login role, which is the user's own for ""."""
     ((user, is_superuser, creates_roles, is_replica, backend),) = connection.execute(ABOUT_US)
     role, info = login or user, connection.info

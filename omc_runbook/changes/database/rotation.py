@@ -141,7 +141,9 @@ def plan_rotation(
     login_in_url = database_connection.login_of(url)
     is_own = login_in_url is not None and (not login or login_in_url.user in ("", login))
     own_passwords = tuple(password for password in fallback_passwords if is_own and not password.matches(UNFIT))
-    server_state = database_connection.run(url, own_passwords, lambda connection: login_roles.look(connection, login))
+    server_state = database_connection.run(
+        url, own_passwords, lambda connection: login_roles.read_state(connection, login)
+    )
     if isinstance(server_state, Refusal):
         at = f" at {login_in_url.host}" if login_in_url and login_in_url.host else ""
         raise CouldNotLook(f"Could not connect to the database{at} of database_url_from: {server_state.reason}.")
@@ -227,7 +229,7 @@ def log_in(rotation: PasswordRotation, password: Masked) -> None:
     )
 
 
-def take_back(
+def restore_password(
     rotation: PasswordRotation,
     former_password: Masked | None,
     password: Masked | None = None,

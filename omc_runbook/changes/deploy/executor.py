@@ -123,16 +123,18 @@ class _SecretChange:
             return self._failure.findings(", ".join(self._keys), note)
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
-        left = failure.find_left(self._plan.left) if self._writer.version_change else ()
+        left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
         return (*failure.find_unproved(self._redeployment.rollouts), *left)
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
         in_force = f"The new values are still in force, and tasks fail with them: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
-        give_back = Step(name="", apply=self._give_back, is_done=lambda: self._alternates or not self._is_withdrawn)
+        restore_password = Step(
+            name="", apply=self._restore_password, is_done=lambda: self._alternates or not self._is_withdrawn
+        )
         return (
-            *self._writer.steps(undo=(withdraw, give_back)),
+            *self._writer.steps(undo=(withdraw, restore_password)),
             Step(name="", apply=self._update_consumers, is_done=lambda: not self._writer.version_change),
             *self._redeployment.steps("The new values are in force: run again to verify them."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
@@ -141,9 +143,11 @@ class _SecretChange:
 
     def _afterwards(self) -> tuple[Step, ...]:
         version = self._replaced_plan.base[:8] if self._replaced_plan else ""
-        give_back = Step(name="", apply=self._give_back, is_done=lambda: not (self._alternates and self._is_withdrawn))
+        restore_password = Step(
+            name="", apply=self._restore_password, is_done=lambda: not (self._alternates and self._is_withdrawn)
+        )
         advice = f"Version {version} is current again: run again with values_from keep to redeploy it everywhere."
-        return (*self._rollback.steps(advice), give_back)
+        return (*self._rollback.steps(advice), restore_password)
 
     def _update_consumers(self) -> None:
         """Read the consumers again: services may have changed since the plan was made."""
@@ -168,13 +172,13 @@ class _SecretChange:
 
     def _withdraw(self) -> Iterator[Change]:
         assert self._replaced_plan, "undone only with a former version"
-        self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).withdraw()
+        self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
         for key in self._keys if self._is_withdrawn else ():
             yield Change(key=key, action="put back", version=self._replaced_plan.base)
 
-    def _give_back(self) -> None:
+    def _restore_password(self) -> None:
         try:
-            self._database_note = self._writer.give_back()
+            self._database_note = self._writer.restore_password()
         except CouldNotLook as error:
             self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 

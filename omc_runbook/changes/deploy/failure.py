@@ -78,7 +78,7 @@ def _title(failed: Sequence[Rollout], keys: str) -> str:
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
 
 
-def look(context: ChangeContext) -> Snapshot:
+def read_again(context: ChangeContext) -> Snapshot:
     """Read the environment, with the last log lines of failed tasks."""
     return failure_logs.add(context.clients, context.look())
 
@@ -159,7 +159,7 @@ LEFT = "It was not redeployed: the change is not verified there"
 UNSEEN = "Other consumers of the secret could not be listed: the change is not verified there"
 
 
-def find_left(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
+def find_not_redeployed(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
     """A finding for each consumer, by name with a sentence, that got no new tasks, or could not be looked for ("")."""
     return tuple(
         Finding(

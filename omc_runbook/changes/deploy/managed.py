@@ -10,7 +10,7 @@ from omc_runbook.aws import definitions, ecs, managed
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.managed import ManagedConsumer
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
@@ -50,7 +50,7 @@ def find(
         ),
     )
     for kind, permission, read in reads:
-        answer = look(f"the {kind}s of cluster {names.cluster}", permission, read)
+        answer = attempt(f"the {kind}s of cluster {names.cluster}", permission, read)
         if isinstance(answer, ReadFailure):
             if answer.code != UNSUPPORTED:
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
@@ -83,12 +83,12 @@ def _in_other_clusters(
     names, client = snapshot.environment.names, clients("ecs")
     listed: tuple[str, ...] | ReadFailure = ()
     if "*" in names.clusters:
-        listed = look("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+        listed = attempt("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
     if isinstance(listed, ReadFailure):
         yield "", f"Not looked at, so that services of other clusters are not all named: {listed.sentence}"
         listed = ()
     for cluster in sorted({*names.clusters, *listed} - {"*", names.cluster}):
-        answer = look(
+        answer = attempt(
             f"the services of cluster {cluster}", "ecs:DescribeServices", partial(_services_of, client, cluster)
         )
         if isinstance(answer, ReadFailure) or answer is None:

@@ -43,7 +43,7 @@ class Redeployment:
 
     def look(self) -> Snapshot:
         """Read the environment after a failure, unless that was done when it was found."""
-        return self._evidence or failure.look(self._context)
+        return self._evidence or failure.read_again(self._context)
 
     @property
     def failed(self) -> tuple[Rollout, ...]:
@@ -90,7 +90,7 @@ class Redeployment:
     def _is_certain(self, rollout: Rollout) -> bool:
         """Whether every other task would fail, too; keeps the snapshot that shows it."""
         try:
-            snapshot = failure.look(self._context)
+            snapshot = failure.read_again(self._context)
         except CouldNotLook:
             # The watch itself survives a short failure, and says so of a long one.
             return False

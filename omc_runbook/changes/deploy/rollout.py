@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
 
@@ -346,7 +346,7 @@ def _undo(clients: Clients, cluster: str, service: Service, forward: Rollout, re
     )
     if not rollout.is_stopped:
         return rollout
-    answer = look(
+    answer = attempt(
         f"the deployment {forward.deployment_id} of {service.name}",
         "ecs:StopServiceDeployment",
         lambda: deployments.stop_service_deployment(clients("ecs"), forward.arn),
@@ -359,7 +359,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     rollout = expected(service)
     if rollout.is_over and not revision_arn:
         return rollout
-    answer = look(
+    answer = attempt(
         f"service {service.name}",
         "ecs:UpdateService",
         lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, revision_arn),
@@ -394,7 +394,7 @@ def _usual_duration(clients: Clients, cluster: str, service: Service) -> timedel
     if service.has_rollout_state:
         return service.last_duration
     since = datetime.now(UTC) - HISTORY
-    answer = look(
+    answer = attempt(
         f"the service deployments of {service.name}",
         "ecs:ListServiceDeployments",
         lambda: deployments.list_service_deployments(clients("ecs"), cluster, service.name, since),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws import definitions
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.snapshot import scheduled
 from omc_runbook.snapshot.state import Snapshot
@@ -35,7 +35,7 @@ def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Se
     arn = task.task_definition_arn
     definition: TaskDefinition | ReadFailure | None = snapshot.definition(arn)
     if definition is None:
-        definition = look(
+        definition = attempt(
             f"task definition {arn.rpartition('/')[2]}",
             "ecs:DescribeTaskDefinition",
             lambda: definitions.describe_task_definition(clients("ecs"), arn),

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment, in_words
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.changes.deploy.rollout import (
     PARALLEL,
     Clock,
@@ -239,7 +239,7 @@ class _Watch:
     ) -> tuple[T, ...] | ReadFailure | None:
         """Read; a ReadFailure where AWS refuses, None without an answer, CouldNotLook after a long time without one."""
         try:
-            answer = look(what, permission, call)
+            answer = attempt(what, permission, call)
         except CouldNotLook as error:
             reason = str(error)
         else:

@@ -62,4 +62,4 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
 
 
 def _by_fix(environment: Environment, by_hand: Remedy) -> Remedy:
-    return remedies.by(FIX, environment, by_hand)
+    return remedies.with_runbook(FIX, environment, by_hand)

@@ -11,7 +11,7 @@ from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import ReadFailure, insist, look
+from omc_runbook.aws.session import ReadFailure, attempt, require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext
@@ -191,7 +191,7 @@ class _Fix:
 
     def _grant(self, step: Grant) -> Iterator[Change]:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
-        policy = insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
+        policy = require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
         if policy is not None:
             raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
@@ -207,7 +207,7 @@ class _Fix:
         via = {"kms:ViaService": f"secretsmanager.{self._plan.names.region}.amazonaws.com"}
         end = clock.monotonic() + GRANT_TIMEOUT
         while clock.monotonic() < end:
-            answers = look(
+            answers = attempt(
                 f"what role {step.role} may do",
                 "iam:SimulatePrincipalPolicy",
                 lambda: iam.simulate(
@@ -245,7 +245,7 @@ class _Fix:
         """Services as they are now."""
         client, cluster = self._clients("ecs"), self._context.cluster
         for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
-            yield from insist(
+            yield from require(
                 f"services {', '.join(batch)}",
                 "ecs:DescribeServices",
                 partial(ecs.describe_services, client, cluster, batch),
@@ -255,13 +255,13 @@ class _Fix:
         """The corrected revision, and the newest before it; an earlier run's is used where it is the newest."""
         client, definition = self._clients("ecs"), step.definition
         what, read = f"task definition {definition.family}", "ecs:DescribeTaskDefinition"
-        newest = insist(what, read, lambda: definitions.describe_task_definition(client, definition.family))
+        newest = require(what, read, lambda: definitions.describe_task_definition(client, definition.family))
         if self._is_later(newest):
             raise ConflictError(
                 f"Somebody has registered {newest.label} since the plan was made: no other revision was"
                 " registered. Run again to make a new plan."
             )
-        if insist(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
+        if require(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, newest
         edited = _change(
             what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, definition.arn, step.edits)
@@ -279,7 +279,7 @@ class _Fix:
             return
         label = f"{corrected.family}:{before}"
         client = self._clients("ecs")
-        other = look(
+        other = attempt(
             f"task definition {label}",
             "ecs:DescribeTaskDefinition",
             lambda: definitions.describe_task_definition(client, label),
@@ -298,7 +298,7 @@ class _Fix:
 
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:
-    return insist(what, permission, call, "change")
+    return require(what, permission, call, "change")
 
 
 def _is_among(finding: Finding, planned_findings: Sequence[Finding]) -> bool:

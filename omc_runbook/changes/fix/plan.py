@@ -33,7 +33,7 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.letters import as_sentence
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 DOCUMENT = frozenset(
     {"not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary", "terraform-overwrote"}
@@ -120,7 +120,7 @@ def may_go_back(findings: Sequence[Finding]) -> bool:
     return any(finding.is_unexplained and _is_of_content(finding) for finding in findings)
 
 
-def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> FixPlan:
+def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHistory) -> FixPlan:
     """Plan fixes of the root causes among a snapshot's findings; uncertain ones are left alone.
 
     `history` has the kept versions, where `may_go_back` is true.
@@ -193,7 +193,7 @@ def _plan_secret_restore(
 
 
 def _plan_version_restore(
-    snapshot: Snapshot, causes: Sequence[Finding], history: History
+    snapshot: Snapshot, causes: Sequence[Finding], history: VersionHistory
 ) -> tuple[tuple[RestoreVersion, ...], tuple[UnfixedCause, ...]]:
     """Plan to restore AWSPREVIOUS, where it is valid and no other change is lost."""
     faulty = [cause for cause in causes if _is_of_content(cause) and cause.severity == "error"]
@@ -235,7 +235,7 @@ def _is_of_content(finding: Finding) -> bool:
     return finding.family == "content" and finding.check in DOCUMENT | SINGLE_KEY
 
 
-def _with_version(snapshot: Snapshot, history: History, version: str) -> Snapshot:
+def _with_version(snapshot: Snapshot, history: VersionHistory, version: str) -> Snapshot:
     """The same snapshot with another current version."""
     version_history, secret = history.find(version), snapshot.secret
     assert secret is not None and version_history is not None and version_history.content is not None, (

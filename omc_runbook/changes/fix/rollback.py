@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.session import insist
+from omc_runbook.aws.session import require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -119,7 +119,7 @@ class Rollback:
 
     def _revoke(self, grant: Grant) -> Iterator[Change]:
         client = self._context.clients("iam")
-        insist(
+        require(
             f"policy {grant.policy} of role {grant.role}",
             "iam:DeleteRolePolicy",
             lambda: iam.delete_inline(client, grant.role, grant.policy),
@@ -134,7 +134,7 @@ class Rollback:
     def _withdraw(self, step: RestoreVersion) -> Iterable[Change]:
         plan = step.plan
         self._undone_steps.append(step)
-        if not SecretWriter(self._context.clients, plan).withdraw():
+        if not SecretWriter(self._context.clients, plan).move_back():
             self._sentences.append("The version was not rolled back: somebody else has changed the secret meanwhile.")
             return ()
         # No task runs with the withdrawn version, so none has to be replaced.

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from omc_runbook.aws import kms, secretsmanager
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret, Value
-from omc_runbook.aws.session import Clients, insist
+from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.secret.create_plan import CreatePlan
@@ -45,7 +45,7 @@ def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
     if not plan.kms_key:
         return None
     label = f"KMS key {plan.kms_key}"
-    key = insist(label, "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), plan.kms_key))
+    key = require(label, "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), plan.kms_key))
     if key is None:
         raise UsageError(f"{label} does not exist in {plan.region}: correct kms_key in runbook.toml.")
     if key.state != "Enabled":
@@ -79,7 +79,7 @@ def apply(
 def describe_secret(clients: Clients, name: str) -> Secret | None:
     """The secret's current metadata; None where it does not exist, CouldNotLook where it cannot be read."""
     client = clients("secretsmanager")
-    return insist(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
+    return require(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
 
 
 def _restore(clients: Clients, plan: CreatePlan) -> CreateResult:
@@ -133,7 +133,7 @@ def _verify_exists(clients: Clients, plan: CreatePlan, action: Literal["created"
 
 def _value(clients: Clients, name: str) -> Value | None:
     client = clients("secretsmanager")
-    return insist(f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT))
+    return require(f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT))
 
 
 def _names_secret(output: Output, name: str) -> bool:
@@ -166,7 +166,7 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> Creat
 def _has_key(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
     if key is None or not secret.kms_key_id:
         return key is None and not secret.kms_key_id
-    found_key = insist(
+    found_key = require(
         f"KMS key {secret.kms_key_id}",
         "kms:DescribeKey",
         lambda: kms.describe_key(clients("kms"), secret.kms_key_id),
@@ -175,4 +175,4 @@ def _has_key(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
 
 
 def _change(plan: CreatePlan, permission: str, call: Callable[[], T]) -> T:
-    return insist(f"secret {plan.name}", permission, call, plan.intent)
+    return require(f"secret {plan.name}", permission, call, plan.intent)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.aws.session import Clients, insist
+from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
@@ -272,7 +272,7 @@ def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | 
     if content is not None or not version:
         return content.document if content else None
     client, name = clients("secretsmanager"), snapshot.environment.names.secret
-    value = insist(
+    value = require(
         f"version {version} of {name}",
         GET_SECRET_VALUE,
         lambda: secretsmanager.get_value(client, name, version_id=version),

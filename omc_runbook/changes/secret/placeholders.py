@@ -37,8 +37,8 @@ def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
 def update_command(environment: Environment, keys: tuple[str, ...]) -> str:
     """The command that sets these keys from a file, with this environment's names filled in."""
     by_hand, listed = remedies.put_value(environment.names), ",".join(keys)
-    remedy = remedies.by("update", environment, by_hand, values_from="file:secrets.json", keys=listed)
-    return remedies.at_once(environment, remedy)
+    remedy = remedies.with_runbook("update", environment, by_hand, values_from="file:secrets.json", keys=listed)
+    return remedies.command_to_apply(environment, remedy)
 
 
 def _is_unset(snapshot: Snapshot, member: Member) -> bool:

@@ -13,13 +13,13 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 SHORTEST = 8
 """The least number of characters of an id that select a version."""
 
 
-def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> SecretPlan:
+def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "") -> SecretPlan:
     """Plan to move AWSCURRENT to a kept version; no version is written.
 
     `version` is a staging label, such as AWSPREVIOUS, or an id or the beginning of one; with "" nothing changes. Where
@@ -70,7 +70,7 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
     )
 
 
-def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
+def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     """The id of the version with this label, id or beginning of an id."""
     by_label = snapshot.secret.version_at(version) if snapshot.secret else ""
     if by_label and history.find(by_label):
@@ -94,18 +94,18 @@ def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
     return matching_ids[0]
 
 
-def _list_versions(history: History) -> str:
+def _list_versions(history: VersionHistory) -> str:
     ids = [f"{history.short(entry.id)} ({entry.version.created:%Y-%m-%d})" for entry in history.versions]
     more = f" and {len(ids) - 10} older" if len(ids) > 10 else ""
     return f"{', '.join(ids[:10])}{more}" if ids else "none that could be listed"
 
 
-def _is_newer(history: History, entry: VersionHistory, base: str) -> bool:
+def _is_newer(history: VersionHistory, entry: VersionEntry, base: str) -> bool:
     current = history.find(base)
     return current is not None and entry.version.created > current.version.created
 
 
-def _document(history: History, entry: VersionHistory) -> Document:
+def _document(history: VersionHistory, entry: VersionEntry) -> Document:
     short = history.short(entry.id)
     if entry.unread:
         raise CouldNotLook(entry.unread.sentence)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
-from omc_runbook.aws.session import Clients, ReadFailure, insist, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
@@ -152,11 +152,11 @@ class SecretWriter:
         value = self._current()
         return value is not None and value.version_id == version
 
-    def withdraw(self) -> bool:
+    def move_back(self) -> bool:
         """Make the plan's base version current again; False where the plan's own is no longer current."""
         return bool(self._stage_current(self._plan.base, self._plan.token))
 
-    def give_back(self) -> str:
+    def restore_password(self) -> str:
         """Give the database the password of the secret's current version; a sentence, "" where none is involved.
 
         That is the former one, unless somebody else has changed it meanwhile.
@@ -168,7 +168,9 @@ class SecretWriter:
             if not self._has_lock:
                 own.enter_context(closing(self._locked(new_values.rotation)))
             in_force = self._password_in_force(new_values.rotation)
-            return rotation.take_back(new_values.rotation, new_values.former_password, new_values.password, in_force)
+            return rotation.restore_password(
+                new_values.rotation, new_values.former_password, new_values.password, in_force
+            )
 
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads; idempotent."""
@@ -207,7 +209,7 @@ class SecretWriter:
             self._new_values.login_key,
             self._new_values.former_password,
         )
-        current = look(
+        current = attempt(
             "the current version",
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(self._client, self._arn, CURRENT),
@@ -240,7 +242,7 @@ class SecretWriter:
         is_theirs = current is not None and current.version_id != self._plan.base
         if not is_current and (self._has_reached_database or not is_theirs):
             try:
-                self.give_back()
+                self.restore_password()
             except CouldNotLook as database_error:
                 raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
         # A version that another run made current keeps its label: that run removes it at its end.
@@ -259,14 +261,14 @@ class SecretWriter:
         self._do(UPDATE_STAGE, lambda: secretsmanager.drop_label(self._client, self._arn, label, version))
 
     def _do(self, permission: str, call: Callable[[], T]) -> T:
-        return insist(f"secret {self._plan.secret_name}", permission, call, "change")
+        return require(f"secret {self._plan.secret_name}", permission, call, "change")
 
     def _conflict(self, value: Value, moved: bool) -> str:
         """Who changed which keys, as far as that can be read: since the plan, or right after this run's write."""
         plan = self._plan
         our_version = plan.token if moved else plan.base
         former_value = (
-            look(
+            attempt(
                 "the version before",
                 GET_SECRET_VALUE,
                 lambda: secretsmanager.get_value(self._client, self._arn, "", our_version),
@@ -290,7 +292,7 @@ class SecretWriter:
         since, trail = self._plan.read_at - CLOCK_SKEW, self._clients("cloudtrail")
         for name in names:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
-            events = look(f"who called {name}", "cloudtrail:LookupEvents", lookup)
+            events = attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)
             for event in () if isinstance(events, ReadFailure) else events:
                 if event.version_id == version_id and not event.error:
                     return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"

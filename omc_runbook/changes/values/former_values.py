@@ -10,7 +10,7 @@ from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database.rotation import UNFIT
 from omc_runbook.changes.secret import new_values
@@ -28,7 +28,7 @@ from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 ALIVE = "old-value-alive"
 """The check of a finding about a former value."""
@@ -68,7 +68,7 @@ class Logins:
     role: str
 
 
-def attempt(
+def judge(
     clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues, with_database: bool = True
 ) -> tuple[Finding, ...]:
     """Try the former value of each changed key that has a `check`, and of the database's password; writes nothing.
@@ -117,7 +117,9 @@ def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
     )
 
 
-def _judge_former(snapshot: Snapshot, name: str, key: Key, document: Document, history: History) -> Finding | None:
+def _judge_former(
+    snapshot: Snapshot, name: str, key: Key, document: Document, history: VersionHistory
+) -> Finding | None:
     """The finding about a key's former values; None where it had no other value."""
     server, verdicts = live_check.server_of(document, key), list[tuple[str, Verdict]]()
     for before, created in _former(name, document, history):
@@ -142,7 +144,7 @@ def _judge_former(snapshot: Snapshot, name: str, key: Key, document: Document, h
     return of(status="clear", evidence=(f"{server} refused {count} of {name} and accepted the current one.",))
 
 
-def _former(name: str, document: Document, history: History) -> Iterator[tuple[Document, datetime]]:
+def _former(name: str, document: Document, history: VersionHistory) -> Iterator[tuple[Document, datetime]]:
     """The newest versions with another value of a key, each value once, and when it was first written."""
     values, found = [document.get(name)], list[tuple[Document, datetime]]()
     for version in history.versions:
@@ -167,7 +169,7 @@ def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new
     read = partial(secretsmanager.get_value, client, name, version_id=version)
     content = snapshot.contents.get(version)
     if content is None:
-        value = look(f"version {version} of {name}", GET_SECRET_VALUE, read)
+        value = attempt(f"version {version} of {name}", GET_SECRET_VALUE, read)
         if isinstance(value, ReadFailure):
             return value.sentence
         content = contents_of(value).get(version)
@@ -201,10 +203,9 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
         lambda: live_check.attempt(trial.document, trial.key, trial.current),
     )
     where = trial.key.obtain_from or server
-    again = remedies.by("rotate", environment, NO_REMEDY, keys=trial.name, values_from=KEEP)
-    advice = (
-        f"Revoke the former {trial.name} at {where}. Whether it is dead then: {remedies.at_once(environment, again)}."
-    )
+    again = remedies.with_runbook("rotate", environment, NO_REMEDY, keys=trial.name, values_from=KEEP)
+    command = remedies.command_to_apply(environment, again)
+    advice = f"Revoke the former {trial.name} at {where}. Whether it is dead then: {command}."
     return _finding(trial.name, verdict, server, remedies.advise(advice))
 
 
@@ -212,7 +213,9 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
     environment, logins = snapshot.environment, _logins(snapshot, trial, new)
     if logins is None:
         parameters = {"keys": trial.name, "values_from": KEEP, "database_url_from": new.database_url_from}
-        again = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
+        again = remedies.command_to_apply(
+            environment, remedies.with_runbook("rotate", environment, NO_REMEDY, **parameters)
+        )
         return _unknown(
             trial.name,
             f"The former value of {trial.name} was not tried, without database_url_from. To try it: {again}.",
@@ -228,7 +231,7 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
         return _finding(trial.name, verdict, logins.server, remedies.advise(advice))
     advice = f"If it leaked, rotate once more: {logins.former_role} gets a new password then."
     parameters = {"keys": trial.name, "database_url_from": new.database_url_from}
-    remedy = remedies.by("rotate", environment, remedies.advise(advice), **parameters)
+    remedy = remedies.with_runbook("rotate", environment, remedies.advise(advice), **parameters)
     finding = _finding(trial.name, verdict, logins.server, remedy)
     return replace(finding, severity="info") if finding.status == "found" else finding
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from omc_runbook.aws import s3
-from omc_runbook.aws.session import ReadFailure, look
+from omc_runbook.aws.session import ReadFailure, attempt
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import kept_records, seal, stems, summary
@@ -128,7 +128,7 @@ class S3Folder:
     def _look(self, name: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
         """Make a call about an object; raises OSError where S3 cannot be reached."""
         try:
-            return look(f"{self.address}/{name}", permission, call)
+            return attempt(f"{self.address}/{name}", permission, call)
         except CouldNotLook as error:
             raise OSError(errno.EIO, str(error)) from None
 
@@ -170,13 +170,13 @@ class S3Folder:
     def _get(self, stem: Stem, name: str) -> bytes:
         """An object's content; raises OSError."""
         key = f"{self.prefix}{stem.text}/{name}"
-        content = look(name, "s3:GetObject", lambda: s3.get(self.client(), self.bucket, key))
+        content = attempt(name, "s3:GetObject", lambda: s3.get(self.client(), self.bucket, key))
         if isinstance(content, ReadFailure):
             raise OSError(errno.EIO, content.sentence)
         return content
 
     def _insist(self, do: str, permission: str, call: Callable[[], T], consequence: str = "") -> T:
-        answer = look(self.address, permission, call)
+        answer = attempt(self.address, permission, call)
         if not isinstance(answer, ReadFailure):
             return answer
         if answer.code == "NoSuchBucket":

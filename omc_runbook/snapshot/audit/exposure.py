@@ -18,7 +18,7 @@ from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_environments import may_be_secret, read_fingerprints
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.workstation import leaks
 from omc_runbook.workstation.leaks import FoundValues
 
@@ -71,7 +71,7 @@ class ExposureRead:
             process_key(),
         )
 
-    def finish(self, history: History) -> Exposure:
+    def finish(self, history: VersionHistory) -> Exposure:
         """Search for the current values and those of earlier versions."""
         current = self._values([self._snapshot.current])
         former = self._values(each.content for each in history.versions)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.history import HistoryRead
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 FIELD = "lives"
 """The field of its gaps."""
 
 
-def finish(gatherer: Gatherer, reading: HistoryRead) -> History:
+def finish(gatherer: Gatherer, reading: HistoryRead) -> VersionHistory:
     """Wait for the history; a version that could not be read, and a call of CloudTrail, is a gap."""
     history = reading.finish()
     unread = [each.unread for each in history.versions if each.unread]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, together
+from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -44,7 +44,7 @@ def read_verdict(snapshot: Snapshot, identities: Identities, judge: Judge, ident
     decryption = decrypting(snapshot, identities)
     if verdict.decision == "denied" or decryption is None:
         return verdict
-    return together(GET_SECRET_VALUE, [verdict, judge.verdict(identity, decryption)])
+    return combine(GET_SECRET_VALUE, [verdict, judge.verdict(identity, decryption)])
 
 
 def on_secret(snapshot: Snapshot, action: str) -> ResourceCall:

@@ -18,7 +18,7 @@ from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.sns import Topic
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ class Audit:
     """Who called which API on the secret."""
     monitoring: Monitoring | None = None
     """What records such calls, and who would notice an unusual one."""
-    history: History | None = None
+    history: VersionHistory | None = None
     """Every version with its content: the ages of keys. Gaps are those of "lives"."""
     exposure: Exposure | None = None
     """What lies open; gaps are those of "exposure"."""

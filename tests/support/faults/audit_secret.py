@@ -19,7 +19,7 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.audit.state import Audit, ExposedValue, Exposure, Lifecycle, Search, SharedKey
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 GUARD = PolicyDocument(
     "guard",
@@ -71,10 +71,10 @@ def with_values_since(snapshot: Snapshot, moment: datetime, former: bool = True)
     current = Version(CURRENT, moment, ("AWSCURRENT",))
     versions = (Version(PREVIOUS, before, ("AWSPREVIOUS",)), current) if former else (current,)
     kept = tuple(
-        VersionHistory(version=each, content=snapshot.contents[each.id], promoted=True) for each in reversed(versions)
+        VersionEntry(version=each, content=snapshot.contents[each.id], promoted=True) for each in reversed(versions)
     )
     assert snapshot.audit
-    audit = replace(snapshot.audit, history=History(kept))
+    audit = replace(snapshot.audit, history=VersionHistory(kept))
     return replace(with_secret(snapshot, created=before), versions=versions, audit=audit)
 
 

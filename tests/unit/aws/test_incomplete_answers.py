@@ -21,7 +21,7 @@ from support.spoiling_proxy import FAULTS, Fault, Proxy, cut, page, proxy, witho
 import omc_runbook.aws
 from omc_runbook.aws import execute
 from omc_runbook.aws.answer import MEMBERS, InvalidResponse
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook
@@ -127,7 +127,7 @@ def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fau
     if fault is without_members and not MEMBERS[f"{service}:{operation}"]:
         pytest.skip("its answer has no members")
     network.spoil("", fault)
-    answer = look("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
+    answer = attempt("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
     assert isinstance(answer, ReadFailure)
     if service == "s3" and operation != "GetObject" and fault in (cut, page):
         # botocore itself takes what is no XML for S3's error 500, and repeats the call as it does after that.
@@ -148,7 +148,7 @@ def test_a_page_with_the_status_of_an_error_is_never_a_not_found_of_aws() -> Non
         state.status = 404
         calls = (("iam", "GetRole", "no-answer"), ("secretsmanager", "DescribeSecret", "failed"))
         for service, operation, kind in calls:
-            answer = look("it", "some:Permission", lambda s=service, o=operation: call(clients_at(state.url), s, o))
+            answer = attempt("it", "some:Permission", lambda s=service, o=operation: call(clients_at(state.url), s, o))
             assert isinstance(answer, ReadFailure)
             assert answer.kind == kind
             assert kind == "no-answer" or answer.code.removeprefix("HTTP ") == "404"

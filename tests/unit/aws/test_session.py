@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
@@ -186,7 +186,7 @@ def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: s
     def call() -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, "GetSecretValue")
 
-    answer = look("the value", action, call)
+    answer = attempt("the value", action, call)
     assert isinstance(answer, ReadFailure)
     assert answer.sentence == f"Could not read the value: AccessDeniedException; {sentence.format(action)}."
 

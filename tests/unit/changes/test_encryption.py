@@ -25,7 +25,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -163,10 +163,10 @@ def test_restoring_a_version_with_another_value_comes_with_a_warning() -> None:
         text = reveal(snapshot.current.document.value)
         snapshot = with_text(with_keys(snapshot, **{KEY: current}), text, PREVIOUS)
         kept = [
-            VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+            VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
             for version in snapshot.versions
         ]
-        return about_the_key(plan_restore(snapshot, History(tuple(reversed(kept))), "AWSPREVIOUS"))
+        return about_the_key(plan_restore(snapshot, VersionHistory(tuple(reversed(kept))), "AWSPREVIOUS"))
 
     [note] = restored(value)
     assert note.startswith("ENCRYPTION_KEY encrypts data") and "the present value cannot be read" in note

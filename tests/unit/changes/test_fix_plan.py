@@ -1,4 +1,4 @@
-"""The plan of a cure: what is planned against which root cause, how narrow it is, and what is left alone."""
+"""The plan of a fix: what is planned against which root cause, how narrow it is, and what is left alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from omc_runbook.model.change import Change
 from omc_runbook.report import fix as report
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -76,10 +76,10 @@ BROKEN = "{'SECRET_KEY'"
 def planned(snapshot: Snapshot) -> FixPlan:
     """The plan against what is found in a snapshot, whose former versions are all known."""
     kept = [
-        VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+        VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
         for version in snapshot.versions
     ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(kept))))
 
 
 def reasons(plan: FixPlan) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A cure touches only what belongs to the environment of its run; of all else it says what to correct and where."""
+"""A fix touches only what belongs to the environment of its run; of all else it says what to correct and where."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
@@ -61,10 +61,10 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
 
 def planned(snapshot: Snapshot) -> FixPlan:
     kept = [
-        VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+        VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
         for version in snapshot.versions
     ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(kept))))
 
 
 def reason(plan: FixPlan, check: str) -> str:

@@ -212,7 +212,7 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
 
 
 def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
-    """It stands alone, keeps whom the role trusted before, and cures; where a Deny is at fault it is a sentence."""
+    """It stands alone, keeps whom the role trusted before, and mends; where a Deny is at fault it is a sentence."""
     [found] = run_check(CHECKS["role-untrusted"], FAULTS["role-untrusted"].make(healthy()))
     correct, *redeploy = found.remedy.command.split(" && ")
     assert [line.split()[1:3] for line in redeploy] == [["ecs", "update-service"]] * len(found.services)

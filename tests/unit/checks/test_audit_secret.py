@@ -33,7 +33,7 @@ from omc_runbook.report.audit_lives import ages
 from omc_runbook.report.audit_unused import unused
 from omc_runbook.snapshot.audit.state import Search
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History, VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -236,7 +236,7 @@ def test_a_rotation_that_was_taken_back_was_real() -> None:
     snapshot = with_values_since(audited(), NOW - timedelta(days=30))
     rotated, restored = NOW - timedelta(days=30), snapshot.versions[0]
     assert snapshot.audit and snapshot.audit.history
-    newest = VersionHistory(
+    newest = VersionEntry(
         version=Version("restored", NOW - timedelta(days=29), ("AWSCURRENT",)),
         content=snapshot.contents[restored.id],
         promoted=True,
@@ -251,5 +251,5 @@ def test_a_rotation_that_was_taken_back_was_real() -> None:
     assert {each.since for each in age.ages(snapshot, history)} == {restored.created}
     assert status("rotation-not-real", snapshot) == {"clear"}
     same = replace(newest, version=Version("again", rotated, ("AWSPREVIOUS",)))
-    copied = History((newest, same, history.versions[-1]))
+    copied = VersionHistory((newest, same, history.versions[-1]))
     assert status("rotation-not-real", replace(snapshot, audit=replace(snapshot.audit, history=copied))) == {"found"}

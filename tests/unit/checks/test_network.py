@@ -105,7 +105,7 @@ def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
 
 
 def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
-    """It stands alone, keeps what the policy allowed before, and cures; a Deny it only shows."""
+    """It stands alone, keeps what the policy allowed before, and mends; a Deny it only shows."""
     network = by_endpoint(policy=endpoint_policy(Action="ssm:*"))
     correct, _, redeploy = found(placed(network))["endpoint-policy"].remedy.command.partition(" && ")
     assert redeploy.startswith("aws ecs update-service")

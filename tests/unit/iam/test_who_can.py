@@ -16,7 +16,7 @@ from omc_runbook.iam.who_can import (
     ResourceCall,
     assumptions,
     chains,
-    together,
+    combine,
     trusted,
 )
 
@@ -150,9 +150,9 @@ def test_what_takes_several_calls_is_as_good_as_the_worst() -> None:
         decision: AccessVerdict(action="a", decision=decision, statements=(decision,))  # type: ignore[arg-type]
         for decision in ("allowed", "denied", "unknown")
     }
-    both = together("b", [verdicts["allowed"], verdicts["unknown"]])
+    both = combine("b", [verdicts["allowed"], verdicts["unknown"]])
     assert (both.action, both.decision, both.statements) == ("b", "unknown", ("allowed", "unknown"))
-    assert together("b", [verdicts["denied"], verdicts["unknown"]]).statements == ("denied",)
+    assert combine("b", [verdicts["denied"], verdicts["unknown"]]).statements == ("denied",)
 
 
 def test_whom_a_policy_trusts() -> None:

@@ -18,7 +18,7 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.secret.create_plan import Intent
 from omc_runbook.report.archive import state as states
 from omc_runbook.report.archive.state import ChangeState, StateFile, own_process
-from omc_runbook.report.change_state import STEPS, UnderWay, Unfinished
+from omc_runbook.report.change_state import STEPS, ChangeToFinish, RunningChange
 
 STARTED = datetime(2026, 11, 26, 7, 12, 31, tzinfo=UTC)
 ROLLOUT = Rollout(
@@ -128,12 +128,12 @@ def test_it_can_go_back_until_it_goes_back_or_has_ended() -> None:
 
 def test_the_page_says_what_is() -> None:
     """The step and the tasks while it runs; then what was done, what is current, and both ways."""
-    for text in (UnderWay(STATE).to_text(), UnderWay(STATE).to_html()):
+    for text in (RunningChange(STATE).to_text(), RunningChange(STATE).to_html()):
         assert "under way since 07:12:31 UTC: watching the new tasks" in text and "1 of 2 tasks, 1 old" in text
         assert "of about 3:00" in text
-    running = Unfinished(STATE, "Version version-2 is current.").to_text()
+    running = ChangeToFinish(STATE, "Version version-2 is current.").to_text()
     assert "is under way" in running and "works on it" in running and "How to go on" not in running
-    broken = Unfinished(replace(STATE, process=0), "Version version-2 is current.")
+    broken = ChangeToFinish(replace(STATE, process=0), "Version version-2 is current.")
     for text in (broken.to_text(), broken.to_html()):
         for words in ("was not finished", "watching the new tasks", "has ended", "changed SECRET_KEY", "is current"):
             assert words in text

@@ -13,7 +13,7 @@ from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import index
 from omc_runbook.runbooks.index import purposes
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 
 @pytest.mark.parametrize("days", [2, 400])
@@ -57,7 +57,7 @@ def test_versions_are_counted_with_their_last_author() -> None:
     """Without any, the card says what it is for."""
     (card,) = (card for card in index.cards(*written(2)) if card.runbook == "restore")
     assert card.text.startswith("2 versions are kept; the last:") and card.text.endswith("by ana.")
-    (card,) = (card for card in index.cards(healthy(), History(())) if card.runbook == "restore")
+    (card,) = (card for card in index.cards(healthy(), VersionHistory(())) if card.runbook == "restore")
     assert card.text == "A former version becomes current again."
 
 

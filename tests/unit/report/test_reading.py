@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from support.terminal import Terminal
 
 from omc_runbook.aws.calls import Calls
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.headless import notebooks
 from omc_runbook.report.display import reading
 from omc_runbook.report.display.reading import FleetProgress, on_terminal, shown
@@ -30,8 +30,8 @@ def test_calls_are_counted_whatever_their_answers_are(clients: Clients) -> None:
     with Stubber(sts) as stub:
         stub.add_response("get_caller_identity", {"Account": "1", "Arn": "arn:aws:iam::1:user/somebody", "UserId": "1"})
         stub.add_client_error("get_caller_identity", "AccessDenied")
-        look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
-        look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+        attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+        attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
     assert (clients.calls.made, clients.calls.answered, clients.calls.waiting) == (2, 2, "")
     clients.calls._begin(sts.meta.service_model.operation_model("GetCallerIdentity"))
     assert clients.calls.waiting == "GetCallerIdentity"
@@ -87,13 +87,13 @@ def test_what_is_not_answered_in_time_is_unknown_and_the_next_look_has_its_own_t
         return response
 
     with clients.calls.within(0):
-        late = look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+        late = attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
     assert isinstance(late, ReadFailure) and late.kind == "no-answer"
     assert late.sentence == (
         "Could not read the caller: AWS did not answer all calls within 0 seconds. Check the network, then run again."
     )
     sts.meta.events.register("before-send", refuse)
-    sent = look("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+    sent = attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
     assert isinstance(sent, ReadFailure) and sent.kind == "denied"
 
 

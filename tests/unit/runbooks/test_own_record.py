@@ -17,7 +17,7 @@ from omc_runbook.model.handover import STATE_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.conclude import Ending
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KILLED = ChangeState(
@@ -33,7 +33,7 @@ def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str =
     file.write(killed)
     own = replace(killed, runbook=runbook or killed.runbook, steps=())
     outcome = Outcome(runbook=own.runbook, started=NOW, finished=NOW, failure=failure, **NAMES)
-    own_record.end(Live(own), RUN, {"outcome": Ending(outcome)})
+    own_record.end(LiveChange(own), RUN, {"outcome": Ending(outcome)})
     return file.path.exists()
 
 

@@ -20,7 +20,7 @@ from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import page as module
 from omc_runbook.runbooks.button import Button
 from omc_runbook.runbooks.closing import ABOVE, NOT_OF_IT, OLD_PLAN, Closing, Displays
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER
 from omc_runbook.runbooks.run import Run, Target
 
@@ -74,7 +74,7 @@ def a_run() -> Run:
 def closing(run: Run, names: tuple[str, ...], fails: bool = False, is_refused: bool = False) -> Closing:
     """The last part of a runbook with these displays."""
 
-    def displays(apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(apply: bool, confirm: str, live: LiveChange) -> Displays:
         if apply and is_refused:
             raise CouldNotLook("AWS is gone. Try again.")
         if apply:

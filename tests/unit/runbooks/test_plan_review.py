@@ -40,7 +40,7 @@ from omc_runbook.runbooks import plan_review
 from omc_runbook.runbooks.plan_review import Parameters, Review, review_several
 from omc_runbook.runbooks.run import Run, Target, diagnose
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.textfile.file import SourceFile
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
@@ -275,20 +275,20 @@ def test_a_cure_is_bound_to_its_steps_and_what_they_restore() -> None:
     """A version that would be restored is bound by its id; nothing of its values is in the plan."""
     broken = with_keys(healthy(), SMTP_PASSWORD="changethis")
     back = replace(an_update(healthy()), exists=True, token="1" * 36)
-    plan = replace(plan_fix(broken, diagnose(broken), History(())), steps=(RestoreVersion(back, ()),))
+    plan = replace(plan_fix(broken, diagnose(broken), VersionHistory(())), steps=(RestoreVersion(back, ()),))
     bound = bind(plan, {"staging": broken}, "00")
     assert bound.facts["the version to be made current of ohmycoins-staging-app-secrets"] == "1" * 36
     assert bound.facts["step 1"].startswith("make version 11111111") and bound.fingerprints == {}
 
 
 def test_a_restore_is_bound_to_the_deletion_that_it_cancels() -> None:
-    """A copy of the plan cancels no later one, neither by create nor as a cure."""
+    """A copy of the plan cancels no later one, neither by create nor as a fix."""
     secret = healthy().secret
     assert secret
     deletions = [replace(secret, deleted=NOW + timedelta(days=days)) for days in (7, 8)]
-    cures = [
+    fixes = [
         bind(
-            replace(plan_fix(healthy(), (), History(())), steps=(RestoreSecret(each, ()),)),
+            replace(plan_fix(healthy(), (), VersionHistory(())), steps=(RestoreSecret(each, ()),)),
             {"staging": healthy()},
             "00",
         )
@@ -298,7 +298,7 @@ def test_a_restore_is_bound_to_the_deletion_that_it_cancels() -> None:
         bind(CreatePlan("restore", secret.name, "ap-southeast-2", existing=each), {"staging": healthy()}, "00")
         for each in deletions
     ]
-    for first, second in (cures, creations):
+    for first, second in (fixes, creations):
         assert first.facts != second.facts and first.facts.keys() == second.facts.keys()
 
 

@@ -27,9 +27,9 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import key_addition, rotate, run, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import UNFINISHED, Run, Target
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Work:
         self.done: list[str] = []
         self.error = error
 
-    def __call__(self, apply: bool, confirm: str, live: Live) -> Displays:
+    def __call__(self, apply: bool, confirm: str, live: LiveChange) -> Displays:
         self.done.append(f"{'applied' if apply else 'planned'} {confirm}".strip())
         yield "result", "what was done"
         if self.error:
@@ -265,7 +265,7 @@ def test_a_change_that_broke_off_after_it_was_made_is_not_under_way(
     file = StateFile(tmp_path / "rotate.state.json")
     monkeypatch.setenv(STATE_VARIABLE, str(file.path))
 
-    def displays(apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(apply: bool, confirm: str, live: LiveChange) -> Displays:
         live.announce("move")
         live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
         yield "result", "what was done"
@@ -350,7 +350,7 @@ COMMON = "prompt, file:PATH, env:NAME"
     [
         (lambda run: update.gather(run, healthy(), "promt", "SMTP_HOST"), f"{COMMON}, generate or keep"),
         (
-            lambda run: rotate.gather(run, healthy(), History(()), "SECRET_KEY", "promt", ""),
+            lambda run: rotate.gather(run, healthy(), VersionHistory(()), "SECRET_KEY", "promt", ""),
             f"renew, {COMMON}, generate or keep",
         ),
         (lambda run: values_of(with_keys(healthy(), A_KEY=""), NEW_KEY, "promt"), f"{COMMON} or generate"),

@@ -31,7 +31,7 @@ OPEN = frozenset({"paused", "unknown"})
 """The states of a deployment that another run should look at."""
 
 
-class Live:
+class LiveChange:
     """What a change tells as it goes, and what stops it; also its clock.
 
     Its state is written to `file`, if there is one, from its first step on, and the file is removed when it has ended

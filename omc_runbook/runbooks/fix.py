@@ -1,4 +1,4 @@
-"""A cure of root causes, as troubleshoot makes it: planned, applied, judged and concluded; finished, or taken back."""
+"""The fix of root causes, as troubleshoot makes it: planned, applied, judged and concluded; finished, or taken back."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from omc_runbook.runbooks import own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
-from omc_runbook.runbooks.live import Live
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.run import Run, ignore
 from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import History
+from omc_runbook.snapshot.version_history import VersionHistory
 
 RUNBOOK = "troubleshoot"
 
@@ -43,7 +43,7 @@ def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:
 
 def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
     """Plan the steps that fix root causes; nothing is written."""
-    history = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else History(())
+    history = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else VersionHistory(())
     return fix_plan.plan_fix(snapshot, findings, history)
 
 
@@ -58,7 +58,7 @@ def apply(
     apply: bool,
     confirm: str = "",
     step: Callable[[str], None] = ignore,
-    live: Live | None = None,
+    live: LiveChange | None = None,
 ) -> FixResult | None:
     """Take the steps and verify them if `apply` is set; None in a dry run.
 
@@ -81,7 +81,7 @@ def closing(
     """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
     run = review.attach(run)
 
-    def displays(may_apply: bool, confirm: str, live: Live) -> Displays:
+    def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
@@ -108,11 +108,11 @@ def closing(
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
-    """Buttons that finish a cure that another process began, and that take it back."""
+    """Buttons that finish a fix that another process began, and that take it back."""
     return take_back.offers(run, state, _finish)
 
 
-def _finish(run: Run, live: Live, state: ChangeState, word: str) -> Generator[object, None, str]:
+def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew, and apply of it what was begun and no more."""
     asked = own_parameters.typed(RUNBOOK, state.parameters)
     service, repository, allow_code = str(asked["service"]), str(asked["repository"]), bool(asked["allow_code"])

@@ -42,7 +42,7 @@ def copying(text: str, what: str) -> Link:
     return Link(f"Copy {what}", lambda frontend: frontend.copy(text))
 
 
-class LastWord(RichDisplay):
+class FinalAnswer(RichDisplay):
     """An answer, and below it the button that applies the plan, where there is one, and what leads on.
 
     On a page with other buttons, it shows what these have left.

@@ -16,8 +16,8 @@ from omc_runbook.changes.take_back import Undo
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish, own_process
-from omc_runbook.runbooks import live as module
-from omc_runbook.runbooks.live import Live, refuse_another
+from omc_runbook.runbooks import live_change as module
+from omc_runbook.runbooks.live_change import LiveChange, refuse_another
 
 STATE = ChangeState(
     runbook="rotate",
@@ -34,8 +34,8 @@ STATE = ChangeState(
 CHANGE = Change(key="SECRET_KEY", action="changed", version="version-2")
 
 
-def live_at(tmp_path: Path, *steps: str, former: str = "version-1") -> Live:
-    live = Live(replace(STATE, former=former), StateFile(tmp_path / "rotate.state.json"))
+def live_at(tmp_path: Path, *steps: str, former: str = "version-1") -> LiveChange:
+    live = LiveChange(replace(STATE, former=former), StateFile(tmp_path / "rotate.state.json"))
     for step in steps:
         live.announce(step)
     return live
@@ -79,7 +79,7 @@ def test_a_wish_is_not_lost_that_comes_while_another_is_looked_for(tmp_path: Pat
             live.ask("back")
             return wish
 
-    live = Live(STATE, SlowFile(tmp_path / "rotate.state.json"))
+    live = LiveChange(STATE, SlowFile(tmp_path / "rotate.state.json"))
     live.state = replace(STATE, steps=("move", "watch"))
     with pytest.raises(Cancelled):
         live.sleep(0.01)
@@ -123,7 +123,7 @@ def test_a_wish_at_a_step_that_goes_to_its_end_is_heard_at_the_next(tmp_path: Pa
 
 
 def test_a_change_that_says_how_it_is_taken_back_needs_no_former_version(tmp_path: Path) -> None:
-    """As a cure does, and a .env for as long as its process runs."""
+    """As a fix does, and a .env for as long as its process runs."""
     for details in ({"undo": (Undo(kind="policy", subject="role", new="policy"),)}, {"is_reversible": True}):
         live = live_at(tmp_path, former="")
         live.state = replace(STATE, former="", **details)  # type: ignore[arg-type]
