@@ -176,8 +176,8 @@ def values_of(
     member = document_of(snapshot).get(key.name)
     if values_from in ("", sources.KEEP) or (values_from in (sources.GENERATE, "prompt") and _is_filled(member)):
         return {}
-    generated = unfinished.document.get(key.name) if unfinished and values_from == sources.GENERATE else None
-    if generated and unfinished and key.name in unfinished.keys:
+    generated = unfinished.new_member(key.name) if unfinished and values_from == sources.GENERATE else None
+    if generated:
         return {key.name: NewValue(generated.injected, ORIGIN)}
     name, catalogue = snapshot.environment.name, snapshot.environment.keys
     values = sources.gather(values_from, [key.name], catalogue, document_of(snapshot).keys, name, OFFERED)
@@ -189,7 +189,7 @@ def values_of(
 
 def has_value(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None) -> bool:
     """Whether a key has its value already, in the secret or in the version that a killed run left."""
-    is_left = unfinished is not None and key in unfinished.keys
+    is_left = unfinished is not None and unfinished.new_member(key) is not None
     return is_left or _is_filled(document_of(snapshot).get(key))
 
 

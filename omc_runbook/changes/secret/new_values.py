@@ -11,13 +11,13 @@ from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password
+from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password, version_id_of
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
 from omc_runbook.checks.key_demand import plain_logins, services_reading
 from omc_runbook.masking import kernel, registry
-from omc_runbook.masking.document import Action, Document, compare
+from omc_runbook.masking.document import Action, Document, Member, compare
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.errors import UsageError
@@ -30,13 +30,17 @@ ORIGIN = "the unfinished change"
 
 @dataclass(frozen=True)
 class UnfinishedChange:
-    """A change that a killed run left: its version, the version before it, and both documents."""
+    """A change that a killed run left: its version, the version before it, and both documents.
+
+    `is_certain` says whether its version was made of the one before; others may have changed the secret in between.
+    """
 
     version_id: str
     base: str
     is_current: bool
     document: Document
     before: Document
+    is_certain: bool = True
 
     @property
     def actions(self) -> dict[str, Action]:
@@ -47,6 +51,10 @@ class UnfinishedChange:
     def keys(self) -> tuple[str, ...]:
         """The keys that it gave new values."""
         return tuple(key for key, action in self.actions.items() if action != "removed")
+
+    def new_member(self, key: str) -> Member | None:
+        """A key with the new value that it gave it; None for others, and where that may be a former value."""
+        return self.document.get(key) if self.is_certain and key in self.keys else None
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,9 @@ def renew(
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
-        notes += (f"A change of {', '.join(unfinished.actions)} was not finished: this run continues it.",)
+        goes_on = unfinished.is_current or any(entry.origin == ORIGIN for entry in values.values())
+        end = ": this run continues it" if goes_on else ", and is not in force: this run does not continue it"
+        notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
     key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
         notes += (
@@ -145,8 +155,14 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
     for version in sorted(labelled_versions, key=lambda version: version != current):
         base = previous if version == current else current
         after, before = _document(clients, snapshot, version), _document(clients, snapshot, base)
-        if after and before:
+        if not (after and before):
+            continue
+        if version == current or version_id_of(base, before, after.value) == version:
             return UnfinishedChange(version, base, version == current, after, before)
+        # Somebody has changed the secret since.
+        former = _document(clients, snapshot, previous)
+        is_certain = former is not None and version_id_of(previous, former, after.value) == version
+        return UnfinishedChange(version, base, False, after, former if former and is_certain else before, is_certain)
     return None
 
 
@@ -180,7 +196,7 @@ def _values(
     values = {
         key: NewValue(member.injected, ORIGIN, member.kind)
         for key in keys
-        if unfinished and key in unfinished.keys and (member := unfinished.document.get(key))
+        if unfinished and (member := unfinished.new_member(key))
     }
     rest = [key for key in keys if key not in values]
     generated = [key for key in rest if key in catalogue and catalogue[key].generate]

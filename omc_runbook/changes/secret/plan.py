@@ -197,7 +197,7 @@ def plan_update(
     return make_plan(
         snapshot,
         text,
-        token=_token(current_id(snapshot), document.value if document.members else text, text),
+        token=version_id_of(current_id(snapshot), document, text),
         changes=tuple(
             change_of(snapshot, key, action, new[key].origin if key in new else "") for key, action in actions.items()
         ),
@@ -438,8 +438,12 @@ def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) ->
             )
 
 
-def _token(base: str, before: Masked, after: Masked) -> str:
-    """An id that depends on version and change only, and reveals nothing without the old text."""
-    secret = hashlib.sha256(reveal(before).encode("utf-8", "surrogatepass")).digest()
-    digest = hmac.digest(secret, base.encode() + reveal(after).encode("utf-8", "surrogatepass"), "sha256")
+def version_id_of(base: str, before: Document, text: Masked) -> str:
+    """The id of the version with this text that a plan makes of the version `base`.
+
+    It depends on that version and the change only, and reveals nothing without the old text.
+    """
+    former = before.value if before.members else text
+    secret = hashlib.sha256(reveal(former).encode("utf-8", "surrogatepass")).digest()
+    digest = hmac.digest(secret, base.encode() + reveal(text).encode("utf-8", "surrogatepass"), "sha256")
     return str(uuid.UUID(bytes=digest[:16], version=4))

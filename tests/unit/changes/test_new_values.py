@@ -11,7 +11,7 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_values
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret.new_values import NewValues, renew
-from omc_runbook.changes.secret.plan import LABEL
+from omc_runbook.changes.secret.plan import LABEL, current_id, version_id_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
@@ -57,10 +57,46 @@ def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
     assert found(staged(SECRET_KEY=secrets.token_hex(32))).unfinished
 
 
+@pytest.mark.parametrize("since", [1, 2])
+def test_values_that_somebody_else_has_changed_since_are_not_taken_up(since: int) -> None:
+    """A killed run's version has their former values; its own new one counts while the version before it is known."""
+    theirs = [{"SECRET_KEY": secrets.token_hex(32), "SMTP_PASSWORD": secrets.token_hex(24)} for _ in range(since)]
+    stopped = staged(SENTRY_DSN="https://a@sentry.example.com/1")
+    for each in theirs:
+        stopped = changed_since(stopped, **each)
+    new = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "renew")
+    generated, former = new.values["SECRET_KEY"], document(healthy())["SECRET_KEY"]
+    assert generated.origin.startswith("generated") and not generated.value.same_as(former)
+    assert new.unfinished and new.unfinished.new_member("SECRET_KEY") is None
+    assert (new.unfinished.keys == ("SENTRY_DSN",)) == (since == 1)
+    assert (new.unfinished.new_member("SENTRY_DSN") is not None) == (since == 1)
+
+
+def test_only_a_change_that_goes_on_is_said_to() -> None:
+    """A version that is not current, and of which no value is taken up, is left out."""
+    stopped = staged(SECRET_KEY=secrets.token_hex(32))
+    assert "this run does not continue it" in found(stopped).notes[0]
+    again = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "renew")
+    assert again.notes == ("A change of SECRET_KEY was not finished: this run continues it.",)
+
+
 def staged(**changed: str) -> Snapshot:
     """A healthy environment beside whose current version a killed run has staged another."""
-    snapshot, version = healthy(), secrets.token_hex(16)
+    snapshot = healthy()
+    assert snapshot.secret and snapshot.current and snapshot.current.document
+    draft = with_values(snapshot, {**document(snapshot), **changed}, "draft").contents["draft"].document
+    assert draft
+    version = version_id_of(CURRENT, snapshot.current.document, draft.value)
     snapshot = with_values(snapshot, {**document(snapshot), **changed}, version)
-    assert snapshot.secret
     stages = {**snapshot.secret.stages, version: (f"{LABEL}12345678",)}
+    return replace(snapshot, secret=replace(snapshot.secret, stages=stages))
+
+
+def changed_since(snapshot: Snapshot, **changed: str) -> Snapshot:
+    """The same environment after somebody else has given keys other values."""
+    assert snapshot.secret
+    version, before = secrets.token_hex(16), current_id(snapshot)
+    snapshot = with_values(snapshot, {**document(snapshot), **changed}, version)
+    ours = {each: labels for each, labels in snapshot.secret.stages.items() if labels[0].startswith(LABEL)}
+    stages = {**ours, before: ("AWSPREVIOUS",), version: ("AWSCURRENT",)}
     return replace(snapshot, secret=replace(snapshot.secret, stages=stages))
