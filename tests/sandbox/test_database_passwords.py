@@ -624,15 +624,36 @@ def test_a_url_comes_from_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "postgresql://app:{}@[::1/app", "mysql://app:{}@h/app", "{}", "host=h password={}", "postgresql://a:{}@h?x=1"],
+    [
+        *("", "postgresql://app:{}@[::1/app", "mysql://app:{}@h/app", "{}", "host=h password={}"),
+        *("postgresql://a:{}@h?x=1", "postgresql://a:x@{}@h/app", "postgresql://a:x@{}#y@h/app"),
+        *("postgresql://a:{}/x@h/app", "postgresql://a:12/{}@h/app", "postgresql://a:x@b/{}@h:1/app"),
+    ],
 )
 def test_what_holds_no_url_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
-    """Empty, another database's, a bare password, another notation, an unknown option: told without repeating it."""
+    """Empty, another database's, a bare password, another notation, an unknown option: told without repeating it.
+
+    And a password with an @ or a / in it, the rest of which libpq would take for the host, the port or the database.
+    """
     password = new_password()
     monkeypatch.setenv("ADMIN_URL", text.format(password))
     (tmp_path / "url").write_text(text.format(password))
     for source in ("env:ADMIN_URL", f"file:{tmp_path / 'url'}"):
         refusal(lambda source=source: url_from(source), password, kind=UsageError)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("postgres://a@h", "postgresql://a:p%40%2F%23@h:5432/app", "postgresql:///app?host=/run/x&user=a@b"),
+        *("postgresql://a:p@[::1]:5432/app?sslmode=require", "postgresql://%2Frun%2Fx/app", "postgresql://"),
+        *("postgresql://a:p?#[]@h1:1,h2,[::1]:3/my-app?target_session_attrs=primary", "postgresql://a:b:c@h/app"),
+    ],
+)
+def test_every_form_of_a_url_is_read(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Several hosts, a socket, an address in brackets, signs written as numbers, and parts that are left out."""
+    monkeypatch.setenv("ADMIN_URL", text)
+    assert url_from("env:ADMIN_URL")
 
 
 def test_what_is_no_source_of_a_url_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 SOURCES = "env:NAME or file:PATH"
 FORM = "postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE"
-URL = re.compile(r"\Apostgres(ql)?://\S+\Z")
+ESCAPES = "In the password, write % as %25, @ as %40, / as %2F and # as %23."
+_HOST = r"(?:\[[^][@/\s]*\]|[^][@/?#:,\s]*)(?::\d*)?"
+URL = re.compile(rf"\Apostgres(?:ql)?://(?:[^@/\s]*@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?\S*)?\Z")
+"""What libpq takes the parts of a URL from, without signs that belong into none of them.
+
+libpq ends a password at its first @ or /, and would take the rest for the host, the port or the database.
+"""
 
 LONGEST_NAME = 63
 """Bytes of a role's name: PostgreSQL truncates longer ones, so that a partner could be the role itself."""
@@ -115,7 +121,7 @@ def url_from(source: str) -> Masked | None:
         raise UsageError(f"{label} is not UTF-8 text: set it again.")
     login = database_connection.login_of(url) if url.matches(URL) else None
     if login is None:
-        raise UsageError(f"{label} is not the URL of a PostgreSQL database: write {FORM}.")
+        raise UsageError(f"{label} is not the URL of a PostgreSQL database: write {FORM}. {ESCAPES}")
     registry.exempt({name for name in (login.user, login.host) if name})
     return url
 
