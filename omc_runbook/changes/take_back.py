@@ -139,7 +139,11 @@ class Reversal:
         if current == undo.former:
             return
         move = partial(secretsmanager.move_current, client, undo.subject, undo.former, undo.new)
-        if current != undo.new or not require(what, "secretsmanager:UpdateSecretVersionStage", move, "change"):
+        has_moved = current == undo.new and require(what, "secretsmanager:UpdateSecretVersionStage", move, "change")
+        if has_moved is None:
+            secret = require(what, "secretsmanager:DescribeSecret", read)
+            has_moved = secret is not None and secret.version_at(secretsmanager.CURRENT) == undo.former
+        if not has_moved:
             self._left.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
             return
         self._done.append(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from support import forked_command
 from support.administrator import BAD, Place
 from support.paths import SUPPORT
@@ -281,6 +282,46 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
     assert done and done.is_proved and place.current == version and not place.labels()
     finished = [(change.key, change.version) for change in done.changes if change.action == "finished"]
     assert finished == [("SECRET_KEY", version)]
+
+
+def losing(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the answer of a move of AWSCURRENT be lost: of the first, or of the second, which puts it back."""
+    move, moves = secretsmanager.move_current, list[str]()
+
+    def lost(client: Any, secret: str, to: str, from_: str) -> bool | None:
+        answer = move(client, secret, to, from_)
+        moves.append(to)
+        if len(moves) != number:
+            return answer
+        if number == 1:
+            raise ClientError({"Error": {"Code": "InternalServiceError"}}, "UpdateSecretVersionStage")
+        # So it ends where botocore repeats the call.
+        return None
+
+    patch.setattr(secretsmanager, "move_current", lost)
+
+
+def test_a_version_that_became_current_without_an_answer_is_gone_on_with(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS has made it current, and says that it could not: the services get it all the same."""
+    losing(monkeypatch, 1)
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and done.version_change and done.version_change.version_id == place.current
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_a_withdrawal_whose_answer_was_lost_is_no_edit_of_somebody_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The former version is current again, and the services get it back."""
+    monkeypatch.setenv("NEW", BAD)
+    losing(monkeypatch, 2)
+    version, old = place.current, place.members["SENTRY_DSN"]
+    done = place.rotate("SENTRY_DSN", "env:NEW")
+    assert done and done.restored_version == version == place.current
+    assert {rollout.state for rollout in done.rollbacks} == {"done"} and "somebody else" not in done.rollback_note
+    assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
 
 
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:

@@ -154,7 +154,8 @@ class SecretWriter:
 
     def move_back(self) -> bool:
         """Make the plan's base version current again; False where the plan's own is no longer current."""
-        return bool(self._stage_current(self._plan.base, self._plan.token))
+        has_moved = self._stage_current(self._plan.base, self._plan.token)
+        return self.is_current(self._plan.base) if has_moved is None else has_moved
 
     def restore_password(self) -> str:
         """Give the database the password of the secret's current version; a sentence, "" where none is involved.
@@ -255,7 +256,14 @@ class SecretWriter:
         return self._do(GET_SECRET_VALUE, lambda: secretsmanager.get_value(self._client, self._arn, CURRENT))
 
     def _stage_current(self, version: str, instead_of: str) -> bool | None:
-        return self._do(UPDATE_STAGE, lambda: secretsmanager.move_current(self._client, self._arn, version, instead_of))
+        """Move AWSCURRENT, as `move_current` does; None also where a call has done it whose answer says otherwise."""
+        move = partial(secretsmanager.move_current, self._client, self._arn, version, instead_of)
+        try:
+            return self._do(UPDATE_STAGE, move)
+        except CouldNotLook:
+            if self.is_current(version):
+                return None
+            raise
 
     def _drop(self, label: str, version: str) -> None:
         self._do(UPDATE_STAGE, lambda: secretsmanager.drop_label(self._client, self._arn, label, version))

@@ -1,0 +1,49 @@
+"""Taking back what another process made."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Journal, execute
+from omc_runbook.changes.take_back import Reversal, Undo
+
+ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
+
+
+class Secret:
+    """Secrets Manager with one secret, where the answer to a first attempt to move AWSCURRENT is lost."""
+
+    def __init__(self, theirs: str = "") -> None:
+        self.current, self.theirs = "new", theirs
+
+    def describe_secret(self, **_: str) -> dict[str, Any]:
+        return {"ARN": ARN, "Name": "app", "VersionIdsToStages": {self.current: ["AWSCURRENT"]}}
+
+    def update_secret_version_stage(self, **parameters: str) -> None:
+        self.current = self.theirs or parameters["MoveToVersionId"]
+        answer = {"Error": {"Code": "InvalidParameterException"}, "ResponseMetadata": {"RetryAttempts": 1}}
+        raise ClientError(answer, "UpdateSecretVersionStage")  # type: ignore[arg-type]
+
+
+def taken_back(secret: Secret) -> Reversal:
+    context = ChangeContext(
+        clients=cast("Any", lambda name: secret),
+        cluster="app",
+        look=cast("Any", None),
+        show=lambda rollouts, lines: None,
+        announce=lambda name: None,
+        clock=cast("Any", None),
+    )
+    reversal = Reversal({"": context}, [Undo(kind="version", subject="app", former="old", new="new")])
+    execute(reversal.steps(), context.announce, Journal())
+    return reversal
+
+
+def test_a_version_that_is_back_without_an_answer_is_back() -> None:
+    """A repeated call is refused then; only where another version is current has somebody changed it."""
+    done, overtaken = taken_back(Secret()), taken_back(Secret(theirs="other"))
+    assert done.is_complete and "Version old of app is current again" in done.sentence
+    assert not overtaken.is_complete and "somebody else has changed it" in overtaken.sentence
