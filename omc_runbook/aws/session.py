@@ -340,6 +340,8 @@ def or_none(answer: Any) -> Any:
 
 
 _PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
+_ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
+"""Operations that encrypt, where KMS refuses them without saying what."""
 _EXPLICIT_DENY = re.compile(
     r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
     r"|a permissions boundary)"
@@ -360,7 +362,8 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         message = message_of(error)
         # A call may need another permission too, such as iam:PassRole or a key's.
         named = _PERFORM.search(message)
-        permission = "kms:Decrypt" if "KMS" in message else named[1] if named else missing
+        of_key = "kms:GenerateDataKey" if error.operation_name in _ENCRYPTING else "kms:Decrypt"
+        permission = named[1] if named else of_key if "KMS" in message else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")

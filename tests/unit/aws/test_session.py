@@ -191,6 +191,32 @@ def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: s
     assert answer.sentence == f"Could not read the value: AccessDeniedException; {sentence.format(action)}."
 
 
+NOT_ALLOWED = "Access to KMS is not allowed"
+ON_A_KEY = "User: me is not authorized to perform: {} on resource: app-KMS-secrets"
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "permission"),
+    [
+        ("GetSecretValue", NOT_ALLOWED, "kms:Decrypt"),
+        ("PutSecretValue", NOT_ALLOWED, "kms:GenerateDataKey"),
+        ("CreateSecret", NOT_ALLOWED, "kms:GenerateDataKey"),
+        ("PutSecretValue", ON_A_KEY.format("secretsmanager:PutSecretValue"), "secretsmanager:PutSecretValue"),
+        ("PutSecretValue", ON_A_KEY.format("kms:Decrypt"), "kms:Decrypt"),
+    ],
+)
+def test_what_a_key_refuses_is_the_permission_that_the_call_needs(
+    operation: str, message: str, permission: str
+) -> None:
+    """A read decrypts and a write encrypts; where AWS names the permission, that counts, and no name of a secret."""
+
+    def call() -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, operation)
+
+    answer = attempt("the secret", f"secretsmanager:{operation}", call)
+    assert isinstance(answer, ReadFailure) and answer.permission == permission
+
+
 class ShortLived(Wire):
     """A wire on which the credentials of a role last for a minute."""
 
