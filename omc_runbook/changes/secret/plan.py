@@ -199,11 +199,17 @@ def plan_update(
         text,
         token=version_id_of(current_id(snapshot), document, text),
         changes=tuple(
-            change_of(snapshot, key, action, new[key].origin if key in new else "") for key, action in actions.items()
+            change_of(snapshot, key, action, _origin(new[key]) if key in new else "") for key, action in actions.items()
         ),
         notes=notes,
         redeploy_stale=redeploy_stale,
     )
+
+
+def _origin(entry: NewValue) -> str:
+    """Where a new value comes from, and that it is none, which a line without a value may be by mistake."""
+    is_emptied = entry.value.is_empty and not entry.is_placeholder
+    return f"{entry.origin}, an empty value" if is_emptied else entry.origin
 
 
 def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tuple[str, ...]:

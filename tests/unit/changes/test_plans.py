@@ -351,6 +351,14 @@ def test_a_change_says_what_becomes_of_replicas() -> None:
     assert planned(snapshot).notes == ()
 
 
+def test_a_plan_says_which_values_it_empties() -> None:
+    """As a template's line that was not filled in does; other values are not said to be there."""
+    plan = planned(healthy(), SMTP_PASSWORD="", SMTP_USER="me@ohmycoins.test")
+    filled, emptied, *_ = plan.sentences
+    assert emptied == "SMTP_PASSWORD would be changed (a test, an empty value)." and "empty" not in filled
+    assert "an empty value" in changes.plan(plan).to_text()
+
+
 def test_a_plan_says_when_each_key_takes_effect() -> None:
     """Signed-out users and the database are told; the table shows no value and has every key."""
     value = secrets.token_hex(32)
