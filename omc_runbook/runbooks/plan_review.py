@@ -11,9 +11,13 @@ from pathlib import Path
 from omc_runbook.changes import binding
 from omc_runbook.changes.binding import AnyPlan
 from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import LABEL, SecretPlan
+from omc_runbook.changes.values.sources import KEEP
+from omc_runbook.checks import remedies
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import fingerprint, registry
 from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.model.findings import NO_REMEDY
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.archive import plan_file
 from omc_runbook.report.archive.plan_file import LIFETIME, FiledPlan, PlanFile
@@ -143,11 +147,24 @@ def review_several(
     if differences := planned.differences(current):
         raise ConflictError(
             f"Plan {planned.hash} does not hold any more: {'; '.join(differences).rstrip('.')}. Nothing was written."
-            " Have it made again."
+            f" {_way_on(run, plan)}"
         )
     made = f"Made by {planned.by} at {plan_file.in_words(planned.created)}; you are {caller.arn}."
     lines = (made, "It holds: nothing that it is based on has changed.", *planned.steps)
     return Review(f"Plan {planned.hash}", lines, FiledPlan(path, planned, caller.arn, is_read=True))
+
+
+def _way_on(run: Run, plan: AnyPlan | None) -> str:
+    """How to go on from a plan that does not hold: perhaps a run of it was killed, and its version is in force."""
+    labels = [label for label, version in plan.labels if version == plan.base] if isinstance(plan, SecretPlan) else ()
+    if not any(label.startswith(LABEL) for label in labels):
+        return "Have it made again."
+    environment = run.target.environment
+    keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
+    return (
+        "The current version is of a change that was not finished, perhaps of this plan. To finish that:\n"
+        f"{remedies.command_to_apply(environment, keep)}"
+    )
 
 
 def _masked(value: str | bool) -> str | bool:

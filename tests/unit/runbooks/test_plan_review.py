@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support.snapshots import CURRENT, document, healthy, with_keys, with_service
+from support.snapshots import CURRENT, document, healthy, with_keys, with_secret, with_service, with_values
 
 from omc_runbook import cli
 from omc_runbook.aws.session import Clients
@@ -25,7 +25,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.fix.plan import plan_fix
 from omc_runbook.changes.fix.steps import RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.create_plan import CreatePlan
-from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
+from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless.notebooks import applying_command, describe, with_plan
 from omc_runbook.masking import fingerprint, registry
@@ -106,6 +106,21 @@ def test_a_plan_is_written_without_a_value_and_holds_for_another_person(path: Pa
     assert outcome.plan_file and outcome.plan_file.planned_by == snapshot.caller.arn
     assert (outcome.plan_file.run_by, outcome.plan_file.hash) == (other.caller.arn, body["hash"])
     assert Outcome.from_json(outcome.to_json()).plan_file == outcome.plan_file
+
+
+def test_a_plan_whose_run_was_killed_names_the_command_that_finishes_it(path: Path) -> None:
+    """Its version is current, and has a label of ours; without that somebody else has changed the secret."""
+    snapshot = healthy()
+    review(snapshot, an_update(snapshot), chosen(path))
+    ends = []
+    for labels in (("AWSCURRENT", f"{LABEL}1234"), ("AWSCURRENT",)):
+        after = with_values(snapshot, {**document(snapshot), "SMTP_PASSWORD": PASSWORD}, "1" * 36)
+        after = with_secret(after, stages={CURRENT: ("AWSPREVIOUS",), "1" * 36: labels})
+        with pytest.raises(ConflictError, match="does not hold any more") as error:
+            review(after, an_update(after), chosen(plan_from=path))
+        ends.append(str(error.value).partition("Nothing was written. ")[2])
+    command = "omc-runbook run rotate -p environment staging -p values_from keep -p apply true"
+    assert ends[0].endswith(f"To finish that:\n{command}") and ends[1] == "Have it made again."
 
 
 def test_what_has_changed_meanwhile_is_named(path: Path) -> None:
