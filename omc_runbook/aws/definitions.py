@@ -135,12 +135,14 @@ def from_daemon(raw: Any) -> TaskDefinition:
     return _task_definition({**raw, "taskDefinitionArn": raw["daemonTaskDefinitionArn"]})
 
 
-def register_edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> TaskDefinition:
-    """Register a copy of a revision with these edits and the same tags.
+def register_edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> tuple[TaskDefinition, int]:
+    """Register a copy of a revision with these edits and the same tags; returns it and the number of attempts.
 
-    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+    RegisterTaskDefinition takes no token: an attempt whose answer was lost may have registered one before it. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
     """
-    return _task_definition(client.register_task_definition(**_edited(client, arn, edits))["taskDefinition"])
+    answer = client.register_task_definition(**_edited(client, arn, edits))
+    return _task_definition(answer["taskDefinition"]), 1 + answer["ResponseMetadata"].get("RetryAttempts", 0)
 
 
 def is_edited(client: ECSClient, other: str, arn: str, edits: Sequence[ReferenceEdit]) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from support.runs import SECRET, values
 
 from omc_runbook.aws import definitions, ecs, iam
@@ -287,6 +288,27 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     assert described(world) == theirs
 
 
+def test_a_revision_whose_answer_was_lost_is_no_edit_of_somebody_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is repeated, so that there are two alike: the second is deployed."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    run, _, plan = begun()
+    call, attempts = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def losing(client: Any, operation: str, parameters: Any) -> Any:
+        answer = call(client, operation, parameters)
+        if operation == "RegisterTaskDefinition":
+            attempts.append(operation)
+            answer = call(client, operation, parameters)
+            answer["ResponseMetadata"]["RetryAttempts"] = 1
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", losing)
+    done = fix.apply(run, plan, True)
+    assert attempts and done and done.is_proved
+
+
 def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
     world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +319,7 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
 
     def register_twice(*arguments: Any) -> Any:
         monkeypatch.setattr(definitions, "register_edited", register)
-        theirs.append(register(*arguments).label)
+        theirs.append(register(*arguments)[0].label)
         return register(*arguments)
 
     theirs: list[str] = []

@@ -263,10 +263,11 @@ class _Fix:
             )
         if require(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, newest
-        edited = _change(
+        edited, attempts = _change(
             what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, definition.arn, step.edits)
         )
-        self._registered.add(edited.arn)
+        family_arn, last = edited.arn.rpartition(":")[0], edited.revision
+        self._registered |= {f"{family_arn}:{number}" for number in range(last - attempts + 1, last + 1)}
         return edited, newest
 
     def _insist_on_first(self, corrected: TaskDefinition, newest: TaskDefinition) -> None:
