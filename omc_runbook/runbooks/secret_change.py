@@ -276,6 +276,8 @@ def _finish(run: Run, live: LiveChange, word: str) -> Generator[object, None, st
     """Go on with the version that a change left, and give all tasks its values."""
     snapshot = run.look()
     left = new_values.find_unfinished(run.target.clients, snapshot)
+    if left and not left.is_certain:
+        raise UsageError(f"Somebody else has changed the secret meanwhile: {CHANGE_AGAIN}")
     keys = left.keys if left and not left.is_current else ()
     if left and not left.is_current and set(left.keys) != set(left.actions):
         raise UsageError(f"A change that removes keys is finished by its own runbook: {CHANGE_AGAIN}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -13,6 +14,9 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret.new_values import NewValues, renew
 from omc_runbook.changes.secret.plan import LABEL, current_id, version_id_of
 from omc_runbook.model.errors import UsageError
+from omc_runbook.report.archive.state import ChangeState
+from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -70,6 +74,17 @@ def test_values_that_somebody_else_has_changed_since_are_not_taken_up(since: int
     assert new.unfinished and new.unfinished.new_member("SECRET_KEY") is None
     assert (new.unfinished.keys == ("SENTRY_DSN",)) == (since == 1)
     assert (new.unfinished.new_member("SENTRY_DSN") is not None) == (since == 1)
+
+
+def test_a_button_finishes_no_change_whose_keys_are_not_certain() -> None:
+    """They would be all that somebody else has changed since, too."""
+    stopped = staged(SENTRY_DSN="https://a@sentry.example.com/1")
+    for _ in range(2):
+        stopped = changed_since(stopped, SECRET_KEY=secrets.token_hex(32))
+    run = cast("Run", SimpleNamespace(look=lambda: stopped, target=SimpleNamespace(clients=None)))
+    finish, *_ = secret_change.offers(run, cast("ChangeState", SimpleNamespace(secret="app", former=CURRENT)))
+    with pytest.raises(UsageError, match="Somebody else has changed the secret meanwhile: run the notebook"):
+        next(finish.act(""))
 
 
 def test_only_a_change_that_goes_on_is_said_to() -> None:
