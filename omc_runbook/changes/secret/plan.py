@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Secret
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values import encryption
@@ -267,8 +267,8 @@ def make_plan(
         )
     if is_change and (reason := why_not_writable(secret)):
         raise UsageError(f"{reason} Nothing was written.")
-    if is_change and secret.replicas:
-        notes = (*notes, *_replica_notes(secret))
+    if is_change:
+        notes = (*notes, *_rotation_notes(secret, token), *_replica_notes(secret))
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
@@ -326,6 +326,16 @@ def why_not_writable(secret: Secret) -> str:
             " replicated here."
         )
     return ""
+
+
+def _rotation_notes(secret: Secret, token: str) -> Iterator[str]:
+    """That a rotation by Secrets Manager is under way: it makes its own version current, whatever that replaces."""
+    pending = secret.version_at(PENDING)
+    if secret.rotates and pending not in ("", token, secret.version_at(CURRENT)):
+        yield (
+            f"Secrets Manager's own rotation has not ended: version {pending[:8]} has {PENDING}. When it ends, that"
+            " version becomes current, without this change: let it end first."
+        )
 
 
 def _replica_notes(secret: Secret) -> Iterator[str]:

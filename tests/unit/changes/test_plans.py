@@ -351,6 +351,19 @@ def test_a_change_says_what_becomes_of_replicas() -> None:
     assert planned(snapshot).notes == ()
 
 
+def test_a_plan_says_that_a_rotation_is_under_way() -> None:
+    """Its version would take the place of this change's, unless it has ended or nothing rotates the secret."""
+    snapshot = healthy()
+    assert snapshot.secret
+    stages = {**snapshot.secret.stages, "1" * 36: ("AWSPENDING",)}
+    [note] = planned(with_secret(snapshot, stages=stages, rotates=True), SMTP_PASSWORD=password()).notes
+    assert "version 11111111 has AWSPENDING" in note and "without this change" in note
+    assert planned(with_secret(snapshot, stages=stages), SMTP_PASSWORD=password()).notes == ()
+    (current,) = (version for version, labels in snapshot.secret.stages.items() if "AWSCURRENT" in labels)
+    ended = {**snapshot.secret.stages, current: ("AWSCURRENT", "AWSPENDING")}
+    assert planned(with_secret(snapshot, stages=ended, rotates=True), SMTP_PASSWORD=password()).notes == ()
+
+
 def test_a_plan_says_which_values_it_empties() -> None:
     """As a template's line that was not filled in does; other values are not said to be there."""
     plan = planned(healthy(), SMTP_PASSWORD="", SMTP_USER="me@ohmycoins.test")
