@@ -94,7 +94,16 @@ def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
     if not kernel.allows_prompt():
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH, env:NAME or generate.")
     name = f" in {where}" if where else ""
-    return {key: NewValue(Masked(getpass.getpass(f"New value of {key}{name}: "), key), "prompt") for key in keys}
+    return {key: NewValue(_ask(key, f"New value of {key}{name}: "), "prompt") for key in keys}
+
+
+def _ask(key: str, prompt: str) -> Masked:
+    value = Masked(getpass.getpass(prompt), key)
+    if value.is_empty:
+        raise UsageError(
+            f"Nothing was typed for {key}: run again, or take an empty value from file:PATH. Nothing was written."
+        )
+    return value
 
 
 def _generate(key: str, entry: Key | None) -> NewValue:

@@ -128,6 +128,14 @@ def test_a_prompt_asks_for_one_key_after_the_other(monkeypatch: pytest.MonkeyPat
     assert [*texts(take("prompt", "SMTP_USER", "SMTP_PASSWORD")).values()] == [*answers.values()]
 
 
+def test_a_prompt_that_is_left_empty_gives_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key pressed too early empties no key, also of those that may be empty."""
+    monkeypatch.setattr(kernel, "allows_input", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "")
+    with pytest.raises(UsageError, match="Nothing was typed for SMTP_PASSWORD"):
+        take("prompt", "SMTP_PASSWORD")
+
+
 def test_generated_values_suit_their_keys() -> None:
     """New each time, accepted by the catalogue, and without characters that break a URL where it goes into one."""
     keys = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
