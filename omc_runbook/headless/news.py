@@ -11,6 +11,7 @@ from omc_runbook.model import json_text
 from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
+from omc_runbook.report.fleet import FLEET, UNREAD
 
 Urgency = Literal["resolved", "warning", "failure"]
 
@@ -148,5 +149,18 @@ def _sentence(finding: Finding) -> str:
 
 def _is_unseen(name: str, outcome: Outcome) -> bool:
     """Whether a run did not make the check of a former problem, so that it may still be there."""
-    statuses = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
+    check, _, subject = name.partition(": ")
+    findings = [finding for finding in outcome.findings if finding.check == check]
+    if outcome.runbook == FLEET:
+        # What is clear in the other environments says nothing of one that was not looked at.
+        environment = subject.partition(": ")[0]
+        own = [each for each in findings if f"{each.subject}: ".startswith(f"{environment}: ")]
+        return environment not in _environments_read(outcome) or any(each.status == "unknown" for each in own)
+    statuses = {finding.status for finding in findings}
     return bool(statuses & {"unknown", "skipped"}) or (bool(outcome.failure) and "clear" not in statuses)
+
+
+def _environments_read(outcome: Outcome) -> frozenset[str]:
+    """The environments of which a run of fleet knows something."""
+    unread = {finding.subject for finding in outcome.findings if finding.check == UNREAD}
+    return frozenset(each.environment for each in outcome.targets if each.status != "failed") - unread

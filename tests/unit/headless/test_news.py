@@ -9,7 +9,10 @@ import pytest
 from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless.news import Notice, Open, Standing, compare
+from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.report import fleet
+from omc_runbook.report.fleet import EnvironmentRun, Runs
 
 REMIND_DAYS = (1, 7, 30)
 
@@ -133,6 +136,52 @@ def test_what_was_not_looked_at_is_not_resolved(blind: Outcome) -> None:
         ["open for 1 day: no-permission", "could not look"],
         ["can look again"],
     ]
+
+
+def _fleet(day: float, runs: Runs, *names: str, failure: str = "") -> Outcome:
+    """A run of fleet on environments of these names, or on those that it has results of."""
+    environments = [load(name, may_be_new=True) for name in names or runs]
+    return an_outcome(
+        runbook=fleet.FLEET,
+        finished=NOW + timedelta(days=day),
+        findings=fleet.findings(runs),
+        failure=failure or fleet.failure(runs),
+        targets=fleet.targets(environments, runs),
+    )
+
+
+BROKEN = EnvironmentRun(outcome=_run(0, _finding("no-permission")))
+WELL = EnvironmentRun(outcome=_run(0, _finding("no-permission", "clear")))
+BLIND = EnvironmentRun(outcome=_run(0, _finding("no-permission", "unknown", evidence=("Denied.",))))
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        pytest.param(
+            _fleet(0.1, {"staging": WELL, "production": EnvironmentRun(failure="No answer within 120 s.")}),
+            id="it gave no answer",
+        ),
+        pytest.param(_fleet(0.1, {"staging": WELL, "production": BLIND}), id="its check is unknown"),
+        pytest.param(_fleet(0.1, {"staging": WELL}, failure="Not searched."), id="discovery did not find it"),
+        pytest.param(_fleet(0.1, {"staging": WELL}), id="it was not asked for"),
+        pytest.param(_fleet(0.1, {}, "staging", "production", failure="Killed."), id="the run broke off"),
+    ],
+)
+def test_what_is_clear_in_one_environment_is_not_resolved_in_another(blind: Outcome) -> None:
+    """Its problem is open until that environment was looked at again."""
+    before, after = {"staging": WELL, "production": BROKEN}, {"staging": WELL, "production": WELL}
+    messages = _tell([_fleet(0, before), blind, _fleet(0.2, after)])
+    lines = [[line for each in of_run if each.topic == "findings" for line in each.lines] for of_run in messages]
+    name = "no-permission: production: backend"
+    assert lines[1:] == [[], [f"Resolved: {name}"]]
+
+
+def test_what_is_clear_in_an_environment_is_resolved_whatever_others_have() -> None:
+    """Where another one could not be looked at, has the same problem, or does not know."""
+    others = {"found": BROKEN, "unread": EnvironmentRun(failure="No."), "blind": BLIND}
+    messages = _tell([_fleet(0, {**others, "qa": BROKEN}), _fleet(0.1, {**others, "qa": WELL})])[1]
+    assert [each.lines[-1] for each in messages] == ["Resolved: no-permission: qa: backend"]
 
 
 def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
