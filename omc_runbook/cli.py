@@ -17,6 +17,7 @@ import click
 
 from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
+from omc_runbook.model import streams
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable, shorten
@@ -454,7 +455,7 @@ def _temporary_sandbox() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 3."""
-    _open_closed_streams()
+    _open_streams()
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
@@ -472,11 +473,17 @@ def main(arguments: list[str] | None = None) -> None:
         left_over.end(CANNOT_FINISH if code is None else code)
 
 
-def _open_closed_streams() -> None:
-    """Put nothing in the place of a stream that was closed, as by >&- in a shell: Python has None there."""
+def _open_streams() -> None:
+    """Let neither a stream that was closed nor a pipe whose reader goes away change how this command ends.
+
+    In the place of what was closed, as by >&- in a shell, Python has None.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+        elif mode == "w" and streams.is_pipe(stream):
+            setattr(sys, name, streams.open_output(stream.fileno(), stream))
 
 
 def _run(words: list[str]) -> int:

@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 
 from omc_runbook.headless.places import RecordPlace
+from omc_runbook.model import streams
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import kept_records, seal
@@ -67,8 +68,11 @@ def own_errors() -> Iterator[TextIO]:
     except (AttributeError, OSError):
         yield sys.stderr
         return
-    with os.fdopen(copy, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors) as stream:
-        yield stream
+    try:
+        with streams.open_output(copy, sys.stderr) as stream:
+            yield stream
+    finally:
+        os.close(copy)
 
 
 def print_event(line: str, stream: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from dataclasses import replace
@@ -270,3 +271,23 @@ def test_a_closed_stream_changes_no_exit_code(name: str, tmp_path: Path, monkeyp
         cli.main(["run", "verify", "--record", str(tmp_path)])
     assert ended.value.code == 0
     assert getattr(sys, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("run verify --summary", 0), ("run verify environment=nope", 3), ("run no-such-runbook", 3), ("list", 0)],
+)
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.usefixtures("ended_run")
+def test_a_reader_that_goes_away_changes_no_exit_code(
+    name: str, words: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `| head` does: 1 would mean findings, a changed record or an overdue run."""
+    monkeypatch.chdir(tmp_path)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words.split())
+    assert ended.value.code == code
