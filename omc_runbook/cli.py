@@ -336,14 +336,15 @@ def policy(
     from omc_runbook.headless import places, publishing
     from omc_runbook.model.environment import load
     from omc_runbook.model.parameters import first_name
-    from omc_runbook.runbooks.policy import least_policy, with_records
+    from omc_runbook.runbooks.policy import least_policy, with_notifications, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
+    settings = load(first_name(values["environment"]), values["runbook_toml"])
     if place.bucket:
-        settings = load(first_name(values["environment"]), values["runbook_toml"])
         least = with_records(least, place.bucket, publishing.remembers(name, settings))
+    least = with_notifications(least, publishing.topics(name, settings))
     for each in least.policies:
         if len(least.policies) > 1:
             click.echo(f"The policy of {each.principal}:", err=True)

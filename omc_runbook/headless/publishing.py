@@ -21,6 +21,8 @@ Publish = Callable[[Outcome], Outcome]
 """Publishes an outcome, and returns it with its notifications."""
 
 
+_SNS = "sns:"
+
 HEAD_START = 1.0
 """Seconds that the call of a watcher has before messages are sent beside it."""
 
@@ -76,6 +78,14 @@ def remembers(runbook: str, settings: Environment) -> bool:
     if notebooks.describe(runbook).can_change:
         return False
     return not settings.notify.is_empty or any(each.runbook == runbook for each in settings.schedules)
+
+
+def topics(runbook: str, settings: Environment) -> tuple[str, ...]:
+    """The ARNs of the SNS topics to which a run's messages are published; none for a runbook that can change."""
+    if notebooks.describe(runbook).can_change:
+        return ()
+    receivers = dict.fromkeys((*settings.notify.findings, *settings.notify.unknown))
+    return tuple(each.removeprefix(_SNS) for each in receivers if each.startswith(_SNS))
 
 
 def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -135,24 +135,49 @@ def with_records(least: LeastPolicy, bucket: S3Folder, remembers: bool = False) 
 
     With `remembers`, the last run is remembered there too, for `[notify]` and `[[schedules]]` of runbook.toml.
     """
-    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
-    *roles, caller = least.policies or (nothing,)
-    document = json.loads(caller.document)
-    place = f"arn:aws:s3:::{bucket.bucket}/{bucket.prefix}"
+    partition = _partition(least)
+    place = f"arn:{partition}:s3:::{bucket.bucket}/{bucket.prefix}"
     statements: list[dict[str, Any]] = [{"Action": ["s3:PutObject"], "Resource": [f"{place}*"]}]
     if remembers:
         # Without ListBucket, S3 does not tell an object that is not there from one that may not be read.
         statements.append({"Action": ["s3:GetObject"], "Resource": [f"{place}.*{last_run.SUFFIX}"]})
-        statements.append({"Action": ["s3:ListBucket"], "Resource": [f"arn:aws:s3:::{bucket.bucket}"]})
+        statements.append({"Action": ["s3:ListBucket"], "Resource": [f"arn:{partition}:s3:::{bucket.bucket}"]})
     if bucket.kms_key:
         use = ["kms:GenerateDataKey", *(["kms:Decrypt"] if remembers else [])]
-        statements.append({"Action": use, **_key(bucket.kms_key, caller.principal)})
-    document["Statement"] += [{"Effect": "Allow", **each} for each in statements]
+        statements.append({"Action": use, **_key(bucket.kms_key, _caller(least).principal)})
     note = "Sometimes also: for a bucket with a customer managed key, kms: GenerateDataKey" + (
         ", Decrypt." if remembers else "."
     )
-    notes = least.notes if bucket.kms_key else (*least.notes, note)
-    return LeastPolicy((*roles, replace(caller, document=json.dumps(document, indent=2))), notes)
+    return _with_statements(least, statements, () if bucket.kms_key else (note,))
+
+
+def with_notifications(least: LeastPolicy, topics: Sequence[str]) -> LeastPolicy:
+    """The policies with what publishing to SNS topics, by their ARNs, needs: as the caller, as nobody else's role."""
+    if not topics:
+        return least
+    note = "Sometimes also: for a topic with a customer managed key, kms: GenerateDataKey, Decrypt."
+    return _with_statements(least, [{"Action": ["sns:Publish"], "Resource": [*topics]}], (note,))
+
+
+def _caller(least: LeastPolicy) -> PrincipalPolicy:
+    """The caller's policy, without a statement where a runbook needs none."""
+    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    return least.policies[-1] if least.policies else nothing
+
+
+def _partition(least: LeastPolicy) -> str:
+    """The partition of the caller's account, such as aws-cn; aws where there was nobody to ask."""
+    arn = _caller(least).principal
+    return arn.split(":")[1] if arn.startswith("arn:") else "aws"
+
+
+def _with_statements(least: LeastPolicy, statements: Iterable[dict[str, Any]], notes: Sequence[str]) -> LeastPolicy:
+    """The policies with more that the caller may do, and with more notes."""
+    caller = _caller(least)
+    document = json.loads(caller.document)
+    document["Statement"] += [{"Effect": "Allow", **each} for each in statements]
+    own = replace(caller, document=json.dumps(document, indent=2))
+    return LeastPolicy((*least.policies[:-1], own), (*least.notes, *notes))
 
 
 def _key(name: str, principal: str) -> dict[str, Any]:
@@ -160,8 +185,9 @@ def _key(name: str, principal: str) -> dict[str, Any]:
     alias, owner = name.rpartition(":")[2], name if name.startswith("arn:") else principal
     if name == owner and not alias.startswith("alias/"):
         return {"Resource": [name]}
-    account = owner.split(":")[4] if owner.startswith("arn:") else "*"
-    base = f"arn:aws:kms:*:{account}:key"
+    of_nobody = ["arn", "aws", "kms", "*", "*"]
+    _, partition, _, _, account, *_ = owner.split(":") if owner.startswith("arn:") else of_nobody
+    base = f"arn:{partition}:kms:*:{account}:key"
     if alias.startswith("alias/"):
         condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}}
         return {"Resource": [f"{base}/*"], "Condition": condition}

@@ -195,6 +195,10 @@ def _s3(call: Call, account: str) -> list[str]:
     return [f"arn:aws:s3:::{path}"]
 
 
+def _sns(call: Call, account: str) -> list[str]:
+    return [call.text("TopicArn")] if call.text("TopicArn") else []
+
+
 def _scheduler(call: Call, account: str) -> list[str]:
     if not call.text("Name"):
         return []
@@ -265,6 +269,7 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
+    "sns": _sns,
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
     "sts": _sts,

@@ -211,3 +211,17 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
         clients["secretsmanager"].update_secret(SecretId=SECRET, KmsKeyId="alias/aws/secretsmanager")
         clients["iam"].delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more")
         mend(desk.sandbox.endpoint)
+
+
+def test_the_topics_of_runbook_toml_may_be_published_to(desk: Desk) -> None:
+    """By who runs what only looks; without that permission the run says that nobody was told."""
+    topic = client(desk.sandbox, "sns").create_topic(Name="platform")["TopicArn"]
+    (desk.work / "runbook.toml").write_text(f'[notify]\nfindings = ["sns:{topic}"]\nunknown = ["sns:{topic}"]\n')
+    policy = policy_of(desk, "verify")
+    assert {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": [topic]} in policy["Statement"]
+    assert "sns:Publish" not in json.dumps(policy_of(desk, "rotate"))
+    run = [str(COMMAND), "run", "verify", "environment=staging", "service=nope", "--notify"]
+    for document, is_told in ((without(policy, "sns:Publish"), False), (policy, True)):
+        done = desk.call(run, **caller(desk.sandbox, json.dumps(document)))
+        assert done.returncode == 1
+        assert ("sns:Publish" not in done.stdout) == is_told, done.stdout

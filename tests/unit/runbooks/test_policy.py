@@ -1,0 +1,46 @@
+"""What keeping records in S3 and notifying SNS topics add to a policy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from omc_runbook.report.archive import bucket
+from omc_runbook.runbooks.policy import LeastPolicy, PrincipalPolicy, with_notifications, with_records
+
+TOPICS = ("arn:aws-cn:sns:cn-north-1:123456789012:platform", "arn:aws-cn:sns:cn-north-1:123456789012:unread")
+NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
+ROLE = PrincipalPolicy("arn:aws-cn:iam::210987654321:role/reader", NOTHING)
+CALLER = PrincipalPolicy("arn:aws-cn:iam::123456789012:user/scheduler", NOTHING)
+
+
+def _statements(policy: PrincipalPolicy) -> dict[str, list[str]]:
+    """The resources of each action."""
+    statements: list[dict[str, Any]] = json.loads(policy.document)["Statement"]
+    return {action: each["Resource"] for each in statements for action in each["Action"]}
+
+
+@pytest.mark.parametrize("key", ["", "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/records"])
+def test_a_place_in_s3_is_in_the_partition_of_the_caller(key: str) -> None:
+    """As in China, where an ARN of the others' is none."""
+    place = bucket.parse("s3://some-bucket/records", lambda: None, key)
+    role, caller = with_records(LeastPolicy((ROLE, CALLER), ()), place, remembers=True).policies
+    resources = {each for own in _statements(caller).values() for each in own}
+    assert role == ROLE and "arn:aws-cn:s3:::some-bucket/records/*" in resources
+    assert all(each.startswith("arn:aws-cn:") for each in resources)
+
+
+def test_whom_a_run_notifies_the_caller_may_publish_to() -> None:
+    """And not the role that is assumed to look."""
+    least = with_notifications(LeastPolicy((ROLE, CALLER), ("A note.",)), TOPICS)
+    role, caller = least.policies
+    assert role == ROLE and _statements(caller) == {"sns:Publish": [*TOPICS]}
+    assert least.notes[0] == "A note." and "kms: GenerateDataKey" in least.notes[1]
+
+
+def test_who_notifies_no_topic_needs_nothing_more() -> None:
+    """Other receivers are no matter of IAM."""
+    least = LeastPolicy((CALLER,), ())
+    assert with_notifications(least, ()) is least
