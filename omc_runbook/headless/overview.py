@@ -62,7 +62,8 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
     now = now or datetime.now(UTC)
     notes: tuple[str, ...] = ()
     try:
-        expected = schedules.read(folder, now, runbook_toml)
+        # cron's expressions mean this machine's time.
+        expected = schedules.read(folder, now.astimezone(), runbook_toml)
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
     kept = kept_records.read(folder, index_page.SHOWN)

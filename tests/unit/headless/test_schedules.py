@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,14 @@ import pytest
 from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless import last_run, overview, schedules
-from omc_runbook.headless.news import Open
+from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run
 
 pytest.importorskip("cronsim", reason="cronsim is not installed")
+
+
+NOTHING_OPEN: Standing = {"findings": Open(), "unknown": Open()}
 
 
 def _configure(folder: Path, monkeypatch: pytest.MonkeyPatch, runbook: str) -> None:
@@ -86,6 +90,22 @@ def test_a_run_in_a_sandbox_is_no_run_in_aws(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL", in_sandbox.endpoint)
     (state,) = schedules.read(tmp_path, datetime(2026, 7, 2, 2, 1, tzinfo=UTC))
     assert not state.is_overdue
+
+
+def test_the_index_page_reads_a_schedule_in_the_time_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one in the morning ten hours east of UTC, which is 15:00 there."""
+    monkeypatch.setenv("TZ", "EAST-10")
+    time.tzset()
+    try:
+        _configure(tmp_path, monkeypatch, "verify")
+        last_run.write(tmp_path, replace(an_outcome(), finished=NOW.replace(hour=14)), NOTHING_OPEN)
+        before, after = NOW.replace(hour=15, minute=59), NOW.replace(hour=16, minute=1)
+        assert ["OVERDUE" in overview.write(tmp_path, now).read_text() for now in (before, after)] == [False, True]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
