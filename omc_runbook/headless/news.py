@@ -71,9 +71,10 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     }
     reasons = "; ".join((*filter(None, (outcome.failure,)), *unknown_reasons(outcome.findings)))
     unseen = {_UNSEEN: reasons} if reasons else {}
+    accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
     results = (
-        _compare("findings", title, before, {**problems, **stay}, now, remind_days),
-        _compare("unknown", title, former.get("unknown", Open()), unseen, now, remind_days),
+        _compare("findings", title, before, {**problems, **stay}, accepted, now, remind_days),
+        _compare("unknown", title, former.get("unknown", Open()), unseen, {}, now, remind_days),
     )
     standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
@@ -88,37 +89,57 @@ def open_after(outcomes: Iterable[Outcome]) -> Mapping[str, datetime]:
 
 
 def _compare(
-    topic: Topic, title: str, former: Open, current: Mapping[str, str], now: datetime, remind_days: Sequence[int]
+    topic: Topic,
+    title: str,
+    former: Open,
+    current: Mapping[str, str],
+    accepted: Mapping[str, str],
+    now: datetime,
+    remind_days: Sequence[int],
 ) -> tuple[Notice | None, Open]:
+    """The message on a topic, and what is open then.
+
+    `current` has a sentence on what is open, and `accepted` one on what is there and counts for nothing, by its name.
+    """
     new = [name for name in current if name not in former.since]
-    resolved = [name for name in former.since if name not in current]
+    ended = [name for name in former.since if name not in current]
     # A clock that was ahead must not put reminders off.
     since = {name: min(former.since.get(name, now), now) for name in current}
     days = max(((now - moment).days for moment in since.values()), default=0)
     reached = max((step for step in remind_days if step <= days), default=0)
     urgency: Urgency = "failure" if new or reached >= _URGENT_DAYS else "warning" if current else "resolved"
-    if not (new or resolved or reached > former.reminded):
+    if not (new or ended or reached > former.reminded):
         return None, Open(since, former.reminded if current else 0)
-    headline = _headline(topic, new, resolved, current, days)
-    lines = tuple(map(printable, _lines(new, resolved, current, since, now)))
+    headline = _headline(topic, new, ended, current, accepted, days)
+    lines = tuple(map(printable, _lines(new, ended, current, accepted, since, now)))
     return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), Open(since, reached)
 
 
-def _headline(topic: Topic, new: Sequence[str], resolved: Sequence[str], current: Mapping[str, str], days: int) -> str:
+def _headline(
+    topic: Topic,
+    new: Sequence[str],
+    ended: Sequence[str],
+    current: Mapping[str, str],
+    accepted: Mapping[str, str],
+    days: int,
+) -> str:
     if topic == "unknown":
         return "can look again" if not current else "could not look" if new else f"could not look for {_days(days)}"
     checks = ", ".join(dict.fromkeys(name.partition(":")[0] for name in (new or current)))
+    resolved = [name for name in ended if name not in accepted]
+    end, number = ("resolved", len(resolved)) if resolved else ("accepted", len(ended))
     if not current:
-        return "resolved"
+        return end
     if new:
         return f"new: {checks}" if len(current) > len(new) else checks
-    return f"{len(resolved)} resolved, still {checks}" if resolved else f"open for {_days(days)}: {checks}"
+    return f"{number} {end}, still {checks}" if ended else f"open for {_days(days)}: {checks}"
 
 
 def _lines(
     new: Iterable[str],
-    resolved: Iterable[str],
+    ended: Iterable[str],
     current: Mapping[str, str],
+    accepted: Mapping[str, str],
     since: Mapping[str, datetime],
     now: datetime,
 ) -> Iterator[str]:
@@ -127,7 +148,9 @@ def _lines(
     for name, sentence in current.items():
         if name not in first:
             yield f"Open for {_days((now - since[name]).days)}: {sentence}"
-    yield from (f"Resolved: {name}" for name in resolved if name != _UNSEEN)
+    for name in ended:
+        if name != _UNSEEN:
+            yield f"{name}. {accepted[name]}" if name in accepted else f"Resolved: {name}"
 
 
 def _days(number: int) -> str:

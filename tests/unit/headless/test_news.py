@@ -205,6 +205,21 @@ def test_only_root_causes_are_told(members: dict[str, object]) -> None:
     assert _titles(_run(0, _finding("no-permission", **members))) == [[]]
 
 
+def test_what_is_accepted_is_not_resolved() -> None:
+    """It is still there; a message says since when nobody counts it, and until when."""
+    one, two = _finding("desired-zero"), _finding("no-permission")
+    meant = _finding("desired-zero", accepted="Accepted until 2027-06-30: night.")
+    by_run = _tell([_run(0, one, two), _run(0.1, meant, two), _run(0.2, meant), _run(0.3, one), _run(0.4, meant)])
+    assert [[message.title.partition(": ")[2] for message in messages] for messages in by_run[1:]] == [
+        ["1 accepted, still no-permission"],
+        ["resolved"],
+        ["desired-zero"],
+        ["accepted"],
+    ]
+    assert by_run[1][0].lines[-1] == by_run[4][0].lines[-1]
+    assert by_run[4][0].lines == ("desired-zero: backend. Accepted until 2027-06-30: night.",)
+
+
 def test_what_is_open_survives_its_json() -> None:
     """It is kept between runs."""
     standing = Open({"no-permission: backend": NOW}, 7)
