@@ -90,7 +90,10 @@ def _check_one(stem: str, names: Collection[str], read: Read) -> SealState:
     try:
         if outcome in names:
             return _compare(stem, read(outcome), outcome, names, read)
-        is_sealed = notebook in names and f'"{MEMBER}": true'.encode() in read(notebook)
+        # Whatever the version, a record has a notebook.
+        if notebook not in names:
+            return SealState(stem, "missing", (notebook,))
+        is_sealed = f'"{MEMBER}": true'.encode() in read(notebook)
     except OSError:
         return SealState(stem, "unreadable", (outcome if outcome in names else notebook,))
     return SealState(stem, "missing", (outcome,)) if is_sealed else SealState(stem, "not sealed")

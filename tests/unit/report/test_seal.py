@@ -70,6 +70,13 @@ def test_a_missing_file_is_found(name: str) -> None:
     assert seal.exit_code(check(files)) == 1
 
 
+def test_a_page_alone_is_no_whole_record() -> None:
+    """Whatever the version was, there was a notebook."""
+    states = check(files_of(OLDER) | {f"{STEM}.html": b"<p>a page</p>"})
+    assert states == [SealState(STEM, "missing", (f"{STEM}.ipynb",)), SealState(OLDER, "intact")]
+    assert seal.exit_code(states) == 1
+
+
 def test_a_record_of_a_version_before_seals_is_told_as_that() -> None:
     """It is no reason for an exit code."""
     files = {f"{STEM}.ipynb": b'{"metadata": {}}', f"{STEM}.html": b"", "outcome.json": TEXT.encode()}
