@@ -83,6 +83,20 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
         assert_nothing_leaked(desk, values(sandbox), log)
 
 
+def test_a_run_without_an_environment_fails(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Airflow calls a task that is mapped over nothing skipped, and the run a success."""
+    desk = Desk(tmp_path, sandbox)
+    (desk.work / "runbook.toml").write_text('project = "ohmycoins"\n')
+    answer, log = _run(
+        desk,
+        {
+            "AIRFLOW_VAR_OMC_RUNBOOK_TOML": str(desk.work / "runbook.toml"),
+            "AIRFLOW_VAR_OMC_RUNBOOK_RECORDS": f"s3://{BUCKET}/verify",
+        },
+    )
+    assert answer["state"] == "failed" and "runbook.toml has no table [environments.NAME]" in log
+
+
 def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
     """Variables that name a runbook.toml with a profile for each environment; delta's is not accepted by AWS."""
     default, delta = sandboxes["alpha"], sandboxes["gamma"]

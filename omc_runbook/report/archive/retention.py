@@ -66,7 +66,9 @@ def _of_kind(
         is_old = settings.keep_days is not None and days >= settings.keep_days
         is_surplus = settings.keep_count is not None and number >= settings.keep_count
         notebook = folder / f"{stem.text}.ipynb"
-        is_free = not (folder / f"{stem.text}{STATE_SUFFIX}").exists()
+        # Its outcome is written last: a run of today may not have come to that yet.
+        is_whole = days > 0 or notebook.with_suffix(".json").exists()
+        is_free = is_whole and not (folder / f"{stem.text}{STATE_SUFFIX}").exists()
         if (is_old or is_surplus) and is_free and kept_records.is_record(notebook):
             reason = f"{days} days old" if is_old else f"not among the newest {settings.keep_count}"
             # The notebook says that the files are those of a run.

@@ -69,6 +69,17 @@ def test_a_removal_that_broke_off_is_found_again(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(f"{removal.stem.text}*")) and len(list(tmp_path.iterdir())) == 4
 
 
+def test_a_record_that_another_run_is_writing_stays(tmp_path: Path) -> None:
+    """Half of it would be left: its outcome, which comes last, without its notebook. Tomorrow nobody writes it."""
+    for seconds in (0, 1, 2):
+        keep(tmp_path, an_outcome(started=NOW - timedelta(seconds=seconds)))
+    (tmp_path / f"{stems.make('verify', 'staging', NOW - timedelta(seconds=1))}.json").unlink()
+    settings = RecordSettings(keep_count=1)
+    today, tomorrow = (retention.plan(tmp_path, settings, NOW + timedelta(days=days)) for days in (0, 1))
+    assert [each.stem.started.second for each in today] == [58]
+    assert [each.stem.started.second for each in tomorrow] == [58, 59]
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "a\nb", "\x00", "é" * 100_000, "\U00020000" * 100_000, "a" * 51])
 def test_an_environments_name_leads_out_of_no_folder(name: str, tmp_path: Path) -> None:
     """Whatever runbook.toml calls it, and however long: it is a part of a file's name."""
