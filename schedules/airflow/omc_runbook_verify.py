@@ -76,6 +76,12 @@ def omc_runbook_verify() -> None:
         """The arguments of each mapped task: the notebook's parameters, and where the executed one goes."""
         context = get_current_context()
         names = context["params"]["environments"] or read_configured(runbook_toml).environments
+        if not names:
+            # Airflow skips a task that is mapped over nothing, and calls the run a success.
+            raise AirflowFailException(
+                f"{runbook_toml} has no table [environments.NAME]: add one for each environment, or name environments"
+                " in the run's parameter."
+            )
         folder = f"{context['dag_run'].run_after:%Y%m%dT%H%M%SZ}"
         return [
             {
