@@ -12,6 +12,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, require
@@ -190,7 +191,8 @@ class Ping:
             address = _address(kind, name)
             if not address.startswith(("https://", "http://")):
                 raise UsageError("It holds no https:// address.")
-            url = address.rstrip("/") + suffix
+            parts = urlsplit(address)
+            url = parts._replace(path=parts.path.rstrip("/") + suffix).geturl()
             with urllib.request.urlopen(url, timeout=self._notify.timeout):  # noqa: S310 - see above
                 self._failure = ""
         except (RunbookError, OSError, ValueError, HTTPException) as error:

@@ -175,6 +175,17 @@ def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_watcher_is_told_of_a_failure_whatever_its_address_has_behind_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the end of a query it would be a part of that, and the call one of success."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("WATCHER", f"{address.replace('json://', 'http://')}/verify/?create=1")
+        for suffix in ("/start", "/fail", ""):
+            assert notify.Ping(Notify(ping="env:WATCHER"), suffix).result() == ()
+    assert [body["path"] for body in bodies] == [f"/verify{end}?create=1" for end in ("/start", "/fail", "")]
+
+
 def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time, and its answer never."""
     with socket.create_server(("127.0.0.1", 0)) as server:
