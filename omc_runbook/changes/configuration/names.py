@@ -109,7 +109,8 @@ def combine(
     found: list[FoundName] = []
     missing: list[MissingName] = []
     for field in FIELDS:
-        name = _decide(field, declared.names.get(field) if declared else None, aws, region)
+        cluster = next((each.value for each in found if each.field == "cluster"), "")
+        name = _decide(field, declared.names.get(field) if declared else None, aws, region, cluster)
         if name:
             found.append(name)
         else:
@@ -135,14 +136,14 @@ def combine(
     )
 
 
-def _decide(field: str, declared: DeclaredName | None, aws: AwsAnswer, region: str) -> FoundName | None:
+def _decide(field: str, declared: DeclaredName | None, aws: AwsAnswer, region: str, cluster: str) -> FoundName | None:
     running, how = _in_aws(field, aws, region)
     from_files = tuple(filter(None, (_listed(declared.sources), declared.note))) if declared else ()
     if declared and (not running or running == declared.value):
         sources = (*from_files, *((how,) if running else ()))
-        state = "exists" if running else _state(field, declared.value, aws)
+        state = "exists" if running else _state(field, declared.value, aws, cluster)
         return FoundName(field=field, value=declared.value, sources=sources, state=state)
-    if declared and _state(field, declared.value, aws) == "exists" and not _is_running_truth(field, aws):
+    if declared and _state(field, declared.value, aws, cluster) == "exists" and not _is_running_truth(field, aws):
         return FoundName(field=field, value=declared.value, sources=from_files, state="exists")
     if running:
         other = f"Terraform's files have {declared.value} ({_listed(declared.sources)})." if declared else ""
@@ -186,17 +187,18 @@ def _of_definition(definition: TaskDefinition) -> dict[str, str]:
     }
 
 
-def _state(field: str, value: str, aws: AwsAnswer) -> State:
-    """Whether AWS has a name, as far as the lists tell."""
+def _state(field: str, value: str, aws: AwsAnswer, cluster: str) -> State:
+    """Whether AWS has a name, as far as the lists tell; a service's only in its own cluster, where that exists."""
     found = aws.discovery
     if found is None or found.unread:
         return "not checked"
     names = {
         "cluster": {cluster.name for cluster in found.clusters},
-        "service": {service.name for service in found.services},
+        "service": {service.name for service in found.services if service.cluster == cluster},
         "secret": {secret.name for secret in found.secrets},
     }
-    if field not in names or found.not_searched:
+    is_elsewhere = field == "service" and cluster not in names["cluster"]
+    if field not in names or found.not_searched or is_elsewhere:
         return "not checked"
     return "exists" if value in names[field] else "does not exist"
 

@@ -126,6 +126,32 @@ def test_names_of_terraform_alone_are_not_said_to_exist() -> None:
     assert (production.names.cluster, production.names.account_id) == ("ohmycoins-prod-cluster", "")
 
 
+@pytest.mark.parametrize(
+    ("clusters", "state"), [(("staging", "production"), "does not exist"), (("staging",), "not checked")]
+)
+def test_a_service_of_another_environments_cluster_is_not_this_ones(
+    clusters: tuple[str, ...], state: str, tmp_path: Path
+) -> None:
+    """Both are called backend; where its own cluster is not there, that is what is said."""
+    ecs = client("ecs")
+    container = {"name": "backend", "image": "i", "memory": 8}
+    ecs.register_task_definition(family="other", containerDefinitions=[container])
+    for name in clusters:
+        ecs.create_cluster(clusterName=name)
+    ecs.create_service(cluster="staging", serviceName="backend", taskDefinition="other", desiredCount=0)
+    (tmp_path / "main.tf").write_text(
+        'locals { environment = "production" }\n'
+        'resource "aws_ecs_cluster" "c" { name = "production" }\n'
+        'resource "aws_ecs_service" "s" {\n  name = "backend"\n  cluster = aws_ecs_cluster.c.id\n}\n'
+    )
+    (names,) = init.find("production", str(tmp_path))
+    states = {name.field: name.state for name in names.names}
+    assert (states["cluster"], states["service"]) == ("exists" if "production" in clusters else "does not exist", state)
+    assert [each for each in names.problems if each.startswith("service: ")] == (
+        ["service: backend does not exist in AWS."] if state == "does not exist" else []
+    )
+
+
 def test_a_denied_list_leaves_names_unchecked_and_is_named(wire: Wire) -> None:
     """Nothing passes for confirmed that was not seen."""
     moto_platform.build()
