@@ -40,9 +40,23 @@ class DiscoveryRule(BaseModel):
     def environment_of(self, project: str, name: str, tags: Mapping[str, str]) -> str:
         """What a secret's environment is called, by its name or its tags; "" where it is no environment's."""
         if self.tags:
-            has_all = all(tags.get(key) == value for key, value in self.required_tags(project).items())
-            found = tags.get(self.environment_tag, "") if has_all else ""
-            return found if re.fullmatch(_ENVIRONMENT, found) else ""
+            tagged = self._tagged(project, tags)
+            return tagged if _is_name(tagged) else ""
         prefix, _, suffix = map(re.escape, self.secrets.replace("{project}", project).partition("*"))
         match = re.fullmatch(f"{prefix}({_ENVIRONMENT}){suffix}", name)
         return match[1] if match else ""
+
+    def unusable_name(self, project: str, tags: Mapping[str, str]) -> str:
+        """What a tag calls a secret's environment where no environment can be called so; "" elsewhere."""
+        tagged = self._tagged(project, tags)
+        return "" if _is_name(tagged) else tagged
+
+    def _tagged(self, project: str, tags: Mapping[str, str]) -> str:
+        """What the tag of a secret with all the tags calls its environment; "" for other secrets."""
+        required = self.required_tags(project)
+        has_all = bool(required) and all(tags.get(key) == value for key, value in required.items())
+        return tags.get(self.environment_tag, "") if has_all else ""
+
+
+def _is_name(text: str) -> bool:
+    return re.fullmatch(_ENVIRONMENT, text) is not None

@@ -22,7 +22,7 @@ from omc_runbook.model.environment import (
 )
 from omc_runbook.model.environment_names import STAGING, canonical, environment_in
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.parameters import split_names
+from omc_runbook.model.parameters import quoted, split_names
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.reading import identify
 
@@ -68,6 +68,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_of(secret, each)}
     for place, answer in answers.items():
+        unread += _unnamed(rule, home.project, _listed(answer), known)
         for word, secrets in _by_word(rule, home.project, _listed(answer), known).items():
             secret = _choose(secrets, load(word, runbook_toml, may_be_new=True).names.secret)
             if secret is None:
@@ -169,6 +170,21 @@ def _by_word(
         if word and secret.arn not in known:
             by_word[word].append(secret)
     return by_word
+
+
+def _unnamed(rule: DiscoveryRule, project: str, secrets: Iterable[ListedSecret], known: set[str]) -> Iterator[str]:
+    """Which secrets' environments are not looked at, though a tag names them: in words that are no name."""
+    by_text: dict[str, list[ListedSecret]] = defaultdict(list)
+    for secret in secrets:
+        if text := rule.unusable_name(project, secret.tags):
+            by_text[text].append(secret)
+    for text, own in by_text.items():
+        if known.isdisjoint(each.arn for each in own):
+            names = ", ".join(sorted(each.name for each in own))
+            yield (
+                f"The tag {rule.environment_tag} of {names} is {quoted(text)}: an environment's name has letters,"
+                " digits and . _ - alone. Add a table [environments.NAME] with its secret to runbook.toml."
+            )
 
 
 def _choose(secrets: Sequence[ListedSecret], template: str) -> ListedSecret | None:

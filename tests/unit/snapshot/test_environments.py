@@ -115,6 +115,20 @@ def test_tags_find_environments(tmp_path: Path) -> None:
     assert found.unread == ("Several secrets have the tags of dev: one, two. Set secret for it in runbook.toml.",)
 
 
+def test_a_tag_that_can_be_no_name_is_named(tmp_path: Path) -> None:
+    """Else a fleet would call all environments well and not look at this one; with a table it is looked at."""
+    create("eu", Project="ohmycoins", Stage="EU Production")
+    create("eu-database", Project="ohmycoins", Stage="EU Production")
+    create("shared", Project="ohmycoins")
+    create("ohmycoins-qa-app-secrets", Project="ohmycoins", Stage="qa")
+    found = find(tmp_path, BY_TAG)
+    assert names(found) == ["qa"]
+    (sentence,) = found.unread
+    assert sentence.startswith('The tag Stage of eu, eu-database is "EU Production": an environment')
+    found = find(tmp_path, f'{BY_TAG}[environments.prod-eu]\nsecret = "eu"\n')
+    assert names(found) == ["prod-eu", "qa"] and found.unread == ()
+
+
 def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
     """The tables remain; an environment that was not found may be there."""
     file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
