@@ -14,17 +14,29 @@ from omc_runbook.iam.policy import PolicyDocument
 SUBJECT = 99
 """The longest subject, in characters: SNS takes less than a hundred."""
 
+MESSAGE = 262_144
+"""The longest message, in bytes of UTF-8."""
+
+_CUT = "\n… and more, which is in the run's record."
+
 PENDING = "PendingConfirmation"
 """The SubscriptionArn of an address whose owner has not confirmed."""
 
 
 def publish(client: Any, topic_arn: str, subject: str, message: str) -> None:
-    """Publish a message; the subject is shortened, and has "?" for what is not ASCII.
+    """Publish a message; it and its subject are shortened, and the subject has "?" for what is not ASCII.
 
     See https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     """
     text = " ".join(subject.split()).encode("ascii", "replace").decode()
-    client.publish(TopicArn=topic_arn, Subject=text[:SUBJECT], Message=message)
+    client.publish(TopicArn=topic_arn, Subject=text[:SUBJECT], Message=_shorten(message))
+
+
+def _shorten(message: str) -> str:
+    content = message.encode()
+    if len(content) <= MESSAGE:
+        return message
+    return content[: MESSAGE - len(_CUT.encode())].decode(errors="ignore") + _CUT
 
 
 @dataclass(frozen=True)
