@@ -69,8 +69,8 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         for name in before.since
         if name not in problems and (name in consequences or _is_unseen(name, outcome))
     }
-    reasons = "; ".join((*filter(None, (outcome.failure,)), *unknown_reasons(outcome.findings)))
-    unseen = {_UNSEEN: reasons} if reasons else {}
+    reasons = [each.rstrip(".") for each in (outcome.failure, *unknown_reasons(outcome.findings)) if each]
+    unseen = {_UNSEEN: f"{'; '.join(reasons)}."} if reasons else {}
     accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
     results = (
         _compare("findings", title, before, {**problems, **stay}, accepted, now, remind_days),

@@ -115,6 +115,8 @@ def test_a_run_that_could_not_look_is_another_topic() -> None:
         [],
     ]
     assert by_run[1][0].lines == ("New: The permission iam:GetRole is missing.",)
+    (message,) = _tell([_run(0, denied, throttled, failure="Not looked at: qa.")])[0]
+    assert message.lines == ("New: Not looked at: qa; The permission iam:GetRole is missing; Throttled.",)
 
 
 @pytest.mark.parametrize(
