@@ -108,6 +108,8 @@ MOST_CAUSES = 8
 ROOM = 4 * 1024 * 1024
 """Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ATTEMPTS = 10
+"""How often a folder is made that others remove."""
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 
@@ -173,8 +175,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         link = next((each for each in missing if each.is_symlink()), None)
         if link:
             raise UsageError(f"{link} is a symbolic link to something that is not there: name a folder for the record.")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_space(folder)
+        _check_folder(folder)
     except OSError as error:
         kind = CouldNotLook if error.errno in NO_ROOM else UsageError
         raise kind(f"{folder} cannot hold the record: {error.strerror}. Nothing was done.") from None
@@ -192,6 +193,22 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
             " Nothing was done."
         ) from None
     return Record(folder, stems.make(runbook, environment, started))
+
+
+def _check_folder(folder: Path) -> None:
+    """Make a folder, and check that a record fits into it; raises OSError.
+
+    A run that begins at the same time removes the folder while it is empty, as this one does: it is made again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_space(folder)
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _check_space(folder: Path) -> None:

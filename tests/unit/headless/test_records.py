@@ -13,6 +13,8 @@ from support.records import keep
 from support.terminal import ended_with
 
 from omc_runbook.headless import overview
+from omc_runbook.model import temporary
+from omc_runbook.report.archive import record as records
 
 
 def test_a_changed_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,3 +136,19 @@ def test_what_has_no_end_is_unreadable(
     make(path)
     code, out, _ = ended_with(capsys, "records", "--check")
     assert code == 2 and out.splitlines()[0] == f"unreadable  {stem}: {path.name}"
+
+
+def test_a_folder_that_another_run_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two runs do that are the first ones there; neither leaves it before it has a record."""
+    open_draft, removals = temporary.draft, iter((1, 2))
+
+    def remove_and_open(path: Path) -> tuple[int, Path]:
+        if path.is_relative_to(tmp_path / "records") and next(removals, None):
+            path.parent.rmdir()
+        return open_draft(path)
+
+    monkeypatch.setattr(temporary, "draft", remove_and_open)
+    assert records.prepare(tmp_path / "records", "verify", "staging", NOW).folder == tmp_path / "records"
+    assert next(removals, None) is None and not (tmp_path / "records").exists()
