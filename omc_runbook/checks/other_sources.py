@@ -16,7 +16,7 @@ from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, re
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import evaluate_resource
-from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
+from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, mentions, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
@@ -343,12 +343,18 @@ def _has_changed(source: OtherSource, keys: frozenset[str]) -> bool:
 
 def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
     """Fresh stops whose reason names a source, or refuses a key that a parameter is encrypted with."""
-    names = [source.reference.source] if source.is_secret else [source.arn, source.name]
     return [
         stop
         for stop in fresh_stops(snapshot)
-        if any(name in stop.reason for name in names) or _is_of_parameters_key(snapshot, source, stop)
+        if _is_named(source, stop) or _is_of_parameters_key(snapshot, source, stop)
     ]
+
+
+def _is_named(source: OtherSource, stop: Stop) -> bool:
+    """Whether a stop's reason names a source; a parameter only where it is about Parameter Store."""
+    if source.is_secret:
+        return mentions(stop.reason, source.reference.source) or mentions(stop.reason, source.arn)
+    return "ssm" in stop.reason and any(mentions(stop.reason, name) for name in (source.arn, source.name))
 
 
 def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -> bool:

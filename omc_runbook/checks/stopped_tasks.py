@@ -12,7 +12,7 @@ from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.once import once
-from omc_runbook.snapshot.other_references import permission_of
+from omc_runbook.snapshot.other_references import resources_of
 from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)
@@ -155,7 +155,9 @@ def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
 def is_about_other(snapshot: Snapshot, stop: Stop) -> bool:
     """Whether a stop's reason names another secret, or a parameter, that the task definition refers to."""
     pairs = snapshot.other_references(snapshot.definition(stop.task.task_definition_arn))
-    return any(permission_of(injection.reference, snapshot)[1] in stop.reason for _, injection in pairs)
+    return any(
+        reasons.mentions(stop.reason, name) for _, each in pairs for name in resources_of(each.reference, snapshot)
+    )
 
 
 def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service, tuple[Stop, ...]]]:

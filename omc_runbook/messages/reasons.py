@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from omc_runbook.messages.denials import DENIED
 from omc_runbook.messages.events import AT_REST
 from omc_runbook.messages.paste import plain
@@ -40,6 +42,11 @@ def says(reason: str, check: str) -> bool:
 def points_at(reason: str, check: str) -> bool:
     """Whether this fault is the likeliest that it means."""
     return any(phrase.checks[:1] == (check,) for phrase in phrases_in(reason))
+
+
+def mentions(reason: str, name: str) -> bool:
+    """Whether it has a name or an ARN, and not only as a piece of a longer one."""
+    return bool(name) and bool(re.search(rf"(?<![\w./-])/?{re.escape(name)}(?![\w/-]|\.\w)", reason))
 
 
 def is_refusal(reason: str) -> bool:

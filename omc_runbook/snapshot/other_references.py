@@ -12,7 +12,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
-from omc_runbook.messages.reasons import is_of_content, points_at
+from omc_runbook.messages.reasons import is_of_content, mentions, points_at
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
@@ -44,6 +44,13 @@ def permission_of(reference: Reference, snapshot: Snapshot) -> tuple[str, str]:
     caller, region = snapshot.caller, snapshot.environment.names.region
     base = f"arn:{caller.partition}:ssm:{region}:{caller.account}:parameter"
     return GET_PARAMETERS, f"{base}/{parameter_name(reference).removeprefix('/')}"
+
+
+def resources_of(reference: Reference, snapshot: Snapshot) -> tuple[str, ...]:
+    """The ARNs by which AWS may name what a reference means: the one written there, and the source's own."""
+    _, written = permission_of(reference, snapshot)
+    source = snapshot.other_sources.get(reference.source)
+    return tuple(dict.fromkeys(filter(None, (written, source.arn if source else ""))))
 
 
 class Reading:
@@ -169,7 +176,8 @@ class Reading:
         secret = source.secret
         results = [role.simulation_of(source.action, source.arn) for role in roles]
         refused = any(
-            source.reference.source in task.stopped_reason and points_at(task.stopped_reason, "resource-deny")
+            (mentions(task.stopped_reason, source.reference.source) or mentions(task.stopped_reason, source.arn))
+            and points_at(task.stopped_reason, "resource-deny")
             for task in self._snapshot.tasks
         )
         if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):

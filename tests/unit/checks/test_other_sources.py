@@ -372,3 +372,24 @@ def test_another_environments_secret_is_no_other_secret_to_be_let_in(id: str, ch
         ("other-environment", "ohmycoins-staging-worker:7 worker OTHER_TOKEN"),
         ("other-secret-missing", "payments-Xy12Zz"),
     }
+
+
+@pytest.mark.parametrize("name", ["app", "staging", "ohmycoins-staging", "error"])
+def test_a_name_within_another_name_is_not_meant(name: str) -> None:
+    """A refusal of the environment's own secret is no evidence against a parameter whose name is a piece of it."""
+    reason = DENIED_STOP.replace("payments-Xy12Zz", "ohmycoins-staging-app-secrets-AbC123")
+    reason = reason.replace("an explicit deny in a resource-based policy", "an error of staging")
+    named = refer(healthy(), name, parameter=Parameter(name, None))
+    assert found_in(failing(named, reason)) == {"pull-failed"}
+    refused = f"{FROM_SSM}AccessDeniedException: not authorized to perform: ssm:GetParameters on resource: "
+    assert found_in(failing(named, f"{refused}arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name}.")) == {
+        "parameter-denied",
+        "pull-failed",
+    }
+
+
+@pytest.mark.parametrize("other", ["payments", "payments-Xy12Zz-old"])
+def test_a_secret_within_another_ones_name_is_not_meant(other: str) -> None:
+    """A task's message names one secret, and not those whose ARNs begin or go on alike."""
+    reason = DENIED_STOP.replace("payments-Xy12Zz", other)
+    assert found_in(failing(refer(healthy()), reason)) == {"pull-failed"}
