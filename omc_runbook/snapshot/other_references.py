@@ -9,11 +9,11 @@ from datetime import datetime
 
 from omc_runbook.aws import secretsmanager, ssm
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content, mentions, points_at
-from omc_runbook.model.value_from import Reference
+from omc_runbook.model.value_from import Reference, split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
 from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE, Permissions
@@ -72,7 +72,15 @@ class Reading:
     @property
     def permissions(self) -> tuple[tuple[str, str], ...]:
         """What the execution roles need for them."""
-        return tuple(permission_of(ref, self._snapshot) for ref in self.references)
+        return tuple(self._permission_of(ref) for ref in self.references)
+
+    def _permission_of(self, ref: Reference) -> tuple[str, str]:
+        action, resource = permission_of(ref, self._snapshot)
+        # Policies are about the whole ARN, also where a reference leaves the suffix out.
+        if ref.source in self._secrets and not split_suffix(ref.secret_name)[1]:
+            secret = or_none(self._secrets[ref.source].result())
+            return action, secret.arn if secret else resource
+        return action, resource
 
     def finish(self, roles: Iterable[Permissions]) -> dict[str, OtherSource]:
         """The sources by what their references name; those that could not be read are left out, and gaps."""
@@ -83,7 +91,8 @@ class Reading:
                 continue
             secret = gatherer.keep(FIELD, answer, None)
             changed = secret.changed or secret.created if secret else None
-            sources[ref.source] = OtherSource(reference=ref, arn=ref.secret_arn, secret=secret, changed=changed)
+            arn = secret.arn if secret else ref.secret_arn
+            sources[ref.source] = OtherSource(reference=ref, arn=arn, secret=secret, changed=changed)
         sources |= self._found_parameters()
         sources = {name: self._with_date(source) for name, source in sources.items()}
         sources = {name: self._with_keys(source) for name, source in sources.items()}

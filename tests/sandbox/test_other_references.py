@@ -69,6 +69,18 @@ def test_another_secrets_own_policy_is_named(world: World) -> None:
     assert f"put-resource-policy --secret-id {OTHER_SECRET}" in found.remedy.command
 
 
+def test_a_reference_without_the_suffix(world: World) -> None:
+    """Policies are judged by the secret's whole ARN, by which AWS decides; and a grant that is missing names that."""
+    arn = create(world, token=secrets.token_hex(16))
+    entry = {"name": "TOKEN", "valueFrom": f"{arn.rpartition('-')[0]}:token::"}
+    deploy(world, lambda container: container["secrets"].append(entry))
+    assert problems(world) == []
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    [found] = problems(world)
+    assert (found.check, found.subject) == ("other-secret-denied", OTHER_SECRET)
+    assert f'"Resource":"{arn}"' in found.remedy.command
+
+
 def test_a_key_that_was_not_rotated(world: World) -> None:
     """Tasks that read a secret's user are fine after its password was rotated, and those that read that are not."""
     arn = create(world, user="app", password=secrets.token_hex(16))
