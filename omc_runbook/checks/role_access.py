@@ -226,7 +226,8 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     if is_allowed:
         return RoleAccess("", f"{fact}.")
     if (own == "allowed" and boundary is not True) or (not own and not is_denied and boundary is False):
-        return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", statements)
+        denying = statements if is_denied else ()
+        return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
     return RoleAccess("nothing-allows", f"{fact}.")
@@ -238,6 +239,9 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
         return ASK_ORGANIZATION
     if access.cause == "identity-deny":
         return remedies.advise(f"Remove the deny from {', '.join(filter(None, access.statements)) or 'its policies'}.")
+    if access.cause == "boundary" and any(access.statements):
+        deny = ", ".join(filter(None, access.statements))
+        return remedies.advise(f"Remove the deny from {deny}, the role's permissions boundary.")
     if access.cause == "boundary":
         return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
     return grant

@@ -1,6 +1,7 @@
 """Checks of access: by AWS's simulation and again by the role's policies alone, look-alikes told apart."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from datetime import timedelta
@@ -166,6 +167,21 @@ def test_a_simulation_that_lacked_context_does_not_count() -> None:
 def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
     """AWS's word on the boundary stands even where the role's policies could not be read."""
     assert found_in(with_permissions(healthy(), simulated("implicitDeny", boundary=False))) == {"boundary"}
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        simulated("explicitDeny", ("fence",), boundary=False, policies=(GUIDE,)),
+        by_policies(GUIDE, boundary=replace(policy("Deny", kind="boundary"), name="fence")),
+    ],
+)
+def test_a_boundary_that_denies_is_to_lose_its_deny(decided: Permissions) -> None:
+    """An Allow in the same boundary would change nothing, so that none is advised."""
+    [found] = run_check(CHECKS["boundary"], with_permissions(healthy(), decided))
+    assert re.fullmatch(
+        r"Remove the deny from fence( statement 1)?, the role's permissions boundary\.", found.remedy.command
+    )
 
 
 def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
