@@ -141,6 +141,8 @@ class Check:
     hinders: Hinders = ""
     hindered_by: tuple[Hinders, ...] = ()
     """Every fault that hinders one of these causes it."""
+    blocked_by: tuple[Hinders, ...] = ()
+    """Every error found that hinders one of these comes first: what mends this would fail until then."""
     fixed_by: Literal["", "troubleshoot"] = ""
     """The runbook that can fix it, where the remedy names no other."""
     not_in_sandbox: str = ""

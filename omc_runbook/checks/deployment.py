@@ -212,6 +212,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
         *UNREADABLE,
     ),
     hindered_by=("tasks",),
+    blocked_by=("secret", "calls"),
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Running tasks still have an old value of the secret."""

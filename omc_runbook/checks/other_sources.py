@@ -94,6 +94,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
     looks_like=("old-value", "login-refused"),
     ruled_out_by="no other secret of the task definitions has a version that is newer than running tasks",
     hinders="",
+    blocked_by=("secret", "calls"),
 )
 def other_secret_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
     """Running tasks have an old value of another secret."""
@@ -150,6 +151,7 @@ def parameter_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     looks_like=("old-value", "login-refused"),
     ruled_out_by="DescribeParameters: no SSM parameter of the task definitions is newer than running tasks",
     hinders="",
+    blocked_by=("secret", "calls"),
 )
 def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Running tasks have an old value of an SSM parameter."""

@@ -38,6 +38,7 @@ class Family:
         per_subject: bool = False,
         hinders: Hinders | None = None,
         hindered_by: tuple[Hinders, ...] = (),
+        blocked_by: tuple[Hinders, ...] = (),
         fixed_by: Literal["", "troubleshoot"] = "",
         not_in_sandbox: str = "",
     ) -> Declare:
@@ -61,6 +62,7 @@ class Family:
                 per_subject=per_subject,
                 hinders=self.hinders if hinders is None else hinders,
                 hindered_by=hindered_by,
+                blocked_by=blocked_by,
                 fixed_by=fixed_by,
                 not_in_sandbox=not_in_sandbox or self.not_in_sandbox,
             )

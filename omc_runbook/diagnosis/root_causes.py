@@ -107,6 +107,9 @@ def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool
         return False
     if cause.subject in effect.stems_from and cause.severity == "error" and check.hinders in ("secret", "value"):
         return True
+    # What could not be read blocks nothing: the fault stands by itself.
+    if check.hinders in consequence.blocked_by and cause.status == "found" and cause.severity == "error":
+        return True
     # For the same subject a warning is cause enough; it stops no task.
     hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
     hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)

@@ -38,9 +38,11 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, diagnose, relate
-from omc_runbook.model.findings import Finding, Outcome, Severity, Status
+from omc_runbook.model.findings import Finding, Outcome, Severity, Status, with_remedies_of_causes
+from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -264,6 +266,25 @@ def test_old_values_are_kept_where_the_new_version_cannot_be_read() -> None:
     snapshot = with_text(snapshot, json.dumps("{}"), snapshot.secret.version_at("AWSCURRENT"))
     assert roots(snapshot) == {"not-an-object"}
     assert one(snapshot, "not-forced").because_of == ("not-an-object",)
+
+
+@pytest.mark.parametrize("id", ["no-permission", "role-untrusted", "scheduled-deletion", "kms-disabled"])
+def test_nobody_is_told_to_redeploy_where_new_tasks_would_fail(id: str) -> None:
+    """Whatever keeps new tasks from their secret comes first: its remedy starts new tasks, and theirs would fail."""
+    stale = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    findings = with_remedies_of_causes(diagnose(FAULTS[id].make(stale)))
+    assert {each.check for each in findings if each.is_root_cause} == {id}
+    [cause] = [each for each in findings if each.check == id]
+    old = [each for each in findings if each.check == "not-forced" and each.is_problem]
+    assert [(each.because_of, each.remedy) for each in old] == [((id,), cause.remedy)] * 2
+
+
+def test_what_could_not_be_read_does_not_hide_an_old_value() -> None:
+    """Without a look at what the roles may do, that tasks have an old value stays a cause, with its remedy."""
+    stale = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    refused = ReadFailure("roles", "iam:GetRole", "AccessDenied", "denied")
+    unread = Permissions(role=None, unread=(refused,))
+    assert roots(with_permissions(stale, unread)) == {"not-forced"}
 
 
 def test_a_fault_of_one_service_does_not_explain_anothers() -> None:
