@@ -13,7 +13,7 @@ from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
-from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of
+from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of, mentions
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -268,11 +268,20 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     names = snapshot.environment.names
     if is_unreached(stop.reason):
         return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
-    definition, container = _suspect(snapshot, stop, lambda container: container.log_group in stop.reason)
-    if is_denied(stop.reason) or not container or not container.log_group:
+    definition = snapshot.definition(stop.task.task_definition_arn)
+    groups = dict.fromkeys(each.log_group for each in definition.containers if each.log_group) if definition else {}
+    if is_denied(stop.reason) or not groups:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    return remedies.combine([remedies.create_log_group(names, container.log_group), again(snapshot, stop)])
+    named = [group for group in groups if mentions(stop.reason, group)] or list(groups)
+    create = [remedies.create_log_group(names, group) for group in named]
+    if len(create) == 1:
+        return remedies.combine([*create, again(snapshot, stop)])
+    ways = " or ".join(f"`{each.command}`" for each in create)
+    start = again(snapshot, stop).command
+    return remedies.advise(
+        f"Create the log group that does not exist, with {ways}, and start tasks with `{start}` then."
+    )
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -14,6 +14,7 @@ from support.snapshots import (
     DEPLOYED,
     NOW,
     definition_arn,
+    definition_arn,
     deployment,
     healthy,
     rotated,
@@ -143,6 +144,29 @@ def test_where_to_look(id: str, reason: str, where: str) -> None:
         healthy(), "worker", lambda old: replace(old, image=f"{ECR}:9", log_group="/ecs/w", log_prefix="ecs")
     )
     assert where in found(id, stuck(made, "worker", reason)).remedy.command
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason", "advice"),
+    [
+        (("", "/ecs/w"), "no such group", "aws logs create-log-group --log-group-name /ecs/w "),
+        (("/ecs/w", "/ecs/w"), "no such group", "aws logs create-log-group --log-group-name /ecs/w "),
+        (("/ecs/w", "/ecs/w-otel"), "/ecs/w-otel", "aws logs create-log-group --log-group-name /ecs/w-otel "),
+        (("/ecs/w", "/ecs/w-otel"), "no such group", "Create the log group that does not exist, with `aws logs"),
+    ],
+)
+def test_the_log_group_of_any_container_may_be_the_missing_one(
+    groups: tuple[str, ...], reason: str, advice: str
+) -> None:
+    """A container that keeps no log is not to blame, and of several log groups none is created that may exist."""
+    made = with_container(healthy(), "worker", lambda old: replace(old, log_group=groups[0]))
+    arn = definition_arn("worker")
+    known = made.task_definitions[arn]
+    beside = replace(known.containers[0], name="otel", log_group=groups[1], secrets=())
+    whole = replace(known, containers=(*known.containers, beside))
+    made = replace(made, task_definitions={**made.task_definitions, arn: whole})
+    command = found("log-group", stuck(made, "worker", f"{LOGGER}{reason}")).remedy.command
+    assert command.startswith(advice) and "update-service" in command
 
 
 def test_what_the_log_says_is_evidence() -> None:
