@@ -98,6 +98,11 @@ class Service:
     """Those that were read, newest first."""
 
     @property
+    def reads_by_instance(self) -> bool:
+        """Whether an instance's agent reads the tasks' secrets, through its network; on Fargate a task does itself."""
+        return not self.placement.subnets or self.launch_type not in ("", "FARGATE")
+
+    @property
     def has_room(self) -> bool:
         """Whether a deployment may start a new task before an old one stops, or stop an old one first.
 

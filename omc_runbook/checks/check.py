@@ -196,8 +196,8 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
     if TRAIL in check.needs and snapshot.audit and snapshot.audit.monitoring and not snapshot.audit.monitoring.trails:
         return "There is no trail to check." if "trails" not in snapshot.gaps else ""
     consumers = snapshot.consumers if "network" in check.needs else ()
-    if consumers and not any(service.placement.subnets for service in consumers):
-        return "No task that reads the secret has its own network interface: its instance's routes apply."
+    if consumers and all(service.reads_by_instance for service in consumers):
+        return "No task gets the secret through a network interface of its own: its instance's routes apply."
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
         return f"Cluster {names.cluster} was not found: there is nothing to check."
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":

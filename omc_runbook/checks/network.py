@@ -151,7 +151,7 @@ def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
 
 def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath]]:
     """The path from each subnet that tasks start in, or lately failed in."""
-    if snapshot.network is None:
+    if snapshot.network is None or service.reads_by_instance:
         return
     placement = service.placement
     subnets = [*placement.subnets, *(stop.task.subnet for stop in _stops(snapshot, service) if stop.task.subnet)]
@@ -198,11 +198,11 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
         stops = _stops(snapshot, service)
         if service.name in troubled or not _reads(snapshot, service):
             continue
-        if stops and service.placement.subnets:
+        if stops and not service.reads_by_instance:
             nothing = "No route, security group, network ACL or endpoint blocks them now"
             yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: check DNS servers and firewalls."))
-        elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
-            way = "have no network interface of their own (awsvpc): their instance's routes apply, which are not read"
+        elif service.reads_by_instance and not _comes_through(snapshot, service, stops):
+            way = "get their secrets through the network of their instance, whose routes are not read"
             yield Uncertain(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
 
 

@@ -425,7 +425,8 @@ def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
     for service in snapshot.readers:
         if any(revision.execution_role_arn == role_arn for revision in snapshot.revisions(service)):
             place = service.placement
-            tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in place.subnets]
+            subnets = () if service.reads_by_instance else place.subnets
+            tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in subnets]
             paths = [
                 trace(snapshot.network, task, "secretsmanager", snapshot.environment.names.region) for task in tasks
             ]

@@ -204,6 +204,18 @@ def test_tasks_without_a_network_interface_of_their_own() -> None:
     assert "unknown" in statuses(stuck(mixed, "worker", NO_WAY))
 
 
+@pytest.mark.parametrize("launch_type", ["EC2", "EXTERNAL", "MANAGED_INSTANCES"])
+def test_an_instance_reads_the_secrets_of_its_tasks(launch_type: str) -> None:
+    """Outside Fargate the agent of an instance makes the calls: what surrounds the tasks' own interfaces blocks none."""
+    closed = placed(replace(by_nat(), groups={TASKS: replace(by_nat().groups[TASKS], egress=())}))
+    assert set(found(closed)) == {"sg-egress"}
+    worker = with_service(closed, "worker", launch_type=launch_type)
+    assert found(worker)["sg-egress"].services == {"backend"}
+    both = with_service(worker, "backend", launch_type=launch_type)
+    assert statuses(both) == {"skipped"}
+    assert found(with_service(both, "worker", launch_type="FARGATE"))["sg-egress"].services == {"worker"}
+
+
 def test_nobody_asked() -> None:
     """Without a look at the network its checks are skipped."""
     assert statuses(placed(None)) == {"skipped"}
