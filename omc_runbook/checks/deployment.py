@@ -30,6 +30,7 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "image": ("tasks", "calls"),
     "log": ("tasks", "calls"),
     "volume": ("tasks",),
+    "file": ("tasks", "calls"),
     "start": ("tasks",),
     "memory": ("tasks",),
     "exit": ("value", "tasks"),

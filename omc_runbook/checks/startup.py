@@ -90,6 +90,20 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
+    "environment-file",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason names environment files",
+    hinders="tasks",
+    hindered_by=("calls",),
+    not_in_sandbox="The sandbox's tasks get no environment files",
+)
+def environment_file(snapshot: Snapshot) -> Iterable[Evidence]:
+    """ECS cannot download an environment file from S3: not a secrets problem."""
+    return _stopping(snapshot, "file", "never started: no environment file", _file)
+
+
+@check(
     "start-failed",
     needs=("services", "tasks"),
     looks_like=("never-starts",),
@@ -288,6 +302,18 @@ def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
     return remedies.advise(
         "Check the volume that the task definition mounts: the file system, its mount targets in the tasks' subnets"
         " (aws efs describe-mount-targets), port 2049 in their security group, and the task role."
+    )
+
+
+def _file(snapshot: Snapshot, stop: Stop) -> Remedy:
+    if is_unreached(stop.reason):
+        return remedies.advise("Check the route from the tasks' subnets to S3: NAT, or a gateway endpoint.")
+    definition = snapshot.definition(stop.task.task_definition_arn)
+    label = definition.label if definition else "the task definition"
+    role = definition.execution_role_arn.rpartition("/")[2] if definition else snapshot.environment.names.execution_role
+    return remedies.advise(
+        f"Check environmentFiles in {label}: whether each object exists in S3, and whether the execution role {role} is"
+        " allowed s3:GetObject on it, s3:GetBucketLocation on its bucket, and kms:Decrypt if its key is yours."
     )
 
 

@@ -17,6 +17,7 @@ Kind = Literal[
     "image",
     "log",
     "volume",
+    "file",
     "capacity",
     "start",
     "command",

@@ -11,7 +11,7 @@ from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.messages.starts import NO_PARAMETER, UNREACHED
 
-NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
+NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "file", "capacity"})
 """Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
 
 CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncated", "not-an-object"})

@@ -58,11 +58,22 @@ STARTS: tuple[Phrase, ...] = (
         kind="volume",
     ),
     pull_failure(
+        "environment-file",
+        f"ECS could not download an environment file from S3. {NOT_SECRETS}",
+        "Look at environmentFiles in the task definition: whether each object exists, and whether the execution role "
+        "and the network let ECS get it.",
+        "failed to download env files … not found",
+        *("failed to download env files", "download the environment variable files", "download environment files"),
+        owner=True,
+        kind="file",
+    ),
+    pull_failure(
         "start-failed",
         f"The container could not be started from its image. {NOT_SECRETS}",
         "Look at the image's platform, its entry point and the command in the task definition.",
         *("CannotStartContainerError", "CannotCreateContainerError", "exec format error", "OCI runtime create failed"),
         *("ContainerRuntimeError", "ContainerRuntimeTimeoutError", "DockerTimeoutError", "unable to find user"),
+        "unable to create new container",
         owner=True,
         kind="start",
     ),

@@ -15,7 +15,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volume"})
+CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volume", "file"})
 """What stops every new task before any value matters."""
 
 _LACKING = re.compile(r"slim|alpine|distroless|chainguard")

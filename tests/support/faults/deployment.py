@@ -51,6 +51,7 @@ LOG = (
 )
 
 
+FILE = "ResourceInitializationError: failed to download env files: file download command: non empty error stream: 404"
 VOLUME = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4"
 
 
@@ -189,6 +190,7 @@ FAULTS = {
     ),
     "image-pull": Fault(failing(IMAGE), "worker", "never started: no image", WORKER),
     "log-group": Fault(failing(LOG), "worker", "no log to write to", WORKER),
+    "environment-file": Fault(failing(FILE), "worker", "never started: no environment file", WORKER),
     "volume": Fault(failing(VOLUME), "worker", "a volume is not mounted", WORKER),
     "start-failed": Fault(failing(START), "worker", "a container cannot start", WORKER),
     "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", WORKER),

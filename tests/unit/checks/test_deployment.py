@@ -117,6 +117,7 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
         ("image-pull", {"rollout-stuck"}),
         ("log-group", {"rollout-stuck"}),
         ("volume", {"rollout-stuck"}),
+        ("environment-file", {"rollout-stuck"}),
         ("start-failed", {"rollout-stuck"}),
         ("out-of-memory", {"rollout-stuck"}),
         ("no-capacity", set()),

@@ -43,7 +43,7 @@ EXEC = ("exec-off", "exec-agent", "exec-iam", "exec-endpoint", "exec-readonly", 
 OTHERS = (
     *("store-only", "entrypoint-override", "baked-env", "app-cache", "code-deploy", "throttled"),
     *("no-egress", "endpoint-sg", "private-dns-off", "sg-egress", "network-acl", "vpc-dns-off", "endpoint-policy"),
-    *("image-pull", "start-failed", "out-of-memory", "log-group", "volume", "no-capacity"),
+    *("image-pull", "start-failed", "out-of-memory", "log-group", "volume", "environment-file", "no-capacity"),
 )
 IDS = sorted({*(check.id for check in CHECKS), *LOCAL, *EXEC, *OTHERS})
 

@@ -14,7 +14,6 @@ from support.snapshots import (
     DEPLOYED,
     NOW,
     definition_arn,
-    definition_arn,
     deployment,
     healthy,
     rotated,
@@ -44,6 +43,7 @@ EXIT = "Essential container in task exited"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 ECR = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/ohmycoins-staging-worker"
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
+FILES = "ResourceInitializationError: failed to download env files: "
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
 
 
@@ -82,6 +82,11 @@ def found(id: str, snapshot: Snapshot) -> Finding:
         ("log-group", "CannotStartContainerError: Error response from daemon: failed to initialize logging driver"),
         ("log-group", "ResourceInitializationError: The task cannot find the Amazon CloudWatch log group defined"),
         ("volume", "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr:"),
+        ("environment-file", f"{FILES}file download command: non empty error stream: AccessDenied: status code: 403"),
+        ("environment-file", f"{FILES}file download command: NotFound: Not Found status code: 404"),
+        ("environment-file", f"{FILES}RequestCanceled: request context canceled caused by: context deadline exceeded"),
+        ("environment-file", f"{FILES}The task can't download the environment variable files from Amazon S3. There is"),
+        ("start-failed", "ResourceInitializationError: unable to create new container: no users found"),
         ("volume", "CannotCreateVolumeError: Error response from daemon: create"),
         ("no-capacity", "ResourceInitializationError: timeout waiting for network interface provisioning to complete"),
         ("no-capacity", "Capacity is unavailable at this time. Please try again later or in a different zone"),
@@ -136,6 +141,8 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("log-group", f"{LOGGER}ResourceNotFoundException: /ecs/w", "create-log-group --log-group-name /ecs/w"),
         ("log-group", f"{LOGGER}AccessDeniedException: logs:CreateLogStream", "logs:CreateLogStream and logs:Put"),
         ("log-group", f"{LOGGER}dial tcp 1.2.3.4:443: i/o timeout", "CloudWatch Logs: NAT"),
+        ("environment-file", f"{FILES}AccessDenied", "task-execution-role is allowed s3:GetObject"),
+        ("environment-file", f"{FILES}dial tcp 1.2.3.4:443: i/o timeout", "S3: NAT"),
     ],
 )
 def test_where_to_look(id: str, reason: str, where: str) -> None:

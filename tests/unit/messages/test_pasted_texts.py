@@ -242,6 +242,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
     ),
     ("start-failed", "CannotStartContainerError: ResourceInitializationError: exec format error"),
+    ("environment-file", "ResourceInitializationError: failed to download env files: file download command: Not Found"),
     ("volume", "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: i/o timeout"),
     (
         "exec-off",
