@@ -1,8 +1,8 @@
-"""Faults of the network: what keeps tasks from reaching Secrets Manager."""
+"""Faults of the network: what keeps tasks from reaching Secrets Manager and Parameter Store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
@@ -22,7 +22,7 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("network", hinders="calls")
 
 NEEDS = ("network", "services", "task_definitions")
-SERVICE = "secretsmanager"
+SECRETS_MANAGER, PARAMETER_STORE = "secretsmanager", "ssm"
 
 
 @check(
@@ -32,7 +32,7 @@ SERVICE = "secretsmanager"
     ruled_out_by="DescribeRouteTables: the tasks' subnets have a route to Secrets Manager",
 )
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Tasks cannot reach Secrets Manager: no route to the internet, no usable endpoint."""
+    """Tasks cannot reach Secrets Manager or Parameter Store: no route to the internet, no usable endpoint."""
     yield from _findings(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
@@ -44,7 +44,7 @@ def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeVpcEndpoints: every endpoint in use has PrivateDnsEnabled",
 )
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""
+    """The endpoint for Secrets Manager or Parameter Store has private DNS off, and tasks have no other way."""
     return _findings(snapshot, "private-dns-off")
 
 
@@ -66,7 +66,7 @@ def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeSecurityGroups: the tasks' group allows 443 out",
 )
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The tasks' security group blocks HTTPS to Secrets Manager."""
+    """The tasks' security group blocks HTTPS to Secrets Manager or Parameter Store."""
     return _findings(snapshot, "sg-egress")
 
 
@@ -88,7 +88,7 @@ def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return",
 )
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A network ACL blocks the tasks' calls to Secrets Manager, or the answers."""
+    """A network ACL blocks the tasks' calls to Secrets Manager or Parameter Store, or the answers."""
     return _findings(snapshot, "network-acl")
 
 
@@ -105,10 +105,11 @@ def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @dataclass(frozen=True)
 class _Trouble:
-    """An obstacle to a service's tasks in one subnet."""
+    """An obstacle to the calls of a service's tasks in one subnet to an AWS service."""
 
     service: Service
     subnet: str
+    called: str
     obstacle: Obstacle
     stops: tuple[Stop, ...]
 
@@ -129,7 +130,7 @@ def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
         tasks = ", ".join(f"{service} in {subnet}" for service, subnet in pairs)
         if any(trouble.obstacle.certain for trouble in troubles):
             services = frozenset(trouble.service.name for trouble in troubles)
-            remedy = _remedy(snapshot, troubles[0])
+            remedy = _remedy(snapshot, troubles)
             yield Evidence(subject, (*facts, f"It blocks tasks of {tasks}."), remedy, services)
         else:
             yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown."))
@@ -137,20 +138,18 @@ def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
 
 def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
     for service in snapshot.consumers:
-        if not _reads(snapshot, service):
-            continue
         stops = _stops(snapshot, service)
-        for subnet, path in _paths(snapshot, service):
+        for subnet, called, path in _paths(snapshot, service):
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
             unsure = [obstacle for obstacle in path.obstacles if not obstacle.certain]
             # A possible obstacle does not matter beside a certain one, nor where tasks got their secrets.
             if not certain and not _comes_through(snapshot, service, stops):
                 certain = unsure
-            yield from (_Trouble(service, subnet, obstacle, stops) for obstacle in certain)
+            yield from (_Trouble(service, subnet, called, obstacle, stops) for obstacle in certain)
 
 
-def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath]]:
-    """The path from each subnet that tasks start in, or lately failed in."""
+def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, CallPath]]:
+    """The path from each subnet that tasks start in, or lately failed in, to each AWS service that they call."""
     if snapshot.network is None or service.reads_by_instance:
         return
     placement = service.placement
@@ -162,14 +161,29 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath
     ]
     for subnet in dict.fromkeys(subnets):
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
-        yield subnet, trace(snapshot.network, task_network, SERVICE, snapshot.environment.names.region, requests)
+        for called in _called(snapshot, service):
+            asked = requests if called == SECRETS_MANAGER else ()
+            yield (
+                subnet,
+                called,
+                trace(snapshot.network, task_network, called, snapshot.environment.names.region, asked),
+            )
 
 
-def _reads(snapshot: Snapshot, service: Service) -> bool:
-    """Whether its tasks call Secrets Manager in the environment's region when they start."""
-    region = snapshot.environment.names.region
-    injections = (i for revision in snapshot.revisions(service) for _, i in snapshot.own_references(revision))
-    return any(i.reference.kind == SERVICE and i.reference.region in ("", region) for i in injections)
+def _called(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+    """The AWS services that its tasks call for their variables, in the environment's region, when they start."""
+    revisions, region = snapshot.revisions(service), snapshot.environment.names.region
+    own = [each.reference for revision in revisions for _, each in snapshot.own_references(revision)]
+    others = [each.reference for revision in revisions for _, each in snapshot.other_references(revision)]
+    secrets = any(ref.kind == SECRETS_MANAGER and ref.region in ("", region) for ref in (*own, *others))
+    # A name that was meant for the secret is in Parameter Store by mistake alone.
+    parameters = any(ref.kind == PARAMETER_STORE and _region_of(ref.text) in ("", region) for ref in others)
+    return (SECRETS_MANAGER,) * secrets + (PARAMETER_STORE,) * parameters
+
+
+def _region_of(parameter: str) -> str:
+    """The region in a parameter's ARN; "" for a name."""
+    return parameter.split(":", 4)[3] if parameter.startswith("arn:") and parameter.count(":") > 3 else ""
 
 
 def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:
@@ -196,7 +210,7 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
     troubled = {trouble.service.name for trouble in _troubles(snapshot)}
     for service in snapshot.consumers:
         stops = _stops(snapshot, service)
-        if service.name in troubled or not _reads(snapshot, service):
+        if service.name in troubled or not _called(snapshot, service):
             continue
         if stops and not service.reads_by_instance:
             nothing = "No route, security group, network ACL or endpoint blocks them now"
@@ -206,7 +220,15 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
             yield Uncertain(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
 
 
-def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
+def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
+    """What removes an obstacle, for each AWS service that it is in the way of."""
+    firsts = {trouble.called: trouble for trouble in reversed(troubles)}
+    # A rule that both ways need is added once: a second time is an error.
+    steps = dict.fromkeys(step for called in sorted(firsts) for step in _way(snapshot, firsts[called]).split(" && "))
+    return remedies.advise(" && ".join(steps))
+
+
+def _way(snapshot: Snapshot, trouble: _Trouble) -> str:
     names, placement = snapshot.environment.names, trouble.service.placement
     awsvpc = (
         f"awsvpcConfiguration={{subnets=[{','.join(placement.subnets)}],"
@@ -216,4 +238,4 @@ def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
     way = trouble.obstacle.command
     for name, text in filled.items():
         way = way.replace(name, command(text))
-    return remedies.advise(f"{way} {command('--region', names.region)}")
+    return f"{way} {command('--region', names.region)}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.check_assertions import by_id
 from support.faults.network import FAULTS, PULL
+from support.faults.other_sources import PARAMETER, refer
 from support.networks import (
     ENDPOINT,
     EVERYWHERE,
@@ -18,6 +19,7 @@ from support.networks import (
     OTHER,
     PRIVATE,
     PUBLIC,
+    REGION,
     TASKS,
     by_endpoint,
     by_nat,
@@ -206,7 +208,7 @@ def test_tasks_without_a_network_interface_of_their_own() -> None:
 
 @pytest.mark.parametrize("launch_type", ["EC2", "EXTERNAL", "MANAGED_INSTANCES"])
 def test_an_instance_reads_the_secrets_of_its_tasks(launch_type: str) -> None:
-    """Outside Fargate the agent of an instance makes the calls: what surrounds the tasks' own interfaces blocks none."""
+    """Outside Fargate the agent of an instance makes the calls: what surrounds the tasks' interfaces blocks none."""
     closed = placed(replace(by_nat(), groups={TASKS: replace(by_nat().groups[TASKS], egress=())}))
     assert set(found(closed)) == {"sg-egress"}
     worker = with_service(closed, "worker", launch_type=launch_type)
@@ -214,6 +216,36 @@ def test_an_instance_reads_the_secrets_of_its_tasks(launch_type: str) -> None:
     both = with_service(worker, "backend", launch_type=launch_type)
     assert statuses(both) == {"skipped"}
     assert found(with_service(both, "worker", launch_type="FARGATE"))["sg-egress"].services == {"worker"}
+
+
+@pytest.mark.parametrize("parameter", [PARAMETER, f"arn:aws:ssm:{REGION}:123456789012:parameter/sender"])
+def test_a_parameter_needs_a_way_of_its_own(parameter: str) -> None:
+    """Where endpoints alone lead out, one for Secrets Manager is none for Parameter Store."""
+    closed = refer(placed(replace(by_endpoint(), nat_gateways={})), parameter)
+    finding = found(closed)["no-egress"]
+    assert finding.services == {"worker"} and f"com.amazonaws.{REGION}.ssm" in " ".join(finding.evidence)
+    assert f"--service-name com.amazonaws.{REGION}.ssm " in finding.remedy.command
+    failing = stuck(closed, "worker", NO_WAY.replace("secret from asm", "secrets from ssm"))
+    assert [f.check for f in diagnose(failing) if f.is_root_cause] == ["no-egress"]
+    own = with_endpoint(by_endpoint(), id="vpce-2", service=f"com.amazonaws.{REGION}.ssm")
+    assert statuses(replace(closed, network=own)) == statuses(refer(placed(by_nat()), parameter)) == {"clear"}
+    elsewhere = refer(placed(by_endpoint()), "arn:aws:ssm:eu-west-1:123456789012:parameter/sender")
+    assert statuses(elsewhere) == {"clear"}
+
+
+def test_both_ways_are_made() -> None:
+    """Where neither service is reached, the command makes an endpoint for each."""
+    command = found(refer(placed(replace(with_routes(by_nat()), nat_gateways={})), PARAMETER))[
+        "no-egress"
+    ].remedy.command
+    lines = command.split(" && ")
+    assert len(lines) == len(set(lines)) == 5
+    made = [line for line in lines if "create-vpc-endpoint" in line]
+    assert [shlex.split(line)[shlex.split(line).index("--service-name") + 1] for line in made] == [
+        f"com.amazonaws.{REGION}.secretsmanager",
+        f"com.amazonaws.{REGION}.ssm",
+    ]
+    assert all(f"--region {REGION}" in line for line in made)
 
 
 def test_nobody_asked() -> None:
