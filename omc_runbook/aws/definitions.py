@@ -46,6 +46,8 @@ class Container:
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
+    log_region: str = ""
+    """The region of its log group; "" for the tasks' own."""
     readonly: bool = False
     """Whether its root file system is read-only."""
     essential: bool = True
@@ -226,6 +228,7 @@ def _container(raw: Any) -> Container:
         ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
+        log_region=options.get("awslogs-region", ""),
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),

@@ -292,14 +292,14 @@ def logs(names: Names, service: str) -> Remedy:
     return log_group(names, f"/ecs/{names.cluster}/{service}")
 
 
-def log_group(names: Names, group: str) -> Remedy:
-    """Read a log group's latest lines."""
-    return _aws(names, "logs", "tail", group, "--since", "30m")
+def log_group(names: Names, group: str, region: str = "") -> Remedy:
+    """Read a log group's latest lines, in its region or the environment's."""
+    return _in(region or names.region, "logs", "tail", group, "--since", "30m")
 
 
-def create_log_group(names: Names, group: str) -> Remedy:
-    """Create a log group."""
-    return _aws(names, "logs", "create-log-group", "--log-group-name", group)
+def create_log_group(names: Names, group: str, region: str = "") -> Remedy:
+    """Create a log group, in a region or the environment's."""
+    return _in(region or names.region, "logs", "create-log-group", "--log-group-name", group)
 
 
 def use_key(names: Names, key: str, *verbs: str) -> Remedy:
@@ -434,7 +434,11 @@ def advise(text: str) -> Remedy:
 
 
 def _aws(names: Names, *words: str) -> Remedy:
-    return Remedy(command("aws", *words, "--region", names.region))
+    return _in(names.region, *words)
+
+
+def _in(region: str, *words: str) -> Remedy:
+    return Remedy(command("aws", *words, "--region", region))
 
 
 def _update_service(names: Names, service: str, *words: str) -> Remedy:

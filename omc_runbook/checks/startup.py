@@ -242,10 +242,10 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
     """Read a service's latest log lines, in the log group that its task definition names."""
     names = snapshot.environment.names
     definition = snapshot.definition(definition_arn or service.task_definition_arn)
-    groups = [container.log_group for container in definition.containers if container.log_group] if definition else []
-    if not groups:
+    logged = next((each for each in definition.containers if each.log_group), None) if definition else None
+    if logged is None:
         return remedies.logs(names, service.name)
-    return remedies.log_group(names, groups[0])
+    return remedies.log_group(names, logged.log_group, logged.log_region)
 
 
 def again(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -283,12 +283,20 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
     definition = snapshot.definition(stop.task.task_definition_arn)
-    groups = dict.fromkeys(each.log_group for each in definition.containers if each.log_group) if definition else {}
-    if is_denied(stop.reason) or not groups:
+    containers = [each for each in definition.containers if each.log_group] if definition else []
+    if is_denied(stop.reason) or not containers:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    named = [group for group in groups if mentions(stop.reason, group)] or list(groups)
-    create = [remedies.create_log_group(names, group) for group in named]
+    named = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
+    places = dict.fromkeys((each.log_group, each.log_region or names.region) for each in named)
+    create = [remedies.create_log_group(names, *place) for place in places]
+    strange = next((each for each in named if each.log_region not in ("", names.region)), None)
+    if strange and definition:
+        there = remedies.create_log_group(names, strange.log_group, strange.log_region)
+        return remedies.advise(
+            f"Correct awslogs-region of {strange.name} in {definition.label}, which logs to {strange.log_group} in"
+            f" {strange.log_region}, or create the group there with `{there.command}`; start tasks then."
+        )
     if len(create) == 1:
         return remedies.combine([*create, again(snapshot, stop)])
     ways = " or ".join(f"`{each.command}`" for each in create)

@@ -84,7 +84,8 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
     for container in definition.containers if definition else ():
         if container.log_group:
             stream = "/".join(filter(None, (container.log_prefix, container.name, task.id)))
-            yield container.name, partial(logs.last_lines, clients("logs"), container.log_group, stream)
+            client = clients("logs", container.log_region)
+            yield container.name, partial(logs.last_lines, client, container.log_group, stream)
 
 
 def _joined(lines: Sequence[str]) -> Iterator[str]:

@@ -152,8 +152,11 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":
-        groups = {c.log_group for d in snapshot.task_definitions.values() for c in d.containers if c.log_group}
-        return tuple(f"{base}:log-group:{group}:*" for group in sorted(groups)) or (f"{base}:log-group:*",)
+        containers = [each for known in snapshot.task_definitions.values() for each in known.containers]
+        places = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
+        start = f"arn:{caller.partition}:logs"
+        arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(places))
+        return arns or (f"{base}:log-group:*",)
     return ("*",)
 
 

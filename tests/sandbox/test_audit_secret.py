@@ -22,6 +22,7 @@ from omc_runbook.report.audit_lives import ages, lives_plot
 from omc_runbook.report.audit_unused import unused
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
+from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.history import write_history
 from omc_runbook.sandbox.worlds.staging import SECRET, World
@@ -68,6 +69,25 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
         assert table(snapshot).to_text()
     mend(sandbox.endpoint)
     assert fault not in found(look())
+
+
+def test_a_log_of_another_region_is_searched(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
+    """A container's log is where its awslogs-region says, and not where the secret is."""
+    world, away = World(sandbox.endpoint), World(sandbox.endpoint, region="eu-west-1")
+    value = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["OPENAI_API_KEY"]
+    away.logs.create_log_group(logGroupName="/ecs/away")
+    away.logs.create_log_stream(logGroupName="/ecs/away", logStreamName="worker")
+    line = {"timestamp": int(datetime.now(UTC).timestamp() * 1000), "message": f"key={value}"}
+    away.logs.put_log_events(logGroupName="/ecs/away", logStreamName="worker", logEvents=[line])
+    options = {"awslogs-group": "/ecs/away", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "ecs"}
+    revise(
+        world,
+        "worker",
+        lambda container: container.update(logConfiguration={"logDriver": "awslogs", "options": options}),
+    )
+    world.settle()
+    assert "log group /ecs/away, stream worker" in " ".join(found(look())["value-in-log"].evidence)
+    mend(sandbox.endpoint)
 
 
 def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:

@@ -51,14 +51,13 @@ class ExposureRead:
         groups = dict(_log_groups(snapshot))
         self._groups = {group: groups[group] for group in sorted(groups)[:MOST_GROUPS]}
         self._groups_left_out = len(groups) - len(self._groups)
-        client = gatherer.clients("logs") if groups else None
-        self._logs: dict[str, Future[_Lines | ReadFailure]] = {
-            group: gatherer.ask(
+        self._logs: dict[tuple[str, str], Future[_Lines | ReadFailure]] = {
+            (group, region): gatherer.ask(
                 f"the log of {service}",
                 "logs:GetLogEvents",
-                partial(_last_lines, client, group),
+                partial(_last_lines, gatherer.clients("logs", region), group),
             )
-            for group, service in self._groups.items()
+            for (group, region), service in self._groups.items()
         }
         environment = snapshot.environment
         self._others = gatherer.pool.submit(
@@ -135,15 +134,15 @@ class ExposureRead:
 
     def _in_logs(self, values: ValueSearch[_Known]) -> Search:
         found, count = list[ExposedValue](), 0
-        for group, answer in self._logs.items():
+        for place, answer in self._logs.items():
             for stream, lines in self._gatherer.keep(FIELD, answer, ()):
                 count += len(lines)
                 found += [
                     ExposedValue(
                         key=name.key,
-                        place=f"log group {group}, stream {stream}",
+                        place=f"log group {place[0]}, stream {stream}",
                         is_current=name.is_current,
-                        service=self._groups[group],
+                        service=self._groups[place],
                     )
                     for name in values.find("\n".join(lines).encode("utf-8", "surrogatepass"))
                 ]
@@ -162,11 +161,14 @@ class ExposureRead:
         return shared, (*read,), {name: reason for name, reason in answers.items() if isinstance(reason, str)}
 
 
-def _log_groups(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """The log groups of the containers that read the secret, each with a service that writes to it."""
+def _log_groups(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:
+    """The log groups of those that read the secret, with their regions, each with a service that writes to it."""
+    home = snapshot.environment.names.region
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
-            yield from ((each.log_group, service.name) for each in revision.containers if each.log_group)
+            for each in revision.containers:
+                if each.log_group:
+                    yield (each.log_group, each.log_region or home), service.name
 
 
 def _last_lines(client: object, group: str) -> _Lines:

@@ -33,7 +33,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -174,6 +174,16 @@ def test_the_log_group_of_any_container_may_be_the_missing_one(
     made = replace(made, task_definitions={**made.task_definitions, arn: whole})
     command = found("log-group", stuck(made, "worker", f"{LOGGER}{reason}")).remedy.command
     assert command.startswith(advice) and "update-service" in command
+
+
+def test_a_log_group_of_another_region_is_named_with_it() -> None:
+    """A group that exists here is not created once more, and a log is read where it is written."""
+    away = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w", log_region="eu-west-1"))
+    told = found("log-group", stuck(away, "worker", f"{LOGGER}no such group")).remedy.command
+    assert told.startswith("Correct awslogs-region of worker in ohmycoins-staging-worker:7, which logs to /ecs/w in eu")
+    assert "create-log-group --log-group-name /ecs/w --region eu-west-1`" in told and is_sentence(told)
+    exited = found("task-exits", stuck(away, "worker", EXIT, **ended(1)))
+    assert exited.remedy.command == "aws logs tail /ecs/w --since 30m --region eu-west-1"
 
 
 def test_what_the_log_says_is_evidence() -> None:

@@ -163,6 +163,16 @@ def test_no_log_is_read_in_vain(snapshot: Snapshot) -> None:
     assert logs.asked == []
 
 
+def test_a_log_is_read_where_it_is_written() -> None:
+    """A container may log to another region, where the environment's own has no such group."""
+    logs, elsewhere = Logs((f"{EXIT}: Error",)), Logs(code="ResourceNotFoundException")
+    away = with_container(failing(), "worker", lambda old: replace(old, log_region="eu-west-1"))
+    with ThreadPoolExecutor(4) as pool:
+        by_region = cast(Clients, lambda _, region="": logs if region == "eu-west-1" else elsewhere)
+        assert failure_logs.read(Gatherer(pool, by_region, away.environment, away.caller), away)
+    assert logs.asked and not elsewhere.asked
+
+
 def test_a_missing_stream_is_no_gap() -> None:
     """A task that logged nothing has said nothing."""
     assert ask(Logs(code="ResourceNotFoundException"), failing(), failure_logs.read) == ({}, {})
