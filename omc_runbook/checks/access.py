@@ -303,7 +303,6 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "kms_key", "key_policy"),
     looks_like=("access-denied", "kms-refused"),
     ruled_out_by="the role may kms:Decrypt with the secret's key, or needs no permission for it",
-    fixed_by="troubleshoot",
 )
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
@@ -439,7 +438,9 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
             yield Evidence(iam.role_name(arn), facts, advice, services)
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            yield Evidence(iam.role_name(arn), facts, grant, services)
+            # What denies it, nobody but its author takes back.
+            by_runbook = remedies.with_runbook("troubleshoot", snapshot.environment, grant)
+            yield Evidence(iam.role_name(arn), facts, by_runbook, services)
 
 
 def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleAccess) -> Remedy:

@@ -301,6 +301,20 @@ def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: Poli
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
 
 
+@pytest.mark.parametrize(
+    ("permissions", "runbook"),
+    [
+        (by_policies(policy()), "troubleshoot"),
+        (by_policies(policy(action="*"), policy("Deny", action="kms:*")), ""),
+        (by_policies(policy(action="*"), boundary=policy(kind="boundary")), ""),
+    ],
+)
+def test_troubleshoot_is_named_where_a_grant_helps(permissions: Permissions, runbook: str) -> None:
+    """What denies the key it can only show, and plans nothing."""
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(permissions, DELEGATES)(healthy()))
+    assert (found.status, found.remedy.runbook) == ("found", runbook)
+
+
 def test_a_boundary_without_the_key_is_named() -> None:
     """Where the role's own policies allow kms:Decrypt and its boundary does not, no grant to the role is advised."""
     bounded = by_policies(policy(action="*"), boundary=policy(kind="boundary"))
