@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -69,10 +69,27 @@ class RoleAccess:
 
 
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
-    """Judge whether a role may read the secret."""
+    """Judge whether a role may read the secret, also at the labels that its tasks' references name."""
+    labels = dict.fromkeys((CURRENT, *_labels_read(snapshot, role_arn)))
+    answers = [_judge_at(snapshot, role_arn, keys_of_read(snapshot, role_arn, label)) for label in labels]
+    # Why a read is refused says more than that another one cannot be judged.
+    return min(answers, key=lambda access: {"unknown": 1, "": 2}.get(access.cause, 0))
+
+
+def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
+    """The staging labels that references of a role's tasks name."""
+    for service in snapshot.readers:
+        for revision in snapshot.revisions(service):
+            if revision.execution_role_arn == role_arn:
+                references = (injection.reference for _, injection in snapshot.own_references(revision))
+                yield from (ref.stage for ref in references if ref.stage and not ref.version_id)
+
+
+def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
+    """Judge whether a role may make one read of the secret."""
     assert snapshot.secret
-    access = _judge_read(snapshot, role_arn)
-    permissions, context = snapshot.permissions[role_arn], keys_of_read(snapshot, role_arn)
+    access = _judge_read(snapshot, role_arn, context)
+    permissions = snapshot.permissions[role_arn]
     policies, boundary = permissions.policies or (), _listed(permissions.boundary)
     if access.statements:
         return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
@@ -80,10 +97,9 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     return replace(access, conditions=_refusing(allowing, GET_SECRET_VALUE, snapshot.secret.arn, context))
 
 
-def _judge_read(snapshot: Snapshot, role_arn: str) -> RoleAccess:
+def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
-    context = keys_of_read(snapshot, role_arn)
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
     granted = _grants_directly(snapshot, role_arn, context)
     is_outside = _is_outside_boundary(permissions, simulated, resource, context)
@@ -408,11 +424,11 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
     return {**keys, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
-    """The condition keys whose values are known of a task's call to Secrets Manager."""
+def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Keys:
+    """The condition keys whose values are known of a task's call to Secrets Manager for the version with a label."""
     assert snapshot.secret
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
-    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,), "")
+    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (label,), "")
     organization = _organization_of(snapshot, snapshot.secret.arn)
     return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
 

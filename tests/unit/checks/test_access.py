@@ -41,6 +41,7 @@ from support.snapshots import (
     stuck,
     with_definition,
     with_permissions,
+    with_reference,
     with_secret,
     with_service,
     with_tasks,
@@ -182,6 +183,17 @@ def test_a_boundary_that_denies_is_to_lose_its_deny(decided: Permissions) -> Non
     assert re.fullmatch(
         r"Remove the deny from fence( statement 1)?, the role's permissions boundary\.", found.remedy.command
     )
+
+
+@pytest.mark.parametrize(("label", "expected"), [("AWSPREVIOUS", {"no-permission"}), ("AWSCURRENT", set())])
+def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[str]) -> None:
+    """A role that may read AWSCURRENT alone keeps tasks from starting whose reference names another label."""
+    allowed = policy(Condition={"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}})
+    pinned = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:{label}:")
+    snapshot = with_permissions(pinned, by_policies(allowed))
+    assert found_in(snapshot) == expected
+    [answer] = run_check(CHECKS["no-permission"], snapshot)
+    assert not expected or f"the call has secretsmanager:VersionStage {label}" in " ".join(answer.evidence)
 
 
 def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
