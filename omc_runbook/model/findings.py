@@ -102,6 +102,11 @@ class Finding:
         return self.is_unexplained and not self.unread_causes
 
     @property
+    def is_from_before(self) -> bool:
+        """Whether it is a remark only because it existed before the run: see as_before."""
+        return self.status == "found" and not self.accepted and _BEFORE in self.evidence
+
+    @property
     def doubt(self) -> str:
         """Which checks that are unknown may be its cause, in a sentence; "" where it is none's consequence."""
         if not self.unread_causes:
@@ -137,6 +142,8 @@ class PlanReference:
     planned_by: str
     run_by: str
 
+
+_BEFORE = "It existed before this run."
 
 REFUSED = "Refused until this is fixed:"
 """What stands before each reason why a plan may not be applied."""
@@ -339,7 +346,7 @@ def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def as_before(finding: Finding) -> Finding:
     """A finding that existed before the run, and that the run was not meant to fix, as a remark."""
-    return replace(finding, severity="info", evidence=(*finding.evidence, "It existed before this run."))
+    return replace(finding, severity="info", evidence=(*finding.evidence, _BEFORE))
 
 
 def as_perhaps_before(finding: Finding) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
@@ -155,7 +155,7 @@ def by_hand(environment: Environment) -> Listing:
 
 def outcome(result: Outcome) -> Banner:
     """How the run ended: a headline, then its changes and the root causes."""
-    is_open = result.is_plan or result.unfinished
+    is_open = result.is_plan or result.unfinished or any(finding.is_from_before for finding in result.findings)
     style: Style = "plain" if is_open and result.status == "ok" else ENDINGS[result.status]
     return Banner(style, headline(result), tuple(_lines(result)))
 
@@ -166,18 +166,20 @@ def headline(result: Outcome) -> str:
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     start = f"{PLAN} in {where}" if result.is_plan else ""
     if result.status == "ok":
+        found = [finding for finding in result.findings if finding.status == "found"]
+        older = _ids(finding for finding in found if finding.is_from_before)
+        remarks = _ids(finding for finding in found if not (finding.is_from_before or finding.accepted))
+        accepted = _ids(finding for finding in found if finding.accepted)
+        names = {"already wrong": older, "remarks": remarks, "accepted": accepted}
         clear = sum(1 for finding in result.findings if finding.status == "clear")
-        remarks = _ids(result, is_accepted=False)
-        accepted = _ids(result, is_accepted=True)
-        accepted = f"accepted: {accepted}; " if accepted else ""
+        tail = "; ".join((*(f"{name}: {ids}" for name, ids in names.items() if ids), f"{clear} checks are clear."))
         if start:
-            remarks = f"remarks: {remarks}; " if remarks else ""
-            return f"{start}; {remarks}{accepted}{clear} checks are clear."
+            return f"{start}; {tail}"
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
         nothing = "A change was not finished, and nothing else" if result.unfinished else nothing
-        if remarks:
-            return f"{nothing} is wrong in {where}, apart from remarks: {remarks}; {accepted}{clear} checks are clear."
-        return f"{nothing} is wrong in {where}: {accepted}{clear} checks are clear."
+        if older:
+            return f"{nothing} new is wrong in {where}; {tail}"
+        return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"
     if result.status == "findings":
         tail = f", and {unknown} checks are unknown" if unknown else ""
         if result.root_causes == (CANCELLED,):
@@ -195,10 +197,9 @@ def headline(result: Outcome) -> str:
     return f"The run on {where} failed: {result.failure}"
 
 
-def _ids(result: Outcome, is_accepted: bool) -> str:
-    """The ids of the checks that found something that is accepted, or that is not, as a list."""
-    found = (finding for finding in result.findings if finding.status == "found")
-    return ", ".join(dict.fromkeys(finding.check for finding in found if bool(finding.accepted) is is_accepted))
+def _ids(findings: Iterable[Finding]) -> str:
+    """The ids of their checks, each once, as a list."""
+    return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
 def _lines(result: Outcome) -> Iterator[str]:
@@ -208,6 +209,8 @@ def _lines(result: Outcome) -> Iterator[str]:
     for finding in result.findings:
         if finding.is_unexplained:
             yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt)))
+    if result.status == "ok" and any(finding.is_from_before for finding in result.findings):
+        yield "What was wrong before still is: troubleshoot says why, and what to do."
     yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
 
 

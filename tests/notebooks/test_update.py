@@ -194,10 +194,10 @@ def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Update
     dry = desk.run("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "--summary")
     assert (dry.returncode, desk.outcome()["status"], desk.outcome()["applied"]) == (0, "ok", False)
     assert dry.stdout.startswith("update on staging: PLAN: nothing was changed\n")
-    assert "PLAN: nothing was changed in staging; remarks: placeholder" in desk.notebook()
+    assert "PLAN: nothing was changed in staging; already wrong: placeholder" in desk.notebook()
     idle = desk.run("--summary")
     assert (idle.returncode, desk.outcome()["plan"]) == (0, [])
-    assert "Nothing to do, and nothing is wrong in staging, apart from remarks" in desk.notebook()
+    assert "nothing new is wrong in staging; already wrong: placeholder" in desk.notebook()
     assert "PLAN" not in idle.stdout
 
 

@@ -13,7 +13,7 @@ from support.snapshots import healthy, rotated, simulated, stuck, with_permissio
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import Outcome, as_before
 from omc_runbook.report.answer import answer
 from omc_runbook.report.verify import headline
 from omc_runbook.snapshot.state import Snapshot
@@ -62,6 +62,22 @@ def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it() -> None:
     assert "  Set apply = True in the parameters cell" in answer(planned).to_text()
     assert "  Press the button below, or set apply = True" in answer(planned, has_button=True).to_text()
     assert text.count("SECRET_KEY would change.") == 1
+
+
+def test_what_was_wrong_before_is_no_remark_of_an_all_clear() -> None:
+    """A run that is not about it says that it still is wrong, without a mark of success, planned or not."""
+    snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
+    findings = tuple(as_before(each) if each.is_problem else each for each in diagnose(snapshot))
+    idle = replace(outcome(snapshot), runbook="rotate", plan=(), findings=findings)
+    text = answer(idle, snapshot).to_text()
+    assert headline(idle).startswith(
+        "Nothing to do, and nothing new is wrong in staging; already wrong: no-permission, "
+    )
+    assert "✓" not in text and "troubleshoot says why" in text
+    planned = answer(replace(idle, plan=("SECRET_KEY would be changed.",)), snapshot).to_text()
+    assert "PLAN: nothing was changed in staging; already wrong: no-permission" in planned
+    done = replace(idle, plan=("SECRET_KEY would be changed.",), applied=True)
+    assert headline(done).startswith("Nothing new is wrong in staging; already wrong: no-permission")
 
 
 def test_the_evidence_is_no_part_of_the_summary() -> None:
