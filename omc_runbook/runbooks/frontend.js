@@ -83,6 +83,19 @@ function showAnswer(panel) {
   return scrollTo(panel, panel.content.widgets.findLastIndex((cell) => cell.model.type === "code"));
 }
 
+// JupyterLab selects the last cell as it runs all, and leaves it in mid-page, where a long answer is cut off.
+function followRuns(panel) {
+  const { content } = panel;
+  const cell = content.widgets.findLast((each) => each.model.type === "code");
+  const lead = () => {
+    if (cell.model.executionCount !== null && content.activeCell === cell) showAnswer(panel);
+  };
+  const hear = (_, { name }) => name === "executionCount" && setTimeout(lead, PATIENCE);
+  lead();
+  cell.model.stateChanged.connect(hear);
+  return () => cell.model.stateChanged.disconnect(hear);
+}
+
 // Shows the error that stopped a run also in the last cell, where JupyterLab leads after it has run all.
 function repeatError(panel) {
   const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
@@ -148,7 +161,16 @@ function render({ model, el }) {
   };
   const hear = (message) => acts[message.act](message);
   model.on("msg:custom", hear);
-  return () => model.off("msg:custom", hear);
+  let endFollowing;
+  const begin = setTimeout(() => {
+    const panel = panelOf(el);
+    endFollowing = panel && followRuns(panel);
+  }, PATIENCE);
+  return () => {
+    model.off("msg:custom", hear);
+    clearTimeout(begin);
+    endFollowing?.();
+  };
 }
 
 export default { render };

@@ -27,6 +27,14 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 
+ANSWER_BEGINS_ABOVE = """() => {
+    const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
+    const top = cells.at(-1).node.getBoundingClientRect().top;
+    return cells.every(cell => cell.node.isConnected) && top > 0 && top < window.innerHeight / 2;
+}"""
+"""Whether all cells are in the page, and the last one begins in its upper half."""
+
+
 @pytest.fixture(scope="module")
 def sandbox(browser: Any, sandbox_server: Sandbox) -> Sandbox:
     lifecycle.renew(sandbox_server)
@@ -92,6 +100,15 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         assert "Done and verified: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+
+
+def test_run_all_leads_to_the_beginning_of_the_answer(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """On a small page, where an answer is longer than what is left below the middle."""
+    with lab(desk, tmp_path / "lab.log", "index") as address:
+        page = browser.new_page(viewport={"width": 800, "height": 700})
+        run_all(page, address)
+        page.wait_for_function(ANSWER_BEGINS_ABOVE)
+        page.close()
 
 
 def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:

@@ -55,9 +55,6 @@ def lab(desk: Desk, log: Path, name: str = "verify", *, is_fork: bool = True, **
     settings = desk.root / "settings"
     news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     write_settings(news, {"fetchNews": "false"})
-    # Every cell is to stand in the page, also those that are out of sight.
-    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    write_settings(tracker, {"windowingMode": "none"})
     # What widgets hold is saved too, which it is not unless a person wants it.
     write_settings(
         settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
