@@ -132,7 +132,7 @@ def _values(
 
 @cli.command(name="list")
 def list_() -> None:
-    """List the runbooks, and which of them can change something."""
+    """List the runbooks, and which can write."""
     from omc_runbook.headless import notebooks
 
     for each in notebooks.overview():
@@ -142,7 +142,10 @@ def list_() -> None:
 @cli.command()
 @click.argument("name", shell_complete=_complete_runbooks)
 def show(name: str) -> None:
-    """Show what a runbook is for, what it changes, its permissions and parameters."""
+    """Show what a runbook is for.
+
+    Also what it changes, the permissions it needs, and its parameters.
+    """
     from omc_runbook.headless import notebooks, terminal
 
     terminal.print_markdown(notebooks.describe(name).markdown)
@@ -194,9 +197,10 @@ def run(
     parameters: tuple[tuple[str, str], ...],
     **options: Any,
 ) -> None:
-    """Run a runbook with parameters of its notebook, such as environment=staging.
+    """Run a runbook.
 
-    With plan_to=PATH a plan is written for somebody else, who applies exactly that with plan_from=PATH apply=true.
+    Parameters are those of its notebook, such as environment=staging. With plan_to=PATH a plan is written for somebody
+    else, who applies exactly that with plan_from=PATH apply=true.
 
     Exit code: 0 no problem, 1 findings, 2 could not read or finish, 3 wrong usage.
     """
@@ -219,7 +223,9 @@ def fleet(
     timeout: int | None,
     **options: Any,
 ) -> None:
-    """Run verify on several environments at once: on these, or on all of runbook.toml.
+    """Run verify on several environments at once.
+
+    Without ENVIRONMENT, on all of runbook.toml.
 
     Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
     """
@@ -293,7 +299,9 @@ def _run_notebook(
 @click.option("--yes", "has_consent", is_flag=True, help="Change an existing runbook.toml; the former one is kept.")
 @click.pass_context
 def init(context: click.Context, repository: str, parameters: tuple[tuple[str, str], ...], has_consent: bool) -> None:
-    """Find the platform's names in Terraform's files and in AWS, and write runbook.toml.
+    """Write runbook.toml with the platform's names.
+
+    They are found in Terraform's files and in AWS.
 
     Exit code 0: written, or as it was; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
     """
@@ -329,9 +337,10 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 def policy(
     name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
 ) -> None:
-    """Print the least IAM policy that a runbook needs in an environment, as JSON.
+    """Print the IAM policy that a runbook needs.
 
-    Where runbook.toml names a role, first the role's and then the caller's.
+    It is the least for an environment, as JSON. Where runbook.toml names a role, first the role's and then the
+    caller's.
     """
     from omc_runbook.headless import places, publishing
     from omc_runbook.model.environment import load
@@ -358,7 +367,10 @@ def policy(
 @_folder_option("--folder", "runbooks", "Where copies are kept.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
-    """Open copies of the notebooks in JupyterLab; what stands after -- is passed to it."""
+    """Open copies of the notebooks in JupyterLab.
+
+    What stands after -- is passed to JupyterLab.
+    """
     from omc_runbook.headless.lab import OPTIONS, configure, copy_notebooks, refuse_unwritable
     from omc_runbook.model.handover import FOLDER_VARIABLE
 
@@ -386,7 +398,9 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 def records(
     context: click.Context, place: str | None, record: str, opens: bool, checks: bool, prunes: bool, applies: bool
 ) -> None:
-    """List the records of runs, the newest first, and how each run ended; then runbook.toml's schedules.
+    """List the records of runs, newest first.
+
+    Each with how its run ended; then runbook.toml's schedules.
 
     Exit code: 1 where a scheduled run is overdue. With --check: 1 where a record was changed or is not complete, 2
     where one could not be read.
@@ -425,7 +439,9 @@ def records(
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script for a shell: of runbooks, parameters, environments and faults.
+    """Print the completion script of a shell.
+
+    It completes runbooks, parameters, environments and faults.
 
     For bash, in ~/.bashrc: eval "$(omc-runbook completion bash)"
     """

@@ -25,7 +25,13 @@ def sandbox() -> None:
 
 
 @sandbox.command()
-@click.option("--world", type=click.Choice(["healthy", "fresh"]), default="healthy", show_default=True)
+@click.option(
+    "--world",
+    type=click.Choice(["healthy", "fresh"]),
+    default="healthy",
+    show_default=True,
+    help="fresh: the secret has Terraform's placeholders.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -39,7 +45,10 @@ def sandbox() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
 def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: bool) -> None:
-    """Start a sandbox in the background and print the environment variables for it."""
+    """Start a sandbox in the background.
+
+    The environment variables for it are printed.
+    """
     from omc_runbook.sandbox import lifecycle
 
     running = lifecycle.up(world, port, database, attached)
@@ -52,7 +61,7 @@ def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: b
 
 @sandbox.command()
 def down() -> None:
-    """Stop the sandbox with all its processes, and remove its files."""
+    """Stop the sandbox, and remove its files."""
     from omc_runbook.sandbox import lifecycle
 
     running = lifecycle.find()
@@ -64,9 +73,12 @@ def down() -> None:
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show the sandbox's tasks and faults, and of a drill its symptom and clock."""
+    """Show the sandbox's tasks and faults.
+
+    Of a drill, also its symptom and clock.
+    """
     from omc_runbook.sandbox import drills, lifecycle
 
     running = lifecycle.find()
@@ -86,9 +98,9 @@ def status(as_json: bool) -> None:
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def faults(as_json: bool) -> None:
-    """List the faults that can be injected, with family and level."""
+    """List the faults, with family and level."""
     from omc_runbook.sandbox import faults as catalogue
     from omc_runbook.sandbox import hints
 
@@ -157,7 +169,10 @@ def _ask_unseen() -> str:
 @sandbox.command()
 @click.argument("fault", required=False, shell_complete=_complete_faults)
 def mend(fault: str | None) -> None:
-    """Repair one fault, or everything; ends a drill."""
+    """Repair one fault, or everything.
+
+    A drill ends with it.
+    """
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
@@ -180,7 +195,7 @@ def mend(fault: str | None) -> None:
 )
 @click.option("--seed", type=int, help="Seed of the random choice; the same seed gives the same faults.")
 @click.option("--stop", is_flag=True, help="Repair everything and end the running drill.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def drill_(family: str, level: "Level | None", count: int, seed: int | None, stop: bool, as_json: bool) -> None:
     """Inject an unnamed fault for you to diagnose.
 
@@ -197,11 +212,11 @@ def drill_(family: str, level: "Level | None", count: int, seed: int | None, sto
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def hint(as_json: bool) -> None:
-    """Take the next of three hints at a drill's fault, for 2 points each.
+    """Take the next of a drill's three hints.
 
-    The first names its family, the second the evidence, the third three candidates.
+    Each costs 2 points. The first names its family, the second the evidence, the third three candidates.
     """
     from omc_runbook.sandbox import drills, lifecycle
 
@@ -217,9 +232,12 @@ def hint(as_json: bool) -> None:
 @sandbox.command()
 @click.argument("fault", metavar="ID", shell_complete=_complete_faults)
 @click.option("--no-card", is_flag=True, help="Do not keep a right answer for the card.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def answer(fault: str, no_card: bool, as_json: bool) -> None:
-    """Answer a drill with a fault's id: grades it, repairs, and continues."""
+    """Answer a drill with a fault's id.
+
+    The answer is graded, the fault repaired, and the next one injected.
+    """
     from omc_runbook.sandbox import drills, lifecycle
 
     running = lifecycle.find()
@@ -238,11 +256,12 @@ def answer(fault: str, no_card: bool, as_json: bool) -> None:
 
 @sandbox.command()
 @click.option("--clear", is_flag=True, help="Forget what was solved.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def card(clear: bool, as_json: bool) -> None:
-    """Show the faults that you have solved in drills, by family, with your best points and times.
+    """Show the faults solved in drills.
 
-    They are kept in a private file in the temporary directory, also after `sandbox down`.
+    By family, with your best points and times. They are kept in a private file in the temporary directory, also after
+    `sandbox down`.
     """
     from omc_runbook.sandbox import drills, solved
 

@@ -26,7 +26,6 @@ from omc_runbook.runbooks.quiz import QUESTIONS
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
-
 ANSWER_BEGINS_ABOVE = """() => {
     const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
     const top = cells.at(-1).node.getBoundingClientRect().top;

@@ -47,6 +47,20 @@ OUTCOME = an_outcome(
 )
 
 
+def every_command(group: click.Group) -> list[click.Command]:
+    """The commands of a group, and of the groups among them."""
+    own = [*group.commands.values()]
+    return own + [each for one in own if isinstance(one, click.Group) for each in every_command(one)]
+
+
+@pytest.mark.parametrize("command", every_command(cli.cli), ids=lambda command: str(command.name))
+def test_the_list_of_commands_cuts_no_sentence_off(command: click.Command) -> None:
+    """On 80 columns; and every option of a command says what it does."""
+    assert not command.get_short_help_str().endswith("...")
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
 def test_a_consequence_is_a_line_below_its_cause() -> None:
     """Its evidence and remedy are not repeated; a consequence of what is not there stands by itself."""
     lines = [str(line) for line in summary.summarise(OUTCOME, "a.html", "")]
