@@ -42,16 +42,16 @@ class Family:
         fixed_by: Literal["", "troubleshoot"] = "",
         not_in_sandbox: str = "",
     ) -> Declare:
-        """Register the decorated function as a check, its docstring as the title; the arguments are `Check`'s fields.
+        """Register the decorated function as a check, with its docstring's first line as the title.
 
-        Raises ValueError where the id is taken.
+        The arguments are `Check`'s fields. Raises ValueError where the id is taken.
         """
 
         def declare(run: Callable[[Snapshot], Iterable[Answer]]) -> Check:
             check = Check(
                 id=id,
                 family=self.name,
-                title=(run.__doc__ or "").strip().rstrip("."),
+                title=(run.__doc__ or "").partition("\n")[0].rstrip("."),
                 severity=severity,
                 needs=needs,
                 run=run,

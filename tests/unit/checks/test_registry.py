@@ -73,7 +73,7 @@ def test_all_is_known_of_every_check(check: Check) -> None:
     here = [other for other in EVERY_CHECK if (other.family == "local") == (check.family == "local")]
     is_breakable = check.id in BREAKABLE and check.family != "local"
     assert is_breakable is (check.not_in_sandbox == "")
-    assert check.title and not check.title.endswith(".")
+    assert check.title and not check.title.endswith(".") and check.title.isprintable()
     assert look_alikes(check.id, check.family)
     assert [other for other in EVERY_CHECK if other.ruled_out_by == check.ruled_out_by] == [check]
     assert {*check.because_of} <= {other.id for other in here} - {check.id}
