@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
@@ -47,6 +47,7 @@ class QuestionPanel:
     def _answer(self, button: Any) -> None:
         letter = self._choices.value
         if letter is None:
+            update(self._id, Group(self._banner, Banner("bad", "Choose an answer first.")))
             return
         self._choices.disabled = button.disabled = True
         mark = grade(self._question, letter)
@@ -122,8 +123,10 @@ class DrillPanel:
             self._drill.hint()
 
     def _do_answer(self) -> None:
-        if self._drill is None or not self._fault.value:
+        if self._drill is None:
             return
+        if not self._fault.value:
+            raise UsageError("Choose a fault first.")
         _, findings = self._drill.look()
         graded = self._drill.answer(self._fault.value, is_own=True)
         self._past.append(Group(self._drill.head, graded, drill.evidence(findings)))

@@ -181,12 +181,17 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(180_000)
         run_all(page, address)
+        page.get_by_role("button", name="Answer", exact=True).first.click()
+        page.get_by_text("Choose an answer first.").wait_for()
         for number, question in enumerate(QUESTIONS):
             letter = question.right if number else "b"
             page.get_by_text(question.choice(letter).text, exact=True).first.click()
             page.get_by_role("button", name="Answer", exact=True).nth(number).click()
             page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
         page.get_by_role("button", name="Start", exact=True).click()
+        page.get_by_text("Drill 1 of").last.wait_for()
+        page.get_by_role("button", name="Answer", exact=True).last.click()
+        page.get_by_text("Choose a fault first.").wait_for()
         for number, fault in enumerate(DRILLS, 1):
             page.get_by_text(f"Drill {number} of {len(DRILLS)}:").last.wait_for()
             page.get_by_role("button", name="Look at the state", exact=True).click()
