@@ -429,9 +429,14 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Run every check on the snapshot and link causes with consequences; gives these families' findings, or all."""
+    """Run every check on the snapshot and link causes with consequences; gives these families' findings, or all.
+
+    A consequence has the remedy of its cause where the cause is of another family.
+    """
     findings = root_causes.diagnose(snapshot)
-    return tuple(finding for finding in findings if not families or finding.family in families)
+    if not families:
+        return findings
+    return tuple(finding for finding in with_remedies_of_causes(findings) if finding.family in families)
 
 
 def judge(

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.snapshots import healthy, with_keys, without_key
+from support.snapshots import healthy, simulated, stuck, with_keys, with_permissions, without_key
 
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
@@ -115,6 +115,16 @@ def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:
     assert problems(still_counts=lambda finding: finding.check == "placeholder") == {"placeholder"}
     new = {each.check for each in run.judge(healthy(), before, families) if each.is_problem}
     assert {"placeholder", "key-missing"} <= new
+
+
+def test_a_consequence_of_what_a_change_does_not_judge_has_the_remedy_of_its_cause() -> None:
+    """A deployment that the role's permission keeps from starting is not to be deployed once more."""
+    denied = "ResourceInitializationError: not authorized to perform: secretsmanager:GetSecretValue on resource"
+    snapshot = with_permissions(stuck(healthy(), "worker", denied), simulated("implicitDeny"))
+    (cause,) = (each for each in run.diagnose(snapshot) if each.check == "no-permission")
+    found = [each for each in run.diagnose(snapshot, ("secret", "deployment")) if each.is_problem]
+    assert [each.check for each in found] == ["pull-failed", "rollout-stuck"]
+    assert {each.remedy.ways for each in found} == {cause.remedy.ways}
 
 
 def test_what_nobody_could_look_at_before_is_neither_new_nor_old() -> None:
