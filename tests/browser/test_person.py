@@ -25,7 +25,7 @@ AXE = """async () => {
     const found = await axe.run(options);
     return found.violations.map(fault => [fault.id, fault.nodes[0].html, fault.nodes[0].any[0]?.message]);
 }"""
-CUT = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .widget-box')]
+CUT = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) :is(.widget-box, .widget-html)')]
     .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.innerText)"""
 FIX = "Allow secretsmanager:GetSecretValue and redeploy backend, worker in staging"
 

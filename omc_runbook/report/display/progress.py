@@ -42,6 +42,7 @@ STATES: dict[State, Level] = {
 _CELLS = 12
 _CELL = "text-align: left; vertical-align: middle; white-space: nowrap; padding-right: 0.8em"
 _REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
+_REGION = "display: grid; grid-template-columns: minmax(0, 1fr); justify-items: start; overflow-x: auto"
 _TRACK = (
     "display: flex; width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em;"
     " overflow: hidden"
@@ -111,8 +112,8 @@ class Bars(RichDisplay):
         rows = "".join(map(_rows, self._rollouts))
         lines = html.escape("\n".join(self._events))
         events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
-        # On a narrow page the bars scroll, and a keyboard reaches them.
-        region = f'<div style="overflow-x: auto" role="group" aria-label="{self._title}" tabindex="0">'
+        # On a narrow page the bars scroll, and a keyboard reaches them; the text around them does not.
+        region = f'<div style="{_REGION}" role="group" aria-label="{self._title}" tabindex="0">'
         table = f'{region}<table role="presentation"><tbody>{rows}</tbody></table></div>'
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 
