@@ -6,8 +6,9 @@ import ast
 import os
 import re
 import warnings
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,6 +47,16 @@ _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | 
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
 _ALIAS = re.compile(r"""\b\w*alias\w*\s*=[^"'\n]{0,40}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
+
+_READERS = ("Config", "AutoConfig", "Env", "FileAwareEnv")
+"""The classes of starlette, decouple, environs and django-environ whose instances are called with a name."""
+_DEFAULT_NAMES = {
+    **dict.fromkeys(("db", "db_url"), "DATABASE_URL"),
+    **dict.fromkeys(("cache", "cache_url"), "CACHE_URL"),
+    **dict.fromkeys(("email", "email_url"), "EMAIL_URL"),
+}
+"""The variables of django-environ's methods that need no name."""
+_CATCHING = ("KeyError", "LookupError", "Exception", "BaseException")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +103,122 @@ def _environment_reads(text: str, by_library: bool) -> tuple[tuple[EnvironmentRe
     sets: set[str] = set()
     tree = parse_python(text) or ast.Module([], [])
     constants = _constants(tree)
-    for node in ast.walk(tree):
+    library = _library(tree) if by_library else None
+    for node, surroundings in _with_surroundings(tree, constants):
         direct = _read_in(node, constants)
-        read = direct or (_read_by_library(node) if by_library else None)
+        read = direct or (library.read_in(node, surroundings.prefix) if library else None)
         if read and _is_set(node):
             sets.add(read[0])
         elif read:
             line = getattr(node, "lineno", 0)
-            is_required = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+            is_needed = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+            is_required = is_needed and not surroundings.is_caught and read[0] not in surroundings.asked
             reads.append(
                 EnvironmentRead(variable=read[0], file="", line=line, has_default=read[1], is_required=is_required)
             )
     return tuple(reads), frozenset(sets)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What is around an expression."""
+
+    prefix: str = ""
+    """What environs' prefixed() puts before the names of variables."""
+    asked: frozenset[str] = frozenset()
+    """The variables that a condition asks for, without which another branch is taken."""
+    is_caught: bool = False
+    """Whether the error of a missing variable is caught, and the program goes on."""
+
+    def within(self, node: ast.AST, child: ast.AST, constants: Mapping[str, str]) -> _Surroundings:
+        """The surroundings of a child of a node that has these."""
+        if isinstance(node, ast.With) and child in node.body:
+            return replace(self, prefix=self.prefix + "".join(_prefix(each.context_expr) for each in node.items))
+        if isinstance(node, ast.Try) and child in node.body and any(map(_goes_on, node.handlers)):
+            return replace(self, is_caught=True)
+        condition = _condition(node)
+        if condition is None or child is condition:
+            return self
+        return replace(self, asked=self.asked | _asked_in(condition, constants))
+
+
+def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[ast.AST, _Surroundings]]:
+    """Yield all nodes, as ast.walk does, each with what is around it."""
+    waiting = deque([(tree, _Surroundings())])
+    while waiting:
+        node, surroundings = waiting.popleft()
+        yield node, surroundings
+        waiting += ((each, surroundings.within(node, each, constants)) for each in ast.iter_child_nodes(node))
+
+
+def _prefix(node: ast.expr) -> str:
+    """The prefix in env.prefixed("DB_"); "" for any other expression."""
+    is_call = isinstance(node, ast.Call) and last_name(node.func) == "prefixed" and node.args
+    return _constant(node.args[0], {}) if isinstance(node, ast.Call) and is_call else ""
+
+
+def _goes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether an except clause catches the error of a missing variable, and neither raises another nor exits."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    is_caught = any(each is None or last_name(each) in _CATCHING for each in kinds)
+    inner = [each for statement in handler.body for each in ast.walk(statement)]
+    ends = any(isinstance(each, ast.Raise) or last_name(each) in ("exit", "_exit", "abort") for each in inner)
+    return is_caught and not ends
+
+
+def _condition(node: ast.AST) -> ast.expr | None:
+    """The expression on which it depends whether the others of a node are evaluated; None where there is none."""
+    if isinstance(node, ast.If | ast.IfExp):
+        return node.test
+    return node.values[0] if isinstance(node, ast.BoolOp) else None
+
+
+def _asked_in(condition: ast.expr, constants: Mapping[str, str]) -> frozenset[str]:
+    """The variables that a condition asks the environment for, as in "NAME" in os.environ."""
+    nodes = [each for each in ast.walk(condition) if isinstance(each, ast.expr)]
+    asks = any(last_name(each) in ("environ", "getenv") for each in nodes)
+    return frozenset(name for each in nodes if (name := _constant(each, constants))) if asks else frozenset()
+
+
+@dataclass(frozen=True)
+class _Library:
+    """The objects of a module that starlette, decouple, environs or django-environ make to ask for variables."""
+
+    prefixes: Mapping[str, str]
+    """What each, by its name, puts before the names of variables."""
+    has_default: frozenset[str] = field(default=frozenset())
+    """The variables with a default in Env(DEBUG=(bool, False))."""
+
+    def read_in(self, node: ast.AST, prefix: str) -> tuple[str, bool] | None:
+        """The variable in config("NAME") or env.str("NAME"), and whether it has a default; None for any other."""
+        if not isinstance(node, ast.Call) or last_name(node.func) == "prefixed":
+            return None
+        method, owner = ("", node.func)
+        if isinstance(node.func, ast.Attribute):
+            method, owner = node.func.attr, node.func.value
+        if last_name(owner) not in self.prefixes:
+            return None
+        name = _constant(node.args[0], {}) if node.args else _DEFAULT_NAMES.get(method, "")
+        # The second argument may be a type.
+        is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+        has_default = is_value or any(word.arg == "default" for word in node.keywords) or name in self.has_default
+        return (f"{self.prefixes[last_name(owner)]}{prefix}{name}", has_default) if name.isupper() else None
+
+
+def _library(tree: ast.Module) -> _Library:
+    """The objects of a module by which it asks for variables; those of another one are called config or env."""
+    calls = {
+        last_name(target): node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and last_name(node.value.func) in _READERS
+        for target in node.targets
+    }
+    words = [(name, word) for name, call in calls.items() for word in call.keywords]
+    prefixes = {name: _constant(word.value, {}) for name, word in words if word.arg in ("env_prefix", "prefix")}
+    schemes = (word for _, word in words if isinstance(word.value, ast.Tuple) and len(word.value.elts) > 1)
+    return _Library(
+        {**dict.fromkeys(("config", "env", *calls), ""), **prefixes}, frozenset(str(word.arg) for word in schemes)
+    )
 
 
 def parse_python(text: str) -> ast.Module | None:
@@ -146,18 +261,6 @@ def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | 
     name = _constant(node.args[0], constants)
     has_default = any(not (isinstance(each, ast.Constant) and each.value in (None, "")) for each in defaults)
     return (name, has_default) if name else None
-
-
-def _read_by_library(node: ast.AST) -> tuple[str, bool] | None:
-    """The same for config("NAME") and env.str("NAME"), which fail without a default."""
-    if not isinstance(node, ast.Call) or not node.args:
-        return None
-    owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-    name = _constant(node.args[0], {})
-    # The second argument may be a type.
-    is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
-    has_default = is_value or any(word.arg == "default" for word in node.keywords)
-    return (name, has_default) if last_name(owner) in ("config", "env") and name.isupper() else None
 
 
 def _is_set(node: ast.AST) -> bool:

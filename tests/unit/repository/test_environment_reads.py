@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from omc_runbook.repository.readers import EnvironmentRead, find_environment_reads
 
 CODE = """\
@@ -51,3 +53,26 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         read("FROM_A_CONSTANT", 8),
     ]
     assert sets == {"SET_KEY", "ALSO_SET_KEY", "SHELL_KEY", "IMAGE_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("code", "required", "optional"),
+    [
+        ("with env.prefixed('DB_'):\n    a = env('HOST')\n    with env.prefixed('X_'):\n        b = env.int('N', 1)\n",
+         {"DB_HOST"}, {"DB_X_N"}),
+        ("env = Env(DEBUG=(bool, False), TOKEN=str)\na = env('DEBUG')\nb = env('TOKEN')\n", {"TOKEN"}, {"DEBUG"}),
+        ("env = Env()\na = env.db()\nb = env.cache_url(default='')\n", {"DATABASE_URL"}, {"CACHE_URL"}),
+        ("conf = Config('.env', env_prefix='APP_')\na = conf('A')\nb = other('B')\n", {"APP_A"}, set()),
+        ("a = os.environ['A'] if 'A' in os.environ else os.environ['B']\n", {"B"}, {"A"}),
+        ("if os.getenv('A'):\n    a = os.environ['A']\nb = 'B' in os.environ and os.environ['B']\n", set(), {"A", "B"}),
+        ("try:\n    a = os.environ['A']\nexcept KeyError:\n    a = ''\n", set(), {"A"}),
+        ("try:\n    a = os.environ['A']\nexcept KeyError as error:\n    raise Wrong from error\n", {"A"}, set()),
+        ("try:\n    a = os.environ['A']\nexcept ValueError:\n    a = ''\n", {"A"}, set()),
+    ],
+)  # fmt: skip
+def test_what_fails_without_a_variable(tmp_path: Path, code: str, required: set[str], optional: set[str]) -> None:
+    """Prefixes and defaults of libraries count; what is asked for first, or whose error is caught, is not required."""
+    (tmp_path / "conf.py").write_text(f"import os\nfrom environs import Env\n\n{code}")
+    reads, _ = find_environment_reads(tmp_path, "")
+    assert {each.variable for each in reads if each.is_required} == required
+    assert {each.variable for each in reads} == required | optional
