@@ -17,7 +17,6 @@ from omc_runbook.repository.settings_classes import (
     NAMING,
     OPTIONS,
     Classes,
-    literal,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
@@ -165,7 +164,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=_is_required(statement, calls),
+            required=_is_required(classes, statement, calls),
             owner=owner,
             line=statement.lineno,
             file=file.name,
@@ -177,17 +176,19 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
 
 def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:
     """The calls of Field() for a field: those in Annotated first, since the assigned one overrides them."""
-    annotation = statement.annotation
-    calls = [statement.value] if statement.value else []
+    annotation = classes.constant(statement.annotation) or statement.annotation
+    expressions = [statement.value] if statement.value else []
     if isinstance(annotation, ast.Subscript) and classes.name(annotation) == "Annotated":
-        calls = [*getattr(annotation.slice, "elts", ())[1:], *calls]
-    return [each for each in calls if isinstance(each, ast.Call) and classes.name(each.func) == "Field"]
+        expressions = [*getattr(annotation.slice, "elts", ())[1:], *expressions]
+    return [call for each in expressions if (call := classes.field_call(each))]
 
 
-def _is_required(statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
+def _is_required(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
     """Whether a field has no default; an expression counts as one."""
-    no_value = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
-    return no_value and not any(map(_has_default, calls))
+    value = statement.value
+    return (value is None or _is_ellipsis(value) or classes.field_call(value) in calls) and not any(
+        map(_has_default, calls)
+    )
 
 
 def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
@@ -217,7 +218,7 @@ def _aliases_of(classes: Classes, name: str, calls: list[ast.Call], options: Map
     fields = options.get("fields")
     own = fields.get(name) if isinstance(fields, dict) else None
     env = own.get("env") if isinstance(own, dict) else None
-    names = env or (literal(keywords["env"]) if "env" in keywords else ())
+    names = env or (classes.value(keywords["env"]) if "env" in keywords else ())
     several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
     return [each if isinstance(each, str) else None for each in several]
 
@@ -227,9 +228,8 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
     if isinstance(node, ast.Call) and classes.name(node.func) in ("AliasChoices", "AliasPath"):
         choices = node.args if classes.name(node.func) == "AliasChoices" else node.args[:1]
         return [alias for each in choices for alias in _aliases(classes, each)]
-    if node is None or (isinstance(node, ast.Constant) and node.value is None):
-        return []
-    return [node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None]
+    value = classes.value(node) if node else None
+    return [] if value is None else [value if isinstance(value, str) else None]
 
 
 def _nested(
@@ -244,7 +244,7 @@ def _nested(
         if isinstance(delimiter, str) and delimiter and name not in above and classes.is_model(name):
             for member, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
                 calls = _calls(classes, statement)
-                suffixes, is_required = _variables(classes, member, calls, {}), _is_required(statement, calls)
+                suffixes, is_required = _variables(classes, member, calls, {}), _is_required(classes, statement, calls)
                 variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
                 inner = _nested(classes, statement.annotation, variables, delimiter, (*above, name))
                 nested |= dict.fromkeys(variables, is_required and not inner)

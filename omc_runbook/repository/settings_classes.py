@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,6 +29,9 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
+
+DEEPEST = 20
+"""The longest chain of constants that is followed; a cycle has no end."""
 
 COMPUTED = object()
 """The value of an option that is an expression, known only by running the file."""
@@ -132,6 +136,9 @@ class Classes:
         if main not in self.nodes:
             raise UsageError(f"{file.name} has no class {main}: name a checkout of the platform.")
         self.imported_names: dict[str, str] = {}
+        self._constants: dict[str, ast.expr] = {}
+        self._clashing: set[str] = set()
+        self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
         self._included: set[tuple[str, str]] = set()
@@ -149,6 +156,11 @@ class Classes:
             str(node.module) for node in imports for alias in node.names if alias.name == "BaseSettings"
         }
         self.imported_names = aliases | self.imported_names
+        self._functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)} | self._functions
+        constants = _constants(tree)
+        twice = constants.keys() & self._constants.keys()
+        self._clashing |= {each for each in twice if ast.dump(constants[each]) != ast.dump(self._constants[each])}
+        self._constants = constants | self._constants
         origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
         here = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
         for used in dict.fromkeys(name for node in definitions for name in _used_names(node)):
@@ -199,8 +211,84 @@ class Classes:
         options: dict[str, object] = {}
         for each in reversed(lineage):
             for statement in filter(is_config, each.body):
-                options |= _options(statement)
-            options |= {word.arg: literal(word.value) for word in each.keywords if word.arg in OPTIONS}
+                if isinstance(statement, ast.ClassDef):
+                    options |= self._options_of_pydantic_1(statement)
+                else:
+                    options |= self._options(getattr(statement, "value", None))
+            options |= {word.arg: self.value(word.value) for word in each.keywords if word.arg in OPTIONS}
+        return options
+
+    def value(self, node: ast.expr, depth: int = 0) -> object:
+        """The value of an expression of literals and of constants of its module; `COMPUTED` for any other."""
+        if depth > DEEPEST:
+            return COMPUTED
+        match node:
+            case ast.Name() | ast.Attribute() if constant := self.constant(node):
+                return self.value(constant, depth + 1)
+            case ast.JoinedStr():
+                values = [self.value(each, depth + 1) for each in node.values]
+                return COMPUTED if COMPUTED in values else "".join(map(str, values))
+            case ast.FormattedValue(conversion=-1, format_spec=None):
+                return self.value(node.value, depth + 1)
+            case ast.BinOp(op=ast.Add()):
+                values = [self.value(each, depth + 1) for each in (node.left, node.right)]
+                return "".join(map(str, values)) if all(isinstance(each, str) for each in values) else COMPUTED
+            case ast.Tuple() | ast.List():
+                values = [self.value(each, depth + 1) for each in node.elts]
+                return COMPUTED if COMPUTED in values else values
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError):
+            return COMPUTED
+
+    def constant(self, node: ast.expr) -> ast.expr | None:
+        """The expression that a module, or a class of it, names once and for all; None for any other expression."""
+        name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+        # Two files may have different ones of a name.
+        return None if name in self._clashing else self._constants.get(name)
+
+    def field_call(self, node: ast.expr | None) -> ast.Call | None:
+        """The call of Field() that an expression is, or that the function returns which it calls; None for any other.
+
+        Of a function only one in the same file counts, with one return.
+        """
+        if not isinstance(node, ast.Call):
+            return None
+        if self.name(node.func) == "Field":
+            return node
+        function = self._functions.get(last_name(node.func)) if isinstance(node.func, ast.Name) else None
+        returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)] if function else []
+        (value,) = returned if len(returned) == 1 else (None,)
+        return value if isinstance(value, ast.Call) and self.name(value.func) == "Field" else None
+
+    def _options_of_pydantic_1(self, config: ast.ClassDef) -> dict[str, object]:
+        return {
+            last_name(target): self.value(each.value)
+            for each in config.body
+            if isinstance(each, ast.Assign | ast.AnnAssign) and each.value
+            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+            if last_name(target) in OPTIONS
+        }
+
+    def _options(self, node: ast.expr | None, depth: int = 0) -> dict[str, object]:
+        """The options in the value of a model_config, and in what it takes over from others by **."""
+        while node and depth < DEEPEST and (constant := self.constant(node)):
+            node, depth = constant, depth + 1
+        if isinstance(node, ast.Call) and not node.args and depth < DEEPEST:
+            # Of a call, what is named overrides what ** brings, wherever that is.
+            pairs = sorted(((each.arg, each.value) for each in node.keywords), key=lambda pair: pair[0] is not None)
+        elif isinstance(node, ast.Dict) and depth < DEEPEST:
+            keys = [each.value if isinstance(each, ast.Constant) else None for each in node.keys]
+            pairs = [(str(key) if key else None, each) for key, each in zip(keys, node.values, strict=True)]
+        else:
+            # It may set any option.
+            return dict.fromkeys(OPTIONS, COMPUTED)
+        options: dict[str, object] = {}
+        for name, each in pairs:
+            if name is None:
+                options |= self._options(each, depth + 1)
+            elif name in OPTIONS:
+                options[name] = self.value(each)
         return options
 
     def foreign_bases(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
@@ -276,32 +364,24 @@ def _read_module(repository: Path, module: Path) -> SourceFile | None:
     return next((source for name in names if (source := read_source(repository, name))), None)
 
 
-def _options(statement: ast.stmt) -> dict[str, object]:
-    """The options that a model_config sets, or an inner class Config."""
-    if isinstance(statement, ast.ClassDef):
-        return {
-            last_name(target): literal(each.value)
-            for each in statement.body
-            if isinstance(each, ast.Assign | ast.AnnAssign) and each.value
-            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
-            if last_name(target) in OPTIONS
-        }
-    value = getattr(statement, "value", None)
-    if isinstance(value, ast.Call) and not value.args:
-        pairs = [(each.arg, each.value) for each in value.keywords]
-    elif isinstance(value, ast.Dict):
-        keys = [each.value if isinstance(each, ast.Constant) else None for each in value.keys]
-        pairs = [(key if isinstance(key, str) else None, each) for key, each in zip(keys, value.values, strict=True)]
-    else:
-        pairs = [(None, ast.Constant(None))]
-    # A ** argument may set any option; those named after it override it.
-    options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(pairs) else {}
-    return options | {name: literal(value) for name, value in pairs if name in OPTIONS}
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """What a module and its classes name once, by the name, as in PREFIX or Names.KEY."""
+    stored = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    counts = Counter(stored)
+    constants = {name: value for name, value in _named(tree.body) if counts[name] == 1}
+    for node in (each for each in tree.body if isinstance(each, ast.ClassDef)):
+        # What its bases set counts in a model_config too.
+        is_whole = FOUNDATION.issuperset(map(last_name, node.bases))
+        named = ((name, value) for name, value in _named(node.body) if is_whole or name != "model_config")
+        constants |= {f"{node.name}.{name}": value for name, value in named}
+    return constants
 
 
-def literal(node: ast.expr) -> object:
-    """The value of a literal; `COMPUTED` for an expression."""
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return COMPUTED
+def _named(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    for each in body:
+        targets = (
+            each.targets if isinstance(each, ast.Assign) else [each.target] if isinstance(each, ast.AnnAssign) else []
+        )
+        value = each.value if isinstance(each, ast.Assign | ast.AnnAssign) else None
+        if value and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            yield targets[0].id, value

@@ -276,6 +276,46 @@ def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> Non
     assert not told.fields[0].has_known_names and told.ambiguities
 
 
+@pytest.mark.parametrize(
+    ("above", "body", "variables"),
+    [
+        ("NAME = 'TOKEN'\n", "    KEY: str = Field(alias=NAME)\n", ("TOKEN",)),
+        ("P = 'OMC_'\n", "    KEY: str = Field(validation_alias=AliasChoices(f'{P}A', P + 'B'))\n", ("OMC_A", "OMC_B")),
+        ("class Names:\n    TOKEN = 'T'\n", "    KEY: str = Field(alias=Names.TOKEN)\n", ("T",)),
+        ("P = 'OMC_'\n", "    model_config = SettingsConfigDict(env_prefix=P)\n    KEY: str\n", ("OMC_KEY",)),
+        ("C = SettingsConfigDict(env_prefix='A_')\n", "    model_config = C\n    KEY: str\n", ("A_KEY",)),
+        ("C = {'env_prefix': 'A_'}\n", "    model_config = {**C, 'env_file': '.env'}\n    KEY: str\n", ("A_KEY",)),
+        ("C = {'env_prefix': 'A_'}\n", "    model_config = {'env_prefix': 'B_', **C}\n    KEY: str\n", ("A_KEY",)),
+        ("C = dict(env_prefix='A_')\n", "    model_config = dict(env_prefix='B_', **C)\n    KEY: str\n", ("B_KEY",)),
+        ("Token = Annotated[str, Field(alias='TOKEN')]\n", "    KEY: Token\n", ("TOKEN",)),
+        ("def needed(text):\n    return Field(..., description=text)\n", "    KEY: str = needed('it')\n", ("KEY",)),
+    ],
+)  # fmt: skip
+def test_constants_of_the_module_are_known(above: str, body: str, variables: tuple[str, ...]) -> None:
+    """In aliases, options and annotations, and what a function of it returns; such a field is required as any other."""
+    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert told.ambiguities == ()
+    assert [(each.variables, each.required) for each in told.fields] == [(variables, True)]
+
+
+@pytest.mark.parametrize(
+    ("above", "alias"),
+    [
+        ("NAME = 'A'\nNAME = 'B'\n", "NAME"),
+        ("NAME = 'A'\nfor NAME in ('C',):\n    pass\n", "NAME"),
+        ("A = B\nB = A\n", "A"),
+        ("NAME = os.environ['X']\n", "f'{NAME}_KEY'"),
+        ("P = 'A'\n", "f'{P:>5}'"),
+    ],
+)
+def test_a_name_that_may_change_is_no_constant(above: str, alias: str) -> None:
+    """Its variable stays unknown, as does that of a function which is told the alias."""
+    bodies = (f"    KEY: str = Field(alias={alias})\n", f"    KEY: str = named({alias})\n")
+    for body in bodies:
+        head = f"{IMPORTS}\n{above}\ndef named(it):\n    return Field(alias=it)\n\n\nclass Settings(BaseSettings):\n"
+        assert read(body, head).ambiguities == ("the alias of KEY in class Settings is an expression",)
+
+
 def test_an_alias_has_no_prefix_unless_told() -> None:
     """The prefix is for names; by name as well, the alias counts first."""
     body = "    model_config = SettingsConfigDict(env_prefix='A_', {})\n    KEY: str = Field(alias='B')\n"
