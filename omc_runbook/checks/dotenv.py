@@ -257,7 +257,11 @@ def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
     if compose.includes or service.context in (".", "./"):
         return "", ()
     variables = {setting.variable for setting in service.environment}
-    fields = [field for field in workstation.checkout.settings.fields if field.required and field.has_known_names]
+    fields = [
+        field
+        for field in workstation.checkout.settings.fields
+        if field.required and field.has_known_names and not field.doubt
+    ]
     names = tuple(field.variables[0] for field in fields if not variables.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 

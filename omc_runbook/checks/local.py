@@ -44,6 +44,8 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     if unnamed := unnamed_required(workstation):
         yield Uncertain("Settings", (f"The name of the variable of {', '.join(unnamed)} is an expression.",))
+    for name, doubt in doubtful_required(workstation):
+        yield Uncertain(name, (f"{name} has no value, and whether Settings needs one is unknown: {doubt}.",))
     for name, why in missing_required(workstation):
         key, entry = (
             workstation.key_of(name),
@@ -274,8 +276,23 @@ def unnamed_required(workstation: Workstation) -> tuple[str, ...]:
     result, fields = workstation.settings_result, workstation.checkout.settings.fields
     if result and not result.obstacle:
         return ()
-    unnamed = (each for each in fields if each.required and not each.has_known_names)
-    return tuple(dict.fromkeys(each.name for each in unnamed if is_blank(workstation.value(each.variables[0]))))
+    unnamed = [each for each in fields if each.required and not each.has_known_names]
+    # A field with an alias is not read by its own name.
+    if workstation.checkout.settings.computed_options:
+        unnamed = [each for each in unnamed if is_blank(workstation.value(each.variables[0]))]
+    return tuple(dict.fromkeys(each.name for each in unnamed))
+
+
+def doubtful_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
+    """Variables without a value that Settings may require, each with why that is uncertain; none once it was loaded."""
+    result, checkout = workstation.settings_result, workstation.checkout
+    if result and not result.obstacle:
+        return
+    for each in checkout.settings.fields:
+        name = workstation.dotenv_name(each.variables[0])
+        is_open = each.required and bool(each.doubt) and each.has_known_names and name not in workstation.required
+        if is_open and is_blank(workstation.value(name)):
+            yield name, each.doubt
 
 
 def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:

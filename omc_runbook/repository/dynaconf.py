@@ -80,6 +80,7 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
         env_prefix=prefix,
         case_sensitive=True,
         ignore_empty=False,
+        computed_options=() if is_known else ("env_prefix",),
         ambiguities=tuple(ambiguities),
         library=NAME,
     )

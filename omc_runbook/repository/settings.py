@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +99,8 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         if other not in main_names and classes.is_settings(other):
             places = {(each.file, each.line, each.variables) for each in fields}
             fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
+    doubts = zip(fields, _doubts(classes, fields), strict=True)
+    fields = [replace(each, doubt=each.doubt or doubt) for each, doubt in doubts]
     return SettingsSource(
         file=file,
         name=name,
@@ -111,6 +113,26 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
     )
+
+
+def _doubts(classes: Classes, fields: Sequence[Field]) -> Iterator[str]:
+    """Why the classes that derive from the main one leave open whether each field is required; "" where they do not."""
+    derived = [each for each in classes.nodes if classes.derives_from_main(each)]
+    bases = {classes.name(base) for each in derived for base in classes.nodes[each].bases}
+    outer = {
+        each: {field.variables: field.required for field in _fields(classes, each)}
+        for each in derived
+        if each not in bases
+    }
+    is_main_used = classes.is_instantiated(classes.main)
+    for field in fields:
+        lacking = (name for name, required in outer.items() if not required.get(field.variables))
+        if is_main_used:
+            yield f"only class {field.owner} has it" if field.owner in derived else ""
+        elif field.owner in (classes.main, *derived) and (name := next(lacking, "")):
+            yield f"class {name} has {'a default for it' if field.variables in outer[name] else 'no such field'}"
+        else:
+            yield ""
 
 
 def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
@@ -147,12 +169,21 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     """The fields of a class, inherited ones first."""
     lineage = classes.lineage(owner)
     options = classes.options(lineage)
-    statements = {
-        name: (statement, classes.file_of(each))
-        for each in reversed(lineage)
-        for name, statement in classes.own_fields(each)
-    }
-    for name, (statement, file) in statements.items():
+    statements: dict[str, tuple[ast.AnnAssign, ast.ClassDef]] = {}
+    for each in reversed(lineage):
+        for name, statement in classes.own_fields(each):
+            former, node = statements.get(name, (statement, None))
+            # Of the branches of a condition, the one without a default counts.
+            is_other_branch = node is each and statement not in each.body
+            if not (is_other_branch and _is_required(classes, former, _calls(classes, former))):
+                statements[name] = statement, each
+    other_source = classes.other_source(lineage)
+    for name, (statement, node) in statements.items():
+        file, is_conditional = classes.file_of(node), statement not in node.body
+        doubts = (
+            f"line {statement.lineno} of {file.name} declares it under a condition" if is_conditional else "",
+            f"{other_source} may have it" if other_source else "",
+        )
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
@@ -168,6 +199,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             owner=owner,
             line=statement.lineno,
             file=file.name,
+            is_conditional=is_conditional,
+            doubt=next(filter(None, doubts), ""),
             default=_default(statement, calls),
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
             and None not in _aliases_of(classes, name, calls, options),

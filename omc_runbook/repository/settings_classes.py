@@ -43,6 +43,7 @@ OPTIONS = {
     "case_sensitive": False,
     "env_ignore_empty": False,
     "env_nested_delimiter": None,
+    "secrets_dir": None,
     "populate_by_name": False,
     "validate_by_name": False,
     "alias_generator": None,
@@ -202,6 +203,10 @@ class Classes:
         """Whether a class derives from BaseSettings, directly or through others in the file."""
         return self._derives(name, "BaseSettings")
 
+    def derives_from_main(self, name: str) -> bool:
+        """Whether a class derives from the main one, as one of several that the application chooses from may."""
+        return name != self.main and self.nodes[self.main] in self.lineage(name)
+
     def is_model(self, name: str) -> bool:
         """Whether a class derives from BaseModel or BaseSettings."""
         return self._derives(name, "BaseModel") or self.is_settings(name)
@@ -297,10 +302,23 @@ class Classes:
         return tuple(dict.fromkeys(name for name in names if name not in self.nodes and name not in FOUNDATION))
 
     def own_fields(self, node: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
-        """Yield the fields in the body of a class, with their statements."""
-        for each in node.body:
+        """Yield the fields in the body of a class, with their statements, also those under a condition."""
+        for each in _statements(node.body):
             if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
                 yield name, each
+
+    def other_source(self, lineage: list[ast.ClassDef]) -> str:
+        """What may fill a class's fields beside variables and the .env, in words; "" for nothing."""
+        if self.options(lineage).get("secrets_dir"):
+            return "a file in secrets_dir"
+        inner = [each for node in lineage for each in node.body]
+        bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
+        methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
+        return next((f"a source of {each.name}" for each in methods if _adds_source(each)), "")
+
+    def is_instantiated(self, name: str) -> bool:
+        """Whether the main file makes an object of a class."""
+        return any(isinstance(each, ast.Call) and last_name(each.func) == name for each in ast.walk(self.tree))
 
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""
@@ -357,6 +375,28 @@ def _used_names(node: ast.ClassDef) -> Iterator[str]:
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign):
             yield from map(last_name, union_members(statement.annotation))
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a class's body, with those under conditions, but for what only type checkers read."""
+    for each in body:
+        yield each
+        is_checked = isinstance(each, ast.If) and last_name(each.test) == "TYPE_CHECKING"
+        if isinstance(each, ast.If | ast.Try | ast.With):
+            blocks = [] if is_checked else [each.body]
+            handlers = each.handlers if isinstance(each, ast.Try) else ()
+            blocks += [*(getattr(each, name, []) for name in ("orelse", "finalbody")), *(one.body for one in handlers)]
+            yield from (inner for block in blocks for inner in _statements(block))
+
+
+def _adds_source(method: ast.FunctionDef) -> bool:
+    """Whether a method that decides the sources of settings gives others than it is given."""
+    if method.name not in ("settings_customise_sources", "customise_sources"):
+        return False
+    own = {each.arg for each in (*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs)}
+    returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return)]
+    sources = [each for value in returned for each in getattr(value, "elts", [value])]
+    return not all(isinstance(each, ast.Name) and each.id in own for each in sources)
 
 
 def _read_module(repository: Path, module: Path) -> SourceFile | None:

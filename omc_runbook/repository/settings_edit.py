@@ -215,7 +215,8 @@ def _is_nested(settings: SettingsSource, new: NewField) -> bool:
 def _has_field(settings: SettingsSource, new: NewField) -> bool:
     """Whether a field reads the variable before all others, and has the type and is required as it should be."""
     field = settings.find(new.key)
-    if field is None or field.required != new.required or not _is_first(settings, field, new.key):
+    is_certain = field is not None and not field.is_conditional and _is_first(settings, field, new.key)
+    if field is None or not is_certain or field.required != new.required:
         return False
     # Any default makes a field optional, as None does.
     types = (new.type,) if new.required else (new.type, f"{new.type} | None")
@@ -229,6 +230,8 @@ def _is_first(settings: SettingsSource, field: Field, key: str) -> bool:
 
 def _advise_reuse(field: Field) -> str:
     """The parameters with which add_key accepts the existing field; "" if there are none."""
+    if field.is_conditional:
+        return ""
     node = parse_expression(field.annotation)
     types = [ast.unparse(each) for each in union_members(node) if ast.unparse(each) != "None"] if node else []
     if len(types) != 1 or not re.fullmatch(r"\w+", types[0]):
@@ -296,7 +299,8 @@ def _check_free(settings: SettingsSource, classes: Classes, key: str, name: str)
 def _describe_field(settings: SettingsSource, field: Field, key: str) -> str:
     """Describe a field in words; an annotation that may have a default in it is not shown."""
     is_plain = re.fullmatch(r"[\w., |\[\]]+", field.annotation)
-    annotation = f" ({field.annotation}{', required' if field.required else ''})" if is_plain else ""
+    words = (field.annotation, "required" if field.required else "", "conditional" if field.is_conditional else "")
+    annotation = f" ({', '.join(filter(None, words))})" if is_plain else ""
     alias = "" if settings.find(key) != field or field.name.upper() == key.upper() else " by an alias"
     return f"the field {field.name}{annotation} of class {field.owner}{alias}"
 

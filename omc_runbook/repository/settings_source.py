@@ -42,6 +42,10 @@ class Field:
     """Whether no option that decides the names of its variables is an expression."""
     nested: Mapping[str, bool] = field(default_factory=dict)
     """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
+    is_conditional: bool = False
+    """Whether a condition in the body of its class decides if there is such a field."""
+    doubt: str = ""
+    """Why it is uncertain that the field is required where it has no default, as a clause; "" where it is certain."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
 

@@ -122,7 +122,7 @@ class Workstation:
             # A nested model can be one variable of JSON, or one for each of its fields.
             is_split = bool(inner) and not self.binding(whole)
             names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
-            if field.has_known_names:
+            if field.has_known_names and not field.doubt:
                 reasons |= dict.fromkeys((each for each in names if not self._is_optional(each, field)), field.reason)
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
@@ -133,7 +133,9 @@ class Workstation:
             variable = variable_of(name, self.keys)
             chooser, _, options = key.required_if.partition("=")
             option = self._chosen(chooser, options.split("|"), values) if chooser else None
-            if variable in variables and (option or (key.required and option is None)):
+            field_ = self.checkout.settings.find(variable)
+            is_doubtful = field_ is not None and field_.required and bool(field_.doubt)
+            if variable in variables and not is_doubtful and (option or (key.required and option is None)):
                 reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
                 reasons.setdefault(self.dotenv_name(variable), reason)
         for name in self.checkout.compose.required if self.checkout.compose else ():

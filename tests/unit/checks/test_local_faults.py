@@ -231,11 +231,32 @@ def test_what_settings_were_loaded_without_is_not_missing(healthy: Callable[[], 
 def test_a_variable_whose_name_is_an_expression_is_not_called_missing(healthy: Callable[[], Platform]) -> None:
     """Settings, once loaded, say whether it is there; without that it is unknown."""
     platform = healthy()
-    _field(platform, "token: str = Field(validation_alias=NAME)")
+    _field(platform, "token: str = Field(validation_alias=NAME.upper())")
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}MY_TOKEN={HEX(16)}\n")
     assert causes(diagnosed(platform.root, True)) == []
     (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
     assert (found.status, found.evidence) == ("unknown", ("The name of the variable of token is an expression.",))
+
+
+def test_a_variable_that_settings_may_require_is_unknown(healthy: Callable[[], Platform]) -> None:
+    """Settings, once loaded, say whether it is needed; a value in the .env settles it too."""
+    platform = healthy()
+    _field(platform, "if len(NAME) > 9:\n        SENTRY_TOKEN: str")
+    assert causes(diagnosed(platform.root, True)) == []
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
+    assert (found.status, found.subject) == ("unknown", "SENTRY_TOKEN")
+    assert "declares it under a condition" in found.evidence[0]
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}SENTRY_TOKEN={HEX(16)}\n")
+    assert causes(diagnosed(platform.root, False)) == []
+
+
+def test_a_value_under_the_name_of_a_field_with_an_alias_shows_nothing(healthy: Callable[[], Platform]) -> None:
+    """The application reads the alias, which is not known."""
+    platform = healthy()
+    _field(platform, "TOKEN: str = Field(validation_alias=NAME.upper())")
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}TOKEN={HEX(16)}\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
+    assert (found.status, found.evidence) == ("unknown", ("The name of the variable of TOKEN is an expression.",))
 
 
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:

@@ -316,6 +316,40 @@ def test_a_name_that_may_change_is_no_constant(above: str, alias: str) -> None:
         assert read(body, head).ambiguities == ("the alias of KEY in class Settings is an expression",)
 
 
+SOURCES = """\
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **others):
+        return {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "doubts"),
+    [
+        ("    A: str\n    if PRODUCTION:\n        B: str\n", {"B": "declares it under a condition"}),
+        ("    if PRODUCTION:\n        A: str\n    else:\n        A: str = 'x'\n", {"A": "under a condition"}),
+        ("    try:\n        A: str\n    except NameError:\n        pass\n", {"A": "under a condition"}),
+        ("    model_config = SettingsConfigDict(secrets_dir='/run')\n    A: str\n", {"A": "a file in secrets_dir"}),
+        (f"    A: str\n\n{SOURCES.format('init_settings, env_settings')}", {}),
+        (f"    A: str\n\n{SOURCES.format('env_settings, Yaml(settings_cls)')}", {"A": "a source of settings_"}),
+        ("    A: str\n\n\nclass Dev(Settings):\n    A: str = 'x'\n", {"A": "class Dev has a default for it"}),
+        ("    A: str\n\n\nclass D(Settings): ...\n\n\nclass P(Settings):\n    B: str\n", {"B": "class D has no"}),
+        ("    A: str\n\n\nclass Prod(Settings):\n    B: str\n\n\nsettings = Settings()\n", {"B": "only class Prod"}),
+        ("    A: str\n\n\nclass Prod(Settings):\n    B: str\n", {}),
+    ],
+)  # fmt: skip
+def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict[str, str]) -> None:
+    """By a condition, by another source of values, or by the class that the application chooses."""
+    fields = [each for each in read(body).fields if each.required]
+    assert {"A"} <= {each.name for each in fields}
+    assert {each.name for each in fields if each.doubt} == doubts.keys()
+    assert all(words in each.doubt for each in fields for name, words in doubts.items() if each.name == name)
+
+
+def test_what_only_type_checkers_read_is_no_field() -> None:
+    assert first_variables(read("    A: str\n    if TYPE_CHECKING:\n        B: str\n")) == ("A",)
+
+
 def test_an_alias_has_no_prefix_unless_told() -> None:
     """The prefix is for names; by name as well, the alias counts first."""
     body = "    model_config = SettingsConfigDict(env_prefix='A_', {})\n    KEY: str = Field(alias='B')\n"
@@ -622,7 +656,8 @@ def test_a_field_from_a_class_above_needs_no_edit() -> None:
         ("@field_validator('A')\n    def NEW_API_KEY(cls, value): ...", "is a validator of class Settings"),
         ("class NEW_API_KEY: ...", "NEW_API_KEY is an inner class of class Settings"),
         ("import NEW_API_KEY", "NEW_API_KEY is a name of class Settings"),
-        ("if True:\n        NEW_API_KEY: str = 's3cret'", "NEW_API_KEY is a name of class Settings"),
+        ("if True:\n        NEW_API_KEY: str = 's3cret'", "field NEW_API_KEY (str, conditional) of class Settings"),
+        ("if True:\n        NEW_API_KEY: str", "the field NEW_API_KEY (str, required, conditional) of class Settings"),
         ("B: int = NEW_API_KEY", "line 8: class Settings uses the name NEW_API_KEY for something else"),
     ],
 )
