@@ -18,7 +18,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.repository.compose_tree import all_texts, include_paths, merge, read_services, read_tree, rebase
+from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
 from omc_runbook.textfile.file import BOM, SourceFile, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -39,6 +39,7 @@ _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
+_DOTENV = ".env"
 _FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 _APPLICATIONS = ("backend", "app", "api", "web")
 _CONTEXT = "backend"
@@ -140,7 +141,12 @@ def read_compose(repository: Path) -> Compose | None:
         services = merge(services, reader.services(each, folder=posixpath.dirname(named[0]) if named else None))
     if not reader.files:
         return None
-    references = [reference for tree in reader.trees for text in all_texts(tree) for reference in find_references(text)]
+    references = [
+        (name, "" if name in defaults else operator)
+        for tree, defaults in reader.trees
+        for text in all_texts(tree)
+        for name, operator in find_references(text)
+    ]
     return Compose(
         files=tuple(reader.files),
         services=tuple(_service(name, body) for name, body in services.items()),
@@ -152,13 +158,7 @@ def read_compose(repository: Path) -> Compose | None:
 
 def _named_paths(repository: Path) -> tuple[str, ...]:
     """The paths within a checkout in COMPOSE_FILE, which the shell sets, else the .env; none where neither does."""
-    try:
-        file = read_source(repository, ".env")
-    except UsageError:
-        # Other checks report it.
-        file = None
-    bindings = parse_stream(io.StringIO(file.text.lstrip(BOM))) if file else ()
-    variables = {each.key: each.value or "" for each in bindings if each.key in _FILE_VARIABLES}
+    variables = _read_variables(repository, _DOTENV)
     variables |= {name: os.environ[name] for name in _FILE_VARIABLES if name in os.environ}
     paths, separator = (variables.get(name, "") for name in _FILE_VARIABLES)
     return tuple(
@@ -166,6 +166,17 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
         for path in paths.replace("\0", "").split(separator or ":")
         if path
     )
+
+
+def _read_variables(repository: Path, name: str) -> dict[str, str]:
+    """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read."""
+    try:
+        file = read_source(repository, name)
+    except UsageError:
+        # Other checks report it.
+        file = None
+    bindings = parse_stream(io.StringIO(file.text.lstrip(BOM))) if file else ()
+    return {each.key: each.value or "" for each in bindings if each.key}
 
 
 def read_services_of(repository: Path, file: SourceFile) -> dict[str, ComposeService]:
@@ -180,20 +191,32 @@ class _Reader:
     def __init__(self, repository: Path) -> None:
         self._repository = repository
         self.files: list[SourceFile] = []
-        self.trees: list[Any] = []
+        self.trees: list[tuple[Any, frozenset[str]]] = []
+        """Each with the variables that only the files of an include set."""
         self.is_incomplete = False
 
-    def services(self, file: SourceFile, above: tuple[str, ...] = (), folder: str | None = None) -> dict[str, Any]:
+    def services(
+        self,
+        file: SourceFile,
+        above: tuple[str, ...] = (),
+        folder: str | None = None,
+        defaults: frozenset[str] = frozenset(),
+    ) -> dict[str, Any]:
         """The services of a file and of those that it includes, with paths relative to the checkout.
 
-        `folder` is what the paths in the file are relative to, its own folder by default.
+        `folder` is what the paths in the file are relative to, its own folder by default; `defaults` are the variables
+        that the files of its include set.
         """
         tree, above, services = read_tree(file), (*above, file.name), dict[str, Any]()
-        self._record(file, tree)
-        for path in include_paths(tree):
-            other = self._find(file, path, above)
+        self._record(file, tree, defaults)
+        for each in find_includes(tree):
+            other = self._find(file, each.path, above)
             self.is_incomplete = self.is_incomplete or other is None
-            services = merge(services, self.services(other, above) if other else {})
+            # The project's own .env is no other file.
+            paths = {_path_from(file, path) for path in each.env_files} - {_DOTENV}
+            files = (_read_variables(self._repository, path) for path in paths if _is_inside(path))
+            own = (name for variables in files for name, value in variables.items() if value)
+            services = merge(services, self.services(other, above, None, defaults.union(own)) if other else {})
         own_services = self._own_services(file, tree, above, folder)
         # Without services to merge with, !reset and !override stay for the caller's merge.
         return merge(services, own_services) if services else own_services
@@ -219,13 +242,23 @@ class _Reader:
         return dict(rebase(body, posixpath.relpath(".", posixpath.dirname(file.name) or ".")))
 
     def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
-        name = posixpath.normpath(posixpath.join(posixpath.dirname(file.name), path))
-        is_local = path and name not in above and not name.startswith(("/", "..")) and "$" not in path
+        name = _path_from(file, path)
+        is_local = path and name not in above and _is_inside(name)
         return read_source(self._repository, name) if is_local and "://" not in path else None
 
-    def _record(self, file: SourceFile, tree: Any) -> None:
+    def _record(self, file: SourceFile, tree: Any, defaults: frozenset[str] = frozenset()) -> None:
         self.files += [] if file in self.files else [file]
-        self.trees.append(tree)
+        self.trees.append((tree, defaults))
+
+
+def _path_from(file: SourceFile, path: str) -> str:
+    """A path in a file, as seen from the top of the checkout."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file.name), path))
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path is known, and within the checkout."""
+    return not path.startswith(("/", "..")) and "$" not in path
 
 
 def find_references(text: str) -> Iterator[tuple[str, str]]:

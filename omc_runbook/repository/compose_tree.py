@@ -196,13 +196,26 @@ def read_services(file: SourceFile, tree: Mapping[str, Any], read_other: Service
     }
 
 
-def include_paths(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths of included files; "" for an entry that is not a path."""
+@dataclass(frozen=True)
+class Include:
+    """A file that a Compose file includes; paths are as seen from the folder of that file."""
+
+    path: str
+    """"" for an entry that is not a path."""
+    env_files: tuple[str, ...]
+    """The files with values for its ${…}, beside those of the project."""
+
+
+def find_includes(tree: Mapping[str, Any]) -> Iterator[Include]:
+    """Yield what a Compose file includes."""
     entries = tree.get("include")
     for entry in entries if isinstance(entries, list) else [entries] if entries else []:
-        paths = entry.get("path") if isinstance(entry, Mapping) else entry
-        for path in paths if isinstance(paths, list) else [paths]:
-            yield path if isinstance(path, str) else ""
+        details = entry if isinstance(entry, Mapping) else {"path": entry}
+        paths = details.get("path")
+        texts = [each if isinstance(each, str) else "" for each in (paths if isinstance(paths, list) else [paths])]
+        folder = str(details.get("project_directory") or posixpath.dirname(next(iter(texts), "")))
+        env_files = _env_files(details["env_file"]) if "env_file" in details else [posixpath.join(folder, ".env")]
+        yield from (Include(path, tuple(env_files)) for path in texts)
 
 
 def rebase(body: Any, folder: str) -> Any:

@@ -558,3 +558,27 @@ def test_a_program_that_hangs(standin: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(docker.SECONDS, "config", 1)
     with pytest.raises(CouldNotLook, match=r"^docker compose config did not end within 1 s in .*: run it by hand"):
         docker.read_config(("docker", "compose"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "env_file", "required"),
+    [
+        ("infra/db.yml", "infra/.env", ()),
+        ("{path: infra/db.yml, env_file: [more/a.env, more/b.env]}", "more/b.env", ()),
+        ("{path: [infra/db.yml], project_directory: more}", "more/.env", ()),
+        ("{path: [infra/db.yml], project_directory: more}", "infra/.env", ("TOKEN",)),
+        ("{path: infra/db.yml, env_file: more/a.env}", "infra/.env", ("TOKEN",)),
+        ("{path: infra/db.yml, env_file: ../a.env}", "infra/a.env", ("TOKEN",)),
+        ("{path: infra/db.yml, project_directory: .}", ".env", ("TOKEN",)),
+    ],
+)
+def test_the_files_of_an_include_set_what_it_requires(
+    tmp_path: Path, entry: str, env_file: str, required: tuple[str, ...]
+) -> None:
+    """By default the .env of its folder; a real Docker Compose reads the same ones."""
+    for name in ("infra", "more"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "infra/db.yml").write_text("services: {db: {image: 'postgres:${TOKEN?}'}}\n")
+    (tmp_path / env_file).write_text("TOKEN=16\n")
+    compose = read(tmp_path, f"include:\n  - {entry}\nservices: {{app: {{image: a}}}}\n")
+    assert (compose.required, compose.interpolated) == (required, ("TOKEN",))
