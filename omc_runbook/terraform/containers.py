@@ -618,7 +618,10 @@ def collection_of(node: Node, folder: Folder) -> Node:
 
 
 def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
-    """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
+    """A string's text, with local values resolved; a path as an interpolation; "" for anything else.
+
+    What format() and join() make of such is a text, too.
+    """
     values = loop or {}
     resolved = folder.follow(node)
     if resolved.kind == "index" and resolved.parts[1].name in values:
@@ -626,7 +629,33 @@ def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
         return _read_text(member.value, folder) if member and member.kind == "member" else ""
     if resolved.kind == "path":
         return values.get(resolved.name, f"${{{resolved.name}}}")
+    if resolved.kind == "call" and resolved.name in ("format", "join") and resolved.parts:
+        return _joined(resolved, folder, values)
     return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""
+
+
+def _joined(call: Node, folder: Folder, loop: Loop) -> str:
+    """The text that format() or join() makes of others; "" where one of them has none."""
+    first, *others = (_texts(each, folder, loop) for each in call.parts)
+    lists = {folder.follow(each).kind for each in call.parts[1:]} if call.name == "join" else {"tuple"}
+    if not first or None in others or lists != {"tuple"}:
+        return ""
+    texts = [text for each in others for text in each or ()]
+    if call.name == "join":
+        return first[0].join(texts)
+    pieces = first[0].split("%s")
+    if len(pieces) != len(texts) + 1 or any("%" in each for each in pieces):
+        return ""
+    return pieces[0] + "".join(f"{text}{piece}" for text, piece in zip(texts, pieces[1:], strict=True))
+
+
+def _texts(node: Node, folder: Folder, loop: Loop) -> list[str] | None:
+    """The text of an expression, or those of a list's elements; None where one has none. An empty one is a text."""
+    resolved = folder.follow(node)
+    nodes = [folder.follow(each) for each in resolved.parts] if resolved.kind == "tuple" else [resolved]
+    texts = [(each, _read_text(each, folder, loop)) for each in nodes]
+    is_known = all(text or (each.kind == "string" and not each.name) for each, text in texts)
+    return [text for _, text in texts] if is_known else None
 
 
 def _read_name(node: Node, folder: Folder, texts: Loop | None = None) -> str:
@@ -671,6 +700,8 @@ def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
 def _uses_loop(node: Node, folder: Folder, loop: Loop) -> bool:
     """Whether a text has a for expression's variable in an interpolation that is more than it."""
     resolved = folder.follow(node)
+    if resolved.kind in ("call", "tuple"):
+        return any(_uses_loop(each, folder, loop) for each in resolved.parts)
     texts = (
         [resolved.name[start:end] for start, end in interpolations(resolved.name)] if resolved.kind == "string" else []
     )

@@ -99,6 +99,11 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = [\n    { name = "SECRET_KEY", key = "SECRET_KEY" },\n  ]',
         f'    {{ name = "{KEY}", key = "{KEY}" }},\n',
     ),
+    "join": (
+        '[for k in var.secrets : { name = k, valueFrom = join(":", [var.arn, k, "", ""]) }]',
+        '  secrets = ["SECRET_KEY"]',
+        f', "{KEY}"',
+    ),
     "value_from": (
         "[for s in var.secrets : { name = s.name, valueFrom = s.value_from }]",
         f'  secrets = [\n    {{\n      name       = "A_KEY"\n      value_from = "{ARN}:A_KEY::"\n    }},\n  ]',
@@ -148,7 +153,7 @@ def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form
 REFUSED = {
     "another module's output": ("var.secrets", "  secrets = module.settings.list", "their containers: ${var.name}"),
     "a function": (
-        '[for k in var.secrets : { name = k, valueFrom = join(":", [var.arn, k, "", ""]) }]',
+        '[for k in var.secrets : { name = k, valueFrom = replace("x:${k}::", "x", var.arn) }]',
         '  secrets = ["SECRET_KEY"]',
         "the secret's ARN in its references cannot be read",
     ),

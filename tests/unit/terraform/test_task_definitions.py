@@ -553,12 +553,13 @@ def test_keys_that_cannot_be_told() -> None:
         '"${var.secrets_arn}:${var.key}::"': "",
         '"${var.secrets_arn}:K"': "",
         "aws_secretsmanager_secret.app.arn": "",
-        'format("%s:K::", var.secrets_arn)': "",
+        'format("%s:K::", var.secrets_arn)': "K",
+        'replace("x:K::", "x", var.secrets_arn)': "",
     }
     elements = [f'{{ name = "V{number}", valueFrom = {value} }}' for number, value in enumerate(values)]
     (container,) = declare(definition("secrets = [\n" + ",\n".join(elements) + "\n]")).containers
     assert [each.key for each in container.references] == list(values.values())
-    assert [each.value_from for each in container.references][-2:] == ["${aws_secretsmanager_secret.app.arn}", ""]
+    assert [each.value_from for each in container.references][-3::2] == ["${aws_secretsmanager_secret.app.arn}", ""]
 
 
 def test_what_else_may_be_there_is_told() -> None:
@@ -601,7 +602,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "it references several secrets equally often.",
     ),
     "a secret named by a function": (
-        VARIABLE + definition('secrets = [{ name = "A", valueFrom = format("%s:%s::", var.app_arn, "A") }]'),
+        VARIABLE + definition('secrets = [{ name = "A", valueFrom = replace("X:A::", "X", var.app_arn) }]'),
         "the secret's ARN in its references cannot be read.",
     ),
     "merged with something": (
@@ -769,6 +770,34 @@ def test_each_definition_with_the_container_gets_the_reference() -> None:
         declared = task_definitions_of((replace(edit.file, raw=edit.after),))
     assert edited == ["aws_ecs_task_definition.backend", "aws_ecs_task_definition.worker"]
     assert declared.files[0].text.count(NEW) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'format("%s:%s::", var.s, k)',
+        'format("%s:%s", var.s, "${k}::")',
+        'join(":", [var.s, k, "", ""])',
+        'join("", [local.s, ":${k}::"])',
+    ],
+)
+def test_a_value_from_may_be_put_together_by_a_function(value: str) -> None:
+    """The new key goes to the names that the for expression runs over."""
+    locals_ = 'locals {\n  s = var.s\n  names = ["A", "B"]\n}\n'
+    declared = declare(definition(f"secrets = [for k in local.names : {{ name = k, valueFrom = {value} }}]") + locals_)
+    (container,) = declared.containers
+    assert pairs(container) == [("A", "A"), ("B", "B")] and {each.base for each in container.references} == {"${var.s}"}
+    assert inserted(add(declared)) == f', "{KEY}"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["format(var.form, var.s, k)", 'format("%s:%d::", var.s, k)', 'format("%s", var.s, k)', 'join(":", var.parts)'],
+)
+def test_what_a_function_is_not_told_has_no_key(value: str) -> None:
+    declared = declare(definition(f'secrets = [for k in ["A"] : {{ name = k, valueFrom = {value} }}]'))
+    assert pairs(declared.containers[0]) == [("A", "")]
+    assert "the secret's ARN in its references cannot be read" in refusal(declared)
 
 
 def test_a_for_expression_takes_its_keys_as_names() -> None:
