@@ -17,7 +17,7 @@ from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
-from omc_runbook.model.placeholders import COMMAND, SETTING
+from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
@@ -83,10 +83,13 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     because_of=("duplicate-variable",),
     per_subject=True,
 )
-def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
+def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A variable still has the template's placeholder"""
     workstation = workstation_of(snapshot)
     required = workstation.required
+    if names := encrypted_names(workstation):
+        fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
+        yield Uncertain(workstation.path.name, (fact,))
     for name, value in _values(workstation):
         key = workstation.key_of(name)
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
@@ -254,6 +257,11 @@ def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
             yield right.get(binding.name, binding.name), value
 
 
+def encrypted_names(workstation: Workstation) -> tuple[str, ...]:
+    """The variables of the .env whose values are encrypted."""
+    return tuple(name for name, value in _values(workstation) if value.matches(ENCRYPTED))
+
+
 def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
     """Required variables without a value and without a faulty line, each with who requires it."""
     file = workstation.dotenv
@@ -359,7 +367,12 @@ def is_slip(name: str, other: str) -> bool:
 def _is_elsewhere(workstation: Workstation) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
     value, field = workstation.value(ENVIRONMENT), workstation.checkout.settings.find(ENVIRONMENT)
-    if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(workstation)}:
+    if (
+        value is None
+        or value.same_as(LOCAL)
+        or value.matches(ENCRYPTED)
+        or ENVIRONMENT in {each.name for each in in_odd_quotes(workstation)}
+    ):
         return False
     # An empty one counts only where Settings accepts it.
     takes_empty = field is not None and "str" in field.annotation and not workstation.checkout.settings.ignore_empty

@@ -47,6 +47,9 @@ _MANY = 2
 COMMAND = re.compile(r"\A\s*(?:\$\(|`)")
 """The beginning of a placeholder that a shell would run."""
 
+ENCRYPTED = re.compile(r"\A\s*(?:ENC\[AES256_GCM,data:|encrypted:[\w+/=]{60,}\s*\Z)")
+"""A value that sops or dotenvx has encrypted, in the place of which they give a program the real one."""
+
 SETTING = re.compile(
     r"""(?ix) \A \s* (?:
         none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted

@@ -14,6 +14,7 @@ from pathlib import Path
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, provider_keys, variable_of
+from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import OptionalPath
@@ -28,6 +29,8 @@ from omc_runbook.workstation.history import GitHistory, Location, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
+
+_NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -213,15 +216,15 @@ class Workstation:
 
 
 def is_value(value: Masked | None) -> bool:
-    """Whether a value is set: not blank, no placeholder, not the template's default."""
+    """Whether a value is set: not blank, no placeholder, not the template's default, not encrypted."""
     if value is None or is_blank(value):
         return False
-    return not value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT)
+    return not any(value.matches(each) for each in _NO_VALUES)
 
 
 def is_text_of_value(text: str) -> bool:
     """Whether a text of the template or of a .env is a value: not blank, no placeholder, not the default."""
-    return not BLANK.match(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
+    return not BLANK.match(text) and not any(each.match(text) for each in _NO_VALUES)
 
 
 def is_blank(value: Masked | None) -> bool:

@@ -18,7 +18,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
-from omc_runbook.checks.local import misspellings, refused_empty
+from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import ConflictError, UsageError
@@ -184,6 +184,8 @@ def _obstacle(workstation: Workstation) -> str:
         return ""
     if file.encoding_error or file.has_nul:
         return f"{workstation.path} is not UTF-8 text: save it as UTF-8 first."
+    if encrypted_names(workstation):
+        return f"{workstation.path} is encrypted by sops or dotenvx: change it with that tool."
     opened = open_quotes(workstation)
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 

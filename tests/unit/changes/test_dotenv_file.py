@@ -53,6 +53,13 @@ def values(platform: Platform) -> dict[str, str | None]:
     return dotenv_values(platform.dotenv, encoding="utf-8", interpolate=False)
 
 
+def test_an_encrypted_file_is_left_alone(platform: Platform) -> None:
+    """No generated value is written beside those that only its tool can read."""
+    platform.dotenv.write_text("SECRET_KEY=ENC[AES256_GCM,data:aGVsbG8,iv:Zm9v,tag:YmF6,type:str]\n")
+    plan = plan_file(platform)
+    assert plan.is_empty and "is encrypted by sops or dotenvx" in plan.obstacle
+
+
 def for_compose(platform: Platform) -> dict[str, str]:
     """What Docker Compose reads; skips the test where there is none."""
     program = find_compose()

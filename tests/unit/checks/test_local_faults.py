@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -257,6 +258,22 @@ def test_a_value_under_the_name_of_a_field_with_an_alias_shows_nothing(healthy: 
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}TOKEN={HEX(16)}\n")
     (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
     assert (found.status, found.evidence) == ("unknown", ("The name of the variable of TOKEN is an expression.",))
+
+
+@pytest.mark.parametrize(
+    "value", ["ENC[AES256_GCM,data:aGVsbG8gd29ybGQ,iv:Zm9vYmFy,tag:YmF6cXV4,type:str]", f'"encrypted:{"BDqD" * 20}"']
+)
+def test_what_an_encrypted_file_decrypts_to_is_unknown(value: str, healthy: Callable[[], Platform]) -> None:
+    """Its values are neither weak, nor placeholders of this machine."""
+    platform = healthy()
+    lines = platform.dotenv.read_text().splitlines()
+    names = [line.partition("=")[0] for line in lines if re.match(r"[A-Z_]+=.", line)]
+    text = "\n".join(f"{line.partition('=')[0]}={value}" if "=" in line else line for line in lines)
+    platform.dotenv.write_text(f"{text}\n")
+    found = diagnosed(platform.root, False)
+    assert not any(each.status == "found" for each in found)
+    (unknown,) = (each for each in found if each.check == "placeholder")
+    assert unknown.status == "unknown" and set(names) <= set(unknown.evidence[0].partition(":")[0].split(", "))
 
 
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
