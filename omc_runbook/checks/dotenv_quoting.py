@@ -21,8 +21,9 @@ DIFFERENCES = {
         "Write the value of line {line} in double quotes with each backslash twice, or without quotes.",
     ),
     False: (
-        "python-dotenv takes a tab and # as the start of a comment, Docker Compose as part of the value.",
-        "Replace the tab before # in line {line} with a space.",
+        "python-dotenv starts a comment at # after any blank, Docker Compose only after a space: after a tab or a"
+        " no-break space, it takes the comment as part of the value.",
+        "Replace the blank before # in line {line} with a space.",
     ),
 }
 """Why readers differ on a value, by whether it is in quotes, and what to write instead."""

@@ -12,7 +12,8 @@ from omc_runbook.textfile.file import BOM, newline_of
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _INDENT = re.compile(r"\ufeff*\s*")
-_TAB = re.compile(r"([ \t\v\f]*)[\t\v\f]#")
+_ODD_BLANK = re.compile(r"([^\S\r\n]*)[^\S\r\n ]#")
+"""A blank before a comment that is no space: a tab, or the no-break space of a text that was copied."""
 _BARE = re.compile(r"[A-Za-z0-9_.,:/@%+=-]*")
 _EXPANDED_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _EXPANDED_BY_COMPOSE = re.compile(r"\\\$|\$[A-Za-z_{$]|\$[^\x00-\x7f]")
@@ -91,13 +92,13 @@ def insert(text: str, block: str, after: str | None) -> str:
     return text[: len(text) - len(body)] + _join(parts, [*pieces[:index], insertion, *pieces[index:]])
 
 
-def replace_tabs(text: str, except_names: Collection[str] = ()) -> str:
-    """Replace tabs before comments by blanks, except in `except_names`: Compose starts no comment after a tab."""
+def replace_odd_blanks(text: str, except_names: Collection[str] = ()) -> str:
+    """Put a space for any other blank before a comment, but in `except_names`: Compose starts none after another."""
     parts, pieces = statements(text), []
     for part in parts:
         before, value, after = spelling_of(part) if part.kind == "assignment" else ("", "", "")
-        tab = _TAB.match(after) if value and value[0] not in "'\"" and part.name not in except_names else None
-        pieces.append(f"{before}{value}{tab[1]} #{after[tab.end() :]}" if tab else part.raw)
+        blank = _ODD_BLANK.match(after) if value and value[0] not in "'\"" and part.name not in except_names else None
+        pieces.append(f"{before}{value}{blank[1]} #{after[blank.end() :]}" if blank else part.raw)
     return _join(parts, pieces)
 
 

@@ -485,6 +485,7 @@ SINGLE = (
         True,
     ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
+    Case("readers-differ", "a no-break space before a remark", put(POSTGRES_PORT="5432\u00a0# mine"), True),
     Case(
         "environment-literal",
         "empty, and taken as it is",

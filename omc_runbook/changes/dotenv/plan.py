@@ -134,8 +134,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
-        with_tabs, text = text, dotenv_edit.replace_tabs(text, () if before is None else misread_names(workstation))
-        mends += ("A space replaces the tab before a comment.",) if before and text != with_tabs else ()
+        names = () if before is None else misread_names(workstation)
+        former, text = text, dotenv_edit.replace_odd_blanks(text, names)
+        mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
         text = dotenv_edit.comment_out(
             text, _names_to_comment_out(workstation, text, emptied, added_names, before is None)
         )
