@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.readers import EnvironmentRead
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.hcl_template import is_literal
 
 check = Family("drift", not_in_sandbox="It is a fault of the application's files, not of AWS")
@@ -129,7 +131,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
     for row in variable_drifts(snapshot):
-        hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
+        hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
         if row.lacking:
             how = "set it as plain text" if TERRAFORM in row.plain else "do not"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
@@ -385,8 +387,16 @@ def _from(key: str) -> str:
     return f" from key {key}" if key else ""
 
 
-def _value_from(row: VariableDrift) -> str:
-    return f'valueFrom = "${{var.secrets_arn}}:{(row.keys or (row.variable,))[0]}::"'
+def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
+    """The valueFrom of a reference, with the secret's ARN as other references of the container have it."""
+    locations = VariableLocations(snapshot, _checkout(snapshot))
+    names = row.lacking or tuple(locations.home)
+    references = [ref for each in locations.containers if each.name in names for ref in each.references]
+    bases = Counter(
+        ref.base for ref in references if ref.base and (locations.keys is None or ref.key in locations.keys)
+    )
+    ((base, _),) = bases.most_common(1) or [(f"${{var.{SECRETS_ARN}}}", 0)]
+    return f'valueFrom = "{base}:{(row.keys or (row.variable,))[0]}::"'
 
 
 def _evidence(

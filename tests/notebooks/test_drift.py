@@ -120,6 +120,14 @@ FILES: dict[str, tuple[Callable[[Platform], None], set[Say], dict[str, dict[str,
 }
 
 
+def test_a_missing_reference_is_written_as_those_beside_it(at: Sandbox, platform: Platform) -> None:
+    """The container may have the secret's ARN by any expression."""
+    undeclare(platform, "OPENAI_API_KEY")
+    platform.main_tf.write_text(platform.main_tf.read_text().replace("${var.secrets_arn}:", "${local.app.arn}:"))
+    found = drifts(look(platform))["terraform-lacks"]
+    assert 'OPENAI_API_KEY with valueFrom = "${local.app.arn}:OPENAI_API_KEY::"' in found.remedy.command
+
+
 @pytest.fixture
 def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
     """Be somebody who works with the sandbox."""
