@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.containers import (
@@ -136,14 +137,20 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     collections = [collection_of(each, container.folder) for each in container.lists[:1] if each.kind != "tuple"]
     nearest = [ref for ref in container.references for each in collections if each.encloses(ref.element)]
     references = nearest or container.references
-    by_base = Counter(each.base for each in references if each.base and each.key in secret_keys)
+    # One expression, in one folder, is one secret wherever it is written.
+    same = {(each.base, _folder_of(each, container)) for each in references if each.base}
+    all_same = (each for each in container.references if (each.base, _folder_of(each, container)) in same)
+    by_base = Counter(each.base for each in all_same if each.key in secret_keys)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
     if most > next_most:
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
-    bases = {each.base for each in references}
-    if secret_keys and not by_base and not container.obstacle and container.base in bases:
+    if secret_keys and not by_base and not container.obstacle and container.base in {each.base for each in references}:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
+
+
+def _folder_of(reference: ContainerVariable, container: TerraformContainer) -> Path:
+    return container.folder.scope(reference.element).files[0].path.parent
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:

@@ -542,6 +542,16 @@ def test_of_several_secrets_it_is_the_one_that_has_its_keys() -> None:
         add_reference(declare(others), "backend", KEY, KEY, ("A", "B"))
 
 
+def test_the_secret_is_known_by_all_maps_that_are_merged() -> None:
+    """The last of them may have no key yet that is in the secret."""
+    merged = 'merge({ A = "${var.s}:A::" }, { B = "${var.s}:B::" })'
+    declared = declare(definition(f"secrets = [for k, v in {merged} : {{ name = k, valueFrom = v }}]"))
+    edit = add_reference(declared, "backend", KEY, KEY, ("A",))
+    assert edit and inserted(edit) == f', {KEY} = "${{var.s}}:{KEY}::"'
+    with pytest.raises(CannotEdit, match="no key of its references is in the secret"):
+        add_reference(declared, "backend", KEY, KEY, ("C",))
+
+
 def test_keys_that_cannot_be_told() -> None:
     """A whole secret, an SSM parameter, a pinned version and an expression: each is read for what it shows."""
     values = {
