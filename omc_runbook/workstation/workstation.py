@@ -17,8 +17,10 @@ from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, prov
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.repository.settings_source import Field
+from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
 from omc_runbook.textfile.file import SourceFile
 from omc_runbook.workstation import docker, git, settings_probe
@@ -346,8 +348,14 @@ def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     for folder in (backend, backend / "app", checkout.root.parent):
         other = folder / DOTENV
         # One in the parent folder belongs to another project, unless there is none here.
-        if other.is_file() and other != path and (folder != checkout.root.parent or not path.exists()):
+        is_of_others = folder == checkout.root.parent and (path.exists() or _is_project(folder))
+        if other.is_file() and other != path and not is_of_others:
             yield other
+
+
+def _is_project(folder: Path) -> bool:
+    """Whether a folder has what reads a .env in it: a checkout's own, its Compose file or its template."""
+    return any((folder / name).exists() for name in (".git", *COMPOSE_FILES, *TEMPLATES))
 
 
 def _missing_env_files(checkout: Checkout) -> Iterator[Path]:

@@ -276,6 +276,18 @@ def test_what_an_encrypted_file_decrypts_to_is_unknown(value: str, healthy: Call
     assert unknown.status == "unknown" and set(names) <= set(unknown.evidence[0].partition(":")[0].split(", "))
 
 
+@pytest.mark.parametrize("mark", [".git", "compose.yaml", ".env.example", "notes.txt"])
+def test_the_file_of_the_project_around_a_checkout_stays_there(mark: str, healthy: Callable[[], Platform]) -> None:
+    """A submodule's superproject, and a monorepo, have a .env of their own."""
+    platform = healthy()
+    above = platform.root.parent
+    platform.dotenv.rename(above / ".env")
+    (above / mark).touch()
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "dotenv-missing")
+    assert found.remedy.command.startswith("mv ") == (mark == "notes.txt")
+    assert (str(above / ".env") in " ".join(found.evidence)) == (mark == "notes.txt")
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}
