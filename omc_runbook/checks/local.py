@@ -55,7 +55,10 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         state = "is empty" if workstation.binding(name) else "is not in the file"
         get = f"Get it from {source}, and write" if source else "Write"
         remedy = by_setup(snapshot, f"{get} {name}= and the value into {workstation.path}.", _source(workstation, name))
-        yield Evidence(name, (f"{name} {state}; {why}.",), remedy)
+        facts = [f"{name} {state}; {why}."]
+        if service := _service_with(workstation, name):
+            facts.append(f"Docker Compose sets it for service {service}: only a start without Docker lacks it.")
+        yield Evidence(name, tuple(facts), remedy, severity="info" if service else None)
 
 
 @check(
@@ -255,6 +258,15 @@ def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
         value = binding.for_python or binding.for_compose
         if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
+
+
+def _service_with(workstation: Workstation, name: str) -> str:
+    """The application's service where Docker Compose makes a variable's value of text and others; "" where not."""
+    compose = workstation.checkout.compose
+    service = compose.application() if compose else None
+    settings = (each for each in (service.environment if service else ()) if each.variable == name)
+    is_set = any(each.value and not any(is_blank(workstation.value(n)) for n in each.interpolates) for each in settings)
+    return service.name if service and is_set else ""
 
 
 def encrypted_names(workstation: Workstation) -> tuple[str, ...]:

@@ -288,6 +288,22 @@ def test_the_file_of_the_project_around_a_checkout_stays_there(mark: str, health
     assert (str(above / ".env") in " ".join(found.evidence)) == (mark == "notes.txt")
 
 
+@pytest.mark.parametrize(
+    ("value", "severity"),
+    [("omc", "info"), ("omc-${DOMAIN}", "info"), ("${RELEASE_NAME}", "error"), ("${NO}", "error")],
+)
+def test_what_compose_sets_is_lacked_by_a_start_by_hand_alone(
+    value: str, severity: str, healthy: Callable[[], Platform]
+) -> None:
+    """The older templates of FastAPI have SERVER_NAME only there."""
+    platform = healthy()
+    _field(platform, "RELEASE_NAME: str")
+    platform.edit(platform.compose, "- DOMAIN=${DOMAIN}\n", f"- DOMAIN=${{DOMAIN}}\n      - RELEASE_NAME={value}\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "required-empty")
+    assert (found.subject, found.severity) == ("RELEASE_NAME", severity)
+    assert ("sets it for service backend" in " ".join(found.evidence)) == (severity == "info")
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}
