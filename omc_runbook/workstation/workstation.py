@@ -140,7 +140,13 @@ class Workstation:
             option = self._chosen(chooser, options.split("|"), values) if chooser else None
             field_ = self.checkout.settings.find(variable)
             is_doubtful = field_ is not None and field_.required and bool(field_.doubt)
-            if variable in variables and not is_doubtful and (option or (key.required and option is None)):
+            # Another name of the same field is required already.
+            is_known = field_ is not None and not reasons.keys().isdisjoint({*field_.variables} - {variable})
+            if (
+                variable in variables
+                and not (is_doubtful or is_known)
+                and (option or (key.required and option is None))
+            ):
                 reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
                 reasons.setdefault(self.dotenv_name(variable), reason)
         for name in self.checkout.compose.required if self.checkout.compose else ():
@@ -196,8 +202,11 @@ class Workstation:
         return self.checkout.reads | {entry.name for entry in (template.entries if template else ())}
 
     def key_of(self, variable: str) -> Key | None:
-        """The catalogue's key of a variable; None if it has none."""
-        return _find_key(variable, self.keys)
+        """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
+        field = self.checkout.settings.find(variable)
+        aliases = [each for each in field.variables if each not in field.nested] if field else []
+        keys = (_find_key(each, self.keys) for each in (variable, *aliases))
+        return next(filter(None, keys), None)
 
     def is_secret(self, variable: str) -> bool:
         """Whether a variable is secret, by the catalogue or by its name."""

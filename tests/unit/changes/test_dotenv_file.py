@@ -60,6 +60,18 @@ def test_an_encrypted_file_is_left_alone(platform: Platform) -> None:
     assert plan.is_empty and "is encrypted by sops or dotenvx" in plan.obstacle
 
 
+def test_a_field_with_several_names_gets_one_line(platform: Platform) -> None:
+    """Its value is generated as that of the key which one of the names is."""
+    aliases = 'SECRET_KEY: str = Field(validation_alias=AliasChoices("JWT_SECRET", "SECRET_KEY"))'
+    platform.config.write_text(re.sub(r"SECRET_KEY: str\b[^\n]*", aliases, platform.config.read_text(), count=1))
+    platform.template.write_text(platform.template.read_text().replace("SECRET_KEY=", "JWT_SECRET=", 1))
+    for path in (platform.dotenv, platform.compose):
+        path.unlink()
+    write_file(plan_file(platform))
+    assert re.fullmatch(r"[0-9a-f]{64}", values(platform)["JWT_SECRET"] or "")
+    assert "SECRET_KEY" not in values(platform) and plan_file(platform).is_empty
+
+
 def for_compose(platform: Platform) -> dict[str, str]:
     """What Docker Compose reads; skips the test where there is none."""
     program = find_compose()
