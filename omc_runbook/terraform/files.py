@@ -20,6 +20,9 @@ LOCAL = ("./", "../")
 TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
 """The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
 
+_DATA = (".yaml", ".yml")
+"""The endings of other files whose text expressions read, as yamldecode() does."""
+
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
@@ -76,7 +79,7 @@ class TerraformFiles:
         return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
 
     def templates(self, files: Collection[SourceFile]) -> tuple[SourceFile, ...]:
-        """The templates and JSON whose text files may read; an interpolation in a path stands for any name."""
+        """The templates, JSON and YAML whose text files may read; an interpolation in a path stands for any name."""
         found: dict[str, SourceFile] = {}
         for file in files:
             here = file.path.parent
@@ -84,7 +87,7 @@ class TerraformFiles:
                 own, pattern = _OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", _OWN_PATH.sub("", text)))
                 bases = {here} if own and own[1] == "module" else with_callers(self.calls, {here})
                 folders = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
-                for folder in folders if pattern.suffix in TEMPLATES else ():
+                for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():
                     inside = self.matching(folder, pattern.name) if self.contains(folder) else ()
                     found |= {each.name: each for each in inside if not is_terraform(each.name)}
         return tuple(found[name] for name in sorted(found))

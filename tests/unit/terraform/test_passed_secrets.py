@@ -183,6 +183,20 @@ def test_a_form_that_is_not_followed_is_refused_and_may_be_added_by_hand(form: s
     assert read_task_definitions(tmp_path).mention(KEY) == f"terraform/environments/staging/main.tf, line {line}"
 
 
+def test_a_name_that_somebody_adds_to_a_file_of_yaml_is_seen(tmp_path: Path) -> None:
+    """The list that yamldecode() makes of it is not followed, and may be added to by hand."""
+    text = SERVICE.format(secrets=KEYS.replace("var.secrets", 'yamldecode(file("${path.module}/secrets.yaml")).keys'))
+    keys = tmp_path / "terraform/modules/service/secrets.yaml"
+    write(tmp_path, {"terraform/modules/service/main.tf": text})
+    keys.write_text("keys:\n  - SECRET_KEY\n")
+    declared = read_task_definitions(tmp_path)
+    with pytest.raises(CannotFollow):
+        add_reference(declared, "backend", KEY, KEY)
+    assert declared.mention(KEY) == ""
+    keys.write_text(f"keys:\n  - SECRET_KEY\n  - {KEY}\n")
+    assert read_task_definitions(tmp_path).mention(KEY) == "terraform/modules/service/secrets.yaml, line 3"
+
+
 def test_each_environment_gets_the_key_in_its_own_call(tmp_path: Path) -> None:
     """A folder beside those of known environments is another environment; production may be called prod."""
     declared = service(tmp_path, KEYS, **dict.fromkeys(("staging", "prod", "sandbox"), '  secrets = ["SECRET_KEY"]'))
