@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.values import MissingVariable, read_source_values, values_for
@@ -230,8 +230,8 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
 
 def _literals(text: str) -> dict[str, str]:
     """Each variable's literal value, without interpolation of $."""
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value or "" for name, value in values.items()}
+    # dotenv_values() would log each line that it skips.
+    return {each.key: each.value or "" for each in parse_stream(io.StringIO(text)) if each.key}
 
 
 def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:

@@ -72,6 +72,12 @@ def test_a_field_with_several_names_gets_one_line(platform: Platform) -> None:
     assert "SECRET_KEY" not in values(platform) and plan_file(platform).is_empty
 
 
+def test_a_line_that_is_skipped_is_not_logged(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """A finding names it; python-dotenv's warnings would stand in the notebook, once for each look at the text."""
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}'{VALUE}'junk\n")
+    assert plan_file(platform).is_empty and not caplog.records
+
+
 def for_compose(platform: Platform) -> dict[str, str]:
     """What Docker Compose reads; skips the test where there is none."""
     program = find_compose()
