@@ -20,6 +20,7 @@ DECORATION = "#-=*~_+─━═"
 
 _LEADING = re.compile(r"[^\S\r\n]*(?:\r\n|\n|\r)")
 _NAME = re.compile(r"\ufeff*\s*(?:export[^\S\r\n]+)?(?:'[^']+'|[^=#\s]+)")
+_EXPORT = re.compile(r"\ufeff*\s*export[^\S\r\n]")
 _EQUALS = re.compile(r"([^\S\r\n]*)=([^\S\r\n]*)")
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _UNQUOTED = re.compile(r"[^\r\n]*")
@@ -110,6 +111,16 @@ def spelling_of(assignment: Statement) -> Spelling:
     cut = _CUT.search(text)
     value = text[: cut.start() if cut else None].rstrip()
     return Spelling(raw[:start], value, raw[start + len(value) :])
+
+
+def export_as_in(parts: Iterable[Statement], block: str) -> str:
+    """Lines in the style of a file: with export where each of its assignments has it, for a shell that reads it."""
+    assignments = [each.raw for each in parts if each.kind == "assignment"]
+    if not assignments or not all(map(_EXPORT.match, assignments)):
+        return block
+    new = _split(block)
+    is_bare = [each.kind == "assignment" and not _EXPORT.match(each.raw) for each in new]
+    return "".join(f"export {each.raw}" if bare else each.raw for each, bare in zip(new, is_bare, strict=True))
 
 
 def assignment_of(comment: Statement) -> Statement | None:

@@ -11,7 +11,16 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit
-from omc_runbook.repository.layout import Statement, Variable, assignment_of, statements, title_in, variables, words_of
+from omc_runbook.repository.layout import (
+    Statement,
+    Variable,
+    assignment_of,
+    export_as_in,
+    statements,
+    title_in,
+    variables,
+    words_of,
+)
 from omc_runbook.repository.template import Template, TemplateEntry, parse_template
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -54,7 +63,8 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
     notes = _trailing_notes(parts[index:])
     is_apart = bool(notes) or (_stands_apart(parts, existing, index, new.name) if neighbor else _needs_gap(parts))
     position = parts[index + notes - 1].end if parts else 0
-    lines = ["", *_lines(new)] if is_apart else _lines(new)
+    own = export_as_in(parts, "\n".join(_lines(new))).split("\n")
+    lines = ["", *own] if is_apart else own
     what = f"{new.name} after {neighbor}" if neighbor else f"{new.name} at the end"
     edit = _edit(file, text, position, lines, what)
     entry = _verify(before, edit, new)

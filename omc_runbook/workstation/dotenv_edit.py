@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from omc_runbook.repository.layout import Statement, assignment_of, spelling_of, statements, variables
+from omc_runbook.repository.layout import Statement, assignment_of, export_as_in, spelling_of, statements, variables
 from omc_runbook.textfile.file import BOM, newline_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -81,7 +81,7 @@ def insert(text: str, block: str, after: str | None) -> str:
     parts = statements(body)
     index = next((at for at in range(len(parts), 0, -1) if after and parts[at - 1].name == after), len(parts))
     newline = newline_of(text)
-    lines = _LINE_END.split(block)
+    lines = _LINE_END.split(export_as_in(parts, block))
     lines = lines if lines[-1] else lines[:-1]
     pieces = [part.raw for part in parts]
     if index and not pieces[index - 1].endswith(("\n", "\r")):

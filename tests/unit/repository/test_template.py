@@ -306,7 +306,8 @@ def test_where_a_variable_goes(text: str) -> None:
 
 
 def test_a_variable_in_the_files_own_style() -> None:
-    """Line ends, byte order mark and a missing final line end are the file's."""
+    """Line ends, byte order mark, a missing final line end, and export for a shell that reads it, are the file's."""
+    assert added("export A=1\n") == "export A=1\n" + LINES.replace("\nNEW_API_KEY=", "\nexport NEW_API_KEY=")
     lines = LINES.replace("\n", "\r\n")
     assert added("\ufeffA=1\r\nB=2") == "\ufeffA=1\r\nB=2\r\n" + lines.removesuffix("\r\n")
     assert added("NEW_A=1\r\nB=2") == f"NEW_A=1\r\n{lines}B=2"

@@ -130,6 +130,9 @@ def test_a_new_value_below_a_quote_that_stays_open() -> None:
         ("A=1\n", "B=2\n", "ABSENT", "A=1\nB=2\n"),
         ("A=1\n  ", "B=2\n", "", "A=1\n  \nB=2\n"),
         ("A=1\n", "", "A", "A=1\n"),
+        ("export A=1\n# C=3\n", "# b\nB=2\n", None, "export A=1\n# C=3\n# b\nexport B=2\n"),
+        ("export A=1\n", "export B='2\n3'\n", "A", "export A=1\nexport B='2\n3'\n"),
+        ("export A=1\nC=3\n", "B=2\n", None, "export A=1\nC=3\nB=2\n"),
     ],
 )
 def test_lines_put_in(text: str, block: str, after: str | None, expected: str) -> None:
