@@ -130,16 +130,14 @@ class _Surroundings:
     is_caught: bool = False
     """Whether the error of a missing variable is caught, and the program goes on."""
 
-    def within(self, node: ast.AST, child: ast.AST, constants: Mapping[str, str]) -> _Surroundings:
-        """The surroundings of a child of a node that has these."""
-        if isinstance(node, ast.With) and child in node.body:
+    def within(self, node: ast.AST, part: str, constants: Mapping[str, str]) -> _Surroundings:
+        """The surroundings of a part of a node that has these, but for the condition in it."""
+        if isinstance(node, ast.With) and part == "body":
             return replace(self, prefix=self.prefix + "".join(_prefix(each.context_expr) for each in node.items))
-        if isinstance(node, ast.Try) and child in node.body and any(map(_goes_on, node.handlers)):
+        if isinstance(node, ast.Try) and part == "body" and any(map(_goes_on, node.handlers)):
             return replace(self, is_caught=True)
         condition = _condition(node)
-        if condition is None or child is condition:
-            return self
-        return replace(self, asked=self.asked | _asked_in(condition, constants))
+        return replace(self, asked=self.asked | _asked_in(condition, constants)) if condition else self
 
 
 def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[ast.AST, _Surroundings]]:
@@ -148,7 +146,11 @@ def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[
     while waiting:
         node, surroundings = waiting.popleft()
         yield node, surroundings
-        waiting += ((each, surroundings.within(node, each, constants)) for each in ast.iter_child_nodes(node))
+        condition = _condition(node)
+        for part, value in ast.iter_fields(node):
+            children = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, ast.AST)]
+            inner = surroundings.within(node, part, constants) if children else surroundings
+            waiting += ((each, surroundings if each is condition else inner) for each in children)
 
 
 def _prefix(node: ast.expr) -> str:

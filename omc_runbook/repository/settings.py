@@ -170,16 +170,17 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     lineage = classes.lineage(owner)
     options = classes.options(lineage)
     statements: dict[str, tuple[ast.AnnAssign, ast.ClassDef]] = {}
+    certain = {id(statement) for each in lineage for statement in each.body}
     for each in reversed(lineage):
         for name, statement in classes.own_fields(each):
             former, node = statements.get(name, (statement, None))
             # Of the branches of a condition, the one without a default counts.
-            is_other_branch = node is each and statement not in each.body
+            is_other_branch = node is each and id(statement) not in certain
             if not (is_other_branch and _is_required(classes, former, _calls(classes, former))):
                 statements[name] = statement, each
     other_source = classes.other_source(lineage)
     for name, (statement, node) in statements.items():
-        file, is_conditional = classes.file_of(node), statement not in node.body
+        file, is_conditional = classes.file_of(node), id(statement) not in certain
         doubts = (
             f"line {statement.lineno} of {file.name} declares it under a condition" if is_conditional else "",
             f"{other_source} may have it" if other_source else "",

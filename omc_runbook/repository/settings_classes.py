@@ -30,8 +30,11 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
 
-DEEPEST = 20
-"""The longest chain of constants that is followed; a cycle has no end."""
+DEEPEST = 40
+"""The deepest nesting of constants, and of the expressions in them, that is followed."""
+
+LONGEST = 1000
+"""The longest text that is joined, in characters."""
 
 COMPUTED = object()
 """The value of an option that is an expression, known only by running the file."""
@@ -139,6 +142,8 @@ class Classes:
         self.imported_names: dict[str, str] = {}
         self._constants: dict[str, ast.expr] = {}
         self._clashing: set[str] = set()
+        self._values: dict[str, object] = {}
+        self._shared_options: dict[str, dict[str, object]] = {}
         self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
@@ -229,26 +234,35 @@ class Classes:
             return COMPUTED
         match node:
             case ast.Name() | ast.Attribute() if constant := self.constant(node):
-                return self.value(constant, depth + 1)
+                name = _constant_name(node)
+                if name not in self._values:
+                    # Each is computed once, and one that needs itself has no value.
+                    self._values[name] = COMPUTED
+                    self._values[name] = self.value(constant, depth + 1)
+                return self._values[name]
             case ast.JoinedStr():
-                values = [self.value(each, depth + 1) for each in node.values]
-                return COMPUTED if COMPUTED in values else "".join(map(str, values))
+                return self._joined(node.values, depth)
             case ast.FormattedValue(conversion=-1, format_spec=None):
                 return self.value(node.value, depth + 1)
             case ast.BinOp(op=ast.Add()):
-                values = [self.value(each, depth + 1) for each in (node.left, node.right)]
-                return "".join(map(str, values)) if all(isinstance(each, str) for each in values) else COMPUTED
+                return self._joined((node.left, node.right), depth)
             case ast.Tuple() | ast.List():
                 values = [self.value(each, depth + 1) for each in node.elts]
-                return COMPUTED if COMPUTED in values else values
+                return COMPUTED if COMPUTED in values or any(isinstance(each, list) for each in values) else values
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError):
             return COMPUTED
 
+    def _joined(self, nodes: Sequence[ast.expr], depth: int) -> object:
+        """The text that expressions are joined to; `COMPUTED` where one is none, or for one that no name has."""
+        values = [self.value(each, depth + 1) for each in nodes]
+        texts = [each for each in values if isinstance(each, str)]
+        return "".join(texts) if len(texts) == len(values) and sum(map(len, texts)) <= LONGEST else COMPUTED
+
     def constant(self, node: ast.expr) -> ast.expr | None:
         """The expression that a module, or a class of it, names once and for all; None for any other expression."""
-        name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+        name = _constant_name(node)
         # Two files may have different ones of a name.
         return None if name in self._clashing else self._constants.get(name)
 
@@ -277,8 +291,12 @@ class Classes:
 
     def _options(self, node: ast.expr | None, depth: int = 0) -> dict[str, object]:
         """The options in the value of a model_config, and in what it takes over from others by **."""
-        while node and depth < DEEPEST and (constant := self.constant(node)):
-            node, depth = constant, depth + 1
+        if node and depth < DEEPEST and (constant := self.constant(node)):
+            shared = _constant_name(node)
+            if shared not in self._shared_options:
+                self._shared_options[shared] = dict.fromkeys(OPTIONS, COMPUTED)
+                self._shared_options[shared] = self._options(constant, depth + 1)
+            return self._shared_options[shared]
         if isinstance(node, ast.Call) and not node.args and depth < DEEPEST:
             # Of a call, what is named overrides what ** brings, wherever that is.
             pairs = sorted(((each.arg, each.value) for each in node.keywords), key=lambda pair: pair[0] is not None)
@@ -415,6 +433,13 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
         named = ((name, value) for name, value in _named(node.body) if is_whole or name != "model_config")
         constants |= {f"{node.name}.{name}": value for name, value in named}
     return constants
+
+
+def _constant_name(node: ast.expr) -> str:
+    """The name in an expression that is one, or a class and a name in it; "" for any other."""
+    if isinstance(node, ast.Attribute):
+        return f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _named(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
