@@ -22,6 +22,9 @@ TASKS_A_CALL = 100
 
 ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
 """Stop codes of tasks that did not fail: stopped by a person, or for lack of capacity."""
+FARGATE = "FARGATE"
+FARGATE_PROVIDERS = frozenset({FARGATE, "FARGATE_SPOT"})
+"""The capacity providers that run tasks on Fargate: those of one strategy are of one kind."""
 EXPRESS = "ECS Express Mode"
 """What deploys an Express service: UpdateExpressGatewayService, where UpdateService is refused."""
 
@@ -87,6 +90,8 @@ class Service:
     execute: bool = False
     """Whether ECS Exec is enabled for new tasks (enableExecuteCommand)."""
     launch_type: str = ""
+    """FARGATE, EC2, EXTERNAL or MANAGED_INSTANCES; "" with capacity providers."""
+    capacity_providers: tuple[str, ...] = ()
     platform_version: str = ""
     """The Fargate platform version of new tasks, such as 1.4.0 or LATEST; "" outside Fargate."""
     connects: bool = False
@@ -100,7 +105,8 @@ class Service:
     @property
     def reads_by_instance(self) -> bool:
         """Whether an instance's agent reads the tasks' secrets, through its network; on Fargate a task does itself."""
-        return not self.placement.subnets or self.launch_type not in ("", "FARGATE")
+        is_on_fargate = self.launch_type in ("", FARGATE) and FARGATE_PROVIDERS.issuperset(self.capacity_providers)
+        return not self.placement.subnets or not is_on_fargate
 
     @property
     def has_room(self) -> bool:
@@ -347,6 +353,7 @@ def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
 
 def _service(raw: Any) -> Service:
     sets = sorted(raw.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
+    strategy = raw.get("capacityProviderStrategy") or (sets[0].get("capacityProviderStrategy") if sets else None)
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
@@ -365,7 +372,8 @@ def _service(raw: Any) -> Service:
             raw.get("networkConfiguration") or (sets[0].get("networkConfiguration") if sets else None)
         ),
         execute=bool(raw.get("enableExecuteCommand")),
-        launch_type=raw.get("launchType", ""),
+        launch_type=raw.get("launchType") or (sets[0].get("launchType", "") if sets else ""),
+        capacity_providers=tuple(each["capacityProvider"] for each in strategy or ()),
         platform_version=raw.get("platformVersion") or "",
         connects=any(
             (each.get("serviceConnectConfiguration") or {}).get("enabled") for each in raw.get("deployments", ())

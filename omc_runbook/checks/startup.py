@@ -13,7 +13,15 @@ from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
-from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of, meaning_of, mentions
+from omc_runbook.messages.reasons import (
+    is_at_rest,
+    is_denied,
+    is_of_network,
+    is_unreached,
+    kind_of,
+    meaning_of,
+    mentions,
+)
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -47,7 +55,7 @@ ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<
 )
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start: ECS cannot get their secrets."""
-    return _stopping(snapshot, "secrets", "never started", again)
+    return _stopping(snapshot, "secrets", "never started", _secrets)
 
 
 @check(
@@ -256,6 +264,17 @@ def again(snapshot: Snapshot, stop: Stop) -> Remedy:
     if stop.service.controller != "ECS" or stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
         return remedies.start_tasks(names, stop.service)
     return remedies.deploy(names, stop.service.name, revision)
+
+
+def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
+    start = again(snapshot, stop)
+    if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
+        return start
+    # A task in the same network would fail again, and nothing else tells of that network.
+    return remedies.advise(
+        "Check the way from the tasks' instances to Secrets Manager and Parameter Store: their subnets' routes or"
+        f" endpoints, security groups and DNS. Then run `{start.command}`."
+    )
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -206,16 +206,35 @@ def test_tasks_without_a_network_interface_of_their_own() -> None:
     assert "unknown" in statuses(stuck(mixed, "worker", NO_WAY))
 
 
-@pytest.mark.parametrize("launch_type", ["EC2", "EXTERNAL", "MANAGED_INSTANCES"])
-def test_an_instance_reads_the_secrets_of_its_tasks(launch_type: str) -> None:
+@pytest.mark.parametrize(
+    "capacity",
+    [
+        {"launch_type": "EC2"},
+        {"launch_type": "EXTERNAL"},
+        {"launch_type": "MANAGED_INSTANCES"},
+        {"launch_type": "", "capacity_providers": ("instances",)},
+    ],
+)
+def test_an_instance_reads_the_secrets_of_its_tasks(capacity: dict[str, Any]) -> None:
     """Outside Fargate the agent of an instance makes the calls: what surrounds the tasks' interfaces blocks none."""
     closed = placed(replace(by_nat(), groups={TASKS: replace(by_nat().groups[TASKS], egress=())}))
     assert set(found(closed)) == {"sg-egress"}
-    worker = with_service(closed, "worker", launch_type=launch_type)
+    worker = with_service(closed, "worker", **capacity)
     assert found(worker)["sg-egress"].services == {"backend"}
-    both = with_service(worker, "backend", launch_type=launch_type)
+    both = with_service(worker, "backend", **capacity)
     assert statuses(both) == {"skipped"}
-    assert found(with_service(both, "worker", launch_type="FARGATE"))["sg-egress"].services == {"worker"}
+    for on_fargate in ({"launch_type": "FARGATE"}, {"launch_type": "", "capacity_providers": ("FARGATE_SPOT",)}):
+        own = {"capacity_providers": (), **on_fargate}
+        assert found(with_service(both, "worker", **own))["sg-egress"].services == {"worker"}
+
+
+def test_an_instance_that_does_not_reach_the_secret_is_not_advised_to_try_again() -> None:
+    """Where nobody reads the way from the instances, the remedy is to look at it, and not a deployment alone."""
+    snapshot = with_service(placed(by_nat()), "worker", launch_type="EC2")
+    snapshot = stuck(with_service(snapshot, "backend", launch_type="EC2"), "worker", NO_WAY)
+    [cause] = [finding for finding in diagnose(snapshot) if finding.check == "pull-failed"]
+    assert cause.remedy.command.startswith("Check the way from the tasks' instances to Secrets Manager")
+    assert "`aws ecs update-service" in cause.remedy.command
 
 
 @pytest.mark.parametrize("parameter", [PARAMETER, f"arn:aws:ssm:{REGION}:123456789012:parameter/sender"])

@@ -1,0 +1,48 @@
+"""What DescribeServices says of a service is read from where it stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from omc_runbook.aws import ecs
+
+NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
+ARN = "arn:aws:ecs:ap-southeast-2:123456789012:service/ohmycoins-staging/worker"
+
+
+def described(**members: Any) -> ecs.Service:
+    """A service of which DescribeServices says this."""
+    client = Mock()
+    client.describe_services.return_value = {"services": [{"serviceArn": ARN, "serviceName": "worker", **members}]}
+    [service] = ecs.describe_services(client, "ohmycoins-staging", ["worker"])
+    return service
+
+
+def by(*providers: str) -> dict[str, Any]:
+    """A strategy of capacity providers."""
+    return {"capacityProviderStrategy": [{"capacityProvider": each, "weight": 1, "base": 0} for each in providers]}
+
+
+@pytest.mark.parametrize(
+    ("capacity", "reads_by_instance"),
+    [
+        ({"launchType": "FARGATE"}, False),
+        (by("FARGATE", "FARGATE_SPOT"), False),
+        ({}, False),
+        ({"launchType": "EC2"}, True),
+        (by("instances"), True),
+    ],
+)
+def test_who_reads_the_secrets_of_tasks(capacity: dict[str, Any], reads_by_instance: bool) -> None:
+    """By the launch type or the capacity providers: of the service, or of its task sets."""
+    assert described(networkConfiguration=NETWORK, **capacity).reads_by_instance is reads_by_instance
+    task_set = {"status": "PRIMARY", "networkConfiguration": NETWORK, **capacity}
+    assert described(taskSets=[task_set]).reads_by_instance is reads_by_instance
+
+
+def test_a_task_without_an_interface_of_its_own() -> None:
+    """In network mode bridge it has the network of its instance."""
+    assert described(launchType="EC2").reads_by_instance
