@@ -39,27 +39,33 @@ class Answer(Group):
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "", has_button: bool = False) -> Answer:
-    """The answer of a run: its outcome, the state of the services that it concerns, and what to do.
+    """The answer of a run: its outcome, the state of the services that it concerns, when it was read, and what to do.
 
     `command` applies the plan of a run that was only planned, "" where it is not known; `has_button` is whether a
     button below does, too.
     """
+    read = (read_at(snapshot),) if snapshot else ()
     causes = [finding for finding in outcome.findings if finding.is_unexplained]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
         # The banner lists the plan.
-        return Answer(ended, _plan(outcome, command, (), has_button) or _unseen(snapshot), outcome, policy)
+        return Answer(ended, _plan(outcome, command, (), has_button) or _unseen(snapshot), outcome, policy, read)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
     also = "Still wrong" if first.check == CANCELLED else "Also wrong"
     others = tuple(f"{also}: {each.title} ({each.subject})." for each in causes[1:])
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others)
-    evidence = tuple(_known(outcome, first))
+    evidence = (*_known(outcome, first), *read)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
         return Answer(with_plan, _plan(outcome, command, outcome.plan or (), has_button), outcome, policy, evidence)
     return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy, evidence)
+
+
+def read_at(snapshot: Snapshot) -> str:
+    """When a snapshot was taken: who opens a notebook on another day sees what was true on that one."""
+    return f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
 
 
 def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from omc_runbook.headless import notebooks
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import index as report
-from omc_runbook.report.answer import Answer
+from omc_runbook.report.answer import Answer, read_at
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive.kept_records import KeptRecord
 from omc_runbook.report.display.rich_display import RichDisplay
@@ -64,10 +64,9 @@ def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:
     findings = diagnose(snapshot)
     run.conclude(findings)
     answer = run.answer(findings, snapshot)
-    read = f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
     here = {"environment": run.environment.name}
     steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
-    return FinalAnswer(Answer(answer.summary.with_lines(read)), links=steps, page=run.page)
+    return FinalAnswer(Answer(answer.summary.with_lines(read_at(snapshot))), links=steps, page=run.page)
 
 
 def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> Cards:

@@ -27,9 +27,11 @@ def outcome(snapshot: Snapshot) -> Outcome:
 
 
 def test_a_healthy_environment_needs_nothing() -> None:
-    """One sentence, and nothing to do."""
-    text = answer(outcome(healthy()), healthy()).to_text()
+    """One sentence, when that was true, and nothing to do."""
+    snapshot = healthy()
+    text = answer(outcome(snapshot), snapshot).to_text()
     assert "✓ Nothing is wrong in staging" in text and "What to do" not in text
+    assert text.splitlines()[-2] == f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
 
 
 def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
@@ -44,7 +46,7 @@ def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
     assert any(line.startswith("It causes") and "pull-failed" in line for line in lines)
     assert any(line.endswith("faults with the same symptoms are ruled out.") for line in lines)
     assert "  → omc-runbook run troubleshoot -p environment staging" in lines
-    assert "<strong>no-permission</strong>" in shown.to_html()
+    assert "<strong>no-permission</strong>" in shown.to_html() and "Read at" in shown.to_html()
 
 
 def test_older_values_are_told_with_their_time() -> None:
