@@ -143,7 +143,7 @@ def test_a_person_stops_it_and_has_the_former_version_back(place: Place, tmp_pat
             file.ask("back")
 
     change._show = watch_and_stop
-    done = place.rotate("SECRET_KEY", live_change=change)
+    done = place.rotate("SECRET_KEY", live=change)
     assert done and done.is_cancelled and done.is_back and not done.is_proved and not done.is_in_force
     assert done.restored_version == version == place.current and not place.labels()
     assert {each.state for each in done.rollbacks} == {"done"}, done.rollback_note
@@ -417,7 +417,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_
             file.ask("back")
 
     change._show = write_and_stop
-    done = place.rotate("SECRET_KEY", live_change=change)
+    done = place.rotate("SECRET_KEY", live=change)
     assert done and done.is_cancelled and not done.is_back and not done.is_in_force and not done.rollbacks
     assert [place.current] == theirs and not place.labels()
     finding = next(each for each in done.findings if each.check == "change-cancelled")
