@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class _Pipe(io.FileIO):
     """A file descriptor that takes what nobody reads any more."""
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         """Write bytes; where their reader has gone, they are lost."""
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
         except BrokenPipeError:
-            return memoryview(data).nbytes  # type: ignore[arg-type]
+            return memoryview(data).nbytes
 
 
 def is_pipe(stream: TextIO) -> bool:

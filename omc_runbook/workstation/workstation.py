@@ -138,10 +138,10 @@ class Workstation:
             variable = variable_of(name, self.keys)
             chooser, _, options = key.required_if.partition("=")
             option = self._chosen(chooser, options.split("|"), values) if chooser else None
-            field_ = self.checkout.settings.find(variable)
-            is_doubtful = field_ is not None and field_.required and bool(field_.doubt)
+            setting = self.checkout.settings.find(variable)
+            is_doubtful = setting is not None and setting.required and bool(setting.doubt)
             # Another name of the same field is required already.
-            is_known = field_ is not None and not reasons.keys().isdisjoint({*field_.variables} - {variable})
+            is_known = setting is not None and not reasons.keys().isdisjoint({*setting.variables} - {variable})
             if (
                 variable in variables
                 and not (is_doubtful or is_known)
