@@ -271,10 +271,11 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
         return start
     # A task in the same network would fail again, and nothing else tells of that network.
-    return remedies.advise(
+    way = remedies.advise(
         "Check the way from the tasks' instances to Secrets Manager and Parameter Store: their subnets' routes or"
-        f" endpoints, security groups and DNS. Then run `{start.command}`."
+        " endpoints, security groups and DNS."
     )
+    return remedies.combine([way, start])
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -319,10 +320,8 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if len(create) == 1:
         return remedies.combine([*create, again(snapshot, stop)])
     ways = " or ".join(f"`{each.command}`" for each in create)
-    start = again(snapshot, stop).command
-    return remedies.advise(
-        f"Create the log group that does not exist, with {ways}, and start tasks with `{start}` then."
-    )
+    which = remedies.advise(f"Create the log group that does not exist, with {ways}.")
+    return remedies.combine([which, again(snapshot, stop)])
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

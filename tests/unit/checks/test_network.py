@@ -234,7 +234,10 @@ def test_an_instance_that_does_not_reach_the_secret_is_not_advised_to_try_again(
     snapshot = stuck(with_service(snapshot, "backend", launch_type="EC2"), "worker", NO_WAY)
     [cause] = [finding for finding in diagnose(snapshot) if finding.check == "pull-failed"]
     assert cause.remedy.command.startswith("Check the way from the tasks' instances to Secrets Manager")
-    assert "`aws ecs update-service" in cause.remedy.command
+    assert " Run `aws ecs update-service" in cause.remedy.command
+    elsewhere = with_service(snapshot, "worker", controller="CODE_DEPLOY")
+    [cause] = [finding for finding in diagnose(elsewhere) if finding.check == "pull-failed"]
+    assert "DNS. Start new tasks of worker: " in cause.remedy.command
 
 
 @pytest.mark.parametrize("parameter", [PARAMETER, f"arn:aws:ssm:{REGION}:123456789012:parameter/sender"])
