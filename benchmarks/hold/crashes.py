@@ -114,7 +114,7 @@ def _add_key(place: Workplace, draw: random.Random) -> Change:
     return Change((*words, "obtain_from=https://news.example.com/keys"), check)
 
 
-def _cure(place: Workplace, draw: random.Random) -> Change:
+def _fix(place: Workplace, draw: random.Random) -> Change:
     # A fix leaves what the fault breaks under another name.
     faults.mend(place.sandbox.endpoint)
     faults.break_(place.sandbox.endpoint, draw.choice(FAULTS))
@@ -151,7 +151,7 @@ CHANGES: dict[str, Prepare] = {
     "restore": _restore,
     "create": _create,
     "add_key": _add_key,
-    "troubleshoot": _cure,
+    "troubleshoot": _fix,
     "local_setup": _local_setup,
 }
 

@@ -59,7 +59,7 @@ def faults(page: Any, looks: Sequence[tuple[str, int]] = LOOKS) -> list[Any]:
     return found
 
 
-def test_from_the_index_to_the_cure_and_its_record(browser: Any, world: Desk, tmp_path: Path) -> None:
+def test_from_the_index_to_the_fix_and_its_record(browser: Any, world: Desk, tmp_path: Path) -> None:
     """Each page has the answer, leads on by a button, and is without a fault of access; the record opens in a tab."""
     hidden, log = values(world.sandbox), tmp_path / "lab.log"
     with lab(world, log, "index") as address:

@@ -236,7 +236,7 @@ def desk(tmp_path: Any, sandbox: Sandbox) -> Restorer:
     return Restorer(tmp_path, sandbox)
 
 
-def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing_to_do(desk: Restorer) -> None:
+def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing_to_do(desk: Restorer) -> None:
     """A wrong value is in every process; afterwards the old one is, and running it again stays there."""
     good, known = desk.current, values(desk.sandbox)
     (right,) = desk.held("OPENAI_API_KEY")

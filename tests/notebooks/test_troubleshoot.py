@@ -69,7 +69,7 @@ def test_a_healthy_world_is_called_so_with_what_was_checked(desk: Desk) -> None:
     assert_nothing_leaked(desk, values(desk.sandbox))
 
 
-def test_an_answer_comes_in_its_order_and_a_cure_mends(desk: Desk, broken: Any) -> None:
+def test_an_answer_comes_in_its_order_and_a_fix_mends(desk: Desk, broken: Any) -> None:
     """Cause, evidence, look-alikes, remedy, what was not seen, the rest, the plan; applied, then nothing is left."""
     before = values(desk.sandbox)
     broken("no-permission")

@@ -488,7 +488,7 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     assert len(platform.git("diff", "--name-only").split()) == 3
 
 
-def test_a_cure_that_another_kernel_left_is_finished_by_its_panel(
+def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     lab: Lab, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the last cell says what is, and has no button of the plan that the panel has finished."""

@@ -95,7 +95,7 @@ def revisions(world: World, family: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["scheduled-deletion", "suffix-stale", "kms-useless-grant", "not-json"])
-def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing_to_do(
+def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing_to_do(
     world: World, sandbox: Sandbox, fault: str
 ) -> None:
     """What was found is gone, every task wanted runs, and nothing that is shown holds a value."""
@@ -132,7 +132,7 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
 
 
 @pytest.mark.parametrize("fault", ["no-permission", "suffix-stale", "not-json"])
-def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: Sandbox, fault: str) -> None:
+def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: Sandbox, fault: str) -> None:
     """Also by a button of another process, from the state on disk: what it changed is as it was, but for new tasks."""
     # A circuit breaker would go forward again, since the tasks of what is taken back fail: at a moment of its own.
     off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
@@ -175,7 +175,7 @@ def test_a_cure_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: 
         ("suffix-stale", "watch"),
     ],
 )
-def test_a_cure_that_was_killed_is_finished_by_a_button_of_another_process(
+def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
     world: World, sandbox: Sandbox, fault: str, step: str
 ) -> None:
     """The plan made anew does the rest, nothing twice and nothing else; it can still be taken back afterwards."""

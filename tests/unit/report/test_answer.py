@@ -100,7 +100,7 @@ def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
     assert headline(left) == "The change in staging was stopped, and not taken back."
 
 
-def test_what_a_stopped_cure_was_to_mend_is_still_wrong() -> None:
+def test_what_a_stopped_fix_was_to_mend_is_still_wrong() -> None:
     """It is no aside to the stop."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
     found = (cancelled("", "The permission was taken away again.", True), *diagnose(snapshot))

@@ -286,7 +286,7 @@ def test_fingerprints_depend_on_document_salt_and_name(monkeypatch: pytest.Monke
     assert len({one, *others}) == 5
 
 
-def test_a_cure_is_bound_to_its_steps_and_what_they_restore() -> None:
+def test_a_fix_is_bound_to_its_steps_and_what_they_restore() -> None:
     """A version that would be restored is bound by its id; nothing of its values is in the plan."""
     broken = with_keys(healthy(), SMTP_PASSWORD="changethis")
     back = replace(an_update(healthy()), exists=True, token="1" * 36)
