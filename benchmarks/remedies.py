@@ -285,7 +285,7 @@ def _follow(shell: Shell, fault: str, way: str, broken: Broken) -> tuple[str, st
 def _good(fault: str) -> dict[str, str]:
     """What a person would fill in: the values of the healthy world, and of the keys that faults add."""
     good = good_document(World(os.environ["AWS_ENDPOINT_URL"]))
-    address = f"postgresql://app:{good['POSTGRES_PASSWORD']}@database:5432/app"
+    address = f"postgresql://app:{good['POSTGRES_PASSWORD']}@database.internal:5432/app"
     store = "rediss://ohmycoins-staging.x7k2.apse2.cache.amazonaws.com:6379"
     others = {
         "value-refused": {"POSTGRES_PORT": "5432"},
