@@ -15,12 +15,12 @@ from omc_runbook.checks.remedies import advise
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.notify import sns_topics
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 NAMESPACE = "SecretAccess"
 """The namespace of the metric that an alarm of ours watches."""
-_SNS = "sns:"
 _AROUND = timedelta(minutes=5)
 _MANAGEMENT: Mapping[str, Any] = {
     "Name": "Management events",
@@ -52,7 +52,7 @@ def alarm_name(environment: Environment) -> str:
 def topic_of(snapshot: Snapshot, region: str) -> str:
     """The ARN of the topic for an alarm: the one that runbook.toml notifies of findings, else one of our own name."""
     environment = snapshot.environment
-    known = [each.removeprefix(_SNS) for each in environment.notify.findings if each.startswith(_SNS)]
+    known = sns_topics(environment.notify.findings)
     own = f"arn:{snapshot.caller.partition}:sns:{region}:{snapshot.account}:{alarm_name(environment)}"
     return next((arn for arn in known if arn.split(":")[3] == region), own)
 

@@ -131,17 +131,18 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
     for row in variable_drifts(snapshot):
-        hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
         if row.lacking:
             how = "set it as plain text" if TERRAFORM in row.plain else "do not"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
             fact += f"; Terraform's files {how}, so the next apply removes it."
-            yield _evidence(snapshot, row, fact, hand, row.lacking)
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
             fact = (
                 f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
             )
-            yield _evidence(snapshot, row, fact, hand)
+        else:
+            continue
+        hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
+        yield _evidence(snapshot, row, fact, hand, row.lacking)
     yield from _unseen(snapshot)
 
 

@@ -16,7 +16,7 @@ from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, re
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import evaluate_resource
-from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, mentions, points_at
+from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
@@ -348,15 +348,8 @@ def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
     return [
         stop
         for stop in fresh_stops(snapshot)
-        if _is_named(source, stop) or _is_of_parameters_key(snapshot, source, stop)
+        if source.is_named_in(stop.reason) or _is_of_parameters_key(snapshot, source, stop)
     ]
-
-
-def _is_named(source: OtherSource, stop: Stop) -> bool:
-    """Whether a stop's reason names a source; a parameter only where it is about Parameter Store."""
-    if source.is_secret:
-        return mentions(stop.reason, source.reference.source) or mentions(stop.reason, source.arn)
-    return "ssm" in stop.reason and any(mentions(stop.reason, name) for name in (source.arn, source.name))
 
 
 def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -> bool:

@@ -21,8 +21,6 @@ Publish = Callable[[Outcome], Outcome]
 """Publishes an outcome, and returns it with its notifications."""
 
 
-_SNS = "sns:"
-
 HEAD_START = 1.0
 """Seconds that the call of a watcher has before messages are sent beside it."""
 
@@ -82,10 +80,10 @@ def remembers(runbook: str, settings: Environment) -> bool:
 
 def topics(runbook: str, settings: Environment) -> tuple[str, ...]:
     """The ARNs of the SNS topics to which a run's messages are published; none for a runbook that can change."""
-    if notebooks.describe(runbook).can_change:
-        return ()
-    receivers = dict.fromkeys((*settings.notify.findings, *settings.notify.unknown))
-    return tuple(each.removeprefix(_SNS) for each in receivers if each.startswith(_SNS))
+    from omc_runbook.model.notify import sns_topics
+
+    notify = settings.notify
+    return () if notebooks.describe(runbook).can_change else sns_topics((*notify.findings, *notify.unknown))
 
 
 def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,8 @@ from omc_runbook.model.findings import Topic
 
 Receiver = Annotated[str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+)$")]
 """`env:NAME` or `file:PATH`, which hold an address of apprise's, or `sns:ARN`. Addresses contain tokens."""
+
+_SNS = "sns:"
 
 
 class Notify(BaseModel):
@@ -37,3 +40,8 @@ class Notify(BaseModel):
     def receivers(self, topic: Topic) -> tuple[str, ...]:
         """Who hears of a topic."""
         return self.findings if topic == "findings" else self.unknown
+
+
+def sns_topics(receivers: Iterable[str]) -> tuple[str, ...]:
+    """The ARNs of the SNS topics among receivers, each once."""
+    return tuple(each.removeprefix(_SNS) for each in dict.fromkeys(receivers) if each.startswith(_SNS))

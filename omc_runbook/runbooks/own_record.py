@@ -25,7 +25,7 @@ from omc_runbook.report.archive.record import Record
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.display.banner import STOP_HERE
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
-from omc_runbook.runbooks import live_change as live_change
+from omc_runbook.runbooks import live_change
 from omc_runbook.runbooks.conclude import Ending
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, now

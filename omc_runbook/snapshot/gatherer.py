@@ -72,7 +72,7 @@ class Gatherer:
         self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
-        """Start a call on another thread; `what` and `permission` are those of `session.look`."""
+        """Start a call on another thread; `what` and `permission` are those of `session.attempt`."""
         return self.pool.submit(attempt, what, permission, call)
 
     def ask_once(

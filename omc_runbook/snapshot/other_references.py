@@ -12,7 +12,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
-from omc_runbook.messages.reasons import is_of_content, mentions, points_at
+from omc_runbook.messages.reasons import is_of_content, points_at
 from omc_runbook.model.value_from import Reference, split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
@@ -185,8 +185,7 @@ class Reading:
         secret = source.secret
         results = [role.simulation_of(source.action, source.arn) for role in roles]
         refused = any(
-            (mentions(task.stopped_reason, source.reference.source) or mentions(task.stopped_reason, source.arn))
-            and points_at(task.stopped_reason, "resource-deny")
+            source.is_named_in(task.stopped_reason) and points_at(task.stopped_reason, "resource-deny")
             for task in self._snapshot.tasks
         )
         if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):

@@ -8,6 +8,7 @@ from datetime import datetime
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.messages.reasons import mentions
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE
 
@@ -51,6 +52,12 @@ class OtherSource:
         """The customer key that encrypts it, as it was named; "" for a key of AWS's, or for none."""
         key_id = (self.secret.kms_key_id if self.secret else "") or (self.parameter.key_id if self.parameter else "")
         return "" if key_id.rpartition(":")[2].startswith("alias/aws/") else key_id
+
+    def is_named_in(self, reason: str) -> bool:
+        """Whether a stopped task's reason names it; a parameter only where that is about Parameter Store."""
+        if self.is_secret:
+            return mentions(reason, self.reference.source) or mentions(reason, self.arn)
+        return "ssm" in reason and any(mentions(reason, name) for name in (self.arn, self.name))
 
     @property
     def action(self) -> str:
