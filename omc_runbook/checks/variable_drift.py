@@ -20,6 +20,7 @@ from omc_runbook.checks.variable_locations import (
     is_of_others,
 )
 from omc_runbook.model.secretive import is_frontend
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -74,6 +75,7 @@ class VariableDrift:
         return bool(self.declared or self.defined)
 
 
+@once
 def variable_drifts(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
     """Every variable of the secret, or that the application or Docker Compose requires."""
     if snapshot.checkout is None:
