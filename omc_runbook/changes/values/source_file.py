@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from omc_runbook.masking.document import DocumentError, Kind, parse
 from omc_runbook.masking.value import Masked
@@ -120,11 +121,13 @@ def read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
         raise UsageError(f"{where} is not UTF-8 text: save it as such.") from None
     if not text.strip():
         raise UsageError(f"{where} is empty: there is nothing to write.")
-    masked = Masked(text, origin)
     # Text that does not begin with a name is parsed as JSON, for JSON's error message.
     if text.lstrip().startswith(("{", "[", "'", '"', "\ufeff")):
-        return _members(masked, where)
-    return {key: NewValue(value, origin) for key, value in _lines(text, where).items()}
+        return _members(Masked(text, origin), where)
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
+        _mask(binding, origin)
+    return {key: NewValue(value, origin) for key, value in _values(bindings, where).items()}
 
 
 def _existing_path(values_from: str) -> Path | None:
@@ -146,9 +149,22 @@ def _members(masked: Masked, where: str) -> dict[str, NewValue]:
     return {member.key: NewValue(member.injected, masked.name, member.kind) for member in document.members}
 
 
-def _lines(text: str, where: str) -> dict[str, Masked]:
+def _mask(binding: Binding, origin: str) -> None:
+    """Mask what a line says as it is written: what follows the name, or all of a line that has none.
+
+    Not the text as a whole: the end of a value and the next line's name would together count as a piece of it.
+    """
+    line = binding.original.string.strip()
+    rest = line.partition("=")[2].strip().strip("'\"")
+    if binding.key and NAME.fullmatch(binding.key):
+        Masked(rest, binding.key)
+    else:
+        Masked(rest if line.startswith("#") else line, origin)
+
+
+def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
     values: dict[str, Masked] = {}
-    for binding in parse_stream(io.StringIO(text)):
+    for binding in bindings:
         if binding.key is None and not binding.error:
             continue
         if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):

@@ -41,7 +41,7 @@ from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.masking import kernel
+from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
@@ -457,6 +457,18 @@ def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -
     assert "git work tree" in told
     (tmp_path / "work" / ".gitignore").write_text("*.env\n")
     assert source_file.precautions(f"file:{path}") == ()
+
+
+def test_names_of_a_source_file_are_no_part_of_its_values() -> None:
+    """The end of a value and the next line's name stand in many texts, which are kept; values are masked as written."""
+    value, quoted = f"{secrets.token_hex(24)}b", f'x"{secrets.token_hex(12)}'
+    lines = f"POSTGRES_PASSWORD={value}\nexport DATABASE_URL='{quoted}'\n# SMTP_PASSWORD=former{value[::-1]}\n"
+    read = source_file.read(lines.encode(), "file new.env", "new.env")
+    assert {key: reveal(new.value) for key, new in read.items()} == {"POSTGRES_PASSWORD": value, "DATABASE_URL": quoted}
+    joined = "rotate.ipynb\nDATABASE_URL, b\nexport DATABASE_URL"
+    assert registry.mask_thoroughly(joined) == joined
+    shown = registry.mask_thoroughly(repr(lines) + lines)
+    assert not any(part in shown for part in (value, quoted, value[::-1])) and "PASSWORD=‹POSTGRES_PASS" in shown
 
 
 def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path: Path) -> None:
