@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 from execnet import XSpec
 from hypothesis import settings
-from support import forked_sandboxes, forked_workers, garbage, shared_models
+from support import direct_compose, forked_sandboxes, forked_workers, garbage, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -65,6 +65,11 @@ class Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return f"{file}:{crc32(nodeid.encode()) % PARTS[file]}" if file in PARTS else file
+
+
+def pytest_configure() -> None:
+    """Have Compose started without docker's own program, here and in what this process starts."""
+    direct_compose.put_first()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

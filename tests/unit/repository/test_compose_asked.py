@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from support import direct_compose
 from support.local_setup_runs import quiet_machine
 from support.platform_checkout import Platform, make_platform
 
+from omc_runbook.masking.value import reveal
 from omc_runbook.runbooks import local_setup
 from omc_runbook.runbooks.run import diagnose
 from omc_runbook.workstation import docker
@@ -40,6 +44,39 @@ def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> N
     own = {setting.variable for setting in service.environment} if service else set()
     theirs = [each for each in place.dotenv.bindings if each.name not in own]
     assert len(theirs) > 20 and all(each.for_compose and each.for_compose.same_as(real[each.name]) for each in theirs)
+
+
+@pytest.mark.skipif(direct_compose.FOLDER not in os.environ, reason="no docker with its plugin here")
+def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests ask the plugin without it: of files that Compose takes and refuses, both say the same."""
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / ".env").write_text("A=$B\nC='x y'\n")
+    (tmp_path / "good" / "compose.yml").write_text("services: {a: {image: x, environment: [A, D=$C]}}\n")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / ".env").write_text("A='x\n")
+    (tmp_path / "bad" / "compose.yml").write_text("services: {a: {no_such_key: true}}\n")
+
+    def ask() -> list[object]:
+        program = docker.find_compose(tmp_path)
+        assert program == ("docker", "compose")
+        answers: list[object] = []
+        for name in ("good", "bad"):
+            folder = tmp_path / name
+            env = {"PATH": os.environ["PATH"]}
+            config = docker.read_config(program, folder, env)
+            answers += [
+                config.error,
+                config.warnings,
+                config.unset,
+                docker.read_env_file(program, folder / ".env", env),
+            ]
+            answers += [{name: reveal(value) for name, value in each.items()} for each in config.environment.values()]
+        return answers
+
+    direct = ask()
+    monkeypatch.setenv("PATH", direct_compose.path_without(os.environ))
+    assert shutil.which("docker") != str(Path(os.environ[direct_compose.FOLDER], "docker"))
+    assert ask() == direct and {"A": "", "D": "x y"} in direct
 
 
 def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
