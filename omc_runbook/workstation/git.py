@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -250,13 +251,13 @@ def _shallow_clone(repository: Path) -> str:
 
 def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
     """Run git in a folder; an error that leaves something unknown becomes an obstacle."""
-    git = programs.find("git", repository)
+    path = programs.search_path(repository)
+    git = shutil.which("git", path=path)
     if git is None:
         return _Output(-1, "", "", "git is not installed, so the file's history is unknown: install it.")
     # GIT_… variables, set in a hook for example, would point git to another repository.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
-    variables |= {"PATH": programs.search_path(repository)}
+    variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "PATH": path}
     if arguments[0] in _READS_FILES:
         variables |= _without_filters(_run(repository, "config", "--null", "--name-only", "--get-regexp", r"^filter\."))
     # Paths are literal, not patterns; check-ignore takes them literally and refuses the option.
