@@ -63,6 +63,7 @@ AUDITED = (secret, *AUDIT)
 """Checks that an audit runs: its own, and those of the secret itself, which may be about to be deleted."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
+_EVERY = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
 
 
 def find(id: str, family: str = "") -> Check | None:
@@ -72,7 +73,7 @@ def find(id: str, family: str = "") -> Check | None:
 
 def every_id() -> frozenset[str]:
     """The ids of all checks."""
-    return frozenset(check.id for check in registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE))
+    return frozenset(check.id for check in _EVERY)
 
 
 def symptom(id: str, family: str = "") -> str:
@@ -92,8 +93,8 @@ def look_alikes(id: str, family: str = "") -> tuple[Check, ...]:
     check = find(id, family)
     if check is None:
         return ()
-    everything = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
-    return tuple(other for other in everything if other is not check and set(other.looks_like) & set(check.looks_like))
+    looks = {*check.looks_like}
+    return tuple(other for other in _EVERY if other is not check and not looks.isdisjoint(other.looks_like))
 
 
 def is_local(id: str) -> bool:

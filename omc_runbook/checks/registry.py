@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from types import ModuleType
 from typing import Literal
 
@@ -77,9 +78,10 @@ class Family:
 
 def checks_of(*modules: ModuleType) -> tuple[Check, ...]:
     """The checks that these modules registered, in their order there."""
-    return tuple(
-        check for module in modules for check in _REGISTERED.values() if check.run.__module__ == module.__name__
-    )
+    checks: dict[str, list[Check]] = {module.__name__: [] for module in modules}
+    for check in _REGISTERED.values():
+        checks.get(check.run.__module__, []).append(check)
+    return tuple(chain.from_iterable(checks.values()))
 
 
 def registered() -> tuple[Check, ...]:
