@@ -9,6 +9,7 @@ from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, 
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, dotenv_of, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
@@ -127,6 +128,7 @@ def comment_values(workstation: Workstation) -> Iterator[Binding]:
             yield binding
 
 
+@once
 def misread_names(workstation: Workstation) -> frozenset[str]:
     """The names whose value is wrong because of how its line is written."""
     file = workstation.dotenv

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar
 
-from omc_runbook.snapshot.state import Snapshot
-
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def once(function: Callable[[Snapshot], T]) -> Callable[[Snapshot], T]:
-    """Let a function of nothing but a snapshot keep its result with it, as `cached_property` does; it is shared."""
+def once(function: Callable[[S], T]) -> Callable[[S], T]:
+    """Let a function of nothing but a snapshot, or of a part of one, keep its result with it; it is shared."""
     name = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def ask(snapshot: Snapshot) -> T:
-        results = snapshot.__dict__
+    def ask(given: S) -> T:
+        results = vars(given)
         if name not in results:
-            results[name] = function(snapshot)
+            results[name] = function(given)
         result: T = results[name]
         return result
 
