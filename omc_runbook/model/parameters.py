@@ -138,6 +138,22 @@ def convert(name: str, text: str, kind: str) -> Any:
     return text
 
 
+def of_notebook(name: str, value: object, kind: str) -> Any:
+    """A parameter, as a notebook has it, as a value of its type; raises UsageError where it is none.
+
+    Plain papermill makes a text of `false`, an integer of `5` and nothing of `None`, and its YAML has lists.
+    """
+    if kind != "str":
+        return value if type(value).__name__ == kind else convert(name, str(value), kind)
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return ",".join(of_notebook(name, each, kind) for each in value)
+    if isinstance(value, bool | float | dict):
+        raise UsageError(f'"{name}" must be a text: quote it, or pass it with -r to papermill.')
+    return str(value) if isinstance(value, int) else value
+
+
 def _entropy(text: str) -> float:
     """Shannon entropy in bits per character."""
     counts = Counter(text)

@@ -41,6 +41,7 @@ from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target, now, reach
 from omc_runbook.snapshot.gatherer import SharedCalls
@@ -117,6 +118,7 @@ MOST_DAYS = HISTORY_KEEPS.days
 """How far back CloudTrail's event history goes; a trail's files and CloudTrail Lake go further."""
 
 
+@takes_parameters
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
     """Begin on the environments of a list, which is mostly one.
 
@@ -138,6 +140,7 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
     return unfinished.with_unfinished(run, nothing_to_offer)
 
 
+@takes_parameters
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     """Read every environment, side by side, with events of so many days; raises as `Target.look` does.
 
@@ -154,11 +157,13 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
         return {name: each.result() for name, each in reads.items()}
 
 
+@takes_parameters
 def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
     """What the form offers: environments."""
     return (replace(choices.environments(run.target.environment, environment), parameter="environment"),)
 
 
+@takes_parameters
 def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
     """Run every check of an audit on each snapshot.
 

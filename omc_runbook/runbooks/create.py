@@ -23,6 +23,7 @@ from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live_change import LiveChange
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, diagnose, ignore
@@ -117,6 +118,7 @@ def apply(
     return secret_create.apply(run.target.clients, plan, step) if may_change else None
 
 
+@takes_parameters
 def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: Review = NO_REVIEW) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
     run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan

@@ -67,6 +67,7 @@ def apply(
     return executor.apply(run.target.context(step, live), plan) if run.may_change(apply, confirm) else None
 
 
+@own_parameters.takes_parameters
 def closing(
     run: Run,
     snapshot: Snapshot,

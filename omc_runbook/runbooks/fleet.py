@@ -36,6 +36,7 @@ from omc_runbook.runbooks.actions import MORE_TO_READ, READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.environments import find_several
@@ -113,6 +114,7 @@ class Fleet(RichDisplay):
         )
 
 
+@takes_parameters
 def begin(environment: str, environments: str = "", runbook_toml: str = "", timeout: int = 120) -> Fleet:
     """Begin on the environments of a list, on all that are configured or found, or on one.
 
@@ -166,6 +168,7 @@ def look(fleet: Fleet) -> Runs:
     return report.sort(runs)
 
 
+@takes_parameters
 def pickers(fleet: Fleet, environments: str) -> tuple[Picker, ...]:
     """What the form offers: environments."""
     first = fleet.environments[0]

@@ -23,6 +23,7 @@ from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, opening
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import history, look
@@ -49,6 +50,7 @@ SHOWN = 5
 NONE = "There is none yet: a run of a runbook leaves one."
 
 
+@takes_parameters
 def begin(environment: str, runbook_toml: str = "") -> Run:
     """Begin on one environment, and show its changes that were not finished; raises as `run.reach` does."""
     return unfinished.begin("index", environment, runbook_toml, offers=nothing_to_offer)
@@ -69,6 +71,7 @@ def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:
     return FinalAnswer(Answer(answer.summary.with_lines(read_at(snapshot))), links=steps, page=run.page)
 
 
+@takes_parameters
 def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> Cards:
     """What somebody may have come for, and the notebooks for it."""
     return Cards(purposes(snapshot, history, runbook_toml))
@@ -112,6 +115,7 @@ class Cards(RichDisplay):
         return report.listing(self._cards).to_text()
 
 
+@takes_parameters
 def records(folder: str) -> Records:
     """The newest records in a folder, by what their runs were."""
     path = expand(folder)

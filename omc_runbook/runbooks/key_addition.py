@@ -114,6 +114,7 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
     return (*main, *rest)
 
 
+@own_parameters.takes_parameters
 def closing(
     run: Run,
     before: Snapshots,

@@ -29,6 +29,7 @@ from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live_change import LiveChange
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
 from omc_runbook.snapshot import shared_values
@@ -60,6 +61,7 @@ ACTIONS = Actions(
 )
 
 
+@takes_parameters
 def pickers(
     environment: str, runbook_toml: str, repository: str, values_from: str, python: str, backup: bool
 ) -> tuple[Picker, ...]:
@@ -75,6 +77,7 @@ def pickers(
     )
 
 
+@takes_parameters
 def begin(
     environment: str, runbook_toml: str = "", repository: str = "", python: str = "", allow_code: bool = False
 ) -> Run:
@@ -130,6 +133,7 @@ def findings(snapshot: Snapshot) -> Listing:
     return verify.findings(diagnose(snapshot))
 
 
+@takes_parameters
 def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> DotenvPlan:
     """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
     assert snapshot.workstation
@@ -172,6 +176,7 @@ def apply(
     return executor.apply(plan, backup, now(), start, announce, live.tell)
 
 
+@takes_parameters
 def closing(
     run: Run,
     snapshot: Snapshot,

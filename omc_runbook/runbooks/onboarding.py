@@ -26,6 +26,7 @@ from omc_runbook.runbooks import update as update_runbook
 from omc_runbook.runbooks import verify as verify_runbook
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.course import COUNT, DRILLS, Course
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.run import now
 
@@ -57,6 +58,7 @@ _course: Course | None = None
 """The onboarding of this process: a second one ends the first one's sandbox."""
 
 
+@takes_parameters
 def begin(environment: str = STAGING, answers: str = "") -> Course:
     """Start a sandbox as Terraform leaves AWS; it ends with the last answer, or with this process.
 

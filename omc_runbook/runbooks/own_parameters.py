@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from omc_runbook.headless import notebooks
-from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret
+from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NOT_AGAIN = PASTED | {"apply", "confirm", "plan_to", "plan_from"}
 """Parameters without which a change is finished: those of a single run, and pasted text."""
+
+_KINDS = frozenset({"str", "bool", "int"})
+_PARAMETERS = {"may_apply": "apply"}
+"""Arguments that are not named like their parameter, because a function of their module is."""
+
+
+def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
+    """Convert a verb's texts, switches and integers, which are a notebook's parameters, to the types that it declares.
+
+    The verb raises UsageError, named after the parameter, where one is of another type.
+    """
+    signature = inspect.signature(verb)
+    kinds = {name: each.annotation for name, each in signature.parameters.items() if each.annotation in _KINDS}
+
+    @wraps(verb)
+    def call(*arguments: P.args, **named: P.kwargs) -> R:
+        bound = signature.bind(*arguments, **named)
+        for name in kinds.keys() & bound.arguments.keys():
+            bound.arguments[name] = of_notebook(_PARAMETERS.get(name, name), bound.arguments[name], kinds[name])
+        return verb(*bound.args, **bound.kwargs)
+
+    return call
 
 
 def read(runbook: str) -> dict[str, str]:
@@ -19,13 +47,17 @@ def read(runbook: str) -> dict[str, str]:
     shell = ipython.get_ipython() if ipython else None
     if shell is None or runbook not in notebooks.paths():
         return {}
-    values = {name: value for name, value in shell.user_ns.items() if isinstance(value, str | int)}
+    values = {name: value for name, value in shell.user_ns.items() if isinstance(value, str | int | list)}
     if "environment" not in values:
         return {}
+    parameters = notebooks.describe(runbook).parameters
+    texts = {
+        each.name: of_notebook(each.name, values[each.name], each.kind) for each in parameters if each.name in values
+    }
     return {
-        each.name: str(values[each.name])
-        for each in notebooks.describe(runbook).parameters
-        if each.name in values and (each.name == "environment" or literal(values[each.name]) != each.default)
+        each.name: str(texts[each.name])
+        for each in parameters
+        if each.name in texts and (each.name == "environment" or literal(texts[each.name]) != each.default)
     }
 
 

@@ -18,10 +18,12 @@ from omc_runbook.headless import notebooks
 from omc_runbook.masking import fingerprint, registry
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.findings import NO_REMEDY
+from omc_runbook.model.parameters import of_notebook
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.archive import plan_file
 from omc_runbook.report.archive.plan_file import LIFETIME, FiledPlan, PlanFile
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.run import Run, now
 from omc_runbook.snapshot.state import Snapshot
 
@@ -62,6 +64,7 @@ class Review(Banner):
 NO_REVIEW = Review(ALONE, WAYS)
 
 
+@takes_parameters
 def parameters(
     runbook: str,
     names: Sequence[str],
@@ -76,7 +79,8 @@ def parameters(
     Raises UsageError for files that cannot be, for a chosen parameter that contradicts the plan (one at its default
     chooses nothing), and where `plan_to` meets `plan_from` or `apply`; ConflictError for a plan that is past.
     """
-    chosen = dict(zip(names, values, strict=True))
+    declared = {each.name: each for each in notebooks.describe(runbook).parameters}
+    chosen = {name: of_notebook(name, value, declared[name].kind) for name, value in zip(names, values, strict=True)}
     if plan_to and (plan_from or apply):
         other = "plan_from" if plan_from else "apply"
         raise UsageError(f"plan_to writes a plan, and {other} applies one: set one of them. Nothing was written.")
@@ -88,7 +92,7 @@ def parameters(
     plan = plan_file.read(expand(plan_from))
     plan.refuse_other(runbook)
     plan.refuse_past(clock())
-    defaults = {each.name: ast.literal_eval(each.default) for each in notebooks.describe(runbook).parameters}
+    defaults = {name: ast.literal_eval(each.default) for name, each in declared.items()}
     planned = plan.parameters_with({name: value for name, value in chosen.items() if value != defaults[name]})
     if planned.keys() != chosen.keys():
         raise UsageError(f"Plan {plan.hash} has other parameters than {runbook}: have it made again by this version.")

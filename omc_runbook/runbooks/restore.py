@@ -15,6 +15,7 @@ from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.actions import DEPLOY, LIST_DAEMONS, MORE_TO_CHANGE, MOVE_LABEL, READ, Actions
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Parameters, Review
 from omc_runbook.runbooks.run import Run
@@ -72,6 +73,7 @@ def review(run: Run, snapshot: Snapshot, plan: SecretPlan, parameters: Parameter
     )
 
 
+@takes_parameters
 def closing(
     run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str, review: Review = NO_REVIEW
 ) -> Closing:

@@ -20,6 +20,7 @@ from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.actions import OF_UPDATE
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
@@ -98,6 +99,7 @@ def gather(
     return replace(new, notes=(*new.notes, note))
 
 
+@takes_parameters
 def closing(
     run: Run,
     snapshot: Snapshot,

@@ -17,6 +17,7 @@ from omc_runbook.runbooks import plan_review, secret_change, unfinished
 from omc_runbook.runbooks.actions import OF_UPDATE
 from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
@@ -72,6 +73,7 @@ def gather(run: Run, snapshot: Snapshot, values_from: str, keys: str) -> NewValu
     return secret_change.gather(run, snapshot, values_from, keys)
 
 
+@takes_parameters
 def closing(
     run: Run,
     snapshot: Snapshot,

@@ -19,6 +19,7 @@ from omc_runbook.runbooks.actions import LOOK_INSIDE_FAILED, MORE_TO_READ, READ_
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
@@ -48,16 +49,19 @@ ACTIONS = Actions(
 )
 
 
+@takes_parameters
 def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
     """Begin on one environment; raises as `run.reach` does."""
     return unfinished.begin("verify", environment, runbook_toml, service, nothing_to_offer)
 
 
+@takes_parameters
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
     """Read the environment, task definitions only the first time; raises as `Target.look` does."""
     return run.look(repository, look_inside, cached=True)
 
 
+@takes_parameters
 def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:
     """What the form offers: services."""
     return choices.environment(run), choices.service(snapshot, service)

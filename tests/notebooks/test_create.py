@@ -137,6 +137,13 @@ def test_plain_papermill_creates_as_well(desk: Creator) -> None:
     assert desk.described()["Description"] == "Application secrets of ohmycoins in staging"
 
 
+def test_false_is_false_under_plain_papermill(desk: Creator) -> None:
+    """Papermill makes a text of `-p apply false`, and a text that is not empty is true in Python."""
+    ended = desk.call([str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "false"])
+    assert "PLAN: nothing was changed" in ended.stderr
+    assert desk.name not in [secret["Name"] for secret in desk.secrets()]
+
+
 def test_production_wants_its_name_as_well(desk: Creator) -> None:
     """Exit 3 and nothing made."""
     ended = desk.run("-p", "environment", "production", "-p", "apply", "true")

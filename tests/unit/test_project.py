@@ -421,6 +421,27 @@ def test_a_notebook_calls_its_own_module_and_no_other(notebook: Path) -> None:
     assert [*dict.fromkeys(called)] == importlib.import_module(f"omc_runbook.runbooks.{notebook.stem}").__all__
 
 
+@in_each_notebook
+def test_a_verb_that_is_given_a_parameter_converts_it(notebook: Path) -> None:
+    """Plain papermill makes a text of `-p apply false`, which would be true; what a plan's file may have is converted.
+
+    Those are the names that a cell assigns from the verb `parameters`.
+    """
+    sources = [cell["source"] for cell in cells_of(notebook, "code")]
+    names = {name for source in sources for name in re.findall(r"^(\w+): \w+ = ", source, re.MULTILINE)}
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    assigned = [
+        node for node in nodes if isinstance(node, ast.Assign) and ast.unparse(node.value) in ("parameters", "rest")
+    ]
+    converted = {each.id for node in assigned for each in ast.walk(node.targets[0]) if isinstance(each, ast.Name)}
+    module = importlib.import_module(f"omc_runbook.runbooks.{notebook.stem}")
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(notebook.stem)]
+    for call in calls:
+        verb = getattr(module, ast.unparse(call.func).partition(".")[2])
+        given = {each.id for each in ast.walk(call) if isinstance(each, ast.Name)} & names - converted
+        assert not given or hasattr(getattr(verb, "func", verb), "__wrapped__"), (ast.unparse(call), given)
+
+
 def in_order(tree: ast.AST) -> list[ast.AST]:
     """The nodes of a tree in the order in which they stand in the text."""
     nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]

@@ -10,7 +10,7 @@ import pytest
 from support.paths import ROOT
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import check, convert, looks_secret
+from omc_runbook.model.parameters import check, convert, looks_secret, of_notebook
 
 PUBLIC = [
     "staging",
@@ -77,3 +77,29 @@ def test_an_integer_has_few_digits_of_our_own(text: str) -> None:
     assert (convert("days", "30", "int"), convert("days", "-7", "int")) == (30, -7)
     with pytest.raises(UsageError, match='"days" must be an integer'):
         convert("days", text, "int")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "converted"),
+    [
+        ("false", "bool", False),
+        ("True", "bool", True),
+        (0, "bool", False),
+        ("30", "int", 30),
+        (12345, "str", "12345"),
+        (None, "str", ""),
+        (["SECRET_KEY", "SMTP_PASSWORD"], "str", "SECRET_KEY,SMTP_PASSWORD"),
+    ],
+)
+def test_what_papermill_makes_of_a_parameter_gets_its_type(value: object, kind: str, converted: object) -> None:
+    """A text is not true because it is not empty."""
+    assert of_notebook("one", value, kind) is converted or of_notebook("one", value, kind) == converted
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("maybe", "bool"), (None, "bool"), ([], "bool"), (1.5, "int"), (True, "int"), (None, "int"), (1e9, "str")],
+)
+def test_what_has_another_type_is_refused_by_name(value: object, kind: str) -> None:
+    with pytest.raises(UsageError, match=r'^"one" must be '):
+        of_notebook("one", value, kind)
