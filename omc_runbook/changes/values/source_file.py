@@ -122,12 +122,11 @@ def read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
     if not text.strip():
         raise UsageError(f"{where} is empty: there is nothing to write.")
     # Text that does not begin with a name is parsed as JSON, for JSON's error message.
-    if text.lstrip().startswith(("{", "[", "'", '"', "\ufeff")):
-        return _members(Masked(text, origin), where)
-    bindings = list(parse_stream(io.StringIO(text)))
-    for binding in bindings:
-        _mask(binding, origin)
-    return {key: NewValue(value, origin) for key, value in _values(bindings, where).items()}
+    is_json = text.lstrip().startswith(("{", "[", "'", '"', "\ufeff"))
+    values = _members(Masked(text, origin), where) if is_json else _lines(text, origin, where)
+    if not values:
+        raise UsageError(f"{where} has no key: there is nothing to write.")
+    return values
 
 
 def _existing_path(values_from: str) -> Path | None:
@@ -147,6 +146,13 @@ def _members(masked: Masked, where: str) -> dict[str, NewValue]:
     if document.duplicates:
         raise UsageError(f"{where} has {document.duplicates[0]} twice: keep one of them.")
     return {member.key: NewValue(member.injected, masked.name, member.kind) for member in document.members}
+
+
+def _lines(text: str, origin: str, where: str) -> dict[str, NewValue]:
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
+        _mask(binding, origin)
+    return {key: NewValue(value, origin) for key, value in _values(bindings, where).items()}
 
 
 def _mask(binding: Binding, origin: str) -> None:

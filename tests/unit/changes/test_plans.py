@@ -166,6 +166,8 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "a string": (b'"hunter2hunter2"', "not an object"),
     "empty": (b"", "is empty"),
     "white space": (b" \n\t\n", "is empty"),
+    "an object without members": (b"{}", "has no key"),
+    "comments alone": (b"# SECRET_KEY=old\n", "has no key"),
     "NUL": (b"SMTP_PASSWORD=hunter2\0hunter2", "NUL byte"),
     "an escaped NUL": (b'{"SMTP_PASSWORD": "hunter2\\u0000hunter2"}', "NUL character"),
     "half a pair": (b'{"SMTP_PASSWORD": "hunter2\\ud800hunter2"}', "a damaged character"),
