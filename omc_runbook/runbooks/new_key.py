@@ -13,6 +13,7 @@ from omc_runbook.changes.add_key.environment_plan import (
     containers_with,
     has_value,
     plan_environment,
+    refuse_one_secret,
     refuse_same,
     refuse_without_secret,
     values_of,
@@ -65,6 +66,7 @@ def plan(
     )
     for snapshot in snapshots.values():
         refuse_without_secret(snapshot)
+    refuse_one_secret(snapshots.values())
     main = snapshots[run.target.environment.name]
     assert main.checkout is not None, "add_key always reads the checkout"
     root, checkout = main.checkout.root, main.checkout

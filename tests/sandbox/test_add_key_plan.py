@@ -313,6 +313,16 @@ def test_two_environments_never_share_a_value(run: Run, seen: dict[str, Snapshot
         refuse_same({"staging": {KEY: one}, "production": {KEY: same}})
 
 
+def test_environments_with_one_secret_are_not_planned_together(
+    desk: Adder, run: Run, seen: dict[str, Snapshot]
+) -> None:
+    """As by a `secret` in runbook.toml for all of them: the second write would find a change by somebody else."""
+    staging = seen["staging"]
+    other = replace(staging, environment=replace(staging.environment, name="eu"))
+    with pytest.raises(UsageError, match=r"staging and eu have the same secret, .*Nothing was written"):
+        add_key.plan(run, {"staging": staging, "eu": other}, KEY)
+
+
 # --- what is planned --------------------------------------------------------------------------------------------------
 
 

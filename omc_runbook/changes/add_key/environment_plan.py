@@ -165,6 +165,17 @@ def refuse_without_secret(snapshot: Snapshot) -> None:
         )
 
 
+def refuse_one_secret(snapshots: Collection[Snapshot]) -> None:
+    """Raise UsageError where two environments have the same secret: the second change would meet the first."""
+    for one, other in combinations(snapshots, 2):
+        if one.secret and other.secret and one.secret.arn == other.secret.arn:
+            names = f"{one.environment.name} and {other.environment.name}"
+            raise UsageError(
+                f"{names} have the same secret, {one.secret_name}: name one of them in environments, or correct secret"
+                " in runbook.toml. Nothing was written."
+            )
+
+
 def values_of(
     snapshot: Snapshot, key: NewKey, values_from: str, unfinished: UnfinishedChange | None = None
 ) -> dict[str, NewValue]:
