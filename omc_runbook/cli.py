@@ -111,7 +111,10 @@ def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]
             raise UsageError(
                 f"Word {number} after the runbook's name is not NAME=VALUE, as in environment=staging, with no space."
             )
-    return (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
+    from omc_runbook.model.parameters import or_empty
+
+    words = (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
+    return tuple((name, or_empty(value)) for name, value in words)
 
 
 def _values(

@@ -135,7 +135,12 @@ def convert(name: str, text: str, kind: str) -> Any:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             raise UsageError(f'"{name}" must be an integer.')
         return int(text)
-    return text
+    return or_empty(text)
+
+
+def or_empty(text: str) -> str:
+    """A text, or "" where it is white space alone, as of a variable that is not set: it means not given, too."""
+    return text if text.strip() else ""
 
 
 def of_notebook(name: str, value: object, kind: str) -> Any:
@@ -151,7 +156,7 @@ def of_notebook(name: str, value: object, kind: str) -> Any:
         return ",".join(of_notebook(name, each, kind) for each in value)
     if isinstance(value, bool | float | dict):
         raise UsageError(f'"{name}" must be a text: quote it, or pass it with -r to papermill.')
-    return str(value) if isinstance(value, int) else value
+    return convert(name, str(value), kind) if isinstance(value, str | int) else value
 
 
 def _entropy(text: str) -> float:

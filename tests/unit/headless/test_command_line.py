@@ -305,3 +305,14 @@ def test_a_reader_that_goes_away_changes_no_exit_code(
         with pytest.raises(SystemExit) as ended:
             cli.main(words.split())
     assert ended.value.code == code
+
+
+def test_white_space_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a scheduler's variable that is not set: no service, no file of a plan and no runbook.toml has that name."""
+    result, taken = RunResult(0, (summary.Line("rotate on staging: ok", "ok"),)), dict[str, str]()
+    monkeypatch.setattr(headless_run, "run", lambda name, pairs, *_, **__: taken.update(pairs) or result)
+    blank = ("runbook_toml= ", "plan_to=\t", "-p", "keys", " ", "confirm= production")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "rotate", *blank, "--record", str(tmp_path)])
+    assert ended.value.code == 0
+    assert taken == {"runbook_toml": "", "plan_to": "", "keys": "", "confirm": " production"}

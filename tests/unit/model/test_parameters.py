@@ -88,6 +88,7 @@ def test_an_integer_has_few_digits_of_our_own(text: str) -> None:
         ("30", "int", 30),
         (12345, "str", "12345"),
         (None, "str", ""),
+        (" \t", "str", ""),
         (["SECRET_KEY", "SMTP_PASSWORD"], "str", "SECRET_KEY,SMTP_PASSWORD"),
     ],
 )
