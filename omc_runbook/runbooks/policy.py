@@ -15,6 +15,7 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.snapshot import permissions
@@ -60,12 +61,14 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     """The least policy for a runbook on an environment, with the ARNs that are there.
 
     `applies` says whether also to apply its plan; with None, as the runbook is mostly used. The environment is read for
-    the ARNs; what the caller may not read is named by its pattern. Raises UsageError for an unknown runbook, and what
-    `snapshot.reading.identify` raises.
+    the ARNs; what the caller may not read is named by its pattern. Raises UsageError for an unknown runbook
+    and for several environments, and what `snapshot.reading.identify` raises.
     """
     needed = actions_of(runbook)
     if needed.why_none:
         return LeastPolicy((), (needed.why_none,))
+    if len(names := split_names("environment", environment)) > 1:
+        raise UsageError(f"A policy is that of one environment: run it once for each of {', '.join(names)}.")
     settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")

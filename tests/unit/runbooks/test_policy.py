@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive import bucket
-from omc_runbook.runbooks.policy import LeastPolicy, PrincipalPolicy, with_notifications, with_records
+from omc_runbook.runbooks.policy import (
+    LeastPolicy,
+    PrincipalPolicy,
+    least_policy,
+    with_notifications,
+    with_records,
+)
 
 TOPICS = ("arn:aws-cn:sns:cn-north-1:123456789012:platform", "arn:aws-cn:sns:cn-north-1:123456789012:unread")
 NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -44,3 +51,9 @@ def test_who_notifies_no_topic_needs_nothing_more() -> None:
     """Other receivers are no matter of IAM."""
     least = LeastPolicy((CALLER,), ())
     assert with_notifications(least, ()) is least
+
+
+def test_a_policy_is_that_of_one_environment() -> None:
+    """Also of a runbook that looks at several: the names with commas are none that is unknown."""
+    with pytest.raises(UsageError, match=r"one environment: run it once for each of staging, production\."):
+        least_policy("audit", "staging, production")
