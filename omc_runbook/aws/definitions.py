@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.masking import hosts, plain_variables
+from omc_runbook.masking import hosts, misplaced, plain_variables
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
+from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.value_from import Reference
 
@@ -158,7 +159,7 @@ def _edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> Any:
     for container in request["containerDefinitions"]:
         variables = ((entry["name"], entry) for entry in container.get("secrets", ()))
         for name, entry in (*variables, *_log_options(container)):
-            key = (container["name"], name, entry["valueFrom"])
+            key = (container["name"], name, _injection(name, entry["valueFrom"]).reference.text)
             entry["valueFrom"] = after.get(key, entry["valueFrom"])
         new = [edit for edit in edits if edit.adds and edit.container == container["name"]]
         if new:
@@ -202,9 +203,7 @@ def _container(raw: Any) -> Container:
     options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
     return Container(
         name=raw["name"],
-        secrets=tuple(
-            Injection(entry["name"], reference.parse(entry["valueFrom"])) for entry in raw.get("secrets") or ()
-        ),
+        secrets=tuple(_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
         environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
         logins=tuple(
             (entry["name"], entry.get("value", ""))
@@ -232,7 +231,7 @@ def _container(raw: Any) -> Container:
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
-        log_secrets=tuple(Injection(name, reference.parse(entry["valueFrom"])) for name, entry in _log_options(raw)),
+        log_secrets=tuple(_injection(name, entry["valueFrom"]) for name, entry in _log_options(raw)),
         registry_secrets=tuple(_registry_secrets(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
@@ -247,4 +246,11 @@ def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
 def _registry_secrets(raw: Any) -> Iterator[Injection]:
     parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
     if parameter:
-        yield Injection("repositoryCredentials", reference.parse(parameter))
+        yield _injection("repositoryCredentials", parameter)
+
+
+def _injection(variable: str, value_from: str) -> Injection:
+    """An entry with its reference; a value in the reference's place is masked from here on."""
+    if not misplaced.is_value(value_from):
+        return Injection(variable, reference.parse(value_from))
+    return Injection(variable, reference.of_value(repr(Masked(value_from, variable))))

@@ -82,6 +82,15 @@ def parse(value_from: str) -> Reference:
     )
 
 
+def of_value(label: str) -> Reference:
+    """The reference of an entry whose valueFrom is a value, of which only the label is known here."""
+    return Reference(
+        text=label,
+        kind="ssm",
+        problem="it seems to be the value itself, in clear in the task definition: give the key a new one",
+    )
+
+
 def is_secret_name(name: str, secret_name: str) -> bool:
     """Whether the last part of an ARN, with or without its suffix, is a secret's name."""
     return name in (secret_name, split_suffix(secret_name)[0])
@@ -118,6 +127,8 @@ def _ssm_problem(text: str) -> str:
         return f"the placeholder {unfilled.group()} is not filled in"
     if ":secret:" in text:
         return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
+    if (match := _ARN.match(text)) and match["service"] != "ssm":
+        return f"it is an ARN of {match['service']}, where a secret's or an SSM parameter's belongs"
     return ""
 
 

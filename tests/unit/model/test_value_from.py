@@ -70,6 +70,7 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         (ARN.removesuffix(NAME) + ":KEY::", "it names no secret"),
         (ARN.replace(":secret:", ":sekret:"), "it names no secret"),
         (f"{ARN}:KEY::{'a' * 65}", "65 characters"),
+        ("arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd", "an ARN of kms"),
         ("", "empty"),
     ],
 )
