@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.model import letters
 from omc_runbook.model.environment import GUIDE, PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
@@ -49,7 +50,8 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     if not is_generated:
         lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"
         by_hand = replace(by_hand, needs=f"PATH is a file with {lines}, readable only by you. {by_hand.needs}")
-    parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
+    parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH"}
+    parameters["remove"] = letters.number(remove)
     return with_runbook("update", environment, by_hand, **parameters)
 
 
@@ -71,7 +73,7 @@ def rotate(environment: Environment, *keys: str) -> Remedy:
 
 def remove_key(environment: Environment, key: str) -> Remedy:
     """Take a key out of the secret, by the runbook."""
-    return with_runbook("update", environment, put_value(environment.names), remove=key)
+    return with_runbook("update", environment, put_value(environment.names), remove=letters.number(key))
 
 
 def restore(environment: Environment, to: str, from_: str) -> Remedy:

@@ -11,6 +11,8 @@ _LOOK_ALIKES = str.maketrans(
 )
 """Cyrillic and Greek letters and the dashes, with the ASCII characters that they look like."""
 
+_NUMBER = re.compile(r"‹U\+[0-9A-F]{4,6}›")
+
 _ENDLESS, _HEAD = re.compile(r"\S{2100,}"), 100
 """A word longer than an ARN can be, and how much of it is shown."""
 
@@ -39,10 +41,19 @@ def describe(name: str) -> str:
     return " and ".join(filter(None, (", ".join(dict.fromkeys(letters)), edges)))
 
 
+def number(name: str) -> str:
+    """A name in which every character that deceives the eye stands as its number, so that it can be pasted."""
+    return "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
+
+
 def spell(name: str) -> str:
-    """A name in which every character that deceives the eye stands as its number."""
-    shown = "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
-    return f'"{shown}"' if name != name.strip() else shown
+    """The same in a sentence: in quotes where white space is at an end."""
+    return f'"{number(name)}"' if name != name.strip() else number(name)
+
+
+def without_numbers(text: str) -> str:
+    """A text without the characters that stand as their numbers in it."""
+    return _NUMBER.sub("", text)
 
 
 def printable(text: str) -> str:

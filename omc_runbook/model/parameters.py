@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.model import letters
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import exists, expand, nearest
 
@@ -66,7 +67,7 @@ def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
 
     What reads a parameter before the notebook is known asks for this first, since its own errors repeat the text.
     """
-    for name, text in pairs:
+    for name, text in ((name, letters.without_numbers(text)) for name, text in pairs):
         is_id = name in ("task", "version") and _ID.match(text)
         is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
         if is_no_name or (looks_secret(text) and not is_id):

@@ -23,6 +23,7 @@ from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_i
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model import letters
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -400,9 +401,12 @@ def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
 
 
 def _present_key(name: str, present_keys: Sequence[str]) -> str:
-    """The key of a name in a list, which loses blanks at its ends; the name itself where no key has only those more."""
-    padded = (key for key in present_keys if key.strip() == name.strip())
-    return name if name in present_keys else next(padded, name)
+    """The key of a name in a list, which loses blanks at its ends, and may have numbers for what is not seen.
+
+    The name itself where there is no such key.
+    """
+    same = (key for key in present_keys if name.strip() in (key.strip(), letters.number(key).strip()))
+    return name if name in present_keys else next(same, name)
 
 
 def _refuse_conflicts(

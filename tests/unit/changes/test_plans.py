@@ -41,13 +41,14 @@ from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.parameters import split_names
+from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
@@ -301,6 +302,17 @@ def test_a_key_with_a_blank_is_removed_by_the_name_that_a_list_leaves_of_it(blan
         ("SMTP_PASSWORD", "added"),
         (f"SMTP_PASSWORD{blank}", "removed"),
     }
+
+
+@pytest.mark.parametrize("key", ["SMTP_PASSWORD\n", "\ufeffSMTP_PASSWORD", "SMTP\u200b_PASSWORD"])
+def test_a_key_with_what_is_not_seen_is_removed_by_the_name_that_its_remedy_prints(key: str) -> None:
+    """That has a number for the character, can be pasted, and is not taken for a secret."""
+    snapshot = without_key(healthy(), "SMTP_PASSWORD", key)
+    remove = remedies.update(snapshot.environment, "SMTP_PASSWORD", key).parameters["remove"]
+    assert remove.isprintable() and "‹U+" in remove
+    refuse_secrets([("remove", remove)])
+    plan = planned(snapshot, remove, SMTP_PASSWORD=secrets.token_hex(16))
+    assert (key, "removed") in {(change.key, change.action) for change in plan.changed}
 
 
 def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:

@@ -24,6 +24,7 @@ from support.snapshots import service
 import omc_runbook
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import remedies
+from omc_runbook.model import letters
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
@@ -129,13 +130,16 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
         called, meaning = (words_of(each, "jq" in harmless) for each in (line, harmless))
         assert sorted(called) == sorted(call for call in calls if call[0] != "jq")
         assert sorted(call[0] for call in calls) == sorted(call[0] for call in expected)
+        before = ""
         for word, meant in zip(chain(*called), chain(*meaning), strict=True):
+            # A key that is to be removed can have characters that nobody sees.
+            shown, before = letters.number(text) if before == "remove" else text, meant
             if meant.startswith("{"):
                 assert json.loads(word) == json.loads(meant.replace("NAME", json.dumps(text)[1:-1]))
             elif meant.startswith(("read-", "decrypt-")):
                 assert re.fullmatch(r"[\w+=,.@-]+", word)
             else:
-                assert word == meant.replace("NAME", text)
+                assert word == meant.replace("NAME", shown)
 
 
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
