@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -19,16 +20,20 @@ from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
+from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot.other_references import FIELD, keys_read, permission_of, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")
+_SLASHES = re.compile(r"//+")
 
 NEEDS = ("services", "task_definitions", FIELD)
 REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")
 UNUSABLE_KEYS = ("kms-disabled", "kms-pending")
 """The checks of AWS's messages about a key that a role may not use, and about one that nobody can."""
+REFUSED_LOOKUP = ("bare-name",)
+"""The check of its message that a role may not read what Parameter Store has by a name."""
 
 
 @check(
@@ -76,8 +81,8 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue
-            lacking = "is not a JSON object" if source.keys == frozenset() else f"has no key {key}"
-            read = f"GetSecretValue: {source.name} {lacking}." if source.keys is not None else ""
+            lacking = f"has no key {key}{nearest(key, source.keys)}" if source.keys else "is not a JSON object."
+            read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
             remedy = remedies.advise(
                 f"Add {key} to {source.name}, or correct the reference to {demand.injection.variable}, and redeploy."
@@ -115,11 +120,15 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             region = snapshot.environment.names.region
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
             put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
+            variable = demands[0].injection.variable
             remedy = remedies.advise(
                 f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
-                " or correct the reference to"
-                f" {demands[0].injection.variable}, and redeploy."
+                f" or correct the reference to {variable}, and redeploy."
             )
+            if _SLASHES.search(source.name):
+                written = command(_SLASHES.sub("/", source.reference.text))
+                fact += " No parameter's name can have two slashes in a row."
+                remedy = remedies.advise(f"Write {written} into the reference to {command(variable)}, and redeploy.")
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
             )
@@ -162,30 +171,42 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
     if snapshot.gaps.get(FIELD):
         return
-    for ref in references_of(snapshot):
-        if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
-            source = OtherSource(reference=ref, arn="")
-            running = (task for reader in snapshot.readers for task in snapshot.running(reader))
-            where = f"DescribeParameters of this account and region does not show {ref.text}"
-            if cited := _lacking(snapshot, source):
-                remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
-                services = frozenset(stop.service.name for stop in cited)
-                yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
-            elif not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
-                yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
+    for source, _ in _not_shown(snapshot):
+        running = (task for reader in snapshot.readers for task in snapshot.running(reader))
+        where = f"DescribeParameters of this account and region does not show {source.reference.text}"
+        if cited := _lacking(snapshot, source):
+            remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
+            services = frozenset(stop.service.name for stop in cited)
+            yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
+        elif not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
+            yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
 def _sources(snapshot: Snapshot, is_secret: bool) -> Iterator[tuple[OtherSource, list[KeyDemand]]]:
     """The other sources of one kind, each with the references to it."""
+    demands = _demands(snapshot)
+    for name, source in snapshot.other_sources.items():
+        if source.is_secret == is_secret and name in demands:
+            yield source, demands[name]
+
+
+def _not_shown(snapshot: Snapshot) -> Iterator[tuple[OtherSource, list[KeyDemand]]]:
+    """The parameters that DescribeParameters does not have, as those of another region or account."""
+    demands = _demands(snapshot)
+    for ref in references_of(snapshot):
+        if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
+            yield OtherSource(reference=ref, arn=permission_of(ref, snapshot)[1]), demands[ref.source]
+
+
+def _demands(snapshot: Snapshot) -> dict[str, list[KeyDemand]]:
+    """The references to other sources, by what they name."""
     demands: dict[str, list[KeyDemand]] = {}
     for service in snapshot.readers:
         for revision in snapshot.revisions(service):
             for container, injection in snapshot.other_references(revision):
                 demand = KeyDemand(service, revision, container, injection)
                 demands.setdefault(injection.reference.source, []).append(demand)
-    for name, source in snapshot.other_sources.items():
-        if source.is_secret == is_secret and name in demands:
-            yield source, demands[name]
+    return demands
 
 
 def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> str:
@@ -194,6 +215,8 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     if secret is None:
         own = snapshot.secret_name
         is_near = difflib.get_close_matches(ref.secret_name.casefold(), [own.casefold()], cutoff=0.8)
+        if source.namesake:
+            return f"DescribeSecret: there is no secret {ref.secret_arn}; the secret of that name is {source.namesake}."
         return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {own}?' if is_near else '.'}"
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
@@ -217,27 +240,42 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     pinned = next((demand.injection for demand in demands if demand.injection.reference.version_id), None)
     if secret and pinned:
         return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
+    labelled = next((each.injection for each in demands if each.injection.reference.names_version), None)
+    if secret and labelled:
+        label = command(labelled.reference.stage)
+        return remedies.advise(
+            f"Take the label {label} out of the reference to {command(labelled.variable)}, or give"
+            f" {command(secret.name)} a version with it; then redeploy."
+        )
     if secret:
-        return remedies.advise(f"Give {secret.name} a version with that label, then redeploy.")
-    return remedies.advise(
-        f"Create the secret, or correct the reference to {demands[0].injection.variable}, and redeploy."
-    )
+        words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
+        put = command("aws", "secretsmanager", *words)
+        return remedies.advise(f"Write its value to the file PATH and put it with `{put}`, then redeploy.")
+    variable = command(demands[0].injection.variable)
+    if source.namesake:
+        return remedies.advise(
+            f"Write {command(source.namesake)} into the reference to {variable} in the place of that ARN, register a"
+            " new revision and deploy it; policies that name the former ARN need the new one, too."
+        )
+    return remedies.advise(f"Create the secret, or correct the reference to {variable}, and redeploy.")
 
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:
-    for source, demands in _sources(snapshot, is_secret):
+    not_shown = [] if is_secret else [*_not_shown(snapshot)]
+    for source, demands in (*_sources(snapshot, is_secret), *not_shown):
         stops = [
             stop
             for stop in _stops_about(snapshot, source)
-            if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
+            if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS + REFUSED_LOOKUP)
         ]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
             permissions = snapshot.permissions.get(arn)
-            # That a role may not read what does not exist is no fault of its own.
-            if permissions is None or not permissions.exists or not source.is_there:
-                continue
             services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
             cited = [stop for stop in stops if stop.service.name in services]
+            # That a role may not read what does not exist is no fault of its own; of what is elsewhere, tasks tell.
+            counts = bool(cited) if (source, demands) in not_shown else source.is_there
+            if permissions is None or not permissions.exists or not counts:
+                continue
             access = _judge(snapshot, arn, source)
             is_refused = access.cause not in ("", "unknown")
             if is_refused or cited:
@@ -277,7 +315,18 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
         return replace(grant, needs=otherwise)
+    if account != role_arn.split(":")[4]:
+        return remedies.advise(_admit(source, role_arn, account))
     return remedies.advise("The task's message names the policy at fault.")
+
+
+def _admit(source: OtherSource, role_arn: str, account: str) -> str:
+    """What another account has to do, so that a role may read what it has."""
+    decrypt = f"a customer managed key whose policy allows {role_arn} kms:Decrypt"
+    if source.is_secret:
+        how = f"allow {role_arn} {source.action} in the resource policy of {source.name}, and encrypt it with {decrypt}"
+        return f"In account {account}, {how}."
+    return f"In account {account}, share {source.name} by AWS RAM; if it is a SecureString, encrypt it with {decrypt}."
 
 
 def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: RoleAccess) -> Remedy:
@@ -287,6 +336,9 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
         return remedies.advise(f"Write the policy without that statement to policy.json, and put it with `{put}` then.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
+    account = source.arn.split(":")[4]
+    if account != role_arn.split(":")[4]:
+        grant = replace(grant, needs=_admit(source, role_arn, account))
     return remedy_of(access, source.action, source.arn, grant)
 
 

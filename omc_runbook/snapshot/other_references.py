@@ -92,7 +92,10 @@ class Reading:
             secret = gatherer.keep(FIELD, answer, None)
             changed = secret.changed or secret.created if secret else None
             arn = secret.arn if secret else ref.secret_arn
-            sources[ref.source] = OtherSource(reference=ref, arn=arn, secret=secret, changed=changed)
+            namesake = "" if secret else self._find_namesake(ref)
+            sources[ref.source] = OtherSource(
+                reference=ref, arn=arn, secret=secret, changed=changed, namesake=namesake
+            )
         sources |= self._found_parameters()
         sources = {name: self._with_date(source) for name, source in sources.items()}
         sources = {name: self._with_keys(source) for name, source in sources.items()}
@@ -106,6 +109,18 @@ class Reading:
             "secretsmanager:DescribeSecret",
             lambda: secretsmanager.describe(clients("secretsmanager", ref.region), arn),
         )
+
+    def _find_namesake(self, ref: Reference) -> str:
+        """The ARN of the secret that has the name in a reference to one that does not exist; "" for none."""
+        name, suffix = split_suffix(ref.secret_name)
+        if not suffix or ref.account != self._gatherer.caller.account:
+            return ""
+        client = self._gatherer.clients("secretsmanager", ref.region)
+        answer = self._gatherer.ask(
+            f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name)
+        )
+        secret = or_none(answer.result())
+        return secret.arn if secret else ""
 
     def _is_here(self, ref: Reference, home: tuple[str, str]) -> bool:
         """Whether a reference names a parameter of this region and account."""

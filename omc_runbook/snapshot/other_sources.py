@@ -29,6 +29,8 @@ class OtherSource:
     changed: datetime | None = None
     keys: frozenset[str] | None = None
     policy: PolicyDocument | None = None
+    namesake: str = ""
+    """The ARN of the secret that has its name now, where it does not exist: one that was created since."""
     changed_keys: frozenset[str] | None = None
     """The keys whose value the current version changed, None where that was not read."""
 

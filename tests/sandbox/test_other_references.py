@@ -156,3 +156,24 @@ def test_a_task_that_runs_alone(world: World) -> None:
 
 def _status(world: World, arn: str) -> str:
     return str(world.ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]["lastStatus"])
+
+
+def test_a_secret_that_was_created_again(world: World) -> None:
+    """Its name is the former one's, and its ARN another: that is told, with what to write into the reference."""
+    arn = create(world, token=secrets.token_hex(16))
+    world.secretsmanager.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    new = create(world, token=secrets.token_hex(16))
+    deploy(world, lambda container: container["secrets"].append({"name": "TOKEN", "valueFrom": f"{arn}:token::"}))
+    [found] = problems(world)
+    assert found.check == "other-secret-missing" and f"the secret of that name is {new}." in found.evidence[0]
+    assert found.remedy.command.startswith(f"Write {new} into the reference to TOKEN")
+
+
+def test_a_parameter_of_another_region_that_the_role_may_not_read(world: World) -> None:
+    """Its tasks' refusal is the cause, and granting what they lack the remedy; to start them again would not help."""
+    elsewhere = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/ohmycoins/sender"
+    deploy(world, lambda container: container["secrets"].append({"name": "SENDER", "valueFrom": elsewhere}))
+    found, unknown = problems(world)
+    assert (found.check, found.cause_of) == ("parameter-denied", ("pull-failed", "rollout-stuck"))
+    assert elsewhere in found.remedy.command and "aws iam put-role-policy" in found.remedy.command
+    assert (unknown.check, unknown.status) == ("parameter-missing", "unknown")

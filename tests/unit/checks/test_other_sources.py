@@ -347,6 +347,40 @@ def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
     assert (found.status, found.services) == ("found", {"worker"})
 
 
+def test_what_another_account_has_to_do_is_told() -> None:
+    """No policy of this account lets a role read what is another's."""
+    foreign = ARN.replace(ACCOUNT, "210987654321")
+    stop = DENIED_STOP.replace(ARN, foreign).replace("with an explicit deny in a", "because no")
+    snapshot = failing(refer(healthy(), f"{foreign}:token::"), stop)
+    [found] = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert found.remedy.command.startswith(f"In account 210987654321, allow {ROLE} secretsmanager:GetSecretValue")
+    parameter = f"arn:aws:ssm:{REGION}:210987654321:parameter/sender"
+    [denied] = run_check(CHECKS["parameter-denied"], refer(healthy(), parameter, decision="implicitDeny"))
+    assert "put-role-policy" in denied.remedy.command and "In account 210987654321, share" in denied.remedy.needs
+
+
+def test_a_parameters_name_with_two_slashes_cannot_be_created() -> None:
+    """The remedy is the reference with one of them."""
+    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter//ohmycoins/sender"
+    [found] = run_check(CHECKS["parameter-missing"], refer(healthy(), arn, parameter=None))
+    assert found.remedy.command.startswith(f"Write {arn.replace('//', '/')} into the reference to OTHER_TOKEN")
+
+
+def test_a_label_that_no_version_has_is_taken_out_of_the_reference() -> None:
+    """Nobody should have to give a version the label AWSCURENT; a secret without a value needs one."""
+    [found] = run_check(CHECKS["other-secret-missing"], refer(healthy(), f"{ARN}:token:AWSCURENT:"))
+    assert found.remedy.command.startswith("Take the label AWSCURENT out of the reference to OTHER_TOKEN")
+    [empty] = run_check(CHECKS["other-secret-missing"], refer(healthy(), secret=secret(stages={})))
+    assert "`aws secretsmanager put-secret-value --secret-id payments" in empty.remedy.command
+
+
+def test_the_nearest_key_of_another_secret_is_named() -> None:
+    """Names of keys are no secrets."""
+    snapshot = failing(refer(healthy(), keys=frozenset({"Token"})), LACKING_STOP)
+    [found] = run_check(CHECKS["other-secret-key"], snapshot)
+    assert found.evidence[0] == "GetSecretValue: payments has no key token: did you mean Token?"
+
+
 @pytest.mark.parametrize(
     ("id", "changes"),
     [("other-secret-denied", {"decision": "implicitDeny"}), ("other-secret-missing", {"secret": None})],
