@@ -389,7 +389,7 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
-    facts = dict.fromkeys((access.sentence, *access.conditions, *own[:1]))
+    facts = dict.fromkeys((*access.sentences, *own[:1]))
     return Evidence(iam.role_name(arn), tuple(facts), _remedy(snapshot, arn, access), services)
 
 
@@ -424,7 +424,7 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
             if not useless:
                 yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
             continue
-        facts = (access.sentence, *access.conditions)
+        facts = access.sentences
         if access.cause == "identity-deny" and not useless:
             advice = remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
             yield Evidence(iam.role_name(arn), facts, advice, services)
@@ -438,9 +438,11 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
             yield Evidence(iam.role_name(arn), facts, advice, services)
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            # What denies it, nobody but its author takes back.
-            by_runbook = remedies.with_runbook("troubleshoot", snapshot.environment, grant)
-            yield Evidence(iam.role_name(arn), facts, by_runbook, services)
+            remedy = remedy_of(access, DECRYPT, key.arn, grant)
+            if not access.is_bounded:
+                # What denies it, nobody but its author takes back.
+                remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
+            yield Evidence(iam.role_name(arn), facts, remedy, services)
 
 
 def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleAccess) -> Remedy:

@@ -279,7 +279,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             access = _judge(snapshot, arn, source)
             is_refused = access.cause not in ("", "unknown")
             if is_refused or cited:
-                facts = (*((access.sentence,) if is_refused else ()), *(stop.sentence for stop in cited[:1]))
+                facts = (*(access.sentences if is_refused else ()), *(stop.sentence for stop in cited[:1]))
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
                 yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=_subjects(demands))
             elif access.cause:

@@ -66,6 +66,14 @@ class RoleAccess:
     statements: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     """Why statements that would allow it do not, a sentence each."""
+    is_bounded: bool = False
+    """Whether the role's permissions boundary does not allow it either, so that a grant alone has no effect."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that is said of it."""
+        bounded = "The role's permissions boundary does not allow it either."
+        return (self.sentence, *self.conditions, *((bounded,) if self.is_bounded else ()))
 
 
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
@@ -94,7 +102,14 @@ def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     if access.statements:
         return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
     allowing = {"nothing-allows": policies, "boundary": boundary}.get(access.cause, ())
-    return replace(access, conditions=_refusing(allowing, GET_SECRET_VALUE, snapshot.secret.arn, context))
+    resource = snapshot.secret.arn
+    simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
+    return replace(
+        access,
+        conditions=_refusing(allowing, GET_SECRET_VALUE, resource, context),
+        is_bounded=access.cause in ("nothing-allows", "suffix")
+        and _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context),
+    )
 
 
 def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
@@ -102,7 +117,7 @@ def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
     granted = _grants_directly(snapshot, role_arn, context)
-    is_outside = _is_outside_boundary(permissions, simulated, resource, context)
+    is_outside = _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context)
     if granted and is_outside and _is_limited_by_boundary(snapshot, role_arn, context):
         source = BY_SIMULATION if simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
@@ -205,7 +220,7 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     policies = permissions.policies or ()
     if simulated and simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")
-    is_bounded = simulated.allowed_by_boundary is False if simulated else permissions.boundary is not None
+    is_bounded = _is_outside_boundary(permissions, simulated, DECRYPT, key.arn, context)
     if is_bounded and (
         permissions.policies is None or evaluate(policies, DECRYPT, key.arn, context).decision == "allowed"
     ):
@@ -214,9 +229,10 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
         return RoleAccess("boundary", sentence, conditions=conditions)
     if _names_secrets(policies, snapshot, context):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
-        return RoleAccess("useless-grant", sentence)
+        return RoleAccess("useless-grant", sentence, is_bounded=is_bounded)
     conditions = _refusing(policies, DECRYPT, key.arn, context)
-    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.", (), conditions)
+    sentence = f"{source}: {name} is not granted {DECRYPT} on {key.arn}."
+    return RoleAccess("nothing-allows", sentence, conditions=conditions, is_bounded=is_bounded)
 
 
 def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
@@ -246,7 +262,8 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
-    return RoleAccess("nothing-allows", f"{fact}.")
+    is_bounded = _is_outside_boundary(permissions, simulated, action, resource, context)
+    return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_bounded)
 
 
 def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
@@ -260,6 +277,9 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
         return remedies.advise(f"Remove the deny from {deny}, the role's permissions boundary.")
     if access.cause == "boundary":
         return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
+    if access.is_bounded:
+        first = f"First allow {action} on {resource} in the role's permissions boundary."
+        return replace(grant, needs=f"{first} {grant.needs}".strip())
     return grant
 
 
@@ -356,11 +376,14 @@ def _by_secret(what: str, granted: Truth) -> RoleAccess:
     return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
 
 
-def _is_outside_boundary(permissions: Permissions, simulated: Simulated | None, resource: str, context: Keys) -> bool:
-    """Whether the role's permissions boundary does not allow reading the secret."""
+def _is_outside_boundary(
+    permissions: Permissions, simulated: Simulated | None, action: str, resource: str, context: Keys
+) -> bool:
+    """Whether the role's permissions boundary does not allow it to do one thing."""
     if simulated and simulated.allowed_by_boundary is not None:
         return not simulated.allowed_by_boundary
-    return permissions.boundary is not None and not _allows([permissions.boundary], resource, context)
+    boundary = permissions.boundary
+    return boundary is not None and evaluate([boundary], action, resource, context).decision != "allowed"
 
 
 def _is_limited_by_boundary(snapshot: Snapshot, role_arn: str, context: Keys) -> bool:

@@ -202,6 +202,35 @@ def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
     assert found_in(snapshot) == {"no-permission"}
 
 
+@pytest.mark.parametrize(
+    "decided",
+    [
+        simulated("implicitDeny", boundary=False, policies=(policy(action="s3:*"),)),
+        by_policies(policy(action="s3:*"), boundary=policy(action="logs:*", kind="boundary")),
+        by_policies(policy(resource=ARN.rpartition("-")[0]), boundary=policy(action="logs:*", kind="boundary")),
+    ],
+)
+def test_a_grant_that_a_boundary_makes_useless_says_so(decided: Permissions) -> None:
+    """Pasted alone it would change nothing."""
+    [found] = [
+        each
+        for id in ("no-permission", "pattern-suffix")
+        for each in run_check(CHECKS[id], with_permissions(healthy(), decided))
+        if each.is_problem
+    ]
+    assert "The role's permissions boundary does not allow it either." in found.evidence
+    assert found.remedy.needs.startswith(f"First allow {GET_SECRET_VALUE} on {ARN} in the role's permissions boundary.")
+
+
+def test_a_grant_of_the_key_that_a_boundary_makes_useless_says_so() -> None:
+    """As one of the secret does."""
+    bounded = by_policies(policy(), boundary=policy(kind="boundary"))
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(bounded, DELEGATES)(healthy()))
+    assert found.remedy.runbook == "" and "put-role-policy" in found.remedy.command
+    assert "The role's permissions boundary does not allow it either." in found.evidence
+    assert found.remedy.needs.startswith(f"First allow {DECRYPT} on {KEY} in the role's permissions boundary.")
+
+
 def test_the_secrets_own_policy_may_grant() -> None:
     """A role without any policy may read a secret whose policy names it."""
     granted = own_policy(statement("Allow", ROLE))(healthy())
