@@ -43,7 +43,7 @@ _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
     looks_like=("variable-not-read",),
     ruled_out_by="the template has every variable that the application needs or is given",
 )
-def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
+def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
         if row.is_injected:
@@ -58,6 +58,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         name = _template(snapshot)
         hand = f"Add a line for {row.variable}, with its comment, to {name}."
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
+    yield from _doubted(snapshot, TEMPLATE, f"{_template(snapshot)} has no")
 
 
 @check(
@@ -114,7 +115,8 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         one = f"{row.variable}: ${{{row.variable}}} in its environment"
         hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
         yield Evidence(row.variable, (fact,), Remedy(hand))
-    doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure]
+    yield from _doubted(snapshot, COMPOSE, f"Service {service.name} does not get")
+    doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure and not row.doubt]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
         yield Uncertain("compose", (f"It is unknown whether service {service.name} gets {', '.join(doubtful)}: {why}",))
@@ -143,6 +145,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
         yield _evidence(snapshot, row, fact, hand, row.lacking)
+    yield from _doubted(snapshot, TERRAFORM, "No container gets, and no secret has")
     yield from _unseen(snapshot)
 
 
@@ -329,10 +332,21 @@ def _lacking(snapshot: Snapshot, location: str) -> Iterator[VariableDrift]:
     return (row for row in variable_drifts(snapshot) if location in row.missing)
 
 
+def _doubted(snapshot: Snapshot, location: str, lacks: str) -> Iterator[Uncertain]:
+    """The variables that a location lacks and that Settings may not require, by why that is uncertain."""
+    names: dict[str, list[str]] = {}
+    for row in variable_drifts(snapshot):
+        if row.doubt and location in row.unsure:
+            names.setdefault(row.doubt, []).append(row.variable)
+    for doubt, variables in names.items():
+        needs = "it needs a value there is unknown" if len(variables) == 1 else "they need values there is unknown"
+        yield Uncertain("Settings", (f"{lacks} {', '.join(variables)}. Whether {needs}: {doubt}.",))
+
+
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where it matters."""
     declared = _checkout(snapshot).task_definitions
-    doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure and not row.doubt]
     if declared is None or not doubtful:
         return
     containers = VariableLocations(snapshot, _checkout(snapshot)).containers

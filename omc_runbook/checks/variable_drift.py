@@ -53,6 +53,8 @@ class VariableDrift:
     """By location of those that a checkout may not have, for each of its lists whether it has the variable."""
     is_misnamed: bool
     """Whether its key belongs to another variable that Settings reads and that is not set."""
+    doubt: str = ""
+    """Why it is uncertain that Settings requires it, where it has no default."""
     missing: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
@@ -86,7 +88,7 @@ def variable_drifts(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
 
 def _variables(locations: VariableLocations) -> Iterator[str]:
     yield from (variable for _, variable in (*locations.defined, *locations.declared))
-    yield from locations.required
+    yield from (*locations.required, *locations.doubts)
     yield from map(locations.variable, locations.keys or ())
     theirs = {locations.variable(key) for names in locations.others.values() for key in names or ()}
     yield from (variable for variable in theirs if locations.checkout.settings.find(variable))
@@ -132,6 +134,7 @@ def _row(locations: VariableLocations, variable: str) -> VariableDrift:
             **{kind: locations.in_lists(variable, kind) for kind in (WORKFLOWS, LISTS)},
         },
         is_misnamed=any(locations.is_misnamed(variable, key) for key in defined.values()),
+        doubt=locations.doubts.get(variable, ""),
     )
 
 
@@ -170,7 +173,19 @@ def _missing(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
         yield from (name for name, has in row.secrets.items() if has is False)
 
 
+def _doubted(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
+    """The locations that lack a variable, and should have it only if Settings requires it."""
+    is_secret, compose = locations.is_secret(row.variable), locations.checkout.compose
+    is_demanded = compose is not None and row.variable in compose.required
+    if locations.checkout.template and not (row.template or row.is_injected or is_demanded or is_secret):
+        yield TEMPLATE
+    if not row.is_injected:
+        yield from ([COMPOSE] if _is_for_compose(locations, row) else ())
+        yield from (TERRAFORM, DEFINITION) if is_secret and locations.containers and not row.plain else ()
+
+
 def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
+    yield from _doubted(locations, row) if row.doubt else ()
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not locations.names_are_known:
         yield SETTINGS
@@ -192,7 +207,7 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
     """Whether the application's service in Compose lacks a variable that it should have."""
     compose, entry = locations.checkout.compose, locations.entry(row.variable)
-    is_expected = row.variable in locations.required or (
+    is_expected = bool(row.variable in locations.required or row.doubt) or (
         row.is_injected and entry is not None and not entry.commented_out
     )
     is_read = row.settings not in ("", ELSEWHERE)

@@ -128,10 +128,18 @@ class VariableLocations:
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """The variables that Settings requires, each by that of its names which is set."""
-        return frozenset(
-            self.used(each) for each in self.checkout.settings.fields if each.required and each.has_known_names
-        )
+        """The variables that Settings certainly requires, each by that of its names which is set."""
+        return frozenset(self.used(each) for each in self._without_default if not each.doubt)
+
+    @cached_property
+    def doubts(self) -> Mapping[str, str]:
+        """The other variables without a default in Settings, each with why it may not require them."""
+        fields = ((self.used(each), each.doubt) for each in self._without_default)
+        return {name: doubt for name, doubt in fields if name not in self.required}
+
+    @property
+    def _without_default(self) -> Iterator[Field]:
+        return (each for each in self.checkout.settings.fields if each.required and each.has_known_names)
 
     @property
     def names_are_known(self) -> bool:
@@ -165,10 +173,13 @@ class VariableLocations:
         return "optional" if entry.optional else "set" if entry.value else "empty"
 
     def in_settings(self, variable: str) -> str:
-        """How the application reads it: "", "required", "optional", or "elsewhere" than by a class in config.py."""
+        """How the application reads it: "", "required", "may be required", "optional", or ELSEWHERE.
+
+        That is otherwise than by a class in config.py.
+        """
         demands = self.checkout.settings.find(variable)
         if demands:
-            return "required" if demands.required else "optional"
+            return "may be required" if variable in self.doubts else "required" if demands.required else "optional"
         head = variable.partition("__")[0]
         is_nested = head != variable and self.checkout.settings.find(head) is not None
         return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""

@@ -21,7 +21,7 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
 TITLE = "Where each variable is defined"
-MISSING, LACKING, NOT_READ, NOWHERE = "missing", "not there", "not read", "—"
+MISSING, LACKING, NOT_READ, UNKNOWN, NOWHERE = "missing", "not there", "not read", "unknown", "—"
 SAME = "the same"
 
 
@@ -81,7 +81,7 @@ def _key(row: VariableDrift) -> str:
 
 def _cell(row: VariableDrift, location: str, state: str) -> str:
     if location in row.unsure:
-        return NOT_READ
+        return UNKNOWN if row.doubt else NOT_READ
     return MISSING if location in row.missing else state or NOWHERE
 
 

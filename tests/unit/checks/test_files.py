@@ -15,6 +15,8 @@ from omc_runbook.checks.drift import (
     list_alone,
     list_lacks,
     settings_lacks,
+    template_lacks,
+    terraform_lacks,
     unprovided,
 )
 from omc_runbook.model.findings import Finding
@@ -160,6 +162,41 @@ def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
         "FIRST_SUPERUSER_PASSWORD docker-compose.prod.yml",
     }
     assert "docker-compose.prod.yml, line 4: backend" in findings["OPENAI_API_KEY docker-compose.prod.yml"].evidence[0]
+
+
+OPTIONS, FIELD = "        # One level above ./backend/\n", "    PROJECT_NAME: str\n"
+SOURCES = """\
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **others):
+        return env_settings, Vault(settings_cls)
+
+"""
+OTHER_SOURCES = {
+    "a file in secrets_dir": lambda platform: platform.edit(
+        platform.config, OPTIONS, f'{OPTIONS}        secrets_dir="/run/secrets",\n'
+    ),
+    "a source of settings_customise_sources": lambda platform: platform.edit(platform.config, FIELD, SOURCES + FIELD),
+}
+
+
+@pytest.mark.parametrize("source", OTHER_SOURCES)
+def test_what_another_source_may_have_is_not_known_to_be_lacking(source: str, platform: Platform) -> None:
+    """Neither in the template nor in Terraform nor in a list; what is certainly a secret belongs into the template."""
+    platform.edit(platform.config, FIELD, f"{FIELD}    STRIPE_API_KEY: str\n    DEPOT: str\n")
+    workflow(platform, WORKFLOW)
+    certain = with_checkout(platform)
+    assert {"STRIPE_API_KEY", "DEPOT"} <= {*found(template_lacks, certain)}
+    assert {*found(terraform_lacks, certain)} == {"STRIPE_API_KEY"}
+    assert "STRIPE_API_KEY .github/workflows/test.yml" in found(list_lacks, certain)
+    OTHER_SOURCES[source](platform)
+    snapshot = with_checkout(platform)
+    assert {*found(template_lacks, snapshot)} == {"STRIPE_API_KEY"}
+    assert found(terraform_lacks, snapshot) == {} == found(list_lacks, snapshot)
+    for check, name in ((template_lacks, "DEPOT"), (terraform_lacks, "STRIPE_API_KEY")):
+        [unknown] = [each for each in run_check(check, snapshot) if each.status == "unknown"]
+        assert name in unknown.evidence[0] and f"{source} may have it" in unknown.evidence[0]
+    cells = rows(snapshot)["STRIPE_API_KEY"]
+    assert (cells["Settings"], cells["Terraform"], cells["template"]) == ("may be required", "unknown", "missing")
 
 
 def rows(snapshot: Snapshot) -> dict[str, dict[str, str]]:
