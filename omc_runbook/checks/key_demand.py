@@ -125,6 +125,13 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     return snapshot.current
 
 
+def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
+    """The key in a reference that has it in the place of the stage; "" in any other."""
+    document = snapshot.current.document if snapshot.current else None
+    is_exchanged = document is not None and reference.stage in document.keys and reference.key not in document.keys
+    return reference.stage if is_exchanged else ""
+
+
 @once
 def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, secret_demands, successions
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
@@ -222,7 +222,8 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to a stage other than AWSCURRENT."""
     for demand, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
-            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}")
+            which = ", which is a key" if exchanged_key(snapshot, ref) else ""
+            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}{which}")
 
 
 @check(
@@ -487,7 +488,7 @@ def _about(
 ) -> Evidence:
     reference, keys = demand.injection.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.injection.variable]
-    key = reference.key or next(iter(own_keys), demand.injection.variable)
+    key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.injection.variable)
     arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
     mend = remedy or remedies.register(
         snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"', demand.injection.variable, arn

@@ -8,7 +8,7 @@ from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
-from omc_runbook.checks.key_demand import KeyDemand, all_demands, missing_keys
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
@@ -104,6 +104,8 @@ def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
     value_from, catalogue = demand.injection.reference, snapshot.environment.keys
     document = snapshot.current.document if snapshot.current else None
     keys = document.keys if document else tuple(catalogue)
+    if key := exchanged_key(snapshot, value_from):
+        return key
     if value_from.key and not value_from.problem:
         return (
             missing_keys(snapshot).get(value_from.key, "")

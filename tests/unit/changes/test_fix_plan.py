@@ -114,6 +114,17 @@ def test_a_wrong_reference_becomes_the_full_arn_with_its_key_and_nothing_else_ch
     assert "--task-definition ohmycoins-staging-worker:7" in report.undo(plan, None).to_text()
 
 
+@pytest.mark.parametrize("field", ["AWSCURRENT", ""])
+def test_a_key_in_the_place_of_the_stage_is_the_key(field: str) -> None:
+    """Otherwise the correction would ask for a key that the secret does not have."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}:{field}:SECRET_KEY:")
+    (step,) = planned(snapshot).steps
+    assert isinstance(step, Correction)
+    assert [edit.after for edit in step.edits] == [RIGHT]
+    (finding,) = [each for each in root_causes.diagnose(snapshot) if each.check == "previous-pinned" and each.evidence]
+    assert "SECRET_KEY, which is a key" in finding.evidence[1] and ":SECRET_KEY::" in finding.remedy.command
+
+
 def test_several_references_of_a_revision_become_one_new_revision() -> None:
     """Services that share it get it together, and each is redeployed once."""
     snapshot = with_reference(healthy(), "backend", "SECRET_KEY", WRONG["suffix-stale"])
