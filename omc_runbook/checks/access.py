@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -67,8 +68,14 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for arn, services in _roles(snapshot):
         permissions, name = snapshot.permissions[arn], iam.role_name(arn)
         if not permissions.exists:
-            remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
-            yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
+            there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
+            meant = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
+            create = f"reate role {name} with the trust policy and permissions of the guide."
+            remedy = remedies.advise(f"C{create}")
+            if meant:
+                remedy = remedies.advise(f"Set executionRoleArn to {meant} and register a new revision, or c{create}")
+            fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
+            yield Evidence(name, (fact,), remedy, services)
         elif permissions.role is None:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
         else:

@@ -42,6 +42,7 @@ check = Family("content", hinders="secret")
 
 NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
 """Names under which people write about a secret in the secret."""
+_PATH = re.compile(r"[.\[/]")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\b")
 FREE_PORT = 32768
@@ -685,7 +686,17 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
-    return Evidence(key, (f"{key} is referenced by {_list(services)}.", fact), remedy, services)
+    facts = (f"{key} is referenced by {_list(services)}.", fact, *_not_reached(snapshot, key))
+    return Evidence(key, facts, remedy, services)
+
+
+def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
+    """A sentence where a reference asks for a member of a value, as in database.password."""
+    head, *inner = _PATH.split(key.removeprefix("$."))
+    holders = (each for each in _members(snapshot) if each.key == head and each.kind in ("object", "array"))
+    for member in holders if inner else ():
+        what = f"ECS reads the keys of the secret, and nothing inside of what {member.key} holds"
+        yield f"{what}: make that a key of its own, and name it in the valueFrom."
 
 
 def _roll_back(snapshot: Snapshot) -> Remedy:

@@ -93,9 +93,7 @@ class Reading:
             changed = secret.changed or secret.created if secret else None
             arn = secret.arn if secret else ref.secret_arn
             namesake = "" if secret else self._find_namesake(ref)
-            sources[ref.source] = OtherSource(
-                reference=ref, arn=arn, secret=secret, changed=changed, namesake=namesake
-            )
+            sources[ref.source] = OtherSource(reference=ref, arn=arn, secret=secret, changed=changed, namesake=namesake)
         sources |= self._found_parameters()
         sources = {name: self._with_date(source) for name, source in sources.items()}
         sources = {name: self._with_keys(source) for name, source in sources.items()}

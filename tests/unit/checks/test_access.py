@@ -268,6 +268,19 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
     assert "there is no role" in found.evidence[0]
 
 
+def test_a_role_whose_name_is_nearly_anothers_is_the_other() -> None:
+    """A task definition with a letter wrong needs no new role."""
+    snapshot = healthy()
+    gone = Permissions(role=None, exists=False)
+    (found,) = run_check(
+        CHECKS["role-untrusted"], replace(snapshot, permissions={**snapshot.permissions, f"{ROLE}s": gone})
+    )
+    assert found.evidence[0] == f"GetRole: there is no role {ROLE_NAME}s: did you mean {ROLE_NAME}?"
+    assert found.remedy.command.startswith(
+        f"Set executionRoleArn to {ROLE_NAME} and register a new revision, or create"
+    )
+
+
 def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
     """It stands alone, keeps whom the role trusted before, and mends; where a Deny is at fault it is a sentence."""
     [found] = run_check(CHECKS["role-untrusted"], FAULTS["role-untrusted"].make(healthy()))

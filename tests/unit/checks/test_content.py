@@ -112,6 +112,20 @@ def test_a_known_keys_namesake_is_not_taken_for_it() -> None:
     assert found_in(without_key(healthy(), "FIRST_SUPERUSER")) == {"key-missing"}
 
 
+@pytest.mark.parametrize("asked", ["database.password", "$.database.password", "database[0]", "database/password"])
+def test_what_is_inside_of_a_value_cannot_be_referred_to(asked: str) -> None:
+    """ECS takes the whole of it for the name of a key: that is told, whatever else is."""
+    snapshot = with_keys(healthy(), database={"password": secrets.token_hex(16)})
+    snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:{asked}::")
+    (found,) = (
+        each
+        for id in ("key-missing", "key-misspelt")
+        for each in run_check(CHECKS[id], snapshot)
+        if each.status == "found"
+    )
+    assert found.subject == asked and "nothing inside of what database holds" in found.evidence[-1]
+
+
 def test_a_misspelt_key_is_not_unreferenced_as_well() -> None:
     """What was meant for a wanted key is no second finding."""
     snapshot = without_key(healthy(), "SECRET_KEY", "SECRET_KYE")
