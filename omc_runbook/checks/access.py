@@ -26,7 +26,9 @@ from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
+from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -289,7 +291,7 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
         facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
-        remedy = remedies.advise("Write the secret again under a key that exists: update-secret --kms-key-id.")
+        remedy = _write_again(snapshot.environment.names)
         yield Evidence(snapshot.secret.kms_key_id, facts, remedy, snapshot.consumer_names)
 
 
@@ -450,6 +452,16 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
                 # What denies it, nobody but its author takes back.
                 remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
             yield Evidence(iam.role_name(arn), facts, remedy, services)
+
+
+def _write_again(names: Names) -> Remedy:
+    """Encrypt the whole secret with a key that exists: nobody can decrypt what the former key encrypted."""
+    words = ("--secret-id", names.secret, "--kms-key-id", "KEY", "--secret-string", "file://secrets.json")
+    write = command("aws", "secretsmanager", "update-secret", *words, "--region", names.region)
+    return remedies.advise(
+        f"Write the secret again under a key that exists, with `{write}`: KEY is that key's ARN, and"
+        f" {remedies.put_value(names).needs}"
+    )
 
 
 def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleAccess) -> Remedy:

@@ -235,7 +235,7 @@ def _way(snapshot: Snapshot, trouble: _Trouble) -> str:
         f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}"
     )
     filled = {"{cluster}": names.cluster, "{service}": trouble.service.name, "{public}": awsvpc}
-    way = trouble.obstacle.command
+    way, region = trouble.obstacle.command, command("--region", names.region)
     for name, text in filled.items():
         way = way.replace(name, command(text))
-    return f"{way} {command('--region', names.region)}"
+    return way.replace("{region}", region) if "{region}" in way else f"{way} {region}"

@@ -23,6 +23,7 @@ from omc_runbook.messages.reasons import (
     mentions,
 )
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
@@ -289,6 +290,13 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
         )
     definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
     match = ECR.match(container.image) if container else None
+    login = next(iter(container.registry_secrets), None) if container else None
+    if login and not match:
+        secret = login.reference.secret_name or login.reference.text
+        return remedies.advise(
+            f"Check the image's name, and whether {command(secret)} has the members username and password of a login"
+            " that may pull it."
+        )
     if is_denied(stop.reason) or not match:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
         return remedies.advise(

@@ -304,7 +304,12 @@ def _keys_of(endpoint: Endpoint) -> Keys:
 def _let_through(endpoint: str, policy: PolicyDocument, request: Request, verdict: Verdict) -> str:
     if verdict.decision == "explicit-deny":
         # No Allow outweighs a Deny, and what else it is there for is its author's to say.
-        return command("aws", "ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", endpoint)
+        denying = " and ".join(filter(None, verdict.statements)) or "its policy"
+        put = command("aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint)
+        corrected = f"{put} --policy-document file://policy.json {{region}}"
+        return (
+            f"Remove the deny from {denying}: write the corrected policy to policy.json, and put it with `{corrected}`."
+        )
     principal = {"AWS": request.role}
     document = extend(policy, Effect="Allow", Principal=principal, Action=request.action, Resource=request.resource)
     words = ("modify-vpc-endpoint", "--vpc-endpoint-id", endpoint, "--policy-document", document)

@@ -107,7 +107,7 @@ def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
 
 
 def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
-    """It stands alone, keeps what the policy allowed before, and mends; a Deny it only shows."""
+    """It stands alone, keeps what the policy allowed before, and mends; a Deny is its author's to remove."""
     network = by_endpoint(policy=endpoint_policy(Action="ssm:*"))
     correct, _, redeploy = found(placed(network))["endpoint-policy"].remedy.command.partition(" && ")
     assert redeploy.startswith("aws ecs update-service")
@@ -117,7 +117,8 @@ def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
     assert policy.document["Statement"][0]["Action"] == "ssm:*"
     assert "endpoint-policy" not in found(placed(by_endpoint(policy=policy)))
     denies = found(placed(by_endpoint(policy=endpoint_policy(Effect="Deny"))))["endpoint-policy"].remedy.command
-    assert denies.startswith("aws ec2 describe-vpc-endpoints")
+    assert denies.startswith("Remove the deny from the policy of vpce-") and " statement 1: write" in denies
+    assert "--policy-document file://policy.json --region ap-southeast-2`." in denies
 
 
 def test_two_obstacles_are_both_named() -> None:

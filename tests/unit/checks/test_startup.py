@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from support.check_assertions import by_id
 from support.snapshots import (
+    ARN,
     CHANGED,
     DEPLOYED,
+    NAME,
     NOW,
     definition_arn,
     deployment,
@@ -26,6 +28,7 @@ from support.snapshots import (
     with_tasks,
 )
 
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
@@ -34,6 +37,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
 from omc_runbook.model.findings import Finding, is_sentence
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -350,3 +354,16 @@ def test_a_value_that_no_environment_can_hold_keeps_a_container_from_starting() 
     elsewhere = stuck(faulty, "worker", reason)
     assert set(root_causes(elsewhere)) == {"bad-copy", "start-failed"}
     assert len(readiness.blockers(elsewhere, elsewhere.consumers)) == 1
+
+
+def test_an_image_of_a_private_registry_needs_its_login() -> None:
+    """No permission of the execution role lets it pull that: its secret has to have what the registry asks for."""
+    login = Injection("repositoryCredentials", parse(ARN.replace(NAME, "docker-hub")))
+
+    def private(container: Container) -> Container:
+        return replace(container, image="docker.io/ohmycoins/worker:7", registry_secrets=(login,))
+
+    denied = "CannotPullContainerError: pull access denied for ohmycoins/worker"
+    remedy = found("image-pull", stuck(with_container(healthy(), "worker", private), "worker", denied)).remedy
+    assert "docker-hub-AbC123 has the members username and password" in remedy.command
+    assert "the execution role" not in remedy.command
