@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
 
+UNSUPPORTED = "UnsupportedFeatureException"
+"""The error of a region that has none of them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ManagedConsumer:
     """A daemon or an Express service, with the task definition of a current revision."""

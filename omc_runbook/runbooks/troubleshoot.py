@@ -67,6 +67,7 @@ _READ_DEEPLY = (
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "ecs:ExecuteCommand",
+    "ecs:ListDaemons",
     "events:ListEventBuses",
     "events:ListRuleNamesByTarget",
     "scheduler:ListSchedules",
@@ -79,6 +80,7 @@ ACTIONS = Actions(
     sometimes=(
         *MORE_TO_READ,
         "for what EventBridge starts, events: DescribeRule, ListTargetsByRule, scheduler: GetSchedule",
+        "for daemons, ecs: DescribeDaemon, DescribeDaemonRevisions, DescribeDaemonTaskDefinition",
         LOOK_INSIDE_FAILED,
         WITH_CHECKOUT,
     ),

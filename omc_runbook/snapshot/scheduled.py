@@ -1,12 +1,13 @@
-"""The tasks that EventBridge runs on the cluster: no service shows them, and none may have run for days."""
+"""The tasks that EventBridge or a daemon runs on the cluster: no service shows them, and none may have run for days."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from omc_runbook.aws import schedules
+from omc_runbook.aws import managed, schedules
+from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
@@ -63,15 +64,21 @@ def arn_of_cluster(caller: Caller, names: Names) -> str:
 
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Add what EventBridge runs, with the task definitions."""
-    found: list[ScheduledTask] = []
+    """Add what EventBridge and daemons run, with the task definitions."""
+    asked, found = _ask_for_daemons(gatherer), list[ScheduledTask]()
     for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names):
         if isinstance(tasks, ReadFailure):
             gatherer.gaps[FIELD] += (tasks,)
         else:
             found += tasks
-    missing = {task.task_definition_arn for task in found} - set(snapshot.task_definitions)
-    definitions = {**snapshot.task_definitions, **gatherer.task_definitions(FIELD, missing)}
+    daemons = asked.result()
+    if isinstance(daemons, ReadFailure):
+        gatherer.gaps[FIELD] += () if daemons.code == managed.UNSUPPORTED else (daemons,)
+        daemons = ()
+    found += (ScheduledTask(f"daemon {each.name}", each.definition.arn) for each in daemons)
+    definitions = {**snapshot.task_definitions, **{each.definition.arn: each.definition for each in daemons}}
+    missing = {task.task_definition_arn for task in found} - definitions.keys()
+    definitions |= gatherer.task_definitions(FIELD, missing)
     # An ARN may be that of a family, and stands for its newest revision.
     scheduled = tuple(
         replace(task, task_definition_arn=definitions[task.task_definition_arn].arn)
@@ -80,3 +87,10 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     )
     revisions = {revision.arn: revision for revision in definitions.values()}
     return replace(snapshot, scheduled=scheduled, task_definitions=revisions)
+
+
+def _ask_for_daemons(gatherer: Gatherer) -> Future[tuple[ManagedConsumer, ...] | ReadFailure]:
+    """Ask for the cluster's daemons, each once for each of its revisions."""
+    client, cluster = gatherer.clients("ecs"), arn_of_cluster(gatherer.caller, gatherer.names)
+    what = f"the daemons of cluster {gatherer.names.cluster}"
+    return gatherer.ask(what, "ecs:ListDaemons", lambda: managed.find_daemons(client, cluster))

@@ -19,6 +19,7 @@ from omc_runbook.sandbox.faults import mend
 from omc_runbook.sandbox.faults.change import grant, revise
 from omc_runbook.sandbox.faults.other_sources import OTHER_SECRET
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.consumers import NAME, add_daemon
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
 
@@ -152,6 +153,14 @@ def test_a_task_that_runs_alone(world: World) -> None:
     assert roots[0].services == {f"{family} (run alone)"} and roots[0].cause_of == ("pull-failed",)
     assert f"{family} (run alone)" in shown and "That means:" in " ".join(shown.split())
     assert plan.is_empty
+
+
+def test_a_daemon_is_found_by_what_it_refers_to(world: World) -> None:
+    """No list of services shows it, and none of its tasks may have started."""
+    add_daemon(world, ("SECRET_KEY", "smtp_password"))
+    [found] = problems(world)
+    assert (found.check, found.subject) == ("key-case", "smtp_password")
+    assert found.evidence[0] == f"smtp_password is referenced by daemon {NAME}."
 
 
 def _status(world: World, arn: str) -> str:

@@ -22,9 +22,6 @@ from omc_runbook.snapshot.state import Snapshot
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
-UNSUPPORTED = "UnsupportedFeatureException"
-"""The error of a region that has none of them."""
-
 _Read = Callable[[], tuple[ManagedConsumer, ...]]
 
 
@@ -52,7 +49,7 @@ def find(
     for kind, permission, read in reads:
         answer = attempt(f"the {kind}s of cluster {names.cluster}", permission, read)
         if isinstance(answer, ReadFailure):
-            if answer.code != UNSUPPORTED:
+            if answer.code != managed.UNSUPPORTED:
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
             continue
         for consumer in answer:
