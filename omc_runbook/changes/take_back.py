@@ -15,6 +15,7 @@ from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Step
+from omc_runbook.changes.secret import current_version
 from omc_runbook.model.change import Change
 from omc_runbook.workstation import git
 
@@ -133,16 +134,15 @@ class Reversal:
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
-        read = partial(secretsmanager.describe, client, undo.subject)
-        secret = require(what, "secretsmanager:DescribeSecret", read)
+        secret = require(
+            what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject)
+        )
         current = secret.version_at(secretsmanager.CURRENT) if secret else ""
         if current == undo.former:
             return
-        move = partial(secretsmanager.move_current, client, undo.subject, undo.former, undo.new)
-        has_moved = current == undo.new and require(what, "secretsmanager:UpdateSecretVersionStage", move, "change")
-        if has_moved is None:
-            secret = require(what, "secretsmanager:DescribeSecret", read)
-            has_moved = secret is not None and secret.version_at(secretsmanager.CURRENT) == undo.former
+        has_moved = current == undo.new and current_version.move(
+            client, undo.subject, undo.subject, undo.former, undo.new
+        )
         if not has_moved:
             self._left.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
             return

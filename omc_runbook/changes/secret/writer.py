@@ -15,6 +15,8 @@ from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
+from omc_runbook.changes.secret import current_version
+from omc_runbook.changes.secret.current_version import UPDATE_STAGE
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan
 from omc_runbook.masking import registry
@@ -24,7 +26,6 @@ from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
-UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
 MOVE = "UpdateSecretVersionStage"
 WRITING_CALLS = ("PutSecretValue", MOVE, "UpdateSecret")
 """The API calls that can change a secret's current version."""
@@ -124,18 +125,16 @@ class SecretWriter:
             for change in plan.changed
         ]
         self._is_moving = True
-        has_moved = self._stage_current(plan.token, plan.base)
-        self._has_moved = bool(has_moved)
+        self._has_moved = self._make_current(plan.token, plan.base)
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
-        if has_moved is False:
+        if not self._has_moved:
             author = self._author(plan.token, (MOVE,))
             raise ConflictError(
                 f"This plan was applied already, by another run{author}: version {plan.token} of {plan.secret_name} is"
                 " current. This run changed nothing: run verify to see how the other one ended."
             )
         self.version_change = VersionChange(plan.base, plan.token, plan.changed)
-        yield from () if self._has_moved else changes
 
     def prove(self, moved: bool = True) -> None:
         """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
@@ -154,8 +153,7 @@ class SecretWriter:
 
     def move_back(self) -> bool:
         """Make the plan's base version current again; False where the plan's own is no longer current."""
-        has_moved = self._stage_current(self._plan.base, self._plan.token)
-        return self.is_current(self._plan.base) if has_moved is None else has_moved
+        return self._make_current(self._plan.base, self._plan.token)
 
     def restore_password(self) -> str:
         """Give the database the password of the secret's current version; a sentence, "" where none is involved.
@@ -255,15 +253,8 @@ class SecretWriter:
     def _current(self) -> Value | None:
         return self._do(GET_SECRET_VALUE, lambda: secretsmanager.get_value(self._client, self._arn, CURRENT))
 
-    def _stage_current(self, version: str, instead_of: str) -> bool | None:
-        """Move AWSCURRENT, as `move_current` does; None also where a call has done it whose answer says otherwise."""
-        move = partial(secretsmanager.move_current, self._client, self._arn, version, instead_of)
-        try:
-            return self._do(UPDATE_STAGE, move)
-        except CouldNotLook:
-            if self.is_current(version):
-                return None
-            raise
+    def _make_current(self, version: str, instead_of: str) -> bool:
+        return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
 
     def _drop(self, label: str, version: str) -> None:
         self._do(UPDATE_STAGE, lambda: secretsmanager.drop_label(self._client, self._arn, label, version))

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 from botocore.exceptions import ClientError
 
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
 from omc_runbook.changes.take_back import Reversal, Undo
+from omc_runbook.model.errors import CouldNotLook
 
 ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
 
 
 class Secret:
-    """Secrets Manager with one secret, where the answer to a first attempt to move AWSCURRENT is lost."""
+    """Secrets Manager with one secret, where AWSCURRENT is moved and the answer is this error."""
 
-    def __init__(self, theirs: str = "") -> None:
-        self.current, self.theirs = "new", theirs
+    def __init__(self, theirs: str = "", code: str = "InvalidParameterException") -> None:
+        self.current, self.theirs, self.code = "new", theirs, code
 
     def describe_secret(self, **_: str) -> dict[str, Any]:
         return {"ARN": ARN, "Name": "app", "VersionIdsToStages": {self.current: ["AWSCURRENT"]}}
 
     def update_secret_version_stage(self, **parameters: str) -> None:
         self.current = self.theirs or parameters["MoveToVersionId"]
-        answer = {"Error": {"Code": "InvalidParameterException"}, "ResponseMetadata": {"RetryAttempts": 1}}
+        answer = {"Error": {"Code": self.code}, "ResponseMetadata": {"RetryAttempts": 1}}
         raise ClientError(answer, "UpdateSecretVersionStage")  # type: ignore[arg-type]
 
 
@@ -47,3 +49,10 @@ def test_a_version_that_is_back_without_an_answer_is_back() -> None:
     done, overtaken = taken_back(Secret()), taken_back(Secret(theirs="other"))
     assert done.is_complete and "Version old of app is current again" in done.sentence
     assert not overtaken.is_complete and "somebody else has changed it" in overtaken.sentence
+
+
+def test_a_version_that_is_back_in_spite_of_an_error_is_back() -> None:
+    """AWS has moved AWSCURRENT, and says that it could not; where it has not, that is an error."""
+    assert taken_back(Secret(code="InternalServiceError")).is_complete
+    with pytest.raises(CouldNotLook, match="InternalServiceError"):
+        taken_back(Secret(theirs="other", code="InternalServiceError"))
