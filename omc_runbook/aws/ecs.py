@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws import deployments
+from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
+from omc_runbook.aws.lost_answer import AnswerLost
 from omc_runbook.aws.session import code_of
 
 if TYPE_CHECKING:
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
+LOST_ANSWER_SECONDS = 1.0
+"""How long to wait after a lost answer before the service is read."""
+LOST_ANSWERS = 3
+"""How many lost answers end the attempts to deploy a service."""
 
 ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
 """Stop codes of tasks that did not fail: stopped by a person, or for lack of capacity."""
@@ -311,7 +318,8 @@ def force_new_deployment(
 ) -> tuple[Deployment, tuple[Deployment, ...]]:
     """Start a new deployment of a service, whose tasks read the secret again; returns it and the others beside it.
 
-    ECS starts it whatever else has begun meanwhile: UpdateService takes neither a condition nor a token.
+    ECS starts it whatever else has begun meanwhile: UpdateService takes neither a condition nor a token. Where the
+    answer is lost, the service shows whether it has begun, and only if not, the call is repeated.
 
     `revision` is the ARN of another task definition, "" for the same one; nothing else changes. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
@@ -319,10 +327,38 @@ def force_new_deployment(
     request: UpdateServiceRequestTypeDef = {"cluster": cluster, "service": name, "forceNewDeployment": True}
     if revision:
         request["taskDefinition"] = revision
-    answer = client.update_service(**request)
-    # With another strategy than ROLLING, the newest need not be PRIMARY yet.
-    oldest_first = sorted(map(_deployment, answer["service"]["deployments"]), key=lambda each: each.created)
-    return oldest_first[-1], tuple(oldest_first[:-1])
+    began, lost = datetime.now(UTC), 0
+    while True:
+        try:
+            answer = client.update_service(**request)
+        except (AnswerLost, InvalidResponse) as error:
+            lost += 1
+            time.sleep(LOST_ANSWER_SECONDS)
+            found = _begun_since(client, cluster, name, revision, began)
+            if found:
+                return found[-1], ()
+            if lost == LOST_ANSWERS:
+                raise error.error if isinstance(error, AnswerLost) else error from None
+        else:
+            # With another strategy than ROLLING, the newest need not be PRIMARY yet.
+            oldest_first = _oldest_first(map(_deployment, answer["service"]["deployments"]))
+            # One that an earlier attempt has begun is nobody else's.
+            return oldest_first[-1], () if lost else oldest_first[:-1]
+
+
+def _begun_since(client: ECSClient, cluster: str, name: str, revision: str, moment: datetime) -> tuple[Deployment, ...]:
+    """A service's deployments of a revision, "" for any, that were created since a moment by this machine's clock.
+
+    Where that clock is ahead, one that has just begun is not among them.
+    """
+    found = (each for service in describe_services(client, cluster, [name]) for each in service.deployments)
+    return _oldest_first(
+        each for each in found if each.created >= moment and revision in ("", each.task_definition_arn)
+    )
+
+
+def _oldest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    return tuple(sorted(found, key=lambda each: each.created))
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:

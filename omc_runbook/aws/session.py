@@ -33,6 +33,7 @@ from botocore.loaders import Loader, create_loader
 from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, parse_time, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
+from omc_runbook.aws.lost_answer import refuse_repetition
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.masking import wire
@@ -153,6 +154,7 @@ class Clients:
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
         validate_responses(self._session.events)
+        refuse_repetition(self._session.events)
         self.calls = Calls(self._session.events)
 
     @classmethod

@@ -1,0 +1,121 @@
+"""UpdateService is not called again where ECS has begun a deployment and its answer was lost."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import botocore.endpoint
+import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from omc_runbook.aws import ecs
+from omc_runbook.aws.session import Clients
+
+URL = "http://127.0.0.1:9"
+REVISION = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/app:2"
+OLD = datetime.now(UTC) - timedelta(hours=1)
+
+
+class Raw(BytesIO):
+    """A body as urllib3 gives it."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
+
+
+class Ecs:
+    """ECS with one service; `lose` says of each call of UpdateService what becomes of its answer."""
+
+    def __init__(self, lose: Callable[[int], Exception | tuple[int, str] | None], begins: bool = True) -> None:
+        self.lose, self.begins, self.calls = lose, begins, 0
+        self.deployments = [self._deployment("old", OLD)]
+
+    def __call__(self, request: AWSRequest, **_: object) -> AWSResponse:
+        service = {"serviceArn": "arn", "serviceName": "backend", "status": "ACTIVE"}
+        if request.headers["X-Amz-Target"].endswith(b"DescribeServices"):
+            return self._answer(200, {"services": [service | {"deployments": self.deployments}]})
+        self.calls += 1
+        problem = self.lose(self.calls)
+        if problem is None or self.begins:
+            self.deployments.append(self._deployment(f"own-{self.calls}", datetime.now(UTC) + timedelta(seconds=1)))
+        if isinstance(problem, Exception):
+            raise problem
+        if problem:
+            return self._answer(problem[0], {"__type": problem[1]})
+        return self._answer(200, {"service": service | {"deployments": self.deployments}})
+
+    def _deployment(self, name: str, created: datetime) -> dict[str, Any]:
+        return {"id": name, "status": "PRIMARY", "taskDefinition": REVISION, "createdAt": created.timestamp()}
+
+    def _answer(self, status: int, body: dict[str, Any]) -> AWSResponse:
+        return AWSResponse(URL, status, {}, Raw(json.dumps(body).encode()))
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", URL)
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    return Clients("ap-southeast-2")("ecs")
+
+
+def deployed(client: Any, service: Ecs, revision: str = "") -> tuple[str, tuple[str, ...]]:
+    client.meta.events.register("before-send.ecs", service)
+    deployment, others = ecs.force_new_deployment(client, "cluster", "backend", revision)
+    return deployment.id, tuple(each.id for each in others)
+
+
+LOST = {
+    "no answer": ReadTimeoutError(endpoint_url=URL),
+    "an error of the server": (500, "ServerException"),
+    "half an answer": (200, "nothing of a service"),
+}
+
+
+@pytest.mark.parametrize("problem", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("revision", ["", REVISION])
+def test_a_deployment_that_has_begun_is_taken_up(client: Any, problem: Any, revision: str) -> None:
+    """It is ours, and nobody else's: ECS would begin another one."""
+    service = Ecs(lambda number: problem if number == 1 else None)
+    assert deployed(client, service, revision) == ("own-1", ())
+    assert service.calls == 1
+
+
+@pytest.mark.parametrize("problem", LOST.values(), ids=LOST)
+def test_a_call_that_did_not_arrive_is_repeated(client: Any, problem: Any) -> None:
+    """No deployment has begun since."""
+    service = Ecs(lambda number: problem if number == 1 else None, begins=False)
+    assert deployed(client, service) == ("own-2", ())
+    assert service.calls == 2
+
+
+def test_somebody_elses_deployment_of_another_revision_is_not_taken_for_ours(client: Any) -> None:
+    """The call is repeated."""
+    service = Ecs(lambda number: ReadTimeoutError(endpoint_url=URL) if number == 1 else None)
+    assert deployed(client, service, REVISION.replace(":2", ":3"))[0] == "own-2"
+
+
+@pytest.mark.parametrize("problem", [(400, "ThrottlingException"), EndpointConnectionError(endpoint_url=URL)])
+def test_a_call_that_aws_did_not_take_is_repeated_as_ever(client: Any, problem: Any) -> None:
+    """Somebody else's deployment beside ours is told then."""
+    service = Ecs(lambda number: problem if number < 3 else None, begins=False)
+    assert deployed(client, service) == ("own-3", ("old",))
+
+
+def test_answers_that_stay_lost_are_the_error_that_they_are(client: Any) -> None:
+    """After some attempts."""
+    with pytest.raises(ReadTimeoutError):
+        deployed(client, Ecs(lambda number: LOST["no answer"], begins=False))  # type: ignore[arg-type, return-value]
+
+
+def test_an_error_of_the_server_that_stays_is_that(client: Any) -> None:
+    """As botocore gives it."""
+    with pytest.raises(ClientError, match="ServerException"):
+        deployed(client, Ecs(lambda number: (500, "ServerException"), begins=False))
