@@ -134,9 +134,7 @@ class Reversal:
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
-        secret = require(
-            what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject)
-        )
+        secret = require(what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject))
         current = secret.version_at(secretsmanager.CURRENT) if secret else ""
         if current == undo.former:
             return

@@ -155,7 +155,7 @@ class Closing:
         What a notebook's cells show is replaced, also where they show another plan than this one.
         """
         live, page = live or self._live, self._run.page
-        own_record.begin(live, self._state)
+        self._begin(live)
         cells = page.cells if page.cells.displays and not self._displays else self._cells
         is_own, pointers = cells is self._cells, BELOW if cells is self._cells else ABOVE
         displays, is_outdated, end, see = self._make(True, word, live), False, INTERRUPTED, pointers.unfinished
@@ -199,13 +199,17 @@ class Closing:
                 why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"
                 cells.replace(name, Banner("bad", see if name == ANSWER else why))
 
+    def _begin(self, live: LiveChange) -> None:
+        own_record.begin(live, self._state)
+        live.on_change = lambda: self._run.announce(self._plan, True, live.changes)
+
     def _advance(self) -> None:
         if self._error:
             raise self._error
         try:
             if self._generator is None:
                 if self._is_applied:
-                    own_record.begin(self._live, self._state)
+                    self._begin(self._live)
                 self._generator = self._make(self._is_applied, self._confirm, self._live)
             name, display = next(self._generator)
         except StopIteration:

@@ -45,6 +45,10 @@ class LiveChange:
         """What to say of it at its end."""
         self.record: Path | None = None
         """The page of its record."""
+        self.changes: tuple[Change, ...] = ()
+        """What is in force."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each change."""
         self._wishes = SimpleQueue[Wish]()
 
     @property
@@ -59,7 +63,9 @@ class LiveChange:
 
     def tell(self, change: Change) -> None:
         """Note a change that is in force."""
+        self.changes = (*self.changes, change)
         self._note(lambda state: replace(state, changes=(*state.changes, str(change))))
+        self.on_change()
 
     def show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         """Show and note the state of all roll-outs."""
@@ -86,7 +92,7 @@ class LiveChange:
 
     def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
         """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
-        self.state, self.file, self.note, self.record = state, file, "", None
+        self.state, self.file, self.note, self.record, self.changes = state, file, "", None, ()
         self._wishes = SimpleQueue()
         self._show = Progress() if is_watched else lambda rollouts, lines: None
 

@@ -115,7 +115,7 @@ def fail(live: LiveChange, run: Run, plan: Plan | None, displays: Mapping[str, o
     """Note why a change broke off, and in JupyterLab leave its record, if it had begun."""
     live.fail(error)
     if live.has_begun:
-        _leave(live, run, run.failed(str(error), plan), displays)
+        _leave(live, run, run.failed(str(error), plan, changes=live.changes), displays)
 
 
 def _leave(live: LiveChange, run: Run, outcome: Outcome, displays: Mapping[str, object]) -> None:

@@ -19,6 +19,7 @@ from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
+from omc_runbook.model.change import Change
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
@@ -325,15 +326,19 @@ class Run:
         shown = answer.answer(outcome, snapshot, self._command, frontend.is_available())
         return shown.with_line(UNFINISHED) if outcome.unfinished else shown
 
-    def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
-        """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
-        conclude.announce(self.failed(NO_OUTCOME, plan, is_applied))
+    def announce(self, plan: Plan | None = None, is_applied: bool = False, changes: Sequence[Change] = ()) -> None:
+        """Hand over what is known already: a run that breaks off has its environments, plan and changes on record."""
+        conclude.announce(self.failed(NO_OUTCOME, plan, is_applied, changes))
 
-    def failed(self, failure: str, plan: Plan | None = None, is_applied: bool = True) -> Outcome:
-        """The outcome of a run that broke off."""
+    def failed(
+        self, failure: str, plan: Plan | None = None, is_applied: bool = True, changes: Sequence[Change] = ()
+    ) -> Outcome:
+        """The outcome of a run that broke off after these changes."""
         outcome = self._outcome((), None, plan, {})
         targets = tuple(replace(target, status="failed") for target in outcome.targets)
-        return conclude.masked(replace(outcome, failure=failure, applied=is_applied, targets=targets))
+        return conclude.masked(
+            replace(outcome, failure=failure, applied=is_applied, changes=tuple(changes), targets=targets)
+        )
 
     def state(self, **details: Any) -> ChangeState:
         """The state of a change that this run begins; `details` are what is known of it."""

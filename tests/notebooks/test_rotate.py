@@ -139,6 +139,8 @@ def test_an_interrupted_rotation_says_what_is_current_and_how_to_go_on(
         assert (process.poll(), body["status"], body["applied"]) == (2, "failed", True)
         assert body["failure"].startswith("Interrupted. Done before: changed SECRET_KEY")
         assert f"Version {version} is current, with the new values" in body["failure"]
+        made = [(each.get("key") or each["service"], each["action"]) for each in body["changes"]]
+        assert made == [("SECRET_KEY", "changed"), ("backend", "redeployed"), ("worker", "redeployed")]
         go_on = "omc-runbook run rotate -p environment staging -p values_from keep -p apply true"
         assert go_on in told.splitlines()[2] and f"-p version {previous_of(place)}" in told
         lifecycle.set_minute(desk.sandbox, 0.01)

@@ -63,8 +63,8 @@ class Redeployment:
         started = begin(
             context.clients, context.cluster, self._services(), self._revisions, self._underway, self._undo()
         )
-        self.rollouts = tuple(map(self._mark, started))
-        for rollout in self.rollouts:
+        for rollout in map(self._mark, started):
+            self.rollouts = (*self.rollouts, rollout)
             if rollout.deployment_id and not rollout.was_underway and (rollout.is_stopped or not rollout.undoes):
                 action = "stopped" if rollout.undoes else "redeployed"
                 yield Change(service=rollout.service, action=action, deployment=rollout.deployment_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
+from omc_runbook.model.errors import CouldNotLook
 
 State = Literal[
     "waiting", "rolling", "paused", "done", "failed", "rolled-back", "overtaken", "not-started", "gone", "unknown"
@@ -131,8 +132,11 @@ def begin(
     revisions: Mapping[str, str] = NO_REVISIONS,
     underway: frozenset[str] = frozenset(),
     undo: Sequence[Rollout] = (),
-) -> tuple[Rollout, ...]:
+) -> Iterator[Rollout]:
     """Force a new deployment of every service that ECS deploys, all at once; a refused call is a failed roll-out.
+
+    Roll-outs are yielded in the order of their services. Where a call raises CouldNotLook, and where somebody
+    interrupts, the calls that are out are awaited, and those that began a deployment are yielded before.
 
     `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0. Services in
     `underway` have a deployment already that is followed. Roll-outs in `undo` are stopped instead, where their service
@@ -152,7 +156,17 @@ def begin(
         return _begin(clients, cluster, service, revision_arn)
 
     with ThreadPoolExecutor(PARALLEL, "redeploy") as pool:
-        return tuple(pool.map(start, services))
+        calls = [pool.submit(start, service) for service in services]
+        told = 0
+        try:
+            for call in calls:
+                rollout = call.result()
+                told += 1
+                yield rollout
+        except (CouldNotLook, KeyboardInterrupt):
+            pool.shutdown(cancel_futures=True)
+            yield from (call.result() for call in calls[told:] if not (call.cancelled() or call.exception()))
+            raise
 
 
 def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], unread: str = "") -> Rollout:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from support.snapshots import NOW, service
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
-from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.deploy.rollout import Rollout, begin
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
@@ -82,3 +85,39 @@ def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
     assert (rollout.state, ecs.asked) == ("gone", ecs.gone_for + 1)
     with pytest.raises(CouldNotLook, match="cannot be reached"):
         watch(Ecs(gone_for=10_000))
+
+
+class Beginning:
+    """An ECS that begins deployments; the network to it fails for one service."""
+
+    def __init__(self, unreachable: str = "") -> None:
+        self.unreachable = unreachable
+
+    def update_service(self, service: str, **_: Any) -> dict[str, Any]:
+        if service == self.unreachable:
+            raise EndpointConnectionError(endpoint_url="https://ecs")
+        new = {"id": f"ecs-svc/{service}", "status": "PRIMARY", "createdAt": NOW}
+        return {"service": {"deployments": [new]}}
+
+
+def beginning(ecs: Beginning) -> Iterator[Rollout]:
+    names = ("backend", "worker", "frontend")
+    return begin(cast("Clients", lambda name: ecs), "staging", [service(name) for name in names])
+
+
+def test_deployments_that_have_begun_are_told_where_another_could_not_be_asked_for() -> None:
+    """They are on record, and a second run finds them."""
+    begun = beginning(Beginning("backend"))
+    assert [next(begun).service, next(begun).service] == ["worker", "frontend"]
+    with pytest.raises(CouldNotLook):
+        next(begun)
+
+
+def test_deployments_that_have_begun_are_told_where_somebody_interrupts() -> None:
+    """The calls that are out are awaited."""
+    begun = cast("Generator[Rollout, None, None]", beginning(Beginning()))
+    assert next(begun).service == "backend"
+    time.sleep(0.1)
+    assert [begun.throw(KeyboardInterrupt).service, next(begun).service] == ["worker", "frontend"]
+    with pytest.raises(KeyboardInterrupt):
+        next(begun)
