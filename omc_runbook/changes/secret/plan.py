@@ -266,10 +266,10 @@ def make_plan(
             f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
             f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
         )
-    if is_change and (reason := why_not_writable(secret)):
+    if is_change and (reason := why_not_writable(secret, token)):
         raise UsageError(f"{reason} Nothing was written.")
     if is_change:
-        notes = (*notes, *_rotation_notes(secret, token), *_replica_notes(secret))
+        notes = (*notes, *_replica_notes(secret))
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
@@ -309,8 +309,11 @@ def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:
             )
 
 
-def why_not_writable(secret: Secret) -> str:
-    """Why nobody may write a secret here: something else gives it its values; "" where one may."""
+def why_not_writable(secret: Secret, version: str = "") -> str:
+    """Why nobody may write a secret here: something else gives it its values; "" where one may.
+
+    `version` is the id of the version that would become current.
+    """
     if secret.owning_service:
         return (
             f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
@@ -326,17 +329,14 @@ def why_not_writable(secret: Secret) -> str:
             f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
             " replicated here."
         )
-    return ""
-
-
-def _rotation_notes(secret: Secret, token: str) -> Iterator[str]:
-    """That a rotation by Secrets Manager is under way: it makes its own version current, whatever that replaces."""
     pending = secret.version_at(PENDING)
-    if secret.rotates and pending not in ("", token, secret.version_at(CURRENT)):
-        yield (
-            f"Secrets Manager's own rotation has not ended: version {pending[:8]} has {PENDING}. When it ends, that"
-            " version becomes current, without this change: let it end first."
+    if secret.rotates and pending not in ("", version, secret.version_at(CURRENT)):
+        return (
+            f"Secrets Manager's own rotation of {secret.name} has not ended: version {pending[:8]} has {PENDING}, and"
+            " becomes current when it ends, without this change. Wait until it has ended; if it has failed, see the log"
+            f" of its Lambda function, then end it: `{remedies.drop_stage(secret, PENDING).command}`."
         )
+    return ""
 
 
 def _replica_notes(secret: Secret) -> Iterator[str]:

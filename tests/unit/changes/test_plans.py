@@ -373,17 +373,20 @@ def test_a_change_says_what_becomes_of_replicas() -> None:
     assert planned(snapshot).notes == ()
 
 
-def test_a_plan_says_that_a_rotation_is_under_way() -> None:
-    """Its version would take the place of this change's, unless it has ended or nothing rotates the secret."""
+def test_a_change_is_refused_while_secrets_manager_rotates() -> None:
+    """Its version would take the place of this change's: it is refused, unless that has ended or nothing rotates it."""
     snapshot = healthy()
     assert snapshot.secret
     stages = {**snapshot.secret.stages, "1" * 36: ("AWSPENDING",)}
-    [note] = planned(with_secret(snapshot, stages=stages, rotates=True), SMTP_PASSWORD=password()).notes
-    assert "version 11111111 has AWSPENDING" in note and "without this change" in note
-    assert planned(with_secret(snapshot, stages=stages), SMTP_PASSWORD=password()).notes == ()
+    drop = rf"--version-stage AWSPENDING --remove-from-version-id {'1' * 36} --region ap-southeast-2`"
+    under_way = with_secret(snapshot, stages=stages, rotates=True)
+    with pytest.raises(UsageError, match=rf"version 11111111 has AWSPENDING, .* {drop}\. Nothing was written\.$"):
+        planned(under_way, SMTP_PASSWORD=password())
+    assert "AWSPENDING" in ownership.why_not_secret(under_way) and planned(under_way).is_empty
+    assert planned(with_secret(snapshot, stages=stages), SMTP_PASSWORD=password()).changed
     (current,) = (version for version, labels in snapshot.secret.stages.items() if "AWSCURRENT" in labels)
     ended = {**snapshot.secret.stages, current: ("AWSCURRENT", "AWSPENDING")}
-    assert planned(with_secret(snapshot, stages=ended, rotates=True), SMTP_PASSWORD=password()).notes == ()
+    assert planned(with_secret(snapshot, stages=ended, rotates=True), SMTP_PASSWORD=password()).changed
 
 
 def test_a_plan_says_which_values_it_empties() -> None:
