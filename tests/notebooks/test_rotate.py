@@ -21,6 +21,7 @@ from support.forked_command import Forked
 from support.provider import provider
 from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
 
+from omc_runbook.aws import secretsmanager
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.runbooks import run as runbooks_run
@@ -414,3 +415,37 @@ def test_a_password_that_somebody_sets_meanwhile_is_the_databases(
     login = {"user": before["POSTGRES_USER"], "password": theirs}
     psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
     assert place.members["POSTGRES_PASSWORD"] == theirs and not place.labels()
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("does", ["restores", "writes"])
+def test_the_database_follows_who_is_faster_than_the_read_back(
+    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    """Our version was current for a moment only: the password is that of the version that is current."""
+    import psycopg
+
+    place, database = Place(with_database), with_database.database
+    assert database
+    for name, value in with_database.variables.items():
+        monkeypatch.setenv(name, value)
+    version, before, move = place.current, place.members, secretsmanager.move_current
+    at, others = f"{database.host}:{database.port}/{database.dbname}", secrets.token_urlsafe(24)
+    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+
+    def moved(client: Any, secret: str, to: str, from_: str) -> bool | None:
+        answer = move(client, secret, to, from_)
+        if does == "restores":
+            move(client, secret, from_, to)
+        else:
+            place.put(POSTGRES_PASSWORD=others)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(secretsmanager, "move_current", moved)
+        told = "AWSCURRENT back .*Theirs stays: run verify" if does == "restores" else "another from somebody else"
+        with pytest.raises(ConflictError, match=told):
+            place.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
+    login = {"user": before["POSTGRES_USER"], "password": place.members["POSTGRES_PASSWORD"]}
+    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    assert (place.current == version) is (does == "restores") and not place.labels()

@@ -217,7 +217,7 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
         other_deployment = service.primary.id if service.primary else "another"
         reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
         return with_state(
-            "overtaken", f"{reason} Its tasks read the new values too: to watch it, run rotate with values_from keep."
+            "overtaken", f"{reason} Its tasks read what was current as they started: run rotate with values_from keep."
         )
     if deployment is None:
         return with_state("rolling")

@@ -139,6 +139,12 @@ class SecretWriter:
     def prove(self, moved: bool = True) -> None:
         """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
         plan, value = self._plan, self._current()
+        if value and moved and value.version_id == plan.base:
+            author = self._author(plan.base, (MOVE,))
+            raise ConflictError(
+                f"{plan.secret_name} has version {plan.base} again, after this run had made {plan.token} current:"
+                f" somebody else has moved AWSCURRENT back{author}. Theirs stays: run verify to see the current state."
+            )
         if value is None or value.version_id == plan.base:
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
         if value.version_id != plan.token:
@@ -236,7 +242,8 @@ class SecretWriter:
             current = None if self._has_moved else self._current()
         except CouldNotLook as read_error:
             raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}") from None
-        is_current = self._has_moved or (current is not None and current.version_id == self._plan.token)
+        is_overtaken = self._has_moved and isinstance(error, ConflictError)
+        is_current = not is_overtaken if self._has_moved else current and current.version_id == self._plan.token
         # A killed run may have set the password. Where somebody else has changed the secret since, theirs counts.
         is_theirs = current is not None and current.version_id != self._plan.base
         if not is_current and (self._has_reached_database or not is_theirs):
@@ -245,13 +252,14 @@ class SecretWriter:
             except CouldNotLook as database_error:
                 raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
         # A version that another run made current keeps its label: that run removes it at its end.
-        if (not is_current or (self._has_moved and isinstance(error, ConflictError))) and not self._plan.exists:
+        if not is_current and not self._plan.exists:
             # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
 
     def _current(self) -> Value | None:
-        return self._do(GET_SECRET_VALUE, lambda: secretsmanager.get_value(self._client, self._arn, CURRENT))
+        read = partial(secretsmanager.get_value, self._client, self._arn, CURRENT)
+        return require(f"secret {self._plan.secret_name}", GET_SECRET_VALUE, read)
 
     def _make_current(self, version: str, instead_of: str) -> bool:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
