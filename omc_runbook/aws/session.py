@@ -74,6 +74,16 @@ INVALID = frozenset(
     }
 )
 
+_NEXT = {
+    ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
+    ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
+    ("secretsmanager:PutSecretValue", "LimitExceededException"): (
+        "Secrets Manager keeps about 100 versions of a secret, and removes none that is younger than 24 hours: run"
+        " again when the oldest are."
+    ),
+}
+"""What to do about errors whose code alone does not say so, by action ("" for any) and code."""
+
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 """In the order in which botocore takes them."""
 USER_AGENT = "omc-runbook"
@@ -122,7 +132,8 @@ class ReadFailure:
             return f"Could not {verb} {self.what}: {self.code}"
         if self.kind == "no-answer":
             return f"Could not {verb} {self.what}: {self.code} Check the network, then run again."
-        return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}."
+        next_step = _NEXT.get((self.permission, self.code)) or _NEXT.get(("", self.code), "")
+        return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}. {next_step}".rstrip()
 
 
 class Clients:

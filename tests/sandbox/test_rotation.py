@@ -284,6 +284,30 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
     assert finished == [("SECRET_KEY", version)]
 
 
+def test_a_key_that_is_disabled_after_the_plan_is_told_as_the_cause(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be written, and then nothing read: nothing is in force, and the first error says why."""
+
+    def refused(code: str, operation: str) -> Any:
+        def call(*_: Any, **__: Any) -> None:
+            raise ClientError({"Error": {"Code": code}}, operation)
+
+        return call
+
+    def step(name: str) -> None:
+        if name == "stage":
+            monkeypatch.setattr(secretsmanager, "stage_value", refused("EncryptionFailure", "PutSecretValue"))
+            monkeypatch.setattr(secretsmanager, "get_value", refused("DecryptionFailure", "GetSecretValue"))
+
+    version = place.current
+    with pytest.raises(
+        CouldNotLook, match=r"PutSecretValue failed with EncryptionFailure\. .* KMS key, then run again\.$"
+    ):
+        place.rotate("SECRET_KEY", step=step)
+    assert place.current == version and not place.labels()
+
+
 def losing(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the answer of a move of AWSCURRENT be lost: of the first, or of the second, which puts it back."""
     move, moves = secretsmanager.move_current, list[str]()

@@ -241,6 +241,9 @@ class SecretWriter:
         try:
             current = None if self._has_moved else self._current()
         except CouldNotLook as read_error:
+            if not (self._is_moving or self._has_reached_database):
+                # Nothing is in force yet: the first error says why.
+                return
             raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}") from None
         is_overtaken = self._has_moved and isinstance(error, ConflictError)
         is_current = not is_overtaken if self._has_moved else current and current.version_id == self._plan.token
