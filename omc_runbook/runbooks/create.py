@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from omc_runbook.changes.secret import create as secret_create
@@ -26,7 +25,7 @@ from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
-from omc_runbook.runbooks.run import Run, diagnose, ignore
+from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
 
@@ -102,7 +101,7 @@ def steps(run: Run, plan: CreatePlan) -> Table:
 
 
 def apply(
-    run: Run, plan: CreatePlan, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+    run: Run, plan: CreatePlan, apply: bool, confirm: str = "", live: LiveChange | None = None
 ) -> CreateResult | None:
     """Create or restore the secret as planned if `apply` is set; None in a dry run.
 
@@ -115,7 +114,10 @@ def apply(
         # A plan file has values in it, and only the button could still use it.
         if not may_change and not kernel.allows_input():
             plan.drop()
-    return secret_create.apply(run.target.clients, plan, step) if may_change else None
+    if not may_change:
+        return None
+    live = live or LiveChange()
+    return secret_create.apply(run.target.clients, plan, live.announce, live.tell)
 
 
 @takes_parameters
@@ -124,7 +126,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
     run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, live.announce)
+        result = apply(run, plan, may_apply, confirm, live)
         yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)

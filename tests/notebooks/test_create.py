@@ -21,6 +21,7 @@ from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_k
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import create
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 REQUIRED = [name for name, key in default_keys().items() if key.required]
@@ -268,6 +269,16 @@ def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.Monkey
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook, match=f"secretsmanager:{action} is missing"):
         create.apply(run, create.plan(run, run.look()), True)
+
+
+def test_a_secret_that_is_made_and_cannot_be_read_is_on_record(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, though nobody could verify it: a second run finds it."""
+    deny(here.sandbox, monkeypatch, "secretsmanager:GetSecretValue")
+    run, live = runbooks_run.begin("create", "staging"), LiveChange()
+    with pytest.raises(CouldNotLook, match=r"GetSecretValue is missing, .*Done before: created the secret\. Run again"):
+        create.apply(run, create.plan(run, run.look()), True, live=live)
+    assert [(change.action, change.secret) for change in live.changes] == [("created", here.name)]
+    assert here.described()["Name"] == here.name
 
 
 def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:

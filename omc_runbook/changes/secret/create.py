@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 from omc_runbook.aws import kms, secretsmanager
@@ -18,9 +19,11 @@ from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
-from omc_runbook.terraform.command import Output
+from omc_runbook.terraform.command import Output, SavedPlan
 
 T = TypeVar("T")
+
+API = "the API"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,10 @@ class CreateResult(ChangeResult):
     """What made it: "the API", "terraform" or "tofu"."""
     outputs: tuple[str, ...] = ()
     """Names of Terraform outputs with the secret's ARN."""
+
+
+_Made = tuple[bool, Callable[[], CreateResult]]
+"""Whether the secret was made, as far as the answer tells, and its verification."""
 
 
 def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
@@ -54,25 +61,33 @@ def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
 
 
 def apply(
-    clients: Clients, plan: CreatePlan, announce: Callable[[str], None] = lambda name: None
+    clients: Clients,
+    plan: CreatePlan,
+    announce: Callable[[str], None] = lambda name: None,
+    tell: Callable[[Change], None] = lambda change: None,
 ) -> CreateResult | None:
     """Create or restore the secret as planned, and verify it; None where there is nothing to do.
 
     After a kill at any point, applying the same plan again finishes it. Raises ConflictError where somebody else
     created the secret first, CouldNotLook where AWS or Terraform refuses or the result differs from the plan,
-    UsageError for a harmful Terraform plan. `announce` takes the step's name as it begins.
+    UsageError for a harmful Terraform plan. `announce` takes the step's name as it begins, `tell` the change once the
+    secret is there, before it is verified.
     """
     results: list[CreateResult] = []
 
     def act() -> Iterator[Change]:
         do = _apply_draft if plan.draft else _restore if plan.intent == "restore" else _create
-        result = do(clients, plan)
-        change = Change(action=result.action, secret=result.name, by=result.by, version=result.version_id)
-        results.append(replace(result, changes=(change,)))
-        yield change
+        is_made, verify = do(clients, plan)
+        made_by = plan.draft.name if plan.draft else API
+        change = Change(action="restored" if plan.intent == "restore" else "created", secret=plan.name, by=made_by)
+        if is_made:
+            yield change
+        result = verify()
+        results.append(replace(result, changes=(replace(change, version=result.version_id),)))
+        yield from () if is_made else (change,)
 
     step = Step(name=plan.intent, apply=act, is_done=lambda: plan.intent == "nothing")
-    execute([step], announce, Journal())
+    execute([step], announce, Journal(tell))
     return results[0] if results else None
 
 
@@ -82,25 +97,25 @@ def describe_secret(clients: Clients, name: str) -> Secret | None:
     return require(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
 
 
-def _restore(clients: Clients, plan: CreatePlan) -> CreateResult:
+def _restore(clients: Clients, plan: CreatePlan) -> _Made:
     client = clients("secretsmanager")
     _change(plan, "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, plan.name))
-    return _verify_exists(clients, plan, "restored", "the API")
+    return True, partial(_verify_exists, clients, plan, "restored", API)
 
 
-def _create(clients: Clients, plan: CreatePlan) -> CreateResult:
+def _create(clients: Clients, plan: CreatePlan) -> _Made:
     client, key = clients("secretsmanager"), find_key(clients, plan)
-    _change(
+    is_made = _change(
         plan,
         "secretsmanager:CreateSecret",
         lambda: secretsmanager.create(
             client, plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
         ),
     )
-    return _verify_new(clients, plan, key)
+    return is_made, partial(_verify_new, clients, plan, key)
 
 
-def _apply_draft(clients: Clients, plan: CreatePlan) -> CreateResult:
+def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
     draft = plan.draft
     assert draft, "called only with a Terraform plan"
     if plan.harm:
@@ -108,6 +123,11 @@ def _apply_draft(clients: Clients, plan: CreatePlan) -> CreateResult:
         first = plan.harm[0]
         raise UsageError(f"{draft.name}'s plan was not applied. {first.title}: {first.subject}. {first.remedy.command}")
     outputs = [output for output in command.apply(draft) if _names_secret(output, plan.name)]
+    return bool(outputs), partial(_verify_draft, clients, plan, draft, outputs)
+
+
+def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs: Sequence[Output]) -> CreateResult:
+    """Verify that Terraform's outputs name the secret of this account, as `_verify_exists` does."""
     secret = describe_secret(clients, plan.name)
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:
@@ -160,7 +180,7 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> Creat
     ]
     if differences:
         raise CouldNotLook(f"{plan.name} was created, but {', '.join(differences)} cannot be read back as planned.")
-    return CreateResult(action="created", name=secret.name, arn=secret.arn, version_id=value.version_id, by="the API")
+    return CreateResult(action="created", name=secret.name, arn=secret.arn, version_id=value.version_id, by=API)
 
 
 def _has_key(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
