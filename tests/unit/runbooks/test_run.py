@@ -185,6 +185,24 @@ def test_a_run_under_way_has_its_environments_and_its_plan_on_record(outcome: Pa
     assert "without an outcome" in body["failure"]
 
 
+def test_a_run_that_breaks_off_has_what_it_changed_on_record(outcome: Path) -> None:
+    """Also where the process is killed in the middle: each change is handed over as soon as it is in force."""
+    edited, registered = Change(action="edited", file="config.py"), Change(action="registered", task_definition="a:2")
+
+    def make(apply: bool, confirm: str, live: LiveChange) -> Displays:
+        live.tell(edited)
+        assert json.loads(outcome.read_text())["changes"] == [edited.to_json()]
+        live.tell(registered)
+        raise CouldNotLook("AWS is gone.")
+        yield
+
+    closing = Closing(a_run("staging"), PLAN, "Do it", make, True, "", False)
+    with pytest.raises(CouldNotLook):
+        closing.show("result")
+    body = json.loads(outcome.read_text())
+    assert (body["status"], body["changes"]) == ("failed", [edited.to_json(), registered.to_json()])
+
+
 def test_findings_end_a_job_and_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain papermill fails as a job should; Voilà goes on to the answer."""
     monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: False)
