@@ -319,7 +319,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
         if not plan.is_new and not has_consent and sys.stdin.isatty():
             has_consent = click.confirm(f"Change {plan.path}?")
         runbook.write(plan, has_consent)
-        click.echo(f"Wrote {plan.path}.")
+        click.echo(f"Wrote {plan.path}." + ("" if plan.is_new else f" The former one is kept as {plan.former.name}."))
     problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
         click.echo(f"Not usable yet: {printable(problem)}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 from omc_runbook.changes import files
@@ -17,7 +18,7 @@ from omc_runbook.textfile.diff import unified_diff
 MODE = 0o644
 """Of a new file, which has names alone."""
 FORMER = ".former"
-"""What the name of the former file ends with, which keeps its comments."""
+"""What the name of the former file ends with, which keeps its comments; that of a later one has a number, too."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class ConfigurationPlan:
     def is_new(self) -> bool:
         """Whether there is no file yet."""
         return self.before is None
+
+    @property
+    def former(self) -> Path:
+        """Where the former file is kept: beside it, and never over an earlier one."""
+        numbers = chain(("",), (f"-{number}" for number in count(2)))
+        paths = (self.path.with_name(f"{self.path.name}{FORMER}{number}") for number in numbers)
+        return next(path for path in paths if files.read(path) in (None, self.before))
 
     @property
     def diff(self) -> str:
@@ -60,17 +68,17 @@ def plan(path: Path, found: Sequence[EnvironmentNames]) -> ConfigurationPlan:
 
 
 def write(plan: ConfigurationPlan, has_consent: bool) -> None:
-    """Write the file; the former one is kept beside it.
+    """Write the file; the former one is kept beside it, and so is each that was kept before.
 
     Raises UsageError for an existing file without consent, and as `files.write` does.
     """
     if plan.before is not None:
+        former = plan.former
         if not has_consent:
             raise UsageError(
                 f"{plan.path} exists and was not changed: add --yes to change it; the former one is kept as"
-                f" {command(plan.path.name + FORMER)}."
+                f" {command(former.name)}."
             )
-        former = plan.path.with_name(plan.path.name + FORMER)
         files.write(former, files.read(former), plan.before, None, MODE)
     files.refuse_unwritable(plan.path)
     files.write(plan.path, plan.before, plan.after, None, MODE if plan.is_new else None)

@@ -94,6 +94,17 @@ def test_an_existing_file_is_changed_by_consent_only(found: dict[str, Environmen
     assert load("staging", str(path)).names.rotation_days == 30
 
 
+def test_every_former_file_is_kept(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """A second change does not replace what the first one kept; the same text again needs no further file."""
+    path = tmp_path / "runbook.toml"
+    for text, former in ((FORMER, ""), (f"{FORMER}# again\n", "-2"), (FORMER, ""), (f"{FORMER}# third\n", "-3")):
+        path.write_text(text)
+        planned = file.plan(path, [found["staging"]])
+        file.write(planned, has_consent=True)
+        assert planned.former == tmp_path / f"runbook.toml.former{former}" and planned.former.read_text() == text
+    assert (tmp_path / "runbook.toml.former").read_text() == FORMER
+
+
 def test_an_invalid_file_is_not_touched(tmp_path: Path) -> None:
     """A sentence says what to do."""
     path = tmp_path / "runbook.toml"
