@@ -7,7 +7,7 @@ from typing import Any
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.parameters import looks_secret
-from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button
+from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button, make_group_name
 from omc_runbook.runbooks.pickers import Picker
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
@@ -126,7 +126,8 @@ class _Control:
             self._boxes = {name: ipywidgets.Checkbox(indent=False, layout=layout) for name in picker.options}
             for box in self._boxes.values():
                 box.observe(lambda _: self._choose(",".join(self._ticked())), "value")
-            self.widget.children = (ipywidgets.Label(picker.parameter), *self._boxes.values())
+            name = picker.parameter
+            self.widget.children = (ipywidgets.Label(name), *self._boxes.values(), make_group_name(name))
         for name, box in self._boxes.items():
             box.description, box.value = picker.options[name], name in picker.chosen
 

@@ -16,6 +16,7 @@ from omc_runbook.model.parameters import literal
 from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
+_GROUP_SCRIPT = Path(__file__).with_name("group_name.js")
 FULL_WIDTH = "calc(100% - 4px)"
 """As wide as the page: widgets have margins."""
 _WRAPPED, NARROW = "omc-wrapped", "omc-narrow"
@@ -54,6 +55,15 @@ def make_button(label: str, style: str = "") -> Any:
     button = ipywidgets.Button(description=label, button_style=style, layout=layout)
     button.add_class(_WRAPPED)
     return button
+
+
+def make_group_name(text: str) -> Any:
+    """A widget that is not seen, and tells a screen reader what the box of widgets that it is put into is for."""
+    import anywidget
+    from traitlets import Unicode
+
+    members = {"_esm": _GROUP_SCRIPT, "text": Unicode(text).tag(sync=True)}
+    return type("GroupName", (anywidget.AnyWidget,), members)()
 
 
 class Frontend:

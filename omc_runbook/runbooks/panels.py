@@ -14,6 +14,7 @@ from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.drill import CourseDrill
+from omc_runbook.runbooks.frontend import is_available, make_group_name
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 _BUSY = "Working …"
@@ -42,7 +43,10 @@ class QuestionPanel:
         self._choices = ipywidgets.RadioButtons(options=options, value=None, layout=layout)
         self._button = ipywidgets.Button(description="Answer", button_style="primary")
         self._button.on_click(self._answer)
-        _show_widget(ipywidgets.VBox((self._choices, self._button)), "Answer it in JupyterLab.")
+        children = [self._choices, self._button]
+        if is_available():
+            children.append(make_group_name(self._question.text))
+        _show_widget(ipywidgets.VBox(children), "Answer it in JupyterLab.")
 
     def _answer(self, button: Any) -> None:
         letter = self._choices.value

@@ -125,7 +125,7 @@ def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> N
         page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'rotate-staging.ipynb'")
         panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         page.wait_for_function(HAS_RUN)
-        panel.get_by_label("SECRET_KEY", exact=False).check()
+        panel.get_by_role("group", name="keys", exact=True).get_by_label("SECRET_KEY", exact=False).check()
         status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
         status.wait_for()
         panel.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging").wait_for()
@@ -185,7 +185,8 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
         page.get_by_text("Choose an answer first.").wait_for()
         for number, question in enumerate(QUESTIONS):
             letter = question.right if number else "b"
-            page.get_by_text(question.choice(letter).text, exact=True).first.click()
+            choices = page.get_by_role("group", name=question.text, exact=True)
+            choices.get_by_role("radio", name=question.choice(letter).text, exact=True).check()
             page.get_by_role("button", name="Answer", exact=True).nth(number).click()
             page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
         page.get_by_role("button", name="Start", exact=True).click()
