@@ -18,7 +18,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, 
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.model.findings import NO_REMEDY, Severity
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import nearest, nearest_in
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
@@ -59,7 +59,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     if snapshot.service_names is None:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
-        near = "." if unread else nearest(names.cluster, snapshot.clusters)
+        near = "." if unread else nearest_in(snapshot.environment.name, names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
         remedy = correct(snapshot, "cluster") or remedies.advise(
             f"Correct cluster in {snapshot.environment.source_of('cluster')}."

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from omc_runbook.model import letters
+from omc_runbook.model.environment_names import environment_in
 from omc_runbook.model.handover import FOLDER_VARIABLE
 
 
@@ -22,6 +23,15 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
         deceiving = letters.describe(name)
         return f": did you mean {folded[close[0]]}?" + (f" The name has {deceiving}." if deceiving else "")
     return f": there are {', '.join(names)}." if names else ": there is none."
+
+
+def nearest_in(environment: str, name: str, candidates: Iterable[str]) -> str:
+    """The nearest name as `nearest` says it, but none of another environment, which nobody means."""
+    names = sorted(set(candidates))
+    own = [each for each in names if environment_in(each) in (environment_in(environment), "")]
+    if names and not own:
+        return f": there are only those of other environments, {', '.join(names)}."
+    return nearest(name, own)
 
 
 def expand(text: str) -> Path:

@@ -16,7 +16,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import nearest_in
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import (
     deep_read,
@@ -287,7 +287,7 @@ class _Reading(Gatherer):
         )
         if "cluster" in self.environment.chosen:
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
-            hint = f". {unread}" if unread else nearest(name, clusters)
+            hint = f". {unread}" if unread else nearest_in(self.environment.name, name, clusters)
             raise UsageError(
                 f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}{hint}"
                 f" Correct cluster in {self.environment.source_of('cluster')}. Nothing was written."

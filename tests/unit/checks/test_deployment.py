@@ -97,6 +97,21 @@ def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:
     assert {answer.status for answer in answers.values()} == {"skipped"}
 
 
+@pytest.mark.parametrize(
+    ("clusters", "ending"),
+    [
+        (("coins-prod",), ": there are only those of other environments, coins-prod."),
+        (("ohmycoins-production-cluster", "ohmycoins-stg"), ": did you mean ohmycoins-stg?"),
+        (("ohmycoins-production-cluster", "ohmycoins"), ": did you mean ohmycoins?"),
+    ],
+)
+def test_no_cluster_of_another_environment_is_suggested(clusters: tuple[str, ...], ending: str) -> None:
+    """However near its name is: who corrects runbook.toml to it changes the wrong environment."""
+    snapshot = replace(FAULTS["wrong-names"].make(healthy()), clusters=clusters)
+    [found] = run_check(CHECKS["wrong-names"], snapshot)
+    assert found.evidence[0].endswith(ending)
+
+
 def test_a_missing_service_is_found_with_the_nearest() -> None:
     """A cluster that exists without the service that the guide names is found too."""
     snapshot = healthy()
