@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -190,7 +189,7 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
         return {}
     if not kernel.allows_prompt():
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH or env:NAME.")
-    answers = {name: Masked(getpass.getpass(f"Value of {name} (empty to skip it): "), name) for name in names}
+    answers = {name: sources.ask_hidden(f"Value of {name} (empty to skip it): ", name) for name in names}
     for name, value in answers.items():
         problem = _objection(workstation, name, value) if not value.is_empty else ""
         if problem:

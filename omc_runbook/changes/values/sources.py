@@ -98,12 +98,20 @@ def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
 
 
 def _ask(key: str, prompt: str) -> Masked:
-    value = Masked(getpass.getpass(prompt), key)
+    value = ask_hidden(prompt, key)
     if value.is_empty:
         raise UsageError(
             f"Nothing was typed for {key}: run again, or take an empty value from file:PATH. Nothing was written."
         )
     return value
+
+
+def ask_hidden(prompt: str, name: str) -> Masked:
+    """What a person types without echo; empty where the input ends, as by Ctrl-D."""
+    try:
+        return Masked(getpass.getpass(prompt), name)
+    except EOFError:
+        return Masked("", name)
 
 
 def _generate(key: str, entry: Key | None) -> NewValue:

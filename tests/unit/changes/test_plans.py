@@ -137,6 +137,18 @@ def test_a_prompt_that_is_left_empty_gives_no_value(monkeypatch: pytest.MonkeyPa
         take("prompt", "SMTP_PASSWORD")
 
 
+def test_a_prompt_whose_input_ends_gives_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by Ctrl-D: said in the same sentence."""
+
+    def end(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(kernel, "allows_input", lambda: True)
+    monkeypatch.setattr("getpass.getpass", end)
+    with pytest.raises(UsageError, match="Nothing was typed for SMTP_PASSWORD"):
+        take("prompt", "SMTP_PASSWORD")
+
+
 def test_generated_values_suit_their_keys() -> None:
     """New each time, accepted by the catalogue, and without characters that break a URL where it goes into one."""
     keys = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
