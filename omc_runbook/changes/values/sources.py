@@ -54,21 +54,27 @@ def gather(
         values_from = "prompt"
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {offered}.")
-    values = take(values_from, keys, catalogue, where, offered) if values_from not in ("", KEEP) else {}
-    refuse_unknown([*values], {*catalogue, *present_keys})
+    known_keys = {*catalogue, *present_keys}
+    values = take(values_from, keys, catalogue, where, offered, known_keys) if values_from not in ("", KEEP) else {}
+    refuse_unknown([*values], known_keys)
     return values
 
 
 def take(
-    values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str = "", offered: str = SOURCES
+    values_from: str,
+    keys: Sequence[str],
+    catalogue: Mapping[str, Key],
+    where: str = "",
+    offered: str = SOURCES,
+    known_keys: Collection[str] = (),
 ) -> dict[str, NewValue]:
-    """Read new values as `gather` does, also of keys that are in no catalogue."""
+    """Read new values as `gather` does, also of keys that are in no catalogue; `known_keys` are more than those."""
     kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
     if path:
         return _select(source_file.read_file(path), keys, values_from)
     if kind == "env" and name:
-        return _select(_from_variable(name, keys), keys, values_from)
+        return _select(_from_variable(name, keys, {*catalogue, *known_keys, *keys}), keys, values_from)
     if values_from == PROMPT:
         return _prompt(_require_keys(keys, values_from), where)
     if values_from == GENERATE:
@@ -77,7 +83,8 @@ def take(
     raise UsageError(f"values_from is not a source of values: choose {offered}.")
 
 
-def _from_variable(name: str, keys: Sequence[str]) -> dict[str, NewValue]:
+def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str]) -> dict[str, NewValue]:
+    """The variable's text as the value of the one key; where it is a document of keys, or none is named, its values."""
     text = os.environ.get(name)
     if not text:
         raise UsageError("The variable that values_from names is not set or empty: set it, or name another source.")
@@ -87,7 +94,11 @@ def _from_variable(name: str, keys: Sequence[str]) -> dict[str, NewValue]:
         raise UsageError(f"The variable {name} is not UTF-8 text: set it again.") from None
     if len(keys) == 1 and not text.lstrip().startswith("{"):
         return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}
-    return source_file.read(raw, f"variable {name}", f"The variable {name}")
+    values = source_file.read(raw, f"variable {name}", f"The variable {name}")
+    if len(keys) == 1 and not any(key in known_keys or CAPITALS.fullmatch(key) for key in values):
+        # An object without any key of a secret is a value itself, such as the credentials of a service account.
+        return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}
+    return values
 
 
 def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:

@@ -121,6 +121,19 @@ def test_a_variable_holds_a_value_or_a_document(monkeypatch: pytest.MonkeyPatch)
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == texts(take("env:NEW")) == {"SMTP_PASSWORD": value}
 
 
+def test_an_object_without_keys_is_the_value_of_the_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the credentials of a service account; a document that lacks the key is still a mistake, and so is no key."""
+    text = json.dumps({"type": "service_account", "private_key": password()})
+    monkeypatch.setenv("NEW", text)
+    assert texts(take("env:NEW", "SMTP_PASSWORD")) == {"SMTP_PASSWORD": text}
+    with pytest.raises(UsageError, match="neither in the secret nor in the catalogue"):
+        take("env:NEW")
+    for known in ("SECRET_KEY", "OF_NOBODY"):
+        monkeypatch.setenv("NEW", json.dumps({"type": "x", known: password()}))
+        with pytest.raises(UsageError, match="env:NEW has no SMTP_PASSWORD"):
+            take("env:NEW", "SMTP_PASSWORD")
+
+
 def test_a_prompt_asks_for_one_key_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each key is asked for by name, hidden."""
     answers = {"New value of SMTP_USER: ": "me@ohmycoins.test", "New value of SMTP_PASSWORD: ": password()}
