@@ -109,8 +109,10 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
     if error and compose and not is_explained:
-        look = ("--project-directory", workstation.checkout.root, "config", "--quiet")
-        yield Evidence(compose.files[0].name, (error,), Remedy(command(*workstation.compose_program, *look)))
+        missing = workstation.compose_config.missing_file if workstation.compose_config else ""
+        make = f"Create {missing}, or write required: false to its path in env_file." if missing else ""
+        remedy = Remedy(make or workstation.compose_command("config", "--quiet"))
+        yield Evidence(compose.files[0].name, (error,), remedy)
 
 
 @check(
@@ -255,7 +257,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """docker compose up did not start the application"""
     workstation = workstation_of(snapshot)
     if workstation.started is False:
-        up = command(*workstation.compose_program, "--project-directory", workstation.checkout.root, "up")
+        up = workstation.compose_command("up")
         yield Evidence("docker compose up", (workstation.start_problem,), Remedy(workstation.start_remedy or up))
     elif workstation.start_problem:
         yield Uncertain("docker compose up", (workstation.start_problem,))
@@ -276,8 +278,8 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
             "POSTGRES_PASSWORD only takes effect when the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        keep = command(*workstation.compose_program, "exec", _database(workstation), "sh", "-c", psql)
-        anew = command(*workstation.compose_program, "down", "--volumes")
+        keep = workstation.compose_command("exec", _database(workstation), "sh", "-c", psql)
+        anew = workstation.compose_command("down", "--volumes")
         way = f"{keep} to keep the data, or {anew} to delete the data and start again"
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
@@ -306,7 +308,7 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         what = problem.variable or problem.service or "the log"
         fact = f"The log of {problem.service or 'the start'}: {what}: {problem.reason}."
         service = (problem.service,) if problem.service else ()
-        look = command(*workstation.compose_program, "--project-directory", workstation.checkout.root, "logs", *service)
+        look = workstation.compose_command("logs", *service)
         is_mine = problem.variable and workstation.binding(problem.variable)
         yield Evidence(what, (fact,), Remedy(f"Correct {problem.variable} in {workstation.path}." if is_mine else look))
 

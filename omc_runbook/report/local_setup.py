@@ -204,7 +204,7 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
         lead = f"There is no backup. Added, and safe to remove: {names}. No existing value was changed."
         entries.append(Entry("by hand", lead=lead))
     if result.start.by:
-        entries.append(Entry("stop what was started", command=command(*setup.workstation.compose_program, "down")))
+        entries.append(Entry("stop what was started", command=setup.workstation.compose_command("down")))
     return Listing("Undo", entries)
 
 

@@ -87,6 +87,8 @@ class Compose:
     """The variables that Compose requires: ${NAME?…}."""
     includes: bool = False
     """Whether it includes compose files that could not be read, or COMPOSE_FILE names some."""
+    is_named: bool = False
+    """Whether COMPOSE_FILE names the files: its paths begin at the folder in which Compose is run."""
 
     @property
     def used(self) -> frozenset[str]:
@@ -153,6 +155,7 @@ def read_compose(repository: Path) -> Compose | None:
         interpolated=tuple(dict.fromkeys(name for name, _ in references)),
         required=tuple(dict.fromkeys(name for name, operator in references if operator.endswith("?"))),
         includes=reader.is_incomplete or None in files,
+        is_named=bool(named),
     )
 
 

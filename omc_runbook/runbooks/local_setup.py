@@ -167,7 +167,7 @@ def apply(
     def start() -> StartResult:
         if not starts:
             return StartResult("", "This course does not start the application.")
-        return executor.start(checkout.root, variables, live.sleep)
+        return executor.start(checkout, variables, live.sleep)
 
     def announce(name: str) -> None:
         live.announce(name)

@@ -17,6 +17,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import programs
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.shell import command
+from omc_runbook.repository.checkout import Checkout
 
 PROGRAMS = (("docker", "compose"), ("docker-compose",))
 
@@ -84,6 +85,8 @@ class ComposeConfig:
     """Why Compose rejects the files, as a sentence; "" if it does not."""
     unset: frozenset[str] = field(default=frozenset(), repr=False)
     """Names after a $ that are not set and become empty: one may be a piece of a password."""
+    missing_file: str = ""
+    """The file that an env_file names and that does not exist; "" where that is not why Compose rejects the files."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,13 @@ def expected_compose(checkout: Path) -> tuple[str, ...]:
     return next((each for each in PROGRAMS if programs.find(each[0], checkout)), PROGRAMS[0])
 
 
+def command_for(program: Sequence[str], checkout: Checkout, *words: str) -> str:
+    """A command of Compose on a checkout, to paste in any folder: another folder's containers are not touched."""
+    if checkout.compose and checkout.compose.is_named:
+        return f"{command('cd', checkout.root)} && {command(*program, *words)}"
+    return command(*program, "--project-directory", checkout.root, *words)
+
+
 def _is_recent(program: Sequence[str], path: Path, folder: Path) -> bool:
     """Whether its version is 2 or later: asked once of a program's file as it is; a plugin is another than docker's."""
     status = path.stat()
@@ -190,7 +200,9 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
     process = _call(program, "config", ("--format", "json"), repository, env)
     warnings = tuple(_warnings(process.stderr))
     if process.returncode:
-        return ComposeConfig({}, warnings, f"docker compose config failed in {repository}: {_reason(process)}.")
+        missing = _NO_FILE.search(process.stderr)
+        error = f"docker compose config failed in {repository}: {_reason(process)}."
+        return ComposeConfig({}, warnings, error, missing_file=missing[1] if missing else "")
     try:
         services: Mapping[str, Any] = json.loads(process.stdout).get("services") or {}
     except json.JSONDecodeError:

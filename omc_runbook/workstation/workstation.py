@@ -103,6 +103,10 @@ class Workstation:
         """The path of the .env: at the top of the checkout."""
         return self.checkout.root / DOTENV
 
+    def compose_command(self, *words: str) -> str:
+        """A command of Docker Compose on the checkout, to paste in any folder."""
+        return docker.command_for(self.compose_program, self.checkout, *words)
+
     @property
     def dotenv_paths(self) -> tuple[Path, ...]:
         """The paths of the .env that Settings read; empty if they read none, or that is unknown."""

@@ -479,7 +479,8 @@ def test_a_volume_that_kept_its_password_is_told_from_the_log(docker: pytest.Mon
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
     done = turn(platform, apply=True)
     assert (done.exit_code, done.causes) == (1, ["pg-volume"])
-    assert "docker compose down --volumes" in done.shown and "docker compose exec db sh" in done.shown
+    for words in ("down --volumes", "exec db sh"):
+        assert f"docker compose --project-directory {platform.root} {words}" in done.shown
     assert_absent([canary], done.shown, *others(platform))
 
 
@@ -520,7 +521,7 @@ def test_the_way_into_a_database_names_the_service_that_it_is(docker: pytest.Mon
     (platform.root.parent / "log").write_text(LOG.format(canary=HEX(12)))
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
     done = turn(platform, apply=True)
-    assert done.causes == ["pg-volume"] and "docker compose exec store sh" in done.shown
+    assert done.causes == ["pg-volume"] and f"{platform.root} exec store sh" in done.shown
 
 
 REFUSAL = """\

@@ -17,7 +17,7 @@ from omc_runbook.masking import registry
 from omc_runbook.messages.startlog import StartProblem, last_exception, read_log
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.shell import command
+from omc_runbook.repository.checkout import Checkout
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
 
@@ -88,7 +88,7 @@ def apply(
         Step(name="start", apply=lambda: starts.append(start_application())),
     )
     is_kept = execute(steps, announce, journal)
-    down = command(*plan.workstation.compose_program, "down")
+    down = plan.workstation.compose_command("down")
     back = f"{path.name} is as before; containers that were started have the new one: {down}."
     return DotenvResult(
         changes=tuple(journal.changes),
@@ -119,11 +119,12 @@ def _changes_of(plan: DotenvPlan) -> Iterator[Change]:
         yield Change(action="made private", file=name)
 
 
-def start(root: Path, variables: Collection[str], sleep: Callable[[float], None] = time.sleep) -> StartResult:
+def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float], None] = time.sleep) -> StartResult:
     """Start the application with docker compose and read its log, or say why that is not possible here.
 
     Raises what `sleep` raises, with which it waits for the log.
     """
+    root = checkout.root
     program = docker.find_compose(root)
     if program is None:
         return StartResult("", "Docker Compose is not installed here.")
@@ -138,7 +139,7 @@ def start(root: Path, variables: Collection[str], sleep: Callable[[float], None]
         return StartResult(up, str(error), read_log(text, variables) if text else None)
     if not started.ok:
         result = StartResult(up, started.message, ok=False, remedy=started.remedy)
-        return _explain(result, started.services, program, root, variables)
+        return _explain(result, started.services, program, checkout, variables)
     problems: tuple[StartProblem, ...] | None = None
     try:
         problems = _follow_log(program, root, variables, sleep)
@@ -147,19 +148,19 @@ def start(root: Path, variables: Collection[str], sleep: Callable[[float], None]
         return StartResult(up, str(error), problems, ok=True)
     if failed:
         message = f"{up} succeeded, but service {failed[0].service} {failed[0].failure}."
-        return _explain(StartResult(up, message, ok=False), [failed[0].service], program, root, variables)
+        return _explain(StartResult(up, message, ok=False), [failed[0].service], program, checkout, variables)
     return StartResult(up, problems=problems, ok=True)
 
 
 def _explain(
-    result: StartResult, names: Sequence[str], program: Sequence[str], root: Path, variables: Collection[str]
+    result: StartResult, names: Sequence[str], program: Sequence[str], checkout: Checkout, variables: Collection[str]
 ) -> StartResult:
     """A failed start with the services that failed, what their logs say, and what to do next.
 
     `names` are the services or containers that Docker Compose blames.
     """
     try:
-        containers = docker.containers(program, root)
+        containers = docker.containers(program, checkout.root)
     except CouldNotLook:
         containers = ()
     service_of = {each.name: each.service for each in containers}
@@ -169,10 +170,10 @@ def _explain(
         if container.failure and container.service not in services:
             services.append(container.service)
             facts.append(f"Service {container.service} {container.failure}.")
-    text = _log_of_failure(program, root)
+    text = _log_of_failure(program, checkout.root)
     exceptions = ((service, last_exception(text, service)) for service in services)
     facts += [f"The last error in the log of {service} is {name}." for service, name in exceptions if name]
-    look = command(*program, "--project-directory", root, "logs", *services) if services else ""
+    look = docker.command_for(program, checkout, "logs", *services) if services else ""
     problems = read_log(text, variables) if text else None
     return replace(result, why_not=registry.mask(" ".join(facts)), problems=problems, remedy=result.remedy or look)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from support.local_setup_runs import quiet_machine
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.masking.value import reveal
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.runbooks import local_setup
 from omc_runbook.runbooks.run import diagnose
 from omc_runbook.workstation import docker
@@ -84,6 +86,33 @@ def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
     assert causes(platform) == []
     platform.edit(platform.compose, "  backend:\n", "  backend:\n    no_such_key: true\n")
     assert causes(platform) == [("compose-refused", platform.compose.name)]
+
+
+def test_a_file_that_env_file_names_has_to_be_there(platform: Platform) -> None:
+    """Asking Compose again would only repeat that: the remedy is to create it, or to say that it may be missing."""
+    text = platform.compose.read_text()
+    platform.compose.write_text(text.replace("      - .env\n", "      - .env\n      - .env.local\n", 1))
+    found = diagnose(local_setup.look(local_setup.begin("local", "", str(platform.root), "", True)))
+    [refused] = [finding for finding in found if finding.check == "compose-refused"]
+    path = platform.root / ".env.local"
+    assert refused.remedy.command == f"Create {path}, or write required: false to its path in env_file."
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_command_of_compose_can_be_pasted_in_any_folder(
+    platform: Platform, is_named: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Also where COMPOSE_FILE names the files, whose paths begin at the folder in which Compose is run."""
+    if is_named:
+        platform.dotenv.write_text(f"{platform.dotenv.read_text()}COMPOSE_FILE={platform.compose.name}\n")
+    checkout = read_checkout(platform.root)
+    program = docker.find_compose(platform.root)
+    assert checkout.compose and checkout.compose.is_named is is_named and program
+    line = docker.command_for(program, checkout, "config", "--services")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "compose.yml").write_text("services: {another: {image: none}}")
+    ended = subprocess.run(["sh", "-c", line], cwd=elsewhere, capture_output=True, text=True, check=True)
+    assert "backend" in ended.stdout.split() and "another" not in ended.stdout
 
 
 @pytest.mark.parametrize(
