@@ -327,6 +327,11 @@ def code_files(repository: Path) -> Iterator[Path]:
     return (path for path in _files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
 
 
+def files_ending(repository: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of a checkout whose names end so, in order."""
+    return (path for path in _files(repository, (*ROOTS, "."), endings) if path.name.endswith(endings))
+
+
 def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
     """Yield the files of a checkout that have one of some names, in order."""
     for folder, _, files in _walk(repository):

@@ -18,6 +18,7 @@ from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
+from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
@@ -49,6 +50,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
     unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
+    unreadable += other_tools(root) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, ...], _Asked] = {}
     all_names = [_find(each, declared.get(each), toml, asked) for each in environment_names]
@@ -58,7 +60,10 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
-        raise CouldNotLook(f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}")
+        raise CouldNotLook(
+            f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}"
+            f" You can also write {FILE_NAME} by hand, as the README shows."
+        )
     return found
 
 

@@ -381,3 +381,30 @@ def test_no_value_is_shown_or_written() -> None:
     sm = client("secretsmanager")
     for value in json.loads(sm.get_secret_value(SecretId=SECRET)["SecretString"]).values():
         assert len(str(value)) < 6 or str(value) not in text
+
+
+@pytest.mark.parametrize(
+    ("files", "sentences"),
+    [
+        (
+            {"cdk.json": "{}", "infra/cdk.json": "{}"},
+            ["cdk.json belongs to the AWS CDK: only Terraform's files are read."],
+        ),
+        ({"copilot/.workspace": "application: app"}, ["copilot/.workspace belongs to AWS Copilot: "]),
+        (
+            {"deploy/app.yaml": "Resources: {C: {Type: AWS::ECS::Cluster}}"},
+            ["deploy/app.yaml belongs to CloudFormation: "],
+        ),
+        ({"app.yaml": "kind: Deployment", "other/.workspace": ""}, []),
+    ],
+)
+def test_a_checkout_of_another_tool_leads_on(tmp_path: Path, files: dict[str, str], sentences: list[str]) -> None:
+    """Where there is nothing of Terraform, what is there is named, and that the names can be written by hand."""
+    for name, text in files.items():
+        (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "checkout" / name).write_text(text)
+    with pytest.raises(CouldNotLook) as caught:
+        init.find("", str(tmp_path / "checkout"))
+    assert str(caught.value).count("belongs to") == len(sentences)
+    assert all(sentence in str(caught.value) for sentence in sentences)
+    assert str(caught.value).endswith("You can also write runbook.toml by hand, as the README shows.")

@@ -1,0 +1,39 @@
+"""What a checkout describes of AWS without Terraform, such as by the AWS CDK: no name is read from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from omc_runbook.repository.readers import files_ending, named_files, read_text
+
+TOOLS = {
+    "cdk.json": "the AWS CDK",
+    ".workspace": "AWS Copilot",
+    "samconfig.toml": "AWS SAM",
+    "serverless.yml": "the Serverless Framework",
+    "Pulumi.yaml": "Pulumi",
+}
+"""Which tool a file with this name belongs to."""
+CLOUDFORMATION = "CloudFormation"
+_TEMPLATE = re.compile(r"AWSTemplateFormatVersion|\bAWS::(?:ECS|SecretsManager)::")
+_ENDINGS = (".yaml", ".yml", ".json", ".template")
+
+
+def other_tools(repository: Path) -> tuple[str, ...]:
+    """A sentence on each tool other than Terraform that has a file in a checkout, which names the first one."""
+    first: dict[str, str] = {}
+    for path, tool in _files(repository):
+        first.setdefault(tool, path.relative_to(repository).as_posix())
+    return tuple(f"{path} belongs to {tool}: only Terraform's files are read." for tool, path in first.items())
+
+
+def _files(repository: Path) -> Iterator[tuple[Path, str]]:
+    for path in named_files(repository, TOOLS):
+        if path.name != ".workspace" or path.parent.name == "copilot":
+            yield path, TOOLS[path.name]
+    for path in files_ending(repository, _ENDINGS):
+        if _TEMPLATE.search(read_text(path)):
+            yield path, CLOUDFORMATION
+            return
