@@ -1,6 +1,7 @@
 """The last run of a runbook on an environment, remembered beside the records, also where it left no record.
 
-Runs in a sandbox are remembered apart: they say nothing of the environment in AWS.
+Runs in a sandbox are remembered apart: they say nothing of the environment in AWS. So are those of another project,
+whose records may be in the same folder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model import json_text
+from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
 from omc_runbook.report.archive.stems import file_name
@@ -35,22 +37,26 @@ class LastRun:
     standing: Standing
 
 
-def read(folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "") -> LastRun | None:
+def read(
+    folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "", project: str = PROJECT
+) -> LastRun | None:
     """The last run, in AWS or in a sandbox as the endpoint says, or without one this process's variables.
 
     None where there was none, or its file is broken.
     """
     try:
-        body = json_text.parse(_content(folder, _name(runbook, environment, endpoint)) or "")
+        body = json_text.parse(_content(folder, _name(runbook, environment, endpoint, project)) or "")
         standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
         return LastRun(json_text.moment(body["finished"]), str(body["status"]), standing)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def why_unread(folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "") -> str:
+def why_unread(
+    folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "", project: str = PROJECT
+) -> str:
     """Why `read` knows no last run though there was one, in a clause; "" where there was none."""
-    name = _name(runbook, environment, endpoint)
+    name = _name(runbook, environment, endpoint, project)
     path = folder / name if isinstance(folder, Path) else f"{folder.address}/{name}"
     try:
         content = _content(folder, name)
@@ -59,14 +65,14 @@ def why_unread(folder: Path | S3Folder, runbook: str, environment: str, endpoint
     return "" if content is None else f"its last run is not known, since {path} is broken"
 
 
-def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing) -> None:
+def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:
     """Remember a run; raises OSError where the folder cannot be written."""
     body: dict[str, object] = {
         "finished": outcome.finished.isoformat(timespec="seconds"),
         "status": outcome.status,
     }
     body |= {str(topic): each.to_json() for topic, each in standing.items()}
-    name = _name(outcome.runbook, outcome.environment, outcome.endpoint)
+    name = _name(outcome.runbook, outcome.environment, outcome.endpoint, project)
     content = json.dumps(body, indent=1, ensure_ascii=False).encode()
     if not isinstance(folder, Path):
         folder.write_own(name, content)
@@ -85,6 +91,8 @@ def _content(folder: Path | S3Folder, name: str) -> bytes | None:
         return None
 
 
-def _name(runbook: str, environment: str, endpoint: str) -> str:
+def _name(runbook: str, environment: str, endpoint: str, project: str) -> str:
     is_sandbox = is_on_this_machine(endpoint or os.environ.get(ENDPOINT_VARIABLE, ""))
-    return f".{file_name(f'{runbook}-{environment}')}{'.sandbox' if is_sandbox else ''}{SUFFIX}"
+    # No name of an environment has an @.
+    of_project = f"@{file_name(project)}" if project != PROJECT else ""
+    return f".{file_name(f'{runbook}-{environment}')}{of_project}{'.sandbox' if is_sandbox else ''}{SUFFIX}"

@@ -20,6 +20,7 @@ from omc_runbook.headless import last_run
 from omc_runbook.headless.news import Notice, Open, compare
 from omc_runbook.masking import registry
 from omc_runbook.model import regular_file
+from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome, Topic
 from omc_runbook.model.notify import Notify
@@ -137,12 +138,14 @@ def _apprise(address: str) -> Send:
     return deliver
 
 
-def report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str = "") -> Outcome:
+def report(
+    outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str = "", project: str = PROJECT
+) -> Outcome:
     """Send what a run's outcome is worth telling, and remember the run beside the records, in a folder or in S3.
 
     Returns the outcome with its notifications; where that cannot be read or written, one of them says so.
     """
-    of_run = (folder, outcome.runbook, outcome.environment, outcome.endpoint)
+    of_run = (folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
     last = last_run.read(*of_run)
     unread = "" if last else last_run.why_unread(*of_run)
     place = str(folder) if isinstance(folder, Path) else folder.address
@@ -155,7 +158,7 @@ def report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: s
             standing = {**standing, topic: former.get(topic, Open())}
     failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
-        last_run.write(folder, outcome, standing)
+        last_run.write(folder, outcome, standing, project)
     except OSError as error:
         failure = f"This run is not remembered: {(error.strerror or str(error)).rstrip('.')}."
     if failure:

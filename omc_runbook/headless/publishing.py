@@ -52,7 +52,7 @@ def publisher(
         return lambda outcome: replace(outcome, notifications=_export(outcome, targets, umask))
     from omc_runbook.headless import notify
 
-    who, profile = settings.notify, settings.names.profile
+    who, profile, project = settings.notify, settings.names.profile, settings.project
     begun = notify.Ping(who, "/start") if who.ping else None
 
     def publish(outcome: Outcome) -> Outcome:
@@ -64,7 +64,7 @@ def publisher(
         if ended:
             # Mostly it has been answered by then; one that hangs holds up no message.
             ended.wait(HEAD_START)
-        outcome = notify.report(outcome, folder, who, profile)
+        outcome = notify.report(outcome, folder, who, profile, project)
         failures = (begun.result() if begun else ()) or (ended.result() if ended else ())
         return replace(outcome, notifications=(*outcome.notifications, *failures))
 

@@ -19,7 +19,7 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
-from omc_runbook.model.environment_names import environment_in
+from omc_runbook.model.environment_names import PROJECT, environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
@@ -117,7 +117,7 @@ class _Settings(BaseSettings):
         env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 
-    project: str = Field(default="ohmycoins", min_length=1)
+    project: str = Field(default=PROJECT, min_length=1)
     repository: str = ""
     environments: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from omc_runbook.model.handover import CONFIRMED as PRODUCTION
 
+PROJECT = "ohmycoins"
+"""The guide's project, where runbook.toml names none."""
 STAGING = "staging"
 ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("production", "prod", "prd", "live"), PRODUCTION),

@@ -119,12 +119,13 @@ def test_an_aws_configuration_that_is_broken_is_reported(monkeypatch: pytest.Mon
 
 
 def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One message for a problem, none for the same, and none for another environment's."""
+    """One message for a problem, none for the same, and none for another environment's or another project's."""
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
         outcomes = [notify.report(FOUND, tmp_path, receivers) for _ in range(3)]
         notify.report(an_outcome(environment="production"), tmp_path, receivers)
+        notify.report(an_outcome(), tmp_path, receivers, project="shop")
         notify.report(an_outcome(), tmp_path, receivers)
     assert [len(outcome.notifications) for outcome in outcomes] == [1, 0, 0]
     assert [each["title"] for each in bodies] == ["verify on staging: no-permission", "verify on staging: resolved"]

@@ -63,6 +63,17 @@ def test_a_last_run_that_says_nothing_hides_no_missing_one(tmp_path: Path, monke
     assert "it never ran" in state()
 
 
+def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records are in the same folder, and its environment has the same name."""
+    _configure(tmp_path, monkeypatch, "verify")
+    path = tmp_path / "runbook.toml"
+    path.write_text(f'project = "shop"\n{path.read_text()}')
+    for project, ended in (("ohmycoins", "it never ran"), ("sandbox", "it never ran"), ("shop", "the last run ended")):
+        last_run.write(tmp_path, an_outcome(), NOTHING_OPEN, project)
+        (state,) = schedules.read(tmp_path, NOW)
+        assert ended in state.sentence
+
+
 def test_the_schedules_of_a_named_file_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run with the parameter runbook_toml shows them on the index page, and not those of the working folder."""
     (tmp_path / "elsewhere").mkdir()
