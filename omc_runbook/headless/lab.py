@@ -12,6 +12,7 @@ from typing import Any
 
 from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
+from omc_runbook.report.archive.sections import without_sample
 from omc_runbook.textfile import private_file
 
 OPTIONS = ("--LabApp.default_url=/lab/tree/index.ipynb", "--LabApp.expose_app_in_browser=True")
@@ -105,10 +106,12 @@ def _copy(source: Path, copy: Path, beside: Path) -> list[str]:
 
 
 def _cleared(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook without outputs, which names the text that it was made from."""
+    """The notebook without outputs and what it says of them, which names the text that it was made from."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
+        else:
+            cell["source"] = without_sample("".join(cell["source"])).splitlines(keepends=True)
     notebook["metadata"][_MEMBER] = _digest(notebook)
     return notebook
 

@@ -153,6 +153,7 @@ def test_lab_works_on_copies_without_outputs(folder: Path, monkeypatch: pytest.M
     for path in (folder / "desk").iterdir():
         cells = nbformat.read(path, as_version=4).cells
         assert not any(cell.get("outputs") for cell in cells)
+        assert not any("outputs here are a sample" in cell.source for cell in cells)
 
 
 def test_a_copy_is_renewed_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

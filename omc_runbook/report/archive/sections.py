@@ -40,6 +40,11 @@ def without_empty(notebook: Any) -> Any:
     return visible
 
 
+def without_sample(text: str) -> str:
+    """A cell's text without the sentence on sample outputs, for a notebook that has none of them."""
+    return _SAMPLE.sub("", text)
+
+
 def headings(notebook: Any) -> tuple[str, ...]:
     """The titles of a notebook's sections."""
     return tuple(
@@ -86,7 +91,7 @@ def _readable(cell: Any) -> Any:
     from nbformat.v4 import new_markdown_cell
 
     if cell.cell_type == "markdown":
-        cell.source = _SAMPLE.sub("", cell.source)
+        cell.source = without_sample(cell.source)
     elif _is_of_parameters(cell):
         return new_markdown_cell(f"```python\n{cell.source}\n```")
     else:
