@@ -42,6 +42,8 @@ _TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-\S+\s+\S+\s+)?([a-z][\w-]*)")
 _AUTO = re.compile(r"-auto-approve\b")
 _FOLDER_OPTION = re.compile(r"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ][\"']?([^\s\"']+)")
 _FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
+_DOTENV = re.compile(r"(?<!\w)\.env\b")
+_DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -111,6 +113,13 @@ class Workflow:
         name = re.escape(variable)
         entry = re.compile(rf"(?m)^\s*{name}:.*$")
         return re.search(rf"\b{name}\b", entry.sub("", self.file.text)) is not None
+
+    def dotenv_line(self, variables: Collection[str]) -> int:
+        """The last line that gives a .env one of these variables, from a secret of GitHub; 0 where none does."""
+        if not _DOTENV.search(self.file.text):
+            return 0
+        entries = (match for match in _DOTENV_ENTRY.finditer(self.file.text) if match["name"] in variables)
+        return max((self.file.text.count("\n", 0, match.end()) + 1 for match in entries), default=0)
 
     def passes_on(self, variables: VariableList) -> bool:
         """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""

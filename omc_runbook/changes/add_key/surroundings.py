@@ -119,7 +119,11 @@ def find_surroundings(
     return Surroundings(
         shared=tuple(_shared(main, checkout, key, files, [*snapshots])),
         on_merge=checkout.workflows.on_merge(files) if files else (),
-        locations=(*_initial_values(main, [*snapshots], checkout, key), *_lists(checkout, key)),
+        locations=(
+            *_initial_values(main, [*snapshots], checkout, key),
+            *_lists(checkout, key),
+            *_dotenvs(checkout, key),
+        ),
         unreadable=checkout.workflows.unreadable if files else (),
         definition=f"{WITHOUT_TERRAFORM} {key.name}." if checkout.task_definitions is None else "",
     )
@@ -225,10 +229,28 @@ def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 )
             continue
         who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
-        need = "the application refuses to start" if key.required else "the application there goes without it"
         yield OtherLocation(
             file=variables.file,
             line=variables.line,
-            reason=f"{who} names the variables that the application gets: without this one {need}.",
+            reason=f"{who} names the variables that the application gets: without this one {_lack(key)}.",
             addition=entry_of(variables, key.name),
         )
+
+
+def _lack(key: NewKey) -> str:
+    return "the application refuses to start" if key.required else "the application there goes without it"
+
+
+def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+    """Workflows that write a .env line by line, from GitHub's secrets."""
+    secrets = {name for name in checkout.reads if is_secret(name)}
+    for workflow in checkout.workflows.files:
+        line = workflow.dotenv_line(secrets - {key.name})
+        if line and not workflow.mentions(key.name):
+            yield OtherLocation(
+                file=workflow.file.name,
+                line=line,
+                reason=f"This workflow writes the application's .env: without this variable {_lack(key)}.",
+                addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
+                command=command("gh", "secret", "set", key.name),
+            )

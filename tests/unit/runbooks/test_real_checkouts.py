@@ -154,3 +154,26 @@ def test_a_variable_of_the_frontend_is_refused(key: str, reason: str, tmp_path: 
     with pytest.raises(UsageError) as raised:
         plan(make_platform(tmp_path), key)
     assert reason in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ('echo "OPENAI_API_KEY=${{ secrets.OPENAI_API_KEY }}" >> .env', 7),
+        ("cat > .env <<EOF\n          A=1\n          SECRET_KEY=${{ secrets.APP_KEY }}\n          EOF", 9),
+        ('echo "OPENAI_API_KEY=${{ secrets.OPENAI_API_KEY }}" >> "$GITHUB_ENV"', 0),
+        (f'echo "OPENAI_API_KEY=${{{{ secrets.A }}}}" >> .env; echo "{KEY}=${{{{ secrets.B }}}}" >> .env', 0),
+        ("cp .env.ci .env", 0),
+    ],
+)
+def test_a_workflow_that_writes_a_dotenv_is_told(tmp_path: Path, script: str, line: int) -> None:
+    """Where it gives it other secrets line by line; one that has the key already, or copies a file, is not."""
+    platform = make_platform(tmp_path)
+    path = platform.root / ".github" / "workflows" / "deploy.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"on: push\njobs:\n  deploy:\n    runs-on: x\n    steps:\n      - run: |\n          {script}\n")
+    made = plan(platform)
+    told = [each for each in made.surroundings.locations if each.file.endswith("deploy.yml")]
+    assert [(each.line, each.addition, each.command) for each in told] == (
+        [(line, f"{KEY}=${{{{ secrets.{KEY} }}}}", f"gh secret set {KEY}")] if line else []
+    )
