@@ -46,7 +46,7 @@ _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
-        if row.is_injected:
+        if row.reaches or any(row.secrets.values()) or (row.is_injected and row.settings != "required"):
             why = f"{_who(row)} it from the secret, and Settings reads it"
         elif row.settings == "required":
             field = _checkout(snapshot).settings.find(row.variable)

@@ -417,6 +417,16 @@ def test_add_key_is_offered_for_a_field_of_another_name(platform: Platform) -> N
     assert not {"type", "required"}.intersection(*(finding.remedy.parameters for finding in found))
 
 
+@pytest.mark.usefixtures("own_registry")
+def test_what_nothing_provides_is_not_said_to_come_from_the_secret(platform: Platform) -> None:
+    """A field without a default, whose key neither a task definition nor the secret has: why it is needed is said."""
+    field = "    SECRET_KEY: str = secrets.token_urlsafe(32)\n"
+    platform.edit(platform.config, field, f"{field}    STRIPE_SECRET: str\n")
+    found = {each.check: each for each in problems(as_read(platform)) if each.subject == "STRIPE_SECRET"}
+    assert found["template-lacks"].evidence[0].endswith("has no STRIPE_SECRET; Settings has no default for it.")
+    assert "the secret has no key for it" in found["terraform-lacks"].evidence[0]
+
+
 def with_field(platform: Platform, field: str) -> list[Finding]:
     """What is wrong where a field is Settings' only one for SECRET_KEY, which template and Terraform lack."""
     platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
