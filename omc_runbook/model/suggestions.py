@@ -11,9 +11,12 @@ from omc_runbook.model import letters
 from omc_runbook.model.environment_names import environment_in
 from omc_runbook.model.handover import FOLDER_VARIABLE
 
+MOST_LISTED = 40
+"""How many names an error lists where none is near."""
+
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """The nearest of the existing names, as the end of a sentence: ": did you mean …?"."""
+    """The nearest of the existing names, else a list of them, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(candidates))
     folded = {other.casefold(): other for other in names}
     target = letters.skeleton(name).casefold()
@@ -22,6 +25,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     if close:
         deceiving = letters.describe(name)
         return f": did you mean {folded[close[0]]}?" + (f" The name has {deceiving}." if deceiving else "")
+    if len(names) > MOST_LISTED:
+        return f", and none of the {len(names)} that there are is near."
     return f": there are {', '.join(names)}." if names else ": there is none."
 
 

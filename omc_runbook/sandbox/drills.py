@@ -259,7 +259,10 @@ def _check_exists(fault: str) -> None:
 
     ids |= {check.id for check in root_causes.EVERY_CHECK}
     if fault not in ids:
-        raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
+        raise UsageError(
+            f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.",
+            "omc-runbook sandbox faults lists the ids.",
+        )
 
 
 def _check_healthy(sandbox: Sandbox) -> None:

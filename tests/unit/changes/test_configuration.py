@@ -105,6 +105,13 @@ def test_every_former_file_is_kept(found: dict[str, EnvironmentNames], tmp_path:
     assert (tmp_path / "runbook.toml.former").read_text() == FORMER
 
 
+def test_a_folder_that_does_not_exist_is_told(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """And no link, where there is none."""
+    planned = file.plan(tmp_path / "nowhere" / "runbook.toml", [found["staging"]])
+    with pytest.raises(UsageError, match=r"nowhere is not a directory: create it, or name another file\."):
+        file.write(planned, has_consent=False)
+
+
 def test_an_invalid_file_is_not_touched(tmp_path: Path) -> None:
     """A sentence says what to do."""
     path = tmp_path / "runbook.toml"
