@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.parameters import looks_secret
 from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button, make_group_name
 from omc_runbook.runbooks.pickers import Picker
@@ -14,7 +15,22 @@ BY_HAND = "Set the parameters in their cell, and run all cells."
 
 IS_SECRET = "looks like a secret, and parameters are saved: values_from names where a value is. It was not set."
 
-_AFTER_CELL = "post_run_cell"
+OUTDATED = "A cell above stopped before it gave this. Correct what it says, and run all cells."
+
+_BEFORE_CELL, _AFTER_CELL = "pre_run_cell", "post_run_cell"
+_PARAMETERS = re.compile(r"\s*environments?: str = ")
+"""How the parameters cell of each notebook with a form begins."""
+
+
+class Outdated:
+    """Stands for what an earlier run of the cells gave, until its cell gives it anew.
+
+    JupyterLab sends all cells at once, and a kernel runs those that arrive after it has told of an error: without this
+    they would go on with the run, the snapshot and the plan of other parameters.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        raise UsageError(OUTDATED)
 
 
 def form(action: str = "Plan again") -> Form:
@@ -49,6 +65,17 @@ class Form:
         button.on_click(lambda _: self._frontend.plan({}))
         return button
 
+    def _before_cell(self, info: Any) -> None:
+        if not _PARAMETERS.match(info.raw_cell or ""):
+            return
+        from IPython import get_ipython
+
+        names = get_ipython().user_ns
+        for name, value in tuple(names.items()):
+            is_ours = type(value).__module__.partition(".")[0] == __package__.partition(".")[0]
+            if is_ours and not name.startswith("_") and not isinstance(value, Form):
+                names[name] = Outdated()
+
     def _after_cell(self, result: Any) -> None:
         if isinstance(result.error_in_exec, RunbookError):
             self._frontend.repeat_error()
@@ -61,15 +88,17 @@ class Form:
         from IPython.display import display
 
         events = get_ipython().events
-        for callback in tuple(events.callbacks[_AFTER_CELL]):
-            if isinstance(getattr(callback, "__self__", None), Form):
-                events.unregister(_AFTER_CELL, callback)
-        events.register(_AFTER_CELL, self._after_cell)
+        for event, ours in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
+            for callback in tuple(events.callbacks[event]):
+                if isinstance(getattr(callback, "__self__", None), Form):
+                    events.unregister(event, callback)
+            events.register(event, ours)
 
         self._frontend = Frontend()
         self._controls = {}
         self._box = ipywidgets.HBox(
-            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em")
+            (self._frontend.widget,),
+            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em"),
         )
         display(self._box._repr_mimebundle_() | {"text/plain": BY_HAND}, raw=True)
 

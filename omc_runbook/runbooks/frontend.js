@@ -143,10 +143,6 @@ function render({ model, el }) {
       const panel = panelOf(el);
       if (panel) showAnswer(panel);
     },
-    stopped: () => {
-      const panel = panelOf(el);
-      if (panel) setTimeout(() => repeatError(panel), PATIENCE);
-    },
     plan: (message) => {
       parameters = { ...parameters, ...message.parameters };
       clearTimeout(timer);
@@ -160,7 +156,16 @@ function render({ model, el }) {
     },
   };
   const hear = (message) => acts[message.act](message);
+  const stop = () => {
+    if (!model.get("has_stopped")) return;
+    setTimeout(() => {
+      const panel = panelOf(el);
+      if (panel) repeatError(panel);
+    }, PATIENCE);
+  };
   model.on("msg:custom", hear);
+  model.on("change:has_stopped", stop);
+  stop();
   let endFollowing;
   const begin = setTimeout(() => {
     const panel = panelOf(el);
@@ -168,6 +173,7 @@ function render({ model, el }) {
   }, PATIENCE);
   return () => {
     model.off("msg:custom", hear);
+    model.off("change:has_stopped", stop);
     clearTimeout(begin);
     endFollowing?.();
   };

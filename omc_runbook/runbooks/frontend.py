@@ -71,8 +71,10 @@ class Frontend:
 
     def __init__(self) -> None:
         import anywidget
+        from traitlets import Bool
 
-        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), {"_esm": _SCRIPT, "_css": _STYLE})()
+        members = {"_esm": _SCRIPT, "_css": _STYLE, "has_stopped": Bool(default_value=False).tag(sync=True)}
+        self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), members)()
 
     def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
@@ -100,8 +102,12 @@ class Frontend:
         self._send(act="say", text=text)
 
     def repeat_error(self) -> None:
-        """Show the error of a cell also in the last one, which does not run any more."""
-        self._send(act="stopped")
+        """Show the error of a cell also in the last one, which does not run any more.
+
+        It may come before the page shows the widget, which a message would not reach.
+        """
+        self.widget.has_stopped = False
+        self.widget.has_stopped = True
 
     def show_answer(self) -> None:
         """Scroll to the last cell."""

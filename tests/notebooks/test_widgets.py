@@ -29,6 +29,7 @@ from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import button, fix
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.form import OUTDATED
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.sandbox.faults import break_
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -591,13 +592,28 @@ def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
 
 
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
-    """The browser is asked to, once however often the form was shown; for no other error and no good cell."""
+    """The newest form's widget says so, also before the form has anything to show; for no other error."""
     lab.run(FORM)
     lab.run(FORM)
+    shown = [state for state in lab.states.values() if "has_stopped" in state][-2:]
     lab.run("1 / 0")
-    assert lab.told("error")[-1]["ename"] == "ZeroDivisionError" and lab.asked == []
+    assert lab.told("error")[-1]["ename"] == "ZeroDivisionError"
+    assert [state["has_stopped"] for state in shown] == [False, False]
     lab.run("raise UsageError('Nothing comes of it.')")
-    assert lab.asked == [{"act": "stopped"}]
+    assert [state["has_stopped"] for state in shown] == [False, True]
+
+
+def test_the_parameters_cell_ends_an_earlier_run(lab: Lab) -> None:
+    """A cell that the kernel runs although one above has stopped goes on with nothing of other parameters."""
+    lab.run(FORM)
+    lab.run("run, text = Picker('key', ''), 'as it was'")
+    lab.run("text2 = run.parameter")
+    lab.run('environment: str = "produciton"  # look at staging or production')
+    lab.run("run.parameter")
+    assert lab.told("error")[-1]["evalue"] == OUTDATED
+    assert lab.run("shown.show, text, text2, environments")["status"] == "ok"
+    lab.run("run = Picker('key', '')")
+    assert lab.run("assert run.parameter == 'key'")["status"] == "ok"
     # The replies to these errors are not for the next test.
     lab.run("")
 
