@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.snapshots import service
+from support.snapshots import healthy, service
 
 import omc_runbook
 from omc_runbook.aws.secretsmanager import Replica
@@ -96,6 +96,7 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
         "Service": replace(service("backend"), name=text),
         "Sequence[Service]": (replace(service("backend"), name=text),),
         "Replica": Replica(text, "Failed"),
+        "Secret": replace(healthy().secret, name=text, stages={text: (text,)}),
         "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
         "Sequence[Remedy]": [Remedy(command("aws", text))],
     }
