@@ -17,7 +17,7 @@ from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
 from omc_runbook.snapshot.state import Snapshot
 
-_REFUSED = "Get what the refusal names, such as a permission, then run this again."
+_REFUSED = "Correct what the refusal names, such as a permission, or wait where AWS throttles; then run this again."
 
 FAMILY = "deployment"
 FAILED = "change-failed"

@@ -56,7 +56,7 @@ def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
     rollout = Rollout("worker", "", "worker:7", "failed", desired=1, failures=0, reason=reason)
     [finding] = Failure(healthy(), (rollout,), (), ()).findings("SECRET_KEY", "")
     assert finding.title == "ECS refused to deploy the new values of SECRET_KEY"
-    assert finding.remedy and finding.remedy.command.startswith("Get what the refusal names")
+    assert finding.remedy and finding.remedy.command.startswith("Correct what the refusal names")
 
 
 @pytest.mark.parametrize(
