@@ -30,7 +30,7 @@ _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is in plain text in a task definition."""
     for each in _exposure(snapshot).definitions.found:
-        label, container, variable = each.place.split(" ")
+        label, container, variable = each.location.split(" ")
         facts = (
             f"DescribeTaskDefinition: {label}, container {container}: environment has {_whose(each)} in {variable}.",
             "Everybody who may call ecs:DescribeTaskDefinition can read it, also in earlier revisions.",
@@ -43,7 +43,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {each.key}, and deploy that. Then renew the value, which was open: {again.invocation}."
             )
         services = frozenset({each.service} - {""})
-        yield Evidence(each.place, facts, move, services, _severity(each))
+        yield Evidence(each.location, facts, move, services, _severity(each))
 
 
 @check(
@@ -56,11 +56,11 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
 def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A secret value is in a file of the repository."""
     files = _exposure(snapshot).files or Search()
-    for place, found in _by_place(files):
-        path = place.rpartition(":")[0]
+    for location, found in _by_location(files):
+        path = location.rpartition(":")[0]
         names = " and ".join(dict.fromkeys(map(_whose, found)))
-        fact = f"{place} has {names}; git has the file, or would add it."
-        yield Evidence(place, (fact,), _take_out(snapshot, path, found), severity=_worst(found))
+        fact = f"{location} has {names}; git has the file, or would add it."
+        yield Evidence(location, (fact,), _take_out(snapshot, path, found), severity=_worst(found))
     if files.limits:
         yield Uncertain("files", files.limits)
 
@@ -75,13 +75,13 @@ def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value that is in use is in git's history."""
     history = _exposure(snapshot).history or Search()
-    for place, found in _by_place(history):
+    for location, found in _by_location(history):
         keys = tuple(dict.fromkeys(each.key for each in found))
         fact = (
-            f"{place} has the present value of {' and '.join(keys)}: everybody with a clone has it, and removing it"
+            f"{location} has the present value of {' and '.join(keys)}: everybody with a clone has it, and removing it"
             " from the history takes it from nobody."
         )
-        yield Evidence(place, (fact,), remedies.rotate(snapshot.environment, *keys))
+        yield Evidence(location, (fact,), remedies.rotate(snapshot.environment, *keys))
     if history.limits:
         yield Uncertain("history", history.limits)
 
@@ -94,11 +94,11 @@ def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is in a log."""
-    for place, found in _by_place(_exposure(snapshot).logs):
-        match = _STREAM.fullmatch(place)
+    for location, found in _by_location(_exposure(snapshot).logs):
+        match = _STREAM.fullmatch(location)
         names = " and ".join(dict.fromkeys(map(_whose, found)))
         facts = (
-            f"GetLogEvents: the {place} has {names}.",
+            f"GetLogEvents: the {location} has {names}.",
             "Everybody who may read the log can read it, and so can what copies the log elsewhere.",
         )
         region = snapshot.environment.names.region
@@ -112,7 +112,7 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
                 f" stream's other lines: `{delete}`."
             )
-        yield Evidence(place, facts, remedy, frozenset(each.service for each in found), _worst(found))
+        yield Evidence(location, facts, remedy, frozenset(each.service for each in found), _worst(found))
 
 
 @check(
@@ -141,9 +141,9 @@ def _exposure(snapshot: Snapshot) -> Exposure:
     return exposure or Exposure(definitions=Search(), logs=Search(), files=None, history=None)
 
 
-def _by_place(search: Search) -> Iterator[tuple[str, list[ExposedValue]]]:
-    for place in dict.fromkeys(each.place for each in search.found):
-        yield place, [each for each in search.found if each.place == place]
+def _by_location(search: Search) -> Iterator[tuple[str, list[ExposedValue]]]:
+    for location in dict.fromkeys(each.location for each in search.found):
+        yield location, [each for each in search.found if each.location == location]
 
 
 def _whose(each: ExposedValue) -> str:

@@ -36,7 +36,7 @@ def _searches(found: Exposure) -> Iterator[tuple[str, Search]]:
 
 def _rows(kind: str, search: Search) -> Iterator[list[str]]:
     for each in search.found:
-        yield [each.key, _what(each), kind, each.place]
+        yield [each.key, _what(each), kind, each.location]
 
 
 def _what(each: ExposedValue) -> str:

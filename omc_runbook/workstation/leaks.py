@@ -30,7 +30,7 @@ class FoundValue(Generic[Name]):
     """A value under its name, and where it stands: the path within the checkout with the line, or with the commit."""
 
     name: Name
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def search_history(root: Path, values: ValueSearch[Name]) -> FoundValues[Name] |
         part = search_history(root / inner, values) if inner else _search_blobs(root, values)
         if part:
             prefix = f"{inner}: " if inner else ""
-            found += [FoundValue(each.name, f"{prefix}{each.place}") for each in part.found]
+            found += [FoundValue(each.name, f"{prefix}{each.location}") for each in part.found]
             limits += [f"{prefix}{limit}" for limit in part.limits]
             searched += part.searched
     return FoundValues(found=tuple(found), searched=searched, limits=tuple(limits))
@@ -146,8 +146,8 @@ def _search_blobs(root: Path, values: ValueSearch[Name]) -> FoundValues[Name]:
         limits += [problem] if problem and problem not in limits else []
         for blob, raw in contents:
             hits = {name for part in parts(raw) for name in values.find(part)}
-            place = _place(git.find_blob(root, blob.id)) if hits else ""
-            found += [FoundValue(name, place) for name in hits]
+            location = _location(git.find_blob(root, blob.id)) if hits else ""
+            found += [FoundValue(name, location) for name in hits]
     if len(blobs) > searched:
         limits.append(
             f"Of {len(blobs)} former versions of files in git, the {searched} smallest were searched, up to"
@@ -180,7 +180,7 @@ def _named(root: Path) -> Iterator[str]:
             yield name
 
 
-def _place(blob: Blob) -> str:
+def _location(blob: Blob) -> str:
     if not blob.commit:
         return f"git object {blob.id[:10]}, on no branch or tag"
     return f"{blob.path} in commit {blob.commit}"

@@ -112,7 +112,7 @@ class ExposureRead:
         found = []
         for arn, definition in sorted(self._snapshot.task_definitions.items()):
             for container in definition.containers:
-                place = f"{definition.label} {container.name}"
+                location = f"{definition.label} {container.name}"
                 named = dict.fromkeys(container.plain_secrets)
                 for variable, print_ in container.plain_prints:
                     value = known.get(print_)
@@ -121,28 +121,28 @@ class ExposureRead:
                         found.append(
                             ExposedValue(
                                 key=value.key,
-                                place=f"{place} {variable}",
+                                location=f"{location} {variable}",
                                 is_current=value.is_current,
                                 service=owners.get(arn, ""),
                             )
                         )
                 found += [
-                    ExposedValue(key=each, place=f"{place} {each}", is_known=False, service=owners.get(arn, ""))
+                    ExposedValue(key=each, location=f"{location} {each}", is_known=False, service=owners.get(arn, ""))
                     for each in named
                 ]
         return Search(tuple(found), len(self._snapshot.task_definitions))
 
     def _in_logs(self, values: ValueSearch[_Known]) -> Search:
         found, count = list[ExposedValue](), 0
-        for place, answer in self._logs.items():
+        for location, answer in self._logs.items():
             for stream, lines in self._gatherer.keep(FIELD, answer, ()):
                 count += len(lines)
                 found += [
                     ExposedValue(
                         key=name.key,
-                        place=f"log group {place[0]}, stream {stream}",
+                        location=f"log group {location[0]}, stream {stream}",
                         is_current=name.is_current,
-                        service=self._groups[place],
+                        service=self._groups[location],
                     )
                     for name in values.find("\n".join(lines).encode("utf-8", "surrogatepass"))
                 ]
@@ -180,7 +180,8 @@ def _search(result: FoundValues[_Known] | None) -> Search | None:
     if result is None:
         return None
     found = [
-        ExposedValue(key=leak.name.key, place=leak.place, is_current=leak.name.is_current) for leak in result.found
+        ExposedValue(key=leak.name.key, location=leak.location, is_current=leak.name.is_current)
+        for leak in result.found
     ]
-    found += [ExposedValue(key=leak.name, place=leak.place, is_known=False) for leak in result.shapes]
+    found += [ExposedValue(key=leak.name, location=leak.location, is_known=False) for leak in result.shapes]
     return Search(tuple(found), result.searched, result.limits)

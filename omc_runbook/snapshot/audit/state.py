@@ -87,7 +87,7 @@ class ExposedValue:
 
     key: str
     """The key whose value it is; where only its form tells that it is a secret, what it looks like."""
-    place: str
+    location: str
     """Where it stands, in words."""
     is_current: bool = False
     """Whether the secret has it now; else it is a former value, or of another origin."""

@@ -95,7 +95,7 @@ def exposed(part: str, place: str, **changes: Any) -> Callable[[Snapshot], Snaps
     def make(snapshot: Snapshot) -> Snapshot:
         found = audited(snapshot)
         assert found.audit and found.audit.exposure
-        value = replace(ExposedValue(key="SECRET_KEY", place=place, is_current=True), **changes)
+        value = replace(ExposedValue(key="SECRET_KEY", location=place, is_current=True), **changes)
         exposure = replace(found.audit.exposure, **{part: Search((value,), 1)})
         return replace(found, audit=replace(found.audit, exposure=exposure))
 

@@ -39,7 +39,7 @@ def git(root: Path, *words: str) -> str:
 
 def places(found: leaks.FoundValues[str] | None) -> list[str]:
     """Where values were found."""
-    return [each.place for each in found.found] if found else []
+    return [each.location for each in found.found] if found else []
 
 
 def test_files_that_git_has_or_would_add(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
@@ -71,7 +71,7 @@ def test_what_looks_like_a_secret(tmp_path: Path, search: ValueSearch[str]) -> N
         (tmp_path / name).write_text(f'region = "a"\npassword = "{secrets.token_urlsafe(18)}1a"\n')
     git(tmp_path, "init", "-q")
     found = leaks.search_files(tmp_path, search, frozenset({".env.template"}))
-    assert [(each.name, each.place) for each in found.shapes] == [("password", "prod.tfvars:2")]
+    assert [(each.name, each.location) for each in found.shapes] == [("password", "prod.tfvars:2")]
 
 
 def test_the_history_and_objects_on_no_branch(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
