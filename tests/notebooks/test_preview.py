@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,11 @@ def test_a_wrong_folder_is_told_in_one_sentence(here: Terraformer, case: str) ->
     folder, told = BAD[case]
     run, before = here.begun(), here.tree()
     several = here.begun("staging,production") if case == "several environments" else run
-    seen = add_key.look(run)
+    (staging,) = add_key.look(run).values()
+    assert staging.secret
+    production = replace(staging, secret=replace(staging.secret, arn=f"{staging.secret.arn[:-6]}Pr0dUc"))
     with pytest.raises(UsageError, match=told):
-        add_key.plan(several, {**seen, "production": seen["staging"]}, here.key, terraform_dir=folder)
+        add_key.plan(several, {"staging": staging, "production": production}, here.key, terraform_dir=folder)
     assert here.tree() == before and here.calls == []
 
 
