@@ -72,10 +72,12 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if not permissions.exists:
             there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
             meant = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
-            create = f"reate role {name} with the trust policy and permissions of the guide."
-            remedy = remedies.advise(f"C{create}")
-            if meant:
-                remedy = remedies.advise(f"Set executionRoleArn to {meant} and register a new revision, or c{create}")
+            create = f"role {name} with the trust policy and permissions of the guide."
+            remedy = remedies.advise(
+                f"Set executionRoleArn to {meant} and register a new revision, or create {create}"
+                if meant
+                else f"Create {create}"
+            )
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
             yield Evidence(name, (fact,), remedy, services)
         elif permissions.role is None:
