@@ -79,13 +79,18 @@ def find(name: str) -> Path:
     return notebooks[name]
 
 
+def declared(source: str) -> tuple[NotebookParameter, ...]:
+    """The parameters that a cell declares."""
+    return tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(source))
+
+
 def describe(name: str) -> Description:
     """Read what a runbook's notebook says of itself; raises UsageError where there is no such runbook."""
     cells = json.loads(find(name).read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells]
     at = next(number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
     head, _, text = sources[0].partition("\n")
-    parameters = tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(sources[at]))
+    parameters = declared(sources[at])
     notes = sources[at - 1].partition("\n")[2].strip()
     return Description(name, head.removeprefix("# "), text.strip(), notes, parameters)
 

@@ -7,10 +7,12 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from omc_runbook.headless import notebooks
-from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook, quoted
+from omc_runbook.model.suggestions import nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,20 +21,24 @@ NOT_AGAIN = PASTED | {"apply", "confirm", "plan_to", "plan_from"}
 """Parameters without which a change is finished: those of a single run, and pasted text."""
 
 _KINDS = frozenset({"str", "bool", "int"})
-_PARAMETERS = {"may_apply": "apply"}
+_PARAMETERS = {"may_apply": "apply", "folder": "records"}
 """Arguments that are not named like their parameter, because a function of their module is."""
+_INJECTED = "# Parameters\n"
+"""How the cell begins that plain papermill adds below the parameters."""
 
 
 def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
     """Convert a verb's texts, switches and integers, which are a notebook's parameters, to the types that it declares.
 
-    The verb raises UsageError, named after the parameter, where one is of another type.
+    The verb raises UsageError, named after the parameter, where one is of another type, or where plain papermill was
+    given one that the notebook does not declare.
     """
     signature = inspect.signature(verb)
     kinds = {name: each.annotation for name, each in signature.parameters.items() if each.annotation in _KINDS}
 
     @wraps(verb)
     def call(*arguments: P.args, **named: P.kwargs) -> R:
+        _refuse_unknown()
         bound = signature.bind(*arguments, **named)
         for name in kinds.keys() & bound.arguments.keys():
             bound.arguments[name] = of_notebook(_PARAMETERS.get(name, name), bound.arguments[name], kinds[name])
@@ -41,10 +47,29 @@ def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def _refuse_unknown() -> None:
+    """Raise UsageError for a parameter of plain papermill that no cell declares: papermill itself only warns."""
+    shell = _shell()
+    cells: list[str] = shell.user_ns.get("In", []) if shell else []
+    declaring = max((at for at, cell in enumerate(cells) if notebooks.declared(cell)), default=len(cells))
+    declared = {each.name for cell in cells for each in notebooks.declared(cell)}
+    # One above it is of an earlier run in the same kernel.
+    injected = next((cell for cell in cells[declaring:] if cell.startswith(_INJECTED)), "")
+    nodes = (node for node in ast.parse(injected).body if isinstance(node, ast.Assign))
+    for name in (ast.unparse(target) for node in nodes for target in node.targets):
+        if name not in declared:
+            raise UsageError(f"The notebook has no parameter {quoted(name)}{nearest(name, declared)} Nothing was done.")
+
+
+def _shell() -> Any:
+    """IPython's shell, in which a notebook runs; None outside of one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
 def read(runbook: str) -> dict[str, str]:
     """Its environment, and its other parameters where they are not their defaults; empty outside of its notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = _shell()
     if shell is None or runbook not in notebooks.paths():
         return {}
     values = {name: value for name, value in shell.user_ns.items() if isinstance(value, str | int | list)}

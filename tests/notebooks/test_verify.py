@@ -56,6 +56,15 @@ def test_plain_papermill_passes_on_a_healthy_world(desk: Desk) -> None:
     assert_nothing_leaked(desk, values(desk.sandbox), ended.stdout, ended.stderr)
 
 
+@pytest.mark.parametrize("engine", [(), ("--engine", "omc-runbook")])
+def test_plain_papermill_with_an_unknown_parameter_looks_at_nothing(desk: Desk, engine: tuple[str, ...]) -> None:
+    """Papermill itself only warns, and the run would be one of staging that ends well."""
+    words = (*engine, "-p", "enviroment", "production")
+    ended = desk.call([str(PAPERMILL), str(notebooks() / "verify.ipynb"), "out.ipynb", *words])
+    assert ended.returncode == 1
+    assert 'no parameter "enviroment": did you mean environment? Nothing was done.' in ended.stderr
+
+
 def test_plain_papermill_fails_in_the_outcome_cell_when_something_is_wrong(desk: Desk, broken: Any) -> None:
     """A finding is an error in the cell of the outcome, in one sentence that names the root cause."""
     broken("not-forced")
