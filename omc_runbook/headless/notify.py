@@ -119,7 +119,14 @@ def _apprise(address: str) -> Send:
         import apprise
     except ImportError:
         raise UsageError("apprise is not installed: pip install 'omc-runbook[notify]'.") from None
-    service = apprise.Apprise(asset=apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY))
+    asset = apprise.AppriseAsset(
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        # With one of its own, apprise sends in a pool whose threads Python waits for at the end of the process.
+        service_timeout=0,
+        # A redirect makes a GET of the POST: its answer would pass for that to a message, which nobody got.
+        http_redirects=False,
+    )
+    service = apprise.Apprise(asset=asset)
     if not service.add(address):
         raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
 

@@ -10,8 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def webhook(token: str, status: int = 200, hang: float = 0) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A server's address with a token, and the bodies that it received; it may answer late or with an error."""
+def webhook(
+    token: str, status: int = 200, hang: float = 0, location: str = ""
+) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A server's address with a token, and the bodies that it received.
+
+    It may answer late, with an error, or with the location of another server.
+    """
     bodies: list[dict[str, str]] = []
     ended = threading.Event()
 
@@ -20,6 +25,8 @@ def webhook(token: str, status: int = 200, hang: float = 0) -> Iterator[tuple[st
             ended.wait(hang)
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
+            if location:
+                self.send_header("Location", location.replace("json:", "http:", 1))
             self.end_headers()
 
         def do_GET(self) -> None:

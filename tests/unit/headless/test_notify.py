@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
 import pytest
 from moto import mock_aws
 from support.outcomes import an_outcome
+from support.paths import ROOT
 from support.webhook import webhook
 
 from omc_runbook.headless import notify
@@ -24,7 +29,36 @@ TOKEN = "T0k3nThatNobodyMaySee"
 MESSAGE = Notice("findings", "verify on staging: no-permission", ("New: no-permission: A title — backend",), "failure")
 FOUND = an_outcome(findings=(Finding(check="no-permission", family="access", title="A title", status="found"),))
 
+SENDING = """
+from omc_runbook.headless import notify
+from omc_runbook.model.notify import Notify
+message = notify.Notice("findings", "A title", (), "failure")
+(sent,) = notify.send([message], Notify(findings=("env:OPS_WEBHOOK",), timeout=2))
+assert sent.failure == "It took more than 2 s."
+"""
+
 pytest.importorskip("apprise", reason="apprise is not installed")
+
+
+@contextmanager
+def trickling() -> Iterator[str]:
+    """Host and port of a server whose answer comes byte by byte, and never ends."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                while not ended.wait(0.1):
+                    connection.sendall(b"H")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join()
 
 
 def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +120,27 @@ def test_a_webhook_that_hangs_costs_no_more_than_the_timeout(monkeypatch: pytest
     assert [each.failure for each in sent] == ["It took more than 1 s.", ""]
     assert len(bodies) == 1
     assert took < 10
+
+
+def test_a_webhook_that_redirects_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it leads to is called without the message, and answers all the same."""
+    with webhook(TOKEN) as (there, bodies), webhook(TOKEN, status=302, location=there) as (address, _):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    assert "error=302" in sent.failure
+    assert not bodies
+
+
+def test_a_webhook_that_trickles_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run ends when its time-out says so, whoever still reads the answer."""
+    with trickling() as address:
+        monkeypatch.setenv("OPS_WEBHOOK", f"json://{address}/{TOKEN}")
+        begun = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-c", SENDING], check=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        took = time.monotonic() - begun
+    assert took < 20
 
 
 def test_a_message_reaches_an_sns_topic(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,21 +244,9 @@ def test_a_watcher_is_told_of_a_failure_whatever_its_address_has_behind_the_path
 
 def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time, and its answer never."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        ended = threading.Event()
-
-        def trickle() -> None:
-            connection, _ = server.accept()
-            with connection, suppress(OSError):
-                while not ended.wait(0.1):
-                    connection.sendall(b"H")
-
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        monkeypatch.setenv("WATCHER", f"http://127.0.0.1:{server.getsockname()[1]}/{TOKEN}")
+    with trickling() as address:
+        monkeypatch.setenv("WATCHER", f"http://{address}/{TOKEN}")
         begun = time.monotonic()
         (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=1)).result()
         took = time.monotonic() - begun
-        ended.set()
-        thread.join()
     assert failed.failure == "It took more than 1 s." and took < 5
