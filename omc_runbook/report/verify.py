@@ -34,6 +34,9 @@ ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FA
 _MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
 SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning"}
 
+MOST_NAMED = 3
+"""How many environments a headline names; of more it says how many."""
+
 
 def inventory(snapshot: Snapshot) -> Table:
     """The secret, its current version, the cluster and the services that use the secret."""
@@ -185,7 +188,7 @@ def headline(result: Outcome) -> str:
         if result.root_causes == (CANCELLED,):
             (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
             return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
-        start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
+        start = f"{start}, where something is wrong" if start else f"Something is wrong in {_affected(result)}"
         return f"{start}: {result.causes_in_words}{tail}."
     if result.status == "unknown":
         if result.changes:
@@ -193,8 +196,16 @@ def headline(result: Outcome) -> str:
         are = "1 check is" if unknown == 1 else f"{unknown} checks are"
         if start:
             return f"{start}, where not everything could be read: {are} unknown."
-        return f"Not everything in {where} could be read: {are} unknown."
+        return f"Not everything in {_affected(result)} could be read: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
+
+
+def _affected(result: Outcome) -> str:
+    """Those of a run's environments that ended as the run did: by their names, or how many where they are many."""
+    names = [target.environment for target in result.targets if target.status == result.status]
+    if not names or len(names) == len(result.targets):
+        return result.where or result.environment
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} of {len(result.targets)} environments"
 
 
 def _ids(findings: Iterable[Finding]) -> str:

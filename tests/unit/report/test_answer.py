@@ -13,7 +13,7 @@ from support.snapshots import healthy, rotated, simulated, stuck, with_permissio
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.model.findings import Outcome, as_before
+from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
 from omc_runbook.report.answer import answer
 from omc_runbook.report.verify import headline
 from omc_runbook.snapshot.state import Snapshot
@@ -122,3 +122,20 @@ def test_what_may_not_be_read_is_asked_for_by_a_policy() -> None:
     assert "ecs:DescribeTaskDefinition" in shown.policy and json.loads(shown.policy)["Version"] == "2012-10-17"
     assert shown.policy in shown.to_text()
     assert answer(outcome(healthy()), healthy()).policy == ""
+
+
+def test_a_headline_names_the_environments_that_it_is_about() -> None:
+    """Of several environments, those where something is wrong; of many, how many."""
+
+    found = Finding(check="no-permission", family="access", title="A title", status="found")
+
+    def on(*statuses: OutcomeStatus) -> str:
+        targets = [
+            TargetOutcome(environment=f"env{at}", account="", region="", endpoint="", status=each)
+            for at, each in enumerate(statuses)
+        ]
+        return headline(an_outcome(findings=(found,), targets=tuple(targets), where=f"{len(statuses)} environments"))
+
+    assert on("ok", "findings", "ok") == "Something is wrong in env1: no-permission."
+    assert on("findings", "findings") == "Something is wrong in 2 environments: no-permission."
+    assert on(*["findings"] * 4, "ok") == "Something is wrong in 4 of 5 environments: no-permission."
