@@ -28,9 +28,7 @@ from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
 from omc_runbook.model import letters
-from omc_runbook.model.catalogue import (
-    variable_of,
-)
+from omc_runbook.model.catalogue import default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_password, is_secret
@@ -313,11 +311,36 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A required key is empty."""
+    """A required key is empty or absent."""
     for member, defect in _defective(snapshot, "empty"):
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
         yield _about(snapshot, member.key, f"{member.key} {what}.")
+    for key, variable in _absent(snapshot):
+        fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
+        places = f"No container of {_list(snapshot.consumer_names)} has {variable} in secrets[] or environment."
+        by_hand = remedies.advise(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
+        remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=key, required="true")
+        yield Evidence(key, (fact, places), remedy, snapshot.consumer_names)
+
+
+def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """The keys that runbook.toml alone makes required and nothing has or refers to, each with its variable.
+
+    The guide's own may be those of another application than the one that runs.
+    """
+    document, keys = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    if document is None or not definitions:
+        return
+    present = {*document.keys, *referenced_keys(snapshot)}
+    containers = [container for definition in definitions if definition for container in definition.containers]
+    variables = {name for each in containers for name in (*each.environment, *(one.variable for one in each.secrets))}
+    for key, entry in keys.items():
+        variable = variable_of(key, keys)
+        is_required = entry.required and not entry.required_if and key not in default_keys()
+        if is_required and all(definitions) and key not in present and variable not in variables:
+            yield key, variable
 
 
 @check(

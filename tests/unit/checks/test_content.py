@@ -157,6 +157,22 @@ def test_a_key_becomes_required_by_the_configuration() -> None:
     assert found_in(replace(snapshot, environment=replace(snapshot.environment, keys=keys))) == {"empty"}
 
 
+def test_a_key_that_the_configuration_requires_is_somewhere() -> None:
+    """[keys.PARTNER_TOKEN] required = true, and neither the secret nor a container has it: no task can get it."""
+
+    def requiring(snapshot: Snapshot, **fields: Any) -> Snapshot:
+        keys = {**snapshot.environment.keys, "PARTNER_TOKEN": Key(required=True, **fields)}
+        return replace(snapshot, environment=replace(snapshot.environment, keys=keys))
+
+    (found,) = (each for each in diagnose(requiring(healthy())) if each.is_problem)
+    assert (found.check, found.subject, found.severity) == ("empty", "PARTNER_TOKEN", "error")
+    assert found.remedy.runbook == "add_key" and found.remedy.parameters["key"] == "PARTNER_TOKEN"
+    assert found_in(requiring(with_keys(healthy(), PARTNER_TOKEN=secrets.token_hex(16)))) == {"key-unreferenced"}
+    plain = with_container(healthy(), "worker", lambda old: replace(old, environment=("PARTNER",)))
+    assert found_in(requiring(plain, variable="PARTNER")) == set()
+    assert found_in(requiring(healthy(), required_if="PARTNER=yes")) == set()
+
+
 def test_a_placeholder_in_an_optional_key_is_a_warning() -> None:
     """The application starts without it; a required key's placeholder is an error."""
     [optional] = run_check(
