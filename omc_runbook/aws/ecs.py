@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -314,12 +314,13 @@ def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> 
 
 
 def force_new_deployment(
-    client: ECSClient, cluster: str, name: str, revision: str = ""
+    client: ECSClient, cluster: str, name: str, known: Collection[str], revision: str = ""
 ) -> tuple[Deployment, tuple[Deployment, ...]]:
     """Start a new deployment of a service, whose tasks read the secret again; returns it and the others beside it.
 
     ECS starts it whatever else has begun meanwhile: UpdateService takes neither a condition nor a token. Where the
-    answer is lost, the service shows whether it has begun, and only if not, the call is repeated.
+    answer is lost, the service shows whether one has begun that is not among the ids in `known`, those from before,
+    and only if not, the call is repeated. No clock decides that: this machine's may be ahead of AWS's.
 
     `revision` is the ARN of another task definition, "" for the same one; nothing else changes. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
@@ -327,14 +328,14 @@ def force_new_deployment(
     request: UpdateServiceRequestTypeDef = {"cluster": cluster, "service": name, "forceNewDeployment": True}
     if revision:
         request["taskDefinition"] = revision
-    began, lost = datetime.now(UTC), 0
+    lost = 0
     while True:
         try:
             answer = client.update_service(**request)
         except (AnswerLost, InvalidResponse) as error:
             lost += 1
             time.sleep(LOST_ANSWER_SECONDS)
-            found = _begun_since(client, cluster, name, revision, began)
+            found = _begun(client, cluster, name, known, revision)
             if found:
                 return found[-1], ()
             if lost == LOST_ANSWERS:
@@ -346,15 +347,10 @@ def force_new_deployment(
             return oldest_first[-1], () if lost else oldest_first[:-1]
 
 
-def _begun_since(client: ECSClient, cluster: str, name: str, revision: str, moment: datetime) -> tuple[Deployment, ...]:
-    """A service's deployments of a revision, "" for any, that were created since a moment by this machine's clock.
-
-    Where that clock is ahead, one that has just begun is not among them.
-    """
+def _begun(client: ECSClient, cluster: str, name: str, known: Collection[str], revision: str) -> tuple[Deployment, ...]:
+    """A service's deployments of a revision, "" for any, that are not among the ids in `known`."""
     found = (each for service in describe_services(client, cluster, [name]) for each in service.deployments)
-    return _oldest_first(
-        each for each in found if each.created >= moment and revision in ("", each.task_definition_arn)
-    )
+    return _oldest_first(each for each in found if each.id not in known and revision in ("", each.task_definition_arn))
 
 
 def _oldest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:

@@ -350,10 +350,10 @@ def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
     barriers = {redeploy.service.name: threading.Barrier(2) for redeploy in plan.redeploys}
     force = ecs.force_new_deployment
 
-    def force_together(client: Any, cluster: str, name: str, revision: str) -> Any:
+    def force_together(client: Any, cluster: str, name: str, known: set[str], revision: str) -> Any:
         # Both have seen by then that nobody has deployed the service.
         barriers[name].wait(60)
-        return force(client, cluster, name, revision)
+        return force(client, cluster, name, known, revision)
 
     monkeypatch.setattr(ecs, "force_new_deployment", force_together)
     with ThreadPoolExecutor(2) as pool:

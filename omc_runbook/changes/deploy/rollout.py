@@ -373,10 +373,11 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     rollout = expected(service)
     if rollout.is_over and not revision_arn:
         return rollout
+    known = {each.id for each in service.deployments}
     answer = attempt(
         f"service {service.name}",
         "ecs:UpdateService",
-        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, revision_arn),
+        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, known, revision_arn),
     )
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
@@ -386,7 +387,6 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     deployment, others = answer
     revision = deployment.task_definition_arn.rpartition("/")[2]
     state: State = rollout.state if rollout.is_over else "rolling"
-    known = {each.id for each in service.deployments}
     return replace(
         rollout,
         state=state,

@@ -166,5 +166,5 @@ def test_a_new_deployment_is_the_newest_of_the_answer(stub: Any) -> None:
         {"service": {"deployments": entries}},
         {"cluster": "c", "service": "backend", "forceNewDeployment": True},
     )
-    newest, others = ecs.force_new_deployment(stub.client, "c", "backend")
+    newest, others = ecs.force_new_deployment(stub.client, "c", "backend", {"ecs-svc/1"})
     assert newest.id == "ecs-svc/2" and newest.id not in {each.id for each in others}

@@ -19,7 +19,6 @@ from omc_runbook.aws.session import Clients
 
 URL = "http://127.0.0.1:9"
 REVISION = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/app:2"
-OLD = datetime.now(UTC) - timedelta(hours=1)
 
 
 class Raw(BytesIO):
@@ -30,11 +29,14 @@ class Raw(BytesIO):
 
 
 class Ecs:
-    """ECS with one service; `lose` says of each call of UpdateService what becomes of its answer."""
+    """ECS with one service, whose clock may be behind; `lose` says what becomes of each answer of UpdateService."""
 
-    def __init__(self, lose: Callable[[int], Exception | tuple[int, str] | None], begins: bool = True) -> None:
+    def __init__(
+        self, lose: Callable[[int], Exception | tuple[int, str] | None], begins: bool = True, behind: float = 0
+    ) -> None:
         self.lose, self.begins, self.calls = lose, begins, 0
-        self.deployments = [self._deployment("old", OLD)]
+        self.behind = timedelta(seconds=behind)
+        self.deployments = [self._deployment("old")]
 
     def __call__(self, request: AWSRequest, **_: object) -> AWSResponse:
         service = {"serviceArn": "arn", "serviceName": "backend", "status": "ACTIVE"}
@@ -43,15 +45,16 @@ class Ecs:
         self.calls += 1
         problem = self.lose(self.calls)
         if problem is None or self.begins:
-            self.deployments.append(self._deployment(f"own-{self.calls}", datetime.now(UTC) + timedelta(seconds=1)))
+            self.deployments.append(self._deployment(f"own-{self.calls}"))
         if isinstance(problem, Exception):
             raise problem
         if problem:
             return self._answer(problem[0], {"__type": problem[1]})
         return self._answer(200, {"service": service | {"deployments": self.deployments}})
 
-    def _deployment(self, name: str, created: datetime) -> dict[str, Any]:
-        return {"id": name, "status": "PRIMARY", "taskDefinition": REVISION, "createdAt": created.timestamp()}
+    def _deployment(self, name: str) -> dict[str, Any]:
+        created = (datetime.now(UTC) - self.behind).timestamp()
+        return {"id": name, "status": "PRIMARY", "taskDefinition": REVISION, "createdAt": created}
 
     def _answer(self, status: int, body: dict[str, Any]) -> AWSResponse:
         return AWSResponse(URL, status, {}, Raw(json.dumps(body).encode()))
@@ -68,7 +71,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def deployed(client: Any, service: Ecs, revision: str = "") -> tuple[str, tuple[str, ...]]:
     client.meta.events.register("before-send.ecs", service)
-    deployment, others = ecs.force_new_deployment(client, "cluster", "backend", revision)
+    deployment, others = ecs.force_new_deployment(client, "cluster", "backend", {"old"}, revision)
     return deployment.id, tuple(each.id for each in others)
 
 
@@ -86,6 +89,14 @@ def test_a_deployment_that_has_begun_is_taken_up(client: Any, problem: Any, revi
     service = Ecs(lambda number: problem if number == 1 else None)
     assert deployed(client, service, revision) == ("own-1", ())
     assert service.calls == 1
+
+
+@pytest.mark.parametrize(("behind", "begins"), [(90, True), (-90, False)])
+def test_this_machines_clock_does_not_matter(client: Any, behind: float, begins: bool) -> None:
+    """Ahead of AWS's, it would begin a second deployment, and behind it, take an old one for ours."""
+    service = Ecs(lambda number: LOST["no answer"] if number == 1 else None, begins, behind)  # type: ignore[arg-type, return-value]
+    assert deployed(client, service) == ("own-1" if begins else "own-2", ())
+    assert service.calls == (1 if begins else 2)
 
 
 @pytest.mark.parametrize("problem", LOST.values(), ids=LOST)
