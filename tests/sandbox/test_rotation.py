@@ -262,26 +262,74 @@ def test_a_second_run_takes_back_what_a_killed_one_gave_another_service(place: P
     assert place.held("SECRET_KEY") == {"backend": {old}, "worker": {old}, "frontend": {""}} and not place.labels()
 
 
+def interrupting(patch: pytest.MonkeyPatch, number: int = 1, arrives: bool = True) -> None:
+    """Interrupt a move of AWSCURRENT: the first, or the second, which puts it back; it takes effect or not."""
+    move, moves = secretsmanager.move_current, list[str]()
+
+    def interrupted(client: Any, secret: str, to: str, from_: str) -> bool | None:
+        moves.append(to)
+        answer = move(client, secret, to, from_) if arrives or len(moves) != number else None
+        if len(moves) == number:
+            raise KeyboardInterrupt
+        return answer
+
+    patch.setattr(secretsmanager, "move_current", interrupted)
+
+
 def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_second_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call may still take effect, so that nothing is cleaned up; the second run goes on with the same value."""
-    move = secretsmanager.move_current
-
-    def interrupted(*arguments: Any) -> bool | None:
-        move(*arguments)
-        raise KeyboardInterrupt
-
+    """It is told and on record that the new values are in force; the second run goes on with the same value."""
+    live = live_change.LiveChange()
     with monkeypatch.context() as patch:
-        patch.setattr(secretsmanager, "move_current", interrupted)
-        with pytest.raises(Interrupted, match=r"unknown whether the new values are in force.*To go on:\n"):
-            place.rotate("SECRET_KEY")
+        interrupting(patch)
+        with pytest.raises(Interrupted) as told:
+            place.rotate("SECRET_KEY", live=live)
     version = place.current
-    assert place.labels()
+    assert place.labels() and [(each.action, each.version) for each in live.changes] == [("changed", version)]
+    assert str(told.value).startswith(
+        f"Interrupted. Done before: changed SECRET_KEY, in version {version}. Run again to finish."
+        f" Version {version} is current, with the new values. To go on:\n"
+    )
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved and place.current == version and not place.labels()
     finished = [(change.key, change.version) for change in done.changes if change.action == "finished"]
     assert finished == [("SECRET_KEY", version)]
+
+
+def test_an_interrupted_move_that_has_not_arrived_may_still_do_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nothing is cleaned up, and nothing is said of the new values but that."""
+    version, live = place.current, live_change.LiveChange()
+    with monkeypatch.context() as patch:
+        interrupting(patch, arrives=False)
+        with pytest.raises(Interrupted) as told:
+            place.rotate("SECRET_KEY", live=live)
+    assert str(told.value).startswith(
+        "Interrupted. UpdateSecretVersionStage may still take effect: run again to continue."
+        f" Version {version} is current, as before this run."
+    )
+    assert place.current == version and place.labels() and not live.changes
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and not place.labels()
+
+
+def test_an_interruption_while_the_former_version_is_put_back_says_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say that the new values are still in force."""
+    version, live = place.current, live_change.LiveChange()
+    with monkeypatch.context() as patch:
+        interrupting(patch, 2)
+        patch.setenv("NEW", BAD)
+        with pytest.raises(Interrupted) as told:
+            place.rotate("SENTRY_DSN", "env:NEW", live=live)
+    assert place.current == version and [each.action for each in live.changes][-1] == "put back"
+    assert f"put back SENTRY_DSN, in version {version}. Version {version[:8]} is current again: " in str(told.value)
+    assert "still in force" not in str(told.value)
+    healed = place.rotate("", "keep")
+    assert healed and healed.is_proved and not place.labels()
 
 
 def test_a_key_that_is_disabled_after_the_plan_is_told_as_the_cause(

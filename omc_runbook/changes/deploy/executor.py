@@ -12,7 +12,8 @@ from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
+from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
@@ -142,12 +143,15 @@ class _SecretChange:
         )
 
     def _afterwards(self) -> tuple[Step, ...]:
-        version = self._replaced_plan.base[:8] if self._replaced_plan else ""
         restore_password = Step(
             name="", apply=self._restore_password, is_done=lambda: not (self._alternates and self._is_withdrawn)
         )
-        advice = f"Version {version} is current again: run again with values_from keep to redeploy it everywhere."
-        return (*self._rollback.steps(advice), restore_password)
+        return (*self._rollback.steps(self._withdrawn_advice), restore_password)
+
+    @property
+    def _withdrawn_advice(self) -> str:
+        version = self._replaced_plan.base[:8] if self._replaced_plan else ""
+        return f"Version {version} is current again: run again with values_from keep to redeploy it everywhere."
 
     def _update_consumers(self) -> None:
         """Read the consumers again: services may have changed since the plan was made."""
@@ -172,9 +176,15 @@ class _SecretChange:
 
     def _withdraw(self) -> Iterator[Change]:
         assert self._replaced_plan, "undone only with a former version"
-        self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
-        for key in self._keys if self._is_withdrawn else ():
-            yield Change(key=key, action="put back", version=self._replaced_plan.base)
+        version = self._replaced_plan.base
+        changes = [Change(key=key, action="put back", version=version) for key in self._keys]
+        try:
+            self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
+        except InterruptedAfterMove as interrupt:
+            self._is_withdrawn = True
+            yield from changes
+            raise self._journal.explain(interrupted(interrupt), self._withdrawn_advice) from None
+        yield from changes if self._is_withdrawn else ()
 
     def _restore_password(self) -> None:
         try:

@@ -69,8 +69,7 @@ def execute(
 
     In that case the steps so far are undone, the last one first, and then `afterwards` is executed; with `leave`
     nothing is undone, unless a person asks for it (`Cancelled`). `announce` takes the name of each step as it begins.
-    Raises CouldNotLook and ConflictError as the steps do, and Interrupted for a KeyboardInterrupt, in its words if it
-    has any, with the changes
+    Raises CouldNotLook and ConflictError as the steps do, and Interrupted for a KeyboardInterrupt, with the changes
     made before: nothing is undone then, because a second run continues.
     """
     started: list[Step] = []
@@ -99,4 +98,9 @@ def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
     except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None
     except KeyboardInterrupt as interrupt:
-        raise journal.explain(Interrupted(str(interrupt) or "Interrupted."), step.advice) from None
+        raise journal.explain(interrupted(interrupt), step.advice) from None
+
+
+def interrupted(interrupt: KeyboardInterrupt) -> Interrupted:
+    """An interrupt as an error, in its words if it has any."""
+    return Interrupted(str(interrupt) or "Interrupted.")

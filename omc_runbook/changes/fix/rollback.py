@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
@@ -15,6 +15,7 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreVersion
+from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
@@ -131,15 +132,21 @@ class Rollback:
         )
         yield Change(action="revoked", role=grant.role, policy=grant.policy)
 
-    def _withdraw(self, step: RestoreVersion) -> Iterable[Change]:
+    def _withdraw(self, step: RestoreVersion) -> Iterator[Change]:
         plan = step.plan
         self._undone_steps.append(step)
-        if not SecretWriter(self._context.clients, plan).move_back():
+        withdrawn = Change(action="withdrawn", secret=plan.secret_name, version=plan.token)
+        try:
+            is_back = SecretWriter(self._context.clients, plan).move_back()
+        except InterruptedAfterMove:
+            yield withdrawn
+            raise
+        if not is_back:
             self._sentences.append("The version was not rolled back: somebody else has changed the secret meanwhile.")
-            return ()
+            return
         # No task runs with the withdrawn version, so none has to be replaced.
         self._sentences.append(f"Version {plan.base[:8]} is current again: no service ran with the other.")
-        return (Change(action="withdrawn", secret=plan.secret_name, version=plan.token),)
+        yield withdrawn
 
 
 def _state_after(rollout: Rollout) -> str:

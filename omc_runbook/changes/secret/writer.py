@@ -16,7 +16,7 @@ from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
-from omc_runbook.changes.secret.current_version import UPDATE_STAGE
+from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan
 from omc_runbook.masking import registry
@@ -33,6 +33,7 @@ WRITING_CALLS = ("PutSecretValue", MOVE, "UpdateSecret")
 CLOCK_SKEW = timedelta(minutes=5)
 """How far this machine's clock may be ahead of CloudTrail's."""
 
+MOVE_UNKNOWN = f"{MOVE} may still take effect: run again to continue."
 STATE_UNKNOWN = "It is unknown whether the new values are in force: run again to continue."
 ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
 
@@ -95,8 +96,8 @@ class SecretWriter:
         try:
             yield
         except Interrupted as error:
-            if self._is_moving and not self.version_change:
-                raise Interrupted(f"{error} {STATE_UNKNOWN}") from None
+            if self._is_moving:
+                raise Interrupted(f"{error} {MOVE_UNKNOWN}") from None
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
             raise
@@ -125,7 +126,13 @@ class SecretWriter:
             for change in plan.changed
         ]
         self._is_moving = True
-        self._has_moved = self._make_current(plan.token, plan.base)
+        try:
+            self._has_moved = self._make_current(plan.token, plan.base)
+        except InterruptedAfterMove:
+            self._is_moving, self._has_moved = False, True
+            yield from changes
+            raise
+        self._is_moving = False
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
         if not self._has_moved:
