@@ -25,6 +25,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import live_change, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER
 
@@ -330,6 +331,33 @@ def test_an_interruption_while_the_former_version_is_put_back_says_so(
     assert "still in force" not in str(told.value)
     healed = place.rotate("", "keep")
     assert healed and healed.is_proved and not place.labels()
+
+
+@pytest.mark.parametrize("begins", ["before", "stage"])
+def test_a_rotation_of_secrets_managers_own_that_begins_after_the_plan_is_noticed(mended: Place, begins: str) -> None:
+    """Its version would become current without this change: nothing is changed, and no label is left."""
+    place, version = mended, mended.current
+    place.secretsmanager.rotate_secret(
+        SecretId=SECRET,
+        RotationLambdaARN=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotate",
+        RotationRules={"AutomaticallyAfterDays": 30},
+        RotateImmediately=False,
+    )
+
+    def step(name: str) -> None:
+        if name == begins:
+            place.secretsmanager.put_secret_value(
+                SecretId=SECRET, SecretString=json.dumps(place.members), VersionStages=["AWSPENDING"]
+            )
+
+    run = runbooks_run.begin("rotate", "staging")
+    snapshot = run.look()
+    new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
+    plan = secret_change.plan(run, snapshot, new)
+    step("before")
+    with pytest.raises(ConflictError, match=r"has AWSPENDING, .* begun since this plan .* AWSCURRENT was not moved\.$"):
+        secret_change.apply(run, plan, True, new=new, step=step)
+    assert place.current == version and not place.labels()
 
 
 def test_a_key_that_is_disabled_after_the_plan_is_told_as_the_cause(

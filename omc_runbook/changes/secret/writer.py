@@ -18,7 +18,7 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan
+from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan, why_not_writable
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import Masked, reveal
@@ -76,6 +76,7 @@ class SecretWriter:
         plan, new_values = self._plan, self._new_values
         is_rotated = new_values.rotation is not None and new_values.password is not None
         return (
+            Step(name="", apply=self._refuse_rotation, is_done=lambda: plan.is_empty),
             Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty or plan.exists),
             Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not is_rotated),
             Step(name="move", apply=self.move, is_done=lambda: plan.is_empty, undo=undo),
@@ -111,10 +112,11 @@ class SecretWriter:
     def move(self) -> Iterator[Change]:
         """Make the plan's version current and read it back.
 
-        Raises ConflictError where another version is current, or another run of the same plan has moved it,
-        CouldNotLook where the value differs.
+        Raises ConflictError where another version is current, another run of the same plan has moved it, or Secrets
+        Manager has begun to rotate the secret, CouldNotLook where the value differs.
         """
         plan = self._plan
+        self._refuse_rotation()
         changes = [
             Change(
                 key=change.key,
@@ -183,6 +185,16 @@ class SecretWriter:
             return rotation.restore_password(
                 new_values.rotation, new_values.former_password, new_values.password, in_force
             )
+
+    def _refuse_rotation(self) -> None:
+        """Raise ConflictError where Secrets Manager's own rotation has begun since the plan was made."""
+        plan = self._plan
+        if not plan.rotates:
+            return
+        read = partial(secretsmanager.describe, self._client, self._arn)
+        secret = require(f"secret {plan.secret_name}", "secretsmanager:DescribeSecret", read)
+        if secret and (reason := why_not_writable(secret, plan.token)):
+            raise ConflictError(f"{reason} It has begun since this plan was made. AWSCURRENT was not moved.")
 
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads; idempotent."""
