@@ -7,11 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.values.sources import KEEP
+from omc_runbook.checks import remedies
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_unreached
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import NO_REMEDY, is_sentence
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -85,15 +90,49 @@ def is_underway(snapshot: Snapshot, service: Service) -> bool:
 
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:
     """Raise UsageError where tasks with the old password would outlive it in the database."""
+    kept = [service for service in services if service.desired and expected(service).is_over]
+    if kept:
+        reasons = " ".join(f"{service.name} gets no new tasks: {expected(service).reason}" for service in kept)
+        raise UsageError(
+            f"{key} belongs to one role in the database, which has one password at a time: tasks that keep the old one"
+            f" could not log in. {reasons} {_two_roles(login)}. Nothing was written."
+        )
     overlapping = [service for service in services if service.configuration.overlaps]
     if overlapping:
-        names = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
+        sentences = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
         raise UsageError(
             f"{key} belongs to one role in the database, which has one password at a time: tasks that still have the"
-            f" old one could not log in. {names} Let two roles take turns, with the login's name in the secret too, as"
-            f" {login}, and an administrator's URL in database_url_from. Or set the strategy ROLLING without pauses,"
+            f" old one could not log in. {sentences} {_two_roles(login)}. Or set the strategy ROLLING without pauses,"
             " rotate, and set it back. Nothing was written."
         )
+
+
+def refuse_old_logins(snapshot: Snapshot, services: Sequence[Service], key: str, login: str, role: str) -> None:
+    """Raise UsageError where tasks have an earlier login, which may be the role that gets a new password."""
+    for service in services:
+        ages = {freshness.of_key(snapshot, task, each) for task in snapshot.running(service) for each in (key, login)}
+        if "stale" in ages:
+            raise UsageError(
+                f"Tasks of {service.name} have an earlier {key}, and may log in as {role}, which gets a new password:"
+                f" they could not log in any more. {_fresh_login(snapshot.environment, service)} Nothing was written."
+            )
+
+
+def _fresh_login(environment: Environment, service: Service) -> str:
+    """How a service's tasks get the current login."""
+    if expected(service).is_over:
+        way = remedies.start_tasks(environment.names, service).command
+    else:
+        keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
+        way = remedies.command_to_apply(environment, keep)
+    return way if is_sentence(way) else f"Give them the current one first: `{way}`."
+
+
+def _two_roles(login: str) -> str:
+    return (
+        f"Let two roles take turns, with the login's name in the secret too, as {login}, and an administrator's URL in"
+        " database_url_from"
+    )
 
 
 def moves(image: str) -> bool:

@@ -248,9 +248,13 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
         plain_logins(snapshot).get(login, ""),
         [candidate.injected for candidate in candidates if candidate],
     )
-    if not (plan.alternates or is_current):
+    if not is_current:
         names = services_reading(snapshot, key)
-        readiness.refuse_one_password([each for each in snapshot.consumers if each.name in names], key, login)
+        readers = [each for each in snapshot.consumers if each.name in names]
+        if plan.alternates:
+            readiness.refuse_old_logins(snapshot, readers, key, login, plan.role)
+        else:
+            readiness.refuse_one_password(readers, key, login)
     # Names of login roles are not secret, and the plan shows them.
     registry.exempt({plan.role, plan.former_role, plan.owner} - {""})
     if plan.alternates and not is_current:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
+from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -418,6 +420,46 @@ def test_one_role_is_refused_where_old_tasks_outlive_their_password(strategy: st
     with pytest.raises(UsageError, match=f"{strategy}.* bakes for 10 min.*two roles.*POSTGRES_USER.*Nothing was"):
         readiness.refuse_one_password([overlapping(strategy)], "POSTGRES_PASSWORD", "POSTGRES_USER")
     readiness.refuse_one_password([service("backend")], "POSTGRES_PASSWORD", "POSTGRES_USER")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"controller": "CODE_DEPLOY"}, "CodeDeploy replaces its tasks"),
+        ({"controller": "EXTERNAL"}, "An external controller replaces its tasks"),
+        ({"controller": aws_ecs.EXPRESS}, "UpdateExpressGatewayService"),
+        ({"desired": 1, "maximum_percent": 100}, "let ECS neither start a new task"),
+    ],
+)
+def test_one_role_is_refused_where_tasks_keep_the_old_password(changes: dict[str, Any], reason: str) -> None:
+    """This run gives them no new one; without a task there is none that could fail."""
+    kept = replace(service("backend"), **changes)
+    with pytest.raises(
+        UsageError, match=rf"backend gets no new tasks: .*{reason}.* two roles .*Nothing was written\.$"
+    ):
+        readiness.refuse_one_password([kept, service("worker")], "POSTGRES_PASSWORD", "POSTGRES_USER")
+    readiness.refuse_one_password([replace(kept, desired=0)], "POSTGRES_PASSWORD", "POSTGRES_USER")
+
+
+@pytest.mark.parametrize(
+    ("changes", "way"),
+    [
+        ({}, r"`omc-runbook run rotate -p environment staging -p values_from keep -p apply true`\. "),
+        ({"controller": "CODE_DEPLOY"}, "Start new tasks of backend: start a CodeDeploy deployment"),
+        ({"controller": aws_ecs.EXPRESS, "arn": "its-arn"}, "`aws ecs update-express-gateway-service .*its-arn"),
+    ],
+)
+def test_a_role_that_old_tasks_may_use_gets_no_new_password(changes: dict[str, Any], way: str) -> None:
+    """Where two roles take turns, theirs is the one whose turn it is; those with the current login are left alone."""
+    snapshot = with_service(healthy(), "backend", **changes)
+
+    def refuse(found: Snapshot) -> None:
+        readers = [each for each in found.consumers if each.name == "backend"]
+        readiness.refuse_old_logins(found, readers, "POSTGRES_PASSWORD", "POSTGRES_USER", "app")
+
+    refuse(rotated(snapshot, NOW, SMTP_PASSWORD=secrets.token_hex(16)))
+    with pytest.raises(UsageError, match=f"Tasks of backend have an earlier .* as app, .* {way}.*Nothing was written"):
+        refuse(rotated(snapshot, NOW, POSTGRES_PASSWORD=secrets.token_hex(16)))
 
 
 @pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
