@@ -19,7 +19,7 @@ from support.paths import SUPPORT
 from support.runs import SECRET, deny
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.changes.deploy.executor import STEPS, SecretResult
+from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import live_change, secret_change
@@ -137,8 +137,31 @@ def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pyte
     assert done and not done.restored_version and place.members["SENTRY_DSN"] == BAD and not place.labels()
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
     assert "left in force" in problem(done).evidence[-1]
+    again = place.rotate("", "keep", on_failure="leave")
+    assert problem(again).evidence[-1] == NOTHING_TO_RESTORE, "it has written no version"
     healed = place.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
+
+
+def test_services_with_the_same_log_line_say_it_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both run the same container, and refuse the same value."""
+    backend = place.service("backend")
+    place.ecs.create_service(
+        cluster=CLUSTER,
+        serviceName="api",
+        taskDefinition=backend["taskDefinition"],
+        desiredCount=1,
+        launchType="FARGATE",
+        networkConfiguration=backend["networkConfiguration"],
+    )
+    try:
+        place.world.settle()
+        monkeypatch.setenv("NEW", BAD)
+        done = place.rotate("SENTRY_DSN", "env:NEW")
+        lines = [line for line in problem(done).evidence if line.startswith("The log of ")]
+        assert problem(done).subject == "api, backend" and lines and len(lines) == len({*lines})
+    finally:
+        place.world.delete_service("api")
 
 
 def test_an_unknown_answer_to_failure_is_refused_before_anything(place: Place) -> None:

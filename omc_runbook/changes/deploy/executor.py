@@ -214,7 +214,8 @@ class _SecretChange:
         if self._failure is None and not self._journal.is_cancelled:
             return ""
         if (self._leave and not self._journal.is_cancelled) or self._replaced_plan is None:
-            return NEW_VERSION_LEFT if self._leave else NOTHING_TO_RESTORE
+            has_written = self._replaced_plan is not None or not self._plan.is_empty
+            return NEW_VERSION_LEFT if self._leave and has_written else NOTHING_TO_RESTORE
         if not self._is_withdrawn:
             return (
                 "The former version was not restored: somebody else has changed the secret meanwhile, and theirs may"

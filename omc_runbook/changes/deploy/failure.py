@@ -98,10 +98,13 @@ def is_certain(snapshot: Snapshot, service: str) -> bool:
 def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollout], keys: str = "") -> Failure:
     """Find why roll-outs failed, and show it at once; `keys` are the names of those with new values."""
     failed = tuple(rollout for rollout in rollouts if rollout.has_failed)
+    # Services that run the same container say the same.
     log_lines = tuple(
-        line
-        for rollout in failed
-        for line in last_words(context.clients, snapshot, rollout.service, rollout.deployment_id)
+        dict.fromkeys(
+            line
+            for rollout in failed
+            for line in last_words(context.clients, snapshot, rollout.service, rollout.deployment_id)
+        )
     )
     findings = causes(snapshot, frozenset(rollout.service for rollout in failed))
     with_keys = f"With the new {keys}: " if keys else ""
