@@ -169,8 +169,8 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         return _update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
     pauses = ", ".join(service.configuration.pauses)
     waits = (
-        f"The deployment of {service.name} waits at {pauses} for a person: run troubleshoot then, for the command that"
-        " continues it."
+        f"This new deployment of {service.name} will wait at {pauses} for a person: run troubleshoot then, for the"
+        " command that continues it."
     )
     return replace(redeploy(names, service.name), needs=waits if pauses else "")
 

@@ -11,6 +11,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import families, remedies
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs
@@ -18,6 +19,8 @@ from omc_runbook.snapshot.failure_logs import last_words
 from omc_runbook.snapshot.state import Snapshot
 
 _REFUSED = "Correct what the refusal names, such as a permission, or wait where AWS throttles; then run this again."
+
+_TAKEN_BACK = "Settle what the reason names, such as a hook, an alarm or a person who stopped it; then run this again."
 
 FAMILY = "deployment"
 FAILED = "change-failed"
@@ -54,8 +57,6 @@ class Failure:
     def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:
         """The causes, and the finding of the failed change, with reasons, log lines and the rollback."""
         failed = self.rollouts
-        names = self.snapshot.environment.names
-        began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
         finding = Finding(
             check=FAILED,
             family=FAMILY,
@@ -63,7 +64,7 @@ class Failure:
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
-            remedy=remedies.logs(names, began) if began else remedies.advise(_REFUSED),
+            remedy=_remedy(self.snapshot.environment.names, failed),
             services=frozenset(rollout.service for rollout in failed),
             because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
         )
@@ -73,9 +74,21 @@ class Failure:
 def _title(failed: Sequence[Rollout], keys: str) -> str:
     if not any(rollout.deployment_id for rollout in failed):
         return f"ECS refused to deploy the new values of {keys}" if keys else "ECS refused a deployment"
-    if all(rollout.state == "rolled-back" and not rollout.failures for rollout in failed):
+    if _is_taken_back(failed):
         return f"The deployment of the new values of {keys} was taken back" if keys else "A deployment was taken back"
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
+
+
+def _remedy(names: Names, failed: Sequence[Rollout]) -> Remedy:
+    if _is_taken_back(failed):
+        return remedies.advise(_TAKEN_BACK)
+    began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
+    return remedies.logs(names, began) if began else remedies.advise(_REFUSED)
+
+
+def _is_taken_back(failed: Sequence[Rollout]) -> bool:
+    """Whether no task failed, so that no log says why."""
+    return all(rollout.state == "rolled-back" and not rollout.failures for rollout in failed)
 
 
 def read_again(context: ChangeContext) -> Snapshot:

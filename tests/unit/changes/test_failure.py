@@ -60,15 +60,17 @@ def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "failures", "title"),
+    ("state", "failures", "title", "remedy"),
     [
-        ("failed", 1, "New tasks fail with the new values of SECRET_KEY"),
-        ("rolled-back", 3, "New tasks fail with the new values of SECRET_KEY"),
-        ("rolled-back", 0, "The deployment of the new values of SECRET_KEY was taken back"),
+        ("failed", 1, "New tasks fail with the new values of SECRET_KEY", "aws logs tail"),
+        ("rolled-back", 3, "New tasks fail with the new values of SECRET_KEY", "aws logs tail"),
+        ("rolled-back", 0, "The deployment of the new values of SECRET_KEY was taken back", "Settle what the reason"),
     ],
 )
-def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(state: State, failures: int, title: str) -> None:
-    """A person, a hook or an alarm stopped it, and no task of it failed."""
+def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(
+    state: State, failures: int, title: str, remedy: str
+) -> None:
+    """A person, a hook or an alarm stopped it, and no task of it failed: no log says why."""
     rollout = Rollout("backend", "ecs-svc/2", "backend:7", state, desired=2, failures=failures)
     [finding] = Failure(healthy(), (rollout,), (), ()).findings("SECRET_KEY", "")
-    assert finding.title == title
+    assert finding.title == title and finding.remedy and finding.remedy.command.startswith(remedy)

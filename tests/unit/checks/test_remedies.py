@@ -305,4 +305,4 @@ def test_new_tasks_of_a_service_with_a_pause_wait_for_a_person() -> None:
     plain = service("backend")
     waits = replace(plain, configuration=DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",)))
     assert remedies.start_tasks(Names(), plain).needs == ""
-    assert "waits at POST_SCALE_UP for a person" in remedies.start_tasks(Names(), waits).needs
+    assert "will wait at POST_SCALE_UP for a person" in remedies.start_tasks(Names(), waits).needs
