@@ -143,27 +143,6 @@ def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pyte
     assert healed and healed.is_proved
 
 
-def test_services_with_the_same_log_line_say_it_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both run the same container, and refuse the same value."""
-    backend = place.service("backend")
-    place.ecs.create_service(
-        cluster=CLUSTER,
-        serviceName="api",
-        taskDefinition=backend["taskDefinition"],
-        desiredCount=1,
-        launchType="FARGATE",
-        networkConfiguration=backend["networkConfiguration"],
-    )
-    try:
-        place.world.settle()
-        monkeypatch.setenv("NEW", BAD)
-        done = place.rotate("SENTRY_DSN", "env:NEW")
-        lines = [line for line in problem(done).evidence if line.startswith("The log of ")]
-        assert problem(done).subject == "api, backend" and lines and len(lines) == len({*lines})
-    finally:
-        place.world.delete_service("api")
-
-
 def test_an_unknown_answer_to_failure_is_refused_before_anything(place: Place) -> None:
     """Also in a dry run."""
     with pytest.raises(UsageError, match="on_failure"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.faults.access import THROTTLED_STOP
@@ -48,6 +50,22 @@ def test_another_error_may_pass(line: str) -> None:
 def test_throttling_passes() -> None:
     """It kept the secret from the task, and not from the next."""
     assert not failure.is_certain(stuck(healthy(), "worker", THROTTLED_STOP), "worker")
+
+
+def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both run the same container, and refuse the same value; each is named."""
+    line, shown = "The log of app says: ValueError", list[Any]()
+    monkeypatch.setattr(
+        failure, "last_words", lambda clients, snapshot, service, deployment: (line, f"{service} ended")
+    )
+    context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: shown.extend(lines))
+    reason = "its tasks fail"
+    rollouts = [Rollout(each, "1", f"{each}:7", "failed", desired=1, reason=reason) for each in ("api", "backend")]
+    failed = failure.explain(context, healthy(), rollouts, "SENTRY_DSN")
+    assert failed.log_lines == (line, "api ended", "backend ended")
+    [finding] = failed.findings("SENTRY_DSN", "")
+    assert finding.subject == "api, backend" and finding.evidence.count(line) == 1
+    assert sum(line in each for each in shown) == 1
 
 
 def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
