@@ -260,6 +260,27 @@ def with_database() -> Iterator[Sandbox]:
     lifecycle.down(started)
 
 
+@pytest.fixture
+def at_database(with_database: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The place of that sandbox; OWN has the database's address with the application's login."""
+    place, database = Place(with_database), with_database.database
+    assert database
+    for name, value in with_database.variables.items():
+        monkeypatch.setenv(name, value)
+    login = f"{place.members['POSTGRES_USER']}:{place.members['POSTGRES_PASSWORD']}"
+    monkeypatch.setenv("OWN", f"postgresql://{login}@{database.host}:{database.port}/{database.dbname}")
+    return place
+
+
+def log_in(sandbox: Sandbox, user: str, password: str) -> None:
+    """Log in to the sandbox's database, and out again."""
+    import psycopg
+
+    assert sandbox.database
+    host, port, dbname = sandbox.database.host, sandbox.database.port, sandbox.database.dbname
+    psycopg.connect(host=host, port=port, dbname=dbname, user=user, password=password).close()
+
+
 class Load:
     """Asks every serving task for its health, which is a login to the database each time, every 50 ms."""
 
@@ -360,17 +381,10 @@ def test_a_database_that_refuses_stops_before_anything_is_current(with_database:
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("has_two_roles", [True, False])
 def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
-    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch, has_two_roles: bool
+    with_database: Sandbox, at_database: Place, has_two_roles: bool
 ) -> None:
     """Both were planned on the same version: the second neither sets a password nor takes one back."""
-    import psycopg
-
-    place, database = Place(with_database), with_database.database
-    assert database
-    for name, value in with_database.variables.items():
-        monkeypatch.setenv(name, value)
-    before, at = place.members, f"{database.host}:{database.port}/{database.dbname}"
-    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+    place, before = at_database, at_database.members
     source = f"env:{DATABASE if has_two_roles else 'OWN'}"
     planned = []
     for _ in range(2):
@@ -386,52 +400,33 @@ def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
         secret_change.apply(second, late, True, new=other)
     now = place.members
     assert place.current == plan.token and now["POSTGRES_PASSWORD"] != before["POSTGRES_PASSWORD"]
-    login = {"user": now["POSTGRES_USER"], "password": now["POSTGRES_PASSWORD"]}
-    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    log_in(with_database, now["POSTGRES_USER"], now["POSTGRES_PASSWORD"])
     assert not place.labels()
     assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
 
 
 @pytest.mark.usefixtures("own_registry")
-def test_a_password_that_somebody_sets_meanwhile_is_the_databases(
-    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_that_somebody_sets_meanwhile_is_the_databases(with_database: Sandbox, at_database: Place) -> None:
     """Somebody writes the secret by hand after our password is set: the database gets back what theirs says."""
-    import psycopg
-
-    place, database = Place(with_database), with_database.database
-    assert database
-    for name, value in with_database.variables.items():
-        monkeypatch.setenv(name, value)
-    before, theirs = place.members, secrets.token_urlsafe(24)
-    at = f"{database.host}:{database.port}/{database.dbname}"
-    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+    place, user, theirs = at_database, at_database.members["POSTGRES_USER"], secrets.token_urlsafe(24)
     with pytest.raises(ConflictError, match="Theirs stays"):
         place.rotate(
             "POSTGRES_PASSWORD",
             database_url_from="env:OWN",
             step=lambda name: place.put(POSTGRES_PASSWORD=theirs) if name == "move" else None,
         )
-    login = {"user": before["POSTGRES_USER"], "password": theirs}
-    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    log_in(with_database, user, theirs)
     assert place.members["POSTGRES_PASSWORD"] == theirs and not place.labels()
 
 
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("does", ["restores", "writes"])
 def test_the_database_follows_who_is_faster_than_the_read_back(
-    with_database: Sandbox, monkeypatch: pytest.MonkeyPatch, does: str
+    with_database: Sandbox, at_database: Place, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
     """Our version was current for a moment only: the password is that of the version that is current."""
-    import psycopg
-
-    place, database = Place(with_database), with_database.database
-    assert database
-    for name, value in with_database.variables.items():
-        monkeypatch.setenv(name, value)
-    version, before, move = place.current, place.members, secretsmanager.move_current
-    at, others = f"{database.host}:{database.port}/{database.dbname}", secrets.token_urlsafe(24)
-    monkeypatch.setenv("OWN", f"postgresql://{before['POSTGRES_USER']}:{before['POSTGRES_PASSWORD']}@{at}")
+    place, user, others = at_database, at_database.members["POSTGRES_USER"], secrets.token_urlsafe(24)
+    version, move = place.current, secretsmanager.move_current
 
     def moved(client: Any, secret: str, to: str, from_: str) -> bool | None:
         answer = move(client, secret, to, from_)
@@ -446,6 +441,5 @@ def test_the_database_follows_who_is_faster_than_the_read_back(
         told = "AWSCURRENT back .*Theirs stays: run verify" if does == "restores" else "another from somebody else"
         with pytest.raises(ConflictError, match=told):
             place.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
-    login = {"user": before["POSTGRES_USER"], "password": place.members["POSTGRES_PASSWORD"]}
-    psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
+    log_in(with_database, user, place.members["POSTGRES_PASSWORD"])
     assert (place.current == version) is (does == "restores") and not place.labels()
