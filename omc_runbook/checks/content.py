@@ -336,9 +336,10 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     present = {*document.keys, *referenced_keys(snapshot)}
     containers = [container for definition in definitions if definition for container in definition.containers]
     variables = {name for each in containers for name in (*each.environment, *(one.variable for one in each.secrets))}
+    guides = default_keys()
     for key, entry in keys.items():
         variable = variable_of(key, keys)
-        is_required = entry.required and not entry.required_if and key not in default_keys()
+        is_required = entry.required and not entry.required_if and key not in guides
         if is_required and all(definitions) and key not in present and variable not in variables:
             yield key, variable
 

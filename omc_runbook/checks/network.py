@@ -234,8 +234,14 @@ def _way(snapshot: Snapshot, trouble: _Trouble) -> str:
         f"awsvpcConfiguration={{subnets=[{','.join(placement.subnets)}],"
         f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}"
     )
-    filled = {"{cluster}": names.cluster, "{service}": trouble.service.name, "{public}": awsvpc}
-    way, region = trouble.obstacle.command, command("--region", names.region)
+    filled = {
+        "{cluster}": command(names.cluster),
+        "{service}": command(trouble.service.name),
+        "{public}": command(awsvpc),
+        "{region}": command("--region", names.region),
+    }
+    way = trouble.obstacle.command
+    way = way if "{region}" in way else f"{way} {{region}}"
     for name, text in filled.items():
-        way = way.replace(name, command(text))
-    return way.replace("{region}", region) if "{region}" in way else f"{way} {region}"
+        way = way.replace(name, text)
+    return way

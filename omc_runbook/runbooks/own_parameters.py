@@ -51,10 +51,11 @@ def _refuse_unknown() -> None:
     """Raise UsageError for a parameter of plain papermill that no cell declares: papermill itself only warns."""
     shell = _shell()
     cells: list[str] = shell.user_ns.get("In", []) if shell else []
-    declaring = max((at for at, cell in enumerate(cells) if notebooks.declared(cell)), default=len(cells))
-    declared = {each.name for cell in cells for each in notebooks.declared(cell)}
-    # One above it is of an earlier run in the same kernel.
-    injected = next((cell for cell in cells[declaring:] if cell.startswith(_INJECTED)), "")
+    declaring = [(at, each.name) for at, cell in enumerate(cells) for each in notebooks.declared(cell)]
+    declared = {name for _, name in declaring}
+    # One above the last of them is of an earlier run in the same kernel.
+    below = cells[declaring[-1][0] :] if declaring else []
+    injected = next((cell for cell in below if cell.startswith(_INJECTED)), "")
     nodes = (node for node in ast.parse(injected).body if isinstance(node, ast.Assign))
     for name in (ast.unparse(target) for node in nodes for target in node.targets):
         if name not in declared:

@@ -90,9 +90,9 @@ def is_underway(snapshot: Snapshot, service: Service) -> bool:
 
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:
     """Raise UsageError where tasks with the old password would outlive it in the database."""
-    kept = [service for service in services if service.desired and expected(service).is_over]
+    kept = [rollout for rollout in map(expected, services) if rollout.desired and rollout.is_over]
     if kept:
-        reasons = " ".join(f"{service.name} gets no new tasks: {expected(service).reason}" for service in kept)
+        reasons = " ".join(f"{rollout.service} gets no new tasks: {rollout.reason}" for rollout in kept)
         raise UsageError(
             f"{key} belongs to one role in the database, which has one password at a time: tasks that keep the old one"
             f" could not log in. {reasons} {_two_roles(login)}. Nothing was written."
