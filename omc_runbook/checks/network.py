@@ -16,6 +16,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.network.routes import Obstacle
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -136,7 +137,12 @@ def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
             yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown."))
 
 
-def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
+@once
+def _troubles(snapshot: Snapshot) -> tuple[_Trouble, ...]:
+    return tuple(_find_troubles(snapshot))
+
+
+def _find_troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
     for service in snapshot.consumers:
         stops = _stops(snapshot, service)
         for subnet, called, path in _paths(snapshot, service):

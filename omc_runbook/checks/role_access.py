@@ -26,6 +26,7 @@ from omc_runbook.iam.policy import (
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.findings import Remedy
 from omc_runbook.network.reachability import TaskNetwork, trace
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -453,7 +454,14 @@ def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Key
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (label,), "")
     organization = _organization_of(snapshot, snapshot.secret.arn)
-    return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
+    return {**role, **secret, **organization, **_keys_of_ways(snapshot).get(role_arn, {})}
+
+
+@once
+def _keys_of_ways(snapshot: Snapshot) -> dict[str, Keys]:
+    """`_keys_of_way` of each role that tasks read with."""
+    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
+    return {role: _keys_of_way(snapshot, role) for role in dict.fromkeys(each.execution_role_arn for each in revisions)}
 
 
 def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,9 @@ FILE_NAME = "runbook.toml"
 NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
+_PREFIX = "OMC_"
+_PARSED = 16
+"""How many texts of runbook.toml are remembered with what they say."""
 
 
 class Names(BaseModel):
@@ -114,7 +118,7 @@ class _Settings(BaseSettings):
     """The contents of runbook.toml; without it the guide's names apply."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 
     project: str = Field(default=PROJECT, min_length=1)
@@ -144,7 +148,7 @@ class _Settings(BaseSettings):
 class _Variables(BaseSettings):
     """Names set for all environments by OMC_… variables."""
 
-    model_config = SettingsConfigDict(env_prefix="OMC_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", hide_input_in_errors=True)
 
 
 _AllVariables = create_model(
@@ -315,7 +319,14 @@ class _File:
 
 
 def _parse(path: Path | None) -> _File:
-    table = _read(path) if path else {}
+    variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
+    return _parse_text(path, _text(path) if path else "", variables)
+
+
+@lru_cache(_PARSED)
+def _parse_text(path: Path | None, text: str, _variables: frozenset[tuple[str, str]]) -> _File:
+    """What a file's text and the OMC_… variables say: each run asks for it several times."""
+    table = _table(path, text) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
 
@@ -338,7 +349,7 @@ def _explained(path: Path | None) -> Iterator[None]:
 def known_names() -> tuple[str, ...]:
     """The environments that `load` knows without a parameter; raises UsageError for a file that cannot be read."""
     path = find_file()
-    own = _read(path).get("environments", {}) if path else {}
+    own = _table(path, _text(path)).get("environments", {}) if path else {}
     return tuple(dict.fromkeys((*KNOWN, *(own if isinstance(own, dict) else ()))))
 
 
@@ -360,18 +371,23 @@ def find_file(runbook_toml: str = "") -> Path | None:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
     try:
         # Some editors begin a file with a byte order mark.
-        return tomllib.loads(regular_file.read_text(path).removeprefix("\ufeff"))
-    except RecursionError:
-        raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+        return regular_file.read_text(path).removeprefix("\ufeff")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:

@@ -335,13 +335,11 @@ def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
 def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, in which a consequence has no remedy of its own, but that of its first root cause."""
     remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_unexplained}
-    return tuple(
-        replace(
-            finding,
-            remedy=next((remedies[each] for each in roots_of(finding, findings) if each in remedies), finding.remedy),
-        )
-        for finding in findings
-    )
+
+    def of_cause(finding: Finding) -> Remedy:
+        return next((remedies[each] for each in roots_of(finding, findings) if each in remedies), finding.remedy)
+
+    return tuple(replace(finding, remedy=of_cause(finding)) if finding.because_of else finding for finding in findings)
 
 
 def as_before(finding: Finding) -> Finding:

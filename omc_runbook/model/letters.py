@@ -35,7 +35,7 @@ def look_alike(name: str, other: str) -> bool:
 
 def describe(name: str) -> str:
     """The characters of a name that deceive the eye, with their Unicode names; "" for none."""
-    odd = [character for character in name if _deceives(character)]
+    odd = [] if _is_plain(name) else [character for character in name if _deceives(character)]
     edges = "white space at an end" if name != name.strip() else ""
     letters = [f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character')})" for character in odd]
     return " and ".join(filter(None, (", ".join(dict.fromkeys(letters)), edges)))
@@ -43,6 +43,8 @@ def describe(name: str) -> str:
 
 def number(name: str) -> str:
     """A name in which every character that deceives the eye stands as its number, so that it can be pasted."""
+    if _is_plain(name):
+        return name
     return "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
 
 
@@ -74,6 +76,10 @@ def on_one_line(text: str) -> str:
 def shorten(text: str) -> str:
     """A text without most of a word that would fill a screen; no name in AWS is as long."""
     return _ENDLESS.sub(lambda word: f"{word[0][:_HEAD]}… ({len(word[0]):,} characters)", text)
+
+
+def _is_plain(name: str) -> bool:
+    return name.isascii() and name.isprintable()
 
 
 def _deceives(character: str) -> bool:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/vpc-network-acls.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError, collapse_addresses
 from itertools import pairwise
 
@@ -26,10 +27,13 @@ _PRIVATE = tuple(
 _TCP = ("-1", "6", "tcp")
 _NARROW = 8
 """The shortest prefix of a public network that is taken not to cover AWS's addresses."""
+_NETWORKS = 4096
+"""How many networks are remembered: the same few are compared for each task and each service of AWS."""
 _NEARLY_ALL = 0.99
 """The share of a port range that counts as all of it: a task hardly ever calls from one of the rest."""
 
 
+@lru_cache(_NETWORKS)
 def network_of(cidr: str) -> IPv4Network | None:
     """A CIDR as an IPv4 network; None for anything else."""
     try:
@@ -38,6 +42,7 @@ def network_of(cidr: str) -> IPv4Network | None:
         return None
 
 
+@lru_cache(_NETWORKS)
 def is_private(network: IPv4Network) -> bool:
     """Whether a network is not routed over the internet."""
     return any(network.subnet_of(private) for private in _PRIVATE)
