@@ -19,7 +19,7 @@ from omc_runbook.repository.settings_classes import (
     Classes,
     union_members,
 )
-from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_main
+from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_base, is_main
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -44,9 +44,41 @@ def read_settings(repository: Path) -> SettingsSource:
         )
     sources = [(read_source(repository, each.file), each.name) for each in found]
     main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
-    places = {(each.file, each.line) for each in main.fields}
-    rest = {(each.file, each.line): each for other in others for each in other.fields}
-    return replace(main, fields=(*main.fields, *(each for place, each in rest.items() if place not in places)))
+    return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)
+
+
+def _with_others(main: SettingsSource, others: Sequence[SettingsSource]) -> SettingsSource:
+    """Settings with the fields and conditions of other classes of the application."""
+    fields = {_declaration(each): each for source in (*reversed(others), main) for each in source.fields}
+    ordered = dict.fromkeys(_declaration(each) for source in (main, *others) for each in source.fields)
+    conditions = dict.fromkeys(each for source in (main, *others) for each in source.conditions)
+    return replace(main, fields=tuple(fields[each] for each in ordered), conditions=(*conditions,))
+
+
+def _with_derived(base: SettingsSource, derived: Sequence[SettingsSource]) -> SettingsSource:
+    """Settings with the fields of the classes that derive from them: each of an application, or all of one.
+
+    Of the base only what one of them inherits counts. One application uses one of the classes, so that what only others
+    have is not certainly required.
+    """
+    are_apart = len({each.folder for each in derived}) == len(derived)
+    inherited = {_declaration(each) for source in derived for each in source.fields}
+    known = {_declaration(each) for each in base.fields}
+    own = replace(base, fields=tuple(each for each in base.fields if _declaration(each) in inherited))
+    if not are_apart:
+        derived = [
+            replace(source, fields=tuple(_of_one(each) for each in source.fields if _declaration(each) not in known))
+            for source in derived
+        ]
+    return _with_others(own, derived)
+
+
+def _of_one(field: Field) -> Field:
+    return replace(field, doubt=field.doubt or f"only class {field.owner} has it")
+
+
+def _declaration(field: Field) -> tuple[str, int, tuple[str, ...]]:
+    return field.file, field.line, field.variables
 
 
 def _without_class(repository: Path) -> SettingsSource:

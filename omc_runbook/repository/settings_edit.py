@@ -70,18 +70,22 @@ class _Part:
     end: int
 
 
-def add_field(file: SourceFile, new: NewField, main: str = MAIN_CLASS) -> Edit | None:
+def add_field(
+    file: SourceFile, new: NewField, main: str = MAIN_CLASS, known: SettingsSource | None = None
+) -> Edit | None:
     """Make the edit that adds a field to the class `main`; None if it has the field, even with another default.
 
+    `known` are the checkout's Settings, where other files have classes of settings too: a field of theirs counts.
     Only whole lines are added. Raises CannotEdit if the name is taken, the type is not defined above the class, or
     the class is on one line or defined twice; UsageError as `parse_settings` does.
     """
     settings, classes = parse_settings(file, main), Classes(file, main)
     _check_compiles(file)
     # A field that is there may have a type that the file does not import, and a name that no new field would get.
-    if _is_nested(settings, new) or _has_field(settings, new):
+    known = known or settings
+    if _is_nested(known, new) or _has_field(known, new):
         return None
-    _check_unread(settings, new.key)
+    _check_unread(known, new.key)
     name, annotation = _name_of(settings, new.key), _annotation(classes, new)
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))

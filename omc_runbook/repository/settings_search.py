@@ -24,6 +24,7 @@ class SettingsClass:
     file: str
     name: str
     bases: frozenset[str]
+    """By the names that its file has for them, and their own."""
     uses: frozenset[str]
     """Its bases, and all names in its body."""
 
@@ -43,8 +44,8 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
 
     It derives from BaseSettings, or where none does, from a class of another package that is called like settings, and
     no other class derives from it or holds it. Of several it has the name Settings, else it is instantiated. Where
-    several remain, the base of all of them stands for them, else the one nearest to the top is the first: `is_main`
-    says whether the others belong to it.
+    several remain, the base of all of them is the first, else the one nearest to the top: `is_main` says whether the
+    others belong to it.
     """
     trees = [
         (file.relative_to(repository).as_posix(), tree)
@@ -70,19 +71,32 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     found = [each for each in outer if MAIN_CLASS in names[each]] or [each for each in outer if names[each] & called]
     found = found or outer
     shared = [base for base in classes if len(found) > 1 and all(names[base] & each.bases for each in found)]
-    return tuple(shared[:1] or sorted(found, key=lambda each: (len(each.folder.parts), found.index(each))))
+    ordered = sorted(found, key=lambda each: (len(each.folder.parts), found.index(each)))
+    return (*shared[:1], *ordered)
 
 
 def is_main(found: Collection[SettingsClass]) -> bool:
-    """Whether the first of some classes is the main one: all are in its folder or below."""
+    """Whether the first of some classes is the main one: all are in its folder or below, or derive from it."""
     first, *others = found
-    return all(each.folder.is_relative_to(first.folder) for each in others)
+    return all(each.folder.is_relative_to(first.folder) for each in others) or is_base(found)
+
+
+def is_base(found: Collection[SettingsClass]) -> bool:
+    """Whether the first of some classes is the base of the others."""
+    first, *others = found
+    return bool(others) and all(first.name in each.bases for each in others)
 
 
 def _derived(trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> list[SettingsClass]:
     """The classes that derive from BaseSettings, or else from another package's class that is called like settings."""
+    originals = {new: old for old, new in renamed}
     classes = [
-        SettingsClass(file, node.name, frozenset(_names(node.bases)), frozenset(_names([*node.bases, *node.body])))
+        SettingsClass(
+            file,
+            node.name,
+            bases := frozenset(name for each in _names(node.bases) for name in (each, originals.get(each, each))),
+            bases | frozenset(_names(node.body)),
+        )
         for file, tree in trees
         for node in tree.body
         if isinstance(node, ast.ClassDef)

@@ -235,7 +235,7 @@ def plan_edits(
     )
     edits = [add_entry(checkout.template.file, entry)]
     if settings.file:
-        edits.insert(0, add_field(settings.file, field, settings.name))
+        edits.insert(0, add_field(settings.file, field, settings.name, settings))
     edits += _references(checkout, key, containers, environments, present)
     edits += _lists(checkout, key)
     return tuple(edit for edit in edits if edit)

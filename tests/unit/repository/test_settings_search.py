@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.settings_source import SettingsSource
@@ -157,3 +157,55 @@ def test_a_base_class_in_another_project_of_a_workspace(tmp_path: Path) -> None:
     alone = read_settings(tmp_path / "services" / "api")
     assert variables(alone) == {"SECRET_KEY": "src/api/settings.py"}
     assert alone.ambiguities == ("class ApiSettings derives from CommonSettings of another file",)
+
+
+COMMON = f"{BASE}class Common(BaseSettings):\n    SECRET_KEY: str\n    LEVEL: str = ''\n"
+ONE = (
+    "from common import Common as Base\n\n\nclass Settings(Base):\n    OPENAI_API_KEY: str\n\n\nsettings = Settings()\n"
+)
+
+
+def test_applications_that_share_a_base(tmp_path: Path) -> None:
+    """What each of them requires is required, and no key is added to the base that one of them has."""
+    two = "from common import Common\n\n\nclass Settings(Common):\n    SECRET_KEY: str = 'x'\n    QUEUE_URL: str\n"
+    (tmp_path / "pyproject.toml").write_text("")
+    found = read(tmp_path, common=COMMON, one__conf=ONE, two__conf=two)
+    assert (found.path, found.name) == ("common.py", "Common") and found.file
+    required = {(each.variables[0], each.file) for each in found.fields if each.required and not each.doubt}
+    assert required == {
+        ("SECRET_KEY", "common.py"),
+        ("OPENAI_API_KEY", "one/conf.py"),
+        ("QUEUE_URL", "two/conf.py"),
+    }
+    assert add_field(found.file, NewField("OPENAI_API_KEY", "str", True, ""), found.name, found) is None
+    with pytest.raises(CannotEdit, match=r"one/conf\.py, line 5: OPENAI_API_KEY is taken by the field OPENAI_API_KEY"):
+        add_field(found.file, NewField("OPENAI_API_KEY", "str", False, ""), found.name, found)
+    assert add_field(found.file, NewField("NEWS_API_KEY", "str", False, ""), found.name, found)
+
+
+def test_a_base_that_only_others_with_a_prefix_use(tmp_path: Path) -> None:
+    """Nothing reads its fields by their own names."""
+    text = "from common import Common\n\n\nclass Settings(Common, env_prefix='{}_'):\n    URL: str\n"
+    (tmp_path / "pyproject.toml").write_text("")
+    found = read(tmp_path, common=COMMON, one__conf=text.format("ONE"), two__conf=text.format("TWO"))
+    assert {each.variables[0] for each in found.fields if each.required} == {
+        *("ONE_SECRET_KEY", "ONE_URL", "TWO_SECRET_KEY", "TWO_URL"),
+    }
+
+
+def test_classes_of_one_application_by_its_stage(tmp_path: Path) -> None:
+    """It uses one of them, so what only one has is not certainly required."""
+    text = "from app.common import Common\n\n\nclass {}(Common):\n    {}: str\n"
+    found = read(
+        tmp_path,
+        app____init__="",
+        app__common=COMMON,
+        app__dev=text.format("Dev", "A"),
+        app__live=text.format("Live", "B") + "\n\nKINDS = {'live': Live}\n",
+        app__use="from app.dev import Dev\nfrom app.live import Live\n\nsettings = Dev() or Live()\n",
+    )
+    assert [(each.variables[0], each.doubt) for each in found.fields if each.required] == [
+        ("SECRET_KEY", ""),
+        ("A", "only class Dev has it"),
+        ("B", "only class Live has it"),
+    ]
