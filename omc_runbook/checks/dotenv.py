@@ -77,7 +77,9 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     paths = workstation.dotenv_paths
     if paths and workstation.path not in paths:
         facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, paths))}."]
-        where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
+        folder = workstation.checkout.settings.folder
+        seen = f", as seen from {folder}/" if folder else ""
+        where = f"Set env_file in model_config to the .env at the top of the checkout{seen}."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
     if workstation.missing_env_files:
         missing = ", ".join(map(str, workstation.missing_env_files))

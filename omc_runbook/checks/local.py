@@ -184,6 +184,8 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         where = (
             f"Correct {problem.variable} in {workstation.path}." if problem.variable else "Read the application's log."
         )
+        if problem.variable and problem.reason == REASONS["missing"]:
+            where = f"Write {problem.variable}= and the value into {workstation.path}."
         if problem.variable and problem.reason == REASONS["extra_forbidden"]:
             where = (
                 f'Take {problem.variable} out of {workstation.path}, or give Settings extra="ignore" in model_config.'

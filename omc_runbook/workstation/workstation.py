@@ -193,11 +193,14 @@ class Workstation:
         }
 
     def dotenv_name(self, variable: str) -> str:
-        """The .env's variable that fills the same field of Settings; `variable` itself if there is none."""
-        field = self.checkout.settings.find(variable)
+        """The .env's variable that fills the same field of Settings, else the template's; `variable` without one."""
+        field, template = self.checkout.settings.find(variable), self.checkout.template
         if field is None or variable in field.nested:
             return variable
-        return next((each for each in field.variables if each not in field.nested and self.binding(each)), variable)
+        names = [each for each in field.variables if each not in field.nested]
+        entries = [entry for each in (variable, *names) if template and (entry := template.find(each))]
+        offered = [entry.name for entry in sorted(entries, key=lambda entry: entry.commented_out)]
+        return next((each for each in names if self.binding(each)), next(iter(offered), variable))
 
     @cached_property
     def known_variables(self) -> frozenset[str]:

@@ -72,6 +72,19 @@ def test_a_field_with_several_names_gets_one_line(platform: Platform) -> None:
     assert "SECRET_KEY" not in values(platform) and plan_file(platform).is_empty
 
 
+def test_a_required_field_is_asked_for_by_the_name_that_the_template_has(platform: Platform) -> None:
+    """Another of its names is one that nobody on the team knows; an optional variable would be commented out."""
+    names = 'agent_key: SecretStr = Field(validation_alias=AliasChoices("AGENT_KEY", "PROVIDER_TOKEN"))'
+    text = re.sub(r"OPENAI_API_KEY: str\b[^\n]*", names, platform.config.read_text(), count=1)
+    platform.config.write_text(text.replace("env_ignore_empty=True,\n        extra", "extra", 1))
+    platform.template.write_text(platform.template.read_text().replace("OPENAI_API_KEY=", "PROVIDER_TOKEN=", 1))
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    write_file(plan)
+    assert values(platform)["PROVIDER_TOKEN"] == "" and "AGENT_KEY" not in values(platform)
+    assert [each.variable for each in plan.missing] == ["PROVIDER_TOKEN"]
+
+
 def test_a_line_that_is_skipped_is_not_logged(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
     """A finding names it; python-dotenv's warnings would stand in the notebook, once for each look at the text."""
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}'{VALUE}'junk\n")

@@ -304,6 +304,26 @@ def test_what_compose_sets_is_lacked_by_a_start_by_hand_alone(
     assert ("sets it for service backend" in " ".join(found.evidence)) == (severity == "info")
 
 
+def test_what_settings_require_after_all_is_to_be_written(healthy: Callable[[], Platform]) -> None:
+    """Where it is not there, it is no value to correct: without secrets_dir, the .env has to have it."""
+    platform = healthy()
+    _field(platform, "AGENT_KEY: str")
+    platform.edit(platform.config, 'extra="ignore",\n    )', "secrets_dir=None if 1 else '',\n        extra='ignore',\n    )")
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "settings-refused")
+    assert found.remedy.command == f"Write AGENT_KEY= and the value into {platform.dotenv}."
+
+
+def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[], Platform]) -> None:
+    """A checkout may have no folder backend."""
+    platform = healthy()
+    platform.edit(platform.config, 'env_file="../.env",\n        env', 'env_file="../.env.dev",\n        env')
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "dotenv-missing")
+    assert "as seen from backend/" in found.remedy.command
+    (platform.root / "backend").rename(platform.root / "src")
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "dotenv-missing")
+    assert "as seen from src/" in found.remedy.command
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}
