@@ -53,7 +53,15 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and Docker Compose look for it."""
     workstation = workstation_of(snapshot)
-    template = workstation.checkout.template
+    template, paths = workstation.checkout.template, workstation.dotenv_paths
+    own = next((each for each in paths if workstation.checkout.loaded_files and each.is_file()), None)
+    if workstation.dotenv is None and own and not workstation.dangling_target:
+        facts = [
+            f"{workstation.path} does not exist.",
+            f"{own} does: the application's code loads it, Compose does not.",
+        ]
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(command("ln", "-s", own, workstation.path)))
+        return
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
         unlink = ""
@@ -74,8 +82,13 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
-    paths = workstation.dotenv_paths
-    if paths and workstation.path not in paths:
+    is_read = workstation.path in paths or workstation.path.resolve() in paths
+    if workstation.checkout.loaded_files and not is_read:
+        facts = [f"{workstation.path} exists, but the application's code loads {', '.join(map(str, paths))}."]
+        link = command("ln", "-s", workstation.path, paths[0])
+        where = "Let the code load the .env at the top of the checkout." if paths[0].exists() else link
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+    elif paths and not is_read:
         facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, paths))}."]
         folder = workstation.checkout.settings.folder
         seen = f", as seen from {folder}/" if folder else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
+from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.readers import (
     EnvironmentRead,
     find_application_reads,
@@ -54,6 +55,8 @@ class Checkout:
     initial_values: tuple[SecretVersion, ...] = ()
     """What Terraform gives the first versions of secrets."""
 
+    loaded_files: tuple[Path, ...] = ()
+    """The files that the application's code loads its variables from, where Settings and Compose name none."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
     """By variable, where a file puts it into the login of a URL without escaping it."""
 
@@ -108,6 +111,8 @@ def find_root(repository: str) -> Path:
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
     settings, compose, task_definitions = read_settings(root), read_compose(root), read_task_definitions(root)
+    # In a container Compose sets the variables.
+    loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)
     template = parse_template(file) if file else None
     environment_reads, environment_sets = find_environment_reads(root, settings.path)
@@ -125,4 +130,5 @@ def read_checkout(root: Path) -> Checkout:
         workflows=read_workflows(root),
         compose_lists=read_compose_lists(root, compose),
         initial_values=read_secret_versions(root),
+        loaded_files=find_loaded_files(root, settings.path) if loads_itself else (),
     )

@@ -109,7 +109,9 @@ class Workstation:
 
     @property
     def dotenv_paths(self) -> tuple[Path, ...]:
-        """The paths of the .env that Settings read; empty if they read none, or that is unknown."""
+        """The paths of the .env that Settings read, or the code itself; empty for none, or if that is unknown."""
+        if self.checkout.loaded_files:
+            return tuple(each.resolve() for each in self.checkout.loaded_files)
         if _is_read_by_settings(self.checkout, self.path):
             return (self.path,) if self.checkout.settings.env_files else ()
         if self.settings_result and self.settings_result.env_files:

@@ -308,7 +308,9 @@ def test_what_settings_require_after_all_is_to_be_written(healthy: Callable[[], 
     """Where it is not there, it is no value to correct: without secrets_dir, the .env has to have it."""
     platform = healthy()
     _field(platform, "AGENT_KEY: str")
-    platform.edit(platform.config, 'extra="ignore",\n    )', "secrets_dir=None if 1 else '',\n        extra='ignore',\n    )")
+    platform.edit(
+        platform.config, 'extra="ignore",\n    )', "secrets_dir=None if 1 else '',\n        extra='ignore',\n    )"
+    )
     (found,) = (each for each in diagnosed(platform.root, True) if each.check == "settings-refused")
     assert found.remedy.command == f"Write AGENT_KEY= and the value into {platform.dotenv}."
 
@@ -322,6 +324,26 @@ def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[],
     (platform.root / "backend").rename(platform.root / "src")
     (found,) = (each for each in diagnosed(platform.root, True) if each.check == "dotenv-missing")
     assert "as seen from src/" in found.remedy.command
+
+
+def test_a_dotenv_that_the_code_does_not_load_is_linked(tmp_path: Path) -> None:
+    """Without Compose, nobody but the code itself reads one; it is not moved away from where the code does."""
+    (tmp_path / "app").mkdir()
+    load = "load_dotenv(Path(__file__).parent / '.env')\nDOMAIN = os.environ['DOMAIN']\n"
+    (tmp_path / "app/config.py").write_text(
+        f"import os\nfrom pathlib import Path\nfrom dotenv import load_dotenv\n{load}"
+    )
+    (tmp_path / ".env.example").write_text("DOMAIN=localhost\n")
+    for name, other in ((".env", "app/.env"), ("app/.env", ".env")):
+        (tmp_path / name).write_text("DOMAIN=localhost\n")
+        (tmp_path / name).chmod(0o600)
+        (found,) = (each for each in diagnosed(tmp_path, False) if each.is_root_cause)
+        assert found.check == "dotenv-missing" and "the application's code loads" in " ".join(found.evidence)
+        assert found.remedy.command == f"ln -s {tmp_path / name} {tmp_path / other}"
+        subprocess.run(found.remedy.command, shell=True, check=True)
+        assert causes(diagnosed(tmp_path, False)) == []
+        (tmp_path / other).unlink()
+        (tmp_path / name).unlink()
 
 
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:

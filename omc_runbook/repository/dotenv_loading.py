@@ -1,0 +1,101 @@
+"""The .env that the application's code loads itself, as by load_dotenv(), where the source tells which."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from omc_runbook.repository.readers import application_files, last_name, parse_python, read_text
+
+_LOADS = ("load_dotenv", "read_env")
+_DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)
+_SAME = ("resolve", "absolute", "expanduser", "abspath", "realpath", "normpath", "str", "Path", "fspath")
+"""Functions and methods that make the same path of one."""
+_DEEPEST = 40
+
+
+def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
+    """The files that the application's code loads variables from; () for none, and where one of them is unknown.
+
+    `settings` is the path of Settings within the checkout. A relative path counts as seen from the top.
+    """
+    files: list[Path] = []
+    for path in application_files(repository, settings):
+        text = read_text(path)
+        if not any(name in text for name in _LOADS) or path.name.startswith(("test_", "conftest")):
+            continue
+        for found in _loaded_by(path, text, repository):
+            if found is None:
+                return ()
+            files.append(found)
+    return tuple(dict.fromkeys(files))
+
+
+def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]:
+    """Yield the file of each call in a module; None for one that only running it would tell."""
+    tree = parse_python(text) or ast.Module([], [])
+    names = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last_name(node.func) in _LOADS:
+            named = [each.value for each in node.keywords if each.arg in ("dotenv_path", "env_file", "path")]
+            arguments = [*node.args[:1], *named]
+            is_search = bool(arguments) and isinstance(arguments[0], ast.Call) and not arguments[0].args
+            if not arguments and last_name(node.func) == "read_env" and _DJANGO.search(text):
+                yield path.with_name(".env")
+            elif not arguments or (is_search and last_name(getattr(arguments[0], "func", node)) == "find_dotenv"):
+                # They search from the module's folder upwards.
+                folders = (each for each in path.parents if each.is_relative_to(repository))
+                yield next((each / ".env" for each in folders if (each / ".env").is_file()), repository / ".env")
+            else:
+                found = _path(arguments[0], path, names)
+                yield Path(os.path.normpath(repository / found)) if found is not None else None
+
+
+def _path(node: ast.expr, module: Path, names: Mapping[str, ast.expr], depth: int = 0) -> Path | None:
+    """The path that an expression of a module makes of __file__ and texts; None for any other expression."""
+    if depth > _DEEPEST:
+        return None
+
+    def inner(each: ast.expr) -> Path | None:
+        return _path(each, module, names, depth + 1)
+
+    match node:
+        case ast.Name(id="__file__"):
+            return module
+        case ast.Name(id=name) if name in names:
+            return inner(names[name])
+        case ast.Constant(value=str(text)):
+            return Path(text)
+        case (
+            ast.Attribute(value=value, attr="parent")
+            | ast.Call(func=ast.Attribute(attr="dirname"), args=[value], keywords=[])
+        ):
+            return found.parent if (found := inner(value)) else None
+        case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=ast.Constant(value=int(number))):
+            found = inner(value)
+            return found.parents[number] if found and 0 <= number < len(found.parents) else None
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _joined([inner(left), inner(right)])
+        case ast.Call(func=ast.Attribute(attr="joinpath", value=value), args=parts, keywords=[]):
+            return _joined([inner(value), *map(inner, parts)])
+        case ast.Call(func=ast.Attribute(attr="join", value=value), args=parts) if last_name(value) == "path":
+            return _joined([*map(inner, parts)])
+        case ast.Call(func=func, args=[value]) if last_name(func) in _SAME:
+            return inner(value)
+        case ast.Call(func=ast.Attribute(value=value, attr=name), args=[]) if name in _SAME:
+            return inner(value)
+    return None
+
+
+def _joined(parts: list[Path | None]) -> Path | None:
+    known = [each for each in parts if each is not None]
+    return Path(*known) if len(known) == len(parts) else None
