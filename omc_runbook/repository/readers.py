@@ -82,36 +82,131 @@ def find_environment_reads(
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
+    texts: dict[str, str] = {}
     for path in _files(repository, _application_roots(repository, settings), CODE):
         text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
-            continue
+        elif not path.name.startswith(("test_", "conftest")):
+            texts[path.relative_to(repository).as_posix()] = text
+    asking = (text for text in texts.values() if "environ" in text or "getenv" in text)
+    shared = tuple(each for text in asking for each in _own_readers(text) if not each.name.startswith("_"))
+    for file, text in texts.items():
         by_library = _LIBRARY.search(text) is not None
-        if path.name.startswith(("test_", "conftest")) or not (by_library or "environ" in text or "getenv" in text):
-            continue
-        file, (found, names) = path.relative_to(repository).as_posix(), _environment_reads(text, by_library)
-        reads += (replace(read, file=file) for read in found)
-        sets |= names
+        imported = tuple(each for each in shared if each.name in text)
+        if by_library or imported or "environ" in text or "getenv" in text:
+            found, names = _environment_reads(text, by_library, imported)
+            reads += (replace(read, file=file) for read in found)
+            sets |= names
     return tuple(reads), frozenset(sets)
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """A function of the checkout that asks the environment for the variable that one of its arguments names."""
+
+    name: str
+    position: int
+    """The position of that argument in a call."""
+    is_strict: bool
+    """Whether it fails without the variable."""
+
+    def read_in(self, node: ast.Call) -> tuple[str, bool] | None:
+        """The variable in a call of it, and whether the call may give a default; None without a name in it."""
+        name = _constant(node.args[self.position], {}) if len(node.args) > self.position else ""
+        return (name, len(node.args) > self.position + 1 or bool(node.keywords)) if name.isupper() else None
+
+
 @lru_cache(maxsize=1024)
-def _environment_reads(text: str, by_library: bool) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
-    """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one."""
+def _own_readers(text: str) -> tuple[_Reader, ...]:
+    """The functions of a file that ask for a variable which an argument names."""
+    found: list[_Reader] = []
+    for function in ast.walk(parse_python(text) or ast.Module([], [])):
+        if isinstance(function, ast.FunctionDef):
+            names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+            names = names[1:] if names[:1] in (["self"], ["cls"]) else names
+            arguments = {name: name for name in names}
+            asked = [
+                (node, around, _read_in(node, arguments)) for node, around in _with_surroundings(function, arguments)
+            ]
+            reads = [(node, around, read[0]) for node, around, read in asked if read and read[0] in names]
+            fails = {name for name, _ in _refused(function, arguments)}
+            fails |= {
+                name
+                for node, around, name in reads
+                if isinstance(node, ast.Subscript) and not around.is_caught and name not in around.asked
+            }
+            found += [_Reader(function.name, names.index(name), name in fails) for _, _, name in reads[:1]]
+    return (*found,)
+
+
+def _reader_of(node: ast.AST, readers: Mapping[str, _Reader]) -> _Reader | None:
+    """The function of the checkout that a call is of: by its name, or as a method of the class around."""
+    if not isinstance(node, ast.Call):
+        return None
+    is_own = isinstance(node.func, ast.Attribute) and last_name(node.func.value) in ("self", "cls")
+    return readers.get(last_name(node.func)) if isinstance(node.func, ast.Name) or is_own else None
+
+
+def _refused(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Yield the variables without which a statement of a body raises an error, with its line."""
+    for body in (node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)):
+        asked: dict[str, str] = {}
+        for each in body:
+            if isinstance(each, ast.Assign) and (read := _read_in(each.value, constants)):
+                asked |= {last_name(target): read[0] for target in each.targets if not read[1]}
+            elif isinstance(each, ast.If) and any(isinstance(inner, ast.Raise) for inner in each.body):
+                is_any = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.Or)
+                for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_any else [each.test]:
+                    if name := _absent_in(part, asked, constants):
+                        yield name, each.lineno
+
+
+def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str, str]) -> str:
+    """The variable that a test finds missing, as `not os.getenv("A")` or `"A" not in os.environ` does; "" for none."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        value = test.operand
+    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.NotIn):
+        is_environment = last_name(test.comparators[0]) == "environ"
+        return _constant(test.left, constants) if is_environment else ""
+    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is):
+        value = test.left
+    else:
+        return ""
+    read = _read_in(value, constants)
+    return asked.get(value.id, "") if isinstance(value, ast.Name) else read[0] if read and not read[1] else ""
+
+
+@lru_cache(maxsize=1024)
+def _environment_reads(
+    text: str, by_library: bool, imported: tuple[_Reader, ...] = ()
+) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
+    """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one.
+
+    `imported` are functions of other files by which it may ask, if it imports them.
+    """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     tree = parse_python(text) or ast.Module([], [])
     constants = _constants(tree)
     library = _library(tree) if by_library else None
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    readers = {each.name: each for each in imported if each.name in names}
+    readers |= {each.name: each for each in _own_readers(text)}
+    for name, line in _refused(tree, constants):
+        reads.append(EnvironmentRead(variable=name, file="", line=line, has_default=False, is_required=True))
     for node, surroundings in _with_surroundings(tree, constants):
         direct = _read_in(node, constants)
         read = direct or (library.read_in(node, surroundings.prefix) if library else None)
+        reader = None if read else _reader_of(node, readers)
+        if reader and isinstance(node, ast.Call):
+            read = reader.read_in(node)
         if read and _is_set(node):
             sets.add(read[0])
         elif read:
             line = getattr(node, "lineno", 0)
             is_needed = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+            is_needed = is_needed and (reader is None or reader.is_strict)
             is_required = is_needed and not surroundings.is_caught and read[0] not in surroundings.asked
             reads.append(
                 EnvironmentRead(variable=read[0], file="", line=line, has_default=read[1], is_required=is_required)

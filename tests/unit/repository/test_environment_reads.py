@@ -68,6 +68,23 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("try:\n    a = os.environ['A']\nexcept KeyError:\n    a = ''\n", set(), {"A"}),
         ("try:\n    a = os.environ['A']\nexcept KeyError as error:\n    raise Wrong from error\n", {"A"}, set()),
         ("try:\n    a = os.environ['A']\nexcept ValueError:\n    a = ''\n", {"A"}, set()),
+        ("def need(name):\n    return os.environ[name]\n\n\na = need('A')\nb = need(a)\n", {"A"}, set()),
+        ("def need(name):\n    value = os.getenv(name)\n    if value is None:\n        raise Wrong\n"
+         "    return value\n\n\na = need('A')\n", {"A"}, set()),
+        ("class C:\n    def need(self, kind, name):\n        try:\n            return os.environ[name]\n"
+         "        except KeyError:\n            raise Wrong from None\n\n"
+         "    def both(self):\n        return self.need(int, 'A'), other.need(int, 'B')\n", {"A"}, set()),
+        ("def ask(name, default=None):\n    return os.environ.get(name, default)\n\n\n"
+         "a = ask('A')\nb = ask('B', '1')\n",
+         set(), {"A", "B"}),
+        ("def ask(name):\n    return os.environ[name] if name in os.environ else ''\n\n\na = ask('A')\n", set(), {"A"}),
+        ("def number(name):\n    text = os.getenv(name, '')\n    if text == 'x':\n        raise Wrong\n"
+         "    return text\n\n\na = number('A')\n", set(), {"A"}),
+        ("if not os.getenv('A') or 'B' not in os.environ:\n    raise Wrong\n"
+         "c = os.getenv('C')\nif not c:\n    raise Wrong\n",
+         {"A", "B", "C"}, set()),
+        ("if mode == 'x' and not os.getenv('A'):\n    raise Wrong\nif not os.getenv('B', '1'):\n    raise Wrong\n"
+         "if not os.getenv('C'):\n    print('C')\n", set(), {"A", "B", "C"}),
     ],
 )  # fmt: skip
 def test_what_fails_without_a_variable(tmp_path: Path, code: str, required: set[str], optional: set[str]) -> None:
@@ -76,3 +93,12 @@ def test_what_fails_without_a_variable(tmp_path: Path, code: str, required: set[
     reads, _ = find_environment_reads(tmp_path, "")
     assert {each.variable for each in reads if each.is_required} == required
     assert {each.variable for each in reads} == required | optional
+
+
+def test_a_function_that_another_module_has(tmp_path: Path) -> None:
+    """By its name where it is imported, and not by one that only looks like it."""
+    (tmp_path / "env.py").write_text("import os\n\n\ndef need(name):\n    return os.environ[name]\n")
+    (tmp_path / "conf.py").write_text("from env import need\n\nA = need('A')\nB = needless('B')\n")
+    (tmp_path / "other.py").write_text("def need(name):\n    return name\n\n\nC = need('C')\n")
+    reads, _ = find_environment_reads(tmp_path, "")
+    assert [(each.variable, each.file, each.line, each.is_required) for each in reads] == [("A", "conf.py", 3, True)]
