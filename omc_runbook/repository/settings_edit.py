@@ -86,6 +86,7 @@ def add_field(
     if _is_nested(known, new) or _has_field(known, new):
         return None
     _check_unread(known, new.key)
+    _check_outside_models(known, classes, new.key)
     name, annotation = _name_of(settings, new.key), _annotation(classes, new)
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
@@ -271,6 +272,21 @@ def _check_unread(settings: SettingsSource, key: str) -> None:
     """Raise CannotEdit if a field reads the variable."""
     if field := settings.find(key):
         raise _taken(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
+
+
+def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) -> None:
+    """Raise CannotEdit if a nested model would read the variable too: as a part of it, with another meaning."""
+    delimiter = classes.options(classes.lineage(classes.main)).get("env_nested_delimiter")
+    for field in settings.fields:
+        for variable in field.variables if field.nested and isinstance(delimiter, str) else ():
+            beginning, rest = f"{variable}{delimiter}", key[len(f"{variable}{delimiter}") :]
+            if variable not in field.nested and rest and _same_name(settings, beginning, key[: len(beginning)]):
+                part = rest.lower().replace(delimiter.lower(), ".")
+                raise CannotEdit(
+                    f"{field.file}, line {field.line}: {key} is {part} of the field {field.name}: add that to its model"
+                    f" {field.annotation.removesuffix(' | None')} by hand, which is then left as it is, or use another"
+                    " key."
+                )
 
 
 def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:

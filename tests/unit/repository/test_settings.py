@@ -1182,3 +1182,16 @@ def test_a_nested_model_says_which_of_its_variables_are_required() -> None:
     assert "DB__REPLICA__PASSWORD" in fields["DB"].nested and "DB" not in fields["DB"].nested
     assert fields["DB"].required and not fields["CACHE"].required
     assert (fields["MODE"].nested, fields["MODE"].default) == ({}, "fast")
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [("DB__SSLMODE", "sslmode of the field DB"), ("cache__login__token", "login.token of the field CACHE")],
+)
+def test_a_part_of_a_nested_model_is_added_to_that_by_hand(key: str, part: str) -> None:
+    """A field of Settings would read it beside the model, which would get it too; once it is there, it is left."""
+    with pytest.raises(CannotEdit, match=rf": {key} is {part}: add that to its model Database by hand"):
+        add_field(source(NESTED), new(key))
+    assert add_field(source(NESTED), new("DBX__TOKEN"))
+    by_hand = NESTED.replace("    HOST: str\n", "    HOST: str\n    SSLMODE: str\n")
+    assert add_field(source(by_hand), new("DB__SSLMODE")) is None
