@@ -76,9 +76,9 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
         settings = _checkout(snapshot).settings
-        hand = (
-            f"Add a field {row.variable} to {settings.name} in {settings.path}, or take the variable out where it is."
-        )
+        is_prefixed = row.variable.upper().startswith(settings.env_prefix.upper())
+        new = row.variable if is_prefixed else f"with validation_alias={row.variable!r}"
+        hand = f"Add a field {new} to {settings.name} in {settings.path}, or take the variable out where it is."
         fact = f"No class in {settings.path} reads {row.variable}; {where}."
         if settings.file is None:
             hand = f"Read {row.variable} where the application needs it, or take the variable out where it is."
@@ -452,15 +452,17 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
         "containers": ",".join(dict.fromkeys(containers)),
     }
     field, file = checkout.settings.find(row.variable), checkout.settings.file
-    if field is None or file is None:
+    if file is None:
         return parameters
     # It is slow to import and seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
     try:
-        new = NewField(row.variable, field.annotation, field.required, "")
-        edit = add_field(file, new, checkout.settings.name)
+        new = NewField(row.variable, field.annotation if field else "str", field is not None and field.required, "")
+        edit = add_field(file, new, checkout.settings.name, checkout.settings)
     except UsageError:
         return {}
+    if field is None:
+        return parameters
     kind = "" if field.annotation in ("str", "str | None") else field.annotation
     return {} if edit else parameters | {"type": kind, "required": "true" if field.required else ""}

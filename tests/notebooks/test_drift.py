@@ -599,6 +599,17 @@ def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_a_variable_without_the_prefix_of_settings_is_added_by_hand(platform: Platform) -> None:
+    """add_key would refuse it, and a field of its name would read another variable."""
+    without_field(platform)
+    platform.edit(platform.config, 'extra="ignore",\n    )', 'extra="ignore",\n        env_prefix="APP_",\n    )')
+    found = [each for each in problems(as_read(platform)) if each.check == "settings-lacks"]
+    finding = next(each for each in found if each.subject == "SENTRY_DSN")
+    assert finding.remedy.runbook == ""
+    assert finding.remedy.command.startswith("Add a field with validation_alias='SENTRY_DSN' to Settings in backend/")
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_code_without_a_class_of_settings_is_edited_by_hand(platform: Platform) -> None:
     """add_key has nothing there to add a field to, so that it is no remedy."""
     names = sorted({*GUIDE} - {"SENTRY_DSN"})
