@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Choice = tuple[str, frozenset[str]]
 """A field, and the values that a branch of a validator is for."""
+
+_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
+"""The texts that pydantic takes for True."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,20 @@ class Condition:
 
 
 def find_conditions(
-    lineage: Iterable[ast.ClassDef], enums: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]
+    lineage: Iterable[ast.ClassDef],
+    enums: Mapping[str, Mapping[str, str]],
+    variables: Mapping[str, str],
+    flags: Collection[str] = (),
 ) -> Iterator[Condition]:
     """Yield what the methods of a class and its bases raise an error for.
 
-    `enums` are the values of the file's enumerations, `variables` the first variable of each field. What cannot be read
-    yields nothing.
+    `enums` are the values of the file's enumerations, `variables` the first variable of each field, `flags` the fields
+    that are true or false. What cannot be read yields nothing.
     """
     for node in lineage:
         for method in node.body:
             if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
-                for field, (chooser, options) in _Validator(enums, method).find(method.body, ()):
+                for field, (chooser, options) in _Validator(enums, flags, method).find(method.body, ()):
                     if field in variables and chooser in variables:
                         yield Condition(variables[field], variables[chooser], options)
 
@@ -38,8 +44,13 @@ def find_conditions(
 class _Validator:
     """One method, with the dicts that its local variables are."""
 
-    def __init__(self, enums: Mapping[str, Mapping[str, str]], method: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._enums = enums
+    def __init__(
+        self,
+        enums: Mapping[str, Mapping[str, str]],
+        flags: Collection[str],
+        method: ast.FunctionDef | ast.AsyncFunctionDef,
+    ) -> None:
+        self._enums, self._flags = enums, flags
         self._locals = {
             target.id: each.value
             for each in ast.walk(method)
@@ -79,7 +90,9 @@ class _Validator:
             yield from self.find(body, inner)
 
     def _choice(self, node: ast.expr) -> Choice | None:
-        """The field and the values of `self.X == "a"` or `self.X in ("a", "b")`."""
+        """The field and the values of `self.X == "a"`, `self.X in ("a", "b")`, or `self.X` that is true or false."""
+        if (flag := self._field(node)) in self._flags:
+            return flag, _TRUE
         if not isinstance(node, ast.Compare) or len(node.ops) != 1:
             return None
         left, right, operator = node.left, node.comparators[0], node.ops[0]

@@ -180,7 +180,8 @@ def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
     }
     for owner in dict.fromkeys(each.owner for each in fields):
         variables = {each.name: each.variables[0] for each in fields if each.owner == owner}
-        yield from find_conditions(classes.lineage(owner), enums, variables)
+        flags = {each.name for each in fields if each.owner == owner and each.annotation == "bool"}
+        yield from find_conditions(classes.lineage(owner), enums, variables, flags)
 
 
 def _ambiguities(classes: Classes, name: str) -> Iterator[str]:

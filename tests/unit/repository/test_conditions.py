@@ -110,6 +110,21 @@ def test_several_options_and_several_variables() -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        "if self.DEBUG and not self.AZURE_KEY:\n    raise ValueError",
+        "if self.DEBUG:\n    if self.AZURE_KEY is None:\n        raise ValueError",
+        "on = self.DEBUG\nif on and not self.AZURE_KEY:\n    raise ValueError",
+    ],
+)
+def test_what_is_required_where_another_is_true(body: str) -> None:
+    """In each of the ways in which pydantic takes a text for True."""
+    assert conditions(body) == {("AZURE_KEY", "DEBUG", frozenset({"true", "1", "yes", "on", "t", "y"}))}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if not self.DEBUG and not self.AZURE_KEY:\n    raise ValueError",
+        "if self.OPENAI_API_KEY and not self.AZURE_KEY:\n    raise ValueError",
         'if self.LLM_PROVIDER == "google" and not self.OPENAI_API_KEY and not self.AZURE_KEY:\n    raise ValueError',
         'if self.LLM_PROVIDER != "google" and not self.OPENAI_API_KEY:\n    raise ValueError',
         'if self.LLM_PROVIDER == "google" and not self.OPENAI_API_KEY:\n    self.AZURE_KEY = "x"',
