@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -149,17 +149,66 @@ def _reader_of(node: ast.AST, readers: Mapping[str, _Reader]) -> _Reader | None:
 
 
 def _refused(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield the variables without which a statement of a body raises an error, with its line."""
-    for body in (node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)):
-        asked: dict[str, str] = {}
-        for each in body:
-            if isinstance(each, ast.Assign) and (read := _read_in(each.value, constants)):
-                asked |= {last_name(target): read[0] for target in each.targets if not read[1]}
-            elif isinstance(each, ast.If) and any(isinstance(inner, ast.Raise) for inner in each.body):
-                is_any = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.Or)
-                for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_any else [each.test]:
-                    if name := _absent_in(part, asked, constants):
-                        yield name, each.lineno
+    """Yield the variables without which a statement of a body raises an error or exits, with its line."""
+    lists = {
+        last_name(target): node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            yield from _refused_in(node.body, constants, lists)
+
+
+def _refused_in(
+    body: list[ast.stmt], constants: Mapping[str, str], lists: Mapping[str, ast.expr]
+) -> Iterator[tuple[str, int]]:
+    """Yield those of one body, also of its loops over texts."""
+    asked: dict[str, str] = {}
+    missing: dict[str, list[str]] = {}
+    for each in body:
+        if isinstance(each, ast.Assign):
+            targets, read = [last_name(target) for target in each.targets], _read_in(each.value, constants)
+            asked |= dict.fromkeys(targets, read[0]) if read and not read[1] else {}
+            missing |= dict.fromkeys(targets, _missing_of(each.value, lists))
+        elif isinstance(each, ast.For) and isinstance(each.target, ast.Name):
+            for text in _texts(each.iter, lists):
+                yield from _refused_in(each.body, {**constants, each.target.id: text}, lists)
+        elif isinstance(each, ast.If) and _ends(each.body):
+            is_any = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.Or)
+            for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_any else [each.test]:
+                several = (
+                    _missing_of(part.value, lists) if isinstance(part, ast.NamedExpr) else missing.get(_id(part), [])
+                )
+                yield from ((name, each.lineno) for name in (*several, _absent_in(part, asked, constants)) if name)
+
+
+def _missing_of(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:
+    """The variables of [name for name in NAMES if not os.getenv(name)], which has those that are missing."""
+    loops = node.generators if isinstance(node, ast.ListComp | ast.SetComp) else []
+    if len(loops) != 1 or len(loops[0].ifs) != 1:
+        return []
+    loop = loops[0]
+    return [
+        name for text in _texts(loop.iter, lists) if (name := _absent_in(loop.ifs[0], {}, {_id(loop.target): text}))
+    ]
+
+
+def _texts(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:
+    """The texts in a list, tuple or set, or in the one that a name stands for."""
+    values = getattr(lists.get(_id(node), node), "elts", [])
+    return list(filter(None, (_constant(each, {}) for each in values)))
+
+
+def _id(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _ends(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements raise an error or exit."""
+    nodes = [each for statement in body for each in ast.walk(statement)]
+    return any(isinstance(each, ast.Raise) or last_name(each) in ("exit", "_exit", "abort") for each in nodes)
 
 
 def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str, str]) -> str:
@@ -258,9 +307,7 @@ def _goes_on(handler: ast.ExceptHandler) -> bool:
     """Whether an except clause catches the error of a missing variable, and neither raises another nor exits."""
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     is_caught = any(each is None or last_name(each) in _CATCHING for each in kinds)
-    inner = [each for statement in handler.body for each in ast.walk(statement)]
-    ends = any(isinstance(each, ast.Raise) or last_name(each) in ("exit", "_exit", "abort") for each in inner)
-    return is_caught and not ends
+    return is_caught and not _ends(handler.body)
 
 
 def _condition(node: ast.AST) -> ast.expr | None:

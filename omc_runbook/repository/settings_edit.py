@@ -277,8 +277,10 @@ def _check_unread(settings: SettingsSource, key: str) -> None:
 def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) -> None:
     """Raise CannotEdit if a nested model would read the variable too: as a part of it, with another meaning."""
     delimiter = classes.options(classes.lineage(classes.main)).get("env_nested_delimiter")
+    if not isinstance(delimiter, str):
+        return
     for field in settings.fields:
-        for variable in field.variables if field.nested and isinstance(delimiter, str) else ():
+        for variable in field.variables if field.nested else ():
             beginning, rest = f"{variable}{delimiter}", key[len(f"{variable}{delimiter}") :]
             if variable not in field.nested and rest and _same_name(settings, beginning, key[: len(beginning)]):
                 part = rest.lower().replace(delimiter.lower(), ".")

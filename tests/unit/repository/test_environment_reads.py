@@ -83,6 +83,11 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("if not os.getenv('A') or 'B' not in os.environ:\n    raise Wrong\n"
          "c = os.getenv('C')\nif not c:\n    raise Wrong\n",
          {"A", "B", "C"}, set()),
+        ("NAMES = ('A', 'B')\nmissing = [n for n in NAMES if not os.environ.get(n)]\nif missing:\n    raise Wrong\n",
+         {"A", "B"}, set()),
+        ("for name in ['A', 'B']:\n    if name not in os.environ:\n        sys.exit(name)\n", {"A", "B"}, set()),
+        ("if missing := {n for n in ('A',) if n not in os.environ}:\n    raise Wrong\n", {"A"}, set()),
+        ("missing = [n for n in ('A', 'B') if not os.getenv(n)]\nif missing:\n    print(missing)\n", set(), set()),
         ("if mode == 'x' and not os.getenv('A'):\n    raise Wrong\nif not os.getenv('B', '1'):\n    raise Wrong\n"
          "if not os.getenv('C'):\n    print('C')\n", set(), {"A", "B", "C"}),
     ],
