@@ -83,6 +83,8 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if settings.file is None:
             hand = f"Read {row.variable} where the application needs it, or take the variable out where it is."
             fact = f"No code reads {row.variable}; {where}."
+        if settings.are_several:
+            hand = f"Add a field {row.variable} to the class of settings that needs it, or take the variable out."
         # add_key has no class of settings to add a field to.
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches and settings.file is not None)
     doubtful = [row.variable for row in variable_drifts(snapshot) if SETTINGS in row.unsure]

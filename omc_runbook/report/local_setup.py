@@ -56,7 +56,9 @@ def inventory(snapshot: Snapshot) -> Table:
         settings_state += f"; its Python lacks {', '.join(loaded.borrowed)}, taken from omc-runbook's"
     read_from = env_files or ("the environment only" if settings.env_files == () else "a file that an expression names")
     fields = f"{len(settings.fields)} fields, read from {read_from}"
-    if settings.file is None:
+    if settings.are_several:
+        fields, settings_state = f"of several applications: {fields}", "not loaded"
+    elif settings.file is None:
         fields, settings_state = f"none: the code reads {len(settings.fields)} variables itself", "nothing to load"
         if settings.library:
             fields = f"made by {settings.library}: {len(settings.fields)} names known, read from {read_from}"
@@ -182,8 +184,13 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     elif from_log is None and workstation.is_code_withheld:
         empty = NOT_LOADED
     elif from_log is None and workstation.checkout.settings.file is None:
-        library = workstation.checkout.settings.library
-        what = f"The settings are made by {library}" if library else "This checkout has no class of settings to load"
+        settings = workstation.checkout.settings
+        what = (
+            f"The settings are made by {settings.library}"
+            if settings.library
+            else "This checkout has no class of settings to load"
+        )
+        what = "The settings are of several applications, and none is loaded" if settings.are_several else what
         empty = f"{what}: only a start shows what it rejects."
     return Listing(f"What the application rejects ({source})", entries, empty)
 

@@ -19,8 +19,9 @@ from omc_runbook.repository.settings_classes import (
     Classes,
     union_members,
 )
-from omc_runbook.repository.settings_search import MAIN_CLASS, find_settings_classes, is_base, is_main
+from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource
+from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
@@ -38,6 +39,10 @@ def read_settings(repository: Path) -> SettingsSource:
             return parse_settings(file)
     found = find_settings_classes(repository)
     if found and not is_main(found):
+        # Those with a template of their own have another .env.
+        sharing = tuple(each for each in found if _has_template_of_top(repository, each.file))
+        if len(sharing) > 1:
+            return _of_several(repository, sharing)
         raise UsageError(
             f"{repository} has several classes of settings: {'; '.join(each.label for each in found)}. Set repository"
             " to the folder of the application that is meant."
@@ -45,6 +50,30 @@ def read_settings(repository: Path) -> SettingsSource:
     sources = [(read_source(repository, each.file), each.name) for each in found]
     main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
     return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)
+
+
+def _has_template_of_top(repository: Path, file: str) -> bool:
+    """Whether the template at the top is the nearest to a file."""
+    folders = (folder.as_posix() for folder in Path(file).parents)
+    return next((folder for folder in folders if find_template(repository, folder)), "") == "."
+
+
+def _of_several(repository: Path, found: Sequence[SettingsClass]) -> SettingsSource:
+    """The fields of applications that share the template at the top: none of their classes is the main one."""
+    files = [(read_source(repository, each.file), each.name) for each in found]
+    sources = [parse_settings(file, name) for file, name in files if file]
+    main = _with_others(sources[0], sources[1:])
+    return replace(
+        main,
+        file=None,
+        name="",
+        env_files=main.env_files if all(each.env_files == main.env_files for each in sources) else None,
+        env_prefix="",
+        case_sensitive=all(each.case_sensitive for each in sources),
+        ignore_empty=all(each.ignore_empty for each in sources),
+        computed_options=(),
+        ambiguities=tuple(dict.fromkeys(reason for each in sources for reason in each.ambiguities)),
+    )
 
 
 def _with_others(main: SettingsSource, others: Sequence[SettingsSource]) -> SettingsSource:

@@ -83,6 +83,11 @@ class SettingsSource:
     """Variables that validators require where another one has one of some values."""
 
     @property
+    def are_several(self) -> bool:
+        """Whether they are of several applications, none of whose classes is the main one."""
+        return self.file is None and any(each.owner for each in self.fields)
+
+    @property
     def folder(self) -> str:
         """The folder within the checkout that the application is imported from; "" for the top."""
         return import_folder(repository_of(self.file), self.file.name) if self.file else ""

@@ -224,6 +224,11 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
             f"The settings are made by {settings.library}, which needs no field: it reads {new.name} as"
             f" settings.{name}{validator}."
         )
+    elif settings.are_several and new.name not in checkout.reads:
+        notes.append(
+            "This checkout has several applications: add a field to the class of settings of the one that needs"
+            f" {new.name}."
+        )
     elif settings.file is None and new.name not in checkout.reads:
         notes.append(
             "This checkout has no class of settings to add a field to: read the variable where the application needs"

@@ -209,3 +209,21 @@ def test_classes_of_one_application_by_its_stage(tmp_path: Path) -> None:
         ("A", "only class Dev has it"),
         ("B", "only class Live has it"),
     ]
+
+
+def test_applications_that_share_a_template(tmp_path: Path) -> None:
+    """Their one .env needs what each of them requires; one with a template of its own has another .env."""
+    text = f"{BASE}class Settings(BaseSettings, env_file='.env'):\n    {{}}: str\n    SECRET_KEY: str\n"
+    (tmp_path / ".env.example").write_text("SECRET_KEY=\n")
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / ".env.example").write_text("TOOL=\n")
+    files = {f"{name}__conf": text.format(name.upper()) for name in ("one", "two", "tool")}
+    found = read(tmp_path, **files)
+    assert found.are_several and (found.file, found.name, found.path, found.env_files) == (None, "", "", (".env",))
+    assert {each.variables[0] for each in found.fields if each.required and not each.doubt} == {
+        *("ONE", "TWO", "SECRET_KEY"),
+    }
+    (tmp_path / "two" / ".env.example").write_text("TWO=\n")
+    with pytest.raises(UsageError, match=r"several classes of settings: .*Set repository to the folder"):
+        read_settings(tmp_path)
+    assert not read_settings(tmp_path / "two").are_several
