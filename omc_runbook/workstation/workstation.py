@@ -270,6 +270,17 @@ def _provider_keys(prefix: str) -> dict[str, Key]:
     return keys | {f"{prefix}{name}": key.model_copy(update={"required_if": rules[name]}) for name, key in keys.items()}
 
 
+def _with_prefix(prefix: str, keys: Mapping[str, Key]) -> dict[str, Key]:
+    """The catalogue's keys by the names that the prefix of Settings gives them, which say whether each is required."""
+    return {
+        f"{prefix}{name}": key.model_copy(
+            update={"required": False, "required_if": "", "login": f"{prefix}{key.login}" if key.login else ""}
+        )
+        for name, key in keys.items()
+        if prefix and not key.variable
+    }
+
+
 def read_workstation(
     checkout: Checkout, keys: Mapping[str, Key], allow_code: bool = False, python: str = ""
 ) -> Workstation:
@@ -282,7 +293,8 @@ def read_workstation(
     """
     template_names = {entry.name for entry in (checkout.template.entries if checkout.template else ())}
     prefix = checkout.settings.env_prefix.upper()
-    extra_keys = {name: key for name, key in _provider_keys(prefix).items() if name in checkout.reads | template_names}
+    known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
+    extra_keys = {name: key for name, key in known_keys.items() if name in checkout.reads | template_names}
     keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None

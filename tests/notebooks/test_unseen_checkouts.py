@@ -48,8 +48,8 @@ LOCAL: dict[str, tuple[tuple[str, ...], dict[tuple[str, str], str]]] = {
 """What local_setup generates, where the template has it, and what it still finds once it is applied."""
 
 FURTHER_LOCAL: dict[str, tuple[tuple[str, ...], set[tuple[str, str]]]] = {
-    # a validator of dynaconf demands both, and nothing can be generated under such names
-    "flask_dynaconf": ((), {("required-empty", "SHOP_SECRET_KEY"), ("required-empty", "SHOP_DATABASE__PASSWORD")}),
+    # a validator of dynaconf demands another one, whose name is of no key
+    "flask_dynaconf": (("SHOP_SECRET_KEY",), {("required-empty", "SHOP_DATABASE__PASSWORD")}),
     "tofu_and_templates": (GENERATED, set()),
     "django_template": (("POSTGRES_PASSWORD",), {("required-empty", "DJANGO_SECRET_KEY")}),
     "copilot_without_terraform": (GENERATED, set()),

@@ -85,6 +85,17 @@ def test_a_required_field_is_asked_for_by_the_name_that_the_template_has(platfor
     assert [each.variable for each in plan.missing] == ["PROVIDER_TOKEN"]
 
 
+def test_a_key_of_the_catalogue_is_generated_under_the_prefix_of_settings(platform: Platform) -> None:
+    """It is the same key, by the name that env_prefix gives its field."""
+    text = re.sub(r"SECRET_KEY: str\b[^\n]*", "SECRET_KEY: str", platform.config.read_text(), count=1)
+    platform.config.write_text(text.replace('extra="ignore",\n    )', 'extra="ignore", env_prefix="APP_"\n    )', 1))
+    platform.template.write_text(platform.template.read_text().replace("\nSECRET_KEY=", "\nAPP_SECRET_KEY=", 1))
+    for path in (platform.dotenv, platform.compose):
+        path.unlink()
+    write_file(plan_file(platform))
+    assert re.fullmatch(r"[0-9a-f]{64}", values(platform)["APP_SECRET_KEY"] or "")
+
+
 def test_a_line_that_is_skipped_is_not_logged(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
     """A finding names it; python-dotenv's warnings would stand in the notebook, once for each look at the text."""
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}'{VALUE}'junk\n")
