@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from omc_runbook.repository.readers import application_files, last_name, parse_python, read_text
+from omc_runbook.repository.readers import SCRIPTS, application_files, last_name, parse_python, read_text
 
 _LOADS = ("load_dotenv", "read_env")
 _DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)
@@ -20,12 +20,14 @@ _DEEPEST = 40
 def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
     """The files that the application's code loads variables from; () for none, and where one of them is unknown.
 
-    `settings` is the path of Settings within the checkout. A relative path counts as seen from the top.
+    `settings` is the path of Settings within the checkout. A relative path counts as seen from the top, and a script
+    of a developer as no application.
     """
     files: list[Path] = []
     for path in application_files(repository, settings):
         text = read_text(path)
-        if not any(name in text for name in _LOADS) or path.name.startswith(("test_", "conftest")):
+        is_other = path.name.startswith(("test_", "conftest")) or path.is_relative_to(repository / SCRIPTS)
+        if is_other or not any(name in text for name in _LOADS):
             continue
         for found in _loaded_by(path, text, repository):
             if found is None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from omc_runbook.model import regular_file
 
-ROOTS = ("backend", "scripts")
+SCRIPTS = "scripts"
+ROOTS = ("backend", SCRIPTS)
 """The folders of the application's files, within a checkout."""
 
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})

@@ -52,3 +52,10 @@ def test_a_search_ends_at_the_nearest(tmp_path: Path) -> None:
     path.write_text(f"{LOAD}load_dotenv()\n")
     (tmp_path / "app" / ".env").write_text("")
     assert find_loaded_files(tmp_path, "") == (tmp_path / "app" / ".env",)
+
+
+def test_a_script_is_no_application(tmp_path: Path) -> None:
+    """What a developer's own tool loads is no .env of the application."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "seed.py").write_text(f"{PATHS}{LOAD}load_dotenv(Path(__file__).parent / '.env')\n")
+    assert find_loaded_files(tmp_path, "") == ()
