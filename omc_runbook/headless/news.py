@@ -69,12 +69,17 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         for name in before.since
         if name not in problems and (name in consequences or _is_unseen(name, outcome))
     }
-    reasons = [each.rstrip(".") for each in (outcome.failure, *unknown_reasons(outcome.findings)) if each]
-    unseen = {_UNSEEN: f"{'; '.join(reasons)}."} if reasons else {}
+    blind = former.get("unknown", Open())
+    unseen = _unseen(outcome)
+    if outcome.runbook == FLEET:
+        # What it did not look at by now, it still may not be able to.
+        read = {"", *_environments_read(outcome)}
+        former_names = {name: _environment(name) for name in blind.since if name not in unseen}
+        unseen |= {name: f"{each}: not looked at." for name, each in former_names.items() if each not in read}
     accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
     results = (
         _compare("findings", title, before, {**problems, **stay}, accepted, now, remind_days),
-        _compare("unknown", title, former.get("unknown", Open()), unseen, {}, now, remind_days),
+        _compare("unknown", title, blind, unseen, {}, now, remind_days),
     )
     standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
@@ -124,6 +129,8 @@ def _headline(
     days: int,
 ) -> str:
     if topic == "unknown":
+        if ended and current and not new:
+            return f"can look again at {len(ended)}, still not at {len(current)}"
         return "can look again" if not current else "could not look" if new else f"could not look for {_days(days)}"
     checks = ", ".join(dict.fromkeys(name.partition(":")[0] for name in (new or current)))
     resolved = [name for name in ended if name not in accepted]
@@ -149,7 +156,9 @@ def _lines(
         if name not in first:
             yield f"Open for {_days((now - since[name]).days)}: {sentence}"
     for name in ended:
-        if name != _UNSEEN:
+        if environment := _environment(name):
+            yield f"Can look again: {environment}"
+        elif name != _UNSEEN:
             yield f"{name}. {accepted[name]}" if name in accepted else f"Resolved: {name}"
 
 
@@ -168,6 +177,34 @@ def _sentence(finding: Finding) -> str:
         if finding.subject
         else f"{finding.check}: {finding.title}"
     )
+
+
+def _unseen(outcome: Outcome) -> dict[str, str]:
+    """What could not be looked at, by its name, with the reasons; each environment of a fleet is one."""
+    findings = [each for each in outcome.findings if each.status == "unknown"]
+    if outcome.runbook != FLEET:
+        return _with_reasons(_UNSEEN, (outcome.failure, *unknown_reasons(findings)))
+    by_environment = {name: list[Finding]() for name in ("", *(each.environment for each in outcome.targets))}
+    for finding in findings:
+        by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
+    # Which environments were not read, their own findings say.
+    failure = "" if any(each.check == UNREAD for each in findings) else outcome.failure
+    unseen = _with_reasons(_UNSEEN, (failure, *unknown_reasons(by_environment.pop(""))))
+    for name, own in by_environment.items():
+        head = f"{name}: "
+        unseen |= _with_reasons(f"{_UNSEEN}: {name}", (each.removeprefix(head) for each in unknown_reasons(own)), head)
+    return unseen
+
+
+def _with_reasons(name: str, reasons: Iterable[str], head: str = "") -> dict[str, str]:
+    sentences = [each.rstrip(".") for each in reasons if each]
+    return {name: f"{head}{'; '.join(sentences)}."} if sentences else {}
+
+
+def _environment(name: str) -> str:
+    """The environment that could not be looked at by this name; "" for another name."""
+    head, _, environment = name.partition(": ")
+    return environment if head == _UNSEEN else ""
 
 
 def _is_unseen(name: str, outcome: Outcome) -> bool:

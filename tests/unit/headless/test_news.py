@@ -179,6 +179,62 @@ def test_what_is_clear_in_one_environment_is_not_resolved_in_another(blind: Outc
     assert lines[1:] == [[], [f"Resolved: {name}"]]
 
 
+UNREAD = EnvironmentRun(failure="Refused.")
+
+
+def _unknown(*runs: Outcome) -> list[list[tuple[str, tuple[str, ...]]]]:
+    """Title and lines of each run's messages on what could not be looked at."""
+    return [
+        [(each.title.partition(": ")[2], each.lines) for each in of_run if each.topic == "unknown"]
+        for of_run in _tell(runs)
+    ]
+
+
+def test_each_environment_that_cannot_be_looked_at_is_told() -> None:
+    """Also where another one could not be looked at before; and each that can be looked at again."""
+    assert _unknown(
+        _fleet(0, {"qa": UNREAD, "dev": WELL}),
+        _fleet(0.1, {"qa": UNREAD, "dev": BLIND}),
+        _fleet(0.2, {"qa": UNREAD, "dev": BLIND}),
+        _fleet(0.3, {"qa": UNREAD, "dev": WELL}),
+        _fleet(0.4, {"qa": WELL, "dev": WELL}),
+    ) == [
+        [("could not look", ("New: qa: Refused.",))],
+        [("could not look", ("New: dev: Denied.", "Open for less than a day: qa: Refused."))],
+        [],
+        [
+            (
+                "can look again at 1, still not at 1",
+                ("Open for less than a day: qa: Refused.", "Can look again: dev"),
+            )
+        ],
+        [("can look again", ("Can look again: qa",))],
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(_fleet(1, {"dev": WELL}), id="it was not asked for"),
+        pytest.param(_fleet(1, {}, "dev", "qa", failure="Killed."), id="the run broke off"),
+    ],
+)
+def test_an_environment_that_was_not_looked_at_cannot_be_looked_at_again(other: Outcome) -> None:
+    """Whatever a run on the others finds."""
+    *_, of_other, of_same, of_last = _unknown(
+        _fleet(0, {"dev": WELL, "qa": UNREAD}), other, _fleet(1.1, {"dev": WELL}), _fleet(1.2, {"qa": WELL})
+    )
+    assert "Open for 1 day: qa: not looked at." in of_other[0][1]
+    assert not any("qa" in line for _, lines in of_same for line in lines if line.startswith("Can look again"))
+    assert of_last == [("can look again", ("Can look again: qa",))]
+
+
+def test_what_stands_in_the_way_of_no_environment_is_told_without_one() -> None:
+    """Such as a record that is not where it should be, or a place that could not be searched."""
+    outcome = _fleet(0, {"qa": WELL}, failure="qa: its record could not be uploaded.")
+    assert _unknown(outcome) == [[("could not look", ("New: qa: its record could not be uploaded.",))]]
+
+
 def test_what_is_clear_in_an_environment_is_resolved_whatever_others_have() -> None:
     """Where another one could not be looked at, has the same problem, or does not know."""
     others = {"found": BROKEN, "unread": EnvironmentRun(failure="No."), "blind": BLIND}
