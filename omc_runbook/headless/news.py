@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -21,23 +21,26 @@ _URGENT_DAYS = 7
 
 @dataclass(frozen=True)
 class Open:
-    """What is open on one topic: since when, by its name, and for which number of days a reminder was made."""
+    """What is open on one topic, by its name: since when, and for which number of days a reminder was made."""
 
     since: Mapping[str, datetime] = field(default_factory=dict)
-    reminded: int = 0
+    reminded: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """For a record's metadata."""
         return {
             "since": {name: moment.isoformat(timespec="seconds") for name, moment in self.since.items()},
-            "reminded": self.reminded,
+            "reminded": dict(self.reminded),
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Open:
         """What `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for anything else."""
         since = {name: json_text.moment(text) for name, text in body["since"].items()}
-        return cls(since, int(body["reminded"]))
+        reminded = body["reminded"]
+        # An earlier file has one number for all.
+        by_name = dict.fromkeys(since, reminded) if isinstance(reminded, int) else reminded
+        return cls(since, {name: int(days) for name, days in by_name.items()})
 
 
 Standing = Mapping[Topic, Open]
@@ -110,12 +113,17 @@ def _compare(
     ended = [name for name in former.since if name not in current]
     # A clock that was ahead must not put reminders off.
     since = {name: min(former.since.get(name, now), now) for name in current}
-    days = max(((now - moment).days for moment in since.values()), default=0)
-    reached = max((step for step in remind_days if step <= days), default=0)
-    urgency: Urgency = "failure" if new or reached >= _URGENT_DAYS else "warning" if current else "resolved"
-    if not (new or ended or reached > former.reminded):
-        return None, Open(since, former.reminded if current else 0)
-    headline = _headline(topic, new, ended, current, accepted, days)
+    reached = {
+        name: max((step for step in remind_days if step <= (now - moment).days), default=0)
+        for name, moment in since.items()
+    }
+    due = [name for name, step in reached.items() if step > former.reminded.get(name, 0)]
+    urgent = max(reached.values(), default=0) >= _URGENT_DAYS
+    urgency: Urgency = "failure" if new or urgent else "warning" if current else "resolved"
+    if not (new or ended or due):
+        return None, Open(since, {name: former.reminded.get(name, 0) for name in current})
+    days = max(((now - since[name]).days for name in due or current), default=0)
+    headline = _headline(topic, new, ended, current if new or ended else due, accepted, days)
     lines = tuple(map(printable, _lines(new, ended, current, accepted, since, now)))
     return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), Open(since, reached)
 
@@ -124,7 +132,7 @@ def _headline(
     topic: Topic,
     new: Sequence[str],
     ended: Sequence[str],
-    current: Mapping[str, str],
+    current: Collection[str],
     accepted: Mapping[str, str],
     days: int,
 ) -> str:

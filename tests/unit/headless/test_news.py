@@ -80,6 +80,23 @@ def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
     assert by_run[4][0].title == "verify on staging: open for 8 days: no-permission"
 
 
+def test_each_problem_has_its_own_reminders() -> None:
+    """Whatever has been open for longer, and was mentioned for the last time; their message names what is due."""
+    old, young = _finding("no-permission"), _finding("stale-tasks")
+    days = (0, 1, 7, 30, 31, 32, 33, 38, 61)
+    assert _titles(*(_run(day, old, *([young] if day > 30 else [])) for day in days)) == [
+        ["no-permission"],
+        ["open for 1 day: no-permission"],
+        ["open for 7 days: no-permission"],
+        ["open for 30 days: no-permission"],
+        ["new: stale-tasks"],
+        ["open for 1 day: stale-tasks"],
+        [],
+        ["open for 7 days: stale-tasks"],
+        ["open for 30 days: stale-tasks"],
+    ]
+
+
 def test_a_clock_that_was_ahead_puts_no_reminder_off() -> None:
     """What was found in the future is open since the next run at the latest."""
     one = _finding("no-permission")
@@ -280,5 +297,6 @@ def test_what_is_accepted_is_not_resolved() -> None:
 
 def test_what_is_open_survives_its_json() -> None:
     """It is kept between runs."""
-    standing = Open({"no-permission: backend": NOW}, 7)
+    standing = Open({"no-permission: backend": NOW}, {"no-permission: backend": 7})
     assert Open.from_json(standing.to_json()) == standing
+    assert Open.from_json({**standing.to_json(), "reminded": 7}) == standing
