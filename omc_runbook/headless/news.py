@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -25,12 +25,19 @@ class Open:
 
     since: Mapping[str, datetime] = field(default_factory=dict)
     reminded: Mapping[str, int] = field(default_factory=dict)
+    missed_by: Mapping[str, Open] = field(default_factory=dict)
+    """What was open by the last message that they got, for receivers that later ones did not reach."""
+
+    def heard_by(self, receiver: str) -> Open:
+        """What was open by the last message that reached a receiver."""
+        return self.missed_by.get(receiver, replace(self, missed_by={}))
 
     def to_json(self) -> dict[str, Any]:
         """For a record's metadata."""
         return {
             "since": {name: moment.isoformat(timespec="seconds") for name, moment in self.since.items()},
             "reminded": dict(self.reminded),
+            "missed_by": {receiver: each.to_json() for receiver, each in self.missed_by.items()},
         }
 
     @classmethod
@@ -40,7 +47,8 @@ class Open:
         reminded = body["reminded"]
         # An earlier file has one number for all.
         by_name = dict.fromkeys(since, reminded) if isinstance(reminded, int) else reminded
-        return cls(since, {name: int(days) for name, days in by_name.items()})
+        missed_by = {receiver: cls.from_json(each) for receiver, each in body.get("missed_by", {}).items()}
+        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by)
 
 
 Standing = Mapping[Topic, Open]
@@ -55,6 +63,8 @@ class Notice:
     title: str
     lines: tuple[str, ...]
     urgency: Urgency
+    only_to: str = ""
+    """Which receiver of its topic alone gets it; "" for all."""
 
 
 def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, require
 from omc_runbook.headless import last_run
-from omc_runbook.headless.news import Notice, Open, compare
+from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.masking import registry
 from omc_runbook.model import regular_file
 from omc_runbook.model.environment_names import PROJECT
@@ -36,7 +36,12 @@ _TOKEN = 8
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
     """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
-    deliveries = [_Delivery(each, to, profile) for each in notices for to in notify.receivers(each.topic)]
+    deliveries = [
+        _Delivery(each, to, profile)
+        for each in notices
+        for to in notify.receivers(each.topic)
+        if to == (each.only_to or to)
+    ]
     deadline = time.monotonic() + notify.timeout
     for delivery in deliveries:
         delivery.thread.start()
@@ -157,12 +162,25 @@ def report(
     unread = "" if last else last_run.why_unread(*of_run)
     place = str(folder) if isinstance(folder, Path) else folder.address
     former = last.standing if last else {}
-    notices, standing = compare(outcome, former, notify.remind_days)
+    _, standing = compare(outcome, former, notify.remind_days)
+    heard: dict[str, Standing] = {
+        receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
+    }
+    notices = (
+        replace(notice, only_to=receiver)
+        for receiver, last_heard in heard.items()
+        for notice in compare(outcome, last_heard, notify.remind_days)[0]
+    )
     notifications = send(notices, notify, profile)
     for topic in {each.topic for each in notifications}:
-        if all(each.failure for each in notifications if each.topic == topic):
-            # Nobody heard of it: the next run tries again.
+        own = [each for each in notifications if each.topic == topic]
+        missed = [each.receiver for each in own if each.failure]
+        if len(missed) == len(own):
+            # Nobody heard of it: the next run tries again, whoever the receivers are by then.
             standing = {**standing, topic: former.get(topic, Open())}
+        else:
+            missed_by = {receiver: heard[receiver].get(topic, Open()) for receiver in missed}
+            standing = {**standing, topic: replace(standing[topic], missed_by=missed_by)}
     failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
         last_run.write(folder, outcome, standing, project)

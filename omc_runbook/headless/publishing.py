@@ -83,7 +83,7 @@ def topics(runbook: str, settings: Environment) -> tuple[str, ...]:
     from omc_runbook.model.notify import sns_topics
 
     notify = settings.notify
-    return () if notebooks.describe(runbook).can_change else sns_topics((*notify.findings, *notify.unknown))
+    return () if notebooks.describe(runbook).can_change else sns_topics(notify.everybody)
 
 
 def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:

@@ -37,6 +37,11 @@ class Notify(BaseModel):
         """Whether nobody is to know of anything."""
         return not (self.findings or self.unknown or self.ping)
 
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """All receivers, each once."""
+        return tuple(dict.fromkeys((*self.findings, *self.unknown)))
+
     def receivers(self, topic: Topic) -> tuple[str, ...]:
         """Who hears of a topic."""
         return self.findings if topic == "findings" else self.unknown

@@ -300,3 +300,5 @@ def test_what_is_open_survives_its_json() -> None:
     standing = Open({"no-permission: backend": NOW}, {"no-permission: backend": 7})
     assert Open.from_json(standing.to_json()) == standing
     assert Open.from_json({**standing.to_json(), "reminded": 7}) == standing
+    missed = Open(missed_by={"env:OPS_WEBHOOK": standing})
+    assert Open.from_json(missed.to_json()) == missed

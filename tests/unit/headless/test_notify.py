@@ -201,6 +201,27 @@ def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
 
 
+def test_what_a_receiver_missed_is_sent_to_it_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the next run that can, and to it alone; what was over by then it need not hear."""
+    receivers = Notify(findings=("env:CHAT", "env:PAGER"), timeout=60)
+    monkeypatch.setenv("PAGER", "")
+    with webhook(TOKEN) as (chat, to_chat), webhook(TOKEN) as (pager, to_pager):
+        monkeypatch.setenv("CHAT", chat)
+        for _ in range(2):
+            failed = [each.receiver for each in notify.report(FOUND, tmp_path, receivers).notifications if each.failure]
+            assert failed == ["env:PAGER"]
+        monkeypatch.setenv("PAGER", pager)
+        for _ in range(2):
+            notify.report(FOUND, tmp_path, receivers)
+        monkeypatch.setenv("PAGER", "")
+        notify.report(an_outcome(), tmp_path, receivers)
+        monkeypatch.setenv("PAGER", pager)
+        notify.report(FOUND, tmp_path, receivers)
+        notify.report(an_outcome(), tmp_path, receivers)
+    assert [each["title"].partition(": ")[2] for each in to_chat] == ["no-permission", "resolved"] * 2
+    assert [each["title"].partition(": ")[2] for each in to_pager] == ["no-permission", "resolved"]
+
+
 def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
     """The run has its other notifications, and goes on."""
     (tmp_path / "records").touch()
