@@ -32,7 +32,7 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
         last = last_run.read(folder, *schedule.kind, project=settings.project)
         due = schedule.missed(last.finished if last else None, now)
         ended = _ended(last, now) if last else _why_unknown(folder, schedule, settings.project)
-        since = f"due {due:%Y-%m-%d %H:%M} by {schedule.cron}, " if due else ""
+        since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))
     return states

@@ -47,8 +47,10 @@ class Schedule(BaseModel):
         except ImportError:
             raise UsageError("Schedules need cronsim: pip install 'omc-runbook[notify]'.") from None
         grace = timedelta(minutes=self.grace_minutes)
+        # Today's distance from UTC may be another than on the day of the run: cron goes by the clock on the wall.
+        until = (now - grace).astimezone().replace(tzinfo=None)
         try:
-            due: datetime = next(CronSim(self.cron, now - grace, reverse=True))
+            due: datetime = next(CronSim(self.cron, until, reverse=True)).astimezone()
         except (CronSimError, StopIteration):
             raise UsageError(f'runbook.toml: "{self.cron}" is no cron expression, such as 0 7 * * *.') from None
         return due if last is None or last < due or last > now + grace else None

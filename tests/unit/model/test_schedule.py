@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +15,20 @@ pytest.importorskip("cronsim", reason="cronsim is not installed")
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 SEVEN = NOON - timedelta(hours=5)
+
+
+@pytest.fixture(autouse=True)
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts this machine into a time zone; it is in UTC before."""
+
+    def put(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    put("UTC")
+    yield put
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -29,6 +45,24 @@ SEVEN = NOON - timedelta(hours=5)
 def test_a_run_is_missing_after_its_grace(last: datetime | None, now: datetime, due: datetime | None) -> None:
     """Of a run each morning at seven."""
     assert Schedule(runbook="verify", cron="0 7 * * *").missed(last, now) == due
+
+
+@pytest.mark.parametrize(
+    ("cron", "ran", "looked"),
+    [
+        ("0 7 * * *", datetime(2027, 4, 3, 7, 1), datetime(2027, 4, 4, 6, 30)),
+        ("0 7 1 * *", datetime(2027, 4, 1, 7, 1), datetime(2027, 4, 20, 6, 0)),
+        ("0 7 1 * *", datetime(2027, 10, 1, 7, 1), datetime(2027, 10, 20, 6, 0)),
+    ],
+)
+def test_a_clock_that_is_put_back_makes_no_run_overdue(
+    in_zone: Callable[[str], None], cron: str, ran: datetime, looked: datetime
+) -> None:
+    """In Sydney summer time ends on April 4, 2027, and begins on October 3."""
+    in_zone("Australia/Sydney")
+    schedule, now = Schedule(runbook="verify", cron=cron), looked.astimezone()
+    assert schedule.missed(ran.astimezone(), now) is None
+    assert schedule.missed(ran.astimezone() - timedelta(minutes=2), now) == ran.replace(minute=0).astimezone()
 
 
 def test_no_cron_expression() -> None:
