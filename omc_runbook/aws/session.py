@@ -39,6 +39,8 @@ from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
+from omc_runbook.model.parameters import quoted
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.time_limits import CALL_SECONDS
 
@@ -150,7 +152,7 @@ class Clients:
         wire.silence()
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         TimedResponse.bound(_READ_SECONDS, AWSHTTPConnection, AWSHTTPSConnection)
-        self.region = region
+        self.region, self.profile = region, profile
         self.role = AssumedRole(Clients(region, profile), role_arn, external_id) if role_arn else None
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -227,7 +229,9 @@ class AssumedRole(CredentialProvider):
     def _assume(self) -> dict[str, str]:
         """Assume the role, under the names that botocore has for credentials; raises CouldNotLook where AWS refuses."""
         client = self.source("sts")
-        caller = require("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(client))
+        caller = require(
+            "the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(client), profile=self.source.profile
+        )
         answer = attempt(
             f"role {self.arn}", "sts:AssumeRole", lambda: sts.assume_role(client, caller, self.arn, self._external_id)
         )
@@ -307,26 +311,31 @@ def _status_of(error: ClientError) -> str:
     return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
-def attempt(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:
     """Make a call; an AccessDenied, lasting throttling, another error or an invalid response becomes a ReadFailure.
 
-    `what` names what is read, within a sentence; `permission` is the action that the call needs. Raises CouldNotLook
-    where no call would succeed: no credentials, expired ones, no network.
+    `what` names what is read, within a sentence; `permission` is the action that the call needs, and `profile` the
+    configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
+    expired ones, no network.
     """
+    of_profile = f" of profile {quoted(profile)}" if profile else ""
+    login = f"`{command('aws', 'sso', 'login', *(('--profile', profile) if profile else ()))}`"
     try:
         return call()
     except ClientError as error:
+        if sentence := _refused_credentials(code_of(error), profile):
+            raise CouldNotLook(sentence) from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer")
     except TookTooLong as error:
         return ReadFailure(what, permission, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
-        raise CouldNotLook(
-            "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."
-        ) from None
+        set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
+        way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
+        raise CouldNotLook(f"No AWS credentials{of_profile} were found: {way}, then run again.") from None
     except (TokenRetrievalError, SSOError):
-        raise CouldNotLook("The AWS sign-in has expired: run `aws sso login`, then run again.") from None
+        raise CouldNotLook(f"The AWS sign-in{of_profile} has expired: run {login}, then run again.") from None
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
@@ -335,9 +344,9 @@ def attempt(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailur
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
-def require(what: str, permission: str, call: Callable[[], T], do: str = "read") -> T:
+def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str = "") -> T:
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence."""
-    answer = attempt(what, permission, call)
+    answer = attempt(what, permission, call, profile)
     if isinstance(answer, ReadFailure):
         raise CouldNotLook(answer.sentence_for(do))
     return answer
@@ -361,14 +370,20 @@ _EXPLICIT_DENY = re.compile(
 )
 
 
+def _refused_credentials(code: str, profile: str) -> str:
+    """What to do about credentials that AWS refuses with this code; "" for another code."""
+    of_profile = f" of profile {quoted(profile)}" if profile else ""
+    if code in EXPIRED:
+        return f"The AWS credentials{of_profile} have expired ({code}): sign in again, then run again."
+    if code in INVALID and profile:
+        return f"AWS does not accept the credentials{of_profile} ({code}): correct them in the AWS configuration."
+    if code in INVALID:
+        return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID."
+    return ""
+
+
 def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
-    if code in EXPIRED:
-        raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None
-    if code in INVALID:
-        raise CouldNotLook(
-            f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID."
-        ) from None
     # Of several calls made together, the failed operation names the permission.
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:

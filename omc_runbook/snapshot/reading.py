@@ -56,7 +56,9 @@ def identify(clients: Clients, environment: Environment) -> Caller:
         )
     for url in clients.foreign_endpoints:
         endpoint.warn_once(url)
-    caller = require("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
+    caller = require(
+        "the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")), profile=names.profile
+    )
     if expected and caller.account != expected:
         raise UsageError(
             f"These credentials are for account {caller.account}, but {environment.name} is account {expected}: "

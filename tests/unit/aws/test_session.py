@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
@@ -38,6 +38,59 @@ def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
     with pytest.raises(CouldNotLook, match="No AWS credentials were found"):
         identify(Clients(REGION), load("staging"))
+
+
+@pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            "",
+            'No AWS credentials of profile "qa" were found: set it up, such as with'
+            " `aws configure sso --profile qa`, then run again.",
+        ),
+        (
+            "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
+            "sso_account_id = 123456789012\nsso_role_name = read\n",
+            'The AWS sign-in of profile "qa" has expired: run `aws sso login --profile qa`, then run again.',
+        ),
+    ],
+)
+def test_a_profile_that_is_not_signed_in_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, role: str, table: str, sentence: str
+) -> None:
+    """With the command that signs in with it: of several environments each may have its own."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "nothing"))
+    (tmp_path / "config").write_text(f"[profile qa]\n{table}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("OMC_PROFILE", "qa")
+    monkeypatch.setenv("OMC_ROLE_ARN", role)
+    environment = load("staging")
+    with pytest.raises(CouldNotLook) as caught:
+        identify(Clients.of(environment.names), environment)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("ExpiredToken", 'The AWS credentials of profile "qa" have expired (ExpiredToken): sign in again'),
+        ("InvalidClientTokenId", 'AWS does not accept the credentials of profile "qa" (InvalidClientTokenId): correct'),
+    ],
+)
+def test_a_profile_whose_credentials_are_refused_is_named(code: str, sentence: str) -> None:
+    """Not a variable, which has no say in it."""
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, "GetCallerIdentity")
+
+    with pytest.raises(CouldNotLook) as caught:
+        require("the caller", "sts:GetCallerIdentity", refuse, profile="qa")
+    assert str(caught.value).startswith(sentence)
 
 
 def test_an_unknown_profile_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
