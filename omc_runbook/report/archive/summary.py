@@ -118,8 +118,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
         yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
-    for reason, checks in unknown_reasons(outcome.findings).items():
-        yield Line(f"{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
+    yield from _unknown(outcome)
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     if outcome.findings:
         yield Line(f"{clear} checks are clear.", "note", indent=2)
@@ -129,6 +128,18 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.can_be_applied:
         yield Line(f"Apply it: {command}", "command", indent=2)
     yield Line(f"Record: {record_path}", "note")
+
+
+def _unknown(outcome: Outcome) -> Iterator[Line]:
+    """A line for each reason why checks are unknown; of several environments, with those that it is of."""
+    targets = {each.environment for each in outcome.targets} if len(outcome.targets) > 1 else set[str]()
+    for reason, checks in unknown_reasons(outcome.findings).items():
+        own = [each for each in outcome.findings if each.status == "unknown" and "\n".join(each.evidence) == reason]
+        names = dict.fromkeys(each.subject.partition(": ")[0] for each in own)
+        # Why an environment was not read says itself which one that is.
+        shown = [name for name in names if name in targets and not reason.startswith(f"{name}: ")]
+        where = f"{', '.join(shown)}: " if shown else ""
+        yield Line(f"{where}{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
 
 
 def _by_environments(found: Sequence[Finding]) -> Iterator[Line]:

@@ -240,6 +240,24 @@ def test_equal_findings_of_several_environments_are_one_entry() -> None:
     assert f"{' ' * 13}This is for a; each other record has its own command." in lines
 
 
+def test_what_is_unknown_of_several_environments_names_them() -> None:
+    """By each reason; why an environment was not read has its name already."""
+    one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
+    unknown = replace(CAUSE, status="unknown", evidence=("The permission iam:GetRole is missing.",))
+    findings = (
+        *(replace(unknown, subject=name) for name in "ab"),
+        replace(unknown, subject="b: backend", evidence=("Throttled.",)),
+        replace(unknown, check="environment-unread", subject="c", evidence=("c: Refused.",)),
+    )
+    targets = tuple(replace(one, environment=name) for name in "abc")
+    lines = [str(line) for line in summary.summarise(an_outcome(findings=findings, targets=targets), "a.html", "")]
+    assert [line for line in lines if line.startswith("  unknown")] == [
+        f"  unknown  a, b: {CAUSE.check}: The permission iam:GetRole is missing.",
+        f"  unknown  b: {CAUSE.check}: Throttled.",
+        "  unknown  environment-unread: c: Refused.",
+    ]
+
+
 @pytest.fixture
 def ended_run(monkeypatch: pytest.MonkeyPatch) -> RunResult:
     """What a run that is well ends with, for the command that runs it."""
