@@ -79,7 +79,8 @@ class Names(BaseModel):
 _OptionalNames = create_model(
     "_OptionalNames",
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
-    **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
+    # With the constraints: an error then has the environment in its place.
+    **{name: (field.rebuild_annotation() | None, None) for name, field in Names.model_fields.items()},  # type: ignore[call-overload]
 )
 _PATTERNS = {
     "account_id": "an account id of 12 digits",
