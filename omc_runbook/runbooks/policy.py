@@ -17,9 +17,10 @@ from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.bucket import S3Folder
+from omc_runbook.report.fleet import FLEET
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.snapshot import permissions
-from omc_runbook.snapshot.environments import find_environment
+from omc_runbook.snapshot.environments import find_environment, find_several
 from omc_runbook.snapshot.other_references import references_of
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -83,8 +84,21 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
-    notes = tuple(f"Sometimes also: {each}." for each in (*needed.sometimes, *some))
-    return LeastPolicy((own, of_caller) if role else (own,), notes)
+    notes = [f"Sometimes also: {each}." for each in (*needed.sometimes, *some)]
+    if runbook == FLEET:
+        notes += _for_others(settings.name, runbook_toml)
+    return LeastPolicy((own, of_caller) if role else (own,), tuple(notes))
+
+
+def _for_others(environment: str, runbook_toml: str) -> Iterator[str]:
+    """Which environments fleet looks at besides this one."""
+    found = find_several("", environment, runbook_toml)
+    if others := [each.name for each in found.environments if each.name != environment]:
+        yield (
+            f"This is for {environment} alone. A fleet also needs the policies for {', '.join(others)}: print each with"
+            " environment=NAME."
+        )
+    yield from found.unread
 
 
 def _for_key(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -71,6 +72,22 @@ def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     person = caller(desk.sandbox, json.dumps(document))
     done = desk.call([str(COMMAND), "run", "create", *words], **person)
     assert done.returncode == 0 and refused_calls(desk, person) == set(), done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["[environments.staging]\n[environments.qa]\n", '[discovery]\nsecrets = "{project}-*-app-secrets"\n']
+)
+def test_the_policy_of_a_fleet_names_its_other_environments(desk: Desk, text: str) -> None:
+    """It is for one of them, and enough for no other."""
+    secrets, name = client(desk.sandbox, "secretsmanager"), "ohmycoins-qa-app-secrets"
+    secrets.create_secret(Name=name, SecretString="{}")
+    (desk.work / "runbook.toml").write_text(text)
+    try:
+        notes = [desk.call([str(COMMAND), "policy", each]).stderr for each in ("fleet", "verify")]
+    finally:
+        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    says = re.compile(r"This is for staging alone\. A fleet also needs the policies for (production, )?qa: ")
+    assert [bool(says.search(note)) for note in notes] == [True, False]
 
 
 @pytest.fixture(scope="module")
