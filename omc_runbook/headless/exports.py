@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import EXIT_CODES, Finding, Outcome
 from omc_runbook.model.letters import printable
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
@@ -99,6 +99,11 @@ def _prometheus(outcome: Outcome, path: Path) -> None:
     counts = Gauge("omc_runbook_checks", "Checks by result", (*names, "result"), registry=registry)
     for result, number in _counts(outcome).items():
         counts.labels(**names, result=result).set(number)
+    if by_environment := _exit_codes(outcome):
+        text = "The exit code for each environment of a run on several"
+        codes = Gauge("omc_runbook_environment_exit_code", text, tuple(names), registry=registry)
+        for environment, code in by_environment.items():
+            codes.labels(runbook=outcome.runbook, environment=environment).set(code)
     write_to_textfile(str(path), registry)
 
 
@@ -109,17 +114,30 @@ def _embedded_metrics(outcome: Outcome, path: Path) -> None:
     """
     counts = {name.capitalize(): number for name, number in _counts(outcome).items()}
     values: Mapping[str, float] = {"ExitCode": outcome.exit_code, "Duration": _seconds(outcome), **counts}
-    metrics = [{"Name": name, "Unit": "Seconds" if name == "Duration" else "Count"} for name in values]
-    dimensions = {"Runbook": outcome.runbook, "Environment": outcome.environment}
-    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": metrics}
-    body = {
-        "_aws": {"Timestamp": int(outcome.finished.timestamp() * 1000), "CloudWatchMetrics": [directive]},
-        **dimensions,
-        **values,
-        "RootCauses": list(outcome.root_causes),
-    }
+    causes = {"RootCauses": list(outcome.root_causes)}
+    lines = [_metrics(outcome, outcome.environment, values) | causes]
+    lines += [
+        _metrics(outcome, environment, {"EnvironmentExitCode": code})
+        for environment, code in _exit_codes(outcome).items()
+    ]
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(body) + "\n")
+        file.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+
+def _metrics(outcome: Outcome, environment: str, values: Mapping[str, float]) -> dict[str, Any]:
+    """A line's metrics, with the directive that names them."""
+    metrics = [{"Name": name, "Unit": "Seconds" if name == "Duration" else "Count"} for name in values]
+    dimensions = {"Runbook": outcome.runbook, "Environment": environment}
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": metrics}
+    timestamp = int(outcome.finished.timestamp() * 1000)
+    return {"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [directive]}, **dimensions, **values}
+
+
+def _exit_codes(outcome: Outcome) -> dict[str, int]:
+    """The exit code for each environment of a run on several: that of the run is filed under its parameter's name."""
+    if len(outcome.targets) < 2:
+        return {}
+    return {each.environment: EXIT_CODES[each.status] for each in outcome.targets}
 
 
 def _counts(outcome: Outcome) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless import exports
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.findings import Finding, Remedy, TargetOutcome
 
 
 def _finding(check: str, status: str, **members: object) -> Finding:
@@ -101,6 +102,36 @@ def test_embedded_metrics_are_a_line_a_run(tmp_path: Path) -> None:
     }
     assert [[first[name] for name in names] for names in directive["Dimensions"]] == [["verify", "staging"]]
     assert second["ExitCode"] == 0
+
+
+ONE = TargetOutcome(environment="staging", account="", region="", endpoint="", status="ok")
+FLEET = replace(
+    OUTCOME,
+    runbook="fleet",
+    targets=(ONE, replace(ONE, environment="qa", status="findings"), replace(ONE, environment="dev", status="failed")),
+)
+
+
+def test_prometheus_reads_which_environment_is_well(tmp_path: Path) -> None:
+    """The run itself is filed under the environment of its parameter, which may be well."""
+    parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-client is not installed")
+    exports.write(FLEET, exports.Export("prometheus", tmp_path / "fleet.prom"))
+    families = parser.text_string_to_metric_families((tmp_path / "fleet.prom").read_text())
+    (own,) = (family for family in families if family.name == "omc_runbook_environment_exit_code")
+    assert {each.labels["environment"]: each.value for each in own.samples} == {"staging": 0, "qa": 1, "dev": 2}
+    assert {each.labels["runbook"] for each in own.samples} == {"fleet"}
+
+
+def test_embedded_metrics_have_a_line_for_each_environment_of_a_fleet(tmp_path: Path) -> None:
+    """After that of the run, and in its own dimension."""
+    exports.write(FLEET, exports.Export("emf", tmp_path / "fleet.log"))
+    run, *lines = map(json.loads, (tmp_path / "fleet.log").read_text().splitlines())
+    assert (run["ExitCode"], "EnvironmentExitCode" in run) == (1, False)
+    assert {each["Environment"]: each["EnvironmentExitCode"] for each in lines} == {"staging": 0, "qa": 1, "dev": 2}
+    assert all(
+        each["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "EnvironmentExitCode", "Unit": "Count"}]
+        for each in lines
+    )
 
 
 @pytest.mark.parametrize(
