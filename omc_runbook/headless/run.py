@@ -121,8 +121,6 @@ def run(
                 keeper = _Keeper(draft, record, state, command, publish, bucket)
                 with _removed(keeper.spare):
                     return _execute(notebook, typed, keeper, engine, progress)
-    except Interrupted:
-        raise
     except RunbookError as error:
         failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
         for line in summary.undelivered(failed):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +116,31 @@ def test_a_person_at_a_terminal_notifies_nobody(desk: Desk) -> None:
     with webhook(TOKEN) as (address, bodies):
         desk.run("environment=staging", "--no-notify", OPS_WEBHOOK=address, AWS_SECRET_ACCESS_KEY="wrong")
     assert bodies == []
+
+
+def test_a_run_that_its_scheduler_ends_is_told(desk: Desk) -> None:
+    """As after a time-out: it could not look."""
+    _configure(desk, "timeout = 60", 'ping = "env:OPS_PING"')
+    with webhook(TOKEN) as (address, bodies), socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(120)
+        variables = desk.variables | {
+            "OPS_WEBHOOK": address,
+            "OPS_PING": address.replace("json://", "http://"),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        run = subprocess.Popen(
+            [str(COMMAND), "run", "verify", "environment=staging"], cwd=desk.work, env=variables, stderr=subprocess.PIPE
+        )
+        with silent.accept()[0]:
+            run.terminate()
+            _, said = run.communicate(timeout=120)
+    assert (run.returncode, said.decode().splitlines()) == (2, ["error: Interrupted before anything was changed."])
+    assert [each["path"] for each in bodies if "path" in each] == ["/start", "/fail"]
+    (message,) = (each for each in bodies if "title" in each)
+    assert (message["title"], message["message"]) == (
+        "verify on staging: could not look",
+        "New: Interrupted before anything was changed.",
+    )
 
 
 def test_an_outcome_is_exported(desk: Desk) -> None:
