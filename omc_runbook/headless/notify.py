@@ -12,6 +12,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from omc_runbook.aws import sns
@@ -224,4 +225,10 @@ class Ping:
             with urllib.request.urlopen(url, timeout=self._notify.timeout):  # noqa: S310 - see above
                 self._failure = ""
         except (RunbookError, OSError, ValueError, HTTPException) as error:
-            self._failure = registry.mask_thoroughly(f"{error}")
+            self._failure = registry.mask_thoroughly(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Why a call failed, in words: urllib puts the system's own error into one of its own."""
+    cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
+    return f"It cannot be reached: {cause.strerror}." if isinstance(cause, OSError) and cause.strerror else f"{cause}"

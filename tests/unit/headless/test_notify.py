@@ -245,11 +245,19 @@ def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
         assert notify.Ping(Notify(ping="env:WATCHER")).result() == ()
     assert [body["path"] for body in bodies] == ["/start", ""]
     (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
-    assert failed.failure and TOKEN not in failed.failure
+    assert failed.failure == "It cannot be reached: Connection refused."
     monkeypatch.setenv("WATCHER", f"ftp://127.0.0.1/{TOKEN}")
     assert [each.failure for each in notify.Ping(Notify(ping="env:WATCHER")).result()] == [
         "It holds no https:// address."
     ]
+
+
+def test_a_watcher_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its answer."""
+    with webhook(TOKEN, status=404) as (address, _):
+        monkeypatch.setenv("WATCHER", address.replace("json://", "http://"))
+        (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
+    assert failed.failure == "HTTP Error 404: Not Found"
 
 
 def test_a_watcher_is_told_of_a_failure_whatever_its_address_has_behind_the_path(
