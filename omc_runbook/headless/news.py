@@ -15,7 +15,8 @@ from omc_runbook.report.fleet import FLEET, UNREAD
 
 Urgency = Literal["resolved", "warning", "failure"]
 
-_UNSEEN = "unseen"
+_UNSEEN, _PARTLY = "unseen", "unseen in part"
+"""How what could not be looked at is called, and what was looked at without making all checks."""
 _URGENT_DAYS = 7
 
 
@@ -82,8 +83,8 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         for name in before.since
         if name not in problems and (name in consequences or _is_unseen(name, outcome))
     }
-    blind = former.get("unknown", Open())
     unseen = _unseen(outcome)
+    blind = _aligned(former.get("unknown", Open()), unseen)
     if outcome.runbook == FLEET:
         # What it did not look at by now, it still may not be able to.
         read = {"", *_environments_read(outcome)}
@@ -176,7 +177,7 @@ def _lines(
     for name in ended:
         if environment := _environment(name):
             yield f"Can look again: {environment}"
-        elif name != _UNSEEN:
+        elif name not in (_UNSEEN, _PARTLY):
             yield f"{name}. {accepted[name]}" if name in accepted else f"Resolved: {name}"
 
 
@@ -201,7 +202,8 @@ def _unseen(outcome: Outcome) -> dict[str, str]:
     """What could not be looked at, by its name, with the reasons; each environment of a fleet is one."""
     findings = [each for each in outcome.findings if each.status == "unknown"]
     if outcome.runbook != FLEET:
-        return _with_reasons(_UNSEEN, (outcome.failure, *unknown_reasons(findings)))
+        kind = _UNSEEN if outcome.failure else _PARTLY
+        return _with_reasons(kind, (outcome.failure, *unknown_reasons(findings)))
     by_environment = {name: list[Finding]() for name in ("", *(each.environment for each in outcome.targets))}
     for finding in findings:
         by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
@@ -209,9 +211,25 @@ def _unseen(outcome: Outcome) -> dict[str, str]:
     failure = "" if any(each.check == UNREAD for each in findings) else outcome.failure
     unseen = _with_reasons(_UNSEEN, (failure, *unknown_reasons(by_environment.pop(""))))
     for name, own in by_environment.items():
-        head = f"{name}: "
-        unseen |= _with_reasons(f"{_UNSEEN}: {name}", (each.removeprefix(head) for each in unknown_reasons(own)), head)
+        head, kind = f"{name}: ", _UNSEEN if any(each.check == UNREAD for each in own) else _PARTLY
+        unseen |= _with_reasons(f"{kind}: {name}", (each.removeprefix(head) for each in unknown_reasons(own)), head)
     return unseen
+
+
+def _aligned(former: Open, current: Mapping[str, str]) -> Open:
+    """What could not be looked at before, by the names that it has now.
+
+    What can be looked at in part by now is not new, and what cannot be looked at at all any more is.
+    """
+    since, reminded = dict(former.since), dict(former.reminded)
+    for name in former.since:
+        kind, *environment = name.split(": ", 1)
+        other = ": ".join((_PARTLY if kind == _UNSEEN else _UNSEEN, *environment))
+        if other in current and name not in current:
+            moment, days = since.pop(name), reminded.pop(name, 0)
+            if kind == _UNSEEN:
+                since[other], reminded[other] = moment, days
+    return replace(former, since=since, reminded=reminded)
 
 
 def _with_reasons(name: str, reasons: Iterable[str], head: str = "") -> dict[str, str]:
@@ -222,7 +240,7 @@ def _with_reasons(name: str, reasons: Iterable[str], head: str = "") -> dict[str
 def _environment(name: str) -> str:
     """The environment that could not be looked at by this name; "" for another name."""
     head, _, environment = name.partition(": ")
-    return environment if head == _UNSEEN else ""
+    return environment if head in (_UNSEEN, _PARTLY) else ""
 
 
 def _is_unseen(name: str, outcome: Outcome) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -227,6 +228,35 @@ def test_each_environment_that_cannot_be_looked_at_is_told() -> None:
         ],
         [("can look again", ("Can look again: qa",))],
     ]
+
+
+@pytest.mark.parametrize(
+    ("partly", "wholly", "line"),
+    [
+        (
+            _run(0, _finding("no-permission", "unknown", evidence=("Denied.",))),
+            _run(0, failure="The sign-in has expired."),
+            "New: The sign-in has expired.",
+        ),
+        (_fleet(0, {"qa": BLIND, "dev": WELL}), _fleet(0, {"qa": UNREAD, "dev": WELL}), "New: qa: Refused."),
+    ],
+)
+def test_what_cannot_be_looked_at_at_all_is_told_after_a_part_of_it(
+    partly: Outcome, wholly: Outcome, line: str
+) -> None:
+    """A permission may be missing for months; the way back to that is no news, and no end of it."""
+    days = [(partly, 0), (partly, 40), (wholly, 41), (wholly, 41.1), (partly, 41.2), (partly, 41.3), (wholly, 41.4)]
+    told = _unknown(*(replace(outcome, finished=NOW + timedelta(days=day)) for outcome, day in days))
+    assert [[title for title, _ in of_run] for of_run in told] == [
+        ["could not look"],
+        ["could not look for 40 days"],
+        ["could not look"],
+        [],
+        [],
+        [],
+        ["could not look"],
+    ]
+    assert told[2][0][1] == (line,)
 
 
 @pytest.mark.parametrize(
