@@ -17,7 +17,8 @@ SUBJECT = 99
 MESSAGE = 262_144
 """The longest message, in bytes of UTF-8."""
 
-_CUT = "\n… and more, which is in the run's record."
+CUT = "\n… and more, which is in the run's record."
+"""How a message ends that was too long."""
 
 PENDING = "PendingConfirmation"
 """The SubscriptionArn of an address whose owner has not confirmed."""
@@ -36,7 +37,7 @@ def _shorten(message: str) -> str:
     content = message.encode()
     if len(content) <= MESSAGE:
         return message
-    return content[: MESSAGE - len(_CUT.encode())].decode(errors="ignore") + _CUT
+    return content[: MESSAGE - len(CUT.encode())].decode(errors="ignore") + CUT
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,18 @@ def _apprise(address: str) -> Send:
     if not service.add(address):
         raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
 
+    longest = min(each.body_maxlen for each in service)
+    for each in service:
+        if each.overflow_mode == apprise.OverflowMode.UPSTREAM:
+            # What is too long is mostly refused. This also shortens the title, or what an escaped body has more.
+            each.overflow_mode = apprise.OverflowMode.TRUNCATE
+
     def deliver(notice: Notice) -> None:
+        # Some services have the title in the body.
+        body = _fit("\n".join(notice.lines) or notice.title, longest - len(notice.title) - len(sns.CUT))
         with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
             is_sent = service.notify(
-                body="\n".join(notice.lines) or notice.title,
+                body=body,
                 title=notice.title,
                 notify_type=_KINDS[notice.urgency],
                 body_format=apprise.NotifyFormat.TEXT,
@@ -149,6 +157,14 @@ def _apprise(address: str) -> Send:
             raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))
 
     return deliver
+
+
+def _fit(text: str, length: int) -> str:
+    """A text of so many characters at most, and a sentence where it was longer; it ends with a whole line."""
+    if len(text) <= length:
+        return text
+    head = text[: max(length, 0)]
+    return (head.rpartition("\n")[0] or head) + sns.CUT
 
 
 def report(

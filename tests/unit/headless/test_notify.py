@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -70,6 +71,21 @@ def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(each["title"], each["message"], each["type"]) for each in bodies] == [
         ("verify on staging: no-permission", "New: no-permission: A title — backend", "failure")
     ]
+
+
+def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would refuse it, run after run; what is new comes first and stays."""
+    lines = tuple(f"New: no-permission: A title — e{number:03}: backend" for number in range(999))
+    longest = 32768
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        message = replace(MESSAGE, title="no-permission, " * 50, lines=lines)
+        (sent,) = notify.send([message], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    (body,) = bodies
+    *told, last = body["message"].splitlines()
+    assert sent.failure == "" and len(body["message"]) <= longest and len(body["title"]) <= 250
+    assert tuple(told) == lines[: len(told)] and len(told) > 600
+    assert last == "… and more, which is in the run's record."
 
 
 def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
