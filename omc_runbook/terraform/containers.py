@@ -199,7 +199,10 @@ def _read_definitions(folders: Iterable[Folder]) -> _FolderContainers:
 
 
 def _read_definition(block: Block, result: _FolderContainers) -> None:
-    """Read one task definition, for each entry of its for_each where these are known."""
+    """Read one task definition, for each entry of its for_each where these are known; none where its count is 0."""
+    count = block.find("count")
+    if count and (number := result.folder.follow(count.value)).kind == "number" and number.name == "0":
+        return
     loop = block.find("for_each")
     entries = result.folder.entries(loop.value) if loop else ()
     for entry in entries:

@@ -11,6 +11,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
 from omc_runbook.terraform.hcl_template import only_expression
+from omc_runbook.terraform.overrides import is_override, override
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
@@ -95,9 +96,11 @@ class Folder:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks of all files that are valid."""
+        """The blocks of all files that are valid, as its override files change them."""
         sources = [file for file in self.files if file.name not in self.broken and not file.name.endswith(VALUES)]
-        return tuple(block for file in sources for block in blocks_of(file))
+        own = (block for file in sources if not is_override(file.name) for block in blocks_of(file))
+        names = sorted((file for file in sources if is_override(file.name)), key=lambda file: file.name)
+        return tuple(override(own, (block for file in names for block in blocks_of(file))))
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:

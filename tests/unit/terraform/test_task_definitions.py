@@ -1058,3 +1058,50 @@ def test_any_module_gets_exactly_one_reference(module: tuple[str, list[str]], da
     assert (b"\r\n" in edit.after) == (b"\r\n" in edit.file.raw)
     assert edit.after.count(b"\r\n") in (0, edit.after.count(b"\n"))
     assert all(each.strip() == each.rstrip() or each[:1] in " \t" for each in inserted(edit).splitlines())
+
+
+OVERRIDDEN = """
+resource "aws_ecs_task_definition" "backend" {
+  family = "backend"
+  container_definitions = jsonencode([{
+    name    = "backend"
+    secrets = local.secrets
+  }])
+}
+"""
+
+
+def _locals(*keys: str) -> str:
+    listed = "\n".join(f'    {{ name = "{key}", valueFrom = "${{var.secrets_arn}}:{key}::" }},' for key in keys)
+    return f"locals {{\n  secrets = [\n{listed}\n  ]\n}}\n"
+
+
+@pytest.mark.parametrize("name", ["override.tf", "staging_override.tf", "a_override.tofu"])
+@pytest.mark.parametrize("what", ["a local value", "a resource"])
+def test_an_override_file_has_the_last_word(name: str, what: str, tmp_path: Path) -> None:
+    """What it replaces is no reference, and a new one goes into it."""
+    main = OVERRIDDEN + VARIABLE
+    files = {"main.tf": main + _locals("A", "B"), name: _locals("A")}
+    if what == "a resource":
+        other = OVERRIDDEN.replace("local.secrets", "local.others").replace('  family = "backend"\n', "")
+        files = {
+            "main.tf": main + _locals("A", "B"),
+            name: other,
+            "others.tf": _locals("A").replace("secrets =", "others ="),
+        }
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    found = read_task_definitions(tmp_path)
+    (container,) = found.containers
+    assert [each.variable for each in container.references] == ["A"]
+    edit = add_reference(found, "backend", KEY, KEY)
+    assert edit and edit.file.name == (name if what == "a local value" else "others.tf")
+
+
+def test_a_definition_with_a_count_of_0_has_no_containers(tmp_path: Path) -> None:
+    """Nothing gets its references, and it gets none."""
+    old = OVERRIDDEN.replace('  family = "backend"', "  count  = local.old").replace("local.secrets", "[]")
+    (tmp_path / "old.tf").write_text(old.replace('"backend" {', '"old" {') + "locals {\n  old = 0\n}\n")
+    (tmp_path / "main.tf").write_text(OVERRIDDEN + VARIABLE + _locals("A"))
+    found = read_task_definitions(tmp_path)
+    assert [each.definition for each in found.containers] == ["aws_ecs_task_definition.backend"]
