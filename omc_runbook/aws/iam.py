@@ -285,6 +285,16 @@ def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
     )
 
 
+def policies_of_groups(parts: Iterable[AccountDetails]) -> dict[str, tuple[PolicyDocument, ...]]:
+    """The policies that each group gives its members, by the group's ARN, from all parts of the details."""
+    complete = list(parts)
+    policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
+    groups = (entity for part in complete for entity in part.entities if entity.kind == "group")
+    return {
+        group.arn: (*group.inline, *(policies[arn] for arn in group.attached if arn in policies)) for group in groups
+    }
+
+
 def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
     """Have IAM report when an identity last used Secrets Manager, and wait for the report.
 

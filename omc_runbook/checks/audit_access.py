@@ -325,7 +325,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     "can-become-reader",
     needs=(*NEEDS, "functions"),
     looks_like=("readable-by-many", "unusual-use"),
-    ruled_out_by="nobody but administrators may change IAM's policies or pass a role so as to read the secret",
+    ruled_out_by="nobody but administrators may change a policy or pass a role so as to read the secret",
     severity="warning",
 )
 def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -342,7 +342,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             actions = [verdict.action for verdict in certain]
             facts = (
                 f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
-                "It may not read the secret, but it can give itself a permission that does.",
+                "It may not read the secret, but it can let itself in that way.",
                 *_sentences(certain),
             )
             # Of several calls that it takes together, the first is the one to withdraw.

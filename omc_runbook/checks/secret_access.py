@@ -218,9 +218,15 @@ def of(snapshot: Snapshot) -> SecretAccess:
     by_arn = {each.arn: each for each in found.identities}
     ways = chains(judge, found.identities, targets)
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
+
+    def may_read(identity: Identity, policy: PolicyDocument | None = None) -> bool:
+        return secret_calls.read_verdict(snapshot, found, judge, identity, policy).is_possible
+
     grants = SelfGrants(
         judge=judge,
-        reads=lambda each: secret_calls.read_verdict(snapshot, found, judge, each).is_possible,
+        reads=may_read,
+        on_policy=tuple(secret_calls.on_secret(snapshot, action) for action in secret_calls.POLICIES),
+        groups=found.groups,
         readers=tuple(each for each in found.identities if reads[each.arn].is_possible),
         functions={name: role for name, role in found.functions.items() if role in by_arn and reads[role].is_possible},
         region=snapshot.environment.names.region,

@@ -1,4 +1,4 @@
-"""How a principal that may not read the secret can let itself in: by IAM's own calls, or by a service with its role.
+"""How a principal that may not read the secret can let itself in: by IAM's calls, the secret's policy, or a service.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial, reduce
+from typing import Protocol
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, may_name
@@ -29,7 +30,23 @@ NEW_TRUST = "iam:UpdateAssumeRolePolicy"
 _AS_USER = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile")
 """By which somebody signs in as another user."""
 _READING = "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
+_UNLIMITED = "arn:aws:iam::aws:policy/AdministratorAccess"
 _EVERYTHING = PolicyDocument("what it gives itself", "inline", ALLOW_EVERYTHING)
+
+
+class Reads(Protocol):
+    """Tells whether an identity may read the secret, with another policy of the secret's own where one is given."""
+
+    def __call__(self, identity: Identity, policy: PolicyDocument | None = None) -> bool:
+        """Judge one identity."""
+
+
+@dataclass(frozen=True)
+class _OwnChange:
+    """A call that changes what an identity may do, and what becomes of the identity by it."""
+
+    call: ResourceCall
+    then: Callable[[Identity], Identity]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +54,16 @@ class SelfGrants:
     """Judges how identities can let themselves in.
 
     `reads` tells whether an identity may read the secret, as it would be then; `readers` are the roles and users that
-    may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. What a service runs is
-    judged in the `region`.
+    may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. `on_policy` are the calls
+    that change the secret's own policy, and `groups` the policies of IAM's groups by ARN. What a service runs is judged
+    in the `region`.
     """
 
     judge: Judge
-    reads: Callable[[Identity], bool]
+    reads: Reads
     readers: tuple[Identity, ...]
+    on_policy: tuple[ResourceCall, ...] = ()
+    groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     region: str
 
@@ -54,24 +74,47 @@ class SelfGrants:
         """
         if identity.is_service_linked:
             return
-        own = [*self._judged(identity, _on_itself(identity))]
-        # A permissions boundary, a deny and the secret's key hold against what somebody gives themselves.
-        if own and self.reads(replace(identity, policies=(*identity.policies, _EVERYTHING))):
-            yield from own
+        yield from self._by_itself(identity)
+        yield from self._by_policy(identity)
         for ways in (*(self._as_reader(identity, action) for action in (NEW_TRUST, *_AS_USER)), *self._by(identity)):
             verdict = next(ways, None)
             if verdict:
                 yield verdict
 
-    def _judged(self, identity: Identity, calls: Iterable[ResourceCall]) -> Iterator[AccessVerdict]:
-        """The verdict on each action that is not denied, once."""
-        seen = set[str]()
-        for call in calls:
-            if call.action in seen or not may_name(identity.policies, call.action, call.resource):
-                continue
+    def _by_itself(self, identity: Identity) -> Iterator[AccessVerdict]:
+        """By changing what it may do: each call that is enough, once, else the first that is after all others."""
+        then, before = identity, dict[str, AccessVerdict]()
+        while possible := [
+            (verdict, change) for verdict, change in self._changes(then) if verdict.action not in before
+        ]:
+            # What it may not change still holds: another's deny, a permissions boundary, the secret's key.
+            enough = [verdict for verdict, change in possible if self.reads(change.then(then))]
+            if enough:
+                once = {verdict.action: verdict for verdict in reversed(enough)}
+                yield from reversed(once.values()) if not before else [_together([*before.values(), enough[0]])]
+                return
+            before |= {verdict.action: verdict for verdict, _ in possible}
+            then = reduce(lambda each, way: way[1].then(each), possible, then)
+            if self.reads(then):
+                yield _together([*before.values()])
+                return
+
+    def _changes(self, identity: Identity) -> Iterator[tuple[AccessVerdict, _OwnChange]]:
+        """The changes of itself that are not denied, each with the verdict on its call."""
+        for change in _on_itself(identity, self.groups):
+            if may_name(identity.policies, change.call.action, change.call.resource):
+                verdict = self.judge.verdict(identity, change.call)
+                if verdict.decision != "denied":
+                    yield verdict, change
+
+    def _by_policy(self, identity: Identity) -> Iterator[AccessVerdict]:
+        """By the secret's own policy, which may name it, or be gone."""
+        statement = {"Effect": "Allow", "Principal": {"AWS": identity.arn}, "Action": "*", "Resource": "*"}
+        naming = PolicyDocument("the secret's policy then", "resource", {"Statement": [statement]})
+        for call in self.on_policy:
             verdict = self.judge.verdict(identity, call)
-            if verdict.decision != "denied":
-                seen.add(call.action)
+            statements = naming.document if call.action == secret_calls.PUT_POLICY else {"Statement": []}
+            if verdict.decision != "denied" and self.reads(identity, replace(naming, document=statements)):
                 yield verdict
 
     def _as_reader(self, identity: Identity, action: str) -> Iterator[AccessVerdict]:
@@ -166,26 +209,59 @@ class SelfGrants:
         return self.judge.verdict(identity, call).decision != "denied"
 
 
+def _together(verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
+    return combine(" and ".join(verdict.action for verdict in verdicts), verdicts)
+
+
 def administers_iam(identity: Identity) -> bool:
     """Whether a statement without a Condition allows every action of IAM on everything, within no boundary."""
     return identity.may_on_everything("iam:*")
 
 
-def _on_itself(identity: Identity) -> Iterator[ResourceCall]:
-    """The calls that give an identity, its group or its managed policy more permissions."""
+def _on_itself(identity: Identity, groups: Mapping[str, tuple[PolicyDocument, ...]]) -> Iterator[_OwnChange]:
+    """The calls that change an identity's own policies and boundary, and those of its groups; what gives most first."""
     kind = "Role" if identity.kind == "role" else "User"
-    boundary = identity.boundary.origin if identity.boundary else ()
-    keys = {
-        **request_keys.of_assumption(identity.arn, dict(identity.tags)),
-        "iam:PermissionsBoundary": boundary,
-        "iam:PolicyARN": _READING,
-    }
-    for action in (f"iam:Put{kind}Policy", f"iam:Attach{kind}Policy"):
-        yield ResourceCall(action=action, resource=identity.arn, keys=keys)
-    origins = dict.fromkeys(policy.origin for policy in identity.policies)
-    for origin in origins:
+    keys = {**request_keys.of_assumption(identity.arn, dict(identity.tags)), "iam:PolicyARN": _READING}
+    limit = identity.boundary.origin if identity.boundary else ()
+
+    def own(action: str, then: Callable[[Identity], Identity], **changed: str) -> _OwnChange:
+        all_keys = {**keys, "iam:PermissionsBoundary": limit, **changed}
+        return _OwnChange(ResourceCall(action=action, resource=identity.arn, keys=all_keys), then)
+
+    yield own(f"iam:Put{kind}Policy", _giving(_EVERYTHING, instead_of=filter(_is_own, identity.policies)))
+    yield own(f"iam:Attach{kind}Policy", _giving(_EVERYTHING))
+    for origin in dict.fromkeys(policy.origin for policy in identity.policies):
+        replacing = _giving(_EVERYTHING, instead_of=(each for each in identity.policies if each.origin == origin))
         if ":group/" in origin:
-            for action in ("iam:PutGroupPolicy", "iam:AttachGroupPolicy"):
-                yield ResourceCall(action=action, resource=origin, keys={"iam:PolicyARN": _READING})
+            for action, then in (("iam:PutGroupPolicy", replacing), ("iam:AttachGroupPolicy", _giving(_EVERYTHING))):
+                yield _OwnChange(ResourceCall(action=action, resource=origin, keys={"iam:PolicyARN": _READING}), then)
         elif f"::{identity.account}:policy/" in origin:
-            yield ResourceCall(action="iam:CreatePolicyVersion", resource=origin)
+            yield _OwnChange(ResourceCall(action="iam:CreatePolicyVersion", resource=origin), replacing)
+    for arn, policies in groups.items() if identity.kind == "user" else ():
+        yield _OwnChange(ResourceCall(action="iam:AddUserToGroup", resource=arn), _giving(*policies))
+    for policy in filter(_denies, identity.policies):
+        if _is_own(policy):
+            yield own(f"iam:Delete{kind}Policy", _giving(instead_of=(policy,)))
+        elif policy.kind == "managed":
+            yield own(f"iam:Detach{kind}Policy", _giving(instead_of=(policy,)), **{"iam:PolicyARN": policy.origin})
+    if identity.boundary:
+        unlimited = partial(replace, boundary=None)
+        yield own(f"iam:Delete{kind}PermissionsBoundary", unlimited)
+        yield own(f"iam:Put{kind}PermissionsBoundary", unlimited, **{"iam:PermissionsBoundary": _UNLIMITED})
+
+
+def _giving(*policies: PolicyDocument, instead_of: Iterable[PolicyDocument] = ()) -> Callable[[Identity], Identity]:
+    """Make a change that gives an identity policies in the place of some of its own."""
+    gone = tuple(instead_of)
+    return lambda identity: replace(
+        identity, policies=(*(each for each in identity.policies if each not in gone), *policies)
+    )
+
+
+def _is_own(policy: PolicyDocument) -> bool:
+    """Whether a policy is an identity's own inline policy, which it replaces by another of its name."""
+    return policy.kind == "inline" and not policy.origin
+
+
+def _denies(policy: PolicyDocument) -> bool:
+    return any(isinstance(each, Mapping) and each.get("Effect") == "Deny" for _, each in policy.statements)

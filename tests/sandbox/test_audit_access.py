@@ -194,3 +194,22 @@ def test_the_remedy_mends_as_it_is_printed(fault: str, sandbox: Sandbox, world: 
     faults.mend(world.endpoint)
     names = {each["RoleName"] for each in world.iam.list_roles()["Roles"]}
     assert not {access_faults.REPORTS, access_faults.DEPLOYMENTS} & names
+
+
+def test_a_group_that_reads_is_a_way_in_for_whoever_may_fill_it(world: World) -> None:
+    """With its inline and its managed policies, and without a member."""
+    read = json.dumps(policy("secretsmanager:GetSecretValue", Resource="*"))
+    person, fills = access_faults.PERSON, json.dumps(policy("iam:AddUserToGroup", Resource="*"))
+    managed = world.iam.create_policy(PolicyName="reads", PolicyDocument=read)["Policy"]["Arn"]
+    world.iam.create_group(GroupName="readers")
+    world.iam.attach_group_policy(GroupName="readers", PolicyArn=managed)
+    world.iam.create_user(UserName=person)
+    world.iam.put_user_policy(UserName=person, PolicyName=access_faults.POLICY, PolicyDocument=fills)
+    try:
+        found = findings(look())["can-become-reader"]
+        assert found.subject == person and "iam:AddUserToGroup" in found.evidence[0]
+    finally:
+        world.iam.detach_group_policy(GroupName="readers", PolicyArn=managed)
+        world.iam.delete_group(GroupName="readers")
+        world.iam.delete_policy(PolicyArn=managed)
+        faults.mend(world.endpoint)

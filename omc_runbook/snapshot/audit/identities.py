@@ -49,6 +49,7 @@ class IdentitiesRead:
         above = self.gatherer.keep(ORGANIZATION, self.above, None)
         found = Identities(
             identities=iam.join(part for part in parts if part),
+            groups=iam.policies_of_groups(part for part in parts if part),
             organization=organization.id if organization else None,
             levels=above.levels if above else None,
             resource_controls=above.resource_controls if above else (),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.iam import request_keys
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -14,7 +16,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 WRITES = tuple(f"secretsmanager:{verb}" for verb in ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"))
 DELETES = ("secretsmanager:DeleteSecret",)
-POLICIES = ("secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy")
+PUT_POLICY = "secretsmanager:PutResourcePolicy"
+POLICIES = (PUT_POLICY, "secretsmanager:DeleteResourcePolicy")
 KEY_POLICIES = ("kms:PutKeyPolicy", "kms:CreateGrant")
 PASS_ROLE, REGISTER = "iam:PassRole", "ecs:RegisterTaskDefinition"
 STARTS = ("ecs:RunTask", "ecs:CreateService", "ecs:UpdateService")
@@ -38,9 +41,22 @@ def judge_of(snapshot: Snapshot, identities: Identities) -> Judge:
     )
 
 
-def read_verdict(snapshot: Snapshot, identities: Identities, judge: Judge, identity: Identity) -> AccessVerdict:
-    """Whether an identity may read the secret, which takes kms:Decrypt too where a customer managed key encrypts it."""
-    verdict = judge.verdict(identity, on_secret(snapshot, GET_SECRET_VALUE))
+def read_verdict(
+    snapshot: Snapshot,
+    identities: Identities,
+    judge: Judge,
+    identity: Identity,
+    policy: PolicyDocument | None = None,
+) -> AccessVerdict:
+    """Whether an identity may read the secret, which takes kms:Decrypt too where a customer managed key encrypts it.
+
+    `policy` stands in the place of the secret's own, where it is given.
+    """
+    call = on_secret(snapshot, GET_SECRET_VALUE)
+    if policy is not None:
+        others = (each for each in snapshot.resource_policies if each is not snapshot.resource_policy)
+        call = replace(call, policies=(policy, *others), unread=())
+    verdict = judge.verdict(identity, call)
     decryption = decrypting(snapshot, identities)
     if verdict.decision == "denied" or decryption is None:
         return verdict

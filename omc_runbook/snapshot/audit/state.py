@@ -26,6 +26,8 @@ class Identities:
     """The users and roles of the account, and what else decides who may read the secret."""
 
     identities: tuple[Identity, ...]
+    groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
+    """The policies of IAM's groups, by the group's ARN."""
     organization: str | None = None
     """The organization's id, "" outside one; None where it was not read (a gap of "organization_policies")."""
     levels: Levels | None = ()

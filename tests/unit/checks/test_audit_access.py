@@ -554,6 +554,13 @@ def granting(action: str, resource: str, name: str = "eve", **more: Any) -> Iden
     return role(name, policy("grants", allowing(action, resource, **more)), trusts={"AWS": STRANGER})
 
 
+GUARDS = {
+    "Effect": "Deny",
+    "Action": [GET_SECRET_VALUE, "iam:DetachRolePolicy", "iam:CreatePolicyVersion"],
+    "Resource": "*",
+}
+
+
 @pytest.mark.parametrize(
     ("identity", "action"),
     [
@@ -574,12 +581,37 @@ def granting(action: str, resource: str, name: str = "eve", **more: Any) -> Iden
             user("eve", policy("g", allowing("iam:PutGroupPolicy", "*"), origin=f"{OWN}:group/developers")),
             "iam:PutGroupPolicy",
         ),
+        (user("eve", policy("g", allowing("iam:AddUserToGroup", "*"))), "iam:AddUserToGroup"),
+        (granting("secretsmanager:PutResourcePolicy", "*"), "secretsmanager:PutResourcePolicy"),
+        (
+            user("eve", policy("g", allowing("iam:PutUserPolicy", "*"), DENIES)),
+            "iam:PutUserPolicy",
+        ),
+        (
+            user("eve", policy("g", allowing([GET_SECRET_VALUE, "iam:DeleteUserPolicy"], "*")), policy("no", DENIES)),
+            "iam:DeleteUserPolicy",
+        ),
+        (
+            replace(
+                granting("iam:DeleteRolePermissionsBoundary", "*"),
+                policies=(policy("g", allowing([GET_SECRET_VALUE, "iam:DeleteRolePermissionsBoundary"], "*")),),
+                boundary=policy("limit", allowing("iam:*", "*"), kind="boundary"),
+            ),
+            "iam:DeleteRolePermissionsBoundary",
+        ),
+        (
+            replace(
+                granting("iam:PutRolePolicy", f"{OWN}:role/eve"),
+                boundary=policy("limit", allowing(["iam:*", "s3:*"], "*"), kind="boundary"),
+            ),
+            "iam:PutRolePolicy and iam:DeleteRolePermissionsBoundary",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_who_can_let_itself_in_is_told_by_which_call(identity: Identity, action: str) -> None:
     """And the remedy takes that call away, so that nothing is found any more."""
-    snapshot = audited(None, identity)
+    snapshot = audited(None, identity, groups={f"{OWN}:group/readers": (READS,)})
     [finding] = found_in(snapshot)["can-become-reader"]
     assert (finding.subject, finding.severity) == ("eve", "warning") and f"may call {action} by" in finding.evidence[0]
     assert finding.remedy.command.startswith("aws iam ")
@@ -605,14 +637,23 @@ def test_a_users_keys_are_a_way_in() -> None:
         granting("iam:AttachRolePolicy", "*", Condition={"ArnEquals": {"iam:PolicyARN": f"{OWN}:policy/read-only"}}),
         replace(
             granting("iam:PutRolePolicy", f"{OWN}:role/eve"),
-            boundary=policy("limit", allowing(["iam:*", "s3:*"], "*"), kind="boundary"),
+            boundary=policy("limit", allowing(["iam:PutRolePolicy", "s3:*"], "*"), kind="boundary"),
         ),
-        role("eve", policy("g", allowing("iam:PutRolePolicy", "*"), DENIES), trusts={"AWS": STRANGER}),
+        role(
+            "eve",
+            policy("g", allowing("iam:PutRolePolicy", "*")),
+            policy("guard", GUARDS, kind="managed", origin=f"{OWN}:policy/guard"),
+            trusts={"AWS": STRANGER},
+        ),
+        granting("secretsmanager:PutResourcePolicy", "arn:aws:secretsmanager:*:*:secret:another-*"),
+        role("eve", policy("g", allowing("secretsmanager:*", "*"), DENIES), trusts={"AWS": STRANGER}),
+        user("eve", policy("g", allowing("iam:AddUserToGroup", f"{OWN}:group/writers"))),
     ],
 )
 def test_who_cannot_let_itself_in_is_not_named(identity: Identity) -> None:
     """An administrator, somebody who may change others only, and whom a boundary or a deny holds back all the same."""
-    assert "can-become-reader" not in found_in(audited(None, identity))
+    groups = {f"{OWN}:group/readers": (READS,), f"{OWN}:group/writers": ()}
+    assert "can-become-reader" not in found_in(audited(None, identity, groups=groups))
 
 
 def test_administrators_of_iam_are_named_once_and_machines_as_a_remark() -> None:
