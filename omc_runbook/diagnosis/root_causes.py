@@ -27,6 +27,9 @@ NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks"
 
 NAMED_BY_LOGS = frozenset({"value-refused", "store-only"})
 """Checks of values that the log of a failed task names."""
+_WHOLE_POLICY = re.compile(r"\baws [^&`]*?(?= --(?:policy-document|resource-policy|policy) )")
+"""A command that puts a policy in the place of another, up to the policy itself."""
+_UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
@@ -53,16 +56,35 @@ def _run(checks: Iterable[Check], snapshot: Snapshot) -> tuple[Finding, ...]:
     findings = [finding for check in checks for finding in run_check(check, snapshot)]
     if snapshot.caller.source:
         findings = [_as_role(finding, snapshot.environment.names.role_arn) for finding in findings]
-    return relate(acceptance.accept(findings, snapshot))
+    return relate(_one_after_another(acceptance.accept(findings, snapshot)))
+
+
+def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, each with a warning where another's remedy replaces the same policy as its own."""
+    commands: dict[str, set[str]] = {}
+    for finding in findings:
+        for policy in () if finding.accepted else _WHOLE_POLICY.findall(finding.remedy.command):
+            commands.setdefault(policy, set()).add(finding.remedy.command)
+    shared = {policy for policy, different in commands.items() if len(different) > 1}
+    return [
+        _needing(finding, _UNDONE)
+        if not finding.accepted and shared.intersection(_WHOLE_POLICY.findall(finding.remedy.command))
+        else finding
+        for finding in findings
+    ]
 
 
 def _as_role(finding: Finding, role: str) -> Finding:
     """The finding with what its remedy's commands of the AWS CLI need, where a role was assumed."""
-    remedy = finding.remedy
-    if not _AWS_COMMAND.search(remedy.command):
+    if not _AWS_COMMAND.search(finding.remedy.command):
         return finding
-    needs = f"{remedy.needs} The AWS CLI needs the sign-in of {role}.".strip()
-    return replace(finding, remedy=replace(remedy, needs=needs))
+    return _needing(finding, f"The AWS CLI needs the sign-in of {role}.")
+
+
+def _needing(finding: Finding, sentence: str) -> Finding:
+    """The finding with a sentence more on what its remedy needs."""
+    needs = f"{finding.remedy.needs} {sentence}".strip()
+    return replace(finding, remedy=replace(finding.remedy, needs=needs))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -18,6 +18,7 @@ from support.faults import reference as reference_faults
 from support.faults import running as running_faults
 from support.faults import secret as secret_faults
 from support.faults import upstream as upstream_faults
+from support.faults.audit_access import allowing, audited, policy, user
 from support.faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
 from support.snapshots import (
     CHANGED,
@@ -40,9 +41,9 @@ from support.snapshots import (
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
-from omc_runbook.diagnosis.root_causes import CHECKS, diagnose, relate
+from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
 from omc_runbook.model.findings import Finding, Outcome, Severity, Status, with_remedies_of_causes
-from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -363,6 +364,23 @@ def test_commands_of_the_aws_cli_need_the_role_that_was_assumed() -> None:
         remedies = [finding.remedy for finding in found if finding.remedy.command.startswith("aws ")]
         assert remedies
         assert {f"The AWS CLI needs the sign-in of {role}." in remedy.needs for remedy in remedies} == {needs}
+
+
+def test_remedies_that_replace_one_policy_are_for_one_after_another() -> None:
+    """Each has the policy as it was read: the second would give back what the first took away."""
+    both = allowing(
+        [GET_SECRET_VALUE, "iam:PassRole", "ecs:RunTask", "ecs:RegisterTaskDefinition", "s3:GetObject"], "*"
+    )
+    alone = allowing([GET_SECRET_VALUE, "s3:GetObject"], "*")
+    people = (user("eve", policy("p", both)), user("bob", policy("p", alone)))
+    found = [each for each in audit(audited(None, *people)) if each.subject in ("eve", "bob")]
+    needs = {(each.check, each.subject): each.remedy.needs for each in found}
+    sentence = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
+    assert needs == {
+        ("can-pass-role", "eve"): sentence,
+        ("human-may-read", "eve"): sentence,
+        ("human-may-read", "bob"): "",
+    }
 
 
 def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
