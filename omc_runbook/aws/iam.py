@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
@@ -275,11 +275,12 @@ def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
     policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
     entities = [entity for part in complete for entity in part.entities]
     groups = {role_name(entity.arn): entity for entity in entities if entity.kind == "group"}
+    shared = policies_of_groups(complete)
     boundaries = {
         arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in policies.items()
     }
     return tuple(
-        _identity(entity, [groups[name] for name in entity.groups if name in groups], policies, boundaries)
+        _identity(entity, [groups[name] for name in entity.groups if name in groups], shared, policies, boundaries)
         for entity in entities
         if entity.kind != "group"
     )
@@ -291,7 +292,11 @@ def policies_of_groups(parts: Iterable[AccountDetails]) -> dict[str, tuple[Polic
     policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
     groups = (entity for part in complete for entity in part.entities if entity.kind == "group")
     return {
-        group.arn: (*group.inline, *(policies[arn] for arn in group.attached if arn in policies)) for group in groups
+        group.arn: tuple(
+            replace(policy, group=group.arn)
+            for policy in (*group.inline, *(policies[arn] for arn in group.attached if arn in policies))
+        )
+        for group in groups
     }
 
 
@@ -329,9 +334,8 @@ def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
 
 def _entity(kind: Literal["user", "role", "group"], word: str, raw: Any) -> AccountEntity:
     arn = raw["Arn"]
-    origin = arn if kind == "group" else ""
     inline = tuple(
-        PolicyDocument(each["PolicyName"], "inline", _document(each.get("PolicyDocument", {})), origin)
+        PolicyDocument(each["PolicyName"], "inline", _document(each.get("PolicyDocument", {})))
         for each in raw.get(f"{word}PolicyList", ())
     )
     trust = raw.get("AssumeRolePolicyDocument")
@@ -354,11 +358,11 @@ def _entity(kind: Literal["user", "role", "group"], word: str, raw: Any) -> Acco
 def _identity(
     entity: AccountEntity,
     groups: Sequence[AccountEntity],
+    shared: Mapping[str, tuple[PolicyDocument, ...]],
     policies: Mapping[str, PolicyDocument],
     boundaries: Mapping[str, PolicyDocument],
 ) -> Identity:
-    owners = (entity, *groups)
-    attached = [arn for owner in owners for arn in owner.attached]
+    attached = [arn for owner in (entity, *groups) for arn in owner.attached]
     unread = [arn for arn in (*attached, entity.boundary_arn) if arn and arn not in policies]
     missing_groups = [name for name in entity.groups if name not in {role_name(group.arn) for group in groups}]
     return Identity(
@@ -370,8 +374,9 @@ def _identity(
         has_profile=entity.has_profile,
         tags=entity.tags,
         policies=(
-            *(policy for owner in owners for policy in owner.inline),
-            *(policies[arn] for arn in dict.fromkeys(attached) if arn in policies),
+            *entity.inline,
+            *(policies[arn] for arn in entity.attached if arn in policies),
+            *(policy for group in groups for policy in shared[group.arn]),
         ),
         boundary=boundaries.get(entity.boundary_arn),
         trust=entity.trust,

@@ -43,10 +43,10 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
     """Take these actions out of the identity's statements with these labels, and leave what else they allow."""
     if is_managed_elsewhere(identity):
         return _change_elsewhere(identity, labels, ", ".join(actions))
-    ways = []
+    ways, labels = [], list(dict.fromkeys(labels))
     for policy in identity.policies:
         statements: list[Any] | None = [statement for _, statement in policy.statements]
-        own = [label for label, _ in policy.statements if label in set(labels)]
+        own = [label for label, _ in policy.statements if label in labels]
         for label in own:
             kept = _without(policy, label, lambda pattern: any(_covers(pattern, action) for action in actions))
             if kept is None or statements is None:
@@ -60,7 +60,8 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
         elif own:
             ways.append(_rewrite(identity, policy, statements or []))
     if not ways:
-        return remedies.advise(f"Take {', '.join(actions)} from {identity.name}: see what grants it above.")
+        where = f": see {', '.join(labels)}" if labels else ""
+        return remedies.advise(f"Take {', '.join(actions)} from {identity.name}{where}.")
     return remedies.combine(ways)
 
 
@@ -138,20 +139,23 @@ def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[An
         {"Version": "2012-10-17", **policy.document, "Statement": list(statements)}, separators=(",", ":")
     )
     kind, name = str(identity.kind), identity.name
-    if ":group/" in policy.origin:
-        kind, name = "group", policy.origin.rpartition("/")[2]
+    needs = ""
+    if policy.group:
+        kind, name = "group", policy.group.rpartition("/")[2]
+        needs = f"It changes what every member of group {name} may do."
     holder = (f"--{kind}-name", name)
     if policy.kind == "managed":
         detach = command("aws", "iam", f"detach-{kind}-policy", *holder, "--policy-arn", policy.origin)
         if _AWS_MANAGED in policy.origin:
             put = ("aws", "iam", f"put-{kind}-policy", *holder, "--policy-name", policy.name, "--policy-document", text)
-            return Remedy(f"{command(*put)} && {detach}" if statements else detach)
+            return Remedy(f"{command(*put)} && {detach}" if statements else detach, needs=needs)
         if not statements:
-            return Remedy(detach)
+            return Remedy(detach, needs=needs)
         words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
         version = Remedy(command("aws", "iam", *words, "--set-as-default"))
         return replace(version, needs=f"Whatever else {policy.name} is attached to changes too.")
     policy_name = ("--policy-name", policy.name)
     if not statements:
-        return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name))
-    return Remedy(command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text))
+        return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name), needs=needs)
+    put = ("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
+    return Remedy(command(*put), needs=needs)

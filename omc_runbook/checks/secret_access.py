@@ -83,7 +83,7 @@ class PrincipalAccess:
     def read_by(self) -> str:
         """By which statements it may read the secret, and over which roles."""
         by = statements_of([self.way])
-        return f"assumes {roles_of(self.chain)}: {by or self.way.action}" if self.chain else by
+        return f"assuming {roles_of(self.chain)}: {by or self.way.action}" if self.chain else by
 
     @property
     def lets_itself_in(self) -> bool:

@@ -230,19 +230,21 @@ def _on_itself(identity: Identity, groups: Mapping[str, tuple[PolicyDocument, ..
 
     yield own(f"iam:Put{kind}Policy", _giving(_EVERYTHING, instead_of=filter(_is_own, identity.policies)))
     yield own(f"iam:Attach{kind}Policy", _giving(_EVERYTHING))
+    for group in dict.fromkeys(policy.group for policy in identity.policies if policy.group):
+        inline = (each for each in identity.policies if (each.group, each.kind) == (group, "inline"))
+        put, attach = _giving(_EVERYTHING, instead_of=inline), _giving(_EVERYTHING)
+        for action, then in (("iam:PutGroupPolicy", put), ("iam:AttachGroupPolicy", attach)):
+            yield _OwnChange(ResourceCall(action=action, resource=group, keys={"iam:PolicyARN": _READING}), then)
     for origin in dict.fromkeys(policy.origin for policy in identity.policies):
-        replacing = _giving(_EVERYTHING, instead_of=(each for each in identity.policies if each.origin == origin))
-        if ":group/" in origin:
-            for action, then in (("iam:PutGroupPolicy", replacing), ("iam:AttachGroupPolicy", _giving(_EVERYTHING))):
-                yield _OwnChange(ResourceCall(action=action, resource=origin, keys={"iam:PolicyARN": _READING}), then)
-        elif f"::{identity.account}:policy/" in origin:
+        if f"::{identity.account}:policy/" in origin:
+            replacing = _giving(_EVERYTHING, instead_of=(each for each in identity.policies if each.origin == origin))
             yield _OwnChange(ResourceCall(action="iam:CreatePolicyVersion", resource=origin), replacing)
     for arn, policies in groups.items() if identity.kind == "user" else ():
         yield _OwnChange(ResourceCall(action="iam:AddUserToGroup", resource=arn), _giving(*policies))
     for policy in filter(_denies, identity.policies):
         if _is_own(policy):
             yield own(f"iam:Delete{kind}Policy", _giving(instead_of=(policy,)))
-        elif policy.kind == "managed":
+        elif policy.kind == "managed" and not policy.group:
             yield own(f"iam:Detach{kind}Policy", _giving(instead_of=(policy,)), **{"iam:PolicyARN": policy.origin})
     if identity.boundary:
         unlimited = partial(replace, boundary=None)
@@ -260,7 +262,7 @@ def _giving(*policies: PolicyDocument, instead_of: Iterable[PolicyDocument] = ()
 
 def _is_own(policy: PolicyDocument) -> bool:
     """Whether a policy is an identity's own inline policy, which it replaces by another of its name."""
-    return policy.kind == "inline" and not policy.origin
+    return policy.kind == "inline" and not policy.group
 
 
 def _denies(policy: PolicyDocument) -> bool:

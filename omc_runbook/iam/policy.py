@@ -35,13 +35,14 @@ _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 class PolicyDocument:
     """A policy: its name for messages, its kind, and its parsed JSON.
 
-    `origin` is the ARN of a managed policy, or that of the group whose inline policy it is, where it is known.
+    `origin` is the ARN of a managed policy, where it is known, and `group` that of the group by which a user has it.
     """
 
     name: str
     kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp", "rcp"]
     document: Mapping[str, Any]
     origin: str = ""
+    group: str = ""
     _on_action: dict[str, tuple[tuple[str, Any], ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )

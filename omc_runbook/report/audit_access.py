@@ -8,6 +8,7 @@ from omc_runbook.checks import secret_access
 from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
 from omc_runbook.checks.unusual_calls import history_of
+from omc_runbook.iam.who_can import AccessVerdict
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Identities
@@ -53,10 +54,7 @@ def writers(snapshot: Snapshot) -> Table:
         for each in access.principals
         if each.powers
     ]
-    rows += [
-        [each.identity.name, EVERYTHING, "everything", ", ".join(each.read.statements) or NONE, NONE]
-        for each in access.administrators
-    ]
+    rows += [[each.identity.name, EVERYTHING, *_everything(each.read), NONE] for each in access.administrators]
     columns = ["principal", "kind", "may", "by", "on condition"]
     empty = "Nobody but AWS itself." if found else NOT_READ
     return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot, found)))
@@ -76,10 +74,20 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
     ]
 
 
+def _everything(read: AccessVerdict) -> tuple[str, str]:
+    """What an administrator may do, and by which statements; what denies the secret gives nothing."""
+    by = ", ".join(read.statements)
+    return (
+        (f"everything that {by} does not deny", NONE)
+        if by and read.decision == "denied"
+        else ("everything", by or NONE)
+    )
+
+
 def _becoming(access: PrincipalAccess) -> list[str]:
     """The row of a principal that can let itself in."""
     verdicts = [access.steps[0].verdict] if access.steps else access.becomes
-    what = f"assumes {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
+    what = f"assuming {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
     kind = secret_access.kind_of(access.identity)
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
@@ -89,7 +97,9 @@ def _becoming(access: PrincipalAccess) -> list[str]:
 def _outside(outsider: Outsider) -> list[str]:
     decision = UNKNOWN if outsider.decision == "unknown" else "yes"
     by = (
-        outsider.statement if not outsider.role else f"assumes {outsider.role.rpartition('/')[2]}: {outsider.statement}"
+        outsider.statement
+        if not outsider.role
+        else f"assuming {outsider.role.rpartition('/')[2]}: {outsider.statement}"
     )
     return [outsider.principal, outsider.kind, decision, by, NONE, NONE]
 

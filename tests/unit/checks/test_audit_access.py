@@ -279,6 +279,37 @@ def test_another_account_that_may_become_a_reader_is_found() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "origin", "verb"),
+    [("inline", "", "delete"), ("managed", "", "detach"), ("managed", "arn:aws:iam::aws:policy/Reads", "detach")],
+)
+def test_a_groups_policy_is_taken_from_the_group(kind: Any, origin: str, verb: str) -> None:
+    """IAM knows of no such policy of the user; and it is said that every member loses it."""
+    group = f"arn:aws:iam::{ACCOUNT}:group/staff/developers"
+    shared = replace(READS, kind=kind, origin=origin or f"arn:aws:iam::{ACCOUNT}:policy/reads", group=group)
+    [finding] = found_in(audited(None, user("eve", shared)))["human-may-read"]
+    assert finding.remedy.command.startswith(f"aws iam {verb}-group-policy --group-name developers --policy-")
+    assert finding.remedy.needs == "It changes what every member of group developers may do."
+
+
+def test_who_may_assume_a_role_by_its_trust_policy_alone_is_told_where() -> None:
+    """No policy of the person allows it: there is none to change."""
+    alice = user("alice")
+    trusting = replace(
+        role("reports", READS),
+        trust=policy("trust", {"Action": "sts:AssumeRole", "Principal": {"AWS": alice.arn}}, kind="trust"),
+    )
+    found = {each.subject: each for each in found_in(audited(None, alice, trusting))["human-may-read"]}
+    assert found["alice"].remedy.command == "Take sts:AssumeRole from alice: see trust statement 1."
+    assert "may read it by assuming reports: trust statement 1." in found["alice"].evidence[0]
+
+
+def test_what_an_administrator_is_denied_is_no_grant() -> None:
+    """The statement that denies the secret is not told as the one that gives everything."""
+    rows = {row[0]: row for row in tables.writers(audited(None, user("root", EVERYTHING, policy("no", DENIES)))).rows}
+    assert rows["root"][2:] == ["everything that no statement 1 does not deny", "—", "—"]
+
+
+@pytest.mark.parametrize(
     ("identity", "is_human"),
     [
         (user("alice", READS), True),
@@ -310,7 +341,7 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     snapshot = audited(None, reader, between, user("alice", hop), user("bob", policy("s3", allowing("s3:*", "*"))))
     found = found_in(in_production(snapshot))["human-may-read"]
     assert [each.subject for each in found] == ["alice"]
-    assert "assumes between and then reports: assumes statement 1" in found[0].evidence[0]
+    assert "assuming between and then reports: assumes statement 1" in found[0].evidence[0]
 
 
 def test_what_depends_on_how_a_call_is_made_is_said() -> None:
@@ -578,7 +609,7 @@ GUARDS = {
             "iam:CreatePolicyVersion",
         ),
         (
-            user("eve", policy("g", allowing("iam:PutGroupPolicy", "*"), origin=f"{OWN}:group/developers")),
+            user("eve", replace(policy("g", allowing("iam:PutGroupPolicy", "*")), group=f"{OWN}:group/developers")),
             "iam:PutGroupPolicy",
         ),
         (user("eve", policy("g", allowing("iam:AddUserToGroup", "*"))), "iam:AddUserToGroup"),
@@ -784,7 +815,7 @@ def test_who_may_assume_a_role_that_lets_itself_in_can_do_so_too() -> None:
     assert "eve may call iam:PutRolePolicy" in by["bob"].evidence[1]
     assert "delete-user-policy --user-name bob --policy-name hop" in by["bob"].remedy.command
     rows = {row[0]: row for row in tables.readers(audited(None, eve, user("bob", policy("hop", hop)))).rows}
-    assert rows["bob"][2:4] == [tables.BY_ITSELF, "assumes eve: hop statement 1"]
+    assert rows["bob"][2:4] == [tables.BY_ITSELF, "assuming eve: hop statement 1"]
 
 
 def test_who_may_assume_a_role_of_administrators_is_a_remark() -> None:
