@@ -442,7 +442,7 @@ def _evidence(
 def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
     """add_key's parameters for a variable, as Settings has it; none where it would refuse."""
     evidence = checkout.task_definitions.containers if checkout.task_definitions else ()
-    obstacles = [each.obstacle for each in evidence if each.name in containers]
+    obstacles = [each.together(containers).obstacle for each in evidence if each.name in containers]
     # It gives key and variable one name, and needs a template.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -90,6 +90,10 @@ class TerraformContainer:
     """The expression of the secret's ARN in its references."""
     obstacle: str = ""
     """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
+    shared_list: Node | None = None
+    """The list that its definition shares with others, where only that keeps a reference from it."""
+    sharers: frozenset[str] = frozenset()
+    """The names of the others' containers that get whatever is added to that list."""
     block_folder: str = ""
     """The folder of its definition."""
 
@@ -117,6 +121,12 @@ class TerraformContainer:
     def address(self) -> tuple[str, str]:
         """Its folder and definition, unique in a checkout but for the calls of a module."""
         return self.block_folder, self.definition
+
+    def together(self, names: Collection[str]) -> TerraformContainer:
+        """The container, with the list that it shares where all that share it are among these names."""
+        if self.shared_list is None or not self.sharers <= {*names}:
+            return self
+        return replace(self, lists=(self.shared_list,), obstacle="", shared_list=None)
 
     @property
     def is_clear(self) -> bool:
@@ -470,12 +480,18 @@ def _find_obstacle(
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]
-    owners = {collection_of(node, each.folder).position: each for each in foreign for node in (*each.lists, each.node)}
+    owners: dict[tuple[str, int], list[TerraformContainer]] = {}
+    for each in foreign:
+        for node in (*each.lists, each.node):
+            owners.setdefault(collection_of(node, each.folder).position, []).append(each)
     lists_or_node = container.lists if container.has_secrets else (container.node,)
     uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
     shared = [_shared_with(collection_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
     if all(shared):
-        return replace(container, lists=(), obstacle=shared[0])
+        sharing = owners.get(collection_of(lists_or_node[0], folder).position, ()) if container.has_secrets else ()
+        common = container.lists[0] if sharing and container.base else None
+        names = frozenset(each.name for each in sharing)
+        return replace(container, lists=(), obstacle=shared[0], shared_list=common, sharers=names)
     lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
     if not container.base:
         obstacle = f'no reference nearby names the secret, and its folder has no variable "{VARIABLE}"'
@@ -487,13 +503,14 @@ def _find_obstacle(
 
 
 def _shared_with(
-    node: Node, folder: Folder, owners: dict[tuple[str, int], TerraformContainer], uncertain: set[str]
+    node: Node, folder: Folder, owners: Mapping[tuple[str, int], Sequence[TerraformContainer]], uncertain: set[str]
 ) -> str:
     """Which other task definition uses a list or object too, as a clause; "" for none."""
     local = folder.local_of(node)
     where = f"local.{local}" if local else f"the list on line {node.line}"
     if other := owners.get(node.position):
-        return f"{where} is shared with container {other.name} of {other.definition}"
+        names = " and ".join(f"container {each.name} of {each.definition}" for each in other)
+        return f"{where} is shared with {names}"
     return f"{where} may be a part of a task definition that could not be read" if local in uncertain else ""
 
 

@@ -45,7 +45,12 @@ ADVICE = " Add its task definition to Terraform first, or leave it out of contai
 
 
 def add_reference(
-    task_definitions: TaskDefinitions, container: str, variable: str, key: str, secret_keys: Collection[str] = ()
+    task_definitions: TaskDefinitions,
+    container: str,
+    variable: str,
+    key: str,
+    secret_keys: Collection[str] = (),
+    together: Collection[str] = (),
 ) -> Edit | None:
     """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
@@ -53,7 +58,8 @@ def add_reference(
 
     `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
-    reads. Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
+    reads. A list that definitions share gets it where all their containers that share it are named in `together`.
+    Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
     not valid HCL, with file and line in the message.
     """
     if not VARIABLE.fullmatch(variable):
@@ -65,17 +71,20 @@ def add_reference(
     for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
         parse(file)
-    candidates = _choose(matches, task_definitions, container)
-    open_candidates = (
-        each for each in candidates if not _has_reference(_with_secret(each, secret_keys), variable, key)
-    )
-    match = next(open_candidates, candidates[0])
-    target = _with_secret(match, secret_keys)
+    candidates = [
+        (each, _with_secret(each.together(together), secret_keys))
+        for each in _choose(matches, task_definitions, container)
+    ]
+    open_candidates = (pair for pair in candidates if not _has_reference(pair[1], variable, key))
+    match, target = next(open_candidates, candidates[0])
     containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
         raise error
     if _has_reference(target, variable, key):
         return None
+    if target.obstacle and target.shared_list:
+        also = f" Name {', '.join(sorted(target.sharers))} in containers too, or add the reference yourself."
+        raise CannotFollow(str(_refusal(target, variable, target.obstacle)).removesuffix(BY_HAND) + also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
     neighbors = [each for each in containers if each.folder is target.folder]
@@ -86,8 +95,10 @@ def add_reference(
         )
     edit = insertion.into(node.file)
     others = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
-    also = f" and, by the same list, {' and '.join(others)}" if others else ""
-    what = f"{variable} from key {key} of the secret, for container {target.name}{also} of {target.definition}"
+    own = dict.fromkeys(each.name for each in others if each.address == target.address and each.name != target.name)
+    foreign = dict.fromkeys(f"{each.name} of {each.definition}" for each in others if each.address != target.address)
+    names, apart = (f" and, by the same list, {' and '.join(each)}" if each else "" for each in (own, foreign))
+    what = f"{variable} from key {key} of the secret, for container {target.name}{names} of {target.definition}{apart}"
     return replace(edit, what=what)
 
 
@@ -259,10 +270,10 @@ def _check(
     container: TerraformContainer,
     edit: Edit,
     reference: tuple[str, str],
-) -> tuple[str, ...]:
+) -> tuple[TerraformContainer, ...]:
     """Verify that the edited files are parsed to the old containers plus the reference; raises CannotEdit if not.
 
-    Returns the names of the definition's other containers that get the reference too.
+    Returns the other containers that get the reference too.
     """
     changed = SourceFile(edit.file.path, edit.file.name, edit.after)
     after, _ = find_containers(tuple(changed if each.name == changed.name else each for each in task_definitions.files))
@@ -271,12 +282,11 @@ def _check(
     is_correct = len(before) == len(after) and not any(each.folder.broken for each in after)
     for old, new, addition in zip(before, after, additions, strict=False):
         possible = [expected] if old is container else [Counter()]
-        possible += [expected] if old.address == container.address else []
+        possible += [expected] if old.address == container.address or old.name in container.sharers else []
         is_correct = is_correct and addition in possible and not _contents(old) - _contents(new)
     if not is_correct:
         raise _refusal(container, reference[0], "the edited files would not parse as expected")
-    also = (each.name for each, addition in zip(before, additions, strict=True) if addition and each is not container)
-    return tuple(dict.fromkeys(name for name in also if name != container.name))
+    return tuple(each for each, added in zip(before, additions, strict=True) if added and each is not container)
 
 
 def _contents(container: TerraformContainer) -> Counter[tuple[str, ...]]:

@@ -322,13 +322,14 @@ def _references(
     descriptions: dict[str, list[str]] = {}
     unreadable = checkout.task_definitions.unreadable
 
-    def next_edit(environment: str, container: str) -> Edit | None:
+    def next_edit(environment: str, container: str, together: Sequence[str]) -> Edit | None:
         """The next one for a container, which several task definitions may have."""
         declared = task_definitions_of(files_of(files, environment, environments))
-        return add_reference(replace(declared, unreadable=unreadable), container, key.name, key.name, present)
+        known = replace(declared, unreadable=unreadable)
+        return add_reference(known, container, key.name, key.name, present, together)
 
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        while edit := next_edit(environment, container):
+        while edit := next_edit(environment, container, containers[environment]):
             changed = replace(edit.file, raw=edit.after)
             files = tuple(changed if file.name == edit.file.name else file for file in files)
             descriptions.setdefault(edit.file.name, []).append(edit.what)

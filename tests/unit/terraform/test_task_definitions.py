@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
@@ -708,7 +708,7 @@ def test_what_is_not_certain_is_refused(why: str) -> None:
     declared = declare(text)
     said = refusal(declared)
     assert told in said
-    assert said.endswith("leave it out of containers." if why == "nothing" else "Add the reference yourself.")
+    assert said.endswith("leave it out of containers." if why == "nothing" else "dd the reference yourself.")
     for container in declared.containers:
         assert container.obstacle in said or "Several" in said or container.name != "backend"
 
@@ -722,6 +722,26 @@ def test_lists_shared_within_a_definition() -> None:
     edit = add(declared)
     assert "for container backend and, by the same list, worker of aws_ecs_task_definition.backend" in edit.what
     assert all((KEY, KEY) in pairs(container) for container in apply(declared, edit).containers)
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    ["local.x", "distinct(local.x)", '[for k in local.k : { name = k, valueFrom = "${var.secrets_arn}:${k}::" }]'],
+)
+def test_a_list_that_definitions_share_is_for_all_of_them_or_none(secrets: str) -> None:
+    """Where every container that gets it is named, it is added once, and the edit names them."""
+    text = "".join(definition(f"secrets = {secrets}", name=name) for name in ("backend", "web", "beat"))
+    declared = declare(f'{text}locals {{\n  x = [{A}]\n  k = ["A"]\n}}\n')
+    with pytest.raises(CannotFollow, match="Name beat, web in containers too, or add the reference yourself"):
+        add_reference(declared, "backend", KEY, KEY, (), ("backend", "web"))
+    edit = add_reference(declared, "backend", KEY, KEY, (), ("backend", "web", "beat"))
+    assert edit and edit.what.endswith(
+        "for container backend of aws_ecs_task_definition.backend and, by the same list, web of"
+        " aws_ecs_task_definition.web and beat of aws_ecs_task_definition.beat"
+    )
+    after = apply(declared, edit)
+    assert all((KEY, KEY) in pairs(container) for container in after.containers)
+    assert add_reference(after, "web", KEY, KEY, (), ("backend", "web", "beat")) is None
 
 
 def test_a_list_of_its_own_is_preferred_to_a_shared_one() -> None:
