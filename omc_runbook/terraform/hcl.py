@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,6 +42,12 @@ LINE_ENDS = "new_line_or_comment"
 DEEPEST, _DEEPEST_TREE = 100, 400
 """How deep expressions may nest, and the parser's tree, which has several levels for one of theirs."""
 T = TypeVar("T")
+_TOKENS = re.compile(
+    r'"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|<<-?(?P<mark>[\w-]+)\r?\n.*?^[ \t]*(?P=mark)[ \t\r]*$'
+    r"|(?P<comment>/\*[^\n]*?\*/)",
+    re.DOTALL | re.MULTILINE,
+)
+"""Strings, comments to the end of a line, heredocs, and comments within a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +142,11 @@ def _parse(text: str, name: str) -> Branch:
     from lark.exceptions import LarkError
 
     try:
-        tree = hcl2.parses_to_tree(text)
+        try:
+            tree = hcl2.parses_to_tree(text)
+        except LarkError:
+            # The grammar has no comments within a line, as in count = /* all */ 2.
+            tree = hcl2.parses_to_tree(_TOKENS.sub(_without_comment, text))
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply.") from None
     except LarkError as error:
@@ -146,6 +157,11 @@ def _parse(text: str, name: str) -> Branch:
     # What follows a tree down is recursive.
     refuse_deep(tree, _trees, _DEEPEST_TREE, name)
     return tree
+
+
+def _without_comment(token: re.Match[str]) -> str:
+    """Blanks of the same length in the place of a comment within a line; any other token itself."""
+    return " " * len(token[0]) if token["comment"] else token[0]
 
 
 def refuse_deep(root: T, children: Callable[[T], Iterable[T]], deepest: int, name: str) -> None:

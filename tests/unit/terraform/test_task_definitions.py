@@ -1125,3 +1125,17 @@ def test_a_definition_with_a_count_of_0_has_no_containers(tmp_path: Path) -> Non
     (tmp_path / "main.tf").write_text(OVERRIDDEN + VARIABLE + _locals("A"))
     found = read_task_definitions(tmp_path)
     assert [each.definition for each in found.containers] == ["aws_ecs_task_definition.backend"]
+
+
+def test_comments_within_a_line_are_read_and_stay() -> None:
+    """Anywhere between two words, and not in a string or a heredoc that looks like one."""
+    text = definition(f"secrets = /* [ */ [{A}] /* end */").replace(
+        'name = "backend"',
+        'name /* its */ = /* " */ "backend" # /* not closed\n      command = ["ls /* */", <<-E\n /* x */\n E\n]',
+    )
+    declared = declare(text.replace('" {', '" /* { */ {', 1) + VARIABLE)
+    edit = add(declared)
+    after = edit.after.decode()
+    assert all(each in after for each in ("/* [ */ [", "/* end */", '"ls /* */"', " /* x */\n", "/* { */"))
+    (container,) = apply(declared, edit).containers
+    assert pairs(container) == [("A", "A"), (KEY, KEY)]
