@@ -89,11 +89,13 @@ def test_the_details_have_all_that_decides(world: World) -> None:
     api.create_user(UserName="alice", Tags=[{"Key": "team", "Value": "core"}])
     api.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=arn)
     api.add_user_to_group(GroupName="developers", UserName="alice")
+    api.create_user(UserName="bob", PermissionsBoundary=arn)
     details = iam.get_account_details(api, ["User", "Group", "Role", "LocalManagedPolicy"])
     identities = {each.name: each for each in iam.join([details])}
     alice, role = identities["alice"], identities[EXECUTION_ROLE]
     assert [(each.name, each.kind) for each in alice.policies] == [("own", "inline"), ("shared", "managed")]
     assert alice.boundary == PolicyDocument("shared", "boundary", json.loads(document), arn)
+    assert identities["bob"].boundary == alice.boundary
     assert alice.tags == {"team": "core"}
     assert {each.group.rpartition(":")[2] for each in alice.policies} == {"group/developers"}
     assert role.trust and role.id.startswith("AROA") and role.created and len(role.policies) == 2

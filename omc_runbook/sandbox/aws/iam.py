@@ -68,6 +68,13 @@ class SandboxIam(IamResponse):
             return ActionResult({**page, "IsTruncated": True, "Marker": str(end)})
         return ActionResult({**page, "IsTruncated": False})
 
+    def create_user(self) -> ActionResult:
+        """Create a user, within a permissions boundary too."""
+        created = super().create_user()
+        if self._get_param("PermissionsBoundary"):
+            self.put_user_permissions_boundary()
+        return created
+
     def put_user_permissions_boundary(self) -> ActionResult:
         """Set the permissions boundary of a user."""
         arn = self._get_param("PermissionsBoundary")
