@@ -10,7 +10,7 @@ from functools import cached_property
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
-from omc_runbook.terraform.hcl_template import only_expression
+from omc_runbook.terraform.hcl_template import is_literal, only_expression
 from omc_runbook.terraform.overrides import is_override, override
 from omc_runbook.textfile.file import SourceFile
 
@@ -160,6 +160,8 @@ class Folder:
         expression = only_expression(node) if node.file.name.endswith(JSON) else None
         if expression:
             return self.follow(expression, depth + 1)
+        if chosen := self._chosen(node, depth):
+            return self.follow(chosen, depth + 1)
         value, *keys = self.scope(node)._definition(node) if node.kind == "path" else (None,)
         if value is None:
             return node
@@ -170,6 +172,21 @@ class Folder:
                 return node
             resolved = self.follow(member.value, depth + 1)
         return resolved
+
+    def _chosen(self, node: Node, depth: int) -> Node | None:
+        """The member of an object that an index or lookup() chooses by a text that is known; None for anything else.
+
+        A root's default is not known: who applies it for another environment sets the variable.
+        """
+        is_lookup = node.kind == "call" and node.name == "lookup"
+        if len(node.parts) < 2 or not (is_lookup or node.kind == "index"):
+            return None
+        table, key = (self.follow(each, depth + 1) for each in node.parts[:2])
+        scope = self.scope(key)
+        is_default = scope.call is None and scope.is_constant(key) and not key.file.name.endswith(VALUES)
+        is_known = table.kind == "object" and key.kind == "string" and is_literal(key.name) and not is_default
+        member = table.member(key.name) if is_known else None
+        return member.value if member else None
 
     def entries(self, node: Node) -> tuple[Node, ...]:
         """What a for_each runs over: the members of a map, or the strings of a set; () where that is not known."""
@@ -231,10 +248,10 @@ class Folder:
         return next((block for block in self.blocks if block.type == "variable" and block.labels == (variable,)), None)
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
-        """Yield the parts of a list, with concat(), distinct(), flatten() and conditions resolved."""
+        """Yield the parts of a list, with concat(), setunion(), distinct(), flatten() and conditions resolved."""
         resolved = self.follow(node)
         match resolved.kind, resolved.name:
-            case "call", "concat":
+            case "call", "concat" | "setunion":
                 for argument in resolved.parts:
                     yield from self.parts(argument, certain)
             case "call", name if name in _SAME_ELEMENTS and len(resolved.parts) == 1:

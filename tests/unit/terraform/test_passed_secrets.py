@@ -536,3 +536,31 @@ def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
     }
     assert find_own(tuple(values.values()), {"A", "B", "C"}) == (values["app"],)
     assert find_own(tuple(values.values()), {"C"}) == ()
+
+
+@pytest.mark.parametrize("chosen", ["local.keys[var.environment]", "lookup(local.keys, local.environment, [])"])
+def test_each_environment_has_its_own_list_of_one_map(chosen: str, tmp_path: Path) -> None:
+    """By its .tfvars; a default is no environment's alone, so that nothing is certain by it."""
+    main = (
+        'provider "aws" {}\nvariable "environment" {@}\nlocals {\n  environment = var.environment\n  keys = {\n'
+        '    staging    = ["A"]\n    production = setunion(["A"], ["B"])\n  }\n}\n'
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        f' [for k in {chosen} : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }}] }}])\n}}\n'
+    )
+    (tmp_path / "main.tf").write_text(main.replace("@", ""))
+    for name in ("staging", "production"):
+        (tmp_path / f"{name}.tfvars").write_text(f'environment = "{name}"\n')
+    found = read_task_definitions(tmp_path)
+    keys = {}
+    for name in ("staging", "production"):
+        [container] = found.of_environment(name, ("staging", "production")).containers
+        keys[name] = [each.key for each in container.references]
+    assert keys == {"staging": ["A"], "production": ["A", "B"]}
+    own = task_definitions_of(files_of(found.files, "staging", ("staging", "production")))
+    edit = add_reference(own, "api", KEY, KEY, ("A",))
+    assert edit and f'    staging    = ["A", "{KEY}"]\n' in edit.after.decode()
+    for path in tmp_path.glob("*.tfvars"):
+        path.unlink()
+    (tmp_path / "main.tf").write_text(main.replace("@", ' default = "staging" '))
+    [container] = read_task_definitions(tmp_path).of_environment("production", ("staging", "production")).containers
+    assert container.other_sources and not container.references
