@@ -8,7 +8,6 @@ from omc_runbook.checks import secret_access
 from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
 from omc_runbook.checks.unusual_calls import history_of
-from omc_runbook.iam.who_can import AccessVerdict
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Identities
@@ -54,7 +53,7 @@ def writers(snapshot: Snapshot) -> Table:
         for each in access.principals
         if each.powers
     ]
-    rows += [[each.identity.name, EVERYTHING, *_everything(each.read), NONE] for each in access.administrators]
+    rows += [[each.identity.name, EVERYTHING, *_everything(each), NONE] for each in access.administrators]
     columns = ["principal", "kind", "may", "by", "on condition"]
     empty = "Nobody but AWS itself." if found else NOT_READ
     return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot, found)))
@@ -74,12 +73,12 @@ def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind
     ]
 
 
-def _everything(read: AccessVerdict) -> tuple[str, str]:
+def _everything(access: PrincipalAccess) -> tuple[str, str]:
     """What an administrator may do, and by which statements; what denies the secret gives nothing."""
-    by = ", ".join(read.statements)
+    by = ", ".join(access.read.statements)
     return (
         (f"everything that {by} does not deny", NONE)
-        if by and read.decision == "denied"
+        if by and access.read.decision == "denied"
         else ("everything", by or NONE)
     )
 
