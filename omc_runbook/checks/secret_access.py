@@ -219,13 +219,18 @@ def of(snapshot: Snapshot) -> SecretAccess:
     ways = chains(judge, found.identities, targets)
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
 
-    def may_read(identity: Identity, policy: PolicyDocument | None = None) -> bool:
-        return secret_calls.read_verdict(snapshot, found, judge, identity, policy).is_possible
+    def may_read(
+        identity: Identity, policy: PolicyDocument | None = None, key_policy: PolicyDocument | None = None
+    ) -> bool:
+        return secret_calls.read_verdict(snapshot, found, judge, identity, policy, key_policy).is_possible
 
     grants = SelfGrants(
         judge=judge,
         reads=may_read,
-        on_policy=tuple(secret_calls.on_secret(snapshot, action) for action in secret_calls.POLICIES),
+        on_policies=(
+            *(secret_calls.on_secret(snapshot, action) for action in secret_calls.POLICIES),
+            *(secret_calls.on_key(found.key, action) for action in secret_calls.KEY_POLICIES if found.key),
+        ),
         groups=found.groups,
         readers=tuple(each for each in found.identities if reads[each.arn].is_possible),
         functions={name: role for name, role in found.functions.items() if role in by_arn and reads[role].is_possible},

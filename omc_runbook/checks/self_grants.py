@@ -35,9 +35,11 @@ _EVERYTHING = PolicyDocument("what it gives itself", "inline", ALLOW_EVERYTHING)
 
 
 class Reads(Protocol):
-    """Tells whether an identity may read the secret, with another policy of the secret's own where one is given."""
+    """Tells whether an identity may read the secret, with another policy of its own or of its key, where given."""
 
-    def __call__(self, identity: Identity, policy: PolicyDocument | None = None) -> bool:
+    def __call__(
+        self, identity: Identity, policy: PolicyDocument | None = None, key_policy: PolicyDocument | None = None
+    ) -> bool:
         """Judge one identity."""
 
 
@@ -54,15 +56,15 @@ class SelfGrants:
     """Judges how identities can let themselves in.
 
     `reads` tells whether an identity may read the secret, as it would be then; `readers` are the roles and users that
-    may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. `on_policy` are the calls
-    that change the secret's own policy, and `groups` the policies of IAM's groups by ARN. What a service runs is judged
-    in the `region`.
+    may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. `on_policies` are the calls
+    that change the secret's own policy, its key's or the key's grants, and `groups` the policies of IAM's groups by
+    ARN. What a service runs is judged in the `region`.
     """
 
     judge: Judge
     reads: Reads
     readers: tuple[Identity, ...]
-    on_policy: tuple[ResourceCall, ...] = ()
+    on_policies: tuple[ResourceCall, ...] = ()
     groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     region: str
@@ -108,13 +110,15 @@ class SelfGrants:
                     yield verdict, change
 
     def _by_policy(self, identity: Identity) -> Iterator[AccessVerdict]:
-        """By the secret's own policy, which may name it, or be gone."""
+        """By the secret's own policy, which may name it, or be gone, or by its key's policy or a grant of the key."""
         statement = {"Effect": "Allow", "Principal": {"AWS": identity.arn}, "Action": "*", "Resource": "*"}
-        naming = PolicyDocument("the secret's policy then", "resource", {"Statement": [statement]})
-        for call in self.on_policy:
+        naming = PolicyDocument("the policy then", "resource", {"Statement": [statement]})
+        nothing = replace(naming, document={"Statement": []})
+        for call in self.on_policies:
             verdict = self.judge.verdict(identity, call)
-            statements = naming.document if call.action == secret_calls.PUT_POLICY else {"Statement": []}
-            if verdict.decision != "denied" and self.reads(identity, replace(naming, document=statements)):
+            is_of_key = call.action in secret_calls.KEY_POLICIES
+            policy = None if is_of_key else naming if call.action == secret_calls.PUT_POLICY else nothing
+            if verdict.decision != "denied" and self.reads(identity, policy, naming if is_of_key else None):
                 yield verdict
 
     def _as_reader(self, identity: Identity, action: str) -> Iterator[AccessVerdict]:

@@ -47,10 +47,11 @@ def read_verdict(
     judge: Judge,
     identity: Identity,
     policy: PolicyDocument | None = None,
+    key_policy: PolicyDocument | None = None,
 ) -> AccessVerdict:
     """Whether an identity may read the secret, which takes kms:Decrypt too where a customer managed key encrypts it.
 
-    `policy` stands in the place of the secret's own, where it is given.
+    `policy` stands in the place of the secret's own, and `key_policy` of its key's, where they are given.
     """
     call = on_secret(snapshot, GET_SECRET_VALUE)
     if policy is not None:
@@ -60,6 +61,8 @@ def read_verdict(
     decryption = decrypting(snapshot, identities)
     if verdict.decision == "denied" or decryption is None:
         return verdict
+    if key_policy is not None:
+        decryption = replace(decryption, policies=(key_policy,), unread=())
     return combine(GET_SECRET_VALUE, [verdict, judge.verdict(identity, decryption)])
 
 

@@ -650,6 +650,15 @@ def test_who_can_let_itself_in_is_told_by_which_call(identity: Identity, action:
     assert rows["eve"][2] == tables.BY_ITSELF and action in rows["eve"][3]
 
 
+@pytest.mark.parametrize("action", ["kms:PutKeyPolicy", "kms:CreateGrant"])
+def test_the_keys_policy_and_grants_are_a_way_in(action: str) -> None:
+    """For whom the secret's policies let in, and only its key keeps out."""
+    may, another = [GET_SECRET_VALUE, action], [GET_SECRET_VALUE, "kms:DescribeKey"]
+    people = (user("eve", policy("g", allowing(may, "*"))), user("bob", policy("g", allowing(another, "*"))))
+    [finding] = found_in(audited(None, *people, key=under_key()))["can-become-reader"]
+    assert finding.subject == "eve" and f"may call {action} by" in finding.evidence[0]
+
+
 def test_a_users_keys_are_a_way_in() -> None:
     """Who may create an access key for somebody who reads the secret can read it."""
     snapshot = audited(None, user("alice", READS), granting("iam:CreateAccessKey", f"{OWN}:user/*"))
