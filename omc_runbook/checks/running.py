@@ -182,7 +182,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             yield Evidence(services, (fact,), severity="info")
             continue
         if why == UNREADABLE:
-            fact = f"The values in {of} cannot be compared: the version that their references name was not read."
+            fact = f"The values in {of} cannot be compared: none was read of the version that their references name."
         elif refused is None:
             fact = f"The environment of process {unread[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":

@@ -212,7 +212,17 @@ def _identify(
         process=process_name,
         started=result.started,
         values=values,
-        is_unkeyed=any(digest.startswith(exec_probe.WITHHELD) for digest in result.injected.values()),
+        is_unkeyed=_is_read(snapshot, contents, target)
+        and any(digest.startswith(exec_probe.WITHHELD) for digest in result.injected.values()),
+    )
+
+
+def _is_read(snapshot: Snapshot, contents: Mapping[str, Content], target: _Target) -> bool:
+    """Whether a value that a reference names now was read: digests could be keyed with it if it were strong."""
+    return any(
+        _value(contents.get(_expected_version(snapshot, ref)), key) is not None
+        for key, ref in target.variables.values()
+        if ref
     )
 
 

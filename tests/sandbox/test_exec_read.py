@@ -40,7 +40,7 @@ from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.message import Message
 from omc_runbook.checks import running
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.strength import STRONG
 from omc_runbook.masking.value import Masked, reveal
@@ -359,6 +359,20 @@ def test_a_weak_value_cannot_be_guessed_from_what_is_sent(monkeypatch: pytest.Mo
     assert any("; v=\n" in command for command in sent)
     (told,) = list(running._unseen(replace(looked(weak), exec_looks=(seen,))))
     assert isinstance(told, Evidence) and told.severity == "info" and "none is strong enough" in told.facts[0]
+
+
+def test_values_that_nobody_read_are_not_called_weak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the secret cannot be read, or a reference names another one, that is why nothing is compared."""
+    snapshot = healthy()
+    elsewhere = ARN.replace("ap-southeast-2", "us-east-1")
+    moved = snapshot
+    for key in given(snapshot):
+        moved = with_reference(moved, "worker", key, f"{elsewhere}:{key}::")
+    for unread in (replace(snapshot, contents={}), moved):
+        seen, _ = look(unread, monkeypatch, given(snapshot))
+        assert not seen.is_unkeyed
+        (told,) = list(running._unseen(replace(looked(unread), exec_looks=(seen,))))
+        assert isinstance(told, Uncertain) and "none was read of the version" in told.facts[0]
 
 
 def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
