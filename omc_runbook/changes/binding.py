@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.changes.fix.steps import RestoreSecret, RestoreVersion
+from omc_runbook.changes.fix.steps import FixStep, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, document_of
@@ -109,11 +109,16 @@ def _of_fix(plan: FixPlan) -> dict[str, str]:
         f"the current version of {plan.secret_name}": plan.current or "none",
     }
     for number, step in enumerate(plan.steps, 1):
-        facts[f"step {number}"] = " ".join((step.title, *step.lines))
+        facts[f"step {number}"] = _in_full(step)
         facts |= _of_secret(step.plan) if isinstance(step, RestoreVersion) else {}
         if isinstance(step, RestoreSecret) and step.secret.deleted:
             facts[f"the deletion of {plan.secret_name}"] = f"{step.secret.deleted:%Y-%m-%dT%H:%M:%S%z}"
     return facts | _revisions(redeploy.service for redeploy in plan.redeploys if not redeploy.blocker)
+
+
+def _in_full(step: FixStep) -> str:
+    """A step and its exact change, to be told within a sentence."""
+    return f"{step.title} ({'; '.join(line.rstrip('.') for line in step.lines)})"
 
 
 def _of_add_key(plan: AddKeyPlan, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
@@ -129,7 +134,7 @@ def _of_add_key(plan: AddKeyPlan, snapshots: Mapping[str, Snapshot]) -> dict[str
             facts |= _of_secret(secret)
         for correction in part.corrections:
             name = f"the references of {correction.definition.family} in {part.environment}"
-            facts[name] = " ".join((correction.title, *correction.lines))
+            facts[name] = _in_full(correction)
         services = (service for service in snapshot.services if service.name in part.services)
         facts |= _revisions(services, f" in {part.environment}")
     return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Mapping
@@ -294,6 +295,8 @@ def test_a_fix_is_bound_to_its_steps_and_what_they_restore() -> None:
     bound = bind(plan, {"staging": broken}, "00")
     assert bound.facts["the version to be made current of ohmycoins-staging-app-secrets"] == "1" * 36
     assert bound.facts["step 1"].startswith("make version 11111111") and bound.fingerprints == {}
+    assert " current again (AWSCURRENT moves from version " in bound.facts["step 1"]
+    assert not re.search(r"\.\W*\Z", bound.facts["step 1"]), "it is told within a sentence"
 
 
 def test_a_restore_is_bound_to_the_deletion_that_it_cancels() -> None:
