@@ -140,8 +140,14 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
         and finding.severity == "error"
         and (not finding.services or finding.services & services)
     ]
-    others = tuple(finding for finding in problems if finding.family != FAMILY)
+    others = tuple(finding for finding in problems if finding.family != FAMILY or _spares_values(finding))
     return others or tuple(finding for finding in problems if finding.check == "pull-failed")
+
+
+def _spares_values(cause: Finding) -> bool:
+    """Whether it keeps tasks from running, as a missing image does, and no value is ever the cause of it."""
+    check = families.find(cause.check, cause.family)
+    return check is not None and check.hinders == "tasks" and "value" not in check.hindered_by
 
 
 def _keeps_secrets(cause: Finding) -> bool:

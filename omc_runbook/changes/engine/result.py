@@ -56,7 +56,13 @@ class Plan(Protocol):
 
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
-    """The findings, preceded by those of a failed change, even if they are clear by now."""
+    """The findings, preceded by those of a failed change, even if they are clear by now; what both have, once."""
     failure_findings = done.findings if done else ()
     checks = {finding.check for finding in failure_findings}
-    return (*failure_findings, *(finding for finding in findings if finding.check not in checks or finding.is_problem))
+    told = {(finding.check, finding.subject) for finding in failure_findings}
+    others = (
+        finding
+        for finding in findings
+        if finding.check not in checks or (finding.is_problem and (finding.check, finding.subject) not in told)
+    )
+    return (*failure_findings, *others)

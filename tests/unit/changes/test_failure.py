@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from support.faults.access import THROTTLED_STOP
-from support.faults.deployment import PULL
+from support.faults.deployment import HEALTH, IMAGE, LOG, MEMORY, PULL
 from support.faults.upstream import REFUSED, REFUSED_VALUE
 from support.snapshots import healthy, stuck, without_key
 
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.rollout import Rollout, State
+from omc_runbook.changes.engine.result import with_failure
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -66,6 +68,22 @@ def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyP
     [finding] = failed.findings("SENTRY_DSN", "")
     assert finding.subject == "api, backend" and finding.evidence.count(line) == 1
     assert sum(line in each for each in shown) == 1
+
+
+@pytest.mark.parametrize(
+    "reason, cause", [(IMAGE, "image-pull"), (LOG, "log-group"), (MEMORY, "out-of-memory"), (HEALTH, "")]
+)
+def test_what_keeps_tasks_from_running_is_the_cause_unless_a_value_may_be(reason: str, cause: str) -> None:
+    """No log is named where there is none; a health check may fail for a value. Each cause is told once."""
+    snapshot = stuck(healthy(), "worker", reason, **(EXITED if reason == MEMORY else {}))
+    causes = failure.causes(snapshot, frozenset({"worker"}))
+    assert [each.check for each in causes] == [cause] * bool(cause)
+    rollout = Rollout("worker", "ecs-svc/worker-new", "worker:1", "failed", desired=1, reason="its tasks fail")
+    failed = Failure(snapshot, (rollout,), causes, ()).findings("SECRET_KEY", "")
+    assert failed[-1].check == "change-failed" and bool(failed[-1].because_of) == bool(cause)
+    result: Any = SimpleNamespace(findings=failed)
+    problems = [each.check for each in with_failure(diagnose(snapshot), result) if each.is_problem]
+    assert len(problems) == len(set(problems)) and "change-failed" in problems
 
 
 def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
