@@ -76,7 +76,10 @@ INVALID = frozenset(
     }
 )
 
+_DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
 _NEXT = {
+    ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,
+    ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException"): _DELETION,
     ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
     ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
     ("secretsmanager:PutSecretValue", "LimitExceededException"): (

@@ -386,6 +386,25 @@ def test_a_key_that_is_disabled_after_the_plan_is_told_as_the_cause(
     assert place.current == version and not place.labels()
 
 
+def test_a_deletion_that_is_scheduled_before_the_former_version_is_back_is_named(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the cause, and not the new values; the error says how to find and cancel it, and the same run goes back."""
+    monkeypatch.setenv("NEW", BAD)
+    version = mended.current
+
+    def step(name: str) -> None:
+        if name == "withdraw":
+            mended.world.secretsmanager.delete_secret(SecretId=SECRET)
+
+    with pytest.raises(CouldNotLook, match=r"InvalidRequestException\. .* troubleshoot, which can cancel that") as error:
+        mended.rotate("SENTRY_DSN", "env:NEW", step=step)
+    mended.world.secretsmanager.restore_secret(SecretId=SECRET)
+    assert "still in force, and new tasks fail: run again" in str(error.value)
+    again = mended.rotate("SENTRY_DSN", "env:NEW")
+    assert again and again.restored_version == version == mended.current and not mended.labels()
+
+
 def losing(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the answer of a move of AWSCURRENT be lost: of the first, or of the second, which puts it back."""
     move, moves = secretsmanager.move_current, list[str]()

@@ -129,7 +129,7 @@ class _SecretChange:
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
-        in_force = f"The new values are still in force, and tasks fail with them: {next_step}."
+        in_force = f"The new values are still in force, and new tasks fail: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         restore_password = Step(
             name="", apply=self._restore_password, is_done=lambda: self._alternates or not self._is_withdrawn
