@@ -57,10 +57,9 @@ def apply(
     if plan.consumers_unknown:
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
     if plan.blockers and not leave:
-        raise UsageError(
-            f"{' '.join(plan.blockers)} The change would be taken back. rotate with on_failure=leave writes it all the"
-            " same. Nothing was written."
-        )
+        # Restore has no such parameter, and rotate makes no version of before current.
+        way = "" if plan.exists else " rotate with on_failure=leave writes it all the same."
+        raise UsageError(f"{' '.join(plan.blockers)} The change would be taken back.{way} Nothing was written.")
     return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
 
 

@@ -31,7 +31,7 @@ from support.snapshots import (
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan
-from omc_runbook.changes.deploy import failure
+from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.fix import ownership
@@ -582,3 +582,13 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
     assert set(plan.elsewhere) <= set(plan.sentences)
     (files,) = (entry for entry in add_key.steps(plan).entries if entry.name == "the files")
     assert files.lines == plan.elsewhere
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> None:
+    """rotate can write values whose tasks would fail, and makes no version of before current."""
+    plan = replace(plan_update(healthy(), {}), blockers=("New tasks would not start.",), exists=exists)
+    context: Any = None
+    with pytest.raises(UsageError, match=r"taken back\..* Nothing was written") as error:
+        executor.apply(context, plan)
+    assert ("on_failure" in str(error.value)) is not exists
