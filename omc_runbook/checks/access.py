@@ -21,13 +21,14 @@ from omc_runbook.checks.role_access import (
     judge_resource_policy,
     refused_access,
     remedy_of,
+    remove_deny,
 )
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.environment import Names
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -225,14 +226,17 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
             ]
             write = remedies.put_resource_policy(snapshot.environment.names)
+            conditions = conditions_of(snapshot.resource_policies, verdict.statements)
+            spare = ", or with a Condition that leaves the tasks' calls out," if conditions else ""
             remedy = remedies.advise(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
-                else f"Write the policy without that statement to policy.json, and put it with `{write.command}` then."
+                else f"Write the policy without that statement{spare} to policy.json, and put it with `{write.command}`"
+                " then."
             )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
-                *conditions_of(snapshot.resource_policies, verdict.statements),
+                *conditions,
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),
             )
@@ -436,14 +440,8 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
                 yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
             continue
         facts = access.sentences
-        if access.cause == "identity-deny" and not useless:
-            advice = remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
-            yield Evidence(iam.role_name(arn), facts, advice, services)
-        if access.cause == "boundary" and not useless:
-            advice = remedies.advise(f"Allow {DECRYPT} on {key.arn} in the role's permissions boundary.")
-            yield Evidence(iam.role_name(arn), facts, advice, services)
-        if access.cause == "organization" and not useless:
-            yield Evidence(iam.role_name(arn), facts, ASK_ORGANIZATION, services)
+        if access.cause in ("identity-deny", "boundary", "organization") and not useless:
+            yield Evidence(iam.role_name(arn), facts, remedy_of(access, DECRYPT, key.arn, NO_REMEDY), services)
         if access.cause == "key-policy" and not useless:
             advice = _change_key_policy(snapshot, iam.role_name(arn), key, access)
             yield Evidence(iam.role_name(arn), facts, advice, services)
@@ -469,7 +467,7 @@ def _write_again(names: Names) -> Remedy:
 def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleAccess) -> Remedy:
     what = f"Let {role}, or the account, use the key"
     if access.statements:
-        what = f"Remove the deny from {', '.join(access.statements)}"
+        what = remove_deny(access)
     elif access.conditions:
         what = "Correct the Condition of the key's policy"
     write = remedies.put_key_policy(snapshot.environment.names, key.arn)

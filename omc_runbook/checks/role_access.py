@@ -267,15 +267,20 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_bounded)
 
 
+def remove_deny(access: RoleAccess) -> str:
+    """What to do about a deny; with a Condition it may be there on purpose, for calls from elsewhere."""
+    where = ", ".join(filter(None, access.statements)) or "its policies"
+    whose = ", the role's permissions boundary" if access.cause == "boundary" else ""
+    spare = ", or let its Condition leave the tasks' calls out" if access.conditions else ""
+    return f"Remove the deny from {where}{whose}{spare}"
+
+
 def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
     """What gives a role back what it lacks: a grant where nothing allows it, since no grant outdoes a Deny."""
     if access.cause == "organization":
         return ASK_ORGANIZATION
-    if access.cause == "identity-deny":
-        return remedies.advise(f"Remove the deny from {', '.join(filter(None, access.statements)) or 'its policies'}.")
-    if access.cause == "boundary" and any(access.statements):
-        deny = ", ".join(filter(None, access.statements))
-        return remedies.advise(f"Remove the deny from {deny}, the role's permissions boundary.")
+    if access.cause == "identity-deny" or (access.cause == "boundary" and any(access.statements)):
+        return remedies.advise(f"{remove_deny(access)}.")
     if access.cause == "boundary":
         return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
     if access.is_bounded:

@@ -397,7 +397,9 @@ def test_a_deletion_that_is_scheduled_before_the_former_version_is_back_is_named
         if name == "withdraw":
             mended.world.secretsmanager.delete_secret(SecretId=SECRET)
 
-    with pytest.raises(CouldNotLook, match=r"InvalidRequestException\. .* troubleshoot, which can cancel that") as error:
+    with pytest.raises(
+        CouldNotLook, match=r"InvalidRequestException\. .* troubleshoot, which can cancel that"
+    ) as error:
         mended.rotate("SENTRY_DSN", "env:NEW", step=step)
     mended.world.secretsmanager.restore_secret(SecretId=SECRET)
     assert "still in force, and new tasks fail: run again" in str(error.value)

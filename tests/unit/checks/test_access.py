@@ -423,7 +423,7 @@ def test_a_condition_in_the_way_is_named(id: str, snapshot: Snapshot, value: str
 
 
 def test_the_condition_of_a_denial_is_named() -> None:
-    """A person sees whom the statement of the secret's policy is meant for."""
+    """A person sees whom the statement is meant for, and need not remove what protects the secret on purpose."""
     meant = {"BoolIfExists": {"aws:SecureTransport": "true"}}
     denial = statement("Deny", "*") | {"Condition": meant}
     [found] = run_check(CHECKS["resource-deny"], own_policy(denial)(healthy()))
@@ -433,6 +433,7 @@ def test_the_condition_of_a_denial_is_named() -> None:
     [sealed] = run_check(CHECKS["kms-no-permission"], keyed(decrypting("allowed"), by_key)(healthy()))
     for finding in (found, denied, sealed):
         assert f"statement 1 is {json.dumps(meant)}." in " ".join(finding.evidence)
+        assert finding.remedy and re.search(r", or .* Condition .* the tasks' calls out", finding.remedy.command)
 
 
 STAGING = {"Environment": "staging"}
