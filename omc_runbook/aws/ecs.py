@@ -32,6 +32,8 @@ ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"
 FARGATE = "FARGATE"
 FARGATE_PROVIDERS = frozenset({FARGATE, "FARGATE_SPOT"})
 """The capacity providers that run tasks on Fargate: those of one strategy are of one kind."""
+_DELETED = ("DRAINING", "INACTIVE")
+"""The statuses of a service that was deleted: its last tasks stop, and it is gone."""
 EXPRESS = "ECS Express Mode"
 """What deploys an Express service: UpdateExpressGatewayService, where UpdateService is refused."""
 
@@ -310,7 +312,14 @@ def list_service_names(
 def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
     """Read at most ten services, without those that are deleted or draining."""
     answer = client.describe_services(cluster=cluster, services=list(names))
-    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in ("INACTIVE", "DRAINING"))
+    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in _DELETED)
+
+
+def read_deleted_status(client: ECSClient, cluster: str, name: str) -> str:
+    """DRAINING or INACTIVE, where a service was deleted: ECS describes it for some time yet; else ""."""
+    answer = client.describe_services(cluster=cluster, services=[name])
+    statuses = (raw.get("status", "") for raw in answer["services"])
+    return next((status for status in statuses if status in _DELETED), "")
 
 
 def force_new_deployment(

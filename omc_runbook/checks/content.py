@@ -186,6 +186,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     referenced = referenced_keys(snapshot)
     if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
+    if snapshot.deleted_status:
+        # What the deleted service referred to is its own finding's business.
+        return
     for member in _members(snapshot):
         if member.key in referenced | similar:
             continue

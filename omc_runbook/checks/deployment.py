@@ -69,11 +69,15 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         source = snapshot.environment.source_of("service")
-        yield Evidence(
-            names.service,
-            (f"ListServices: {fact}", *found_instead(snapshot)),
-            correct(snapshot, "service") or remedies.advise(f"Correct the parameter service, or service in {source}."),
-        )
+        way = correct(snapshot, "service") or remedies.advise(f"Correct the parameter service, or service in {source}.")
+        facts: tuple[str, ...] = (f"ListServices: {fact}", *found_instead(snapshot))
+        if status := snapshot.deleted_status:
+            facts = (f"DescribeServices: {names.service} of {names.cluster} is {status}: it was deleted.", *facts)
+            way = remedies.advise(
+                f"Create {names.service} again, such as by terraform apply. If another service does its work now,"
+                f" correct the parameter service, or service in {source}."
+            )
+        yield Evidence(names.service, facts, way)
 
 
 @check(

@@ -214,6 +214,8 @@ class _Reading(Gatherer):
     def second(self, snapshot: Snapshot) -> Snapshot:
         """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
         snapshot = express_services.read(self, service_deployments.read(self, snapshot))
+        if snapshot.service_names is not None and "services" not in self.gaps:
+            snapshot = replace(snapshot, deleted_status=self._deleted_status(snapshot.service_names))
         whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
@@ -295,6 +297,16 @@ class _Reading(Gatherer):
                 f" Correct cluster in {self.environment.source_of('cluster')}. Nothing was written."
             )
         return clusters
+
+    def _deleted_status(self, listed: tuple[str, ...]) -> str:
+        """Whether the main service, where it is not among those listed, was deleted."""
+        client, cluster, name = self.clients("ecs"), self.names.cluster, self.names.service
+        if name in listed:
+            return ""
+        answer = self.ask(
+            f"service {name}", "ecs:DescribeServices", partial(ecs.read_deleted_status, client, cluster, name)
+        )
+        return self.keep("deleted_status", answer, "")
 
     def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
         client, cluster = self.clients("ecs"), self.names.cluster

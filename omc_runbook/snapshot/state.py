@@ -67,6 +67,8 @@ class Snapshot:
     kms_key: KmsKey | None = None
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
+    deleted_status: str = ""
+    """DRAINING or INACTIVE, where the main service was deleted."""
     services: tuple[Service, ...] = ()
     express_services: tuple[Service, ...] = ()
     """Those that have tasks; no run of ours deploys them."""

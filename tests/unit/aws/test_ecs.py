@@ -21,6 +21,16 @@ def described(**members: Any) -> ecs.Service:
     return service
 
 
+def test_a_deleted_service_is_described_and_is_no_service() -> None:
+    """Until ECS forgets it; one that never was is among the failures."""
+    client = Mock()
+    for services, status in (([{"status": "DRAINING"}], "DRAINING"), ([{"status": "ACTIVE"}], ""), ([], "")):
+        client.describe_services.return_value = {"services": services}
+        assert ecs.read_deleted_status(client, "ohmycoins-staging", "worker") == status
+    client.describe_services.return_value = {"services": [{"status": "DRAINING"}]}
+    assert ecs.describe_services(client, "ohmycoins-staging", ["worker"]) == ()
+
+
 def by(*providers: str) -> dict[str, Any]:
     """A strategy of capacity providers."""
     return {"capacityProviderStrategy": [{"capacityProvider": each, "weight": 1, "base": 0} for each in providers]}

@@ -45,8 +45,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import content, startup
 from omc_runbook.checks import deployment as checks
-from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -120,6 +120,16 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
     [found] = run_check(CHECKS["wrong-names"], renamed)
     assert (found.status, found.subject) == ("found", "backend")
     assert "did you mean ohmycoins-staging-backend?" in found.evidence[0]
+    alone = replace(renamed, services=tuple(old for old in others if old.name.endswith("worker")))
+    gone = replace(alone, deleted_status="INACTIVE")
+    keys = [run_check(content.key_unreferenced, each)[0].status for each in (alone, gone)]
+    assert keys == ["found", "clear"], "whose keys they are is known"
+    [deleted] = run_check(CHECKS["wrong-names"], replace(renamed, deleted_status="INACTIVE"))
+    assert deleted.evidence == (
+        "DescribeServices: backend of ohmycoins-staging is INACTIVE: it was deleted.",
+        *found.evidence,
+    )
+    assert deleted.remedy and deleted.remedy.command.startswith("Create backend again")
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from support.moto_environment import CLUSTER, NAME, REGION, Wire, answers, build, client, read
 from support.snapshots import values
+
+from omc_runbook.aws import ecs
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
@@ -29,6 +31,20 @@ def test_a_cluster_that_the_guide_names_may_be_missing() -> None:
     assert (found["wrong-names"].status, found["secret-missing"].status) == ("found", "clear")
     assert "did you mean ohmycoins-staging-cluster?" in found["wrong-names"].evidence[0]
     assert found["not-forced"].status == "skipped"
+
+
+def test_a_service_that_was_deleted_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ListServices omits it, and DescribeServices has it for some time yet, which moto has not."""
+    described = Mock(return_value="INACTIVE")
+    monkeypatch.setattr(ecs, "read_deleted_status", described)
+    with mock_aws():
+        build()
+        assert read(Wire()).deleted_status == "" and not described.called, "nothing is asked in vain"
+    with mock_aws():
+        build(("worker",))
+        snapshot = read(Wire())
+    assert snapshot.deleted_status == "INACTIVE" and described.call_count == 1
+    assert "was deleted" in answers(snapshot)["wrong-names"].evidence[0]
 
 
 def test_a_missing_cluster_is_found_where_clusters_may_not_be_listed() -> None:
