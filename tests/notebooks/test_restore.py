@@ -290,7 +290,11 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
     now = desk.put(SECRET_KEY=next(iter(right)))
     ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
     assert ended.returncode == 1 and desk.current == now and desk.held("SECRET_KEY") == right
-    assert "change-failed" in {finding["check"] for finding in desk.outcome()["findings"]}
+    told = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
+    assert "change-failed" in told
+    cause = told["changethis"]
+    assert cause["evidence"][-1] == f"It was so in version {bad[:8]}, which is not current any more."
+    assert cause["remedy"]["command"] == "Restore another version, or write SECRET_KEY by update."
     assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
 
 

@@ -17,6 +17,7 @@ from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
+from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
@@ -120,11 +121,20 @@ class _SecretChange:
 
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
-            return self._failure.findings(", ".join(self._keys), note)
+            return tuple(map(self._as_withdrawn, self._failure.findings(", ".join(self._keys), note)))
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
         return (*failure.find_unproved(self._redeployment.rollouts), *left)
+
+    def _as_withdrawn(self, finding: Finding) -> Finding:
+        """A fault of a value that was taken back, as one of before: the current value has nothing to do with it."""
+        if not (self._is_withdrawn and self._replaced_plan) or finding.subject not in self._keys:
+            return finding
+        past = f"It was so in version {self._replaced_plan.token[:8]}, which is not current any more."
+        other = f"Restore another version, or write {finding.subject} by update."
+        remedy = remedies.advise(other) if self._plan.exists else finding.remedy
+        return replace(finding, evidence=(*finding.evidence, past), remedy=remedy)
 
     def _steps(self) -> tuple[Step, ...]:
         next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"

@@ -56,13 +56,17 @@ class Plan(Protocol):
 
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
-    """The findings, preceded by those of a failed change, even if they are clear by now; what both have, once."""
+    """The findings, preceded by those of a failed change, even if they are clear by now; what both have, as it is."""
     failure_findings = done.findings if done else ()
-    checks = {finding.check for finding in failure_findings}
-    told = {(finding.check, finding.subject) for finding in failure_findings}
+    checks, told = {finding.check for finding in failure_findings}, {_key(finding) for finding in failure_findings}
+    present = {_key(finding): finding for finding in findings if finding.is_problem and finding.severity == "error"}
     others = (
         finding
         for finding in findings
-        if finding.check not in checks or (finding.is_problem and (finding.check, finding.subject) not in told)
+        if finding.check not in checks or (finding.is_problem and _key(finding) not in told)
     )
-    return (*failure_findings, *others)
+    return (*(present.get(_key(finding), finding) for finding in failure_findings), *others)
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.check, finding.subject

@@ -82,7 +82,10 @@ def test_what_keeps_tasks_from_running_is_the_cause_unless_a_value_may_be(reason
     failed = Failure(snapshot, (rollout,), causes, ()).findings("SECRET_KEY", "")
     assert failed[-1].check == "change-failed" and bool(failed[-1].because_of) == bool(cause)
     result: Any = SimpleNamespace(findings=failed)
-    problems = [each.check for each in with_failure(diagnose(snapshot), result) if each.is_problem]
+    now = diagnose(snapshot)
+    told = with_failure(now, result)
+    assert not cause or told[0] in now, "as it is now"
+    problems = [each.check for each in told if each.is_problem]
     assert len(problems) == len(set(problems)) and "change-failed" in problems
 
 
