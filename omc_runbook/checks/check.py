@@ -157,6 +157,9 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (unknown(evidence=gaps),)
     reason = _skip_reason(check, snapshot)
+    if reason and snapshot.audit and reason in (_no_cluster(snapshot), _no_document(snapshot)):
+        # An audit does not run the checks that find this fault.
+        return (unknown(evidence=(reason,)),)
     if reason:
         return (finding(status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
@@ -199,7 +202,7 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
     if consumers and all(service.reads_by_instance for service in consumers):
         return "No task gets the secret through a network interface of its own: its instance's routes apply."
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
-        return f"Cluster {names.cluster} was not found: there is nothing to check."
+        return _no_cluster(snapshot)
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
         return f"Secret {names.secret} was not found: there is nothing to check."
     if snapshot.current is None and "contents" in check.needs:
@@ -209,8 +212,16 @@ def _skip_reason(check: Check, snapshot: Snapshot) -> str:
     if GIT in check.needs and snapshot.audit and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
         return "The repository is in no work tree of git: it has no history to search."
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
-        return f"The current version of {names.secret} is not a JSON object: it has no keys to check."
+        return _no_document(snapshot)
     return ""
+
+
+def _no_cluster(snapshot: Snapshot) -> str:
+    return f"Cluster {snapshot.environment.names.cluster} was not found: there is nothing to check."
+
+
+def _no_document(snapshot: Snapshot) -> str:
+    return f"The current version of {snapshot.environment.names.secret} is not a JSON object: it has no keys to check."
 
 
 def _local_skip_reason(check: Check, workstation: Workstation) -> str:

@@ -19,7 +19,7 @@ from support.faults.audit_secret import (
     with_audit,
     with_values_since,
 )
-from support.snapshots import CURRENT, NOW, healthy, with_container, with_keys, with_reference, with_secret
+from support.snapshots import CURRENT, NOW, healthy, with_container, with_keys, with_reference, with_secret, with_text
 
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
@@ -122,6 +122,14 @@ def test_without_a_repository_files_are_not_clear() -> None:
     """Nothing was searched, so that nothing is said."""
     snapshot = replace(audited(), checkout=None)
     assert status("value-in-file", snapshot) == status("value-in-history", snapshot) == {"skipped"}
+
+
+def test_a_secret_without_keys_is_not_clear() -> None:
+    """Nothing that concerns its values was checked, and no other check of an audit says that it is no JSON."""
+    snapshot = with_text(audited(), "SECRET_KEY=abc")
+    statuses = {id: status(id, snapshot) for id in CHECKS}
+    assert statuses["value-in-log"] == statuses["key-overdue"] == statuses["key-unused"] == {"unknown"}
+    assert {"skipped"} not in statuses.values()
 
 
 def test_what_was_not_searched_is_unknown() -> None:
