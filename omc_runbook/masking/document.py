@@ -11,7 +11,7 @@ from decimal import Decimal
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any, Literal, Never, cast
 
-from omc_runbook.masking import registry
+from omc_runbook.masking import misplaced, registry
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import RunbookError
@@ -165,6 +165,8 @@ def parse(value: Masked) -> Document:
     if isinstance(occurrences, DocumentError):
         raise occurrences
     last = {occurrence.member.key: occurrence.member for occurrence in occurrences}
+    # A piece of the document may be a name, which a value as short as "" does not make public.
+    registry.exempt(key for key, member in last.items() if member.injected.name == key)
     keys = [occurrence.member.key for occurrence in occurrences]
     duplicates = tuple(key for key in last if keys.count(key) > 1)
     return Document(value, tuple(last.values()), duplicates, occurrences)
@@ -217,14 +219,27 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
         value, end = _value(text, at)
+        name = _name(key, value)
         for leaf in _leaves(value):
-            registry.register(leaf, key)
-        member = Member(key, _kind(value), Masked(_go(value), key), (at, end))
+            registry.register(leaf, name)
+        member = Member(key, _kind(value), Masked(_go(value), name), (at, end))
         yield _Occurrence(member, start, key_end)
         at = _skip(text, end)
         if text[at : at + 1] == "}":
             return _end(text, at + 1)
         at = _skip(text, _expect(",", text, at))
+
+
+def _name(key: str, value: Any) -> str:
+    """What a member's value is masked as: its key, unless that is a value by mistake, which is masked itself."""
+    if misplaced.is_exchanged(key, value):
+        name = str(value)
+    elif misplaced.is_key_a_value(key):
+        name = "a-value-as-key"
+    else:
+        return key
+    registry.register(key, name)
+    return name
 
 
 def _skip(text: str, at: int) -> int:

@@ -35,10 +35,10 @@ class Change:
             (next(filter(None, names), "the secret"), *(f"{words} {id}" for words, id in locations.items() if id))
         )
 
-    def map_texts(self, change: Callable[[str], str]) -> Change:
-        """A copy with `change` applied to its free texts; the other fields are names and ids."""
+    def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Change:
+        """A copy with `change` applied to its free texts, and `change_name` to its key; the other fields are ids."""
         file, origin = (text if text is None else change(text) for text in (self.file, self.origin))
-        return replace(self, file=file, origin=origin)
+        return replace(self, key=self.key if self.key is None else change_name(self.key), file=file, origin=origin)
 
     def to_json(self) -> dict[str, str]:
         """The change as an object of outcome.json."""

@@ -47,6 +47,11 @@ class Remedy:
         """The commands, the runbook's first."""
         return tuple(filter(None, (self.invocation, self.command)))
 
+    def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Remedy:
+        """A copy with `change` applied to its texts, and `change_name` to its parameters."""
+        parameters = {name: change_name(value) for name, value in self.parameters.items()}
+        return replace(self, command=change(self.command), parameters=parameters, needs=change(self.needs))
+
 
 NO_REMEDY = Remedy()
 
@@ -276,7 +281,7 @@ class Outcome:
         return outcome
 
     def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Outcome:
-        """A copy with `change` applied to its free texts, and `change_name` to the subjects of findings.
+        """A copy with `change` applied to its free texts, and `change_name` to keys, subjects and parameters.
 
         Ids, words of the schema, dates and numbers stay.
         """
@@ -287,12 +292,12 @@ class Outcome:
                     finding,
                     subject=change_name(finding.subject),
                     evidence=tuple(map(change, finding.evidence)),
-                    remedy=replace(finding.remedy, command=change(finding.remedy.command)),
+                    remedy=finding.remedy.map_texts(change, change_name),
                     accepted=change(finding.accepted),
                 )
                 for finding in self.findings
             ),
-            changes=tuple(each.map_texts(change) for each in self.changes),
+            changes=tuple(each.map_texts(change, change_name) for each in self.changes),
             failure=change(self.failure),
             plan=None if self.plan is None else tuple(map(change, self.plan)),
             blockers=tuple(map(change, self.blockers)),

@@ -226,6 +226,28 @@ def test_members_of_json_within_a_value_are_masked() -> None:
     assert registry.mask("port 5432") == "port 5432"
 
 
+@pytest.mark.parametrize("prefix", ["sk-proj-", "", "Zq8!"])
+def test_a_key_that_is_a_value_is_masked(prefix: str) -> None:
+    """Who exchanges a name and its value sees neither in a report: keys are shown everywhere else."""
+    value = prefix + secrets.token_hex(12 if prefix else 16)
+    read(json.dumps({value: "OPENAI_API_KEY", "SMTP_HOST": "smtp.example.com"}))
+    assert registry.mask(f"{value} is no key, OPENAI_API_KEY is") == "‹OPENAI_API_KEY› is no key, OPENAI_API_KEY is"
+
+
+def test_a_random_key_is_masked() -> None:
+    """Also where its value is not its name."""
+    value = secrets.token_hex(24)
+    read(json.dumps({value: ""}))
+    assert registry.mask(f"{value}.") == "‹a-value-as-key›."
+
+
+@pytest.mark.parametrize("key", ["googleOauth2ClientSecret", "AUTH0_CLIENT_SECRET_2024", "aws-us-east-1-s3-key-2"])
+def test_a_key_that_is_a_name_is_shown(key: str) -> None:
+    """Whatever digits it has, and whatever its value names."""
+    read(json.dumps({key: "x", "SECRET_NAME_KEY": "SECRET_KEY"}))
+    assert registry.mask(f"{key} and SECRET_NAME_KEY") == f"{key} and SECRET_NAME_KEY"
+
+
 def test_plain_words_are_not_masked() -> None:
     """A boolean or null in a secret does not mask these words everywhere."""
     read('{"A": true, "B": false, "C": null, "D": {}}')

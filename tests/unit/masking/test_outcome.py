@@ -32,9 +32,10 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own
         subject="SMTP_PASSWORD",
         severity="error",
         evidence=(f"It has {value}.",),
-        remedy=Remedy(f"put {value}"),
+        remedy=Remedy(f"put {value}", "update", {"environment": "staging", "remove": value}, f"It needs {value}."),
     )
     change = Change(key="SMTP_PASSWORD", action="changed", origin=f"file {value}", version="123456789012")
+    removed = Change(key=value, action="removed")
     made = Outcome(
         runbook="verify",
         environment="staging",
@@ -44,7 +45,7 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own
         started=moment,
         finished=moment,
         findings=(finding,),
-        changes=(change,),
+        changes=(change, removed),
         failure=f"No {value}.",
     )
     registry.register(word, "POSTGRES_PASSWORD")
