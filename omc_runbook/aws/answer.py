@@ -122,6 +122,15 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
 botocore's models do not mark members of an output as required: these are the ones that this package reads.
 """
 
+NAMED: Mapping[str, tuple[str, str]] = {
+    "ecs:DescribeServices": ("services", "serviceArn"),
+    "ecs:DescribeTasks": ("tasks", "taskArn"),
+}
+"""Where an operation is asked for several things and answers with each, or with a failure: the lists, and the ARN.
+
+See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
+"""
+
 
 class InvalidResponse(BotoCoreError):
     """A response that is not an answer to its call; `operation` names the call, such as ecs:ListTasks."""
@@ -151,7 +160,7 @@ class _ValidatingClient:
             answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
         except ResponseParserError:
             raise InvalidResponse(operation) from None
-        if not _is_whole(answer, MEMBERS.get(operation, ())):
+        if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)
         return answer
 
@@ -235,3 +244,18 @@ def _is_whole(answer: Mapping[str, Any], members: tuple[str | tuple[str, ...], .
     # Without IAM's Marker or S3's token, botocore would take this page for the last.
     is_last = not answer.get("IsTruncated")
     return has_members and (is_last or bool(answer.get("Marker") or answer.get("NextContinuationToken")))
+
+
+def _names_all(operation: str, parameters: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer has all that was asked for, or says that it does not exist."""
+    if operation not in NAMED:
+        return True
+    members, arn = NAMED[operation]
+    missing = (each.get("arn", "") for each in answer.get("failures", ()) if each.get("reason") == "MISSING")
+    named = {_last(each) for each in (*(each.get(arn, "") for each in answer[members]), *missing)}
+    return named.issuperset(map(_last, parameters.get(members, ())))
+
+
+def _last(arn: str) -> str:
+    """A name or id, alone or at the end of an ARN."""
+    return arn.rpartition("/")[2]

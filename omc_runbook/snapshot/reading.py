@@ -19,6 +19,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest_in
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import (
+    contradictions,
     deep_read,
     express_services,
     follow_ups,
@@ -195,20 +196,27 @@ class _Reading(Gatherer):
         revisions = self.task_definitions("task_definitions", users.keys() - known.keys())
         if cache:
             cache.store(revisions.values())
+        tasks = tuple(task for answer in task_batches for task in self.keep("tasks", answer, ()))
+        found_secret = self.keep("secret", secret, None)
+        found_versions = self.keep("versions", versions, ()) if versions else ()
+        if task_lists and "tasks" not in self.gaps:
+            self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
+        if versions and "versions" not in self.gaps:
+            self.record("versions", contradictions.in_versions(name, found_secret, found_versions))
         return Snapshot(
             environment=self.environment,
             taken=now(),
             caller=self.caller,
             endpoint=self.clients.endpoint,
-            secret=self.keep("secret", secret, None),
-            versions=self.keep("versions", versions, ()) if versions else (),
+            secret=found_secret,
+            versions=found_versions,
             contents=follow_ups.contents_of(self.keep("contents", value, None) if value else None),
             left_out=without,
             clusters=clusters,
             service_names=service_names,
             services=tuple(sorted(services, key=lambda service: service.name)),
             task_definitions=known | revisions,
-            tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
+            tasks=tasks,
         )
 
     def second(self, snapshot: Snapshot) -> Snapshot:

@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from omc_runbook.aws import ecs
+from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.session import Clients
 
 URL = "http://127.0.0.1:9"
@@ -39,7 +40,11 @@ class Ecs:
         self.deployments = [self._deployment("old")]
 
     def __call__(self, request: AWSRequest, **_: object) -> AWSResponse:
-        service = {"serviceArn": "arn", "serviceName": "backend", "status": "ACTIVE"}
+        service = {
+            "serviceArn": "arn:aws:ecs:r:1:service/cluster/backend",
+            "serviceName": "backend",
+            "status": "ACTIVE",
+        }
         if request.headers["X-Amz-Target"].endswith(b"DescribeServices"):
             return self._answer(200, {"services": [service | {"deployments": self.deployments}]})
         self.calls += 1
@@ -130,3 +135,18 @@ def test_an_error_of_the_server_that_stays_is_that(client: Any) -> None:
     """As botocore gives it."""
     with pytest.raises(ClientError, match="ServerException"):
         deployed(client, Ecs(lambda number: (500, "ServerException"), begins=False))
+
+
+@pytest.mark.parametrize("reason", ["MISSING", "ACCESS_DENIED", ""])
+def test_an_answer_has_each_service_that_was_asked_for(client: Any, reason: str) -> None:
+    """Or says that it does not exist: nothing of a service is not that nothing is wrong with it."""
+    arn = "arn:aws:ecs:r:1:service/cluster/backend"
+    body = {"services": [], "failures": [{"arn": arn, "reason": reason}] if reason else []}
+    client.meta.events.register(
+        "before-send.ecs", lambda **_: AWSResponse(URL, 200, {}, Raw(json.dumps(body).encode()))
+    )
+    if reason == "MISSING":
+        assert ecs.describe_services(client, "cluster", ["backend"]) == ()
+    else:
+        with pytest.raises(InvalidResponse, match="DescribeServices"):
+            ecs.describe_services(client, "cluster", ["backend"])

@@ -1,0 +1,29 @@
+"""Answers of one look that contradict each other: one of the two calls did not see everything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.session import ReadFailure
+
+
+def in_tasks(cluster: str, services: Collection[Service], tasks: Collection[Task]) -> Iterator[ReadFailure]:
+    """Yield the services that run tasks of which ListTasks, of running and of stopped ones, has none."""
+    owners = {task.owner for task in tasks}
+    for service in services:
+        if service.running and service.name not in owners:
+            problem = (
+                f"by DescribeServices {service.name} runs {service.running}, and ListTasks has none of them;"
+                " run again in a minute."
+            )
+            yield ReadFailure(f"the tasks of cluster {cluster}", "ecs:ListTasks", problem, "incomplete")
+
+
+def in_versions(name: str, secret: Secret | None, versions: Collection[Version]) -> Iterator[ReadFailure]:
+    """Yield the current version, by DescribeSecret, where ListSecretVersionIds does not have it."""
+    current = secret.version_at(CURRENT) if secret else ""
+    if current and current not in {version.id for version in versions}:
+        problem = f"ListSecretVersionIds lacks {current}, the current one by DescribeSecret; run again in a minute."
+        yield ReadFailure(f"the versions of {name}", "secretsmanager:ListSecretVersionIds", problem, "incomplete")
