@@ -13,6 +13,7 @@ from typing import Any, Literal, Never, cast
 
 from omc_runbook.masking import misplaced, registry
 from omc_runbook.masking.common import is_common
+from omc_runbook.masking.parts import decode
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import RunbookError
 
@@ -35,6 +36,11 @@ _PUBLIC = frozenset({"true", "false", "<nil>", "map[]", "file://secrets.json"})
 # The end of a text that is cut inside a literal, a number or a \u escape.
 _CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
+# A member of an object, and a line of a list of names and values.
+_MEMBER = re.compile(
+    r"""(?m)(?:(?P<mark>["'])(?P<quoted>[\w.-]+)(?P=mark)\s*:\s*|^\s*(?:export\s+)?(?P<plain>[A-Za-z_][\w.-]*)(?:\s*=\s*|\s*:\s+))"""
+    r"""(?:"(?P<double>(?:[^"\\\n]|\\.)*)|'(?P<single>(?:[^'\\\n]|\\.)*)|(?P<bare>[^\s"'{\[][^\n]*))"""
+)
 
 
 class DocumentError(RunbookError):
@@ -177,6 +183,7 @@ def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
     try:
         return tuple(_scan(text))
     except json.JSONDecodeError as error:
+        _register_members(text)
         problem, position = _classify(error)
         line = text.count("\n", 0, position) + 1
         column = position - text.rfind("\n", 0, position)
@@ -184,6 +191,13 @@ def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
         return DocumentError(problem, position, value.name, f"at line {line}, column {column} {sentence}.")
     except RecursionError:
         return DocumentError("too-deep", None, value.name, f"{_SENTENCES['too-deep']}.")
+
+
+def _register_members(text: str) -> None:
+    """Register what looks like a value in a text that is no JSON: tasks may still have it, and log it."""
+    for member in _MEMBER.finditer(text):
+        value = next(filter(None, (member["double"], member["single"], member["bare"])), "")
+        registry.register(value.strip(), member["quoted"] or member["plain"])
 
 
 def _shape(error: json.JSONDecodeError) -> str:
@@ -311,7 +325,7 @@ def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
 def _leaves(value: Any) -> Iterator[str]:
     """Yield each string and each long number within a value: each is a secret, though ECS injects all as one text.
 
-    A string that is JSON itself, as a service account's key is, has such members too.
+    A string that is JSON itself, as a service account's key is, has such members too, also in base64.
     """
     if isinstance(value, _Number):
         if not is_common(value.text):
@@ -324,6 +338,8 @@ def _leaves(value: Any) -> Iterator[str]:
             # The standard library follows the nesting by recursion.
             with suppress(ValueError, RecursionError):
                 yield from _leaves(_INNER_DECODER.decode(value))
+        if decoded := decode(value):
+            yield from _leaves(decoded)
     elif isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
             yield from _leaves(child)

@@ -24,6 +24,13 @@ _DEEPEST = 8
 _KNOWN = 1024
 """How many texts an index remembers the spans of."""
 _BETWEEN = "\0"
+_CUT = re.compile(r"\.\.\.|…")
+"""What stands for the middle or the end of a text that a program has shortened, as pydantic does."""
+_SHOWN = 120
+"""How many characters of it a program shows before that, or after it."""
+_HOST_ONLY = re.compile(r"[\w+.-]+://[^:@]*")
+_DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}){4}")
+"""Text of which every character is escaped."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
 
@@ -74,6 +81,7 @@ class Index:
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
+        self._heads, self._tails = _by_ends(self._names)
         # A notebook is masked again whenever it is saved, and most of it is as it was.
         self._known = lru_cache(_KNOWN)(self._all)
 
@@ -121,6 +129,7 @@ class Index:
         spans = [*_whole(text, self._names, self._short, shortest), *self._partial(text)]
         if self._plain and is_escaped(text):
             spans += self._escaped(text, shortest)
+        spans += self._shortened(text)
         if common:
             spans += self._standalone.find(text)
         return _merge(spans if shortest else [*spans, *self._by_shape(text, spans)])
@@ -134,7 +143,7 @@ class Index:
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
         """Find values whose escapes nest in a way that `spell` does not list."""
-        if not any(core in text for core in self._cores):
+        if not (any(core in text for core in self._cores) or _DENSE.search(text)):
             return
         bare = unescape(text)
         if not any(plain in bare for plain in self._plain):
@@ -142,6 +151,24 @@ class Index:
         plain = unescape_traceably(text)
         for start, end, name in _whole(plain.text, self._plain, self._short, shortest):
             yield Span(plain.starts[start], plain.ends[end - 1], name)
+
+    def _shortened(self, text: str) -> Iterator[Span]:
+        """Find the beginnings and the ends of long values around what a program has left out."""
+        for cut in _CUT.finditer(text):
+            before, after = text[max(0, cut.start() - _SHOWN) : cut.start()], text[cut.end() : cut.end() + _SHOWN]
+            for start in range(len(before) - PIECE + 1):
+                head, names = before[start:], self._heads.get(before[start : start + PIECE], ())
+                name = next((name for spelling, name in names if spelling.startswith(head)), "")
+                if name and not self._is_public_head(head):
+                    yield Span(cut.start() - len(head), cut.start(), name)
+            for end in range(PIECE, len(after) + 1):
+                tail, names = after[:end], self._tails.get(after[end - PIECE : end], ())
+                name = next((name for spelling, name in names if spelling.endswith(tail)), "")
+                if name and tail not in self._public and not is_common(tail):
+                    yield Span(cut.end(), cut.end() + end, name)
+
+    def _is_public_head(self, head: str) -> bool:
+        return head in self._public or is_common(head) or _HOST_ONLY.fullmatch(head) is not None
 
     def unfinished(self, text: str) -> Span:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""
@@ -181,6 +208,19 @@ class Index:
                 end, offset = end + 1, offset + 1
             reached = end - PIECE + 1
             yield Span(start, end, name)
+
+
+_Ends = dict[str, list[tuple[str, str]]]
+
+
+def _by_ends(names: Mapping[str, str]) -> tuple[_Ends, _Ends]:
+    """Long spellings with their names, by their first and by their last characters."""
+    heads, tails = _Ends(), _Ends()
+    for spelling, name in names.items():
+        if len(spelling) >= 2 * PIECE:
+            heads.setdefault(spelling[:PIECE], []).append((spelling, name))
+            tails.setdefault(spelling[-PIECE:], []).append((spelling, name))
+    return heads, tails
 
 
 def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:

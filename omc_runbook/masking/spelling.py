@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from omc_runbook.masking import guesses
 from omc_runbook.masking.common import SHORTEST, is_common
+from omc_runbook.masking.parts import parts
 
 SHORT = 8
 """Below this many characters a text may be part of a word or a number, so it only counts when it stands alone."""
@@ -88,12 +89,12 @@ def shown_as(text: str) -> dict[str, None]:
     """Return the texts that a program may show instead of ``text``, itself first.
 
     They have no blanks around it, one blank for several, no line ends, or are one of its lines that is distinctive by
-    itself.
+    itself, or a secret within it (`parts`).
     """
     lines = [line.strip() for line in text.splitlines()]
     whole = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
     alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
-    return dict.fromkeys((*whole, *alone))
+    return dict.fromkeys((*whole, *alone, *parts(text)))
 
 
 def _is_distinctive(line: str) -> bool:

@@ -202,6 +202,26 @@ def test_errors_show_no_value(form: str) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{{"A": "{0}", "B": "',
+        '{{"A": "{0}',
+        "{{'A': '{0}'}}",
+        '{{"A": "{0}",}}',
+        "B=x\nexport A={0}\nC=y",
+        "A: {0}\n",
+        'A="{0}"\n',
+    ],
+)
+def test_short_values_of_a_text_that_is_no_json_are_masked(form: str) -> None:
+    """Tasks that started before may have them, and log them."""
+    value = f"Tr0&{secrets.token_hex(2)}!"
+    with pytest.raises(DocumentError):
+        read(form.format(value))
+    assert registry.mask(f"the password is {value} here") == "the password is ‹A› here"
+
+
 def test_representations_show_no_value() -> None:
     """A document and its members show names only, and their texts are masked elsewhere."""
     value, nested, shadowed = (secrets.token_urlsafe(24) for _ in range(3))

@@ -19,8 +19,8 @@ def test_a_service_that_runs_tasks_has_one_in_a_list() -> None:
     assert not [*contradictions.in_tasks("staging", (worker,), (stopped("worker", "Scaled in", NOW),))]
     (failure,) = contradictions.in_tasks("staging", (worker, idle), (task("backend"),))
     assert failure.sentence == (
-        "Could not read the tasks of cluster staging: by DescribeServices worker runs 1, and ListTasks has none of them;"
-        " run again in a minute."
+        "Could not read the tasks of cluster staging: by DescribeServices worker runs 1, and ListTasks has none"
+        " of them; run again in a minute."
     )
 
 

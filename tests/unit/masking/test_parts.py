@@ -1,0 +1,92 @@
+"""What a program shows of a value in its place: a password out of an address, its beginning and end, its escapes."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import secrets
+import unicodedata
+from urllib.parse import quote
+
+import pydantic
+import pytest
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.document import parse
+from omc_runbook.masking.value import Masked
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+PASSWORD = "p@W/d9:#é"
+PHRASE = "winding rivers carry yellow leaves under the old stone bridge"
+
+
+def basic(text: str) -> str:
+    """A text in base64."""
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"postgresql://app:{quote(PASSWORD, safe='')}@db.internal:5432/app?sslmode=require",
+        f"host=db user=app password={PASSWORD} dbname=app",
+        f"host=db user=app password='{PASSWORD}'",
+        f"Server=db;User Id=app;Password={PASSWORD};",
+        f'"{PASSWORD}"',
+        f"Bearer {PASSWORD}",
+        f"Basic {basic(f'app:{PASSWORD}')}",
+        basic(f"pass: {PASSWORD}").replace("pass", ""),
+        basic(json.dumps({"user": "app", "password": PASSWORD})),
+        f"\x1b[31m{PASSWORD}\x1b[0m",
+    ],
+)
+def test_a_secret_within_a_value_is_masked(value: str) -> None:
+    """Also where a program shows it alone, without its escapes."""
+    parse(Masked(json.dumps({"OTHER": value}), "the secret"))
+    shown = PASSWORD if basic(f"pass: {PASSWORD}") != value else f"pass: {PASSWORD}"
+    assert registry.mask(f"the login failed with {shown} twice") == "the login failed with ‹OTHER› twice"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_value_in_the_other_unicode_form_is_masked(form: str) -> None:
+    """macOS and browsers compose and decompose letters."""
+    Masked(unicodedata.normalize("NFD" if form == "NFC" else "NFC", PASSWORD), "OTHER")
+    assert registry.mask(f"with {unicodedata.normalize(form, PASSWORD)} twice") == "with ‹OTHER› twice"
+
+
+def test_hexadecimal_digits_of_the_other_case_are_masked() -> None:
+    """UUIDs are shown in small letters, whatever they were."""
+    value = "0B" + secrets.token_hex(3).upper() + "-AB12-4C3D-8E9F-" + secrets.token_hex(6).upper()
+    Masked(value, "OTHER")
+    assert registry.mask(value.lower()) == "‹OTHER›"
+
+
+def test_a_shortened_value_is_masked() -> None:
+    """pydantic shows the beginning and the end of what it refuses, words of a passphrase too."""
+    Masked(PHRASE, "OTHER")
+    with pytest.raises(pydantic.ValidationError) as caught:
+        pydantic.TypeAdapter(int).validate_python(PHRASE)
+    assert "input_value='‹OTHER›...‹OTHER›'" in registry.mask(str(caught.value))
+    assert registry.mask("winding rivers… and more") == "‹OTHER›… and more"
+
+
+@pytest.mark.parametrize("text", ["https://api.example.com...", "rivers ...", "Loading... done", "the old bridge..."])
+def test_what_is_shortened_otherwise_is_shown(text: str) -> None:
+    """A host is no secret, and dots are in many sentences."""
+    Masked("https://api.example.com/v1/hooks?x=1", "HOOK")
+    Masked(PHRASE, "OTHER")
+    assert registry.mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "escape", [lambda sign: f"%{ord(sign):02X}", lambda sign: f"&#{ord(sign)};", lambda sign: f"\\u{ord(sign):04x}"]
+)
+def test_a_value_of_which_every_character_is_escaped_is_masked(escape: object) -> None:
+    """Letters too, which no escaping needs."""
+    value = f"Zq-{secrets.token_hex(6)}"
+    Masked(value, "OTHER")
+    assert callable(escape)
+    assert registry.mask(f"x {''.join(map(escape, value))} y") == "x ‹OTHER› y"
+    assert html.escape(registry.mask("a&#39;b&#39;")) == html.escape("a&#39;b&#39;")
