@@ -90,7 +90,8 @@ def run(
     The notebook runs in this process, or with `in_kernel` in one of its own. Parameters are (name, text) pairs.
     `progress` is a terminal for a progress bar. `on_line` is called, on another thread, with each event line of a
     rollout while the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the
-    notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises
+    notebook raises a RunbookError before it changed anything, no record is kept and that error is raised here; unless
+    that is a UsageError, the outcome.json of an older run in the folder is removed. Raises
     UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
     skip_formats()
@@ -122,6 +123,8 @@ def run(
                 with _removed(keeper.spare):
                     return _execute(notebook, typed, keeper, engine, progress)
     except RunbookError as error:
+        if bucket is None and not isinstance(error, UsageError):
+            _remove_older_outcome(Record(folder, ""))
         failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
         for line in summary.undelivered(failed):
             error.add_note(line.text)
@@ -292,15 +295,20 @@ class _Keeper:
         return RunResult(RunbookError.exit_code, lines, record.page, is_recorded=False, failure=lines[-1].text)
 
     def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
-        """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for its own."""
-        with suppress(OSError):
-            self.record.outcome.unlink(missing_ok=True)
+        """Report a run whose record cannot be kept."""
+        _remove_older_outcome(self.record)
         place = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {place}, though the run took place: {_reason(error)}"
         lines = summary.mask(summary.summarise(outcome, path, self.command))
         failure = f"No record was kept in {place}: {_reason(error).rstrip('.')}."
         (line,) = summary.mask((Line(failure, "warning", "warning"),))
         return RunResult(RunbookError.exit_code, lines, None, is_recorded=False, failure=line.text)
+
+
+def _remove_older_outcome(record: Record) -> None:
+    """Remove the outcome.json of an older run, lest it be taken for that of one without a record."""
+    with suppress(OSError):
+        record.outcome.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

@@ -272,6 +272,20 @@ def test_a_run_that_breaks_off_leaves_what_was_known_of_it(
 
 
 @ENGINES
+@pytest.mark.parametrize(("error", "code", "stays"), [("CouldNotLook", 2, False), ("UsageError", 3, True)])
+def test_a_run_that_cannot_look_leaves_no_older_outcome(
+    tmp_path: Path, engine: tuple[str, ...], error: str, code: int, stays: bool
+) -> None:
+    """Who reads outcome.json afterwards would take the older one's ok for its own; what is refused is no run."""
+    command = night(tmp_path, engine, f"from omc_runbook.model.errors import {error}; raise {error}('No.')")
+    notebook = tmp_path / "notebooks" / "night.ipynb"
+    notebook.write_text(notebook.read_text().replace("## Change it", "## Look at it"))
+    ended = forked_command.run(command, os.environ, tmp_path)
+    assert ended.returncode == code, ended.stderr
+    assert (tmp_path / "records" / "outcome.json").exists() is stays
+
+
+@ENGINES
 def test_a_killed_command_leaves_the_folder_of_records_as_it_was(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """There is no file of this run, and the older outcome is still there."""
     kill = "os.kill(os.getppid(), 9); import time; time.sleep(60)" if engine else KILLED
