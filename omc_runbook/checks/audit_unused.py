@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.content import NOTE
 from omc_runbook.checks.key_demand import referenced_keys, secret_demands
 from omc_runbook.checks.registry import Family
@@ -32,8 +32,11 @@ PRICE = 0.40
     looks_like=("not-used",),
     ruled_out_by="DescribeTaskDefinition: tasks refer to every key, or the code asks for it",
 )
-def key_unused(snapshot: Snapshot) -> Iterable[Evidence]:
+def key_unused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A key of the secret is used nowhere."""
+    if not secret_demands(snapshot):
+        cluster = snapshot.environment.names.cluster
+        yield Uncertain("", (f"No service of {cluster} refers to the secret: who uses its keys is not known.",))
     for key in unused_keys(snapshot):
         fact = f"DescribeTaskDefinition: no task definition in use refers to {key}"
         if snapshot.checkout:

@@ -132,6 +132,13 @@ def test_a_secret_without_keys_is_not_clear() -> None:
     assert {"skipped"} not in statuses.values()
 
 
+def test_without_a_service_no_key_is_clear() -> None:
+    """Where no task definition was read, none of them can refer to a key."""
+    snapshot = replace(audited(), services=(), service_names=())
+    [finding] = run_check(CHECKS["key-unused"], snapshot)
+    assert (finding.status, "No service of ohmycoins-staging refers" in finding.evidence[0]) == ("unknown", True)
+
+
 def test_what_was_not_searched_is_unknown() -> None:
     """A bound on size or number is said, and what is beyond is not known."""
     snapshot = audited()
