@@ -132,7 +132,9 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         )
     if not result.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
-    services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
+    services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done")
+    if not services:
+        return Banner("unsure", f"Written: {what}; no service got new tasks.", (*reasons, *lines))
     return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
 
 

@@ -37,7 +37,7 @@ RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
 FAMILIES = ("secret", "content")
-"""The checks that judge a change of the secret; where services use it, also those of their deployments."""
+"""The checks of the secret that judge its change, beside those of the deployments of services that use it."""
 
 
 def look(run: Run) -> Snapshot:
@@ -169,13 +169,15 @@ def judge(
     """The findings that decide how a change ended.
 
     An error that the plan would fix counts until it is applied; one of a value that it gives tasks first, even then.
+    Where no service uses the secret, so does a cluster or service that does not exist: tasks may be under other names.
     """
-    families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
+    families = (*FAMILIES, "deployment")
 
     def counts(finding: Finding) -> bool:
         if plan is None or not plan.sentences:
             return False
-        return plan.delivers(finding) or (result is None and plan.is_against(finding))
+        is_elsewhere = finding.check == "wrong-names" and not after.consumers
+        return is_elsewhere or plan.delivers(finding) or (result is None and plan.is_against(finding))
 
     return runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
 

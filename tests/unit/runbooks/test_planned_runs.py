@@ -160,6 +160,14 @@ def test_what_a_plan_gives_tasks_first_is_no_remark(new: dict[str, NewValue]) ->
     assert mended.delivered == frozenset()
 
 
+def test_a_wrong_name_counts_where_no_service_uses_the_secret() -> None:
+    """No task that was seen has the new value: the services may be under other names."""
+    snapshot = replace(healthy(), services=(), service_names=())
+    drawn = plan_update(snapshot, {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "it"), "a file")})
+    [found] = [each for each in secret_change.judge(snapshot, snapshot, None, drawn) if each.check == "wrong-names"]
+    assert (found.status, found.severity) == ("found", "error")
+
+
 def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
     commands: list[str] = []
