@@ -31,7 +31,10 @@ def call(name: str, arguments: Sequence[Any]) -> Any:
 
     See https://developer.hashicorp.com/terraform/language/functions
     """
-    return _FUNCTIONS[name](*arguments)
+    try:
+        return _FUNCTIONS[name](*arguments)
+    except re.error as error:
+        raise ValueError(str(error)) from error
 
 
 def operate(operator: str, left: Any, right: Any) -> Any:
@@ -98,12 +101,22 @@ def member(table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
 def _replace(text: str, old: str, new: str) -> str:
     if len(old) > 1 and old[0] == old[-1] == "/":
         # A regular expression; $1 stands for a group.
-        return re.sub(old[1:-1], re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", new), text)
+        return _pattern(old[1:-1]).sub(re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", new), text)
     return text.replace(old, new)
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    """A regular expression of Terraform's; raises ValueError for one that means something else in Python.
+
+    See https://github.com/google/re2/wiki/Syntax
+    """
+    if "[:" in text or "\\Q" in text:
+        raise ValueError(text)
+    return re.compile(text)
+
+
 def _regex(pattern: str, text: str) -> Any:
-    match = re.search(pattern, text)
+    match = _pattern(pattern).search(text)
     if match is None:
         raise ValueError(pattern)
     return match.groupdict() or [*match.groups()] or match[0]

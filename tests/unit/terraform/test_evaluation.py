@@ -137,3 +137,16 @@ def test_a_module_that_calls_itself_comes_to_an_end(tmp_path: Path) -> None:
     assert len(list(module.walk())) < 20
     output = module.output("o")
     assert output and not is_known(output.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'replace(var.name, "/(/", "")',
+        'replace(var.name, "/(s)/", "$2")',
+        'regex("[", var.name)',
+        'replace("my shop", "/[^[:alnum:]]/", "-")',
+    ],
+)
+def test_a_regular_expression_that_means_something_else_in_python_is_left_open(expression: str, tmp_path: Path) -> None:
+    assert not is_known(evaluate(expression, tmp_path))
