@@ -13,7 +13,6 @@ from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
 from omc_runbook.terraform.hcl_json import JSON
 from omc_runbook.terraform.hcl_template import (
-    interpolations,
     is_literal,
     read_heredoc,
     read_json,
@@ -21,6 +20,7 @@ from omc_runbook.terraform.hcl_template import (
     split_value_from,
 )
 from omc_runbook.terraform.modules import folders_of, foreign_calls, source_of, variants
+from omc_runbook.terraform.texts import Loop, holds, is_none, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION = "aws_ecs_task_definition"
@@ -36,7 +36,6 @@ MAPS = ("object", "object-for")
 
 _RENDERED = re.compile(r"data\.template_file\.([\w-]+)\.rendered")
 _OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
-_LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
@@ -96,6 +95,8 @@ class TerraformContainer:
     """The names of the others' containers that get whatever is added to that list."""
     block_folder: str = ""
     """The folder of its definition."""
+    may_be_absent: bool = False
+    """Whether its definition has a count, or a for_each, that is not known, so that there may be none of it."""
 
     @property
     def root(self) -> str:
@@ -130,8 +131,8 @@ class TerraformContainer:
 
     @property
     def is_clear(self) -> bool:
-        """Whether its name and all that it gets are in its own folder, without variables."""
-        return not (self.obstacle or self.other_sources) and is_literal(self.name)
+        """Whether it, its name and all that it gets are in its own folder, without variables."""
+        return not (self.obstacle or self.other_sources or self.may_be_absent) and is_literal(self.name)
 
 
 @dataclass
@@ -147,6 +148,8 @@ class _FolderContainers:
     @property
     def clarity(self) -> tuple[float, float, float]:
         """How much was understood: the shares of containers that are clear and that have a list, and what was not."""
+        if not self.containers and not self.unreadable:
+            return 1, 1, 0
         count = len(self.containers) or 1
         clear, with_list = (
             sum(each.is_clear for each in self.containers),
@@ -209,19 +212,23 @@ def _read_definitions(folders: Iterable[Folder]) -> _FolderContainers:
 
 
 def _read_definition(block: Block, result: _FolderContainers) -> None:
-    """Read one task definition, for each entry of its for_each where these are known; none where its count is 0."""
-    count = block.find("count")
-    if count and (number := result.folder.follow(count.value)).kind == "number" and number.name == "0":
-        return
+    """Read one task definition, for each entry of its for_each where these are known; none where there is none."""
     loop = block.find("for_each")
+    repetition = loop or block.find("count")
+    is_absent = is_none(repetition.value, result.folder) if repetition else False
+    if is_absent:
+        return
     entries = result.folder.entries(loop.value) if loop else ()
     for entry in entries:
-        _read_one(block, replace(result.folder, each=entry), result, is_repeated=False)
+        _read_one(block, replace(result.folder, each=entry), result)
     if not entries:
-        _read_one(block, result.folder, result, is_repeated=loop is not None)
+        may_be_absent = is_absent is None
+        _read_one(block, result.folder, result, is_repeated=loop is not None, may_be_absent=may_be_absent)
 
 
-def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeated: bool) -> None:
+def _read_one(
+    block: Block, folder: Folder, result: _FolderContainers, is_repeated: bool = False, may_be_absent: bool = False
+) -> None:
     """Read one task definition; parts that cannot be followed are reported, and the others are read."""
     definition = ".".join(block.labels)
     attribute = block.find("container_definitions")
@@ -257,6 +264,7 @@ def _read_one(block: Block, folder: Folder, result: _FolderContainers, is_repeat
                     node=objects[-1],
                     json=text is not None,
                     block_folder=str(attribute.file.path.parent),
+                    may_be_absent=may_be_absent,
                 ),
                 text.variables if text else {},
             )
@@ -298,7 +306,7 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
         found = members.get(inner.name) if inner.kind == "path" else None
         return _without_encoding(folder.follow(found)) if found else replace(expression, kind="other")
 
-    texts = {name: _read_name(each, folder) for name, each in members.items()}
+    texts = {name: read_name(each, folder) for name, each in members.items()}
     plain = {name: each for name, each in texts.items() if each and is_literal(each)}
     why = f"whose file {template.name} is not plain JSON"
     if any(template.text[start] == "%" for start, _ in sequences(template.text)):
@@ -325,7 +333,7 @@ def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node,
 
 def _template(path: Node, folder: Folder) -> SourceFile | None:
     """The file of a path, as Terraform has it when it is applied."""
-    text, scope = _resolve(_read_text(path, folder), path, folder), folder.scope(path)
+    text, scope = resolve(read_text(path, folder), path, folder), folder.scope(path)
     base = (scope if text.startswith("${path.module}/") else folder.root).files[0].path.parent
     name = os.path.normpath(base / _OWN_PATH.sub("", text))
     return next((file for file in folder.templates if os.path.normpath(file.path) == name), None)
@@ -353,7 +361,7 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
             if not (has_references or (is_ecs and _SECRETS.search(member.name))):
                 continue
             found = (find_member(objects, name) for name in _NAMES)
-            names = [_read_name(each.value, folder) for each in found if each and each.kind == "member"]
+            names = [read_name(each.value, folder) for each in found if each and each.kind == "member"]
             container = TerraformContainer(
                 folder=folder,
                 definition=definition,
@@ -376,7 +384,7 @@ def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[
         yield objects, label
         for member in (member for each in objects if each.kind == "object" for member in each.parts):
             key = member.parts[0]
-            name = member.name or _read_name(replace(key, kind="path", name=key.source.strip("()")), folder)
+            name = member.name or read_name(replace(key, kind="path", name=key.source.strip("()")), folder)
             yield from _objects_in(member.value, label if _SEVERAL_CONTAINERS.search(name) else name, folder)
         return
     for part in folder.parts(node):
@@ -394,7 +402,7 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer, te
     )
     container = replace(
         container,
-        name=_read_name(name.value, folder, texts) if name and name.kind == "member" else "",
+        name=read_name(name.value, folder, texts) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
         plain_variables=tuple(plain.variables),
     )
@@ -538,7 +546,7 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
         if entries is None:
             variable_list.other_sources.append(describe(part.node))
             continue
-        if part.certain:
+        if part.certain and not _is_filtered(part.node, folder):
             variable_list.lists.append(part.node)
         for element, entry, loop in entries:
             variable, value_from = _pair(entry, folder, loop)
@@ -551,10 +559,6 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
             else:
                 variable_list.other_sources.append(describe(element))
     return variable_list
-
-
-Loop = Mapping[str, str]
-"""The texts of a for expression's variables, and of their members: s.name."""
 
 
 def _entries(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | None:
@@ -570,8 +574,27 @@ def _entries(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | None
     return None if rounds is None else [(element, node, loop) for element, loop in rounds]
 
 
+def _is_filtered(node: Node, folder: Folder) -> bool:
+    """Whether a for expression has a condition, or one that it iterates over has: it may leave a new element out."""
+    if node.kind not in ("for", "object-for"):
+        return False
+    return bool(node.condition) or any(_is_filtered(each, folder) for each in folder.objects(node.parts[0]))
+
+
 def _rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
-    """The rounds of a for expression: each element that it iterates over, and the texts of its variables in it."""
+    """The rounds of a for expression: each element that it is made for, and the texts of its variables in it.
+
+    None where it cannot be resolved, or its condition is not known.
+    """
+    rounds = _all_rounds(node, folder)
+    if rounds is None or node.condition is None:
+        return rounds
+    tests = [holds(node.condition, folder, loop) for _, loop in rounds]
+    return None if None in tests else [each for each, test in zip(rounds, tests, strict=True) if test]
+
+
+def _all_rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
+    """The rounds of a for expression without its condition."""
     names, collection = [name.strip() for name in node.name.split(",")], node.parts[0]
     objects = folder.objects(collection)
     if not any(each.kind in MAPS for each in objects):
@@ -586,10 +609,10 @@ def _rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
                 (member, {names[0]: member.name, **_loop(names[1], member.value, folder)}) for member in each.parts
             ]
             continue
-        inner = _rounds(each, folder) if len(each.parts) == 3 else None
+        inner = _rounds(each, folder)
         if inner is None:
             return None
-        texts = ((element, [_read_text(part, folder, loop) for part in each.parts[1:]]) for element, loop in inner)
+        texts = ((element, [read_text(part, folder, loop) for part in each.parts[1:3]]) for element, loop in inner)
         rounds += [(element, dict(zip(names, pair, strict=True))) for element, pair in texts]
     return rounds
 
@@ -616,9 +639,9 @@ def _loop(name: str, element: Node, folder: Folder) -> Loop:
     """The texts of a for expression's variable, and of its members, for one element."""
     value = folder.follow(element)
     if value.kind == "object":
-        return {f"{name}.{each.name}": _read_text(each.value, folder) for each in value.parts if each.name}
+        return {f"{name}.{each.name}": read_text(each.value, folder) for each in value.parts if each.name}
     # A key without quotes is a path in the syntax, and a text to Terraform.
-    return {name: value.name if value.kind == "path" and "." not in value.name else _read_text(value, folder)}
+    return {name: value.name if value.kind == "path" and "." not in value.name else read_text(value, folder)}
 
 
 def collection_of(node: Node, folder: Folder) -> Node:
@@ -637,94 +660,20 @@ def collection_of(node: Node, folder: Folder) -> Node:
     return collection_of(last, folder) if maps else last
 
 
-def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
-    """A string's text, with local values resolved; a path as an interpolation; "" for anything else.
-
-    What format() and join() make of such is a text, too.
-    """
-    values = loop or {}
-    resolved = folder.follow(node)
-    if resolved.kind == "index" and resolved.parts[1].name in values:
-        member = find_member(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
-        return _read_text(member.value, folder) if member and member.kind == "member" else ""
-    if resolved.kind == "path":
-        return values.get(resolved.name, f"${{{resolved.name}}}")
-    if resolved.kind == "call" and resolved.name in ("format", "join") and resolved.parts:
-        return _joined(resolved, folder, values)
-    return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""
-
-
-def _joined(call: Node, folder: Folder, loop: Loop) -> str:
-    """The text that format() or join() makes of others; "" where one of them has none."""
-    first, *others = (_texts(each, folder, loop) for each in call.parts)
-    lists = {folder.follow(each).kind for each in call.parts[1:]} if call.name == "join" else {"tuple"}
-    if not first or None in others or lists != {"tuple"}:
-        return ""
-    texts = [text for each in others for text in each or ()]
-    if call.name == "join":
-        return first[0].join(texts)
-    pieces = first[0].split("%s")
-    if len(pieces) != len(texts) + 1 or any("%" in each for each in pieces):
-        return ""
-    return pieces[0] + "".join(f"{text}{piece}" for text, piece in zip(texts, pieces[1:], strict=True))
-
-
-def _texts(node: Node, folder: Folder, loop: Loop) -> list[str] | None:
-    """The text of an expression, or those of a list's elements; None where one has none. An empty one is a text."""
-    resolved = folder.follow(node)
-    nodes = [folder.follow(each) for each in resolved.parts] if resolved.kind == "tuple" else [resolved]
-    texts = [(each, _read_text(each, folder, loop)) for each in nodes]
-    is_known = all(text or (each.kind == "string" and not each.name) for each, text in texts)
-    return [text for _, text in texts] if is_known else None
-
-
-def _read_name(node: Node, folder: Folder, texts: Loop | None = None) -> str:
-    """A container's name, with the variables and local values in it resolved where all of them can be."""
-    text = _read_text(node, folder, texts)
-    if is_literal(text) or not (folder.call or folder.each):
-        return text
-    resolved = _resolve(text, node, folder)
-    return resolved if is_literal(resolved) else text
-
-
-def _resolve(text: str, node: Node, folder: Folder) -> str:
-    """An expression's text, with those of its variables and local values in it that are texts themselves."""
-
-    def value(match: re.Match[str]) -> str:
-        path = Node(kind="path", file=folder.scope(node).files[0], start=0, end=0, name=match[1])
-        resolved = folder.follow(path)
-        return resolved.name if resolved.kind == "string" else match[0]
-
-    return _LOOP.sub(value, text)
-
-
 def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
     """Name and valueFrom of an element or of a map's member; "" as name if it has no literal one."""
     if entry.kind == "member":
-        return (entry.name, _read_text(entry.value, folder)) if is_literal(entry.name) else ("", "")
+        return (entry.name, read_text(entry.value, folder)) if is_literal(entry.name) else ("", "")
     if entry.kind == "object-for":
-        variable, value_from = (_read_text(part, folder, loop) for part in entry.parts[1:3])
-        is_open = any(_uses_loop(part, folder, loop) for part in entry.parts[1:3])
+        variable, value_from = (read_text(part, folder, loop) for part in entry.parts[1:3])
+        is_open = any(uses_loop(part, folder, loop) for part in entry.parts[1:3])
         return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
     objects = folder.objects(entry.parts[1] if entry.kind == "for" else entry)
     name = find_member(objects, "name")
     value = next(filter(None, (find_member(objects, each) for each in VALUE_FROM)), None)
     if name is None or name.kind != "member":
         return "", ""
-    variable = _read_text(name.value, folder, loop)
-    value_from = _read_text(value.value, folder, loop) if value and value.kind == "member" else ""
-    is_open = any(_uses_loop(each.value, folder, loop) for each in (name, value) if each and each.kind == "member")
+    variable = read_text(name.value, folder, loop)
+    value_from = read_text(value.value, folder, loop) if value and value.kind == "member" else ""
+    is_open = any(uses_loop(each.value, folder, loop) for each in (name, value) if each and each.kind == "member")
     return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
-
-
-def _uses_loop(node: Node, folder: Folder, loop: Loop) -> bool:
-    """Whether a text has a for expression's variable in an interpolation that is more than it."""
-    resolved = folder.follow(node)
-    if resolved.kind in ("call", "tuple"):
-        return any(_uses_loop(each, folder, loop) for each in resolved.parts)
-    texts = (
-        [resolved.name[start:end] for start, end in interpolations(resolved.name)] if resolved.kind == "string" else []
-    )
-    unknown = [text for text in texts if not ((match := _LOOP.fullmatch(text)) and match[1] in loop)]
-    words = {each.partition(".")[0] for each in loop}
-    return any(re.search(rf"(?<![\w.]){re.escape(word)}\b", text) for word in words for text in unknown)

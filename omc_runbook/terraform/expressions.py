@@ -206,7 +206,7 @@ class Expressions(ABC):
             case "unary":
                 value = self.value(node.parts[0], names)
                 return value if not is_known(value) else (not value if node.name == "!" else -value)
-            case "for" | "filtered-for" | "object-for":
+            case "for" | "object-for":
                 return self._for(node, names)
             case "call":
                 return self._call(node, names)

@@ -27,7 +27,6 @@ Kind = Literal[
     "path",
     "group",
     "for",
-    "filtered-for",
     "object-for",
     "conditional",
     "index",
@@ -81,6 +80,12 @@ class Node:
     def position(self) -> tuple[str, int]:
         """Its file's name and its start: unique in a checkout."""
         return self.file.name, self.start
+
+    @property
+    def condition(self) -> Node | None:
+        """The condition of a for expression; None without one."""
+        results = {"for": 1, "object-for": 2}.get(self.kind, len(self.parts))
+        return self.parts[1 + results] if len(self.parts) > 1 + results else None
 
     @property
     def value(self) -> Node:
@@ -266,8 +271,7 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             intro = list(_trees(inner[0]))
             variables = ",".join(_words(child, file, shift) for child in intro[:-1])
             conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
-            kind: Kind = "filtered-for" if conditions else "for"
-            return node(kind, variables, nodes((intro[-1], inner[1], *conditions)))
+            return node("for", variables, nodes((intro[-1], inner[1], *conditions)))
         case "for_object_expr":
             intro = list(_trees(inner[0]))
             variables = ",".join(_words(child, file, shift) for child in intro[:-1])

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
+from omc_runbook.model.environment_names import canonical, environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
@@ -173,18 +175,23 @@ class Folder:
             resolved = self.follow(member.value, depth + 1)
         return resolved
 
-    def _chosen(self, node: Node, depth: int) -> Node | None:
-        """The member of an object that an index or lookup() chooses by a text that is known; None for anything else.
+    def is_open(self, node: Node) -> bool:
+        """Whether an expression is a root's default: who applies that for another environment sets the variable.
 
-        A root's default is not known: who applies it for another environment sets the variable.
+        That of a folder that is named after the environment that it means is none.
         """
+        scope = self.scope(node)
+        is_default = scope.call is None and scope.is_constant(node) and not node.file.name.endswith(VALUES)
+        here = environment_in(Path(node.file.name).parent.as_posix())
+        return is_default and not (here and canonical(node.name) == here)
+
+    def _chosen(self, node: Node, depth: int) -> Node | None:
+        """The member of an object that an index or lookup() chooses by a text that is known; None for anything else."""
         is_lookup = node.kind == "call" and node.name == "lookup"
         if len(node.parts) < 2 or not (is_lookup or node.kind == "index"):
             return None
         table, key = (self.follow(each, depth + 1) for each in node.parts[:2])
-        scope = self.scope(key)
-        is_default = scope.call is None and scope.is_constant(key) and not key.file.name.endswith(VALUES)
-        is_known = table.kind == "object" and key.kind == "string" and is_literal(key.name) and not is_default
+        is_known = table.kind == "object" and key.kind == "string" and is_literal(key.name) and not self.is_open(key)
         member = table.member(key.name) if is_known else None
         return member.value if member else None
 
@@ -258,6 +265,10 @@ class Folder:
                 yield from self.parts(resolved.parts[0], certain)
             case "call", "flatten" if len(resolved.parts) == 1:
                 yield from self._flatten(resolved, certain)
+            case "call", "try" | "coalescelist":
+                # It is one of them.
+                for argument in resolved.parts:
+                    yield from self.parts(argument, False)
             case "conditional", _:
                 for branch in resolved.parts[1:]:
                     yield from self.parts(branch, False)
@@ -316,13 +327,14 @@ def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
 
 def describe(node: Node) -> str:
     """Describe an expression in words, without its text."""
+    condition = " with a condition" if node.condition else ""
     kinds = {
         "path": node.name,
         "call": f"{node.name}()",
         "string": "a quoted string",
         "heredoc": "a heredoc",
-        "for": "a for expression",
-        "object-for": "a for expression",
+        "for": f"a for expression{condition}",
+        "object-for": f"a for expression{condition}",
         "conditional": "a condition",
         "tuple": "a list",
         "object": "an object",

@@ -81,7 +81,7 @@ def only_expression(node: Node) -> Node | None:
     """The expression of a string that is one interpolation and nothing else; None for any other."""
     if node.kind != "string" or [*interpolations(node.name)] != [(0, len(node.name))]:
         return None
-    return _inside(node.name, node.file, node.start + 1)
+    return expression_in(node.name, node.file, node.start + 1)
 
 
 def read_heredoc(heredoc: Node, value: Callable[[Node], Node]) -> Node | None:
@@ -114,13 +114,13 @@ def read_json(file: SourceFile, start: int, end: int, value: Callable[[Node], No
         interpolation = spans.get((node.start, node.end)) if node.kind == "number" else None
         if interpolation is None:
             return replace(node, parts=tuple(map(fill, node.parts)))
-        expression = _inside(interpolation, file, node.start)
+        expression = expression_in(interpolation, file, node.start)
         return replace(node, kind="group", parts=(value(expression),)) if expression else replace(node, kind="other")
 
     return fill(root)
 
 
-def _inside(interpolation: str, file: SourceFile, position: int) -> Node | None:
+def expression_in(interpolation: str, file: SourceFile, position: int) -> Node | None:
     """The expression of an interpolation that begins at a position; None for one that is not valid."""
     inner = interpolation[2:-1]
     stripped = inner.strip("~ \t\r\n")

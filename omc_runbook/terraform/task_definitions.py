@@ -60,7 +60,8 @@ class TaskDefinitions:
         if all(each.is_clear for each in self.containers):
             return self
         own = task_definitions_of(files_of(self.files, environment, environments))
-        return replace(self, containers=own.containers) if own.containers else self
+        is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
+        return replace(self, containers=own.containers) if is_known else self
 
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""

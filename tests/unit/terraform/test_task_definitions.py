@@ -595,7 +595,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "a for expression with a filter": (
         definition('secrets = [for k in ["A"] : { name = k, valueFrom = "${var.secrets_arn}:${k}::" } if var.on]'),
-        "its secrets are an expression on line 5.",
+        "its secrets are a for expression with a condition on line 5.",
     ),
     "a secret for each": (
         definition('secrets = [for k in ["A", "B"] : { name = k, valueFrom = "${var.arns[k]}:x::" }]'),
