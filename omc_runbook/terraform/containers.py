@@ -484,7 +484,7 @@ def _find_obstacle(
     """The container with the lists that no other definition uses, and the reason why no reference can be added."""
     folder = container.folder
     broken = next(iter(folder.broken), "")
-    obstacle = f"{broken} beside it is not valid HCL" if broken else container.obstacle
+    obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]

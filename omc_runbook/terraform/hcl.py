@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.hcl_text import plain
 from omc_runbook.textfile.file import SourceFile
 
 if TYPE_CHECKING:
@@ -41,12 +41,6 @@ LINE_ENDS = "new_line_or_comment"
 DEEPEST, _DEEPEST_TREE = 100, 400
 """How deep expressions may nest, and the parser's tree, which has several levels for one of theirs."""
 T = TypeVar("T")
-_TOKENS = re.compile(
-    r'"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|<<-?(?P<mark>[\w-]+)\r?\n.*?^[ \t]*(?P=mark)[ \t\r]*$'
-    r"|(?P<comment>/\*[^\n]*?\*/)",
-    re.DOTALL | re.MULTILINE,
-)
-"""Strings, comments to the end of a line, heredocs, and comments within a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +111,14 @@ class Block:
 
 @lru_cache(maxsize=512)
 def read_blocks(file: SourceFile) -> tuple[Block, ...]:
-    """Parse the blocks of a file; raises UsageError, with the line, if it is not valid HCL."""
+    """Parse the blocks of a file; raises UsageError, with the line, if it cannot be read as HCL."""
     tree = _parse(file.text, file.name)
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
 
 
 @lru_cache(maxsize=512)
 def read_attributes(file: SourceFile) -> tuple[Node, ...]:
-    """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not valid HCL."""
+    """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not HCL."""
     tree = _parse(file.text, file.name)
     attributes = (child for body in _trees(tree) for child in _trees(body) if child.data == "attribute")
     return tuple(_member(child, file, 0) for child in attributes)
@@ -150,23 +144,17 @@ def _parse(text: str, name: str) -> Branch:
         try:
             tree = hcl2.parses_to_tree(text)
         except LarkError:
-            # The grammar has no comments within a line, as in count = /* all */ 2.
-            tree = hcl2.parses_to_tree(_TOKENS.sub(_without_comment, text))
+            tree = hcl2.parses_to_tree(plain(text))
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply.") from None
     except LarkError as error:
-        last = text.count("\n") + 1
-        line = getattr(error, "line", None)
-        line = min(line, last) if isinstance(line, int) and line > 0 else last
-        raise UsageError(f"{name}, line {line} is not valid HCL: fix it first.") from None
+        at = getattr(error, "pos_in_stream", None)
+        line = text.count("\n", 0, at if isinstance(at, int) and at >= 0 else len(text)) + 1
+        advice = "correct it, or write it in a simpler way if terraform validate accepts it"
+        raise UsageError(f"{name}, line {line} cannot be read as HCL: {advice}.") from None
     # What follows a tree down is recursive.
     refuse_deep(tree, _trees, _DEEPEST_TREE, name)
     return tree
-
-
-def _without_comment(token: re.Match[str]) -> str:
-    """Blanks of the same length in the place of a comment within a line; any other token itself."""
-    return " " * len(token[0]) if token["comment"] else token[0]
 
 
 def refuse_deep(root: T, children: Callable[[T], Iterable[T]], deepest: int, name: str) -> None:

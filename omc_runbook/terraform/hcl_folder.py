@@ -87,7 +87,7 @@ class Folder:
 
     @cached_property
     def broken(self) -> dict[str, UsageError]:
-        """Files that are not valid HCL, also those of its callers, by name."""
+        """Files that cannot be read, also those of its callers, by name."""
         errors = dict(self.call.folder.broken) if self.call else {}
         for file in self.files:
             try:

@@ -60,7 +60,7 @@ def add_reference(
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
     reads. A list that definitions share gets it where all their containers that share it are named in `together`.
     Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
-    not valid HCL, with file and line in the message.
+    cannot be read, with file and line in the message.
     """
     if not VARIABLE.fullmatch(variable):
         raise CannotEdit("The variable's name has invalid characters: use letters, digits and _.")
@@ -69,7 +69,7 @@ def add_reference(
     containers = task_definitions.containers
     matches = _find_by_name(containers, container)
     for file in () if matches else task_definitions.files:
-        # A file that is not valid HCL may have the container: this raises an error for it.
+        # A file that cannot be read may have the container: this raises an error for it.
         parse(file)
     candidates = [
         (each, _with_secret(each.together(together), secret_keys))

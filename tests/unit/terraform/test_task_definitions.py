@@ -25,6 +25,7 @@ from omc_runbook.textfile.file import BOM, Edit, SourceFile
 
 MODULE = "infrastructure/terraform/modules/ecs"
 KEY = "NEW_API_KEY"
+UNREADABLE = "cannot be read as HCL: correct it, or write it in a simpler way if terraform validate accepts it."
 
 VARIABLE = """
 variable "secrets_arn" {
@@ -848,13 +849,13 @@ def test_a_file_that_is_no_hcl() -> None:
     """It is told when read, by its line and without its text, and mending it comes first."""
     broken = MAIN.replace("network_mode             =", "network_mode = s3cr3t =")
     declared = declare(broken)
-    assert declared.unreadable == (f"{MODULE}/main.tf, line 9 is not valid HCL: fix it first.",)
+    assert declared.unreadable == (f"{MODULE}/main.tf, line 9 {UNREADABLE}",)
     with pytest.raises(UsageError) as raised:
         add_reference(declared, "backend", KEY, KEY)
     assert str(raised.value) == declared.unreadable[0]
     declared = declare(MAIN, VARIABLE + "}")
-    assert declared.unreadable == (f"{MODULE}/other1.tf, line 5 is not valid HCL: fix it first.",)
-    assert declared.containers[0].obstacle == f"{MODULE}/other1.tf beside it is not valid HCL"
+    assert declared.unreadable == (f"{MODULE}/other1.tf, line 5 {UNREADABLE}",)
+    assert declared.containers[0].obstacle == f"{MODULE}/other1.tf beside it cannot be read as HCL"
     with pytest.raises(UsageError) as raised:
         add_reference(declared, "backend", KEY, KEY)
     assert str(raised.value) == declared.unreadable[0]
