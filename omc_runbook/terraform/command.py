@@ -20,6 +20,8 @@ from omc_runbook.terraform.plan_json import ResourceChange, read_changes
 from omc_runbook.terraform.secret_versions import check_folder
 
 PROGRAMS = ("terraform", "tofu")
+TOFU = (".tofu", ".tofu.json")
+"""The endings of files that terraform does not read."""
 SECONDS = {"init": 600, "plan": 900, "show": 120, "apply": 1800, "output": 120}
 """The time limit of each command; then it is interrupted."""
 
@@ -103,8 +105,17 @@ class Output:
 
 
 def find_program(folder: Path | None = None) -> str:
-    """The path of terraform, else of tofu, outside `folder`; raises CouldNotLook if neither is on PATH."""
-    program = next(filter(None, (programs.find(name, folder) for name in PROGRAMS)), None)
+    """The path of terraform, else of tofu, outside `folder`, of tofu alone where that has files that only tofu reads.
+
+    Raises CouldNotLook if none is on PATH.
+    """
+    is_tofu = folder is not None and any(any(folder.glob(f"*{ending}")) for ending in TOFU)
+    program = next(filter(None, (programs.find(name, folder) for name in PROGRAMS[is_tofu:])), None)
+    if program is None and is_tofu:
+        raise CouldNotLook(
+            f"tofu is not on PATH, and terraform does not read the *.tofu files of {folder}: install tofu"
+            " (https://opentofu.org/docs/intro/install/), or leave terraform_dir empty to do it through AWS's API."
+        )
     if program is None:
         raise CouldNotLook(
             "Neither terraform nor tofu is on PATH: install one (https://developer.hashicorp.com/terraform/install or"

@@ -65,7 +65,9 @@ class TerraformFiles:
     def folder(self, directory: Path) -> Folder:
         """The files of a folder that Terraform reads as one module, those that can be read."""
         if directory not in self._folders:
-            self._folders[directory] = Folder(tuple(file for end in _FILES for file in self.matching(directory, end)))
+            found = tuple(file for end in _FILES for file in self.matching(directory, end))
+            names = {file.name for file in found}
+            self._folders[directory] = Folder(tuple(file for file in found if tofu_name(file.name) not in names))
         return self._folders[directory]
 
     def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
@@ -124,6 +126,14 @@ class TerraformFiles:
             folders = {each for each in self.folders if name in self._names_of_templates(each)}
         tops = sorted(with_callers(self.calls, folders) - self.called)
         return tuple(path.relative_to(self.root).as_posix() for path in tops)
+
+
+def tofu_name(name: str) -> str:
+    """The name of the file that OpenTofu reads in the place of one of Terraform's; "" for any other file.
+
+    See https://opentofu.org/docs/language/files/
+    """
+    return re.sub(r"\.tf(\.json)?\Z", r".tofu\1", name) if name.endswith((".tf", ".tf.json")) else ""
 
 
 def is_terraform(name: str) -> bool:

@@ -163,6 +163,21 @@ def test_a_tofu_file_is_edited_like_any_other(tmp_path: Path) -> None:
     assert f'    {{ name = "{KEY}", valueFrom = "${{var.arn}}:{KEY}::" }},\n  ]' in edit.after.decode()
 
 
+@pytest.mark.parametrize("ending", ["", ".json"])
+def test_a_tofu_file_is_read_in_the_place_of_its_twin(ending: str, tmp_path: Path) -> None:
+    """As OpenTofu does; the other files beside them are read too."""
+
+    def text(key: str) -> Any:
+        secrets = f'[{{ name = "{key}", valueFrom = "${{var.arn}}:{key}::" }}]'
+        return definition(encoded(secrets)) if ending else MODULE.replace("var.secrets", secrets)
+
+    files = {f"tf/main.tofu{ending}": text("A"), f"tf/main.tf{ending}": text("B"), "tf/other.tf": "locals {}\n"}
+    declared = write(tmp_path, files)
+    assert [[each.variable for each in container.references] for container in declared.containers] == [["A"]]
+    assert {file.name for file in declared.files} == {f"tf/main.tofu{ending}", "tf/other.tf"}
+    assert add(declared).file.name == f"tf/main.tofu{ending}"
+
+
 TEMPLATE = """\
 [
   {
