@@ -160,7 +160,9 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
     here = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
-    own = {file.path.parent.parent for file in here if named_after(file.name, {environment})}
+    # A .tfvars does not make the folder that it is for another environment's.
+    sources = (file for file in here if not file.name.endswith(VALUES))
+    own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
     called = called_folders(files)
 
     def is_sibling(file: SourceFile) -> bool:

@@ -564,3 +564,21 @@ def test_each_environment_has_its_own_list_of_one_map(chosen: str, tmp_path: Pat
     (tmp_path / "main.tf").write_text(main.replace("@", ' default = "staging" '))
     [container] = read_task_definitions(tmp_path).of_environment("production", ("staging", "production")).containers
     assert container.other_sources and not container.references
+
+
+@pytest.mark.parametrize("values", ["staging.tfvars", "../staging/terraform.tfvars", "envs/staging.tfvars"])
+def test_a_root_stays_where_its_values_are_beside_it(values: str, tmp_path: Path) -> None:
+    """A file of values named after an environment, or in a folder that is, makes no other folder a sibling."""
+    (tmp_path / "root/service").mkdir(parents=True)
+    (tmp_path / "root/main.tf").write_text(CALL.replace("../../modules/service", "./service").format(arguments=LISTED))
+    (tmp_path / "root/service/main.tf").write_text(SERVICE.format(secrets="var.secrets"))
+    for each in (values, values.replace("staging", "production")):
+        (tmp_path / "root" / each).resolve().parent.mkdir(exist_ok=True)
+        (tmp_path / "root" / each).write_text('region = "x"\n')
+    declared = read_task_definitions(tmp_path)
+    own = task_definitions_of(files_of(declared.files, "staging", {"staging", "production"}))
+    assert [each.name for each in own.containers] == ["backend"]
+    assert add_reference(own, "backend", KEY, KEY)
+
+
+LISTED = f'  secrets = [{{ name = "SECRET_KEY", valueFrom = "{ARN}:SECRET_KEY::" }}]'
