@@ -19,8 +19,8 @@ from omc_runbook.terraform.hcl_template import (
     sequences,
     split_value_from,
 )
-from omc_runbook.terraform.modules import folders_of, foreign_calls, source_of, variants
-from omc_runbook.terraform.texts import Loop, holds, is_none, read_name, read_text, resolve, uses_loop
+from omc_runbook.terraform.modules import folders_of, foreign_calls, is_absent, source_of, variants
+from omc_runbook.terraform.texts import Loop, holds, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION = "aws_ecs_task_definition"
@@ -177,16 +177,16 @@ def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformConta
 
 def depends_on_callers(files: tuple[SourceFile, ...]) -> bool:
     """Whether a part of a task definition is a variable, or something else that its own folder does not show."""
-    results = [_read_definitions([folder]) for folder in folders_of(files).values()]
+    results = [_read_definitions(folder, [folder]) for folder in folders_of(files).values()]
     return any(result.unreadable or not all(each.is_clear for each in result.containers) for result in results)
 
 
 def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
     """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
-    alone = _read_definitions([folder])
+    alone = _read_definitions(folder, [folder])
     if not alone.unreadable and all(each.is_clear for each in alone.containers):
         return alone
-    called = _read_definitions(variants(folder, folders))
+    called = _read_definitions(folder, variants(folder, folders))
     return called if any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True)) else alone
 
 
@@ -194,36 +194,32 @@ def _is_definition(block: Block) -> bool:
     return block.type == "resource" and block.labels[:1] == (DEFINITION,)
 
 
-def _read_definitions(folders: Iterable[Folder]) -> _FolderContainers:
+def _read_definitions(folder: Folder, scopes: Iterable[Folder]) -> _FolderContainers:
     """The containers of all definitions of a folder, for each call of it."""
-    containers: list[TerraformContainer] = []
-    unreadable: dict[str, None] = {}
-    uncertain_locals: set[tuple[str, str]] = set()
-    for folder in folders:
-        result = _FolderContainers(folder)
-        for block in filter(_is_definition, folder.blocks):
+    whole = _FolderContainers(folder)
+    for each in scopes:
+        result = _FolderContainers(each)
+        for block in filter(_is_definition, each.blocks):
             _read_definition(block, result)
-        for call in foreign_calls(folder):
+        for call in foreign_calls(each):
             _read_arguments(call, result)
-        containers += result.containers
-        unreadable |= dict.fromkeys(result.unreadable)
-        uncertain_locals |= result.uncertain_locals
-    return _FolderContainers(folder, containers, [*unreadable], uncertain_locals)
+        whole.containers += result.containers
+        whole.unreadable += result.unreadable
+        whole.uncertain_locals |= result.uncertain_locals
+    return replace(whole, unreadable=[*dict.fromkeys(whole.unreadable)])
 
 
 def _read_definition(block: Block, result: _FolderContainers) -> None:
     """Read one task definition, for each entry of its for_each where these are known; none where there is none."""
     loop = block.find("for_each")
-    repetition = loop or block.find("count")
-    is_absent = is_none(repetition.value, result.folder) if repetition else False
-    if is_absent:
+    absence = is_absent(block, result.folder)
+    if absence:
         return
     entries = result.folder.entries(loop.value) if loop else ()
     for entry in entries:
         _read_one(block, replace(result.folder, each=entry), result)
     if not entries:
-        may_be_absent = is_absent is None
-        _read_one(block, result.folder, result, is_repeated=loop is not None, may_be_absent=may_be_absent)
+        _read_one(block, result.folder, result, is_repeated=loop is not None, may_be_absent=absence is None)
 
 
 def _read_one(
@@ -352,6 +348,9 @@ def _is_call(node: Node, name: str) -> bool:
 def _read_arguments(call: Block, result: _FolderContainers) -> None:
     """Read the containers in the arguments of a module of another repository: what has references is one."""
     folder, definition, is_ecs = result.folder, f"module.{call.labels[0]}", bool(_ECS.search(source_of(call)))
+    absence = is_absent(call, folder)
+    if absence:
+        return
     first, last = call.attributes[0], call.attributes[-1]
     whole = Node(kind="object", file=first.file, start=first.start, end=last.end, parts=call.attributes)
     for objects, label in _objects_in(whole, call.labels[0], folder):
@@ -369,6 +368,7 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
                 node=next(each for each in objects if each.kind == "object" and member in each.parts),
                 json=False,
                 block_folder=str(first.file.path.parent),
+                may_be_absent=absence is None,
             )
             container = _with_secrets(container, variable_list, member.value)
             if not has_references:

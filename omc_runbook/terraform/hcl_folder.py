@@ -45,6 +45,8 @@ class ModuleCall:
 
     block: Block
     folder: Folder
+    may_be_absent: bool = False
+    """Whether it has a count, or a for_each, that is not known, so that there may be none of it."""
 
     @property
     def address(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from omc_runbook.terraform.files import LOCAL, folder_of, target
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, VALUES, Folder, ModuleCall
+from omc_runbook.terraform.texts import is_none
 from omc_runbook.textfile.file import SourceFile
 
 
@@ -36,7 +37,7 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
 
 
 def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> Iterator[Folder]:
-    """Yield a folder as each chain of calls gives its variables, at least once."""
+    """Yield a folder as each chain of calls gives its variables, at least once where no call is known to be absent."""
     here = folder_of(folder)
     calls = [(caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == here]
     if not calls or depth > DEEPEST:
@@ -44,9 +45,19 @@ def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> I
         return
     for caller, block in calls:
         for scope in variants(caller, folders, depth + 1):
-            loop = block.find("for_each")
-            for entry in (scope.entries(loop.value) if loop else ()) or (None,):
-                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry)))
+            loop, absence = block.find("for_each"), is_absent(block, scope)
+            entries = scope.entries(loop.value) if loop else ()
+            may_be_absent = absence is None and not entries
+            for entry in entries or (() if absence else (None,)):
+                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), may_be_absent))
+
+
+def is_absent(block: Block, folder: Folder) -> bool | None:
+    """Whether a block's count or for_each makes none of it; None where the files do not tell."""
+    repetition = block.find("for_each") or block.find("count")
+    if folder.call and folder.call.may_be_absent:
+        return None
+    return is_none(repetition.value, folder) if repetition else False
 
 
 def foreign_calls(folder: Folder) -> Iterator[Block]:

@@ -93,6 +93,22 @@ def test_nothing_is_left_where_the_only_definition_is_another_environment_s(tmp_
     assert names(declared, "production") == [("backend", ["A"])]
 
 
+@pytest.mark.parametrize("source", ["./service", "terraform-aws-modules/ecs/aws//modules/service"])
+def test_a_module_that_another_environment_calls_has_no_containers_in_this_one(source: str, tmp_path: Path) -> None:
+    """Neither one of the checkout nor one of another repository."""
+    call = f'module "{{}}" {{{{\n  source = "{source}"\n  name = "{{}}"\n  {{}}\n  secrets = {{}}\n}}}}\n'
+    calls = [("api", ""), ("worker", ONLY_PRODUCTION[0]), ("beta", "count = var.with_beta ? 1 : 0")]
+    main = "".join(call.format(name, name, repetition, A) for name, repetition in calls)
+    write(tmp_path, main_tf=main + 'variable "environment" {}\nvariable "with_beta" {}\n')
+    write(tmp_path, staging_tfvars='environment = "staging"\n', production_tfvars='environment = "production"\n')
+    if source.startswith("."):
+        service = definition("var.secrets").replace('name = "backend"', "name = var.name")
+        write(tmp_path, service__main_tf=service + 'variable "secrets" {}\nvariable "name" {}\n')
+    declared = read_task_definitions(tmp_path)
+    assert [name for name, _ in names(declared, "staging")] == ["api", "beta"]
+    assert [name for name, _ in names(declared, "production")] == ["api", "worker", "beta"]
+
+
 @pytest.mark.parametrize(
     "repetition",
     [
