@@ -19,7 +19,7 @@ from omc_runbook.terraform.hcl_template import (
     sequences,
     split_value_from,
 )
-from omc_runbook.terraform.modules import folders_of, foreign_calls, is_absent, source_of, variants
+from omc_runbook.terraform.modules import folders_of, foreign_calls, is_absent, may_be_absent, source_of, variants
 from omc_runbook.terraform.texts import Loop, holds, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
@@ -184,10 +184,15 @@ def depends_on_callers(files: tuple[SourceFile, ...]) -> bool:
 def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
     """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
     alone = _read_definitions(folder, [folder])
-    if not alone.unreadable and all(each.is_clear for each in alone.containers):
+    is_clear = not alone.unreadable and all(each.is_clear for each in alone.containers)
+    if is_clear and not (alone.containers and may_be_absent(folder, folders)):
         return alone
     called = _read_definitions(folder, variants(folder, folders))
-    return called if any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True)) else alone
+    return (
+        called
+        if is_clear or any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True))
+        else alone
+    )
 
 
 def _is_definition(block: Block) -> bool:
@@ -219,11 +224,11 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
     for entry in entries:
         _read_one(block, replace(result.folder, each=entry), result)
     if not entries:
-        _read_one(block, result.folder, result, is_repeated=loop is not None, may_be_absent=absence is None)
+        _read_one(block, result.folder, result, is_repeated=loop is not None, is_open=absence is None)
 
 
 def _read_one(
-    block: Block, folder: Folder, result: _FolderContainers, is_repeated: bool = False, may_be_absent: bool = False
+    block: Block, folder: Folder, result: _FolderContainers, is_repeated: bool = False, is_open: bool = False
 ) -> None:
     """Read one task definition; parts that cannot be followed are reported, and the others are read."""
     definition = ".".join(block.labels)
@@ -260,7 +265,7 @@ def _read_one(
                     node=objects[-1],
                     json=text is not None,
                     block_folder=str(attribute.file.path.parent),
-                    may_be_absent=may_be_absent,
+                    may_be_absent=is_open,
                 ),
                 text.variables if text else {},
             )

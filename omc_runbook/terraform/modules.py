@@ -38,8 +38,7 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
 
 def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> Iterator[Folder]:
     """Yield a folder as each chain of calls gives its variables, at least once where no call is known to be absent."""
-    here = folder_of(folder)
-    calls = [(caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == here]
+    calls = _calls_of(folder, folders)
     if not calls or depth > DEEPEST:
         yield replace(folder, is_root=not calls and folder.has_provider)
         return
@@ -47,9 +46,20 @@ def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> I
         for scope in variants(caller, folders, depth + 1):
             loop, absence = block.find("for_each"), is_absent(block, scope)
             entries = scope.entries(loop.value) if loop else ()
-            may_be_absent = absence is None and not entries
+            is_open = absence is None and not entries
             for entry in entries or (() if absence else (None,)):
-                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), may_be_absent))
+                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), is_open))
+
+
+def _calls_of(folder: Folder, folders: Mapping[str, Folder]) -> list[tuple[Folder, Block]]:
+    """The calls of a folder, each with the folder that has it."""
+    here = folder_of(folder)
+    return [(caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == here]
+
+
+def may_be_absent(folder: Folder, folders: Mapping[str, Folder]) -> bool:
+    """Whether a call of a folder has a count or a for_each that may make none of it."""
+    return any(is_absent(block, caller) is not False for caller, block in _calls_of(folder, folders))
 
 
 def is_absent(block: Block, folder: Folder) -> bool | None:

@@ -33,6 +33,7 @@ _HOLDS_IN_HCL = re.compile(
 )
 """A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
+_REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
@@ -98,7 +99,7 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
         if _has_definition(files) or (unreadable and folders == [terraform.root / MODULE]):
             break
-    if files and depends_on_callers((*files, *terraform.templates(files))):
+    if files and (_is_repeated(terraform, files) or depends_on_callers((*files, *terraform.templates(files)))):
         files = _with_callers(terraform, files)
     files = (*files, *terraform.templates(files))
     task_definitions = task_definitions_of(files)
@@ -126,6 +127,13 @@ def _seems_to_hold(name: str, line: str) -> bool:
     is_hcl = name.endswith((".tf", ".tofu", ".hcl"))
     is_input = name.endswith(".hcl") and _TAKES_SECRETS.search(line)
     return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
+
+
+def _is_repeated(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> bool:
+    """Whether a folder that calls theirs has a count or a for_each, which may be the call's."""
+    folders = {file.path.parent for file in files}
+    callers = with_callers(terraform.calls, folders) - folders
+    return any(_REPETITION.search(file.text) for path in callers for file in terraform.folder(path).files)
 
 
 def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:

@@ -93,6 +93,22 @@ def test_nothing_is_left_where_the_only_definition_is_another_environment_s(tmp_
     assert names(declared, "production") == [("backend", ["A"])]
 
 
+def test_a_module_that_shows_all_itself_is_another_environment_s_by_its_call(tmp_path: Path) -> None:
+    calls = {
+        "worker": '  environment = "staging"\n  count = var.is_production ? 1 : 0\n',
+        "api": '  environment = "staging"\n',
+    }
+    main = "".join(f'module "{name}" {{\n  source = "../{name}"\n{rest}}}\n' for name, rest in calls.items())
+    for each in calls:
+        write(tmp_path, **{f"tf__{each}__main_tf": definition(name=each)})
+    write(tmp_path, tf__root__main_tf=main + 'variable "is_production" {}\n')
+    values = {"staging": "false", "production": "true"}
+    write(tmp_path, **{f"tf__root__{name}_tfvars": f"is_production = {each}\n" for name, each in values.items()})
+    declared = read_task_definitions(tmp_path)
+    assert [name for name, _ in names(declared, "staging")] == ["api"]
+    assert sorted(name for name, _ in names(declared, "production")) == ["api", "worker"]
+
+
 @pytest.mark.parametrize("source", ["./service", "terraform-aws-modules/ecs/aws//modules/service"])
 def test_a_module_that_another_environment_calls_has_no_containers_in_this_one(source: str, tmp_path: Path) -> None:
     """Neither one of the checkout nor one of another repository."""
