@@ -603,8 +603,9 @@ def _all_rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
     names, collection = [name.strip() for name in node.name.split(",")], node.parts[0]
     objects = folder.objects(collection)
     if not any(each.kind in MAPS for each in objects):
-        elements = _elements(collection, folder) if len(names) == 1 else None
-        return None if elements is None else [(each, _loop(names[0], each, folder)) for each in elements]
+        elements = _elements(collection, folder)
+        # The first of two variables is a number in a list and the element itself in a set: it is not read.
+        return None if elements is None else [(each, _loop(names[-1], each, folder)) for each in elements]
     if len(names) != 2 or not all(each.kind in MAPS for each in objects):
         return None
     rounds: list[tuple[Node, Loop]] = []

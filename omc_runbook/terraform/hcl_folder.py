@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from omc_runbook.model.environment_names import canonical, environment_in
+from omc_runbook.model.environment_names import canonical
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
@@ -180,12 +180,12 @@ class Folder:
     def is_open(self, node: Node) -> bool:
         """Whether an expression is a root's default: who applies that for another environment sets the variable.
 
-        That of a folder that is named after the environment that it means is none.
+        That of a folder whose name is the environment that it means is none.
         """
         scope = self.scope(node)
         is_default = scope.call is None and scope.is_constant(node) and not node.file.name.endswith(VALUES)
-        here = environment_in(Path(node.file.name).parent.as_posix())
-        return is_default and not (here and canonical(node.name) == here)
+        folders = map(canonical, Path(node.file.name).parent.parts)
+        return is_default and canonical(node.name) not in folders
 
     def _chosen(self, node: Node, depth: int) -> Node | None:
         """The member of an object that an index or lookup() chooses by a text that is known; None for anything else."""

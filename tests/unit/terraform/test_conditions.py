@@ -199,6 +199,14 @@ def test_functions_of_literal_texts_are_read(
     assert [(each.variable, each.key) for each in container.references] == [expected]
 
 
+def test_the_element_of_a_loop_with_a_number_is_read_and_the_number_is_not(tmp_path: Path) -> None:
+    texts = (f'name = "{name}", valueFrom = "{ARN}:${{k}}::"' for name in ("${k}", "${i}"))
+    lists = ", ".join(f"[for i, k in {each} : {{ {text} }}]" for text in texts for each in ('["A"]', 'toset(["B"])'))
+    (container,) = read_task_definitions(write(tmp_path, main_tf=definition(f"concat({lists})"))).containers
+    assert [each.variable for each in container.references] == ["A", "B"]
+    assert container.other_sources == ("a quoted string on line 6",)
+
+
 @pytest.mark.parametrize("name", ["md5(k)", '"${md5(k)}"', "upper(var.x)", 'replace(k, "/[[:alpha:]]/", "x")'])
 def test_functions_that_are_not_read_leave_the_name_unknown(name: str, tmp_path: Path) -> None:
     secrets = f'[for k in ["a"] : {{ name = {name}, valueFrom = "{ARN}:${{k}}::" }}]'
@@ -222,3 +230,16 @@ def test_what_decides_an_and_or_an_or_is_enough() -> None:
     folder = Folder((file,))
     assert [holds(each, folder) for each in (a, b, c, d)] == [False, True, None, None]
     assert is_none(e, folder) is None
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("infrastructure-live", ["backend"]), ("live/staging", [])])
+def test_a_root_s_default_is_known_only_where_its_folder_has_that_name(
+    folder: str, expected: list[str], tmp_path: Path
+) -> None:
+    """Elsewhere a pipeline may set the variable."""
+    default = "staging" if expected == [] else "production"
+    text = definition(repetition=f'count = var.environment == "{default}" ? 0 : 1')
+    text = text.replace('environment" { type', f'environment" {{ default = "{default}"\n type') + 'provider "aws" {}\n'
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "main.tf").write_text(text)
+    assert [name for name, _ in names(read_task_definitions(tmp_path), "staging")] == expected
