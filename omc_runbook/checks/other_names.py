@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment import Names
+from omc_runbook.model.environment import PROJECT, Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.state import Snapshot
@@ -67,9 +68,10 @@ def is_misnamed(snapshot: Snapshot) -> bool:
 
 
 def find_names(snapshot: Snapshot) -> Remedy | None:
-    """The command that writes the names that were found to runbook.toml; None where nothing was found."""
+    """The command that writes the names that were found to runbook.toml; None where nothing of the project was found."""
     found = snapshot.discovery
-    return remedies.find_names(snapshot.environment) if found and (found.secret or found.cluster) else None
+    is_found = found is not None and bool(found.secret or found.cluster) and not _is_of_another_project(snapshot, found)
+    return remedies.find_names(snapshot.environment) if is_found else None
 
 
 def secret_in_use(snapshot: Snapshot) -> str:
@@ -82,8 +84,24 @@ def secret_in_use(snapshot: Snapshot) -> str:
         return ""
     if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
         return ""
+    if _is_of_another_project(snapshot, found):
+        return ""
     is_awaited = any(snapshot.secret_name in service.keys_by_secret for service in found.own_services)
     return "" if is_awaited else found.secret
+
+
+def _is_of_another_project(snapshot: Snapshot, found: Discovery) -> bool:
+    """Whether runbook.toml names a project, and neither the secret nor the clusters that were found have its name."""
+    environment = snapshot.environment
+    if environment.project == PROJECT:
+        return False
+    names = (found.secret, found.cluster, *(service.cluster for service in found.consumers))
+    own = {*map(_letters, (environment.project, environment.names.prefix))}
+    return not any(word in _letters(name) for name in names for word in own)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:

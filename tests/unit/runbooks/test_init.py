@@ -330,6 +330,26 @@ def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeyp
     assert problems()["secret-missing"].remedy.command == "omc-runbook init -p environment staging"
 
 
+@pytest.mark.parametrize(("project", "is_another"), [("acme", True), ("Oh-My-Coins", False)])
+def test_another_projects_secret_in_the_account_is_not_the_one_in_use(
+    project: str, is_another: bool, tmp_path: Path
+) -> None:
+    """A new project's secret can be created beside it, and nothing tells one to take over the other project's names."""
+    moto_platform.build(desired=1)
+    (tmp_path / "runbook.toml").write_text(f'project = "{project}"\n')
+    run = create.begin("staging")
+    snapshot = run.look()
+    if not is_another:
+        with pytest.raises(UsageError, match=f"refers to {SECRET}, which exists"):
+            create.plan(run, snapshot)
+        return
+    plan = create.plan(run, snapshot)
+    assert plan.doubts == (f"{PREFIX}-backend refers to {SECRET}, and not to this one.",) == plan.sentences[1:]
+    commands = [each.remedy.command for each in problems().values()]
+    assert commands and not [command for command in commands if "init" in command]
+    assert problems()["secret-missing"].remedy.runbook == "create"
+
+
 def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """update, rotate and restore stop with what there is instead, and the command."""
     monkeypatch.setattr(moto_platform, "SECRET", "staging/coins")
