@@ -393,13 +393,21 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("place", required=False)
 @_place_option("Where the records are: a folder, or s3://BUCKET/PREFIX; the same as PLACE.")
+@_parameters_option("runbook_toml, the file that says what is kept and scheduled.")
 @click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
 @click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
 @click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")
 @click.option("--apply", "applies", is_flag=True, help="With --prune, remove them.")
 @click.pass_context
 def records(
-    context: click.Context, place: str | None, record: str, opens: bool, checks: bool, prunes: bool, applies: bool
+    context: click.Context,
+    place: str | None,
+    record: str,
+    parameters: tuple[tuple[str, str], ...],
+    opens: bool,
+    checks: bool,
+    prunes: bool,
+    applies: bool,
 ) -> None:
     """List the records of runs, newest first.
 
@@ -411,7 +419,8 @@ def records(
     from omc_runbook.headless import overview, places, schedules, terminal
 
     address = place or record
-    found = places.find(address)
+    toml = _values(parameters, (), {"runbook_toml": ""}, "records")["runbook_toml"]
+    found = places.find(address, runbook_toml=toml)
     if opens + checks + prunes > 1 or (applies and not prunes):
         raise UsageError("Use --open, --check and --prune one at a time, and --apply with --prune.")
     if found.bucket and (opens or prunes):
@@ -419,10 +428,10 @@ def records(
     if checks:
         context.exit(terminal.print_check(found))
     if prunes:
-        for sentence in overview.prune(found.folder, applies):
+        for sentence in overview.prune(found.folder, applies, toml):
             click.echo(sentence)
         return
-    newest, expected = terminal.print_records(found), schedules.read(found.bucket or found.folder)
+    newest, expected = terminal.print_records(found), schedules.read(found.bucket or found.folder, runbook_toml=toml)
     if not newest and not expected:
         raise UsageError(f"There is no record in {address}: name its folder with --record.")
     for state in expected:
@@ -432,7 +441,7 @@ def records(
         click.echo(f"The newest: {newest}")
     if opens:
         try:
-            page = overview.write(found.folder)
+            page = overview.write(found.folder, runbook_toml=toml)
         except OSError as error:
             raise UsageError(f"The index page of {found.folder} cannot be written: {error.strerror}.") from None
         terminal.open_page(page)

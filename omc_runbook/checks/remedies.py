@@ -96,14 +96,20 @@ def command_to_apply(environment: Environment, remedy: Remedy) -> str:
 
 def with_runbook(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
-    base = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
-    filled = {name: value for name, value in {**base, **parameters}.items() if value}
+    filled = {name: value for name, value in {**_named(environment), **parameters}.items() if value}
     return replace(by_hand, runbook=runbook, parameters=filled)
 
 
 def find_names(environment: Environment) -> Remedy:
     """Find the environment's names in AWS and write them to runbook.toml."""
-    return Remedy(command("omc-runbook", "init", "-p", "environment", environment.name))
+    pairs = [word for name, value in _named(environment).items() for word in ("-p", name, value)]
+    return Remedy(command("omc-runbook", "init", *pairs))
+
+
+def _named(environment: Environment) -> dict[str, str]:
+    """The parameters that name an environment, with its runbook.toml where it has one."""
+    file = {} if environment.source == GUIDE else {"runbook_toml": environment.source}
+    return {"environment": environment.name} | file
 
 
 def create_secret(names: Names) -> Remedy:

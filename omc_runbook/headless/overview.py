@@ -38,12 +38,12 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
     return (Line(f"Not kept any longer, as runbook.toml says: {names}.", "note"),) if removals else ()
 
 
-def prune(folder: Path, applies: bool) -> Iterator[str]:
-    """List the records that runbook.toml does not keep, and if it is to be applied remove them, in sentences.
+def prune(folder: Path, applies: bool, runbook_toml: str = "") -> Iterator[str]:
+    """List the records that a runbook.toml does not keep, and if it is to be applied remove them, in sentences.
 
     Raises UsageError where runbook.toml keeps all, and OSError.
     """
-    settings = load(LOCAL).records
+    settings = load(LOCAL, runbook_toml).records
     if settings.keeps_all:
         raise UsageError("runbook.toml keeps all records: set keep_days or keep_count in [records].")
     removals = retention.plan(folder, settings, datetime.now(UTC))
@@ -52,7 +52,7 @@ def prune(folder: Path, applies: bool) -> Iterator[str]:
         retention.apply(removals)
         yield f"Removed: {len(removals)}."
         if removals:
-            write(folder)
+            write(folder, runbook_toml=runbook_toml)
     else:
         yield f"To be removed: {len(removals)}." + (" --apply removes them." if removals else "")
 

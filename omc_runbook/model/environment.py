@@ -274,7 +274,8 @@ def load(
         project=settings.project,
         names=filled[environment],
         keys=keys,
-        source=str(path) if path else GUIDE,
+        # Commands that name it are pasted in other folders, too.
+        source=str(path.absolute()) if path else GUIDE,
         chosen=frozenset(file.chosen(environment)),
         variables=_variables_of(environment),
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
 from omc_runbook.model.environment import GUIDE, Environment
@@ -78,7 +77,7 @@ Runs = Mapping[str, EnvironmentRun]
 
 def parameters(environment: Environment) -> dict[str, str]:
     """The parameters with which a runbook looks at an environment, wherever it is run."""
-    file = {} if environment.source == GUIDE else {"runbook_toml": str(Path(environment.source).resolve())}
+    file = {} if environment.source == GUIDE else {"runbook_toml": environment.source}
     return {"environment": environment.name} | file
 
 

@@ -60,6 +60,18 @@ def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.Ca
     )
 
 
+def test_a_named_file_says_what_is_kept_and_scheduled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for a run: a page that is made anew shows its schedules, and not those of the working folder."""
+    keeps_all = Path("own.toml")
+    keeps_all.write_text('[[schedules]]\nrunbook = "audit"\nenvironment = "staging"\ncron = "0 1 * * *"\n')
+    own = ("-p", "runbook_toml", str(keeps_all))
+    assert "audit on staging: " in ended_with(capsys, "records", *own)[1]
+    assert "keeps all records" in ended_with(capsys, "records", "--prune", *own)[2]
+    ended_with(capsys, "records", "--open", *own)
+    assert "audit on staging" in (folder / "index.html").read_text()
+    assert "did you mean runbook_toml?" in ended_with(capsys, "records", "-p", "runbook_tom", "own.toml")[2]
+
+
 def test_what_another_user_keeps_for_themselves_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

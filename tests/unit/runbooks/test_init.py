@@ -15,6 +15,7 @@ from support.moto_environment import ACCOUNT, Wire, between, client
 from support.moto_platform import PLATFORM, PREFIX, SECRET
 from support.unseen_stacks import STACKS
 
+from omc_runbook.checks import remedies
 from omc_runbook.cli import cli
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import load
@@ -348,6 +349,16 @@ def test_another_projects_secret_in_the_account_is_not_the_one_in_use(
     commands = [each.remedy.command for each in problems().values()]
     assert commands and not [command for command in commands if "init" in command]
     assert problems()["secret-missing"].remedy.runbook == "create"
+
+
+def test_a_remedy_names_the_file_by_a_path_that_holds_in_any_folder(tmp_path: Path) -> None:
+    """A runbook.toml may be named by its path from this folder, and a command is pasted in another one."""
+    moto_platform.build(desired=1)
+    path = tmp_path / "own.toml"
+    path.write_text('region = "ap-southeast-2"\n')
+    found = {each.check: each for each in diagnose(reach("verify", "staging", "own.toml").look()) if each.is_problem}
+    assert found["wrong-names"].remedy.command == f"omc-runbook init -p environment staging -p runbook_toml {path}"
+    assert remedies.create(load("staging", "own.toml")).parameters["runbook_toml"] == str(path)
 
 
 def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
