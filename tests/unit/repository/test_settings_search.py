@@ -136,7 +136,7 @@ def test_code_that_reads_the_environment_itself(tmp_path: Path) -> None:
     )
     assert (found.file, found.path, found.name, found.folder) == (None, "", "", "")
     assert {each.name: each.required for each in found.fields} == {"A": True, "B": True, "C": False}
-    assert {each.name: each.reason for each in found.fields}["B"] == "app/conf.py, line 4, fails without it"
+    assert {each.name: each.reason for each in found.fields}["B"] == "app/conf.py, line 4, has no default for it"
 
 
 def test_a_base_class_in_another_project_of_a_workspace(tmp_path: Path) -> None:
