@@ -55,19 +55,39 @@ _UNHEALTHY = re.compile(r"dependency failed to start: container (\S+) (is unheal
 _INCOMPLETE = re.compile(r"service \"([\w.-]+)\" didn't complete successfully: exit (\d+)")
 _NETWORK = re.compile(r'network "?([\w.-]+)"? declared as external, but could not be found')
 _VOLUME = re.compile(r'external volume "?([\w.-]+)"? not found')
+_FORMAT = re.compile(r'unsupported env_file format "(\w+)"')
+_PATH = re.compile(r"\b(?:open|stat|read) (/[^\n:]+): (no such file or directory|is a directory|permission denied)")
+_EXTENDED = re.compile(r'cannot extend service "([\w.-]+)" in [^\n]+: service "([\w.-]+)" not found')
+_PLACE = re.compile(r"\b(?:services|networks|volumes|configs|secrets)(?:[.\[][\w-]+\]?)+")
+_SERVICE = re.compile(r'^service "?([\w.-]+)"? (?!services)', re.MULTILINE)
+_PATHS = {
+    "no such file or directory": "{path} does not exist, which a compose file or COMPOSE_FILE names",
+    "is a directory": "{path} is a folder, where a compose file names a file",
+    "permission denied": "{path} cannot be read by this user",
+}
+"""What Compose says of a file that it needs, and the sentence for it."""
+
+INVALID = "a compose file is not valid"
 
 FAILURES = (
     (r"(?i)cannot connect to the docker daemon|is the docker daemon running", "no Docker engine answers: start Docker"),
     (r"(?i)permission denied.*docker|docker.*permission denied", "this user has no permission to use Docker's engine"),
     (r"(?i)no configuration file provided", "there is no compose file"),
+    (r"(?i)empty compose file", "a compose file is empty"),
+    (r"(?i)no service selected", "no service is selected: there is none, or each has a profile"),
+    (r"(?i)invalid project name", "the project's name is not valid, which name or COMPOSE_PROJECT_NAME sets"),
+    (r"(?i)dependency cycle detected", "services depend on each other in a circle"),
+    (r"(?i)circular reference|include cycle", "services extend each other, or files include each other, in a circle"),
+    (r"(?i)invalid (?:host|container) ?port|invalid port", "a port in a compose file is not valid"),
     (r"(?i)pull access denied|manifest unknown|manifest for .* not found", "an image could not be pulled"),
     (r"(?i)no space left on device", "the disk is full"),
     (r"(?i)failed to solve|failed to build|executor failed running", "an image could not be built"),
     (r"(?i)already allocated|address already in use", "a port is taken by another program"),
     (r"(?i)i/o timeout|no such host|TLS handshake|connection refused", "a registry could not be reached"),
     (
-        r"(?i)validating |not allowed|must be a |undefined service|invalid compose project",
-        "a compose file is not valid",
+        r"(?i)validating |not allowed|must be |undefined service|invalid compose project|decoding failed"
+        r"|unexpected type|failed to cast|missing a mount target|device mapping|unsupported ",
+        INVALID,
     ),
     (r"(?i)invalid template|invalid interpolation", "a ${…} in a compose file or the .env is not valid"),
 )
@@ -335,6 +355,12 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
         return f"it cannot read {match[1]}" + (f", line {match[2]}" if match[2] else "")
     if match := _NO_FILE.search(stderr):
         return f"{match[1]} is missing, which env_file names"
+    if match := _FORMAT.search(stderr):
+        return f"this Docker Compose does not know the env_file format {match[1]}: 2.30 and later know raw"
+    if match := _PATH.search(stderr):
+        return _PATHS[match[2]].format(path=match[1])
+    if match := _EXTENDED.search(stderr):
+        return f"service {match[1]} extends {match[2]}, which does not exist"
     if match := _YAML.search(stderr):
         line = match[1] or match[2]
         return "a compose file is not valid YAML" + (f", line {line}" if line else "")
@@ -349,7 +375,11 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
     if match := _PORT.search(stderr):
         return f"port {match[1]} is taken by another program"
     reasons = (reason for pattern, reason in FAILURES if re.search(pattern, stderr))
-    return next(reasons, f"it ended with {process.returncode}")
+    reason = next(reasons, f"it ended with {process.returncode}")
+    # It may repeat a value, and says where in names alone.
+    place, service = _PLACE.search(stderr), _SERVICE.search(stderr)
+    where = place[0] if place else f"service {service[1]}" if service else ""
+    return f"{reason}: {where}" if where and reason == INVALID else reason
 
 
 def _remedy(stderr: str) -> str:

@@ -478,7 +478,19 @@ def test_config(standin: Path, tmp_path: Path) -> None:
         ("", "services: {s: {image: '${NAME?}'}}", r"services\.s\.image needs NAME, which is not set"),
         ("", "services: {s: {image: i, env_file: x.env}}", r"\S+/x\.env is missing, which env_file names"),
         ("", f"services: [{CANARY}", "a compose file is not valid YAML.*"),
-        ("", f"services: {{s: {{{CANARY}: i}}}}", "a compose file is not valid"),
+        ("", f"services: {{s: {{{CANARY}: i}}}}", "a compose file is not valid: services.s"),
+        (f"P={CANARY}", "services: {s: {image: i, cpus: '$P'}}", r"a compose file is not valid: services\.s\.cpus"),
+        (f"P={CANARY}", "services: {s: {image: i, mem_limit: '$P'}}", r"a .* valid: services\[s\]\.mem_limit"),
+        (f"P={CANARY}", "services: {s: {image: i, volumes: ['$P:/x']}}", "a compose file is not valid: service s"),
+        (f"P={CANARY}", "services: {s: {image: i, ports: ['$P:80']}}", "a port in a compose file is not valid"),
+        ("", "services: {s: {extends: {service: t}}}", "service s extends t, which does not exist"),
+        ("", "services: {s: {extends: {file: x.yml, service: t}}}", r"\S+/x\.yml does not exist, which a compose .*"),
+        ("", "{services: {s: {image: i}}, include: [x.yml]}", r"\S+/x\.yml does not exist, which a compose .*"),
+        ("", "services: {s: {image: i, env_file: /tmp}}", "/tmp is a folder, where a compose file names a file"),
+        ("", "services: {s: {image: i, depends_on: [t]}, t: {image: i, depends_on: [s]}}", "services depend on .*"),
+        ("", "services: {s: {extends: {service: t}}, t: {extends: {service: s}}}", "services extend each other.*"),
+        ("", "", "a compose file is empty"),
+        ("COMPOSE_PROJECT_NAME=Not A Name", "services: {s: {image: i}}", "the project's name is not valid.*"),
         ("", f"services: {{s: {{image: '${{{CANARY}'}}}}", r"a \$\{…\} in a compose file or the \.env is not valid"),
         ("", None, "there is no compose file"),
     ],
@@ -491,6 +503,23 @@ def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str
     config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin"})
     assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
     assert CANARY not in repr(config) and not config.environment
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ('unsupported env_file format "raw"', "this Docker Compose does not know the env_file format raw: 2.30 and .*"),
+        ("open /srv/docker-compose.yml: permission denied", "/srv/docker-compose.yml cannot be read by this user"),
+        ("no service selected", "no service is selected.*"),
+    ],
+)
+def test_config_refused_by_others(
+    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+) -> None:
+    """What other versions, and other users' files, make Compose say."""
+    monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"config:{words}")
+    config = docker.read_config(("docker", "compose"), tmp_path)
+    assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
 
 
 def test_config_of_an_old_program(tmp_path: Path) -> None:
