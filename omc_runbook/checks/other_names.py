@@ -68,7 +68,7 @@ def is_misnamed(snapshot: Snapshot) -> bool:
 
 
 def find_names(snapshot: Snapshot) -> Remedy | None:
-    """The command that writes the names that were found to runbook.toml; None where nothing of the project was found."""
+    """The command that writes the names that were found to runbook.toml; None where nothing of it was found."""
     found = snapshot.discovery
     is_found = found is not None and bool(found.secret or found.cluster) and not _is_of_another_project(snapshot, found)
     return remedies.find_names(snapshot.environment) if is_found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
@@ -18,12 +19,19 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import Table
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.settings_source import CONFIG
+from omc_runbook.repository.template import NAMES
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.task_definitions import applies_to
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import redact
 
 KILLED = "A run that was killed left its staging label on a version: the label is removed."
 NONE = "No key was named: set the parameter key."
+ARN = "${var.secrets_arn}"
+"""The secret's ARN in the guide's Terraform files."""
 HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
@@ -163,26 +171,41 @@ def undo(
     return Listing("Undo, in this order", entries)
 
 
-def by_hand(environment: Environment, key: str = "") -> Listing:
-    """The guide's commands for the same, with this environment's names."""
+def by_hand(environment: Environment, key: str = "", checkout: Checkout | None = None) -> Listing:
+    """The guide's commands for the same, with this environment's names and the checkout's files."""
     names, name = environment.names, key or "NEW_API_KEY"
+    settings = checkout.settings.path if checkout else CONFIG
+    template = checkout.template.file.name if checkout and checkout.template else NAMES[0]
+    container = _container(checkout, environment)
+    stack = f"infrastructure/terraform/environments/{environment.name}"
+    if container and container.root.endswith((".tf", ".tf.json")) and "modules" not in Path(container.root).parts:
+        stack = Path(container.root).parent.as_posix()
     rows = [
-        ["1. the field, in backend/app/core/config.py", f"{name}: str | None = None"],
-        ["2. the template, in .env.template", f"{name}=<your-{name.lower().replace('_', '-')}>"],
+        [f"1. the field, in {settings}", f"{name}: str | None = None"]
+        if settings
+        else ["1. the code that needs it", f'os.environ["{name}"]'],
+        [f"2. the template, in {template}", f"{name}=<your-{name.lower().replace('_', '-')}>"],
         [
-            "3. the reference, in infrastructure/terraform/modules/ecs/main.tf",
-            f'{{ name = "{name}", valueFrom = "${{var.secrets_arn}}:{name}::" }}',
+            f"3. the reference, in {container.file if container else 'infrastructure/terraform/modules/ecs/main.tf'}",
+            f'{{ name = "{name}", valueFrom = "{(container and container.base) or ARN}:{name}::" }}',
         ],
         ["4. the secret: write all of it from a file", remedies.put_value(names).command],
         ["remove the file", "rm secrets.json"],
-        [
-            "5. Terraform",
-            f"{command('cd', f'infrastructure/terraform/environments/{environment.name}')} && terraform apply",
-        ],
+        ["5. Terraform", f"{command('cd', stack)} && terraform apply"],
         ["new tasks", remedies.redeploy(names, names.service).command],
         ["the secret in the console", console.secret(names)],
     ]
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+
+
+def _container(checkout: Checkout | None, environment: Environment) -> TerraformContainer | None:
+    """The container of an environment that has most of the secret's variables; None where Terraform has none."""
+    declared = checkout.task_definitions if checkout else None
+    others = {environment.name, *environment.others}
+    own = (
+        each for each in (declared.containers if declared else ()) if applies_to(each.root, environment.name, others)
+    )
+    return max(own, key=lambda each: len(each.references), default=None)
 
 
 def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:

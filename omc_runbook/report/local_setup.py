@@ -220,6 +220,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
     workstation = _workstation_of(snapshot)
     checkout, compose = workstation.checkout, workstation.compose_program
     template = checkout.template.file.name if checkout.template else NAMES[0]
+    application = checkout.compose.application() if checkout.compose else None
     copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", template, DOTENV)
     rows = [
         ["copy the template", f"{command('cd', checkout.root)} && {copy} && chmod 600 .env"],
@@ -229,7 +230,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
         ["list its names without values", "grep -oE '^[A-Z_]+=' .env"],
         ["check that it is local", 'grep "ENVIRONMENT=local" .env'],
         ["start", command(*compose, "up", "-d")],
-        ["read the log", command(*compose, "logs", "backend")],
+        ["read the log", command(*compose, "logs", *([application.name] if application else []))],
     ]
     return Listing("By hand", [Entry(what, command=how) for what, how in rows])
 

@@ -52,7 +52,9 @@ class Field:
     @property
     def reason(self) -> str:
         """Why the application needs the variable, where it is required."""
-        return "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, has no default for it"
+        return (
+            "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, has no default for it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

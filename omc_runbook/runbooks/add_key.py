@@ -109,4 +109,4 @@ def findings(snapshots: Snapshots) -> Listing:
 
 def by_hand(run: Run, key: str = "") -> Listing:
     """The guide's own commands for the same."""
-    return report.by_hand(run.environment, key)
+    return report.by_hand(run.environment, key, run.checkout)

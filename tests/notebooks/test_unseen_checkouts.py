@@ -17,8 +17,9 @@ from support.unseen_checkouts import CHECKOUTS as EIGHT
 
 from omc_runbook.changes.add_key import plan as add_key
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.environment import KNOWN, load
 from omc_runbook.model.errors import CannotFollow, UsageError
+from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation.docker import find_compose
@@ -240,6 +241,39 @@ def edits(
         assert add_key.references_by_hand(checkout, new, containers, KNOWN, present, error)
         planned = add_key.plan_edits(checkout, new, {}, KNOWN, present)
     return {edit.file.name: edit for edit in planned}
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "template", "reference", "arn", "stack"),
+    [
+        (
+            "nested_settings",
+            "the field, in src/app/settings.py",
+            ".env.example",
+            "infra/modules/service/main.tf",
+            "aws_secretsmanager_secret.app.arn",
+            "infra/envs/staging",
+        ),
+        ("environ_only", "the code that needs it", ".env.sample", "terraform/ecs.tf", "local.arn", "terraform"),
+        (
+            "copied_folders",
+            "the field, in backend/app/settings.py",
+            ".env.example",
+            "infrastructure/staging/ecs.tf",
+            "aws_secretsmanager_secret.app.arn",
+            "infrastructure/staging",
+        ),
+    ],
+)
+def test_the_steps_by_hand_name_the_checkouts_own_files(
+    tmp_path: Path, bare_names: None, name: str, field: str, template: str, reference: str, arn: str, stack: str
+) -> None:
+    """Settings, the template, the container's file with its ARN, and the folder in which Terraform is applied."""
+    checkout = read_checkout(CHECKOUTS[name](tmp_path / "omc"))
+    text = report.by_hand(load("staging"), "NEWS_KEY", checkout).to_text()
+    assert f"1. {field}\n" in text and f"2. the template, in {template}\n" in text
+    assert f"3. the reference, in {reference}\n" in text and f'valueFrom = "${{{arn}}}:NEWS_KEY::"' in text
+    assert f"cd {stack} && terraform apply" in text
 
 
 def apply(planned: dict[str, Edit]) -> None:
