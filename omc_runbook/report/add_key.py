@@ -201,10 +201,8 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
 def _container(checkout: Checkout | None, environment: Environment) -> TerraformContainer | None:
     """The container of an environment that has most of the secret's variables; None where Terraform has none."""
     declared = checkout.task_definitions if checkout else None
-    others = {environment.name, *environment.others}
-    own = (
-        each for each in (declared.containers if declared else ()) if applies_to(each.root, environment.name, others)
-    )
+    containers = declared.containers if declared else ()
+    own = (each for each in containers if applies_to(each.root, environment.name, environment.others))
     return max(own, key=lambda each: len(each.references), default=None)
 
 

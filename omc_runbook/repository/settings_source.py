@@ -52,9 +52,8 @@ class Field:
     @property
     def reason(self) -> str:
         """Why the application needs the variable, where it is required."""
-        return (
-            "Settings has no default for it" if self.owner else f"{self.file}, line {self.line}, has no default for it"
-        )
+        reader = "Settings" if self.owner else f"{self.file}, line {self.line},"
+        return f"{reader} has no default for it"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from support.other_checkouts import MONOREPO, PROVIDERS, TOP, TRACKED, make_chec
 from support.platform_checkout import Platform
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.runbooks import local_setup
 from omc_runbook.workstation.docker import find_compose
 
 __all__ = ["bench"]
@@ -212,6 +213,13 @@ def test_an_application_at_the_top(tmp_path: Path) -> None:
     assert turn(checkout, apply=True).plan.is_empty
     checkout.dotenv.write_text(checkout.dotenv.read_text().replace("POSTGRES_PORT=5432", "POSTGRES_PORT=abc"))
     assert turn(checkout).causes == ["settings-refused"]
+
+
+def test_the_log_by_hand_is_that_of_the_checkouts_own_service(tmp_path: Path) -> None:
+    """Its Compose file calls the application web."""
+    checkout = make_checkout(tmp_path / "omc", TOP, tmp_path / "omc")
+    text = local_setup.by_hand(local_setup.look(local_setup.begin("local", "", str(checkout.root), "", True))).to_text()
+    assert re.search(r"read the log\n.* logs web\b", text)
 
 
 def test_without_any_template_the_refusal_says_what_would_do(tmp_path: Path) -> None:
