@@ -189,6 +189,13 @@ required = true
     assert f"runbook_toml {here.work / 'runbook.toml'}" in update_command(run.environment, ("NEWS_KEY",))
 
 
+def test_the_key_that_aws_manages_may_be_named(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the one that a secret without a key has, of which DescribeSecret says nothing."""
+    monkeypatch.setenv("OMC_KMS_KEY", "alias/aws/secretsmanager")
+    run = runbooks_run.begin("create", "staging")
+    assert create.apply(run, create.plan(run, run.look()), True) and "KmsKeyId" not in here.described()
+
+
 @pytest.mark.parametrize("state", ["missing", "disabled"])
 def test_a_key_that_cannot_encrypt_is_refused_in_the_plan(
     here: Creator, monkeypatch: pytest.MonkeyPatch, state: str

@@ -10,6 +10,7 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
 from moto.kms.responses import KmsResponse
+from moto.kms.utils import RESERVED_ALIASE_TARGET_KEY_IDS
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
@@ -24,7 +25,7 @@ _IMPORTED, _WITHOUT_MATERIAL = "EXTERNAL", "PendingImport"
 
 
 class SandboxKms(KmsResponse):
-    """moto's KMS, which changes a key's state by its ARN too, and has keys whose material is imported."""
+    """moto's KMS, which changes a key's state by its ARN too, and has keys of AWS, and with imported material."""
 
     def _get_param(self, param_name: str, if_none: Any = None) -> Any:
         value = super()._get_param(param_name, if_none)
@@ -38,6 +39,13 @@ class SandboxKms(KmsResponse):
         if answer["KeyMetadata"]["Origin"] == _IMPORTED:
             self._set_material(answer["KeyMetadata"]["KeyId"], is_there=False)
             answer["KeyMetadata"] |= {"KeyState": _WITHOUT_MATERIAL, "Enabled": False}
+        return json.dumps(answer)
+
+    def describe_key(self) -> str:
+        """https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html"""
+        answer: dict[str, Any] = json.loads(super().describe_key())
+        if answer["KeyMetadata"]["KeyId"] in RESERVED_ALIASE_TARGET_KEY_IDS.values():
+            answer["KeyMetadata"]["KeyManager"] = "AWS"
         return json.dumps(answer)
 
     def import_key_material(self) -> str:
