@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment import PROJECT, Names
+from omc_runbook.model.environment import Names
+from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.state import Snapshot

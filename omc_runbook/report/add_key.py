@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.own_files import own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
@@ -20,18 +20,12 @@ from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings_source import CONFIG
-from omc_runbook.repository.template import NAMES
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import TerraformContainer
-from omc_runbook.terraform.task_definitions import applies_to
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import redact
 
 KILLED = "A run that was killed left its staging label on a version: the label is removed."
 NONE = "No key was named: set the parameter key."
-ARN = "${var.secrets_arn}"
-"""The secret's ARN in the guide's Terraform files."""
 HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
@@ -174,36 +168,23 @@ def undo(
 def by_hand(environment: Environment, key: str = "", checkout: Checkout | None = None) -> Listing:
     """The guide's commands for the same, with this environment's names and the checkout's files."""
     names, name = environment.names, key or "NEW_API_KEY"
-    settings = checkout.settings.path if checkout else CONFIG
-    template = checkout.template.file.name if checkout and checkout.template else NAMES[0]
-    container = _container(checkout, environment)
-    stack = f"infrastructure/terraform/environments/{environment.name}"
-    if container and container.root.endswith((".tf", ".tf.json")) and "modules" not in Path(container.root).parts:
-        stack = Path(container.root).parent.as_posix()
+    files = own_files(checkout, environment)
     rows = [
-        [f"1. the field, in {settings}", f"{name}: str | None = None"]
-        if settings
+        [f"1. the field, in {files.settings}", f"{name}: str | None = None"]
+        if files.settings
         else ["1. the code that needs it", f'os.environ["{name}"]'],
-        [f"2. the template, in {template}", f"{name}=<your-{name.lower().replace('_', '-')}>"],
+        [f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"],
         [
-            f"3. the reference, in {container.file if container else 'infrastructure/terraform/modules/ecs/main.tf'}",
-            f'{{ name = "{name}", valueFrom = "{(container and container.base) or ARN}:{name}::" }}',
+            f"3. the reference, in {files.container}",
+            f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}',
         ],
         ["4. the secret: write all of it from a file", remedies.put_value(names).command],
         ["remove the file", "rm secrets.json"],
-        ["5. Terraform", f"{command('cd', stack)} && terraform apply"],
+        ["5. Terraform", f"{command('cd', files.stack)} && terraform apply"],
         ["new tasks", remedies.redeploy(names, names.service).command],
         ["the secret in the console", console.secret(names)],
     ]
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
-
-
-def _container(checkout: Checkout | None, environment: Environment) -> TerraformContainer | None:
-    """The container of an environment that has most of the secret's variables; None where Terraform has none."""
-    declared = checkout.task_definitions if checkout else None
-    containers = declared.containers if declared else ()
-    own = (each for each in containers if applies_to(each.root, environment.name, environment.others))
-    return max(own, key=lambda each: len(each.references), default=None)
 
 
 def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:

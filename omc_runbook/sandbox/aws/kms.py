@@ -10,7 +10,7 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
 from moto.kms.responses import KmsResponse
-from moto.kms.utils import RESERVED_ALIASE_TARGET_KEY_IDS
+from moto.kms.utils import RESERVED_ALIASES
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
@@ -44,7 +44,7 @@ class SandboxKms(KmsResponse):
     def describe_key(self) -> str:
         """https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html"""
         answer: dict[str, Any] = json.loads(super().describe_key())
-        if answer["KeyMetadata"]["KeyId"] in RESERVED_ALIASE_TARGET_KEY_IDS.values():
+        if not self.kms_backend.keys[answer["KeyMetadata"]["KeyId"]].aliases.keys().isdisjoint(RESERVED_ALIASES):
             answer["KeyMetadata"]["KeyManager"] = "AWS"
         return json.dumps(answer)
 
