@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from omc_runbook.changes.secret import create as secret_create
-from omc_runbook.changes.secret import create_plan
+from omc_runbook.changes.secret import create_plan, placeholders
 from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.masking import kernel
@@ -141,11 +141,14 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
 
 
 def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
-    """What decides how it ended: the secret; where it was there before, what is wrong with its content is a remark."""
+    """What decides how it ended: the secret; that its keys have no value yet is a remark.
+
+    Where it was there before, so is all that is wrong with its content.
+    """
     found = diagnose(after, ("secret", "content"))
     remarks = (as_before(each) for each in found if each.family == "content" and each.is_problem)
     decisive = tuple(each for each in found if each.family == "secret")
-    return (*decisive, *remarks) if plan.intent == "nothing" else decisive
+    return (*decisive, *(remarks if plan.intent == "nothing" else placeholders.waiting(after)))
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:

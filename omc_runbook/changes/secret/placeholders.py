@@ -9,6 +9,7 @@ from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import Form, Key
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 SHAPES: dict[Form, str] = {
@@ -32,6 +33,25 @@ def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
     """The keys without a value: those with a placeholder, and required ones that are empty."""
     document = snapshot.current.document if snapshot.current else None
     return tuple(member.key for member in (document.members if document else ()) if _is_unset(snapshot, member))
+
+
+def waiting(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """A remark on the keys without a value, which a new secret is meant to have; none where each has one."""
+    keys = unset_keys(snapshot)
+    if not keys:
+        return ()
+    return (
+        Finding(
+            check="placeholder",
+            family="content",
+            title="Keys have no value yet",
+            status="found",
+            severity="info",
+            subject=", ".join(keys),
+            evidence=("No service works until they have one.",),
+            remedy=remedies.update(snapshot.environment, ",".join(keys)),
+        ),
+    )
 
 
 def update_command(environment: Environment, keys: tuple[str, ...]) -> str:

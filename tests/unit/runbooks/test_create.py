@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support import snapshots
 
 from omc_runbook.changes.secret import create_plan
@@ -15,4 +17,17 @@ def test_a_secret_with_a_placeholder_is_not_one_in_which_nothing_is_wrong() -> N
     assert plan.intent == "nothing"
     found = [each for each in create.judge(plan, snapshot) if each.status == "found"]
     assert [(each.check, each.severity) for each in found] == [("changethis", "info")]
+    assert not [each for each in create.judge(plan, snapshots.healthy()) if each.status == "found"]
+
+
+def test_a_new_secret_says_which_keys_wait_for_a_value() -> None:
+    """A remark with the command that writes them; none where it was restored with all its values."""
+    snapshot = snapshots.with_keys(snapshots.healthy(), SECRET_KEY="temporary-secret-key-please-update", SMTP_USER="")
+    plan = replace(create_plan.plan_create(snapshot, None), intent="create")
+    (found,) = [each for each in create.judge(plan, snapshot) if each.status == "found"]
+    assert (found.subject, found.severity, found.is_problem) == ("SECRET_KEY", "info", False)
+    assert (
+        found.remedy.invocation
+        == "omc-runbook run update -p environment staging -p keys SECRET_KEY -p values_from generate"
+    )
     assert not [each for each in create.judge(plan, snapshots.healthy()) if each.status == "found"]
