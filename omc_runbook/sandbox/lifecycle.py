@@ -172,6 +172,8 @@ def _start(port: int, database: bool, is_attached: bool) -> Sandbox:
     if is_attached:
         command.append("--attached")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    # Jupyter's kernels ask for colours, and the last line of an error is repeated in a sentence.
+    environment["PYTHON_COLORS"] = "0"
     with os.fdopen(reading) as lines:
         try:
             process = _spawn([*command, "--ready", str(writing)], environment, writing, is_attached)

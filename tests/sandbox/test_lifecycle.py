@@ -39,6 +39,18 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_why_it_does_not_start_is_said_without_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel asks for them, and Python colours the last line of an error."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "moto.py").write_text('raise ImportError("no such part")\n')
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(broken), os.environ.get("PYTHONPATH", ""))))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with pytest.raises(RunbookError) as error:
+        lifecycle.up()
+    assert str(error.value) == "The sandbox did not start: ImportError: no such part."
+
+
 def test_down_leaves_nothing(own_directory: Path) -> None:
     """Server, application processes and files are gone after down; before, the files are private."""
     with running() as stage:
