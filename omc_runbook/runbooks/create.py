@@ -143,12 +143,14 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
 def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
     """What decides how it ended: the secret; that its keys have no value yet is a remark.
 
-    Where it was there before, so is all that is wrong with its content.
+    Where it was there before, so is all that is wrong with its content, which is checked where services use it.
     """
     found = diagnose(after, ("secret", "content"))
-    remarks = (as_before(each) for each in found if each.family == "content" and each.is_problem)
+    remarks = [as_before(each) for each in found if each.family == "content" and each.is_problem]
+    if plan.intent != "nothing" or not remarks:
+        remarks = [*placeholders.waiting(after)]
     decisive = tuple(each for each in found if each.family == "secret")
-    return (*decisive, *(remarks if plan.intent == "nothing" else placeholders.waiting(after)))
+    return (*decisive, *remarks)
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:
