@@ -321,7 +321,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
     expired ones, no network.
     """
-    of_profile = f" of profile {quoted(profile)}" if profile else ""
+    for_profile = f" for profile {quoted(profile)}" if profile else ""
     login = f"`{command('aws', 'sso', 'login', *(('--profile', profile) if profile else ()))}`"
     try:
         return call()
@@ -336,9 +336,9 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except (NoCredentialsError, PartialCredentialsError):
         set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
         way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
-        raise CouldNotLook(f"No AWS credentials{of_profile} were found: {way}, then run again.") from None
+        raise CouldNotLook(f"No AWS credentials were found{for_profile}: {way}, then run again.") from None
     except (TokenRetrievalError, SSOError):
-        raise CouldNotLook(f"The AWS sign-in{of_profile} has expired: run {login}, then run again.") from None
+        raise CouldNotLook(f"The AWS sign-in has expired{for_profile}: run {login}, then run again.") from None
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
@@ -375,13 +375,12 @@ _EXPLICIT_DENY = re.compile(
 
 def _refused_credentials(code: str, profile: str) -> str:
     """What to do about credentials that AWS refuses with this code; "" for another code."""
-    of_profile = f" of profile {quoted(profile)}" if profile else ""
     if code in EXPIRED:
-        return f"The AWS credentials{of_profile} have expired ({code}): sign in again, then run again."
-    if code in INVALID and profile:
-        return f"AWS does not accept the credentials{of_profile} ({code}): correct them in the AWS configuration."
+        for_profile = f" for profile {quoted(profile)}" if profile else ""
+        return f"The AWS credentials have expired{for_profile} ({code}): sign in again, then run again."
     if code in INVALID:
-        return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID."
+        where = f"correct profile {quoted(profile)}" if profile else "check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        return f"AWS does not accept these credentials ({code}): {where}."
     return ""
 
 

@@ -46,13 +46,13 @@ def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pa
     [
         (
             "",
-            'No AWS credentials of profile "qa" were found: set it up, such as with'
+            'No AWS credentials were found for profile "qa": set it up, such as with'
             " `aws configure sso --profile qa`, then run again.",
         ),
         (
             "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
             "sso_account_id = 123456789012\nsso_role_name = read\n",
-            'The AWS sign-in of profile "qa" has expired: run `aws sso login --profile qa`, then run again.',
+            'The AWS sign-in has expired for profile "qa": run `aws sso login --profile qa`, then run again.',
         ),
     ],
 )
@@ -78,8 +78,8 @@ def test_a_profile_that_is_not_signed_in_is_named(
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("ExpiredToken", 'The AWS credentials of profile "qa" have expired (ExpiredToken): sign in again'),
-        ("InvalidClientTokenId", 'AWS does not accept the credentials of profile "qa" (InvalidClientTokenId): correct'),
+        ("ExpiredToken", 'The AWS credentials have expired for profile "qa" (ExpiredToken): sign in again'),
+        ("InvalidClientTokenId", 'AWS does not accept these credentials (InvalidClientTokenId): correct profile "qa"'),
     ],
 )
 def test_a_profile_whose_credentials_are_refused_is_named(code: str, sentence: str) -> None:
