@@ -14,6 +14,7 @@ import papermill
 import pytest
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from support.ways_to_show import new_canary
 
 from omc_runbook.headless.run import OWN_PROCESS
 from omc_runbook.masking import channel, registry
@@ -44,7 +45,7 @@ def printed(cell: Any) -> str:
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """A fresh value, which a kernel finds in its environment; its history is the test's own."""
-    value = "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(18))
+    value = new_canary()
     monkeypatch.setenv("OMC_TEST_CANARY", value)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     return value

@@ -1,9 +1,15 @@
 """Cells that show a value in every way that a notebook has, and a look for what came out."""
 
 import secrets
+import string
 
-# A shell takes what begins with a dash for an option.
-CANARY = "c" + "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(18))
+
+def new_canary() -> str:
+    """A value of which no five characters are anywhere by chance, as five digits are in a time."""
+    return "".join(f"{secrets.choice(string.ascii_letters)}{secrets.randbelow(10)}" for _ in range(24))
+
+
+CANARY = new_canary()
 START = """
 import html, io, json, logging, os, subprocess, sys, threading, time
 from base64 import b64encode
