@@ -271,33 +271,41 @@ def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> A
 
 def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
     """The users and roles with their policies, those of a user's groups too, from all parts of the details."""
-    complete = list(parts)
-    policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
-    entities = [entity for part in complete for entity in part.entities]
-    groups = {role_name(entity.arn): entity for entity in entities if entity.kind == "group"}
-    shared = policies_of_groups(complete)
+    details = _merge(parts)
+    groups = {role_name(entity.arn): entity for entity in details.entities if entity.kind == "group"}
+    shared = policies_of_groups([details])
     boundaries = {
-        arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in policies.items()
+        arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in details.policies.items()
     }
     return tuple(
-        _identity(entity, [groups[name] for name in entity.groups if name in groups], shared, policies, boundaries)
-        for entity in entities
+        _identity(
+            entity, [groups[name] for name in entity.groups if name in groups], shared, details.policies, boundaries
+        )
+        for entity in details.entities
         if entity.kind != "group"
     )
 
 
 def policies_of_groups(parts: Iterable[AccountDetails]) -> dict[str, tuple[PolicyDocument, ...]]:
     """The policies that each group gives its members, by the group's ARN, from all parts of the details."""
-    complete = list(parts)
-    policies = {arn: policy for part in complete for arn, policy in part.policies.items()}
-    groups = (entity for part in complete for entity in part.entities if entity.kind == "group")
+    details = _merge(parts)
+    policies = details.policies
     return {
         group.arn: tuple(
             replace(policy, group=group.arn)
             for policy in (*group.inline, *(policies[arn] for arn in group.attached if arn in policies))
         )
-        for group in groups
+        for group in details.entities
+        if group.kind == "group"
     }
+
+
+def _merge(parts: Iterable[AccountDetails]) -> AccountDetails:
+    complete = list(parts)
+    return AccountDetails(
+        entities=tuple(entity for part in complete for entity in part.entities),
+        policies={arn: policy for part in complete for arn, policy in part.policies.items()},
+    )
 
 
 def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
