@@ -4,6 +4,9 @@ import html
 import re
 from typing import NamedTuple
 
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""Terminal colour codes, which tracebacks put in the middle of values."""
+
 _HEX = "[0-9a-fA-F]"
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
 _PASSES = 6

@@ -9,12 +9,9 @@ from itertools import chain, islice
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
-from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
+from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
-
-ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-"""Terminal colour codes, which tracebacks put in the middle of values."""
 
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
 _RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")

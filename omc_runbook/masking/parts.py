@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from omc_runbook.masking.escapes import ANSI
+
 _LOGIN = re.compile(r"""://[^\s"'/?#@:]*:(?P<value>[^\s"'@]+)@""")
 """The password in an address."""
 _PAIR = re.compile(
@@ -20,13 +22,12 @@ _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+
 _QUOTED = re.compile(r"(?s)\A\s*(?P<mark>[\"'`])(?P<value>.+)(?P=mark)\s*\Z")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?=.*[A-Fa-f])(?:[0-9A-Fa-f]{8,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def parts(text: str) -> Iterator[str]:
     """Yield what a program may show of a value in its place, in no particular order."""
     yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
-    yield _ANSI.sub("", text)
+    yield ANSI.sub("", text)
     if _HEX.fullmatch(text):
         yield from (text.lower(), text.upper())
     # A document's members are values of their own.

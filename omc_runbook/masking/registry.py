@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from omc_runbook.masking import channel, coredump
 from omc_runbook.masking.common import SHORTEST
-from omc_runbook.masking.index import ANSI, Index
+from omc_runbook.masking.escapes import ANSI
+from omc_runbook.masking.index import Index
 from omc_runbook.masking.span import Span
 
 # Values that a configuration may contain and that pages, scripts and messages need.
