@@ -14,7 +14,7 @@ import papermill
 import pytest
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from support.ways_to_show import new_canary
+from support.ways_to_show import new_canary, shows
 
 from omc_runbook.headless.run import OWN_PROCESS
 from omc_runbook.masking import channel, registry
@@ -30,11 +30,6 @@ import os, sys
 from omc_runbook.masking.value import Masked, reveal
 text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 """
-
-
-def shows(text: str, value: str) -> bool:
-    """Whether any five characters in a row of the value are in the text."""
-    return any(value[at : at + 5] in text for at in range(len(value) - 4))
 
 
 def printed(cell: Any) -> str:

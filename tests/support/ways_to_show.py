@@ -20,9 +20,9 @@ text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 """
 
 
-def shows(text: str) -> bool:
-    """Whether any five characters in a row of the canary are in the text."""
-    return any(CANARY[at : at + 5] in text for at in range(len(CANARY) - 4))
+def shows(text: str, value: str = CANARY) -> bool:
+    """Whether any five characters in a row of a canary are in the text."""
+    return any(value[at : at + 5] in text for at in range(len(value) - 4))
 
 
 WAYS = {
