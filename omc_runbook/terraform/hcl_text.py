@@ -14,7 +14,7 @@ _TOKEN = re.compile(
 """What counts outside of a text."""
 _SEQUENCE = re.compile(r'\\.|\$\$\{|%%\{|(?P<open>[$%]\{)(?P<strip>~?)|(?P<end>")', re.DOTALL)
 """What counts in a text: escapes, ${ and %{, and its end."""
-_OPENING, _CLOSING = "([{", ")]}"
+_OPENING = "([{"
 
 
 def plain(text: str) -> str:

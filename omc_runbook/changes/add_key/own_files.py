@@ -10,10 +10,10 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.hcl_folder import SOURCES
 from omc_runbook.terraform.task_definitions import applies_to
 
 _TERRAFORM = "infrastructure/terraform"
-_CONFIGURATION = (".tf", ".tf.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def own_files(checkout: Checkout | None, environment: Environment) -> OwnFiles:
     """The files of a checkout; without one, the guide's."""
     container = _container(checkout, environment)
     root = Path(container.root) if container else Path()
-    is_applied = root.name.endswith(_CONFIGURATION) and "modules" not in root.parts
+    is_applied = root.name.endswith(SOURCES) and "modules" not in root.parts
     return OwnFiles(
         settings=checkout.settings.path if checkout else CONFIG,
         template=checkout.template.file.name if checkout and checkout.template else NAMES[0],
