@@ -268,6 +268,40 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 @check(
+    "can-enter-task",
+    needs=(*NEEDS, "services", "task_definitions", "tasks"),
+    looks_like=("readable-by-many", "unusual-use"),
+    ruled_out_by="nobody but administrators may begin a session in a task with the secret's values, or ECS Exec is off",
+    severity="warning",
+)
+def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Somebody may read the secret's values inside a task."""
+    for each in secret_access.of(snapshot).principals:
+        identity, severity = each.identity, _severity(snapshot, each.identity)
+        if severity == "warning" and secret_access.is_human(identity) and not snapshot.environment.is_production:
+            severity = "info"
+        verdicts = [session.verdict for session in each.possible_sessions]
+        if verdicts:
+            services = list(dict.fromkeys(session.service for session in each.possible_sessions))
+            actions = list(dict.fromkeys(verdict.action for verdict in verdicts))
+            facts = (
+                f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(verdicts)}.",
+                f"ECS Exec is enabled for {', '.join(services)}, and the task role allows it. Whoever begins a session"
+                " in such a task can read the secret's values there, whatever else they may read.",
+                *_sentences(verdicts),
+            )
+            remedy = policy_remedies.withdraw(identity, _labels(verdicts), actions)
+            if severity == "info":
+                remedy = remedies.advise(
+                    f"Leave it where {identity.name} has to look into tasks. Where it does not: `{remedy.command}`."
+                )
+            yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
+        elif each.sessions and severity != "info":
+            doubts = conditions_of([session.verdict for session in each.sessions])
+            yield Uncertain(identity.name, (f"Whether it may begin a session in a task: {doubts}",))
+
+
+@check(
     "grant-to-stranger",
     needs=(*NEEDS, "kms_key", "key_grants"),
     looks_like=("readable-by-many",),

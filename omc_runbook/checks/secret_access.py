@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.checks.self_grants import SelfGrants
+from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
 from omc_runbook.iam.policy import Context, PolicyDocument, evaluate_resource
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
@@ -58,7 +59,8 @@ class PrincipalAccess:
     `passes` says whether it may run tasks of its own with an execution role, `becomes` by which calls it can let itself
     in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role last;
     empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role that
-    can let itself in, that role last; empty where it reads the secret or can let itself in without that.
+    can let itself in, that role last; empty where it reads the secret or can let itself in without that. `sessions` are
+    those that it may begin in tasks that have the secret's values.
     """
 
     identity: Identity
@@ -68,6 +70,7 @@ class PrincipalAccess:
     chain: tuple[Assumption, ...] = ()
     becomes: tuple[AccessVerdict, ...] = ()
     steps: tuple[Assumption, ...] = ()
+    sessions: tuple[TaskSession, ...] = ()
 
     @property
     def reads_somehow(self) -> bool:
@@ -89,6 +92,11 @@ class PrincipalAccess:
     def lets_itself_in(self) -> bool:
         """Whether it may read the secret only once it has let itself in, itself or as another role."""
         return any(verdict.is_possible for verdict in self.becomes) or bool(self.steps)
+
+    @property
+    def possible_sessions(self) -> tuple[TaskSession, ...]:
+        """The sessions in tasks that it may begin, at least in some way."""
+        return tuple(each for each in self.sessions if each.verdict.is_possible)
 
     @property
     def powers(self) -> tuple[AccessVerdict, ...]:
@@ -217,6 +225,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
     ]
     by_arn = {each.arn: each for each in found.identities}
     ways = chains(judge, found.identities, targets)
+    open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
 
     def may_read(
@@ -247,6 +256,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
             changes=tuple(_changes(snapshot, found, judge, identity)),
             passes=_passes(snapshot, found, judge, identity),
             chain=() if read.is_possible else ways.get(identity.arn, ()),
+            sessions=tuple(sessions_of(snapshot, judge, identity, open_tasks)),
         )
         if not access.reads_somehow:
             access = replace(access, becomes=tuple(grants.of(identity)))
@@ -255,7 +265,12 @@ def of(snapshot: Snapshot) -> SecretAccess:
         principals=tuple(
             each
             for each in _with_steps(judge, found.identities, principals)
-            if each.read.decision != "denied" or each.powers or each.chain or each.becomes or each.steps
+            if each.read.decision != "denied"
+            or each.powers
+            or each.chain
+            or each.becomes
+            or each.steps
+            or each.sessions
         ),
         administrators=tuple(administrators),
         outsiders=tuple(_outsiders(snapshot, found, targets)),

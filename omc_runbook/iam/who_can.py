@@ -47,7 +47,7 @@ _CHOSEN = frozenset(
         *("secretsmanager:VersionId", "secretsmanager:VersionStage", "sts:ExternalId", "sts:RoleSessionName"),
         *("sts:SourceIdentity", "secretsmanager:RecoveryWindowInDays", "secretsmanager:BlockPublicPolicy"),
         *("secretsmanager:ForceDeleteWithoutRecovery", "ecs:service", "ecs:task-definition", "aws:userid"),
-        *("aws:TagKeys", "sts:TransitiveTagKeys"),
+        *("aws:TagKeys", "sts:TransitiveTagKeys", "ssm:SessionDocumentAccessCheck"),
     )
 )
 """Condition keys whose value depends on how a call is made, not on who may make it, in lower case."""

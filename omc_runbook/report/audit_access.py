@@ -19,6 +19,7 @@ NOT_READ = "The account's identities were not read."
 EVERYTHING = "administrator"
 UNKNOWN = "unknown"
 BY_ITSELF = "can let itself in"
+IN_A_TASK = "inside a task"
 NEVER, NONE = "never", "—"
 
 
@@ -31,10 +32,12 @@ def readers(snapshot: Snapshot) -> Table:
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
     rows += [_becoming(each) for each in access.principals if each.becomes or each.steps]
+    rows += [_entering(each) for each in access.principals if each.sessions]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
-    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", NEVER: "warning", BY_ITSELF: "warning"}
+    warned: dict[str, Level] = dict.fromkeys((NEVER, BY_ITSELF, IN_A_TASK), "warning")
+    levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", **warned}
     return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot, found)))
 
 
@@ -91,6 +94,24 @@ def _becoming(access: PrincipalAccess) -> list[str]:
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
     return [access.identity.name, kind, decision, by, conditions_of(verdicts) or NONE, NONE]
+
+
+def _entering(access: PrincipalAccess) -> list[str]:
+    """The row of a principal that may begin a session in a task."""
+    sessions = access.possible_sessions or access.sessions
+    verdicts = [each.verdict for each in sessions]
+    actions = ", ".join(dict.fromkeys(verdict.action for verdict in verdicts))
+    services = ", ".join(dict.fromkeys(each.service for each in sessions))
+    by = f"{actions} in {services}: {statements_of(verdicts)}"
+    decision = IN_A_TASK if access.possible_sessions else UNKNOWN
+    return [
+        access.identity.name,
+        secret_access.kind_of(access.identity),
+        decision,
+        by,
+        conditions_of(verdicts) or NONE,
+        NONE,
+    ]
 
 
 def _outside(outsider: Outsider) -> list[str]:

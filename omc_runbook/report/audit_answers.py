@@ -50,7 +50,9 @@ def who_can_read(snapshot: Snapshot) -> str:
     others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
     becoming = sum(each.lets_itself_in for each in access.principals)
     more = f"; {_count(becoming, 'more principal')} can let {_themselves(becoming)} in" if becoming else ""
-    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}."
+    entering = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
+    inside = f"; {_count(entering, 'more principal')} can read it inside a task" if entering else ""
+    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}."
 
 
 def _themselves(number: int) -> str:

@@ -43,6 +43,7 @@ def faults() -> tuple[Fault, ...]:
         ),
         _fault("can-write-secret", "The tasks' own role may write the secret.", _let_tasks_write),
         _fault("can-pass-role", "Contractors may run tasks of their own with the execution role.", _let_pass),
+        _fault("can-enter-task", "Contractors may begin a session in every task, by ECS Exec.", _let_enter),
         _fault("grant-to-stranger", "A grant lets another account use the key of the secret.", _grant_to_stranger),
         _fault(
             "federated-any-subject",
@@ -114,6 +115,11 @@ def _let_tasks_write(world: World) -> None:
 def _let_pass(world: World) -> None:
     document = policy("iam:PassRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/{STAGING}-*")
     document["Statement"] += policy("ecs:RegisterTaskDefinition", "ecs:RunTask", Resource="*")["Statement"]
+    _make_role(world, DEPLOYMENTS, {"AWS": STRANGER}, document)
+
+
+def _let_enter(world: World) -> None:
+    document = policy("ecs:ExecuteCommand", "ecs:DescribeTasks", Resource=f"arn:aws:ecs:{REGION}:{ACCOUNT}:*")
     _make_role(world, DEPLOYMENTS, {"AWS": STRANGER}, document)
 
 

@@ -11,7 +11,8 @@ from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
 from omc_runbook.snapshot.audit.state import Identities
-from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.exec_read import EXECUTE
+from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 WRITES = tuple(f"secretsmanager:{verb}" for verb in ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"))
@@ -21,6 +22,8 @@ POLICIES = (PUT_POLICY, "secretsmanager:DeleteResourcePolicy")
 KEY_POLICIES = ("kms:PutKeyPolicy", "kms:CreateGrant")
 PASS_ROLE, REGISTER = "iam:PassRole", "ecs:RegisterTaskDefinition"
 STARTS = ("ecs:RunTask", "ecs:CreateService", "ecs:UpdateService")
+SESSIONS = (EXECUTE, "ssm:StartSession")
+"""By which somebody begins a session in a container: Session Manager needs no ECS Exec of whoever begins it."""
 LAMBDA, EC2 = "lambda.amazonaws.com", "ec2.amazonaws.com"
 CREATE_FUNCTION, UPDATE_CODE = "lambda:CreateFunction", "lambda:UpdateFunctionCode"
 FUNCTION_STARTS = tuple(
@@ -132,6 +135,28 @@ def on_ecs(snapshot: Snapshot, action: str) -> ResourceCall:
     resource = f"{base}:service/{names.cluster}/x" if is_service else f"{base}:task-definition/{names.task_family}:1"
     keys: request_keys.Keys = {"aws:RequestedRegion": names.region, "aws:ResourceAccount": caller.account}
     return ResourceCall(action=action, resource=resource, keys=keys, open_keys=CHOSEN_TAGS)
+
+
+def on_task(snapshot: Snapshot, action: str, task_arn: str, container: str) -> ResourceCall:
+    """A session in a container; without a `task_arn` in a task that is still to come.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+    """
+    names, caller = snapshot.environment.names, snapshot.caller
+    base = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}"
+    keys: request_keys.Keys = {
+        "aws:RequestedRegion": names.region,
+        "aws:ResourceAccount": caller.account,
+        "ecs:cluster": f"{base}:cluster/{names.cluster}",
+        "ecs:container-name": container,
+    }
+    return ResourceCall(action=action, resource=task_arn or f"{base}:task/{names.cluster}/x", keys=keys)
+
+
+def channels(snapshot: Snapshot) -> tuple[ResourceCall, ...]:
+    """What the agent of ECS Exec does with the role of its task."""
+    keys: request_keys.Keys = {"aws:RequestedRegion": snapshot.environment.names.region}
+    return tuple(ResourceCall(action=action, resource="*", keys=keys) for action in CHANNELS)
 
 
 def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:

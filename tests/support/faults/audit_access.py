@@ -119,6 +119,11 @@ def under_key(*grants: KmsGrant, delegates: bool = True) -> KmsKey:
     )
 
 
+def with_exec(snapshot: Snapshot) -> Snapshot:
+    """Enable ECS Exec for the services of a snapshot."""
+    return replace(snapshot, services=tuple(replace(each, execute=True) for each in snapshot.services))
+
+
 GUIDES = policy(
     "guide",
     allowing([GET_SECRET_VALUE, DECRYPT], f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"),
@@ -128,6 +133,7 @@ RUNS_TASKS = policy(
     allowing("iam:PassRole", ROLE),
     allowing(["ecs:RegisterTaskDefinition", "ecs:RunTask"], "*"),
 )
+ENTERS_TASKS = policy("enters", allowing("ecs:ExecuteCommand", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/*"))
 SELF_GRANT = policy("grants", allowing("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/contractors"))
 NOBODY = frozenset[str]()
 FAULTS = {
@@ -160,6 +166,12 @@ FAULTS = {
         "contractors",
         "may call iam:PassRole and ecs:RunTask",
         NOBODY,
+    ),
+    "can-enter-task": Fault(
+        lambda s: audited(with_exec(s), role("contractors", ENTERS_TASKS, trusts={"AWS": STRANGER})),
+        "contractors",
+        "contractors may call ecs:ExecuteCommand by enters statement 1",
+        CONSUMERS,
     ),
     "grant-to-stranger": Fault(
         lambda s: audited(
@@ -198,6 +210,10 @@ SHOWN: Shown = {
     ),
     "can-pass-role": lambda s: (
         "iam:PassRole" in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
+    ),
+    "can-enter-task": lambda s: (
+        "ecs:ExecuteCommand" in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
+        and all(service["enableExecuteCommand"] for service in s.services().values())
     ),
     "grant-to-stranger": lambda s: (
         [

@@ -33,11 +33,13 @@ from support.faults.audit_access import (
     role,
     under_key,
     user,
+    with_exec,
 )
-from support.snapshots import ACCOUNT, ARN, NOW, REGION, ROLE, ROLE_NAME, healthy
+from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAMES, NOW, REGION, ROLE, ROLE_NAME, healthy
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant
 from omc_runbook.aws.session import ReadFailure
@@ -49,6 +51,7 @@ from omc_runbook.iam.who_can import Identity
 from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import audit_access as tables
+from omc_runbook.report import audit_answers
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -424,6 +427,132 @@ def test_running_a_task_takes_all_three_permissions(identity: Identity, severity
     found = found_in(audited(None, identity)).get("can-pass-role", [])
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     assert all(is_sentence(finding.remedy.command) is (severity == "info") for finding in found)
+
+
+TASKS = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task"
+PLACE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster"
+
+
+def entering(*identities: Identity, **changes: Any) -> Snapshot:
+    """Production with ECS Exec enabled, and these identities."""
+    return in_production(audited(with_exec(healthy()), *identities, **changes))
+
+
+def session(resource: Any = "*", condition: Any = None, action: str = "ecs:ExecuteCommand") -> Identity:
+    """A user that may begin sessions."""
+    return user("alice", policy("p", allowing(action, resource, **({"Condition": condition} if condition else {}))))
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_found"),
+    [
+        (session(), True),
+        (session(f"{TASKS}/{NAMES.cluster}/*"), True),
+        (session(f"{TASKS}/another/*"), False),
+        (session(f"{PLACE}/{NAMES.cluster}"), False),
+        (session(action="ssm:StartSession"), True),
+        (session(f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/*", action="ssm:StartSession"), False),
+        (session(condition={"StringEquals": {"ecs:container-name": "worker"}}), True),
+        (session(condition={"StringEquals": {"ecs:container-name": "envoy"}}), False),
+        (session(condition={"ArnEquals": {"ecs:cluster": f"{PLACE}/another"}}), False),
+        (session(condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}), True),
+        (user("root", EVERYTHING), False),
+        (user("alice", policy("p", allowing("ecs:*", "*"), {**allowing("*", f"{TASKS}/*"), "Effect": "Deny"})), False),
+        (replace(session(), boundary=policy("b", allowing("s3:*", "*"), kind="boundary")), False),
+        (
+            role("AWSServiceRoleForX", policy("p", allowing("ecs:*", "*")), path="aws-service-role/x.amazonaws.com/"),
+            False,
+        ),
+    ],
+)
+def test_who_may_begin_a_session_in_a_task_reads_its_values(identity: Identity, is_found: bool) -> None:
+    """By ECS Exec, or by Session Manager without it, in a container of the environment that has the values."""
+    assert ("can-enter-task" in found_in(entering(identity))) is is_found
+    assert "can-enter-task" not in unknown_in(entering(identity))
+
+
+def test_without_ecs_exec_no_session_begins() -> None:
+    """Where it is off, or the task role does not let the agent answer, the permission gives nothing."""
+    assert "can-enter-task" not in found_in(in_production(audited(None, session())))
+    without_channels = (execution_role(), role(TASK_ROLE.rpartition("/")[2], policy("s3", allowing("s3:*", "*"))))
+    assert "can-enter-task" not in found_in(entering(session(), own=without_channels))
+    assert "can-enter-task" not in found_in(entering(session(), own=(execution_role(),)))
+
+
+def test_a_task_that_has_ecs_exec_keeps_it() -> None:
+    """A running task has what was enabled when it started."""
+    base = healthy()
+    tasks = tuple(replace(each, execute=each.service == "worker") for each in base.tasks)
+    [finding] = found_in(in_production(audited(replace(base, tasks=tasks), session())))["can-enter-task"]
+    assert finding.services == {"worker"}
+
+
+def with_containers(snapshot: Snapshot, **changes: Any) -> Snapshot:
+    """Change every container."""
+    definitions = {
+        arn: replace(each, containers=tuple(replace(container, **changes) for container in each.containers))
+        for arn, each in snapshot.task_definitions.items()
+    }
+    return replace(snapshot, task_definitions=definitions)
+
+
+def test_a_read_only_container_has_no_session_until_its_agent_runs() -> None:
+    """The agent needs to write, unless somebody has given it a volume for that."""
+    snapshot = with_containers(entering(session()), readonly=True)
+    assert "can-enter-task" not in found_in(snapshot)
+    tasks = tuple(
+        replace(each, execute=True, containers=(TaskContainer(each.service, None, "", "RUNNING"),))
+        for each in snapshot.tasks
+    )
+    assert "can-enter-task" in found_in(replace(snapshot, tasks=tasks))
+
+
+def test_a_session_in_a_container_without_values_gives_none() -> None:
+    """It does where the task's role reads the secret."""
+    snapshot = with_containers(entering(session()), secrets=())
+    assert "can-enter-task" not in found_in(snapshot)
+    task_role = role(TASK_ROLE.rpartition("/")[2], READS, policy("channels", allowing("ssmmessages:*", "*")))
+    reading = with_containers(entering(session(), own=(execution_role(), task_role)), secrets=())
+    assert "can-enter-task" in found_in(reading)
+
+
+def test_a_session_that_cannot_be_judged_is_unknown_and_says_why() -> None:
+    """By a task's tags, which nobody read; by the role of an instance; by tasks that could not be read."""
+    tagged = session(condition={"StringEquals": {"aws:ResourceTag/team": "core"}})
+    assert "Depends on aws:ResourceTag/team" in unknown_in(entering(tagged))["can-enter-task"]
+    snapshot = entering(session())
+    definitions = {arn: replace(each, task_role_arn="") for arn, each in snapshot.task_definitions.items()}
+    on_instances = tuple(replace(each, launch_type="EC2") for each in snapshot.services)
+    said = unknown_in(replace(snapshot, task_definitions=definitions, services=on_instances))["can-enter-task"]
+    assert "the role of the instance" in said
+    gap = ReadFailure("the tasks", "ecs:DescribeTasks", "AccessDenied", "denied")
+    unread = replace(in_production(audited(None, session())), tasks=(), gaps={"tasks": (gap,)})
+    assert "the permission ecs:DescribeTasks is missing" in unknown_in(unread)["can-enter-task"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_production", "severity"),
+    [
+        (session(), True, "warning"),
+        (session(), False, "info"),
+        (role("deploys", policy("p", allowing("ecs:*", "*")), trusts=CODE_HOST), True, "info"),
+        (role("contractors", policy("p", allowing("ecs:*", "*")), trusts={"AWS": STRANGER}), False, "warning"),
+    ],
+)
+def test_a_session_is_as_bad_as_who_begins_it(identity: Identity, is_production: bool, severity: str) -> None:
+    """A developer's in staging is a remark; its remedy says where it may stay."""
+    snapshot = entering(identity) if is_production else audited(with_exec(healthy()), identity)
+    [finding] = found_in(snapshot)["can-enter-task"]
+    assert (finding.severity, is_sentence(finding.remedy.command)) == (severity, severity == "info")
+    assert finding.services == CONSUMERS
+
+
+def test_the_tables_name_who_may_read_inside_a_task() -> None:
+    """With the call and the services; the light counts them."""
+    snapshot = entering(session())
+    [row] = [row for row in tables.readers(snapshot).rows if row[0] == "alice"]
+    assert row[2:4] == ["inside a task", "ecs:ExecuteCommand in backend, worker: p statement 1"]
+    assert "1 more principal can read it inside a task" in audit_answers.who_can_read(snapshot)
 
 
 @pytest.mark.parametrize(
