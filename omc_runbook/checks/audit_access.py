@@ -127,6 +127,17 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = _withdraw_read(each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
+    for each in access.principals:
+        if each.labels and secret_access.is_human(each.identity):
+            verdicts = [each.by_label[label] for label in each.labels]
+            facts = (
+                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read {' and '.join(each.labels)},"
+                f" by {statements_of(verdicts)}.",
+                "It may not read AWSCURRENT. A version of another label may have values that are still in force.",
+                *_sentences(verdicts),
+            )
+            remedy = policy_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
+            yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
     for each in access.unjudged:
         if is_production and secret_access.is_human(each.identity):
             yield Uncertain(each.identity.name, _doubts(each))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from omc_runbook.checks.self_grants import SelfGrants
@@ -60,7 +60,8 @@ class PrincipalAccess:
     in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role last;
     empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role that
     can let itself in, that role last; empty where it reads the secret or can let itself in without that. `sessions` are
-    those that it may begin in tasks that have the secret's values.
+    those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on reading versions by
+    other labels than AWSCURRENT, where it may not read by that one.
     """
 
     identity: Identity
@@ -71,6 +72,7 @@ class PrincipalAccess:
     becomes: tuple[AccessVerdict, ...] = ()
     steps: tuple[Assumption, ...] = ()
     sessions: tuple[TaskSession, ...] = ()
+    by_label: Mapping[str, AccessVerdict] = field(default_factory=dict)
 
     @property
     def reads_somehow(self) -> bool:
@@ -92,6 +94,11 @@ class PrincipalAccess:
     def lets_itself_in(self) -> bool:
         """Whether it may read the secret only once it has let itself in, itself or as another role."""
         return any(verdict.is_possible for verdict in self.becomes) or bool(self.steps)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels other than AWSCURRENT by which alone it may read, at least in some way."""
+        return tuple(label for label, verdict in self.by_label.items() if verdict.is_possible)
 
     @property
     def possible_sessions(self) -> tuple[TaskSession, ...]:
@@ -259,22 +266,29 @@ def of(snapshot: Snapshot) -> SecretAccess:
             sessions=tuple(sessions_of(snapshot, judge, identity, open_tasks)),
         )
         if not access.reads_somehow:
-            access = replace(access, becomes=tuple(grants.of(identity)))
+            by_label = _by_label(snapshot, found, judge, identity)
+            access = replace(access, becomes=tuple(grants.of(identity)), by_label=by_label)
         principals.append(access)
     return SecretAccess(
-        principals=tuple(
-            each
-            for each in _with_steps(judge, found.identities, principals)
-            if each.read.decision != "denied"
-            or each.powers
-            or each.chain
-            or each.becomes
-            or each.steps
-            or each.sessions
-        ),
+        principals=tuple(each for each in _with_steps(judge, found.identities, principals) if _may_something(each)),
         administrators=tuple(administrators),
         outsiders=tuple(_outsiders(snapshot, found, targets)),
     )
+
+
+def _may_something(each: PrincipalAccess) -> bool:
+    is_open = each.read.decision != "denied"
+    return bool(is_open or each.powers or each.chain or each.becomes or each.steps or each.sessions or each.by_label)
+
+
+def _by_label(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> dict[str, AccessVerdict]:
+    """The verdicts on reading the versions of other labels that are not "denied"."""
+    assert snapshot.secret
+    verdicts = {
+        stage: secret_calls.read_verdict(snapshot, found, judge, identity, stage=stage)
+        for stage in secret_calls.other_stages(snapshot.secret)
+    }
+    return {stage: verdict for stage, verdict in verdicts.items() if verdict.decision != "denied"}
 
 
 def _with_steps(

@@ -31,6 +31,7 @@ def readers(snapshot: Snapshot) -> Table:
     found = snapshot.audit.identities if snapshot.audit else None
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
+    rows += [_by_label(each) for each in access.principals if each.labels]
     rows += [_becoming(each) for each in access.principals if each.becomes or each.steps]
     rows += [_entering(each) for each in access.principals if each.sessions]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
@@ -94,6 +95,13 @@ def _becoming(access: PrincipalAccess) -> list[str]:
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
     return [access.identity.name, kind, decision, by, conditions_of(verdicts) or NONE, NONE]
+
+
+def _by_label(access: PrincipalAccess) -> list[str]:
+    """The row of a principal that may read versions of other labels than AWSCURRENT alone."""
+    verdicts = [access.by_label[label] for label in access.labels]
+    kind, by = secret_access.kind_of(access.identity), statements_of(verdicts)
+    return [access.identity.name, kind, f"only {', '.join(access.labels)}", by, conditions_of(verdicts) or NONE, NONE]
 
 
 def _entering(access: PrincipalAccess) -> list[str]:

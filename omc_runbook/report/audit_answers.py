@@ -52,7 +52,9 @@ def who_can_read(snapshot: Snapshot) -> str:
     more = f"; {_count(becoming, 'more principal')} can let {_themselves(becoming)} in" if becoming else ""
     entering = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
     inside = f"; {_count(entering, 'more principal')} can read it inside a task" if entering else ""
-    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}."
+    older = sum(bool(each.labels) for each in access.principals)
+    former = f"; {_count(older, 'more principal')} can read another version" if older else ""
+    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}{former}."
 
 
 def _themselves(number: int) -> str:

@@ -51,17 +51,19 @@ def read_verdict(
     identity: Identity,
     policy: PolicyDocument | None = None,
     key_policy: PolicyDocument | None = None,
+    stage: str = CURRENT,
 ) -> AccessVerdict:
     """Whether an identity may read the secret, which takes kms:Decrypt too where a customer managed key encrypts it.
 
-    `policy` stands in the place of the secret's own, and `key_policy` of its key's, where they are given.
+    `policy` stands in the place of the secret's own, and `key_policy` of its key's, where they are given. `stage` is
+    the label of the version that is read.
     """
-    call = on_secret(snapshot, GET_SECRET_VALUE)
+    call = on_secret(snapshot, GET_SECRET_VALUE, stage)
     if policy is not None:
         others = (each for each in snapshot.resource_policies if each is not snapshot.resource_policy)
         call = replace(call, policies=(policy, *others), unread=())
     verdict = judge.verdict(identity, call)
-    decryption = decrypting(snapshot, identities)
+    decryption = decrypting(snapshot, identities, stage)
     if verdict.decision == "denied" or decryption is None:
         return verdict
     if key_policy is not None:
@@ -69,10 +71,16 @@ def read_verdict(
     return combine(GET_SECRET_VALUE, [verdict, judge.verdict(identity, decryption)])
 
 
-def on_secret(snapshot: Snapshot, action: str) -> ResourceCall:
-    """An action on the secret; reading means its current version."""
+def other_stages(secret: Secret) -> tuple[str, ...]:
+    """The labels of the secret's versions besides AWSCURRENT."""
+    labels = (label for stages in secret.stages.values() for label in stages)
+    return tuple(sorted({*labels} - {CURRENT}))
+
+
+def on_secret(snapshot: Snapshot, action: str, stage: str = CURRENT) -> ResourceCall:
+    """An action on the secret; reading means the version with that label."""
     assert snapshot.secret
-    stages = (CURRENT,) if action == GET_SECRET_VALUE else ()
+    stages = (stage,) if action == GET_SECRET_VALUE else ()
     return ResourceCall(
         action=action,
         resource=snapshot.secret.arn,
@@ -82,7 +90,7 @@ def on_secret(snapshot: Snapshot, action: str) -> ResourceCall:
     )
 
 
-def decrypting(snapshot: Snapshot, identities: Identities) -> ResourceCall | None:
+def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT) -> ResourceCall | None:
     """What Secrets Manager does for a reader with the secret's key; None under the key that AWS manages."""
     secret, key = snapshot.secret, identities.key
     if secret is None:
@@ -90,8 +98,8 @@ def decrypting(snapshot: Snapshot, identities: Identities) -> ResourceCall | Non
     if key is None:
         is_unread = snapshot.kms_key is None and "kms_key" in snapshot.gaps
         return ResourceCall(action=DECRYPT, resource="*", unread=("the secret's key",)) if is_unread else None
-    version = secret.version_at(CURRENT)
-    granted = frozenset(grant.grantee for grant in key.grants if lets_decrypt(grant, secret))
+    version = secret.version_at(stage)
+    granted = frozenset(grant.grantee for grant in key.grants if lets_decrypt(grant, secret, stage))
     return ResourceCall(
         action=DECRYPT,
         resource=key.arn,
@@ -159,9 +167,9 @@ def channels(snapshot: Snapshot) -> tuple[ResourceCall, ...]:
     return tuple(ResourceCall(action=action, resource="*", keys=keys) for action in CHANNELS)
 
 
-def lets_decrypt(grant: KmsGrant, secret: Secret) -> bool:
-    """Whether a grant of a key lets its grantee decrypt the secret's current version."""
-    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
+def lets_decrypt(grant: KmsGrant, secret: Secret, stage: str = CURRENT) -> bool:
+    """Whether a grant of a key lets its grantee decrypt the secret's version with a label."""
+    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(stage)}
     is_within = grant.context == context if grant.is_whole else grant.context.items() <= context.items()
     return "Decrypt" in grant.operations and is_within
 

@@ -555,6 +555,33 @@ def test_the_tables_name_who_may_read_inside_a_task() -> None:
     assert "1 more principal can read it inside a task" in audit_answers.who_can_read(snapshot)
 
 
+def labelled(label: str, **more: Any) -> Identity:
+    """A user that may read the version of one label."""
+    condition = {"StringEquals": {"secretsmanager:VersionStage": label}}
+    return user("alice", policy("p", allowing(GET_SECRET_VALUE, "*", Condition=condition)), **more)
+
+
+@pytest.mark.parametrize(("label", "is_found"), [("AWSPREVIOUS", True), ("AWSPENDING", False), ("AWSCURRENT", False)])
+def test_who_reads_the_previous_version_alone_is_named(label: str, is_found: bool) -> None:
+    """Its values may be in force still; a label that no version has gives nothing to read."""
+    snapshot = in_production(audited(None, labelled(label)))
+    found = [each for each in found_in(snapshot).get("human-may-read", []) if "AWSPREVIOUS" in each.evidence[0]]
+    assert [each.severity for each in found] == (["warning"] if is_found else [])
+    rows = [row for row in tables.readers(snapshot).rows if row[0] == "alice" and row[2] == "only AWSPREVIOUS"]
+    assert bool(rows) is is_found
+    assert ("1 more principal can read another version" in audit_answers.who_can_read(snapshot)) is is_found
+    assert ("human-may-read" in found_in(snapshot)) is (label != "AWSPENDING")
+
+
+def test_who_reads_the_previous_version_alone_can_still_let_itself_in() -> None:
+    """Both are found, and the key has to let that version be decrypted."""
+    both = labelled("AWSPREVIOUS")
+    both = replace(both, policies=(*both.policies, policy("g", allowing("iam:PutUserPolicy", both.arn))))
+    assert {"human-may-read", "can-become-reader"} <= set(found_in(in_production(audited(None, both))))
+    sealed = in_production(audited(None, labelled("AWSPREVIOUS"), key=under_key()))
+    assert "human-may-read" not in found_in(sealed)
+
+
 @pytest.mark.parametrize(
     ("grantee", "is_found"),
     [(f"arn:aws:iam::{OTHER}:role/x", True), ("AROADELETED", True), (ROLE, False), ("rds.amazonaws.com", False)],
