@@ -156,12 +156,12 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     gaps = tuple(dict.fromkeys(gap.sentence for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (unknown(evidence=gaps),)
-    reason = _skip_reason(check, snapshot)
-    if reason and snapshot.audit and reason in (_no_cluster(snapshot), _no_document(snapshot)):
+    skip = _skip_of(check, snapshot)
+    if skip and snapshot.audit and skip.is_fault:
         # An audit does not run the checks that find this fault.
-        return (unknown(evidence=(reason,)),)
-    if reason:
-        return (finding(status="skipped", evidence=(reason,)),)
+        return (unknown(evidence=(skip.reason,)),)
+    if skip:
+        return (finding(status="skipped", evidence=(skip.reason,)),)
     answers = tuple(check.run(snapshot))
     findings = tuple(
         finding(
@@ -185,47 +185,50 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     return (unknown(evidence=gaps),) if gaps else (finding(status="clear", severity=check.severity),)
 
 
-def _skip_reason(check: Check, snapshot: Snapshot) -> str:
-    """Why there is nothing to check, so that "clear" would say too much; "" where there is something."""
+@dataclass(frozen=True)
+class _Skip:
+    """Why there is nothing to check, so that "clear" would say too much."""
+
+    reason: str
+    is_fault: bool = False
+    """Whether that there is nothing is a fault, which checks of another family find."""
+
+
+def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
+    """Why there is nothing to check; None where there is something."""
     names = snapshot.environment.names
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
-            return reason
+            return _Skip(reason)
     for field, (part, reason) in LEFT_OUT.items():
         if field in check.needs and part in snapshot.left_out:
-            return reason
+            return _Skip(reason)
     if snapshot.workstation and check.family == LOCAL:
-        return _local_skip_reason(check, snapshot.workstation)
+        reason = _local_skip_reason(check, snapshot.workstation)
+        return _Skip(reason) if reason else None
     if TRAIL in check.needs and snapshot.audit and snapshot.audit.monitoring and not snapshot.audit.monitoring.trails:
-        return "There is no trail to check." if "trails" not in snapshot.gaps else ""
+        return _Skip("There is no trail to check.") if "trails" not in snapshot.gaps else None
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and all(service.reads_by_instance for service in consumers):
-        return "No task gets the secret through a network interface of its own: its instance's routes apply."
+        return _Skip("No task gets the secret through a network interface of its own: its instance's routes apply.")
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
-        return _no_cluster(snapshot)
+        return _Skip(f"Cluster {names.cluster} was not found: there is nothing to check.", is_fault=True)
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
-        return f"Secret {names.secret} was not found: there is nothing to check."
+        return _Skip(f"Secret {names.secret} was not found: there is nothing to check.")
     if snapshot.current is None and "contents" in check.needs:
-        return f"{names.secret} has no current version that can be read."
+        return _Skip(f"{names.secret} has no current version that can be read.")
     if {CHECKOUT, GIT}.intersection(check.needs) and snapshot.checkout is None:
-        return "No repository was named: its files were not searched."
+        return _Skip("No repository was named: its files were not searched.")
     if GIT in check.needs and snapshot.audit and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
-        return "The repository is in no work tree of git: it has no history to search."
+        return _Skip("The repository is in no work tree of git: it has no history to search.")
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
-        return _no_document(snapshot)
-    return ""
-
-
-def _no_cluster(snapshot: Snapshot) -> str:
-    return f"Cluster {snapshot.environment.names.cluster} was not found: there is nothing to check."
-
-
-def _no_document(snapshot: Snapshot) -> str:
-    return f"The current version of {snapshot.environment.names.secret} is not a JSON object: it has no keys to check."
+        reason = f"The current version of {names.secret} is not a JSON object: it has no keys to check."
+        return _Skip(reason, is_fault=True)
+    return None
 
 
 def _local_skip_reason(check: Check, workstation: Workstation) -> str:
-    """The same for a check of a developer's machine."""
+    """Why a check of a developer's machine has nothing to check; "" where it has something."""
     file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
         return f"There is no {workstation.path.name} to check."

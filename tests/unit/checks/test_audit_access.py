@@ -555,6 +555,16 @@ def test_the_tables_name_who_may_read_inside_a_task() -> None:
     assert "1 more principal can read it inside a task" in audit_answers.who_can_read(snapshot)
 
 
+def test_a_cluster_that_is_missing_is_unknown_to_an_audit_alone() -> None:
+    """An audit does not run the check that finds it; other runs skip what needs it."""
+    gone = replace(audited(with_exec(healthy())), service_names=None, services=(), tasks=())
+    said = unknown_in(gone)
+    assert {"can-enter-task", "can-pass-role", "wildcard-secret"} <= said.keys()
+    assert said["can-enter-task"].startswith("Cluster ")
+    [skipped] = run_check(CHECKS["can-enter-task"], replace(gone, audit=None))
+    assert skipped.status == "skipped" and skipped.evidence == (said["can-enter-task"],)
+
+
 def labelled(label: str, **more: Any) -> Identity:
     """A user that may read the version of one label."""
     condition = {"StringEquals": {"secretsmanager:VersionStage": label}}
