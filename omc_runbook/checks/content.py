@@ -199,6 +199,16 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
         elif twin := next((key for key in sorted(referenced) if letters.is_same_but_for_case(key, member.key)), ""):
             fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
             yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
+        elif member.is_key_a_value:
+            name, label = member.injected.name, repr(member.injected)
+            is_missing = name in snapshot.environment.keys and name not in {each.key for each in _members(snapshot)}
+            fact = f"A value stands where its key belongs, {label}: no task definition refers to it."
+            remedy = (
+                remedies.update(snapshot.environment, name, label)
+                if is_missing
+                else remedies.remove_key(snapshot.environment, label)
+            )
+            yield Evidence(member.key, (fact,), remedy)
         else:
             shown = letters.spell(member.key) or '""'
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."

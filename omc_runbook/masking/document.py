@@ -66,6 +66,11 @@ class Member:
     injected: Masked
     span: tuple[int, int]
 
+    @property
+    def is_key_a_value(self) -> bool:
+        """Whether a value stands in the place of its key by mistake, which is masked as the value is."""
+        return self.injected.name != self.key
+
 
 @dataclass(frozen=True)
 class _Occurrence:

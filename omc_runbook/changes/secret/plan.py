@@ -184,7 +184,7 @@ def plan_update(
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
-    remove = tuple(_present_key(key, document.keys) for key in remove)
+    remove = tuple(_present_key(key, document) for key in remove)
     _refuse_conflicts(snapshot, document.keys, new, remove)
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     _refuse_exchanged(document, parse(text), changing, catalogue)
@@ -403,13 +403,17 @@ def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
 
 
-def _present_key(name: str, present_keys: Sequence[str]) -> str:
+def _present_key(name: str, document: Document) -> str:
     """The key of a name in a list, which loses blanks at its ends, and may have numbers for what is not seen.
 
-    The name itself where there is no such key.
+    A value that stands in the place of a key has the label that is shown of it. The name itself where there is no such
+    key, or more than one.
     """
-    same = (key for key in present_keys if name.strip() in (key.strip(), letters.number(key).strip()))
-    return name if name in present_keys else next(same, name)
+    if name in document.keys:
+        return name
+    hidden = [each.key for each in document.members if each.is_key_a_value and repr(each.injected) == name.strip()]
+    same = (key for key in document.keys if name.strip() in (key.strip(), letters.number(key).strip()))
+    return hidden[0] if len(hidden) == 1 else next(same, name)
 
 
 def _refuse_conflicts(

@@ -340,6 +340,19 @@ def test_a_key_with_what_is_not_seen_is_removed_by_the_name_that_its_remedy_prin
     assert (key, "removed") in {(change.key, change.action) for change in plan.changed}
 
 
+def test_a_value_in_the_place_of_a_key_is_removed_by_the_label_that_is_shown_of_it() -> None:
+    """Not where the label is that of two, nor another key by the name in it."""
+    values = [secrets.token_hex(16) + "-x" for _ in range(2)]
+    snapshot = with_values(healthy(), {**document(healthy()), values[0]: "SECRET_KEY"})
+    [change] = planned(snapshot, "‹SECRET_KEY›").changed
+    assert (change.key, change.action) == (values[0], "removed")
+    both = with_values(snapshot, {**document(healthy()), **dict.fromkeys(values, "SECRET_KEY")})
+    with pytest.raises(UsageError, match="it is not in the secret"):
+        planned(both, "‹SECRET_KEY›")
+    with pytest.raises(UsageError, match="it is not in the secret"):
+        planned(healthy(), "‹SECRET_KEY›")
+
+
 def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:
     """The key goes and all others stay; one without which new tasks would not start is refused."""
     plan = planned(holding(ODD), "SMTP_PORT")

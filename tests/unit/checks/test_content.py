@@ -313,6 +313,19 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     )
 
 
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_value_that_stands_where_its_key_belongs_is_removed_by_its_label(is_missing: bool) -> None:
+    """A reference to it would name the value; the key that it took the place of gets a new one."""
+    value, members = f"{secrets.token_hex(8)}-aB3", document(healthy())
+    if is_missing:
+        del members["SECRET_KEY"]
+    snapshot = with_values(healthy(), {**members, value: "SECRET_KEY"})
+    [found] = [each for each in run_check(CHECKS["key-unreferenced"], snapshot) if each.status == "found"]
+    assert found.remedy.parameters["remove"] == "‹SECRET_KEY›"
+    assert found.remedy.parameters.get("keys", "") == ("SECRET_KEY" if is_missing else "")
+    assert value not in " ".join((*found.evidence, *found.remedy.ways))
+
+
 def test_values_without_a_form_go_back_by_the_former_version() -> None:
     """update would take their right order for another exchange; restored, they are no longer called exchanged."""
     right = document(healthy())
