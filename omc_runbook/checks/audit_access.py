@@ -253,7 +253,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "can-pass-role",
     needs=(*NEEDS, "services", "task_definitions", "tasks"),
     looks_like=("readable-by-many", "unusual-use"),
-    ruled_out_by="nobody but administrators and machines that deploy may pass an execution role to a task of their own",
+    ruled_out_by="nobody but administrators and machines that deploy may pass a role that reads it to their own task",
     severity="warning",
 )
 def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -266,9 +266,8 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of([verdict])}",))
             continue
         facts = (
-            f"{_SOURCE}: {identity.name} may call {verdict.action} with {secret_calls.REGISTER}, by"
-            f" {statements_of([verdict])}.",
-            "Such a task gets the secret's values as variables, whatever the principal itself may read.",
+            f"{_SOURCE}: {identity.name} may call {verdict.action}, by {statements_of([verdict])}.",
+            "Such a task gets the secret's values, or a role that reads them, whatever the principal itself may read.",
             *_sentences([verdict]),
         )
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))

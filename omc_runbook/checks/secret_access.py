@@ -20,6 +20,7 @@ from omc_runbook.iam.who_can import (
     account_of,
     chains,
     combine,
+    is_assumed_by,
     trusted,
 )
 from omc_runbook.snapshot.audit import secret_calls
@@ -56,12 +57,12 @@ _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 class PrincipalAccess:
     """What an identity of the account may do with the secret; of its other verdicts only those that are not "denied".
 
-    `passes` says whether it may run tasks of its own with an execution role, `becomes` by which calls it can let itself
-    in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role last;
-    empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role that
-    can let itself in, that role last; empty where it reads the secret or can let itself in without that. `sessions` are
-    those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on reading versions by
-    other labels than AWSCURRENT, where it may not read by that one.
+    `passes` says whether it may run tasks of its own with a role that reads it, `becomes` by which calls it can let
+    itself in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role
+    last; empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role
+    that can let itself in, that role last; empty where it reads the secret or can let itself in without that.
+    `sessions` are those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on
+    reading versions by other labels than AWSCURRENT, where it may not read by that one.
     """
 
     identity: Identity
@@ -233,6 +234,8 @@ def of(snapshot: Snapshot) -> SecretAccess:
     by_arn = {each.arn: each for each in found.identities}
     ways = chains(judge, found.identities, targets)
     open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
+    running = (each.arn for each in targets if is_assumed_by(each, secret_calls.ECS_TASKS))
+    passed = {arn: by_arn.get(arn) for arn in sorted({*execution_roles(snapshot), *running})}
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
 
     def may_read(
@@ -261,7 +264,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
             identity=identity,
             read=read,
             changes=tuple(_changes(snapshot, found, judge, identity)),
-            passes=_passes(snapshot, found, judge, identity),
+            passes=_passes(snapshot, judge, identity, passed),
             chain=() if read.is_possible else ways.get(identity.arn, ()),
             sessions=tuple(sessions_of(snapshot, judge, identity, open_tasks)),
         )
@@ -316,21 +319,36 @@ def _changes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Iden
             yield verdict
 
 
-def _passes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> AccessVerdict | None:
-    """Whether an identity may run a task of its own with one of the execution roles; None where it may not."""
-    by_arn = {each.arn: each for each in found.identities}
-    for arn in sorted(execution_roles(snapshot)):
-        role = by_arn.get(arn)
+def _passes(
+    snapshot: Snapshot, judge: Judge, identity: Identity, roles: Mapping[str, Identity | None]
+) -> AccessVerdict | None:
+    """Whether an identity may run a task of its own with one of these roles, by ARN; None where it may with none."""
+    if not judge.leaves_open(identity, secret_calls.PASS_ROLE):
+        return None
+    starting = _starts(snapshot, judge, identity)
+    ways = []
+    for arn, role in roles.items() if starting else ():
         passing = judge.verdict(identity, secret_calls.passing(arn, dict(role.tags) if role else None))
-        if passing.decision == "denied":
-            continue
-        registering = judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, secret_calls.REGISTER))
-        if registering.decision == "denied":
-            continue
-        for action in secret_calls.STARTS:
-            starting = judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, action))
-            if starting.decision != "denied":
-                return combine(f"{secret_calls.PASS_ROLE} and {action}", [passing, registering, starting])
+        if starting and passing.decision != "denied":
+            ways.append(combine(f"{secret_calls.PASS_ROLE} and {starting.action}", [passing, starting]))
+    best = [way for way in ways if way.is_possible] or ways
+    if not best:
+        return None
+    return replace(
+        best[0],
+        statements=tuple(dict.fromkeys(label for way in best for label in way.statements)),
+        conditions=tuple(dict.fromkeys(sentence for way in best for sentence in way.conditions)),
+    )
+
+
+def _starts(snapshot: Snapshot, judge: Judge, identity: Identity) -> AccessVerdict | None:
+    """Whether an identity may start a task of its own; a service's needs a revision of its own too."""
+    for action in secret_calls.STARTS:
+        actions = (action,) if action == secret_calls.RUN_TASK else (secret_calls.REGISTER, action)
+        verdicts = [judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, each)) for each in actions]
+        whole = combine(" and ".join(actions), verdicts)
+        if whole.decision != "denied":
+            return whole
     return None
 
 

@@ -21,7 +21,13 @@ PUT_POLICY = "secretsmanager:PutResourcePolicy"
 POLICIES = (PUT_POLICY, "secretsmanager:DeleteResourcePolicy")
 KEY_POLICIES = ("kms:PutKeyPolicy", "kms:CreateGrant")
 PASS_ROLE, REGISTER = "iam:PassRole", "ecs:RegisterTaskDefinition"
-STARTS = ("ecs:RunTask", "ecs:CreateService", "ecs:UpdateService")
+RUN_TASK = "ecs:RunTask"
+"""It takes another command and other roles than the task definition's, so that a registered one is enough.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+"""
+STARTS = (RUN_TASK, "ecs:CreateService", "ecs:UpdateService")
+ECS_TASKS = "ecs-tasks.amazonaws.com"
 SESSIONS = (EXECUTE, "ssm:StartSession")
 """By which somebody begins a session in a container: Session Manager needs no ECS Exec of whoever begins it."""
 LAMBDA, EC2 = "lambda.amazonaws.com", "ec2.amazonaws.com"
@@ -129,7 +135,7 @@ def on_key(key: KmsKey, action: str) -> ResourceCall:
     )
 
 
-def passing(role_arn: str, tags: dict[str, str] | None, service: str = "ecs-tasks.amazonaws.com") -> ResourceCall:
+def passing(role_arn: str, tags: dict[str, str] | None, service: str = ECS_TASKS) -> ResourceCall:
     """Passing a role to a service, by default to tasks of ECS."""
     keys = request_keys.of_assumption(role_arn, tags) | {"iam:PassedToService": service}
     return ResourceCall(action=PASS_ROLE, resource=role_arn, keys=keys)

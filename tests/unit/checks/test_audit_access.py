@@ -412,21 +412,41 @@ def test_taking_a_permission_away_leaves_the_others() -> None:
     assert statement["Action"] == GET_SECRET_VALUE
 
 
+UPDATES = ["ecs:RegisterTaskDefinition", "ecs:UpdateService"]
+
+
 @pytest.mark.parametrize(
     ("identity", "severity"),
     [
         (user("alice", RUNS_TASKS), "warning"),
         (role("deploys", RUNS_TASKS, trusts=CODE_HOST), "info"),
-        (user("half", policy("half", allowing("iam:PassRole", ROLE), allowing("ecs:RunTask", "*"))), ""),
+        (user("runs", policy("runs", allowing("iam:PassRole", ROLE), allowing("ecs:RunTask", "*"))), "warning"),
+        (user("half", policy("half", allowing("iam:PassRole", ROLE), allowing("ecs:UpdateService", "*"))), ""),
+        (user("tasks", policy("t", allowing("iam:PassRole", ROLE), allowing(UPDATES, "*"))), "warning"),
         (user("other", policy("o", allowing("iam:PassRole", f"{ROLE}-x"), allowing("ecs:*", "*"))), ""),
     ],
     ids=lambda each: each.name if isinstance(each, Identity) else "",
 )
-def test_running_a_task_takes_all_three_permissions(identity: Identity, severity: str) -> None:
-    """To pass the role, to register a task definition and to start it; what deploys is a remark."""
+def test_running_a_task_takes_all_that_it_needs(identity: Identity, severity: str) -> None:
+    """To pass the role and to run a task, or to register a task definition for a service; what deploys is a remark."""
     found = found_in(audited(None, identity)).get("can-pass-role", [])
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     assert all(is_sentence(finding.remedy.command) is (severity == "info") for finding in found)
+
+
+def test_every_role_that_reads_the_secret_can_be_a_tasks() -> None:
+    """A container reads with the task's role; one role's permission taken away leaves none of another's."""
+    name = TASK_ROLE.rpartition("/")[2]
+    own = (execution_role(), role(name, READS))
+    passing = [policy(each, allowing("iam:PassRole", arn)) for each, arn in (("a", ROLE), ("b", TASK_ROLE))]
+    runs = policy("runs", allowing("ecs:RunTask", "*"))
+    assert "can-pass-role" in found_in(audited(None, user("alice", passing[1], runs), own=own))
+    assert "can-pass-role" not in found_in(audited(None, user("alice", passing[1], runs)))
+    [both] = found_in(audited(None, user("alice", *passing, runs), own=own))["can-pass-role"]
+    assert "--policy-name a" in both.remedy.command and "--policy-name b" in both.remedy.command
+    for_functions = role(name, READS, trusts={"Service": "lambda.amazonaws.com"})
+    own = (execution_role(), for_functions)
+    assert "can-pass-role" not in found_in(audited(None, user("alice", passing[1], runs), own=own))
 
 
 TASKS = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task"
