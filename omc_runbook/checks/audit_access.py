@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
@@ -14,6 +15,7 @@ from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
+from omc_runbook.iam.conditions import texts
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, trusted
@@ -94,8 +96,8 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
     found = _identities(snapshot)
     for outsider in secret_access.of(snapshot).outsiders:
+        doubt = " Whether its Condition allows the call is unknown." if outsider.decision == "unknown" else ""
         if outsider.kind == "account" and outsider.way == "resource policy":
-            doubt = " Whether its Condition allows the call is unknown." if outsider.decision == "unknown" else ""
             facts = [
                 f"GetResourcePolicy: {outsider.statement} allows {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"
             ]
@@ -104,9 +106,12 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(outsider.principal, tuple(facts), _exclude(snapshot, outsider))
         elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
             role = outsider.role.rpartition("/")[2]
-            whom = "everybody, in any account" if outsider.kind == "everybody" else outsider.principal
-            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it."]
-            yield Evidence(outsider.principal, tuple(facts), _distrust(snapshot, found, outsider))
+            is_open = outsider.kind == "everybody"
+            whom = "everybody, in any account," if is_open else outsider.principal
+            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it.{doubt}"]
+            severity: Severity = "error" if is_open and not doubt else "warning"
+            remedy = _distrust(snapshot, found, outsider)
+            yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)
 
 
 @check(
@@ -125,7 +130,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
                 *_conditions(each),
             )
-            remedy = _withdraw_read(each)
+            remedy = _withdraw_read(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
     for each in access.principals:
         if each.labels and secret_access.is_human(each.identity):
@@ -173,7 +178,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
                 *_conditions(each),
             )
-            yield Evidence(identity.name, facts, _withdraw_read(each))
+            yield Evidence(identity.name, facts, _withdraw_read(snapshot, each))
     for each in access.unjudged:
         if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
             yield Uncertain(each.identity.name, _doubts(each))
@@ -405,7 +410,9 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{last.name} {then}, and so let itself in.",
                 *_sentences([first.verdict]),
             )
-            yield Evidence(identity.name, facts, _withdraw_step(first), _services(snapshot, identity), severity)
+            yield Evidence(
+                identity.name, facts, _withdraw_step(snapshot, first), _services(snapshot, identity), severity
+            )
         elif each.becomes:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
     if administrators or assuming:
@@ -555,14 +562,37 @@ def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return [label for verdict in verdicts for label in verdict.statements]
 
 
-def _withdraw_read(access: PrincipalAccess) -> Remedy:
+def _withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
     if access.chain:
-        return _withdraw_step(access.chain[0])
-    return policy_remedies.withdraw(access.identity, access.read.statements, (GET_SECRET_VALUE,))
+        return _withdraw_step(snapshot, access.chain[0])
+    names, labels = snapshot.environment.names, access.read.statements
+    put = partial(remedies.set_resource_policy, names)
+    return _withdraw(snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, put)
 
 
-def _withdraw_step(step: Assumption) -> Remedy:
-    return policy_remedies.withdraw(step.identity, step.verdict.statements, (step.verdict.action,))
+def _withdraw_step(snapshot: Snapshot, step: Assumption) -> Remedy:
+    role, labels = step.role, step.verdict.statements
+    trust = None if policy_remedies.is_managed_elsewhere(role) else role.trust
+    return _withdraw(snapshot, step.identity, labels, step.verdict.action, trust, partial(remedies.trust, role.name))
+
+
+def _withdraw(
+    snapshot: Snapshot,
+    identity: Identity,
+    labels: Sequence[str],
+    action: str,
+    policy: PolicyDocument | None,
+    put: Callable[[str], Remedy],
+) -> Remedy:
+    """Take an action out of an identity's own policies, and the identity out of a policy that names it or everybody."""
+    there = [label for label, _ in policy.statements if label in labels] if policy else []
+    document = _without_principal(snapshot, policy, there, identity.arn) if policy and there else None
+    if document is None or (not document and policy and policy.kind == "trust"):
+        return policy_remedies.withdraw(identity, labels, (action,))
+    others = [label for label in labels if label not in there]
+    own = {label for each in identity.policies for label, _ in each.statements}
+    ways = [policy_remedies.withdraw(identity, others, (action,))] if own.intersection(others) else []
+    return remedies.combine([*ways, put(document)])
 
 
 def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
@@ -584,7 +614,10 @@ def _exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     policy = _policy_with(snapshot.resource_policies, outsider.statement.split(", "))
     if policy is None or policy is not snapshot.resource_policy:
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
-    return remedies.set_resource_policy(snapshot.environment.names, _without(snapshot, policy, outsider))
+    document = _without_principal(snapshot, policy, outsider.statement.split(", "), outsider.principal)
+    if document is None:
+        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
+    return remedies.set_resource_policy(snapshot.environment.names, document)
 
 
 def _distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
@@ -593,20 +626,31 @@ def _distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) 
     name = outsider.role.rpartition("/")[2]
     if role is None or role.trust is None:
         return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
-    document = _without(snapshot, role.trust, outsider)
+    document = _without_principal(snapshot, role.trust, outsider.statement.split(", "), outsider.principal)
+    if document is None:
+        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
     if not document:
         return remedies.advise(f"Delete {name}, or name who is to assume it in its trust policy.")
     return remedies.trust(name, document)
 
 
-def _without(snapshot: Snapshot, policy: PolicyDocument, outsider: Outsider) -> str:
-    """A policy's JSON without a principal; where Principal * lets it in, the account stands in its place."""
-    labels = outsider.statement.split(", ")
+def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Sequence[str], principal: str) -> str | None:
+    """A policy's JSON without a principal; where Principal * lets it in, the account stands in its place.
+
+    None where neither changes it, since it names the principal in another way.
+    """
     own = [statement for label, statement in policy.statements if label in labels]
     if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
         root = f"arn:{snapshot.caller.partition}:iam::{snapshot.caller.account}:root"
         return policy_remedies.for_account(policy, labels, root)
-    return policy_remedies.without_principals(policy, outsider.principal)
+    names = {name for _, statement in policy.statements for name in _principals(statement)}
+    return policy_remedies.without_principals(policy, principal) if principal in names else None
+
+
+def _principals(statement: Any) -> Iterator[str]:
+    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+    for members in principal.values() if isinstance(principal, Mapping) else ():
+        yield from texts(members) or ()
 
 
 def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> str:

@@ -44,11 +44,15 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
     if is_managed_elsewhere(identity):
         return _change_elsewhere(identity, labels, ", ".join(actions))
     ways, labels = [], list(dict.fromkeys(labels))
+
+    def is_gone(pattern: str) -> bool:
+        return any(_covers(pattern, action) for action in actions)
+
     for policy in identity.policies:
         statements: list[Any] | None = [statement for _, statement in policy.statements]
-        own = [label for label, _ in policy.statements if label in labels]
+        own = [label for label, each in policy.statements if label in labels and _may_name(each, is_gone)]
         for label in own:
-            kept = _without(policy, label, lambda pattern: any(_covers(pattern, action) for action in actions))
+            kept = _without(policy, label, is_gone)
             if kept is None or statements is None:
                 statements = None
                 break
@@ -113,6 +117,12 @@ def _is_of_secrets(pattern: str) -> bool:
 
 def _covers(pattern: str, action: str) -> bool:
     return matches(pattern, action, ConditionKeys({}), fold=True) is not False
+
+
+def _may_name(statement: Any, is_gone: Callable[[str], bool]) -> bool:
+    """Whether a statement names one of these actions, also as one of all but some."""
+    patterns = texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
+    return patterns is None or any(map(is_gone, patterns))
 
 
 def _without(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[Statement] | None:

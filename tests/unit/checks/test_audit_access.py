@@ -306,6 +306,40 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_told_where() -> None
     assert "may read it by assuming reports: trust statement 1." in found["alice"].evidence[0]
 
 
+def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() -> None:
+    """Others stay; where it names everybody, the account decides instead, and that everybody may is an error."""
+    alice = user("alice")
+    both = [alice.arn, STRANGER]
+    finding = {
+        each.subject: each
+        for each in found_in(audited(None, alice, role("reports", READS, trusts={"AWS": both})))["human-may-read"]
+    }["alice"]
+    assert document_of(finding, "--policy-document")["Statement"][0]["Principal"] == {"AWS": [STRANGER]}
+    anybody = found_in(audited(None, alice, role("reports", READS, trusts="*")))
+    [finding] = anybody["human-may-read"]
+    assert document_of(finding, "--policy-document")["Statement"][0]["Principal"] == ANYBODY_HERE
+    [open_role] = anybody["other-account-reads"]
+    assert open_role.severity == "error" and "lets everybody, in any account, assume it." in open_role.evidence[0]
+
+
+def test_who_may_read_by_the_secrets_own_policy_is_taken_out_of_it() -> None:
+    """And out of its own policies, where they allow it too."""
+    alice = user("alice", READS)
+    snapshot = own_policy(healthy(), {"AWS": [alice.arn, ROLE]})
+    [finding] = found_in(audited(snapshot, alice))["human-may-read"]
+    assert finding.remedy.command.startswith("aws iam delete-user-policy --user-name alice --policy-name reads && ")
+    assert document_of(finding, "--resource-policy")["Statement"][0]["Principal"] == {"AWS": [ROLE]}
+    [finding] = found_in(audited(own_policy(healthy(), {"AWS": alice.arn}), user("alice")))["human-may-read"]
+    assert finding.remedy.command.startswith("aws secretsmanager delete-resource-policy ")
+
+
+def test_a_policy_that_loses_nothing_is_not_written_again() -> None:
+    """Only that with the permission to take away; what else the call needs stays as it is."""
+    passes, runs = policy("passes", allowing("iam:PassRole", ROLE)), policy("runs", allowing("ecs:RunTask", "*"))
+    [finding] = found_in(audited(None, user("alice", passes, runs)))["can-pass-role"]
+    assert finding.remedy.command == "aws iam delete-user-policy --user-name alice --policy-name passes"
+
+
 def test_what_an_administrator_is_denied_is_no_grant() -> None:
     """The statement that denies the secret is not told as the one that gives everything."""
     rows = {row[0]: row for row in tables.writers(audited(None, user("root", EVERYTHING, policy("no", DENIES)))).rows}
