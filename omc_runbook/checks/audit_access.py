@@ -19,7 +19,7 @@ from omc_runbook.iam.conditions import texts
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, trusted
-from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.findings import Remedy, Severity, is_sentence
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -233,7 +233,8 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 "Whoever takes over a task may then replace, delete or open the secret.",
                 *_sentences(certain),
             )
-            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions)
+            kept = (GET_SECRET_VALUE,) if each.read.is_possible else ()
+            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions, kept)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
             others.append(each)
@@ -278,7 +279,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
         severity = _severity(snapshot, identity)
         if severity == "info":
-            remedy = remedies.advise(f"Leave it where {identity.name} deploys. Where it does not: `{remedy.command}`.")
+            remedy = _leave(f"{identity.name} deploys", remedy)
         yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
 
 
@@ -307,9 +308,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = policy_remedies.withdraw(identity, _labels(verdicts), actions)
             if severity == "info":
-                remedy = remedies.advise(
-                    f"Leave it where {identity.name} has to look into tasks. Where it does not: `{remedy.command}`."
-                )
+                remedy = _leave(f"{identity.name} has to look into tasks", remedy)
             yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
         elif each.sessions and severity != "info":
             doubts = conditions_of([session.verdict for session in each.sessions])
@@ -593,6 +592,12 @@ def _withdraw(
     own = {label for each in identity.policies for label, _ in each.statements}
     ways = [policy_remedies.withdraw(identity, others, (action,))] if own.intersection(others) else []
     return remedies.combine([*ways, put(document)])
+
+
+def _leave(where: str, remedy: Remedy) -> Remedy:
+    """A remedy for where a permission is not meant."""
+    way = remedy.command if is_sentence(remedy.command) else f"`{remedy.command}`."
+    return replace(remedies.advise(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
 
 
 def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:

@@ -39,11 +39,14 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
     return _rewrite(identity, policy, _replaced(policy, label, [*grants, *kept]))
 
 
-def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) -> Remedy:
-    """Take these actions out of the identity's statements with these labels, and leave what else they allow."""
+def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], keeping: Sequence[str] = ()) -> Remedy:
+    """Take these actions out of the identity's statements with these labels, and leave what else they allow.
+
+    A pattern such as ecs:* goes as a whole, which is said; of what it allows only the actions in `keeping` stay.
+    """
     if is_managed_elsewhere(identity):
         return _change_elsewhere(identity, labels, ", ".join(actions))
-    ways, labels = [], list(dict.fromkeys(labels))
+    ways, wide, labels = [], list[str](), list(dict.fromkeys(labels))
 
     def is_gone(pattern: str) -> bool:
         return any(_covers(pattern, action) for action in actions)
@@ -52,10 +55,11 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
         statements: list[Any] | None = [statement for _, statement in policy.statements]
         own = [label for label, each in policy.statements if label in labels and _may_name(each, is_gone)]
         for label in own:
-            kept = _without(policy, label, is_gone)
+            kept = _without(policy, label, is_gone, keeping)
             if kept is None or statements is None:
                 statements = None
                 break
+            wide += _wide_patterns(policy, label, is_gone)
             statement = dict(policy.statements)[label]
             position = next(index for index, each in enumerate(statements) if each is statement)
             statements = [*statements[:position], *kept, *statements[position + 1 :]]
@@ -66,7 +70,10 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str]) 
     if not ways:
         where = f": see {', '.join(labels)}" if labels else ""
         return remedies.advise(f"Take {', '.join(actions)} from {identity.name}{where}.")
-    return remedies.combine(ways)
+    remedy = remedies.combine(ways)
+    more = f"It takes away all of {', '.join(dict.fromkeys(wide))}" if wide else ""
+    but = f" but {', '.join(keeping)}" if keeping else ""
+    return replace(remedy, needs=" ".join(filter(None, (remedy.needs, f"{more}{but}." if more else ""))))
 
 
 def is_managed_elsewhere(identity: Identity) -> bool:
@@ -125,13 +132,26 @@ def _may_name(statement: Any, is_gone: Callable[[str], bool]) -> bool:
     return patterns is None or any(map(is_gone, patterns))
 
 
-def _without(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[Statement] | None:
-    """A statement without some of its actions, as a list of one or none; None where they cannot be taken out."""
+def _wide_patterns(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[str]:
+    """The patterns of a statement that allow more than the actions that are taken out of it."""
+    patterns = texts(dict(policy.statements)[label]["Action"]) or ()
+    return [pattern for pattern in patterns if is_gone(pattern) and ("*" in pattern or "?" in pattern)]
+
+
+def _without(
+    policy: PolicyDocument, label: str, is_gone: Callable[[str], bool], keeping: Sequence[str] = ()
+) -> list[Statement] | None:
+    """A statement without some of its actions, as a list of one or none; None where they cannot be taken out.
+
+    The actions in `keeping` stay where a pattern that goes allows them.
+    """
     statement = dict(policy.statements)[label]
     patterns = texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
     if patterns is None:
         return None
     left = [pattern for pattern in patterns if not is_gone(pattern)]
+    gone = [pattern for pattern in patterns if is_gone(pattern)]
+    left += [action for action in keeping if any(_covers(pattern, action) for pattern in gone) and action not in left]
     # A wildcard over services allows more than what is to be taken out.
     if any(is_gone(pattern) and ":" not in pattern for pattern in patterns):
         return None

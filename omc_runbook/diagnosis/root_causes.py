@@ -29,6 +29,8 @@ NAMED_BY_LOGS = frozenset({"value-refused", "store-only"})
 """Checks of values that the log of a failed task names."""
 _WHOLE_POLICY = re.compile(r"\baws [^&`]*?(?= --(?:policy-document|resource-policy|policy) )")
 """A command that puts a policy in the place of another, up to the policy itself."""
+_NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?(?= --region | &|`|\Z)")
+"""A command that takes such a policy away."""
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
@@ -60,11 +62,13 @@ def _run(checks: Iterable[Check], snapshot: Snapshot) -> tuple[Finding, ...]:
 
 
 def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, each with a warning where another's remedy replaces the same policy as its own."""
+    """The findings, each with a warning where another's remedy replaces or deletes the policy that its own puts."""
     commands: dict[str, set[str]] = {}
     for finding in findings:
-        for policy in () if finding.accepted else _WHOLE_POLICY.findall(finding.remedy.command):
-            commands.setdefault(policy, set()).add(finding.remedy.command)
+        command = "" if finding.accepted else finding.remedy.command
+        gone = (policy.replace(" delete-", " put-", 1) for policy in _NO_POLICY.findall(command))
+        for policy in (*_WHOLE_POLICY.findall(command), *gone):
+            commands.setdefault(policy, set()).add(command)
     shared = {policy for policy, different in commands.items() if len(different) > 1}
     return [
         _needing(finding, _UNDONE)

@@ -340,6 +340,27 @@ def test_a_policy_that_loses_nothing_is_not_written_again() -> None:
     assert finding.remedy.command == "aws iam delete-user-policy --user-name alice --policy-name passes"
 
 
+def test_a_task_role_that_may_no_longer_write_still_reads() -> None:
+    """What goes with a pattern is said, and that tasks start with the secret stays allowed."""
+    [finding] = found_in(audited(own=(execution_role(policy("all", allowing("secretsmanager:*"))),)))[
+        "can-write-secret"
+    ]
+    [statement] = document_of(finding, "--policy-document")["Statement"]
+    assert statement["Action"] == GET_SECRET_VALUE
+    assert finding.remedy.needs == f"It takes away all of secretsmanager:* but {GET_SECRET_VALUE}."
+    [finding] = found_in(entering(user("alice", policy("p", allowing(["ecs:*", "s3:*"], "*")))))["can-enter-task"]
+    assert finding.remedy.needs == "It takes away all of ecs:*."
+
+
+def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:
+    """A command in quotes; a sentence of its own where only IAM Identity Center can change it."""
+    snapshot = audited(with_exec(healthy()), session(), role("AWSReservedSSO_dev_1", SESSIONS, path=SSO, trusts=SAML))
+    told = {each.subject: each.remedy.command for each in found_in(snapshot)["can-enter-task"]}
+    assert told["alice"].endswith("Where it does not: `aws iam delete-user-policy --user-name alice --policy-name p`.")
+    assert "Where it does not: In IAM Identity Center, take ecs:ExecuteCommand out of" in told["AWSReservedSSO_dev_1"]
+    assert "`" not in told["AWSReservedSSO_dev_1"]
+
+
 def test_what_an_administrator_is_denied_is_no_grant() -> None:
     """The statement that denies the secret is not told as the one that gives everything."""
     rows = {row[0]: row for row in tables.writers(audited(None, user("root", EVERYTHING, policy("no", DENIES)))).rows}
@@ -490,6 +511,9 @@ PLACE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster"
 def entering(*identities: Identity, **changes: Any) -> Snapshot:
     """Production with ECS Exec enabled, and these identities."""
     return in_production(audited(with_exec(healthy()), *identities, **changes))
+
+
+SESSIONS = policy("sessions", allowing("ecs:ExecuteCommand", "*"))
 
 
 def session(resource: Any = "*", condition: Any = None, action: str = "ecs:ExecuteCommand") -> Identity:

@@ -383,6 +383,16 @@ def test_remedies_that_replace_one_policy_are_for_one_after_another() -> None:
     }
 
 
+def test_a_remedy_that_puts_a_policy_is_no_second_to_one_that_deletes_it() -> None:
+    """It would bring back what is gone; deleting after it is harmless."""
+    wide = policy("p", allowing(["iam:P*", "iam:AttachUserPolicy"], "*"))
+    eve = user("eve", wide, policy("runs", allowing("ecs:RunTask", "*")))
+    found = {each.check: each.remedy for each in audit(audited(None, eve)) if each.subject == "eve"}
+    assert found["can-become-reader"].command == "aws iam delete-user-policy --user-name eve --policy-name p"
+    assert "Another remedy replaces" not in found["can-become-reader"].needs
+    assert "Another remedy replaces" in found["can-pass-role"].needs
+
+
 def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     """No root cause is named then, but the checks that may be it; as soon as one of them finds something, that is."""
 
