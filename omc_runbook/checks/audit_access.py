@@ -78,7 +78,9 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         action, subject = (DECRYPT, key.arn) if is_key and key else (GET_SECRET_VALUE, snapshot.secret_name)
         api = "GetKeyPolicy" if is_key else "GetResourcePolicy"
         is_open = outsider.decision == "allowed"
-        limit = "." if is_open else f", as far as its condition lets them: {_condition_of(snapshot, found, outsider)}."
+        condition = _condition_of(snapshot, found, outsider)
+        which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
+        limit = f", {which}: {condition}." if condition else "."
         facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}",)
         remedy = _close(snapshot, found, outsider)
         severity: Severity = "error" if is_open else "warning"

@@ -322,6 +322,20 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() ->
     assert open_role.severity == "error" and "lets everybody, in any account, assume it." in open_role.evidence[0]
 
 
+@pytest.mark.parametrize("account", ["*", "21*", "??????654321"])
+def test_a_role_of_that_name_in_any_account_is_everybodys(account: str) -> None:
+    """Whoever owns an account can give a role the name that the condition asks for."""
+    condition = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{account}:role/ci"}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
+    assert document_of(finding, "--resource-policy")["Statement"][0]["Principal"] == ANYBODY_HERE
+    assert f"under a condition that anybody can meet: {json.dumps(condition)}." in finding.evidence[0]
+    trusting = policy(
+        "trust", {"Action": "sts:AssumeRole", "Principal": {"AWS": "*"}, "Condition": condition}, kind="trust"
+    )
+    [finding] = found_in(audited(None, replace(role("reports", READS), trust=trusting)))["other-account-reads"]
+    assert finding.severity == "error"
+
+
 def test_who_may_read_by_the_secrets_own_policy_is_taken_out_of_it() -> None:
     """And out of its own policies, where they allow it too."""
     alice = user("alice", READS)
