@@ -469,14 +469,16 @@ def _texts_in(condition: object) -> Iterator[str]:
 
 
 def _as_account(account: str) -> dict[str, str | Sequence[str]]:
-    """The condition keys of a call from another account, outside of every organization and network of ours."""
+    """The condition keys of a call from another account, outside of every organization and network of ours.
+
+    A principal's tags are unknown: whoever owns the account chooses them.
+    """
     return {
         "aws:PrincipalAccount": account,
         "aws:PrincipalIsAWSService": "false",
         "aws:PrincipalOrgID": _NO_ORGANIZATION,
         "aws:PrincipalOrgPaths": (f"{_NO_ORGANIZATION}/",),
         "aws:PrincipalType": "AssumedRole",
-        "aws:PrincipalTag/*": (),
         "aws:SecureTransport": "true",
         "aws:SourceVpc": (),
         "aws:SourceVpce": (),

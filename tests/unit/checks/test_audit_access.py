@@ -322,6 +322,16 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() ->
     assert open_role.severity == "error" and "lets everybody, in any account, assume it." in open_role.evidence[0]
 
 
+def test_a_tag_that_another_account_can_give_itself_keeps_nobody_out() -> None:
+    """It does in an organization of its own, or in our account."""
+    tagged = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=tagged)))["readable-by-all"]
+    assert finding.severity == "warning" and "as far as its condition lets them" in finding.evidence[0]
+    assert "other-account-reads" in found_in(audited(own_policy(healthy(), {"AWS": STRANGER}, Condition=tagged)))
+    own = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:PrincipalAccount": ACCOUNT}}
+    assert "readable-by-all" not in found_in(audited(own_policy(healthy(), "*", Condition=own)))
+
+
 @pytest.mark.parametrize("account", ["*", "21*", "??????654321"])
 def test_a_role_of_that_name_in_any_account_is_everybodys(account: str) -> None:
     """Whoever owns an account can give a role the name that the condition asks for."""
