@@ -35,6 +35,8 @@ ResourceRule = Literal["either", "delegates"]
 
 ORGANIZATION = "the organization's policies"
 """The doubt about a call that only the organization's policies could still deny, which were not read."""
+GRANTS = "the key's grants"
+"""The doubt about a call that only grants of the key could still allow, which were not read."""
 ASSUME_ROLE = "sts:AssumeRole"
 
 _CHOSEN = frozenset(
@@ -131,7 +133,8 @@ class ResourceCall:
     """An action on a resource of the account, with the resource's policies and the condition keys that it brings.
 
     `granted` are the ARNs to which a grant of a KMS key allows it, whatever the policies say. `unread` names policies
-    of the resource that could not be read. `open_keys` are condition keys that the caller chooses.
+    of the resource that could not be read; `has_unread_grants` says so of the grants, which only allow. `open_keys` are
+    condition keys that the caller chooses.
     """
 
     action: str
@@ -141,6 +144,7 @@ class ResourceCall:
     rule: ResourceRule = "either"
     granted: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
+    has_unread_grants: bool = False
     open_keys: tuple[str, ...] = ()
 
 
@@ -199,8 +203,11 @@ class Judge:
         request = self._request(identity, call)
         own = apply(identity.policies, request)
         direct = apply(call.policies, replace(request, principals=identity.names))
-        if not (identity.unread or call.unread or identity.arn in call.granted) and not any(
-            each.effect != "Deny" and each.applies is not False for each in (*own, *direct)
+        granted = True if identity.arn in call.granted else None if call.has_unread_grants else False
+        if (
+            not (identity.unread or call.unread)
+            and granted is False
+            and not any(each.effect != "Deny" and each.applies is not False for each in (*own, *direct))
         ):
             return AccessVerdict(action=call.action, decision="denied")
         bounds = apply([identity.boundary], request) if identity.boundary else []
@@ -224,7 +231,7 @@ class Judge:
         ways = (
             all_of((by_identity, bounded, delegated)),
             all_of((by_resource, bounded if is_limited else True)),
-            identity.arn in call.granted,
+            granted,
         )
         is_unread = self.levels is None and not identity.is_service_linked
         organization = all_of((*map(_allowed, levels), *([None] if is_unread else [])))
@@ -235,13 +242,14 @@ class Judge:
         consulted = [*own, *bounds, *direct, *delegating, *_flat(levels), *controls]
         allowing = tuple(dict.fromkeys(e.label for e in (*own, *direct) if e.effect == "Allow" and e.applies))
         labels = allowing or tuple(dict.fromkeys(each.label for each in consulted if each.applies is None))
-        if ways[2] and not (ways[0] or ways[1]):
+        if granted and not (ways[0] or ways[1]):
             labels = ("a grant of the key",)
         conditions = tuple(dict.fromkeys(conditions_of((*identity.policies, *call.policies), labels)))
         if truth:
             return AccessVerdict(action=call.action, decision="allowed", statements=labels, conditions=conditions)
         unknowns = [name for each in consulted if each.applies is None for name in each.unknowns]
-        doubts = (*unknowns, *([ORGANIZATION] if is_unread else []), *identity.unread, *call.unread)
+        grants = (GRANTS,) if granted is None and any_of(ways[:2]) is False else ()
+        doubts = (*unknowns, *([ORGANIZATION] if is_unread else []), *identity.unread, *call.unread, *grants)
         return AccessVerdict(
             action=call.action,
             decision="unknown",

@@ -114,6 +114,7 @@ def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT)
         rule="delegates",
         granted=granted,
         unread=_unread_of(key),
+        has_unread_grants=bool(key.unread),
     )
 
 
@@ -189,4 +190,4 @@ def read_verdicts(snapshot: Snapshot, identities: Identities) -> Mapping[str, Ac
 
 
 def _unread_of(key: KmsKey) -> tuple[str, ...]:
-    return (*(("the key's policy",) if key.policy is None else ()), *(("the key's grants",) if key.unread else ()))
+    return ("the key's policy",) if key.policy is None else ()

@@ -717,6 +717,21 @@ def test_a_reader_needs_the_key_too() -> None:
     assert "human-may-read" in found_in(granted)
 
 
+def test_grants_that_were_not_read_leave_open_only_who_reads_by_one() -> None:
+    """They allow and never deny: who may decrypt without is found, and nobody is said to create some by one."""
+    decrypts = policy("key", allowing(DECRYPT, KEY))
+    own = (execution_role(READS, decrypts), role("tasks", policy("s3", allowing("s3:*", "*"))))
+    gap = ReadFailure("the secret's key", "kms:ListGrants", "AccessDenied", "denied")
+    key = replace(under_key(), unread=(gap,))
+    by_address = allowing(DECRYPT, KEY, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+    people = (user("alice", READS, decrypts), user("carol", READS, policy("key", by_address)), user("bob", READS))
+    snapshot = replace(in_production(audited(None, *people, own=own, key=key)), gaps={"key_grants": (gap,)})
+    assert [each.subject for each in found_in(snapshot)["human-may-read"]] == ["alice", "carol"]
+    answers = [each for check in CHECKS.values() for each in run_check(check, snapshot) if each.status == "unknown"]
+    assert {(each.check, each.subject) for each in answers} == {("human-may-read", "bob"), ("grant-to-stranger", "")}
+    assert "Depends on the key's grants." in unknown_in(snapshot)["human-may-read"]
+
+
 def without_organization(*identities: Identity) -> Snapshot:
     """What a member account's audit reads in production, which may not read the organization's policies."""
     gap = ReadFailure("the organization's policies", "organizations:ListPoliciesForTarget", "AccessDenied", "denied")
