@@ -145,6 +145,9 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = policy_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
+        elif each.by_label and is_production and secret_access.is_human(each.identity):
+            doubts = conditions_of([*each.by_label.values()])
+            yield Uncertain(each.identity.name, (f"Whether it may read {' and '.join(each.by_label)}: {doubts}",))
     for each in access.unjudged:
         if is_production and secret_access.is_human(each.identity):
             yield Uncertain(each.identity.name, _doubts(each))

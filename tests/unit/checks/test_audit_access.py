@@ -685,6 +685,14 @@ def test_who_reads_the_previous_version_alone_is_named(label: str, is_found: boo
     assert ("human-may-read" in found_in(snapshot)) is (label != "AWSPENDING")
 
 
+def test_whether_somebody_reads_the_previous_version_can_be_unknown() -> None:
+    """By a condition key that nothing here tells."""
+    keys = {"secretsmanager:VersionStage": "AWSPREVIOUS", "aws:PrincipalOrgPaths": "o-abcdef1234/r-1/"}
+    alice = user("alice", policy("p", allowing(GET_SECRET_VALUE, "*", Condition={"StringEquals": keys})))
+    said = unknown_in(in_production(audited(None, alice)))["human-may-read"]
+    assert said.startswith("Whether it may read AWSPREVIOUS: ") and "Depends on aws:PrincipalOrgPaths" in said
+
+
 def test_who_reads_the_previous_version_alone_can_still_let_itself_in() -> None:
     """Both are found, and the key has to let that version be decrypted."""
     both = labelled("AWSPREVIOUS")
