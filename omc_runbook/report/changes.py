@@ -166,15 +166,15 @@ def holders(snapshot: Snapshot) -> Listing:
             )
             continue
         old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
+        noun, verb = "task" if len(tasks) == 1 else "tasks", "has" if len(old or tasks) == 1 else "have"
         if not old:
-            count = "1 task has" if len(tasks) == 1 else f"{len(tasks)} tasks have"
-            subject = f"{count} the current values of their keys"
+            subject = f"{len(tasks)} {noun} {verb} the current values of their keys"
             entries.append(Entry(service.name, subject, level="good", label="up to date"))
             continue
         entries.append(
             Entry(
                 service.name,
-                f"{len(old)} of {len(tasks)} tasks have older values, or may have",
+                f"{len(old)} of {len(tasks)} {noun} {verb} older values, or may have",
                 level="warning",
                 label="redeploy",
                 lead="New tasks read the secret again.",

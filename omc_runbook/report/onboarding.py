@@ -94,7 +94,8 @@ def marks(graded: Sequence[Graded], count: int) -> Table:
     right = sum(each.is_right for each in graded)
     open_answers = count - len(graded)
     still = f"; {open_answers} still open" if open_answers else ""
-    return Table(f"{right} of {count} right{still}", ["question", "answer", "", "why"], rows, _LEVELS)
+    title, empty = f"{right} of {count} right{still}", "Each answer is shown here once it is given."
+    return Table(title, ["question", "answer", "", "why"], rows, _LEVELS, empty)
 
 
 def verdict(graded: Sequence[Graded], count: int) -> Banner:
@@ -108,15 +109,14 @@ def verdict(graded: Sequence[Graded], count: int) -> Banner:
     return Banner("bad", f"{right} of {count} answers are right.", wrong)
 
 
-def reading(done: Sequence[str]) -> Listing:
-    """What was done in each step, and how to plan the same in earnest."""
+def reading(done: Mapping[str, str]) -> Listing:
+    """What was done with each runbook, and the guide's section for it."""
     entries = [
-        Entry(runbook, f"the guide's {section}", lines=tuple(each for each in done if each.startswith(f"{runbook}:")))
+        Entry(runbook, f"the guide's {section}", lead=done[runbook])
         for runbook, section, _ in _READING
+        if runbook in done
     ]
-    return Listing(
-        "What you have done", [entry for entry in entries if entry.lines], "Nothing yet: run the cells above."
-    )
+    return Listing("What you have done", entries, "Nothing yet: run the cells above.")
 
 
 def by_hand() -> Listing:

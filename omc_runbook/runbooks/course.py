@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from omc_runbook.masking import kernel
@@ -39,8 +40,10 @@ class Course:
     """The answers of the parameter; None where a person is asked, or nobody: then the right ones are taken."""
     marks: dict[str, Mark] = field(default_factory=dict)
     """The graded answers by the name of their question or fault."""
-    done: list[str] = field(default_factory=list)
-    """What was done, a sentence for each step, which begins with the runbook's name."""
+    done: dict[str, str] = field(default_factory=dict)
+    """How each step ended, a sentence by its runbook's name."""
+    drill_panel: Any = None
+    """The panel of the drills, which its cell shows again where that is run again."""
     _live: dict[str, Callable[[], RichDisplay]] = field(default_factory=dict)
     _id: str = field(default_factory=lambda: uuid4().hex)
 
@@ -99,13 +102,29 @@ class Course:
         """The fault that the parameter has for a drill, or the root cause that was found."""
         return root_cause if self.answers is None else self.answers[len(QUESTIONS) + number]
 
-    def keep(self, name: str, mark: Mark) -> None:
-        """Keep a mark, and renew what shows the marks; the sandbox ends with the last one."""
-        self.marks.setdefault(name, mark)
+    def note(self, runbook: str, result: object, achieved: str) -> None:
+        """Note how a runbook's step ended: what it has achieved, or what its result says instead."""
+        assert isinstance(result, Banner)
+        self.done[runbook] = achieved if result.style == "good" else result.headline
+
+    @property
+    def achieved(self) -> dict[str, str]:
+        """What was done, a sentence by runbook; drills count once they are answered."""
+        answered = [self.marks[name] for name in DRILLS if name in self.marks]
+        found = f"{sum(mark.is_right for mark in answered)} of {len(DRILLS)} faults were found by their symptoms."
+        return self.done | ({"troubleshoot": found} if answered else {})
+
+    def keep(self, name: str, mark: Mark) -> Mark:
+        """Keep a mark, and renew what shows the marks; returns the first one of that name, which counts.
+
+        The sandbox ends with the last one.
+        """
+        kept = self.marks.setdefault(name, mark)
         for shown, make in self._live.items():
             update(self._id_of(shown), make())
         if self.is_over:
             self.practice.end()
+        return kept
 
     def follow(self, name: str, make: Callable[[], RichDisplay]) -> RichDisplay:
         """A display that changes with the marks."""

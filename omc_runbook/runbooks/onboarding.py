@@ -106,7 +106,7 @@ def local_setup(course: Course) -> RichDisplay:
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)
         parts = [closing.make("result"), closing.make("start")]
         course.remove(source)
-        course.done.append("local_setup: .env has a value for every required variable, and Settings load with it.")
+        course.note("local_setup", parts[0], ".env has a value for every required variable, and Settings load with it.")
         return _group(local_setup_runbook.steps(plan), *parts)
 
 
@@ -115,9 +115,9 @@ def create(course: Course) -> RichDisplay:
     with course.practice.entered():
         run = create_runbook.begin(PRODUCTION, course.runbook_toml)
         plan = create_runbook.plan(run, create_runbook.look(run))
-        closing = create_runbook.closing(run, plan, True, PRODUCTION)
-        course.done.append("create: production has a secret with a placeholder for each required key.")
-        return _group(create_runbook.steps(run, plan), closing.make("result"))
+        result = create_runbook.closing(run, plan, True, PRODUCTION).make("result")
+        course.note("create", result, "Production has a secret with a placeholder for each required key.")
+        return _group(create_runbook.steps(run, plan), result)
 
 
 def update(course: Course) -> RichDisplay:
@@ -129,8 +129,9 @@ def update(course: Course) -> RichDisplay:
         new = update_runbook.gather(run, snapshot, source, "")
         plan = update_runbook.plan(run, snapshot, new)
         closing = update_runbook.closing(run, snapshot, plan, new, True, "", source)
-        course.done.append("update: staging's nine keys have values, new tasks run with them, and the file is gone.")
-        return _group(update_runbook.keys(plan), closing.make("result"), closing.make("holders"))
+        result = closing.make("result")
+        course.note("update", result, "Staging's nine keys have values, new tasks run with them, and the file is gone.")
+        return _group(update_runbook.keys(plan), result, closing.make("holders"))
 
 
 def add_key(course: Course) -> RichDisplay:
@@ -139,9 +140,9 @@ def add_key(course: Course) -> RichDisplay:
         run = add_key_runbook.begin(STAGING, "", course.runbook_toml, str(course.practice.checkout))
         snapshots = add_key_runbook.look(run)
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
-        closing = add_key_runbook.closing(run, snapshots, plan, True, "")
-        course.done.append(f"add_key: {NEW_KEY} is in Settings, the template, Terraform, the secret and the tasks.")
-        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), closing.make("result"))
+        result = add_key_runbook.closing(run, snapshots, plan, True, "").make("result")
+        course.note("add_key", result, f"{NEW_KEY} is in Settings, the template, Terraform, the secret and the tasks.")
+        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), result)
 
 
 def stale(course: Course) -> RichDisplay:
@@ -162,8 +163,8 @@ def rotate(course: Course) -> RichDisplay:
         new = rotate_runbook.gather(run, snapshot, history, "SECRET_KEY", "renew", "")
         plan = rotate_runbook.plan(run, snapshot, new)
         closing = rotate_runbook.closing(run, snapshot, plan, new, True, "")
-        course.done.append("rotate: SECRET_KEY has a new value, and no task has an older one.")
         parts = [closing.make(name) for name in ("result", "proof", "holders")]
+        course.note("rotate", parts[0], "SECRET_KEY has a new value, and no task has an older one.")
         return _group(rotate_runbook.keys(plan), *parts)
 
 
@@ -173,15 +174,16 @@ def verify(course: Course) -> RichDisplay:
         run = verify_runbook.begin(STAGING, course.runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
         findings = verify_runbook.diagnose(snapshot)
-        course.done.append("verify: every check of staging was made, also inside its tasks.")
+        course.done["verify"] = "Every check of staging was made, also inside its tasks."
         return _group(verify_runbook.injection_matrix(snapshot), verify_runbook.answer(run, snapshot, findings))
 
 
 def drills(course: Course) -> RichDisplay | panels.DrillPanel:
     """Three faults, one after the other: to be answered in JupyterLab, else by the parameter or the diagnosis."""
-    course.done.append("troubleshoot: three faults, found by their symptoms.")
     if course.is_interactive:
-        return panels.DrillPanel(course)
+        panel: panels.DrillPanel = course.drill_panel or panels.DrillPanel(course)
+        course.drill_panel = panel
+        return panel
     parts: list[RichDisplay] = []
     for number in range(len(DRILLS)):
         begun = drill.start(course, number)
@@ -205,7 +207,7 @@ def conclude(course: Course) -> RichDisplay:
 
 def answer(course: Course) -> RichDisplay:
     """What was done and what to read about it."""
-    return course.follow("answer", lambda: Answer(_verdict(course), report.reading(course.done)))
+    return course.follow("answer", lambda: Answer(_verdict(course), report.reading(course.achieved)))
 
 
 def _verdict(course: Course) -> Banner:

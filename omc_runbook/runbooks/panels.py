@@ -37,7 +37,10 @@ class QuestionPanel:
         import ipywidgets
 
         self._banner = Banner("plain", f"Question {self._number}: {self._question.text}")
-        _show(self._banner, self._id)
+        answered = self._course.marks.get(self._question.name)
+        _show(Group(self._banner, report.mark(answered) if answered else None), self._id)
+        if answered:
+            return
         options = [(self._question.choice(letter).text, letter) for letter in LETTERS]
         layout = ipywidgets.Layout(width="auto")
         self._choices = ipywidgets.RadioButtons(options=options, value=None, layout=layout)
@@ -54,13 +57,12 @@ class QuestionPanel:
             update(self._id, Group(self._banner, Banner("bad", "Choose an answer first.")))
             return
         self._choices.disabled = button.disabled = True
-        mark = grade(self._question, letter)
+        mark = self._course.keep(self._question.name, grade(self._question, letter))
         update(self._id, Group(self._banner, report.mark(mark)))
-        self._course.keep(self._question.name, mark)
 
 
 class DrillPanel:
-    """The drills one after the other: look, take hints, answer."""
+    """The drills one after the other: look, take hints, answer. Shown again, it goes on where it was."""
 
     def __init__(self, course: Course) -> None:
         self._course = course
@@ -72,7 +74,7 @@ class DrillPanel:
     def _ipython_display_(self) -> None:
         import ipywidgets
 
-        _show(Banner("plain", f"{len(DRILLS)} drills: press Start when you are ready."), self._id)
+        _show(self._display(), self._id)
         wide = ipywidgets.Layout(width="auto")
         self._start = ipywidgets.Button(description="Start", button_style="primary", layout=wide)
         self._look = ipywidgets.Button(description="Look at the state", layout=wide)
@@ -91,8 +93,15 @@ class DrillPanel:
             (self._answer, self._do_answer),
         ):
             button.on_click(self._guarded(act))
-        self._row = ipywidgets.HBox((self._start,), layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self._row = ipywidgets.HBox(self._controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
         _show_widget(self._row, "Answer them in JupyterLab.")
+
+    @property
+    def _controls(self) -> tuple[Any, ...]:
+        """The widgets for what can be done now."""
+        if self._drill:
+            return self._look, self._hint, self._fault, self._answer
+        return () if len(self._past) == len(DRILLS) else (self._start,)
 
     def _guarded(self, act: Any) -> Any:
         """A press that shows that it works, ignores those that are queued meanwhile, and shows an error of ours."""
@@ -116,7 +125,6 @@ class DrillPanel:
         if done < len(DRILLS):
             self._drill, self._seen = drill.start(self._course, done), None
             self._fault.value = ""
-            self._row.children = (self._look, self._hint, self._fault, self._answer)
 
     def _do_look(self) -> None:
         if self._drill:
@@ -135,11 +143,16 @@ class DrillPanel:
         graded = self._drill.answer(self._fault.value, is_own=True)
         self._past.append(Group(self._drill.head, graded, drill.evidence(findings)))
         self._drill, self._seen = None, None
-        self._row.children = ()
         self._begin()
 
     def _refresh(self, error: RichDisplay | None = None) -> None:
-        update(self._id, Group(*self._past, self._drill.head if self._drill else None, self._seen, error))
+        self._row.children = self._controls
+        update(self._id, self._display(error))
+
+    def _display(self, error: RichDisplay | None = None) -> Group:
+        begin = Banner("plain", f"{len(DRILLS)} drills: press Start when you are ready.")
+        head = self._drill.head if self._drill else None if self._past else begin
+        return Group(*self._past, head, self._seen, error)
 
 
 def _show(display: RichDisplay, display_id: str) -> None:

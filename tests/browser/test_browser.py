@@ -206,7 +206,7 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         text = page.inner_text(".jp-NotebookPanel")
         page.close()
-    assert "9 of 10 right" in text
+    assert "9 of 10 right" in text and "3 of 3 faults were found by their symptoms." in text
     saved = nbformat.read(own.work / "notebooks" / "onboarding.ipynb", as_version=4)
     kinds = {output.output_type for cell in saved.cells for output in cell.get("outputs", ())}
     assert kinds == {"execute_result", "display_data"}

@@ -1,0 +1,63 @@
+"""What the last cell of an onboarding says was done, and what a question shows that was answered before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from omc_runbook.report import onboarding as report
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.runbooks import onboarding, panels
+from omc_runbook.runbooks.course import DRILLS, Course
+from omc_runbook.runbooks.practice import Practice
+from omc_runbook.runbooks.quiz import QUESTIONS, Mark, grade
+
+NEW = "SECRET_KEY has a new value, and no task has an older one."
+
+
+@pytest.fixture
+def course(monkeypatch: pytest.MonkeyPatch) -> Course:
+    """A course that a person answers, whose sandbox is not needed."""
+    monkeypatch.setattr(Course, "is_interactive", True)
+    practice = cast(Practice, SimpleNamespace(end=lambda: None))
+    return Course(practice=practice, started=datetime.now(UTC), faults=DRILLS, answers=None)
+
+
+def said(course: Course) -> str:
+    """What the last cell says was done."""
+    return report.reading(course.achieved).to_text()
+
+
+def test_a_step_that_failed_is_not_said_to_be_done(course: Course) -> None:
+    """What its result says stands instead; a further run of the step replaces it, and adds nothing."""
+    course.note("rotate", Banner("bad", "It failed, and SECRET_KEY is as before."), NEW)
+    assert NEW not in said(course) and "It failed, and SECRET_KEY is as before." in said(course)
+    for _ in range(2):
+        course.note("rotate", Banner("good", "Done and verified."), NEW)
+    assert said(course).count(NEW) == 1 and "It failed" not in said(course)
+
+
+def test_a_drill_is_done_once_it_is_answered(course: Course) -> None:
+    """To show the drills is not to find their faults; shown again, they go on where they were."""
+    shown = onboarding.drills(course)
+    assert "troubleshoot" not in said(course)
+    assert onboarding.drills(course) is shown
+    for name, is_right in zip(DRILLS, (True, False, True), strict=True):
+        course.keep(name, Mark(name, name, is_right, "Why."))
+    assert "2 of 3 faults were found by their symptoms." in said(course)
+
+
+def test_an_answered_question_shows_the_answer_that_counts(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that is run again does not ask again, since the first answer counts."""
+    shown: list[Any] = []
+    monkeypatch.setattr(panels, "_show", lambda display, _: shown.append(display.to_text()))
+    monkeypatch.setattr(panels, "_show_widget", lambda *_: shown.append("widgets"))
+    first, question = grade(QUESTIONS[0], "b"), QUESTIONS[0]
+    panels.QuestionPanel(course, 1, question)._ipython_display_()
+    assert len(shown) == 2
+    assert course.keep(question.name, first) is first is course.keep(question.name, grade(question, "a"))
+    panels.QuestionPanel(course, 1, question)._ipython_display_()
+    assert len(shown) == 3 and "Wrong." in shown[-1]
