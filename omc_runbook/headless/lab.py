@@ -15,8 +15,13 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive.sections import without_sample
 from omc_runbook.textfile import private_file
 
-OPTIONS = ("--LabApp.default_url=/lab/tree/index.ipynb", "--LabApp.expose_app_in_browser=True")
-"""Options of JupyterLab: it opens the index, and forms and buttons can run cells and open notebooks."""
+OPTIONS = (
+    "--LabApp.default_url=/lab/tree/index.ipynb",
+    "--LabApp.expose_app_in_browser=True",
+    f"--LabApp.extra_labextensions_path={Path(__file__).parent / 'labextensions'}",
+)
+"""Options of JupyterLab: it opens the index, forms and buttons can run cells and open notebooks, and saved ones say how
+to get those back."""
 
 CONFIGURATION = Path(__file__).parent / "jupyter"
 """A folder of Jupyter's configuration: long lines of cells wrap, and nobody is asked about Jupyter's news."""

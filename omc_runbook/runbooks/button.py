@@ -135,7 +135,10 @@ class Buttons:
         self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self._arm(self._choices)
         whole = ipywidgets.VBox(self._order)
-        display(whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
+        display(
+            whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or run all cells in JupyterLab for a button."},
+            raw=True,
+        )
         self._area = _Area()
         if self.begins_with is not None:
             self._field.value, button = self.begins_with, self._row.children[1 if self.word else 0]

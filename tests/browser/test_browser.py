@@ -33,6 +33,17 @@ ANSWER_BEGINS_ABOVE = """() => {
 }"""
 """Whether all cells are in the page, and the last one begins in its upper half."""
 
+LOST_WIDGETS = """[...document.querySelectorAll('.jp-OutputArea-output')]
+    .filter(node => node.textContent === 'Error displaying widget: model not found')"""
+AFTER = "getComputedStyle(node, '::after').content"
+ADD_LOST_WIDGETS = """() => {
+    const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
+    const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
+    cell.model.trusted = true;
+    for (const _ of [1, 2]) cell.model.outputs.add({output_type: 'display_data', data, metadata: {}});
+}"""
+"""Gives the first cell what it has in a saved notebook whose kernel has ended."""
+
 
 @pytest.fixture(scope="module")
 def sandbox(browser: Any, sandbox_server: Sandbox) -> Sandbox:
@@ -108,6 +119,20 @@ def test_run_all_leads_to_the_beginning_of_the_answer(browser: Any, desk: Desk, 
         run_all(page, address)
         page.wait_for_function(ANSWER_BEGINS_ABOVE)
         page.close()
+
+
+def test_a_saved_notebook_says_how_to_get_its_buttons_back(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """Once a cell, where JupyterLab would say of each widget that its model is not found."""
+    with lab(desk, tmp_path / "lab.log") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.evaluate(ADD_LOST_WIDGETS)
+        page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
+        shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
+        page.close()
+    assert len(shown) == 1 and "choose Run → Run All Cells" in shown[0]
 
 
 def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:
