@@ -316,10 +316,13 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     plan = runbook.plan(found, values["runbook_toml"])
     click.echo(printable(runbook.text(found, plan)))
     if not plan.is_empty:
-        if not plan.is_new and not has_consent and sys.stdin.isatty():
-            has_consent = click.confirm(f"Change {plan.path}?")
-        runbook.write(plan, has_consent)
-        click.echo(f"Wrote {plan.path}." + ("" if plan.is_new else f" The former one is kept as {plan.former.name}."))
+        is_asked = not plan.is_new and not has_consent and sys.stdin.isatty()
+        if is_asked and not click.confirm(f"Change {plan.path}?"):
+            click.echo(f"{plan.path} stays as it is.")
+        else:
+            runbook.write(plan, has_consent or is_asked)
+            former = "" if plan.is_new else f" The former one is kept as {plan.former.name}."
+            click.echo(f"Wrote {plan.path}.{former}")
     problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
         click.echo(f"Not usable yet: {printable(problem)}", err=True)
@@ -526,9 +529,7 @@ def _run(words: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return WRONG_USAGE
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help shows its usage." if context else ""
-        _print_error(_without_secrets(error.format_message(), words), hint)
+        _print_error(_without_secrets(error.format_message(), words), _hint_of(error))
         return WRONG_USAGE
     except RunbookError as error:
         _print_error(str(error), error.hint)
@@ -540,6 +541,18 @@ def _run(words: list[str]) -> int:
         _print_error(_why_no_folder() or f"Operating system error: {error}.")
         return CANNOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _hint_of(error: click.ClickException) -> str:
+    """What to type instead of words that click refuses; "" where that is not known."""
+    context: click.Context | None = getattr(error, "ctx", None)
+    if isinstance(error, click.BadOptionUsage) and error.option_name == "-p":
+        return "-p takes two words, as in -p environment staging."
+    if isinstance(error, click.MissingParameter) and error.param and error.param.name == "name":
+        return f"{PROGRAM} list shows the runbooks."
+    if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "lab":
+        return f"options of JupyterLab stand after --, as in {PROGRAM} lab -- --port=9000."
+    return f"{context.command_path} --help shows its usage." if context else ""
 
 
 def _why_no_folder() -> str:

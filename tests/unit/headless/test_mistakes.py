@@ -10,6 +10,7 @@ import click
 import pytest
 from support.terminal import Terminal, ended_with
 
+from omc_runbook import cli
 from omc_runbook.headless import places, terminal
 from omc_runbook.model import environment, parameters
 from omc_runbook.model.errors import UsageError
@@ -300,3 +301,25 @@ def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyP
     assert environment.load("staging").source_of("cluster") == "OMC_ENVIRONMENTS__STAGING__CLUSTER"
     monkeypatch.setenv("OMC_CLUSTER", "another")
     assert environment.load("staging").source_of("cluster") == "OMC_CLUSTER"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run verify -p environment=staging", "-p takes two words, as in -p environment staging."),
+        ("run", "omc-runbook list shows the runbooks."),
+        ("show", "omc-runbook list shows the runbooks."),
+        ("lab --port 9000", "as in omc-runbook lab -- --port=9000."),
+        ("lab --foldr x", "omc-runbook lab --help shows its usage."),
+        ("list --json", "omc-runbook list --help shows its usage."),
+    ],
+)
+def test_a_person_at_a_terminal_reads_what_to_type_instead(
+    line: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the error, and nowhere else."""
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    with pytest.raises(SystemExit):
+        cli.main(line.split())
+    assert shown.getvalue().splitlines()[1].endswith(hint)

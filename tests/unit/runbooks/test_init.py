@@ -13,6 +13,7 @@ from moto import mock_aws
 from support import moto_platform
 from support.moto_environment import ACCOUNT, Wire, between, client
 from support.moto_platform import PLATFORM, PREFIX, SECRET
+from support.terminal import Terminal, ended_with
 from support.unseen_stacks import STACKS
 
 from omc_runbook.checks import remedies
@@ -202,6 +203,17 @@ def test_the_command_asks_before_it_changes_a_file(tmp_path: Path) -> None:
     assert load("staging").names.cluster == f"{PREFIX}-cluster"
     again = CliRunner().invoke(cli, words)
     assert again.exit_code == 0 and "has these names already" in again.stdout
+
+
+def test_who_says_no_keeps_the_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is no wrong use of the command."""
+    moto_platform.build()
+    Path("runbook.toml").write_text('[environments.staging]\ncluster = "old"\n')
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("click.confirm", lambda question: False)
+    code, said, _ = ended_with(capsys, "init", "-p", "environment", "staging")
+    assert code == 0 and "runbook.toml stays as it is." in said and "Wrote" not in said
+    assert 'cluster = "old"' in Path("runbook.toml").read_text()
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest() -> None:
