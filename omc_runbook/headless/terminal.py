@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -37,7 +39,7 @@ _STYLES: dict[Style, str] = {
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines on standard output.
 
-    A terminal wraps sentences below their beginning. Commands stay in one piece, so that they can be copied.
+    A terminal wraps sentences below their beginning. Commands and names stay in one piece, so that they can be copied.
     """
     if not sys.stdout.isatty():
         for line in lines:
@@ -46,18 +48,18 @@ def print_lines(lines: Iterable[Line]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, emoji=False, markup=False)
+    # Of a terminal without control sequences, as in Emacs, rich asks no width.
+    columns, console = shutil.get_terminal_size().columns, Console(highlight=False, emoji=False, markup=False)
     for line in lines:
         head, style = Text(line.head), _STYLES[line.style]
         if line.label:
             head.stylize(style, 2, 2 + len(line.label))
             style = "bold" if line.style in ("error", "warning") else ""
-        text = Text(line.text, style)
-        width = console.width - len(head)
-        rows = [text] if line.style == "command" or width < 20 else text.wrap(console, width)
-        for number, row in enumerate(rows):
-            row.rstrip()
-            console.print((head if number == 0 else Text(" " * len(head))) + row, soft_wrap=True)
+        width, rows = columns - len(head), [line.text]
+        if line.style != "command" and width >= 20:
+            rows = textwrap.wrap(line.text, width, break_long_words=False, break_on_hyphens=False)
+        for number, row in enumerate(rows or [""]):
+            console.print((head if number == 0 else Text(" " * len(head))) + Text(row, style), soft_wrap=True)
 
 
 @contextmanager

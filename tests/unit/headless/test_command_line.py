@@ -112,6 +112,20 @@ def test_a_terminal_wraps_sentences_and_no_command(monkeypatch: pytest.MonkeyPat
     assert f"{' ' * 13}→ {CAUSE.remedy.command}" in lines
 
 
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_terminal_cuts_no_name(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ARN that is longer than a line stays whole, so that it can be copied; the width is that of each terminal."""
+    screen, name = Terminal(), "ohmycoins-staging-app-secrets-AbCdEf"
+    arn = f"arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:{name}"
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", kind)
+    text = f"SimulatePrincipalPolicy: implicitDeny for secretsmanager:GetSecretValue on {arn}."
+    terminal.print_lines([summary.Line(text)])
+    lines = screen.getvalue().splitlines()
+    assert f"{arn}." in lines and all(len(line) <= 60 for line in lines if arn not in line)
+
+
 def test_the_runbooks_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
     """Each notebook is there, and whether it can change something."""
     code, out, _ = ended_with(capsys, "list")
