@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from omc_runbook.masking import kernel
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
@@ -74,9 +75,19 @@ class Course:
         return len(self.marks) == COUNT
 
     @property
+    def checkout(self) -> Path:
+        """The sandbox's checkout; raises UsageError once the sandbox has ended."""
+        if not self.practice.checkout.is_dir():
+            raise UsageError("The sandbox has ended, as with the last answer: run all cells again for a new one.")
+        return self.practice.checkout
+
+    @property
     def runbook_toml(self) -> str:
-        """An empty runbook.toml, so that the guide's names count, whatever the user's own says."""
-        path = self.practice.checkout / "runbook.toml"
+        """An empty runbook.toml, so that the guide's names count, whatever the user's own says.
+
+        Raises UsageError as `checkout` does.
+        """
+        path = self.checkout / "runbook.toml"
         path.touch()
         return str(path)
 
@@ -85,7 +96,7 @@ class Course:
 
         It is in the checkout, or beside it, where git cannot publish it.
         """
-        path = (self.practice.checkout.parent if beside else self.practice.checkout) / name
+        path = (self.checkout.parent if beside else self.checkout) / name
         private_file.write(path, content.encode())
         return f"file:{path}"
 

@@ -97,10 +97,10 @@ def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:
 
 def local_setup(course: Course) -> RichDisplay:
     """Create the .env from the template, with generated values and a provider's key from a file."""
-    (course.practice.checkout / ".env").unlink(missing_ok=True)
+    (course.checkout / ".env").unlink(missing_ok=True)
     source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n", beside=True)
     with course.practice.entered():
-        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.practice.checkout), "", True)
+        run = local_setup_runbook.begin("local", course.runbook_toml, str(course.checkout), "", True)
         snapshot = local_setup_runbook.look(run)
         plan = local_setup_runbook.plan(run, snapshot, source)
         closing = local_setup_runbook.closing(run, snapshot, plan, True, starts=False)
@@ -137,7 +137,7 @@ def update(course: Course) -> RichDisplay:
 def add_key(course: Course) -> RichDisplay:
     """Add a key: to the code, the template, Terraform's files, the secret and the running tasks."""
     with course.practice.entered():
-        run = add_key_runbook.begin(STAGING, "", course.runbook_toml, str(course.practice.checkout))
+        run = add_key_runbook.begin(STAGING, "", course.runbook_toml, str(course.checkout))
         snapshots = add_key_runbook.look(run)
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
         result = add_key_runbook.closing(run, snapshots, plan, True, "").make("result")
@@ -147,9 +147,10 @@ def add_key(course: Course) -> RichDisplay:
 
 def stale(course: Course) -> RichDisplay:
     """Write a new SECRET_KEY as the guide's put-secret-value does, and look into the running tasks."""
+    runbook_toml = course.runbook_toml
     course.practice.tell("break", "not-forced")
     with course.practice.entered():
-        run = verify_runbook.begin(STAGING, course.runbook_toml)
+        run = verify_runbook.begin(STAGING, runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
         return _group(verify_runbook.injection_matrix(snapshot), changes.holders(snapshot))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import onboarding, panels
@@ -19,10 +23,10 @@ NEW = "SECRET_KEY has a new value, and no task has an older one."
 
 
 @pytest.fixture
-def course(monkeypatch: pytest.MonkeyPatch) -> Course:
-    """A course that a person answers, whose sandbox is not needed."""
+def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
+    """A course that a person answers, whose sandbox has ended."""
     monkeypatch.setattr(Course, "is_interactive", True)
-    practice = cast(Practice, SimpleNamespace(end=lambda: None))
+    practice = cast(Practice, SimpleNamespace(end=lambda: None, entered=nullcontext, checkout=tmp_path / "gone"))
     return Course(practice=practice, started=datetime.now(UTC), faults=DRILLS, answers=None)
 
 
@@ -61,3 +65,23 @@ def test_an_answered_question_shows_the_answer_that_counts(course: Course, monke
     assert course.keep(question.name, first) is first is course.keep(question.name, grade(question, "a"))
     panels.QuestionPanel(course, 1, question)._ipython_display_()
     assert len(shown) == 3 and "Wrong." in shown[-1]
+
+
+STEPS = (
+    onboarding.local_setup,
+    onboarding.create,
+    onboarding.update,
+    onboarding.add_key,
+    onboarding.stale,
+    onboarding.rotate,
+    onboarding.verify,
+)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_a_step_after_the_last_answer_says_that_the_sandbox_has_ended(
+    course: Course, step: Callable[[Course], object]
+) -> None:
+    """It has no folder any more to write into."""
+    with pytest.raises(UsageError, match="The sandbox has ended"):
+        step(course)
