@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import Finding, Outcome, Topic, unknown_reasons
+from omc_runbook.model.findings import Finding, Outcome, Topic
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
 from omc_runbook.report.fleet import FLEET, UNREAD
@@ -28,6 +28,8 @@ class Open:
     reminded: Mapping[str, int] = field(default_factory=dict)
     missed_by: Mapping[str, Open] = field(default_factory=dict)
     """What was open by the last message that they got, for receivers that later ones did not reach."""
+    checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The ids of the checks that could not be made, by the name of what could not be looked at in part."""
 
     def heard_by(self, receiver: str) -> Open:
         """What was open by the last message that reached a receiver."""
@@ -39,6 +41,7 @@ class Open:
             "since": {name: moment.isoformat(timespec="seconds") for name, moment in self.since.items()},
             "reminded": dict(self.reminded),
             "missed_by": {receiver: each.to_json() for receiver, each in self.missed_by.items()},
+            "checks": {name: sorted(each) for name, each in self.checks.items()},
         }
 
     @classmethod
@@ -49,7 +52,9 @@ class Open:
         # An earlier file has one number for all.
         by_name = dict.fromkeys(since, reminded) if isinstance(reminded, int) else reminded
         missed_by = {receiver: cls.from_json(each) for receiver, each in body.get("missed_by", {}).items()}
-        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by)
+        # An earlier file has none.
+        checks = {name: frozenset(map(str, each)) for name, each in body.get("checks", {}).items()}
+        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks)
 
 
 Standing = Mapping[Topic, Open]
@@ -68,6 +73,42 @@ class Notice:
     """Which receiver of its topic alone gets it; "" for all."""
 
 
+@dataclass(frozen=True)
+class _Unseen:
+    """What could not be looked at: the ids of the checks that could not be made, by reason."""
+
+    checks_by_reason: Mapping[str, frozenset[str]]
+    head: str = ""
+
+    @property
+    def checks(self) -> frozenset[str]:
+        """The ids of all checks that could not be made."""
+        return frozenset[str]().union(*self.checks_by_reason.values())
+
+    def beyond(self, checks: frozenset[str]) -> tuple[str, ...]:
+        """The reasons that stand in the way of other checks than these."""
+        return tuple(reason for reason, own in self.checks_by_reason.items() if not own <= checks)
+
+    def sentence(self, without: Collection[str] = ()) -> str:
+        """The reasons as one sentence, without some; "" where none is left."""
+        text = "; ".join(reason.rstrip(".") for reason in self.checks_by_reason if reason not in without)
+        return f"{self.head}{text}{'' if text.endswith('?') else '.'}" if text else ""
+
+
+@dataclass(frozen=True)
+class _Current:
+    """What is open on a topic after a run, by its name."""
+
+    sentences: Mapping[str, str]
+    """A sentence on each; "" where `added` has all of it."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """A sentence on each that is there and counts for nothing."""
+    added: Mapping[str, str] = field(default_factory=dict)
+    """A sentence on what is new of one that was open before."""
+    checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """See `Open.checks`."""
+
+
 def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:
     """The messages that a run's outcome is worth, and what is open after it.
 
@@ -83,17 +124,11 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         for name in before.since
         if name not in problems and (name in consequences or _is_unseen(name, outcome))
     }
-    unseen = _unseen(outcome)
-    blind = _aligned(former.get("unknown", Open()), unseen)
-    if outcome.runbook == FLEET:
-        # What it did not look at by now, it still may not be able to.
-        read = {"", *_environments_read(outcome)}
-        former_names = {name: _environment(name) for name in blind.since if name not in unseen}
-        unseen |= {name: f"{each}: not looked at." for name, each in former_names.items() if each not in read}
     accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
+    blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
     results = (
-        _compare("findings", title, before, {**problems, **stay}, accepted, now, remind_days),
-        _compare("unknown", title, blind, unseen, {}, now, remind_days),
+        _compare("findings", title, before, _Current({**problems, **stay}, accepted), now, remind_days),
+        _compare("unknown", title, blind, unseen, now, remind_days),
     )
     standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
@@ -108,19 +143,11 @@ def open_after(outcomes: Iterable[Outcome]) -> Mapping[str, datetime]:
 
 
 def _compare(
-    topic: Topic,
-    title: str,
-    former: Open,
-    current: Mapping[str, str],
-    accepted: Mapping[str, str],
-    now: datetime,
-    remind_days: Sequence[int],
+    topic: Topic, title: str, former: Open, state: _Current, now: datetime, remind_days: Sequence[int]
 ) -> tuple[Notice | None, Open]:
-    """The message on a topic, and what is open then.
-
-    `current` has a sentence on what is open, and `accepted` one on what is there and counts for nothing, by its name.
-    """
-    new = [name for name in current if name not in former.since]
+    """The message on a topic, and what is open then."""
+    current = state.sentences
+    new = [name for name in current if name not in former.since or name in state.added]
     ended = [name for name in former.since if name not in current]
     # A clock that was ahead must not put reminders off.
     since = {name: min(former.since.get(name, now), now) for name in current}
@@ -132,11 +159,12 @@ def _compare(
     urgent = max(reached.values(), default=0) >= _URGENT_DAYS
     urgency: Urgency = "failure" if new or urgent else "warning" if current else "resolved"
     if not (new or ended or due):
-        return None, Open(since, {name: former.reminded.get(name, 0) for name in current})
+        return None, Open(since, {name: former.reminded.get(name, 0) for name in current}, checks=state.checks)
     days = max(((now - since[name]).days for name in due or current), default=0)
-    headline = _headline(topic, new, ended, current if new or ended else due, accepted, days)
-    lines = tuple(map(printable, _lines(new, ended, current, accepted, since, now)))
-    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), Open(since, reached)
+    headline = _headline(topic, new, ended, current if new or ended else due, state.accepted, days)
+    lines = tuple(map(printable, _lines(new, ended, state, since, now)))
+    open_now = Open(since, reached, checks=state.checks)
+    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), open_now
 
 
 def _headline(
@@ -162,23 +190,18 @@ def _headline(
 
 
 def _lines(
-    new: Iterable[str],
-    ended: Iterable[str],
-    current: Mapping[str, str],
-    accepted: Mapping[str, str],
-    since: Mapping[str, datetime],
-    now: datetime,
+    new: Sequence[str], ended: Iterable[str], current: _Current, since: Mapping[str, datetime], now: datetime
 ) -> Iterator[str]:
-    first = set(new)
-    yield from (f"New: {current[name]}" for name in new)
-    for name, sentence in current.items():
-        if name not in first:
+    rest = {name: text for name, text in current.sentences.items() if name not in new or name in current.added}
+    yield from (f"New: {current.added.get(name) or current.sentences[name]}" for name in new)
+    for name, sentence in rest.items():
+        if sentence:
             yield f"Open for {_days((now - since[name]).days)}: {sentence}"
     for name in ended:
         if environment := _environment(name):
             yield f"Can look again: {environment}"
         elif name not in (_UNSEEN, _PARTLY):
-            yield f"{name}. {accepted[name]}" if name in accepted else f"Resolved: {name}"
+            yield f"{name}. {current.accepted[name]}" if name in current.accepted else f"Resolved: {name}"
 
 
 def _days(number: int) -> str:
@@ -198,25 +221,55 @@ def _sentence(finding: Finding) -> str:
     )
 
 
-def _unseen(outcome: Outcome) -> dict[str, str]:
-    """What could not be looked at, by its name, with the reasons; each environment of a fleet is one."""
+def _what_is_unseen(outcome: Outcome, former: Open) -> tuple[Open, _Current]:
+    """What could not be looked at before, by the names that it has now, and what cannot be by now."""
+    unseen = _unseen(outcome)
+    former = _aligned(former, unseen)
+    checks = {name: each.checks for name, each in unseen.items() if name.partition(": ")[0] == _PARTLY}
+    sentences = {name: each.sentence() for name, each in unseen.items()}
+    added = {}
+    for name, own in checks.items():
+        if new := unseen[name].beyond(former.checks.get(name, own)):
+            known = [reason for reason in unseen[name].checks_by_reason if reason not in new]
+            added[name], sentences[name] = unseen[name].sentence(known), unseen[name].sentence(new)
+    if outcome.runbook == FLEET:
+        # What it did not look at by now, it still may not be able to.
+        read = {"", *_environments_read(outcome)}
+        former_names = {name: _environment(name) for name in former.since if name not in unseen}
+        absent = {name: each for name, each in former_names.items() if each not in read}
+        sentences |= {name: f"{each}: not looked at." for name, each in absent.items()}
+        checks |= {name: own for name, own in former.checks.items() if name in absent}
+    return former, _Current(sentences, added=added, checks=checks)
+
+
+def _unseen(outcome: Outcome) -> dict[str, _Unseen]:
+    """What could not be looked at, by its name; each environment of a fleet is one."""
     findings = [each for each in outcome.findings if each.status == "unknown"]
     if outcome.runbook != FLEET:
-        kind = _UNSEEN if outcome.failure else _PARTLY
-        return _with_reasons(kind, (outcome.failure, *unknown_reasons(findings)))
+        return _named(_UNSEEN if outcome.failure else _PARTLY, outcome.failure, findings)
     by_environment = {name: list[Finding]() for name in ("", *(each.environment for each in outcome.targets))}
     for finding in findings:
         by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
     # Which environments were not read, their own findings say.
     failure = "" if any(each.check == UNREAD for each in findings) else outcome.failure
-    unseen = _with_reasons(_UNSEEN, (failure, *unknown_reasons(by_environment.pop(""))))
+    unseen = _named(_UNSEEN, failure, by_environment.pop(""))
     for name, own in by_environment.items():
-        head, kind = f"{name}: ", _UNSEEN if any(each.check == UNREAD for each in own) else _PARTLY
-        unseen |= _with_reasons(f"{kind}: {name}", (each.removeprefix(head) for each in unknown_reasons(own)), head)
+        kind = _UNSEEN if any(each.check == UNREAD for each in own) else _PARTLY
+        unseen |= _named(f"{kind}: {name}", "", own, f"{name}: ")
     return unseen
 
 
-def _aligned(former: Open, current: Mapping[str, str]) -> Open:
+def _named(name: str, failure: str, findings: Iterable[Finding], head: str = "") -> dict[str, _Unseen]:
+    """What could not be looked at under its name; nothing where nothing stood in the way."""
+    by_reason: dict[str, frozenset[str]] = {failure: frozenset()} if failure else {}
+    for finding in findings:
+        for line in finding.evidence:
+            reason = line.removeprefix(head)
+            by_reason[reason] = by_reason.get(reason, frozenset()) | {finding.check}
+    return {name: _Unseen(by_reason, head)} if by_reason else {}
+
+
+def _aligned(former: Open, current: Collection[str]) -> Open:
     """What could not be looked at before, by the names that it has now.
 
     What can be looked at in part by now is not new, and what cannot be looked at at all any more is.
@@ -230,11 +283,6 @@ def _aligned(former: Open, current: Mapping[str, str]) -> Open:
             if kind == _UNSEEN:
                 since[other], reminded[other] = moment, days
     return replace(former, since=since, reminded=reminded)
-
-
-def _with_reasons(name: str, reasons: Iterable[str], head: str = "") -> dict[str, str]:
-    sentences = [each.rstrip(".") for each in reasons if each]
-    return {name: f"{head}{'; '.join(sentences)}."} if sentences else {}
 
 
 def _environment(name: str) -> str:

@@ -230,6 +230,52 @@ def test_each_environment_that_cannot_be_looked_at_is_told() -> None:
     ]
 
 
+def _blind(check: str, *reasons: str) -> Finding:
+    return _finding(check, "unknown", evidence=reasons)
+
+
+@pytest.mark.parametrize("is_fleet", [False, True])
+def test_a_check_that_cannot_be_made_any_more_either_is_told(is_fleet: bool) -> None:
+    """A permission may be missing for months: that must not hide that another one is."""
+    head = "qa: " if is_fleet else ""
+
+    def run(day: float, *findings: Finding) -> Outcome:
+        return _fleet(day, {"qa": EnvironmentRun(outcome=_run(0, *findings))}) if is_fleet else _run(day, *findings)
+
+    old, new = _blind("scp", "No IAM."), _blind("key-missing", "No IAM.", "No value.")
+    assert _unknown(run(0, old), run(9, old), run(9.1, old, new), run(9.2, new, old), run(9.3, old)) == [
+        [("could not look", (f"New: {head}No IAM.",))],
+        [("could not look for 9 days", (f"Open for 9 days: {head}No IAM.",))],
+        [("could not look", (f"New: {head}No IAM; No value.",))],
+        [],
+        [],
+    ]
+    other = _blind("key-missing", "No value.")
+    assert _unknown(run(0, old), run(2, old, other))[1] == [
+        ("could not look", (f"New: {head}No value.", f"Open for 2 days: {head}No IAM."))
+    ]
+
+
+def test_a_fleet_that_looked_at_others_remembers_which_checks_could_not_be_made() -> None:
+    """The next run on all of them tells nothing again."""
+    dev, qa = EnvironmentRun(outcome=_run(0, _blind("scp", "No IAM."))), {"qa": WELL}
+    *_, told = _unknown(_fleet(0, {"dev": dev}), _fleet(0.1, qa), _fleet(0.2, {"dev": dev, **qa}))
+    assert told == []
+
+
+def test_a_reason_of_several_checks_is_told_once() -> None:
+    """Checks need different reads, and an outage fails them all."""
+    findings = (_blind("scp", "No services.", "No value."), _blind("weak", "No value."), _blind("bom", "No services."))
+    assert _unknown(_run(0, *findings)) == [[("could not look", ("New: No services; No value.",))]]
+
+
+def test_a_reason_that_ends_with_a_question_has_no_full_stop() -> None:
+    """Such as one with the nearest name."""
+    assert _unknown(_run(0, failure="Environment qa is unknown: did you mean q?")) == [
+        [("could not look", ("New: Environment qa is unknown: did you mean q?",))]
+    ]
+
+
 @pytest.mark.parametrize(
     ("partly", "wholly", "line"),
     [
@@ -330,5 +376,5 @@ def test_what_is_open_survives_its_json() -> None:
     standing = Open({"no-permission: backend": NOW}, {"no-permission: backend": 7})
     assert Open.from_json(standing.to_json()) == standing
     assert Open.from_json({**standing.to_json(), "reminded": 7}) == standing
-    missed = Open(missed_by={"env:OPS_WEBHOOK": standing})
+    missed = Open(missed_by={"env:OPS_WEBHOOK": replace(standing, checks={"unseen in part": frozenset({"scp"})})})
     assert Open.from_json(missed.to_json()) == missed
