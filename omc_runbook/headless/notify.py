@@ -7,7 +7,8 @@ import os
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -129,6 +130,8 @@ def _apprise(address: str) -> Send:
         storage_mode=apprise.PersistentStoreMode.MEMORY,
         # With one of its own, apprise sends in a pool whose threads Python waits for at the end of the process.
         service_timeout=0,
+        # Nor does it then send to several services of one address in such a pool.
+        async_mode=False,
         # A redirect makes a GET of the POST: its answer would pass for that to a message, which nobody got.
         http_redirects=False,
     )
@@ -145,18 +148,36 @@ def _apprise(address: str) -> Send:
     def deliver(notice: Notice) -> None:
         # Some services have the title in the body.
         body = _fit("\n".join(notice.lines) or notice.title, longest - len(notice.title) - len(sns.CUT))
-        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
+        with _warnings() as reasons:
             is_sent = service.notify(
                 body=body,
                 title=notice.title,
                 notify_type=_KINDS[notice.urgency],
                 body_format=apprise.NotifyFormat.TEXT,
             )
-            reasons = log.getvalue().split("\n")
         if not is_sent:
             raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))
 
     return deliver
+
+
+@contextmanager
+def _warnings() -> Iterator[Sequence[str]]:
+    """What apprise warns of in this thread while the context lasts: other threads send meanwhile, to the same log."""
+    lines = list[str]()
+    thread = threading.get_ident()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                lines.extend(record.getMessage().split("\n"))
+
+    collector, log = Collector(logging.WARNING), logging.getLogger("apprise")
+    log.addHandler(collector)
+    try:
+        yield lines
+    finally:
+        log.removeHandler(collector)
 
 
 def _fit(text: str, length: int) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +123,18 @@ def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("OPS_WEBHOOK", address)
         (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
     assert "error=403" in sent.failure
+
+
+def test_each_receiver_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are on their way side by side."""
+    statuses = (401, 404, 429)
+    with ExitStack() as stack:
+        for status in statuses:
+            address, _ = stack.enter_context(webhook(TOKEN, status=status))
+            monkeypatch.setenv(f"OPS_{status}", address)
+        who = Notify(findings=tuple(f"env:OPS_{status}" for status in statuses), timeout=60)
+        sent = notify.send([MESSAGE], who)
+    assert [status for status, each in zip(statuses, sent, strict=True) if f"error={status}" not in each.failure] == []
 
 
 def test_a_webhook_that_hangs_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
