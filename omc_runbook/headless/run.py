@@ -54,6 +54,7 @@ CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
+INTERRUPTED_EARLY = "Interrupted: run it again."
 INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
@@ -94,17 +95,18 @@ def run(
     that is a UsageError, the outcome.json of an older run in the folder is removed. Raises
     UsageError for an unknown runbook or parameter, and what `record.prepare` raises.
     """
-    skip_formats()
     # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
-    notebook = notebooks.find(name)
-    typed = notebook_parameters.check(notebook, pairs)
-    started, environment = datetime.now(UTC), str(typed.get("environment", "staging"))
+    started, environment = datetime.now(UTC), dict(pairs).get("environment", "staging")
     address = bucket.address if bucket else str(folder)
     options = (*(() if address == str(FOLDER) else ("--record", address)), *(("--sandbox",) if sandbox else ()))
-    command = notebooks.applying_command(name, dict(pairs), options)
+    published = _Once(publish)
     try:
+        skip_formats()
+        notebook = notebooks.find(name)
+        typed = notebook_parameters.check(notebook, pairs)
+        command = notebooks.applying_command(name, dict(pairs), options)
         if bucket and typed.get("apply"):
             records.prepare(folder, name, environment, started)
         with _local_folder(folder, bucket) as own:
@@ -119,16 +121,33 @@ def run(
                     record = bucket.begin(record, name, environment, started)
                 draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
                 state = Record(folder, record.stem).state
-                keeper = _Keeper(draft, record, state, command, publish, bucket)
+                keeper = _Keeper(draft, record, state, command, published, bucket)
                 with _removed(keeper.spare):
                     return _execute(notebook, typed, keeper, engine, progress)
     except RunbookError as error:
         if bucket is None and not isinstance(error, UsageError):
             _remove_older_outcome(Record(folder, ""))
-        failed = publish(records.mask(Outcome.of_failure(name, environment, started, str(error))))
+        failed = published(records.mask(Outcome.of_failure(name, environment, started, str(error))))
         for line in summary.undelivered(failed):
             error.add_note(line.text)
         raise
+    except (KeyboardInterrupt, SystemExit):
+        # A signal outside the notebook's cells.
+        if not published.has_begun:
+            published(records.mask(Outcome.of_failure(name, environment, started, INTERRUPTED_EARLY)))
+        raise
+
+
+class _Once:
+    """What publishes an outcome, and whether that has begun."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish, self.has_begun = publish, False
+
+    def __call__(self, outcome: Outcome) -> Outcome:
+        """Publish an outcome."""
+        self.has_begun = True
+        return self._publish(outcome)
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""What is published of a run that ends before its notebook does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.headless import run as headless_run
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Outcome
+
+
+@contextmanager
+def ended() -> Iterator[None]:
+    """A sandbox during whose start the scheduler ends this process."""
+    raise SystemExit(2)
+    yield
+
+
+def test_a_run_that_is_ended_before_its_notebook_begins_is_published(tmp_path: Path) -> None:
+    """As after a time-out on a machine that is busy."""
+    outcomes: list[Outcome] = []
+    with pytest.raises(SystemExit):
+        headless_run.run("verify", (), tmp_path, sandbox=ended(), publish=lambda each: outcomes.append(each) or each)
+    assert [(each.status, each.failure) for each in outcomes] == [("failed", "Interrupted: run it again.")]
+
+
+def test_a_run_that_is_ended_while_it_is_published_is_not_published_again(tmp_path: Path) -> None:
+    """A message that may have been sent must not be followed by another one that says the opposite."""
+    calls: list[Outcome] = []
+
+    def publish(outcome: Outcome) -> Outcome:
+        calls.append(outcome)
+        raise SystemExit(2)
+
+    with pytest.raises(SystemExit):
+        headless_run.run("verify", [("environmen", "staging")], tmp_path, publish=publish)
+    assert len(calls) == 1
+
+
+def test_a_run_with_a_wrong_parameter_is_published(tmp_path: Path) -> None:
+    """Somebody changed the schedule, whose runs look at nothing any more."""
+    outcomes: list[Outcome] = []
+    with pytest.raises(UsageError):
+        headless_run.run(
+            "verify", [("environmen", "staging")], tmp_path, publish=lambda each: outcomes.append(each) or each
+        )
+    (outcome,) = outcomes
+    assert outcome.failure.startswith('verify has no parameter "environmen"')
+    assert not list(tmp_path.iterdir())
