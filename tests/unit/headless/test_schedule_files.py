@@ -44,6 +44,16 @@ def test_systemd_accepts_the_units(tmp_path: Path, old: str, new: str, is_right:
     assert ((code, said) == (0, "")) is is_right, said
 
 
+def test_systemd_starts_where_the_configuration_is() -> None:
+    """Its own default is the root folder, where no runbook.toml is found: nobody would be notified."""
+    text = (SCHEDULES / "omc-runbook-verify@.service").read_text()
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    folder = f"/var/lib/{settings['StateDirectory']}"
+    assert settings["WorkingDirectory"] == folder
+    assert settings["ExecStart"].endswith(f" --record {folder}/records")
+    assert folder in (SCHEDULES / "README.md").read_text()
+
+
 @pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("17 * * * *", "17 24 * * *", False)])
 def test_cron_accepts_its_table(tmp_path: Path, old: str, new: str, is_right: bool) -> None:
     """And it refuses one with an hour that does not exist."""
