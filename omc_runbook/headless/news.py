@@ -107,6 +107,8 @@ class _Current:
     """A sentence on what is new of one that was open before."""
     checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """See `Open.checks`."""
+    ways: Sequence[str] = ()
+    """What to do about it."""
 
 
 def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:
@@ -115,7 +117,9 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
     """
     title, now = summary.title(outcome), outcome.finished
-    problems = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_unexplained}
+    roots = [finding for finding in outcome.findings if finding.is_unexplained]
+    problems = {name_of(finding): _sentence(finding) for finding in roots}
+    ways = tuple(dict.fromkeys(way for finding in roots for way in finding.remedy.ways[:1]))
     before = former.get("findings", Open())
     # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
     consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
@@ -127,7 +131,7 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
     results = (
-        _compare("findings", title, before, _Current({**problems, **stay}, accepted), now, remind_days),
+        _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),
     )
     standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
@@ -202,6 +206,7 @@ def _lines(
             yield f"Can look again: {environment}"
         elif name not in (_UNSEEN, _PARTLY):
             yield f"{name}. {current.accepted[name]}" if name in current.accepted else f"Resolved: {name}"
+    yield from (f"→ {way}" for way in current.ways)
 
 
 def _days(number: int) -> str:

@@ -11,7 +11,7 @@ from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.model.environment import load
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import Finding, Outcome, Remedy
 from omc_runbook.report import fleet
 from omc_runbook.report.fleet import EnvironmentRun, Runs
 
@@ -62,6 +62,17 @@ def test_what_is_new_is_listed_first() -> None:
         "New: stale-tasks: Title of stale-tasks — backend",
         "Open for 4 days: no-permission: Title of no-permission — backend",
     )
+
+
+def test_what_to_do_comes_last() -> None:
+    """Each way once, as long as a problem is open that it is for."""
+    way = Remedy(runbook="troubleshoot", parameters={"environment": "staging"}, command="aws iam put-role-policy")
+    one, two = _finding("no-permission", remedy=way), _finding("key-missing", remedy=way)
+    caused = _finding("stale-tasks", remedy=Remedy(runbook="rotate"), because_of=("no-permission",))
+    command = "→ omc-runbook run troubleshoot -p environment staging"
+    told = [messages[0].lines for messages in _tell([_run(0, one, two, caused), _run(1, one), _run(2)])]
+    assert [[line for line in lines if line.startswith("→")] for lines in told] == [[command], [command], []]
+    assert told[0][-1] == told[1][-1] == command
 
 
 def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
