@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import Finding, Outcome, Topic
+from omc_runbook.model.findings import FLEET, Finding, Outcome, Topic
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
-from omc_runbook.report.fleet import FLEET, UNREAD
+from omc_runbook.report.fleet import UNREAD
 
 Urgency = Literal["resolved", "warning", "failure"]
 

@@ -11,14 +11,13 @@ from omc_runbook.headless import news, schedules
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Outcome, TargetOutcome
+from omc_runbook.model.findings import FLEET, Outcome, TargetOutcome
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.schedule import ScheduleState
 from omc_runbook.report.archive import index_page, kept_records, retention, summary
 from omc_runbook.report.archive.index_page import EnvironmentRecords, KeptRun, Problem
 from omc_runbook.report.archive.kept_records import KeptRecord
 from omc_runbook.report.archive.summary import Line
-from omc_runbook.report.fleet import FLEET
 from omc_runbook.textfile import private_file
 
 

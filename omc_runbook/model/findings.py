@@ -23,6 +23,8 @@ OutcomeStatus = Literal["ok", "findings", "unknown", "failed"]
 Topic = Literal["findings", "unknown"]
 """What a notification is about: problems that were found, or checks that could not be made."""
 
+FLEET = "fleet"
+"""The runbook that looks at several environments: its outcome's `targets` say at which."""
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
 

@@ -15,8 +15,6 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 
-FLEET = "fleet"
-"""The runbook that looks at several environments."""
 VERIFY = "verify"
 """The runbook that is run on each environment."""
 UNREAD = "environment-unread"

@@ -17,7 +17,7 @@ from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import NO_OUTCOME, Outcome
+from omc_runbook.model.findings import FLEET, NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, PLACE_VARIABLE, STATE_VARIABLE, is_on_this_machine
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
@@ -100,7 +100,7 @@ class Fleet(RichDisplay):
         count = len(self.environments)
         targets = report.targets(self.environments, runs)
         return Outcome(
-            runbook=report.FLEET,
+            runbook=FLEET,
             environment=self.environment,
             account=targets[0].account,
             region=targets[0].region,

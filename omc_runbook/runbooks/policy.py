@@ -15,9 +15,9 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import FLEET
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.bucket import S3Folder
-from omc_runbook.report.fleet import FLEET
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.environments import find_environment, find_several

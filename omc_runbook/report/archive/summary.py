@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import REFUSED, Finding, Outcome, TargetOutcome, is_sentence, roots_of, unknown_reasons
+from omc_runbook.model.findings import (
+    FLEET,
+    REFUSED,
+    Finding,
+    Outcome,
+    TargetOutcome,
+    is_sentence,
+    roots_of,
+    unknown_reasons,
+)
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.display.banner import PLAN
 
@@ -49,8 +58,9 @@ def _for_terminal(line: Line) -> Line:
 
 
 def title(outcome: Outcome) -> str:
-    """The runbook and its environment, or its checkout."""
-    return f"{outcome.runbook} on {outcome.where or outcome.environment}"
+    """The runbook and its environment, or its checkout; a fleet that broke off knows no environments."""
+    where = outcome.where or ("" if outcome.runbook == FLEET else outcome.environment)
+    return f"{outcome.runbook} on {where}" if where else outcome.runbook
 
 
 def end(outcome: Outcome, with_causes: bool = False) -> str:

@@ -11,7 +11,7 @@ from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.model.environment import load
-from omc_runbook.model.findings import Finding, Outcome, Remedy
+from omc_runbook.model.findings import FLEET, Finding, Outcome, Remedy
 from omc_runbook.report import fleet
 from omc_runbook.report.fleet import EnvironmentRun, Runs
 
@@ -173,7 +173,7 @@ def _fleet(day: float, runs: Runs, *names: str, failure: str = "") -> Outcome:
     """A run of fleet on environments of these names, or on those that it has results of."""
     environments = [load(name, may_be_new=True) for name in names or runs]
     return an_outcome(
-        runbook=fleet.FLEET,
+        runbook=FLEET,
         finished=NOW + timedelta(days=day),
         findings=fleet.findings(runs),
         failure=failure or fleet.failure(runs),
@@ -278,6 +278,12 @@ def test_a_reason_of_several_checks_is_told_once() -> None:
     """Checks need different reads, and an outage fails them all."""
     findings = (_blind("scp", "No services.", "No value."), _blind("weak", "No value."), _blind("bom", "No services."))
     assert _unknown(_run(0, *findings)) == [[("could not look", ("New: No services; No value.",))]]
+
+
+def test_a_fleet_that_broke_off_names_no_environment() -> None:
+    """It was on all of runbook.toml, and its parameter has the default of one."""
+    broken_off = Outcome.of_failure(FLEET, "staging", NOW, "No sign-in.")
+    assert _tell([broken_off])[0][0].title == "fleet: could not look"
 
 
 def test_a_reason_that_ends_with_a_question_has_no_full_stop() -> None:
