@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -185,6 +186,10 @@ class Clients:
             if key not in self._clients:
                 try:
                     self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+                except JSONDecodeError:
+                    # Not the endpoint: a new client asks the program that the configuration names for credentials.
+                    reason = "what credential_process prints is not JSON"
+                    raise CouldNotLook(_no_credentials(self.profile, reason)) from None
                 except ValueError as error:
                     raise UsageError(
                         f"{error}: set {ENDPOINT_VARIABLE}, or endpoint_url in the AWS configuration, to a URL, or"
@@ -321,7 +326,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
     expired ones, no network.
     """
-    for_profile = f" for profile {quoted(profile)}" if profile else ""
+    for_profile = _for_profile(profile)
     login = f"`{command('aws', 'sso', 'login', *(('--profile', profile) if profile else ()))}`"
     try:
         return call()
@@ -343,8 +348,24 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
         raise CouldNotLook(_unreachable(error)) from None
+    except OSError as error:
+        if not error.filename:
+            raise
+        raise CouldNotLook(_no_credentials(profile, f"{error.filename}: {error.strerror}")) from None
     except BotoCoreError as error:
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
+
+
+def _no_credentials(profile: str, reason: str) -> str:
+    """Why botocore cannot read the credentials that the AWS configuration or its variables name."""
+    return (
+        f"The AWS credentials{_for_profile(profile)} cannot be read: {reason}. Correct the AWS configuration, then run"
+        " again."
+    )
+
+
+def _for_profile(profile: str) -> str:
+    return f" for profile {quoted(profile)}" if profile else ""
 
 
 def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str = "") -> T:

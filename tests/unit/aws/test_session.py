@@ -40,6 +40,32 @@ def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pa
         identify(Clients(REGION), load("staging"))
 
 
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("credential_process = /nowhere/helper", "/nowhere/helper: No such file or directory"),
+        ("credential_process = /bin/echo Sign in first.", "what credential_process prints is not JSON"),
+        (
+            "role_arn = arn:aws:iam::210987654321:role/runbooks\nweb_identity_token_file = /nowhere/token",
+            "/nowhere/token: No such file or directory",
+        ),
+    ],
+)
+def test_credentials_that_cannot_be_read_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, reason: str
+) -> None:
+    """What the AWS configuration names for them is wrong; the endpoint is not."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text(f"[profile night]\n{table}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    with pytest.raises(CouldNotLook) as caught:
+        identify(Clients(REGION), load("staging"))
+    advice = "Correct the AWS configuration, then run again."
+    assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
+
+
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
 @pytest.mark.parametrize(
     ("table", "sentence"),
