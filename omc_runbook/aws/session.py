@@ -397,7 +397,7 @@ _EXPLICIT_DENY = re.compile(
 def _refused_credentials(code: str, profile: str) -> str:
     """What to do about credentials that AWS refuses with this code; "" for another code."""
     if code in EXPIRED:
-        for_profile = f" for profile {quoted(profile)}" if profile else ""
+        for_profile = _for_profile(profile)
         return f"The AWS credentials have expired{for_profile} ({code}): sign in again, then run again."
     if code in INVALID:
         where = f"correct profile {quoted(profile)}" if profile else "check AWS_PROFILE or AWS_ACCESS_KEY_ID"

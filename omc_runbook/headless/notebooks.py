@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.model import time_limits
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.parameters import PASTED, PLACES, convert, literal, quoted
 from omc_runbook.model.shell import command
@@ -85,10 +85,21 @@ def declared(source: str) -> tuple[NotebookParameter, ...]:
 
 
 def describe(name: str) -> Description:
-    """Read what a runbook's notebook says of itself; raises UsageError where there is no such runbook."""
-    cells = json.loads(find(name).read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    at = next(number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
+    """Read what a runbook's notebook says of itself.
+
+    Raises UsageError where there is no such runbook, and CouldNotLook where its notebook is broken.
+    """
+    path = find(name)
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells]
+        (at,) = (number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no notebook with one cell of parameters"
+        raise CouldNotLook(
+            f"The notebook {path} cannot be used: {reason}. Undo what changed it, or install omc-runbook again."
+            " Nothing was read."
+        ) from None
     head, _, text = sources[0].partition("\n")
     parameters = declared(sources[at])
     notes = sources[at - 1].partition("\n")[2].strip()

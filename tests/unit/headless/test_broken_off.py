@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from omc_runbook.headless import notebooks
 from omc_runbook.headless import run as headless_run
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 
 
@@ -51,3 +52,16 @@ def test_a_run_with_a_wrong_parameter_is_published(tmp_path: Path) -> None:
     (outcome,) = outcomes
     assert outcome.failure.startswith('verify has no parameter "environmen"')
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[]", '{"cells": []}', '{"cells": [{"source": []}]}', "\udcff"])
+def test_a_notebook_that_somebody_broke_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Such as by a merge; the schedule's mail is not a traceback."""
+    path = tmp_path / "verify.ipynb"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr(notebooks, "folder", lambda: tmp_path)
+    with pytest.raises(CouldNotLook) as caught:
+        notebooks.describe("verify")
+    assert str(caught.value).startswith(f"The notebook {path} cannot be used: it is no notebook")
