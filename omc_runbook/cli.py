@@ -508,14 +508,17 @@ def main(arguments: list[str] | None = None) -> None:
 def _open_streams() -> None:
     """Let neither a stream that was closed nor a pipe whose reader goes away change how this command ends.
 
-    In the place of what was closed, as by >&- in a shell, Python has None.
+    Nor a character that a stream's encoding lacks, such as an arrow in a locale with ISO-8859-1. In the place of what
+    was closed, as by >&- in a shell, Python has None.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
-        elif mode == "w" and streams.is_pipe(stream):
-            setattr(sys, name, streams.open_output(stream.fileno(), stream))
+        elif mode == "w":
+            streams.escape_unknown(stream)
+            if streams.is_pipe(stream):
+                setattr(sys, name, streams.open_output(stream.fileno(), stream))
 
 
 def _run(words: list[str]) -> int:

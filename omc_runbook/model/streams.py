@@ -1,4 +1,4 @@
-"""Streams of a command whose reader may go away before it ends, as `| head` does."""
+"""Streams of a command: their reader may go away before it ends, as `| head` does, and they may lack characters."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def is_pipe(stream: TextIO) -> bool:
     except OSError:
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def escape_unknown(stream: TextIO) -> None:
+    """Let a stream write characters that its encoding lacks as escapes, as Python's standard error does."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
 
 
 def open_output(descriptor: int, like: TextIO) -> TextIO:

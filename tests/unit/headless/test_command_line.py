@@ -319,6 +319,18 @@ def test_a_closed_stream_changes_no_exit_code(name: str, tmp_path: Path, monkeyp
     assert getattr(sys, name) is not None
 
 
+def test_a_character_that_the_locale_lacks_changes_no_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in cron with LANG=de_DE: what it lacks is escaped."""
+    with (tmp_path / "mail").open("w", encoding="iso-8859-1") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["show", "verify"])
+    assert ended.value.code == 0
+    assert "\\u2014" in (tmp_path / "mail").read_text(encoding="iso-8859-1")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [("run verify --summary", 0), ("run verify environment=nope", 3), ("run no-such-runbook", 3), ("list", 0)],
