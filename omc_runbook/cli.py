@@ -279,8 +279,10 @@ def _run_notebook(
     targets, notifies = [parse(word) for word in exports], not is_watched if notifies is None else notifies
     parameters = dict(pairs)
     toml = parameters.get("runbook_toml", "")
-    place = places.find(record, parameters.get("environment", "staging"), toml)
-    publish = publishing.publisher(name, parameters, place.bucket or place.folder, targets, notifies)
+    environment = parameters.get("environment", "staging")
+    with publishing.exported_failures(name, environment, targets):
+        place = places.find(record, environment, toml)
+        publish = publishing.publisher(name, parameters, place.bucket or place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(

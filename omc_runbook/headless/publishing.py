@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omc_runbook.headless import exports, notebooks
 from omc_runbook.headless.exports import Export
+from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.findings import Notification, Outcome
 from omc_runbook.model.parameters import first_name
+from omc_runbook.report.archive import record
 
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Environment
@@ -23,6 +27,20 @@ Publish = Callable[[Outcome], Outcome]
 
 HEAD_START = 1.0
 """Seconds that the call of a watcher has before messages are sent beside it."""
+
+
+@contextmanager
+def exported_failures(runbook: str, environment: str, targets: Sequence[Export]) -> Iterator[None]:
+    """Export the failure of a run that cannot begin, lest the files of the one before it pass for its own."""
+    started, umask = datetime.now(UTC), os.umask(0)
+    os.umask(umask)
+    try:
+        yield
+    except RunbookError as error:
+        failed = record.mask(Outcome.of_failure(runbook, environment, started, str(error)))
+        for each in _export(failed, targets, umask):
+            error.add_note(f"Not written to {each.receiver}: {each.failure}")
+        raise
 
 
 def nothing(outcome: Outcome) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -317,6 +318,16 @@ def test_a_closed_stream_changes_no_exit_code(name: str, tmp_path: Path, monkeyp
         cli.main(["run", "verify", "--record", str(tmp_path)])
     assert ended.value.code == 0
     assert getattr(sys, name) is not None
+
+
+def test_a_run_that_cannot_begin_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a monitor reads must not stay that of the last run that could."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runbook.toml").write_text("[notify\n")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "verify", "--export", "emf=metrics.log"])
+    (line,) = map(json.loads, (tmp_path / "metrics.log").read_text().splitlines())
+    assert (ended.value.code, line["ExitCode"], line["Environment"]) == (3, 2, "staging")
 
 
 def test_a_character_that_the_locale_lacks_changes_no_exit_code(
