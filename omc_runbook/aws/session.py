@@ -433,4 +433,5 @@ def _unreachable(error: BotoCoreError) -> str:
 
 
 def _first_line(error: BotoCoreError) -> str:
-    return str(error).splitlines()[0].rstrip(".") + "."
+    # A program that should print credentials, and fails without a word, leaves a colon at the end.
+    return str(error).splitlines()[0].rstrip(":. ") + "."

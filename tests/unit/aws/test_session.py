@@ -66,6 +66,17 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
     assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
 
 
+def test_a_program_that_fails_without_a_word_leaves_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program that should print credentials."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text("[profile night]\ncredential_process = false\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    with pytest.raises(CouldNotLook, match=r"Error when retrieving credentials from custom-process\.$"):
+        identify(Clients(REGION), load("staging"))
+
+
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
 @pytest.mark.parametrize(
     ("table", "sentence"),
