@@ -10,7 +10,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.dotenv import Binding, Dotenv
+from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
@@ -112,10 +112,10 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
     file = dotenv_of(snapshot)
     if file.encoding_error or file.has_nul:
-        problem = file.encoding_error or "it has a NUL byte"
-        yield Evidence(
-            file.path.name, (f"Its bytes: {problem}.",), Remedy("Save it as UTF-8 without a byte order mark.")
-        )
+        problem, way = file.encoding_error or "it has a NUL byte", "Save it as UTF-8 without a byte order mark."
+        if problem == LOCKED:
+            way = command("git", "-C", workstation_of(snapshot).checkout.root, "crypt", "unlock")
+        yield Evidence(file.path.name, (f"Its bytes: {problem}.",), Remedy(way))
 
 
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")

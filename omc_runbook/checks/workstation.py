@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from omc_runbook.checks.check import (
     COMPOSE,
@@ -25,7 +26,7 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.history import Location
+from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
@@ -167,6 +168,9 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     in_use = list(_values_in_history(workstation))
     mine = [(name, location) for name, location in in_use if location.path in own_paths]
     facts, commands = [], []
+    if _is_encrypted_in_git(workstation):
+        # git is meant to have it.
+        git = replace(git, tracked=False, ignored=True, commits=())
     if git.tracked:
         facts.append("git ls-files: it is tracked, so each commit publishes it.")
         template = workstation.checkout.template
@@ -210,6 +214,17 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         filter(None, (git.obstacle, workstation.history.obstacle if workstation.history else ""))
     ):
         yield Uncertain(path.name, (f"git could not answer everything: {obstacle}",))
+
+
+def _is_encrypted_in_git(workstation: Workstation) -> bool:
+    """Whether git has the .env encrypted alone, and the next commit changes nothing about that."""
+    history, file = workstation.history, workstation.dotenv
+    if history is None or file is None or file.path.name not in history.encrypted:
+        return False
+    values = [(each.name, each.for_python or each.for_compose) for each in file.bindings]
+    secrets = (value for name, value in values if value and (workstation.is_secret(name) or value.matches(LOGIN)))
+    has_plain = any(map(is_value, secrets))
+    return file.path.name in history.encrypted_by_git or not has_plain
 
 
 def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:

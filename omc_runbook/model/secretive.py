@@ -24,6 +24,8 @@ _PASSWORD = re.compile(r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|(?:\b|_)PASS)\Z")
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
 
+_PUBLIC_KEY = re.compile(r"(?i)PUBLIC_?KEYS?(?![a-z])")
+"""The half of a pair of keys that is meant to be known, as in DOTENV_PUBLIC_KEY."""
 
 _FRONTEND = re.compile(r"(?:VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|NG_APP|GATSBY|EXPO_PUBLIC)_(?=.)")
 """Prefixes of variables that a frontend's build puts into the files that browsers load."""
@@ -43,6 +45,7 @@ def is_secret(name: str, key: Key | None = None) -> bool:
     """Whether a variable's value is a secret: by what the catalogue says of its key, else by the words of its name."""
     if key is not None and (key.generate or key.obtain_from):
         return True
+    name = _PUBLIC_KEY.sub("", name)
     words = _WORD.findall(name.upper() if name.islower() else name)
     if not any(map(_STEM.search, words)):
         return False

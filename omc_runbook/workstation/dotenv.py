@@ -32,11 +32,15 @@ from omc_runbook.workstation.dotenv_names import (
     lines_of,
     private_key_lines,
 )
+from omc_runbook.workstation.history import GIT_CRYPT
 
 Newline = Literal["lf", "crlf", "mixed", "cr"]
 
 LARGEST = 262_144
 """The largest .env that is read, in bytes."""
+
+LOCKED = "encrypted by git-crypt"
+"""The error in the encoding of a file in a checkout that is locked."""
 
 COMMENT = re.compile(r"\s*#(?:\s|\Z)")
 """A comment instead of a value, after the =."""
@@ -89,7 +93,8 @@ class Dotenv:
     newline: Newline
     has_bom: bool
     encoding_error: str
-    """"UTF-16", or the position of the first byte that is not UTF-8, so that Python reads nothing; "" for UTF-8."""
+    """"UTF-16", `LOCKED`, or the position of the first byte that is not UTF-8, so that Python reads nothing; "" for
+    UTF-8."""
     has_nul: bool
     bindings: tuple[Binding, ...]
     """Each name once, in the file's order; of several lines with a name the last one."""
@@ -208,6 +213,8 @@ def _read_bytes(path: Path) -> tuple[bytes, os.stat_result] | None:
 
 def _decode(raw: bytes) -> tuple[str, str]:
     """The text, and the error in its encoding; bytes are counted from 1."""
+    if raw.startswith(GIT_CRYPT):
+        return "", LOCKED
     halves = raw[::2].count(0), raw[1::2].count(0)
     # In UTF-16 without a byte order mark every other byte of ASCII text is zero.
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(raw) > 3 and max(halves) > len(raw) * 0.4):

@@ -14,10 +14,14 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key, text_fingerprint
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.placeholders import ENCRYPTED
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.workstation import git
 
 MOST_BLOBS, LARGEST_BLOB = 500, 1_048_576
 """How many versions of files are read, and the largest one, in bytes."""
+GIT_CRYPT = b"\0GITCRYPT\0"
+"""What a file begins with that git-crypt has encrypted."""
 SHORTEST = 8
 """Minimum characters of a value that is looked for: a shorter one stands in many a file by chance."""
 
@@ -32,7 +36,8 @@ _HOLDS_VALUES = re.compile(
 _QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\'')
 _ASSIGNED = re.compile(r"[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _WORD = re.compile(r"[\x21-\x7e]{8,4096}")
-_LOGIN = re.compile(r"://[^\s:@/]*:([^\s@]+)@")
+LOGIN = re.compile(r"://[^\s:@/]*:([^\s@]+)@")
+"""The password in a URL."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class GitHistory:
 
     key: bytes = field(repr=False)
     locations: dict[str, Location] = field(repr=False)
+    encrypted: frozenset[str] = frozenset()
+    """The paths of files of which every version is encrypted, by git-crypt, dotenvx or sops."""
+    encrypted_by_git: frozenset[str] = frozenset()
+    """Those that git-crypt encrypts as they are committed."""
     obstacle: str = ""
 
     def find(self, value: Masked) -> Location | None:
@@ -78,15 +87,33 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
     versions = git.find_versions(root, names, lambda path: holds_values(path) and path not in without)
     blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
     prints: dict[str, str] = {}
+    paths = {blob.path for blob, _ in blobs}
+    plain = {blob.path for blob, raw in blobs if not _is_encrypted(raw)}
+    others = {blob.path for blob, raw in blobs if not raw.startswith(GIT_CRYPT)}
     for blob, raw in blobs:
         for text in _texts(raw):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations.setdefault(print_, Location(blob.path, blob.commit))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
+    problem = " ".join(filter(None, (versions.obstacle, obstacle, many)))
     return GitHistory(
-        key=key, locations=locations, obstacle=" ".join(filter(None, (versions.obstacle, obstacle, many)))
+        key=key,
+        locations=locations,
+        encrypted=frozenset() if problem else frozenset(paths - plain),
+        encrypted_by_git=frozenset() if problem else frozenset(paths - others),
+        obstacle=problem,
     )
+
+
+def _is_encrypted(raw: bytes) -> bool:
+    """Whether a version of a .env has secrets, and each of them encrypted."""
+    if raw.startswith(GIT_CRYPT):
+        return True
+    bindings = parse_stream(io.StringIO(raw.decode("utf-8", "replace")))
+    values = [(each.key, each.value) for each in bindings if each.key and each.value]
+    secrets = [value for name, value in values if is_secret(name) or LOGIN.search(value)]
+    return bool(secrets) and all(map(ENCRYPTED.match, secrets))
 
 
 def _texts(raw: bytes) -> set[str]:
@@ -99,7 +126,7 @@ def _texts(raw: bytes) -> set[str]:
             texts.update((double, double.replace('\\"', '"').replace("\\\\", "\\"), single))
         texts.update(text.strip("\"',") for text in _ASSIGNED.findall(plain))
         texts.update(_words(plain))
-    texts |= {login for text in [*texts] for login in _LOGIN.findall(text)}
+    texts |= {login for text in [*texts] for login in LOGIN.findall(text)}
     return {text for text in texts if len(text) >= SHORTEST}
 
 

@@ -27,7 +27,7 @@ from omc_runbook.repository.template import NAMES
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
-from omc_runbook.workstation.dotenv import COMMENT
+from omc_runbook.workstation.dotenv import COMMENT, LOCKED
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
@@ -183,6 +183,8 @@ def _obstacle(workstation: Workstation) -> str:
         return f"{template.file.name} has an unresolved merge conflict at line {line}: resolve it, then run again."
     if file is None:
         return ""
+    if file.encoding_error == LOCKED:
+        return f"{workstation.path} is {LOCKED}: unlock the checkout first."
     if file.encoding_error or file.has_nul:
         return f"{workstation.path} is not UTF-8 text: save it as UTF-8 first."
     if encrypted_names(workstation):

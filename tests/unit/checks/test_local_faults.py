@@ -15,6 +15,7 @@ from support.dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, C
 from support.local_setup_runs import quiet_machine, small_platform
 from support.platform_checkout import Platform, make_platform
 
+from omc_runbook.changes.dotenv.plan import plan_dotenv
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import local_setup
@@ -274,6 +275,29 @@ def test_what_an_encrypted_file_decrypts_to_is_unknown(value: str, healthy: Call
     assert not any(each.status == "found" for each in found)
     (unknown,) = (each for each in found if each.check == "placeholder")
     assert unknown.status == "unknown" and set(names) <= set(unknown.evidence[0].partition(":")[0].split(", "))
+
+
+@pytest.mark.parametrize("way", ["dotenvx", "git-crypt"])
+def test_a_file_that_git_has_encrypted_is_not_committed(way: str, healthy: Callable[[], Platform]) -> None:
+    """git is meant to have it; where a value of it is plain again, the next commit publishes that, but by git-crypt."""
+    platform = healthy()
+    text = platform.dotenv.read_text()
+    values = re.sub(r"(?m)=.+$", f"=encrypted:{'BDqD' * 20}", text)
+    encrypted = f"DOTENV_PUBLIC_KEY=03f8b376234c4f2f0445\n{values}"
+    is_locked = way == "git-crypt"
+    platform.dotenv.write_bytes(b"\0GITCRYPT\0\xfe\r\n\x01" if is_locked else encrypted.encode())
+    platform.dotenv.chmod(0o600)
+    for words in ("add --force .env", "commit -qm encrypted"):
+        platform.git(*words.split())
+    found = {each.check: each for each in diagnosed(platform.root, False) if each.status == "found"}
+    assert [*found] == (["dotenv-encoding"] if is_locked else [])
+    if is_locked:
+        assert found["dotenv-encoding"].remedy.command == f"git -C {platform.root} crypt unlock"
+        workstation = look(platform.root, False).workstation
+        assert workstation
+        assert plan_dotenv(workstation).obstacle.endswith(" is encrypted by git-crypt: unlock the checkout first.")
+    platform.dotenv.write_text(text)
+    assert causes(diagnosed(platform.root, False)) == ([] if is_locked else ["committed"])
 
 
 @pytest.mark.parametrize("mark", [".git", "compose.yaml", ".env.example", "notes.txt"])

@@ -23,6 +23,8 @@ SECRET = (
         "CLIENT_CREDENTIALS",
         "API_KEY_PER_TENANT",
         "token",
+        "PUBLIC_API_KEY",
+        "PUBLIC_KEY_SECRET",
     ),
 )
 PLAIN = (
@@ -39,6 +41,7 @@ PLAIN = (
     ),
     *("PROJECT_NAME", "POSTGRES_USER", "LLM_MAX_TOKENS", "llm_max_tokens", "", "_"),
     *("MAX_TOKENS_PER_REQUEST", "TOKENS_PER_MINUTE"),
+    *("DOTENV_PUBLIC_KEY", "JWT_PUBLIC_KEY", "vapidPublicKey", "DOTENV_PUBLIC_KEY_PRODUCTION"),
 )
 
 

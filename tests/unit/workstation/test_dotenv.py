@@ -158,6 +158,7 @@ def test_a_name_twice(tmp_path: Path) -> None:
         ("A=bcd\r\n".encode("utf-16"), "crlf", False, "UTF-16", True),
         ("A=bcd\n".encode("utf-16-be"), "lf", False, "UTF-16", True),
         (b"\xfe\xff" + "A=bcd\n".encode("utf-16-be"), "lf", False, "UTF-16", True),
+        (b"\0GITCRYPT\0\xfeq\r\n\x01", "lf", False, "encrypted by git-crypt", True),
     ],
 )
 def test_bytes(tmp_path: Path, raw: bytes, newline: str, bom: bool, error: str, nul: bool) -> None:

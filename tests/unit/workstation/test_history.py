@@ -144,3 +144,26 @@ def test_nothing_to_read(tmp_path: Path, root: Path) -> None:
     write(root, "sub/.env", "A=1\n")
     (root / "sub/.env").write_text("A=2\n")
     assert read_committed(root / "sub", ".env") == b"A=1\n"
+
+
+ENCRYPTED = f'"encrypted:{"BDqD" * 20}"'
+
+
+@pytest.mark.parametrize(
+    ("versions", "is_encrypted", "by_git"),
+    [
+        ([b"\0GITCRYPT\0\xfe\x01", b"\0GITCRYPT\0\xfe\x02"], True, True),
+        ([f'DOTENV_PUBLIC_KEY="03f8b376"\nSECRET_KEY={ENCRYPTED}\nPORT=80\n'], True, False),
+        (["SECRET_KEY=plain-for-a-day\n", b"\0GITCRYPT\0\xfe\x01"], False, False),
+        ([f"SECRET_KEY={ENCRYPTED}\nDATABASE_URL=postgresql://app:plain-word@db/app\n"], False, False),
+        (["PORT=80\n"], False, False),
+    ],
+)
+def test_a_file_is_encrypted_where_each_version_is(
+    root: Path, versions: list[str | bytes], is_encrypted: bool, by_git: bool
+) -> None:
+    """Git-crypt encrypts what is committed later, too; dotenvx and sops leave that to who commits."""
+    for each in versions:
+        write(root, ".env", each)
+    found = read_history(root, [".env"])
+    assert (".env" in found.encrypted, ".env" in found.encrypted_by_git) == (is_encrypted, by_git)
