@@ -9,6 +9,7 @@ from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
+from omc_runbook.repository.compose import ComposeService
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
@@ -102,8 +103,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     compose, (service, unset) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
         neither = f"neither it nor {', '.join(unset)}"
-        facts = [f"{workstation.path} exists, but Docker Compose passes service {service} {neither}."]
-        where = f"Give service {service} env_file: .env in {compose.files[0].name}."
+        facts = [f"{workstation.path} exists, but Docker Compose passes service {service.name} {neither}."]
+        where = f"Give service {service.name} env_file: .env in {compose.files[0].name}."
+        if service.env_files:
+            where = f"Add .env to env_file of service {service.name}, or {', '.join(unset)} to {service.env_files[-1]}."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
 
 
@@ -262,23 +265,24 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
-def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
-    """The application's service where Compose gives it no file, and the required variables that it lacks; "" else."""
+def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[str, ...]]:
+    """The application's service where Compose gives it no .env, and the required variables that it lacks; None else."""
     compose = workstation.checkout.compose
     service = compose.application() if compose else None
-    if compose is None or service is None or service.env_files or service.mounts_checkout or service.extends:
-        return "", ()
+    if compose is None or service is None or service.env_file_names is None:
+        return None, ()
     # An image built at the top of the checkout may contain the file.
-    if compose.includes or service.context in (".", "./"):
-        return "", ()
-    variables = {setting.variable for setting in service.environment}
+    may_have_it = service.mounts_checkout or service.context in (".", "./")
+    if may_have_it or service.extends or compose.includes:
+        return None, ()
+    variables = {setting.variable for setting in service.environment} | service.env_file_names
     fields = [
         field
         for field in workstation.checkout.settings.fields
         if field.required and field.has_known_names and not field.doubt
     ]
     names = tuple(field.variables[0] for field in fields if not variables.intersection(field.variables))
-    return (service.name, names) if names else ("", ())
+    return (service, names) if names else (None, ())
 
 
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:

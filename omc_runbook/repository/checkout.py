@@ -110,7 +110,8 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
-    settings, compose, task_definitions = read_settings(root), read_compose(root), read_task_definitions(root)
+    settings = read_settings(root)
+    compose, task_definitions = read_compose(root, settings.path), read_task_definitions(root)
     # In a container Compose sets the variables.
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)

@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class ComposeService:
     name: str
     env_files: tuple[str, ...] = ()
     """Paths as in the file."""
+    env_file_names: frozenset[str] | None = frozenset()
+    """The variables in its env_files; None where the .env is one of them, or one is outside of the checkout."""
     environment: tuple[ServiceVariable, ...] = ()
     image: str = ""
     context: str = ""
@@ -89,6 +91,8 @@ class Compose:
     """Whether it includes compose files that could not be read, or COMPOSE_FILE names some."""
     is_named: bool = False
     """Whether COMPOSE_FILE names the files: its paths begin at the folder in which Compose is run."""
+    settings: str = ""
+    """The path of Settings within the checkout; "" for none."""
 
     @property
     def used(self) -> frozenset[str]:
@@ -106,13 +110,17 @@ class Compose:
         return frozenset({name for each in self.services for name in (each.name, *each.names)} | {HOST_MACHINE})
 
     def application(self) -> ComposeService | None:
-        """The service that runs the backend: by its name, else by its build context, else by a usual name."""
+        """The service that runs the backend: by its name, the folder that it is built from, or a usual name."""
         if _CONTEXT in (service.name for service in self.services):
             return self.find(_CONTEXT)
         usual = [service for service in map(self.find, _APPLICATIONS) if service]
-        built = [each for each in (*usual, *self.services) if _folder(each) == _CONTEXT]
+        built = [each for each in (*usual, *self.services) if self._has_settings(_folder(each))]
         at_top = [each for each in usual if _folder(each) in ("", ".")]
         return next(iter(built or at_top or [each for each in usual if _is_api(each)]), None)
+
+    def _has_settings(self, folder: str) -> bool:
+        """Whether Settings are in a folder below the top."""
+        return folder == _CONTEXT or (folder not in ("", ".") and self.settings.startswith(f"{folder}/"))
 
 
 def _is_api(service: ComposeService) -> bool:
@@ -124,9 +132,10 @@ def _folder(service: ComposeService) -> str:
     return posixpath.normpath(service.context) if service.context else ""
 
 
-def read_compose(repository: Path) -> Compose | None:
+def read_compose(repository: Path, settings: str = "") -> Compose | None:
     """Read the compose files at the top of a checkout, or those that COMPOSE_FILE names; None if there are none.
 
+    `settings` is the path of Settings within the checkout, "" for none.
     Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
     """
     named = _named_paths(repository)
@@ -151,11 +160,12 @@ def read_compose(repository: Path) -> Compose | None:
     ]
     return Compose(
         files=tuple(reader.files),
-        services=tuple(_service(name, body) for name, body in services.items()),
+        services=tuple(_service(repository, name, body) for name, body in services.items()),
         interpolated=tuple(dict.fromkeys(name for name, _ in references)),
         required=tuple(dict.fromkeys(name for name, operator in references if operator.endswith("?"))),
         includes=reader.is_incomplete or None in files,
         is_named=bool(named),
+        settings=settings,
     )
 
 
@@ -185,7 +195,7 @@ def _read_variables(repository: Path, name: str) -> dict[str, str]:
 def read_services_of(repository: Path, file: SourceFile) -> dict[str, ComposeService]:
     """The services of one file, merged with what it includes and what they extend; raises UsageError as above."""
     bodies = merge({}, _Reader(repository).services(file))
-    return {name: _service(name, body) for name, body in bodies.items()}
+    return {name: _service(repository, name, body) for name, body in bodies.items()}
 
 
 class _Reader:
@@ -275,11 +285,12 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
         position = match.start("word") if operator else match.end()
 
 
-def _service(name: str, body: Mapping[str, Any]) -> ComposeService:
+def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
     context, extends = body.get("build", {}).get("context"), body.get("extends")
     return ComposeService(
         name=name,
         env_files=tuple(body.get("env_file", ())),
+        env_file_names=_names_in(repository, body.get("env_file", ())),
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
@@ -287,6 +298,13 @@ def _service(name: str, body: Mapping[str, Any]) -> ComposeService:
         mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
+
+
+def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:
+    names = [posixpath.normpath(path) for path in paths]
+    if _DOTENV in names or not all(map(_is_inside, names)):
+        return None
+    return frozenset(variable for name in names for variable in _read_variables(repository, name))
 
 
 def _aliases(body: Mapping[str, Any]) -> Iterator[str]:

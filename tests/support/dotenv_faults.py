@@ -484,6 +484,14 @@ SINGLE = (
         compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"),
         True,
     ),
+    Case(
+        "dotenv-missing",
+        "compose gives another one",
+        both(
+            compose("- .env\n    environment:\n      - DOMAIN", "- app.env\n    environment:\n      - DOMAIN"),
+            _beside("app.env", "LOG_LEVEL=debug"),
+        ),
+    ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case("readers-differ", "a no-break space before a remark", put(POSTGRES_PORT="5432\u00a0# mine"), True),
     Case(

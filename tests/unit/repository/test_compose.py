@@ -202,6 +202,37 @@ def test_the_service_of_the_application(tmp_path: Path, text: str, name: str | N
     assert (found.name if found else None) == name
 
 
+def test_the_service_that_is_built_from_the_folder_of_settings(tmp_path: Path) -> None:
+    """Its name does not matter; the folder at the top says nothing."""
+    (tmp_path / "compose.yaml").write_text("services: {site: {build: ./web}, py: {build: ./server}, db: {image: x}}")
+    found = {path: read_compose(tmp_path, path) for path in ("server/app/config.py", "app/config.py", "")}
+    applications = {path: each.application() if each else None for path, each in found.items()}
+    assert {path: each and each.name for path, each in applications.items()} == {
+        "server/app/config.py": "py",
+        "app/config.py": None,
+        "": None,
+    }
+
+
+def test_the_names_in_the_files_of_a_service(tmp_path: Path) -> None:
+    """Unknown where the .env is one of them, or one is not in the checkout; an optional one may be missing."""
+    (tmp_path / "dev.env").write_text("A=1\nB=\n")
+    (tmp_path / "compose.yaml").write_text("""\
+services:
+  own: {env_file: [./dev.env, {path: no.env, required: false}]}
+  both: {env_file: [dev.env, ./.env]}
+  outside: {env_file: ../dev.env}
+  expression: {env_file: "${NAME}.env"}
+  none: {}
+""")
+    compose = read_compose(tmp_path)
+    assert compose and {each.name: each.env_file_names for each in compose.services} == {
+        "own": {"A", "B"},
+        **dict.fromkeys(("both", "outside", "expression")),
+        "none": frozenset(),
+    }
+
+
 def test_which_file_is_taken(tmp_path: Path) -> None:
     """Of several names the first that Docker Compose looks for is read; an override alone is none."""
     (tmp_path / "compose.override.yml").write_text("services: {o: {}}")
