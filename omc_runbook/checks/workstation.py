@@ -114,6 +114,17 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         make = f"Create {missing}, or write required: false to its path in env_file." if missing else ""
         remedy = Remedy(make or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (error,), remedy)
+    for source in workstation.compose_config.mounted_sources if workstation.compose_config else ():
+        if source.path and not source.exists:
+            fact = f"{source.label} is the file {source.path}, which does not exist: the service does not start."
+            remedy = Remedy(
+                f"Create {source.path} with the content of {source.label}, and let git ignore a secret's file."
+            )
+            yield Evidence(source.label, (fact,), remedy)
+        elif not source.exists and file and file.find(source.variable) is None:
+            fact = f"{source.label} is the variable {source.variable}, which is not set: docker compose up fails."
+            remedy = Remedy(f"Write {source.variable}= and the value into {file.path}.")
+            yield Evidence(source.label, (fact,), remedy)
 
 
 @check(

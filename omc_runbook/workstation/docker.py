@@ -94,6 +94,18 @@ FAILURES = (
 """Reasons by Compose's error message, which may hold values and so is not shown."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MountedSource:
+    """Where a secret or a config of Compose, which a service mounts, has its content: in a file or in a variable."""
+
+    label: str
+    """As in "secret jwt"."""
+    path: str = ""
+    variable: str = ""
+    exists: bool
+    """Whether there is the file, or the shell has the variable."""
+
+
 @dataclass(frozen=True)
 class ComposeConfig:
     """The configuration that Compose resolves from the compose files and the .env."""
@@ -107,6 +119,7 @@ class ComposeConfig:
     """Names after a $ that are not set and become empty: one may be a piece of a password."""
     missing_file: str = ""
     """The file that an env_file names and that does not exist; "" where that is not why Compose rejects the files."""
+    mounted_sources: tuple[MountedSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,7 +237,8 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
         error = f"docker compose config failed in {repository}: {_reason(process)}."
         return ComposeConfig({}, warnings, error, missing_file=missing[1] if missing else "")
     try:
-        services: Mapping[str, Any] = json.loads(process.stdout).get("services") or {}
+        document = json.loads(process.stdout)
+        services: Mapping[str, Any] = document.get("services") or {}
     except json.JSONDecodeError:
         return ComposeConfig({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
     plain = {service: _variables(body) for service, body in services.items()}
@@ -234,7 +248,21 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()
     }
-    return ComposeConfig(environment, warnings, unset=frozenset(_UNSET.findall(process.stderr)))
+    unset = frozenset(_UNSET.findall(process.stderr))
+    sources = tuple(_mounted_sources(document, os.environ if env is None else env))
+    return ComposeConfig(environment, warnings, unset=unset, mounted_sources=sources)
+
+
+def _mounted_sources(document: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[MountedSource]:
+    """Yield what the services mount, of a configuration as Compose resolves it: without those of other profiles."""
+    for kind in ("secret", "config"):
+        uses = (each for service in (document.get("services") or {}).values() for each in service.get(f"{kind}s") or ())
+        used = {use.get("source") for use in uses}
+        for name, body in (document.get(f"{kind}s") or {}).items():
+            path, variable = str(body.get("file") or ""), str(body.get("environment") or "")
+            if name in used and (path or variable):
+                exists = Path(path).exists() if path else variable in variables
+                yield MountedSource(label=f"{kind} {name}", path=path, variable=variable, exists=exists)
 
 
 def engine_problem(program: Sequence[str]) -> str:

@@ -98,6 +98,20 @@ def test_a_file_that_env_file_names_has_to_be_there(platform: Platform) -> None:
     assert refused.remedy.command == f"Create {path}, or write required: false to its path in env_file."
 
 
+def test_what_a_service_mounts_has_to_be_there(platform: Platform) -> None:
+    """A secret's file and variable: Compose tells when it starts the service; one with a profile is not started."""
+    platform.edit(platform.compose, "  backend:\n", "  backend:\n    secrets: [jwt, signing]\n")
+    services = platform.compose.read_text().replace(
+        "services:\n", "services:\n  job: {image: job, profiles: [jobs], secrets: [late]}\n"
+    )
+    sources = "  jwt: {file: ./jwt.txt}\n  signing: {environment: SIGNING}\n  late: {file: ./late.txt}\n"
+    platform.compose.write_text(f"{services}\nsecrets:\n{sources}  unused: {{file: ./unused.txt}}\n")
+    assert causes(platform) == [("compose-refused", "secret jwt"), ("compose-refused", "secret signing")]
+    (platform.root / "jwt.txt").write_text("x")
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}SIGNING=x\n")
+    assert "compose-refused" not in dict(causes(platform))
+
+
 @pytest.mark.parametrize("is_named", [False, True])
 def test_a_command_of_compose_can_be_pasted_in_any_folder(
     platform: Platform, is_named: bool, tmp_path_factory: pytest.TempPathFactory
