@@ -44,6 +44,7 @@ _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
 _LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
+_DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
@@ -71,6 +72,8 @@ class EnvironmentRead:
     """Whether the line gives another value than None for a variable that is not set."""
     is_required: bool = False
     """Whether the line fails without the variable."""
+    is_local: bool = True
+    """Whether it may run on a developer's machine: not in a module of Django's settings that manage.py leaves out."""
 
 
 def find_environment_reads(
@@ -90,16 +93,60 @@ def find_environment_reads(
             sets.update(_SET.findall(text))
         elif not path.name.startswith(("test_", "conftest")):
             texts[path.relative_to(repository).as_posix()] = text
+    left_out = _left_out_by_django(texts)
+    libraries = {_module(file): text for file, text in texts.items() if _LIBRARY.search(text)}
     asking = (text for text in texts.values() if "environ" in text or "getenv" in text)
     shared = tuple(each for text in asking for each in _own_readers(text) if not each.name.startswith("_"))
     for file, text in texts.items():
-        by_library = _LIBRARY.search(text) is not None
+        library = _library_text(text, libraries)
         imported = tuple(each for each in shared if each.name in text)
-        if by_library or imported or "environ" in text or "getenv" in text:
-            found, names = _environment_reads(text, by_library, imported)
-            reads += (replace(read, file=file) for read in found)
+        if library or imported or "environ" in text or "getenv" in text:
+            found, names = _environment_reads(text, library, imported)
+            reads += (replace(read, file=file, is_local=file not in left_out) for read in found)
             sets |= names
     return tuple(reads), frozenset(sets)
+
+
+def _module(file: str) -> str:
+    """The last part of a module's name, by its file."""
+    path = Path(file)
+    return path.parent.name if path.stem == "__init__" else path.stem
+
+
+def _imports(text: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the last part of each module that a file may import from, with the names that it takes of it."""
+    for node in ast.walk(parse_python(text) or ast.Module([], [])):
+        if isinstance(node, ast.Import):
+            yield from ((each.name.rpartition(".")[2], frozenset[str]()) for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").rpartition(".")[2], frozenset(each.name for each in node.names)
+            yield from ((each.name, frozenset[str]()) for each in node.names)
+
+
+def _library_text(text: str, libraries: Mapping[str, str]) -> str:
+    """The code that makes the objects by which a file asks for variables, its own or imported; "" for none."""
+    own = [text] if _LIBRARY.search(text) else []
+    if any(name in text for name in libraries):
+        others = {module for module, names in _imports(text) if names & {"*", "env", "config"}}
+        own += (other for module, other in libraries.items() if module in others and other != text)
+    return "\n".join(own)
+
+
+def _left_out_by_django(texts: Mapping[str, str]) -> frozenset[str]:
+    """The modules of Django's settings beside the one that manage.py names, which that one does not import."""
+    left_out: set[str] = set()
+    for file, text in texts.items():
+        named = _DJANGO.search(text) if Path(file).name == "manage.py" else None
+        main = (Path(file).parent / f"{named[1].replace('.', '/')}.py").as_posix() if named else ""
+        if main not in texts:
+            continue
+        beside = {_module(each): each for each in texts if Path(each).parent == Path(main).parent}
+        used, waiting = {main}, [main]
+        while waiting:
+            found = {beside[module] for module, _ in _imports(texts[waiting.pop()]) if module in beside} - used
+            used, waiting = used | found, [*waiting, *found]
+        left_out |= {each for each in beside.values() if Path(each).stem != "__init__"} - used
+    return frozenset(left_out)
 
 
 @dataclass(frozen=True)
@@ -229,17 +276,18 @@ def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str,
 
 @lru_cache(maxsize=1024)
 def _environment_reads(
-    text: str, by_library: bool, imported: tuple[_Reader, ...] = ()
+    text: str, library_text: str, imported: tuple[_Reader, ...] = ()
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one.
 
-    `imported` are functions of other files by which it may ask, if it imports them.
+    `library_text` is the code that makes the objects of a library by which it asks, `imported` are functions of other
+    files by which it may ask, if it imports them.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     tree = parse_python(text) or ast.Module([], [])
     constants = _constants(tree)
-    library = _library(tree) if by_library else None
+    library = _library(parse_python(library_text) or ast.Module([], [])) if library_text else None
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     readers = {each.name: each for each in imported if each.name in names}
     readers |= {each.name: each for each in _own_readers(text)}

@@ -121,12 +121,13 @@ def _without_class(repository: Path) -> SettingsSource:
             " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
         )
     fields: dict[str, Field] = {}
-    for each in sorted(reads, key=lambda read: not read.is_required):
+    for each in sorted(reads, key=lambda read: (not (read.is_required and read.is_local), not read.is_required)):
         variable = Field(
             name=each.variable,
             variables=(each.variable,),
             annotation="str",
             required=each.is_required,
+            is_local=each.is_local,
             owner="",
             line=each.line,
             file=each.file,

@@ -46,6 +46,8 @@ class Field:
     """Whether a condition in the body of its class decides if there is such a field."""
     doubt: str = ""
     """Why it is uncertain that the field is required where it has no default, as a clause; "" where it is certain."""
+    is_local: bool = True
+    """Whether what reads it may run on a developer's machine, unless DJANGO_SETTINGS_MODULE is set there."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
 

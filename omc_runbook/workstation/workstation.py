@@ -32,6 +32,7 @@ from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
 
+_DJANGO = "DJANGO_SETTINGS_MODULE"
 _NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
@@ -133,7 +134,7 @@ class Workstation:
             # A nested model can be one variable of JSON, or one for each of its fields.
             is_split = bool(inner) and not self.binding(whole)
             names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
-            if field.has_known_names and not field.doubt:
+            if field.has_known_names and not (field.doubt or self._is_left_out(field)):
                 reasons |= dict.fromkeys((each for each in names if not self._is_optional(each, field)), field.reason)
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
@@ -145,7 +146,7 @@ class Workstation:
             chooser, _, options = key.required_if.partition("=")
             option = self._chosen(chooser, options.split("|"), values) if chooser else None
             setting = self.checkout.settings.find(variable)
-            is_doubtful = setting is not None and setting.required and bool(setting.doubt)
+            is_doubtful = setting is not None and setting.required and bool(setting.doubt or self._is_left_out(setting))
             # Another name of the same field is required already.
             is_known = setting is not None and not reasons.keys().isdisjoint({*setting.variables} - {variable})
             if (
@@ -158,6 +159,12 @@ class Workstation:
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
+
+    def _is_left_out(self, field: Field) -> bool:
+        """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
+        service = self.checkout.compose.application() if self.checkout.compose else None
+        chosen = {each.variable for each in service.environment} if service else set()
+        return not field.is_local and _DJANGO not in chosen and self.binding(_DJANGO) is None
 
     def _is_optional(self, name: str, field: Field) -> bool:
         """Whether Settings was loaded with this .env, which lacks the variable of a field of it."""

@@ -370,6 +370,25 @@ def test_a_dotenv_that_the_code_does_not_load_is_linked(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
 
 
+def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_path: Path) -> None:
+    """Unless the .env names them: manage.py runs those of a developer."""
+    files = {
+        "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf.local')\n",
+        "conf/local.py": "import os\nA = os.environ['BROKER']\n",
+        "conf/production.py": "import os\nfrom .local import A\nB=os.environ['ADMIN_PATH'], os.environ['SECRET_KEY']\n",
+        ".env.example": "BROKER=\n",
+        ".env": "BROKER=redis\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".env").chmod(0o600)
+    assert causes(diagnosed(tmp_path, False)) == []
+    (tmp_path / ".env").write_text("BROKER=redis\nDJANGO_SETTINGS_MODULE=conf.production\n")
+    missing = {each.subject for each in diagnosed(tmp_path, False) if each.status == "found"}
+    assert missing == {"ADMIN_PATH", "SECRET_KEY"}
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}

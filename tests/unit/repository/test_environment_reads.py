@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.repository.readers import EnvironmentRead, find_environment_reads
+from omc_runbook.repository.settings import read_settings
 
 CODE = """\
 import os
@@ -107,3 +108,29 @@ def test_a_function_that_another_module_has(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("def need(name):\n    return name\n\n\nC = need('C')\n")
     reads, _ = find_environment_reads(tmp_path, "")
     assert [(each.variable, each.file, each.line, each.is_required) for each in reads] == [("A", "conf.py", 3, True)]
+
+
+DJANGO = {
+    "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf.settings.local')\n",
+    "conf/settings/__init__.py": "",
+    "conf/settings/base.py": "import environ\nenv = environ.Env(DEBUG=(bool, False))\nA = env('IN_BASE')\n",
+    "conf/settings/local.py": "from .base import *  # noqa\nfrom .base import env\nB = env('IN_LOCAL'), env('DEBUG')\n",
+    "conf/settings/production.py": "from conf.settings.base import env\nC = env('IN_PRODUCTION')\n",
+    "shop/views.py": "import os\nD = os.environ['IN_CODE']\n",
+}
+
+
+def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
+    """Each asks by the object of the module that it imports; one that manage.py leaves out does not run here."""
+    for name, text in DJANGO.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    reads, _ = find_environment_reads(tmp_path, "")
+    assert {each.variable: each.is_local for each in reads if each.is_required} == {
+        **dict.fromkeys(("IN_BASE", "IN_LOCAL", "IN_CODE"), True),
+        "IN_PRODUCTION": False,
+    }
+    fields = read_settings(tmp_path).fields
+    assert {each.name for each in fields if each.required and not each.is_local} == {"IN_PRODUCTION"}
+    (tmp_path / "manage.py").write_text(DJANGO["manage.py"].replace("local", "elsewhere"))
+    assert all(each.is_local for each in read_settings(tmp_path).fields)
