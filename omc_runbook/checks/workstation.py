@@ -218,6 +218,11 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         values = [(name, location) for name, location in in_use if location.path == other_path]
         facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
         names = ", ".join(name for name, _ in values)
+        if all(location.is_untracked for _, location in values):
+            rule = command("printf", r"\n%s\n", f"/{other_path}")
+            way = f"{rule} >> {command(root / '.gitignore')}"
+            yield Evidence(other_path, tuple(facts), Remedy(way), severity="warning")
+            continue
         untrack = command("git", "-C", root, "rm", "--cached", other_path)
         way = f"Give {names} a new value, and untrack the file with `{untrack}` then."
         yield Evidence(other_path, tuple(facts), Remedy(way))

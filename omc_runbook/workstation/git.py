@@ -190,6 +190,12 @@ def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
     return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
 
 
+def list_untracked(repository: Path) -> tuple[str, ...]:
+    """The files that git neither has nor ignores, by their paths within a checkout."""
+    listed = _run(repository, "ls-files", "--others", "--exclude-standard", "-z")
+    return tuple(filter(None, listed.out.split("\0")))
+
+
 def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     """The ids and sizes of all blobs that git stores and the index has not, the smallest first; and what is unread."""
     form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key, text_fingerprint
 from omc_runbook.masking.value import Masked
+from omc_runbook.model import regular_file
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.workstation import git
@@ -46,10 +48,14 @@ class Location:
 
     path: str
     commit: str
+    is_untracked: bool = False
+    """Whether it is the file itself, which git neither has nor ignores."""
 
     @property
     def text(self) -> str:
         """The location in words."""
+        if self.is_untracked:
+            return f"{self.path}, which git does not ignore"
         return f"{self.path} in commit {self.commit}" if self.commit else f"{self.path}, staged for the next commit"
 
 
@@ -78,8 +84,10 @@ def holds_values(path: str) -> bool:
     return bool(_HOLDS_VALUES.search(path))
 
 
-def read_history(root: Path, names: Collection[str], without: Collection[str] = ()) -> GitHistory:
+def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()) -> GitHistory:
     """Read every version of some files, by their paths within a checkout, and of tracked files that hold values.
+
+    Of others that hold values and that git does not ignore, but for the first of the names, what is in them now.
 
     `without` are paths to leave out, such as the template's.
     """
@@ -94,6 +102,9 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
         for text in _texts(raw):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations.setdefault(print_, Location(blob.path, blob.commit))
+    for path, raw in _untracked(root, {*names[:1], *without}):
+        for text in _texts(raw):
+            locations.setdefault(text_fingerprint(text, key), Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
     problem = " ".join(filter(None, (versions.obstacle, obstacle, many)))
@@ -104,6 +115,16 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
         encrypted_by_git=frozenset() if problem else frozenset(paths - others),
         obstacle=problem,
     )
+
+
+def _untracked(root: Path, without: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that the next `git add` would take and whose names say that they hold values, as .env.local."""
+    for path in git.list_untracked(root):
+        file = root / path
+        # Of a link git has the target's name alone.
+        if holds_values(path.rstrip("~")) and path not in without and not file.is_symlink():
+            with contextlib.suppress(OSError):
+                yield path, regular_file.read(file, LARGEST_BLOB)
 
 
 def _is_encrypted(raw: bytes) -> bool:

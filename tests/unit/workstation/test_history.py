@@ -167,3 +167,18 @@ def test_a_file_is_encrypted_where_each_version_is(
         write(root, ".env", each)
     found = read_history(root, [".env"])
     assert (".env" in found.encrypted, ".env" in found.encrypted_by_git) == (is_encrypted, by_git)
+
+
+def test_a_file_that_git_would_add_counts(root: Path) -> None:
+    """Not one that it ignores, nor the .env itself, whose own rule is asked for; nor what a link leads to."""
+    values = {name: secrets.token_hex(12) for name in (".env", ".env.local", "app/.env", ".env~", ".env.bak", "a.txt")}
+    write(root, ".gitignore", "*.bak\n")
+    for name, value in values.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(f"SECRET_KEY={value}\n")
+    (root / "linked.env").symlink_to(root / "a.txt")
+    found = {name: read_history(root, [".env"]).find(Masked(value, "X")) for name, value in values.items()}
+    assert {name for name, each in found.items() if each and each.is_untracked} == {".env.local", "app/.env", ".env~"}
+    assert found["app/.env"] and found["app/.env"].text == "app/.env, which git does not ignore"
+    write(root, ".env.local", f"SECRET_KEY={values['.env.local']}\n")
+    assert where(root, values[".env.local"]) == (".env.local", True)
