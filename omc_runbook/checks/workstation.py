@@ -110,9 +110,8 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
     if error and compose and not is_explained:
-        missing = workstation.compose_config.missing_file if workstation.compose_config else ""
-        make = f"Create {missing}, or write required: false to its path in env_file." if missing else ""
-        remedy = Remedy(make or workstation.compose_command("config", "--quiet"))
+        way = workstation.compose_config.remedy if workstation.compose_config else ""
+        remedy = Remedy(way or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (error,), remedy)
     for source in workstation.compose_config.mounted_sources if workstation.compose_config else ():
         if source.path and not source.exists:

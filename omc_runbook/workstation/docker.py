@@ -117,8 +117,8 @@ class ComposeConfig:
     """Why Compose rejects the files, as a sentence; "" if it does not."""
     unset: frozenset[str] = field(default=frozenset(), repr=False)
     """Names after a $ that are not set and become empty: one may be a piece of a password."""
-    missing_file: str = ""
-    """The file that an env_file names and that does not exist; "" where that is not why Compose rejects the files."""
+    remedy: str = ""
+    """What to do about the error; "" where Compose's own message has to say."""
     mounted_sources: tuple[MountedSource, ...] = ()
 
 
@@ -143,7 +143,7 @@ class UpResult:
     services: tuple[str, ...] = ()
     """Services, or containers where Compose names those."""
     remedy: str = ""
-    """The command that removes the obstacle; "" where the services' logs have to say."""
+    """What removes the obstacle; "" where the services' logs have to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +233,8 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
     process = _call(program, "config", ("--format", "json"), repository, env)
     warnings = tuple(_warnings(process.stderr))
     if process.returncode:
-        missing = _NO_FILE.search(process.stderr)
         error = f"docker compose config failed in {repository}: {_reason(process)}."
-        return ComposeConfig({}, warnings, error, missing_file=missing[1] if missing else "")
+        return ComposeConfig({}, warnings, error, remedy=_remedy(process.stderr))
     try:
         document = json.loads(process.stdout)
         services: Mapping[str, Any] = document.get("services") or {}
@@ -411,7 +410,11 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
 
 
 def _remedy(stderr: str) -> str:
-    """The command that removes what keeps `up` from succeeding; "" where none does."""
+    """What removes that which keeps a command from succeeding, mostly a command; "" where that is unknown."""
+    if match := _NO_FILE.search(stderr):
+        return f"Create {match[1]}, or write required: false to its path in env_file."
+    if match := _FORMAT.search(stderr):
+        return f"Install Docker Compose 2.30 or later, or take format: {match[1]} out of env_file."
     if match := _NETWORK.search(stderr):
         return command("docker", "network", "create", match[1])
     if match := _VOLUME.search(stderr):

@@ -112,6 +112,15 @@ def test_what_a_service_mounts_has_to_be_there(platform: Platform) -> None:
     assert "compose-refused" not in dict(causes(platform))
 
 
+def test_a_format_of_env_file_needs_a_compose_that_knows_it(platform: Platform) -> None:
+    """Asking Compose again would only repeat that it does not."""
+    text = platform.compose.read_text()
+    platform.compose.write_text(text.replace("- .env\n", "- {path: .env, format: odd}\n", 1))
+    found = diagnose(local_setup.look(local_setup.begin("local", "", str(platform.root), "", True)))
+    [refused] = [finding for finding in found if finding.check == "compose-refused"]
+    assert refused.remedy.command == "Install Docker Compose 2.30 or later, or take format: odd out of env_file."
+
+
 @pytest.mark.parametrize("is_named", [False, True])
 def test_a_command_of_compose_can_be_pasted_in_any_folder(
     platform: Platform, is_named: bool, tmp_path_factory: pytest.TempPathFactory
