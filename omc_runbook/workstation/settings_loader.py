@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -83,12 +83,18 @@ class _Report:
         else:
             report["message"] = str(error)[:_LONGEST]
         classes = [each for each in self.started if each.__name__ == self.main] or self.started
-        self.end(report, classes[-1] if classes else None)
+        # A class that another one's default is made of has names of its own.
+        refusing = [each for each in self.started if each not in self.instances][-1:]
+        self.end(report, classes[-1] if classes else None, refusing)
 
-    def end(self, report: dict[str, Any], kind: type[Any] | None = None) -> NoReturn:
+    def end(
+        self, report: dict[str, Any], kind: type[Any] | None = None, refusing: Iterable[type[Any]] = ()
+    ) -> NoReturn:
         """Write the report as one line of JSON, what URLs hold as a second, and exit, even if threads still run."""
         if kind is not None:
             report |= self._describe(kind)
+        for each in refusing:
+            report["variables"] = {**report.get("variables", {}), **_all_variables(each)}
         report["borrowed"] = _borrowed(self.packages)
         with open(self.pipe, "w", encoding="utf-8") as pipe:  # noqa: PTH123
             pipe.write(json.dumps(report) + "\n")
@@ -105,11 +111,10 @@ class _Report:
 
     def _describe(self, kind: type[Any]) -> dict[str, Any]:
         config = getattr(kind, "model_config", {})
-        variables = {name: _variables(name, field, config) for name, field in getattr(kind, "model_fields", {}).items()}
         names = self.dotenv if self.dotenv and config.get("env_file") is not None else config.get("env_file")
         paths = [Path(each).expanduser() for each in _as_list(names)]
         files = [path.parent.resolve() / path.name for path in paths]
-        return {"variables": variables, "env_files": [[str(each), each.is_file()] for each in files]}
+        return {"variables": _all_variables(kind), "env_files": [[str(each), each.is_file()] for each in files]}
 
 
 def _borrowed(packages: list[str]) -> list[str]:
@@ -264,6 +269,12 @@ def _error(error: dict[str, Any]) -> dict[str, Any]:
     kind = str(error["type"])
     message = str(error.get("msg", ""))[:_LONGEST] if kind.startswith(_CUSTOM_ERRORS) else ""
     return {"loc": [str(part) for part in error["loc"]], "type": kind, "message": message}
+
+
+def _all_variables(kind: type[Any]) -> dict[str, list[str]]:
+    """The variables of each field of a class."""
+    fields, config = getattr(kind, "model_fields", {}), getattr(kind, "model_config", {})
+    return {name: _variables(name, field, config) for name, field in fields.items()}
 
 
 def _variables(name: str, field: Any, config: Any) -> list[str]:

@@ -172,6 +172,35 @@ def test_each_variable_that_is_refused(tmp_path: Path) -> None:
     }
 
 
+def test_a_class_that_another_one_s_default_is_made_of(tmp_path: Path) -> None:
+    """Its variables are told by its own prefix, and the file by the main class."""
+    config = """
+        from pydantic import Field
+        from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+        class Cache(BaseSettings):
+            model_config = SettingsConfigDict(env_prefix="CACHE_")
+            url: str = "redis://cache"
+
+
+        class Database(BaseSettings):
+            model_config = SettingsConfigDict(env_file="../.env", env_prefix="DB_", extra="ignore")
+            password: str
+            port: int = 5432
+
+
+        class Settings(BaseSettings):
+            model_config = SettingsConfigDict(env_file="../.env", extra="ignore")
+            cache: Cache = Cache()
+            database: Database = Field(default_factory=Database)
+    """
+    repository = make(tmp_path, "DB_PORT=abc\n", config=config)
+    loaded = load_settings(repository)
+    assert set(short(loaded)) == {("required-empty", "DB_PASSWORD"), ("settings-refused", "DB_PORT")}
+    assert loaded.env_files == ((repository / ".env", True),)
+
+
 def test_a_default_is_refused_or_warned_of(tmp_path: Path) -> None:
     """The template's default is told of either way: as a refusal when deployed, as a warning on a machine."""
     repository = make(tmp_path, "SECRET_KEY=changethis\nPOSTGRES_PASSWORD=p\nENVIRONMENT=staging\n")
