@@ -156,9 +156,17 @@ class Workstation:
             ):
                 reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
                 reasons.setdefault(self.dotenv_name(variable), reason)
+        reasons = {name: why for name, why in reasons.items() if not self._is_set_later(name)}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
+
+    def _is_set_later(self, name: str) -> bool:
+        """Whether a file that Settings read after the .env has a value: not where a container gets the .env's line."""
+        if self.checkout.compose and self.checkout.compose.application():
+            return False
+        bindings = [each.find(name) for each in self.overriding_files]
+        return any(each is not None and not is_blank(each.for_python) for each in bindings)
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""

@@ -399,6 +399,25 @@ def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_pat
     assert missing == {"ADMIN_PATH", "SECRET_KEY"}
 
 
+def test_what_a_later_file_of_settings_sets_is_not_missing(tmp_path: Path) -> None:
+    """But for a container, where the empty line of the .env is a variable, which comes before each file."""
+    settings = """\
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=(".env", ".env.local"))
+    BROKER: str
+"""
+    (tmp_path / "app").mkdir()
+    for name, text in (("app/config.py", settings), (".env", "BROKER=\n"), (".env.example", "BROKER=\n")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".env").chmod(0o600)
+    assert causes(diagnosed(tmp_path, False)) == ["required-empty"]
+    (tmp_path / ".env.local").write_text("BROKER=redis\n")
+    assert "required-empty" not in causes(diagnosed(tmp_path, False))
+    (tmp_path / "compose.yaml").write_text("services: {app: {build: ., env_file: .env}}\n")
+    assert "required-empty" in causes(diagnosed(tmp_path, False))
+
+
 def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
     """Whoever corrects the name has taken the other one out."""
     cases = {str(case): case for case in FAULTS}
