@@ -230,6 +230,20 @@ def _refused_in(
                     _missing_of(part.value, lists) if isinstance(part, ast.NamedExpr) else missing.get(_id(part), [])
                 )
                 yield from ((name, each.lineno) for name in (*several, _absent_in(part, asked, constants)) if name)
+        elif isinstance(each, ast.Assert):
+            is_all = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.And)
+            for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_all else [each.test]:
+                if name := _absent_in(_opposite(part), asked, constants):
+                    yield name, each.lineno
+
+
+def _opposite(test: ast.expr) -> ast.expr:
+    """What finds a variable missing where a test finds it present, as `assert` does."""
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+        return ast.Compare(test.left, [ast.NotIn()], test.comparators)
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
+        return ast.Compare(test.left, [ast.Is()], test.comparators)
+    return ast.UnaryOp(ast.Not(), test)
 
 
 def _missing_of(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:

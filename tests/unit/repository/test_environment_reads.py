@@ -89,6 +89,10 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("for name in ['A', 'B']:\n    if name not in os.environ:\n        sys.exit(name)\n", {"A", "B"}, set()),
         ("if missing := {n for n in ('A',) if n not in os.environ}:\n    raise Wrong\n", {"A"}, set()),
         ("missing = [n for n in ('A', 'B') if not os.getenv(n)]\nif missing:\n    print(missing)\n", set(), set()),
+        ("assert os.getenv('A') and 'B' in os.environ, 'no'\nc = os.getenv('C')\nassert c is not None\n",
+         {"A", "B", "C"}, set()),
+        ("a = os.getenv('A')\nassert a != 'x'\nassert os.getenv('B', '1')\nassert os.getenv('C') or b\n",
+         set(), {"A", "B", "C"}),
         ("if mode == 'x' and not os.getenv('A'):\n    raise Wrong\nif not os.getenv('B', '1'):\n    raise Wrong\n"
          "if not os.getenv('C'):\n    print('C')\n", set(), {"A", "B", "C"}),
     ],
