@@ -14,7 +14,12 @@ Form = Literal["text", "email", "host", "url", "dsn", "number"]
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
         < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
-        | \.{3} | \?{2,} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        | \?{2,} | \*{3,}
+        | (?: # What the keys of some providers begin with.
+            (?: [spr]k | whsec | xapp | xox[abp] | gh[opsu] | github_pat | glpat | hf | re | npm | sg ) [-_.]
+                (?: (?: test | live | ant | proj | api03 | or | v1 ) [-_] )*
+            | akia | aiza (?: sy )?
+          )? (?: \.{3} | x{3,} (?: - x+ )* )
         | \$\( .* \) | ` [^`]* \s [^`]* `
         | required | redacted | your \w* (?: key | password | secret | token )
         | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
@@ -29,7 +34,6 @@ PLACEHOLDER = re.compile(
         | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
         | (?! [a-z] [\w+.-]* :// ) .* placeholder .*
         | https?:// (?: (?: your | actual | placeholder ) [-_ @] | (?: public | key | example ) @ ) .*
-        | sk-\.\.\.
     ) \s* $"""
 )
 """Placeholders: texts that stand for a value, as Terraform, the template and the guide spell them."""
