@@ -101,7 +101,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
     compose, (service, unset) = workstation.checkout.compose, _left_out(workstation)
-    if compose and service:
+    if compose and service and not (service.env_files and workstation.missing_env_files):
         neither = f"neither it nor {', '.join(unset)}"
         facts = [f"{workstation.path} exists, but Docker Compose passes service {service.name} {neither}."]
         where = f"Give service {service.name} env_file: .env in {compose.files[0].name}."

@@ -360,6 +360,12 @@ def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[],
     assert "as seen from src/" in found.remedy.command
 
 
+def test_a_file_that_compose_looks_for_elsewhere_is_told_once(seen: dict[str, Future[Seen]]) -> None:
+    """It is no other file as well, which lacks what Settings requires."""
+    told = [each for each in seen["dotenv-missing: compose looks in another folder"].result() if each.status == "found"]
+    assert [each.check for each in told if each.is_root_cause] == ["dotenv-missing"]
+
+
 def test_a_dotenv_that_the_code_does_not_load_is_linked(tmp_path: Path) -> None:
     """Without Compose, nobody but the code itself reads one; it is not moved away from where the code does."""
     (tmp_path / "app").mkdir()
