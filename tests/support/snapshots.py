@@ -27,6 +27,7 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import parse_settings
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.held_values import ABSENT, ExecLook, HeldValue
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
@@ -60,9 +61,9 @@ NAMES = Names(
 
 
 def values() -> dict[str, Any]:
-    """Every key of the catalogue with a good value, new ones each time."""
+    """Every key of the example application with a good value, new ones each time."""
     token = secrets.token_hex(6)
-    good = {
+    return {
         "SECRET_KEY": secrets.token_hex(32),
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
         "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}",
@@ -73,7 +74,6 @@ def values() -> dict[str, Any]:
         "SMTP_PASSWORD": secrets.token_urlsafe(24),
         "SENTRY_DSN": f"https://{secrets.token_hex(16)}@sentry.ohmycoins.test/4",
     }
-    return {name: good.get(name) or secrets.token_hex(16) for name in default_keys()}
 
 
 def checkout_reading(*names: str) -> Checkout:
@@ -116,7 +116,7 @@ def healthy() -> Snapshot:
         task_definitions={
             definition.arn: definition
             for definition in (
-                task_definition("backend", tuple(default_keys())),
+                task_definition("backend", KEYS),
                 task_definition("worker", WORKER_KEYS),
                 task_definition("frontend", ()),
             )
@@ -433,7 +433,7 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
         name: HeldValue(variable=name, key=own[name], injected=current, process=current, expected=current)
         if name in own
         else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, expected=current)
-        for name in default_keys()
+        for name in KEYS
     }
     return ExecLook(
         service=service.name,

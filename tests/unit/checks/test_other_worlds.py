@@ -46,8 +46,8 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.value_from import parse
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -130,8 +130,8 @@ def injecting(snapshot: Snapshot, name: str, **variables: str) -> Snapshot:
         ("worker", {"SECRET_KEY": "SECRET_KEY", "DB_PASS": "POSTGRES_PASSWORD", "OPENAI_API_KEY": "OPENAI_API_KEY"}, 0),
         ("worker", {"SECRET_KEY": "SECRET_KEY", "POSTGRES_PASSWORD": "POSTGRES_PASSWORD"}, 1),
         ("worker", {key: "SECRET_KEY" if key == "OPENAI_API_KEY" else key for key in WORKER_KEYS}, 0),
-        ("backend", {"DB_PASS" if key == "POSTGRES_PASSWORD" else key: key for key in default_keys()}, 0),
-        ("backend", {key: key for key in default_keys() if key != "OPENAI_API_KEY"}, 1),
+        ("backend", {"DB_PASS" if key == "POSTGRES_PASSWORD" else key: key for key in KEYS}, 0),
+        ("backend", {key: key for key in KEYS if key != "OPENAI_API_KEY"}, 1),
     ],
 )
 def test_a_variable_that_a_new_revision_lost(name: str, variables: dict[str, str], cause: int) -> None:

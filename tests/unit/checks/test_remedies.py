@@ -33,11 +33,11 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model import parameters
-from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import verify
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -288,7 +288,7 @@ def test_a_remedy_fits_its_case(case: str) -> None:
 def test_a_newer_revision_that_refers_to_a_key_is_named() -> None:
     """The reference is there, and only has to be deployed."""
     snapshot = with_keys(healthy(), STRIPE_KEY="rk-" + "0123456789abcdef" * 2)
-    newest = task_definition("backend", (*default_keys(), "STRIPE_KEY"), 8)
+    newest = task_definition("backend", (*KEYS, "STRIPE_KEY"), 8)
     found = finding("key-unreferenced", replace(snapshot, newest_revisions=(newest,)))
     assert found.evidence == ("ohmycoins-staging-backend:8 refers to STRIPE_KEY, and backend does not run it yet.",)
     assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support import snapshots
 from support.check_assertions import Fault, assert_no_value
 from support.faults import access as access_faults
 from support.faults import content as content_faults
@@ -42,6 +43,7 @@ from support.snapshots import (
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
+from omc_runbook.model.catalogue import Key, default_keys
 from omc_runbook.model.findings import Finding, Outcome, Severity, Status, with_remedies_of_causes
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -106,6 +108,13 @@ def test_a_healthy_environment_has_no_problem() -> None:
     deeper |= {finding.check for finding in findings if finding.family == "running"}
     assert {finding.status for finding in findings if finding.check not in deeper} == {"clear"}
     assert {finding.status for finding in findings if finding.check in deeper} == {"skipped"}
+
+
+def test_a_key_more_in_the_catalogue_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry adds a key for everybody: the example application does without it."""
+    keys = default_keys() | {"STRIPE_WEBHOOK_SECRET": Key(prefix="whsec_")}
+    monkeypatch.setattr(snapshots, "default_keys", lambda: keys)
+    assert [each.check for each in diagnose(healthy()) if each.is_problem] == []
 
 
 def test_every_check_has_a_fault_somewhere() -> None:

@@ -18,12 +18,12 @@ from support.unseen_stacks import STACKS
 
 from omc_runbook.checks import remedies
 from omc_runbook.cli import cli
-from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding, status_of
 from omc_runbook.runbooks import create, init, update
 from omc_runbook.runbooks.run import diagnose, reach
+from omc_runbook.sandbox.worlds.staging import KEYS
 
 NAMES = {
     "region": "ap-southeast-2",
@@ -77,7 +77,7 @@ def test_with_the_names_of_any_checkout_verify_finds_nothing(stack: str, environ
     """Five shapes of Terraform, and what no file says from AWS: without a line written by hand."""
     checkout, names = STACKS[stack], STACKS[stack].names[environment]
     own = {"secret": "security/coins", "execution_role": f"{names['prefix']}-exec-20260101", **names}
-    variables = {key: key for key in default_keys()} | checkout.keys
+    variables = {key: key for key in KEYS} | checkout.keys
     document = {
         key: moto_platform.document().get(variable) or secrets.token_hex(16) for variable, key in variables.items()
     }
