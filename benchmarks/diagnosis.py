@@ -344,6 +344,8 @@ def main(
 ) -> None:
     """Measure the chosen parts, and print the tables."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    if only and keep:
+        raise click.UsageError("--write replaces whole tables: without --only.")
     if not (faults or pairs or healthy or documented or moto or headless):
         faults, pairs, healthy, documented, moto, headless = True, PAIRS, not only, not only, not only, not only
     chosen = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]

@@ -1,9 +1,20 @@
-"""Pages whose tables are written by benchmarks."""
+"""Pages whose tables are written by benchmarks, and what of a table is measured anew."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+
+import click
+
+
+def choose(only: str, known: Iterable[str]) -> frozenset[str]:
+    """The names that `--only` gives, separated by commas, or all; raises click.UsageError for one that is not known."""
+    named, names = frozenset(filter(None, only.split(","))), frozenset(known)
+    if strange := sorted(named - names):
+        raise click.UsageError(f"--only: {', '.join(strange)} is not here. There is: {', '.join(sorted(names))}.")
+    return named or names
 
 
 def fill(page: Path, name: str, body: str) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 import click
 import diagnosis
+from page import choose
 
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks.policy import actions_of
@@ -302,7 +303,8 @@ def main(only: str, jobs: int, keep: bool) -> None:
     needy = {name for name in notebooks.paths() if not actions_of(name).why_none}
     if missing := needy - {case.runbook for case in CASES}:
         raise click.UsageError(f"Without a case: {', '.join(sorted(missing))}")
-    chosen = [case for case in CASES if not only or case.runbook in only.split(",")]
+    named = choose(only, (case.runbook for case in CASES))
+    chosen = [case for case in CASES if case.runbook in named]
     rows: dict[int, diagnosis.Row] = {}
     with diagnosis.processes(jobs) as pool:
         runs = {pool.submit(measure, case): number for number, case in enumerate(chosen)}
@@ -316,7 +318,9 @@ def main(only: str, jobs: int, keep: bool) -> None:
     if keep:
         ordered = _with_kept(ordered)
         date = datetime.now(UTC).date().isoformat()
-        diagnosis.fill(PAGE, "policies", f"{table(ordered)}\nBy `python benchmarks/policies.py --write` on {date}.")
+        diagnosis.fill(
+            PAGE, "policies", f"{table(ordered)}\nBy `python benchmarks/policies.py --write`, last on {date}."
+        )
     sys.exit(0 if all(row.holds for row in ordered) else 1)
 
 

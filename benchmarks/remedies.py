@@ -32,6 +32,7 @@ import diagnosis
 import untried
 from checkout_faults import CHECKOUT
 from diagnosis import Row
+from page import choose
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.model.findings import is_sentence
@@ -362,17 +363,20 @@ def main(part: str | None, only: str, jobs: int, aws: str, keep: bool) -> None:
         "local": (try_checkout, [case.name for case in checkout_faults.LOCAL]),
         "untried": (list_untried, untried.faults({case.fault for case in checkout_faults.FILES})),
     }
+    chosen = choose(only, (_id(fault) for name in parts if part in (None, name) for fault in parts[name][1]))
     rows: list[Row] = []
     for name, (attempt, faults) in parts.items():
-        if part in (None, name):
-            chosen = [fault for fault in faults if not only or fault.rpartition("/")[2] in only.split(",")]
-            found = _measure(attempt, chosen, program, jobs)
+        named = [fault for fault in faults if part in (None, name) and _id(fault) in chosen]
+        if named:
+            found = _measure(attempt, named, program, jobs)
             rows += found
             click.echo(f"{table(found)}\n")
             if keep:
                 found = _with_kept(found, name, faults)
                 date = datetime.now(UTC).date().isoformat()
-                diagnosis.fill(PAGE, name, f"{table(found)}\n\nBy `python benchmarks/remedies.py --write` on {date}.")
+                diagnosis.fill(
+                    PAGE, name, f"{table(found)}\n\nBy `python benchmarks/remedies.py --write`, last on {date}."
+                )
     sys.exit(0 if all(row.holds for row in rows) else 1)
 
 
@@ -382,7 +386,12 @@ def _with_kept(rows: Sequence[Row], name: str, faults: Sequence[str]) -> list[Ro
     tried = {row.cells[0] for row in rows}
     lines = [re.split(r" ?(?<!\\)\| ?", line) for line in table.splitlines() if line.startswith("| ")][1:]
     kept = [Row(tuple(cells[1:5]), cells[3] in RIGHT) for cells in lines if cells[1] not in tried]
-    return sorted([*rows, *kept], key=lambda row: [fault.rpartition("/")[2] for fault in faults].index(row.cells[0]))
+    return sorted([*rows, *kept], key=lambda row: [*map(_id, faults)].index(row.cells[0]))
+
+
+def _id(fault: str) -> str:
+    """The id of a fault, which a case of several may have a word before."""
+    return fault.rpartition("/")[2]
 
 
 def _measure(attempt: Callable[[str, str], list[Row]], faults: Sequence[str], aws: str, jobs: int) -> list[Row]:

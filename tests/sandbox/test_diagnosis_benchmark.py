@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from support.paths import ROOT
 
 from omc_runbook.sandbox.faults import catalogue
@@ -16,6 +17,8 @@ from omc_runbook.sandbox.faults import catalogue
 sys.path.append(str(ROOT / "benchmarks"))
 diagnosis: Any = importlib.import_module("diagnosis")
 pairing: Any = importlib.import_module("pairing")
+policies: Any = importlib.import_module("policies")
+remedies: Any = importlib.import_module("remedies")
 worlds: Any = importlib.import_module("worlds")
 
 FAULTS = {fault.id: fault for fault in catalogue()}
@@ -58,6 +61,21 @@ def test_every_fault_has_a_reach() -> None:
     assert all(pairing.reach_of(fault).touches for fault in FAULTS.values())
     assert set(pairing.EXCEPTIONS) <= set(FAULTS)
     assert any(pairing.are_independent(*pair) for pair in combinations(FAULTS.values(), 2))
+
+
+@pytest.mark.parametrize("benchmark", [remedies, policies], ids=["remedies", "policies"])
+def test_what_is_not_there_is_not_measured(benchmark: Any) -> None:
+    """A misspelt name is told, with those that there are; nothing measured is no good result."""
+    options = ["--only", "no-permision", *(["--aws", "true"] if benchmark is remedies else [])]
+    ended = CliRunner().invoke(benchmark.main, options)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "no-permision is not here" in ended.stderr
+
+
+def test_some_rows_do_not_replace_a_whole_table() -> None:
+    """The diagnosis writes whole tables."""
+    ended = CliRunner().invoke(diagnosis.main, ["--faults", "--only", "bom", "--write"])
+    assert (ended.exit_code, "without --only" in ended.stderr) == (2, True)
 
 
 def test_the_page_keeps_its_words(tmp_path: Path) -> None:

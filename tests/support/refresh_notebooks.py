@@ -1,4 +1,4 @@
-"""Runs every notebook in a healthy sandbox and keeps what it showed as its committed outputs: make notebooks."""
+"""Runs notebooks in a healthy sandbox and keeps what they showed as their committed outputs: make notebooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.headless.notebooks import find, folder
 from omc_runbook.headless.run import ENGINE
 from omc_runbook.sandbox import lifecycle
 
@@ -55,13 +55,13 @@ def _settled(output: Any) -> Any:
 
 def main() -> None:
     """Refresh all notebooks, or those that the arguments name."""
+    sources = [*map(find, sys.argv[1:])] or sorted(folder().glob("*.ipynb"))
     sandbox = lifecycle.up("healthy")
     os.environ.update(sandbox.variables)
     try:
-        for source in sorted(notebooks().glob("*.ipynb")):
-            if not sys.argv[1:] or source.stem in sys.argv[1:]:
-                with tempfile.TemporaryDirectory() as folder:
-                    refresh(source, executed(source, Path(folder)))
+        for source in sources:
+            with tempfile.TemporaryDirectory() as empty:
+                refresh(source, executed(source, Path(empty)))
     finally:
         lifecycle.down(sandbox)
 
