@@ -325,6 +325,12 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
     return {each.name.lower(): each for each in parsed if each.name != PROJECT["name"]}
 
 
+def test_the_changelog_has_a_section_for_each_kind_of_change() -> None:
+    """Each once, and fixes last: what is added at the end is mostly one."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n## ")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == ["Added", "Changed", "Security", "Fixed"]
+
+
 def test_the_core_needs_no_jupyterlab() -> None:
     """A scheduler installs neither JupyterLab nor the sandbox's server nor widgets."""
     assert requirements(PROJECT["dependencies"]).keys() & {"jupyterlab", "ipywidgets", "moto", "notebook"} == set()
