@@ -98,6 +98,12 @@ def test_the_make_targets_exist() -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_what_a_user_may_install_is_named() -> None:
+    """Each extra but the developers' own, with what it is for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [extra for extra in project["optional-dependencies"] if f"'.[{extra}]'" not in README] == ["dev"]
+
+
 def test_the_configuration_is_one(tmp_path: Path) -> None:
     """The example of runbook.toml is read, and its names are in force."""
     [example] = blocks("toml")
