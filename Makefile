@@ -6,7 +6,7 @@
 #                    SEED=1 draws the same values, moments and samples again
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
-#   make notebooks   run them in a sandbox and keep what they showed as their committed outputs; NAME=verify runs one
+#   make notebooks   run them in a sandbox and keep what they showed as their committed outputs; ONLY=verify runs one
 #   make airflow     run schedules/airflow by Airflow, in an environment of its own, over the environments of three sandboxes
 #   make lock        write down this environment's distributions with their hashes, once its tests have passed
 #   make sbom        write build/sbom.json, CycloneDX's list of all that is installed; docs/licences.py has the licences
@@ -65,7 +65,7 @@ lab: $(VENV)/lab.stamp
 	@$(BIN)/omc-runbook lab --sandbox
 
 notebooks: $(VENV)/dev.stamp
-	@PYTHONPATH=tests $(BIN)/python tests/support/refresh_notebooks.py $(NAME)
+	@PYTHONPATH=tests $(BIN)/python tests/support/refresh_notebooks.py $(ONLY)
 
 # Airflow's packages would not go with .venv's; what cannot be installed is skipped by the tests, with the reason.
 AIRFLOW := .venv-airflow
