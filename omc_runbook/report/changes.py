@@ -168,8 +168,11 @@ def holders(snapshot: Snapshot) -> Listing:
         old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
         noun, verb = "task" if len(tasks) == 1 else "tasks", "has" if len(old or tasks) == 1 else "have"
         if not old:
-            subject = f"{len(tasks)} {noun} {verb} the current values of their keys"
-            entries.append(Entry(service.name, subject, level="good", label="up to date"))
+            subject, pinned = f"{len(tasks)} {noun} {verb} the current values of their keys", _pinned(snapshot, service)
+            if pinned:
+                subject += f", but for {', '.join(pinned)}: pinned to a version"
+            level: Level = "warning" if pinned else "good"
+            entries.append(Entry(service.name, subject, level=level, label="pinned" if pinned else "up to date"))
             continue
         entries.append(
             Entry(
@@ -193,6 +196,13 @@ def holders(snapshot: Snapshot) -> Listing:
         if freshness.of(snapshot, task) != "fresh"
     ]
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+
+
+def _pinned(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+    """The variables that a service gets from a version of their own, which need not be the current one."""
+    references = snapshot.own_references(snapshot.definition(service.task_definition_arn))
+    names = (injection.variable for _, injection in references if injection.reference.names_version)
+    return tuple(dict.fromkeys(names))
 
 
 def former(findings: Sequence[Finding]) -> Listing:

@@ -170,16 +170,21 @@ def judge(
 
     An error that the plan would fix counts until it is applied; one of a value that it gives tasks first, even then.
     Where no service uses the secret, so does a cluster or service that does not exist: tasks may be under other names.
+    A reference that names another version counts where the plan changes its key: the new value never reaches it.
     """
-    families = (*FAMILIES, "deployment")
+    pinned = plan.pinned if plan else frozenset[str]()
+    families = (*FAMILIES, "deployment", *(("reference",) if pinned else ()))
 
     def counts(finding: Finding) -> bool:
         if plan is None or not plan.sentences:
             return False
+        if finding.family == "reference":
+            return finding.subject in pinned
         is_elsewhere = finding.check == "wrong-names" and not after.consumers
         return is_elsewhere or plan.delivers(finding) or (result is None and plan.is_against(finding))
 
-    return runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
+    judged = runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
+    return tuple(each for each in judged if each.family != "reference" or each.subject in pinned)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
-from omc_runbook.checks.key_demand import plain_logins, services_reading
+from omc_runbook.checks.key_demand import plain_logins, secret_demands, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
@@ -108,6 +108,8 @@ class SecretPlan:
     """Where values would be sent to be tried, in sentences."""
     delivered: frozenset[str] = frozenset()
     """Keys that stay as they are, and of which running tasks of the consumers have another value."""
+    pinned: frozenset[str] = frozenset()
+    """References to keys that change, each named as in the findings, that name another version than the new one."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -298,7 +300,17 @@ def make_plan(
         rotates=secret.rotates,
         underway=frozenset(underway),
         delivered=frozenset(key for keys in outdated for key in keys) - changed,
+        pinned=frozenset(_pinned(snapshot, changed, token)),
     )
+
+
+def _pinned(snapshot: Snapshot, changed: Collection[str], version: str) -> Iterator[str]:
+    """The references to changed keys that stay at a version, or a staging label, of their own."""
+    for demand in secret_demands(snapshot):
+        reference = demand.injection.reference
+        is_of_change = reference.key in changed or (changed and not reference.key)
+        if demand.in_force and is_of_change and reference.names_version and reference.version_id != version:
+            yield demand.subject
 
 
 def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:
