@@ -10,7 +10,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import attempt
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, failure, managed, schedules
+from omc_runbook.changes.deploy import executor, failure, managed, readiness, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
@@ -170,21 +170,29 @@ def judge(
 
     An error that the plan would fix counts until it is applied; one of a value that it gives tasks first, even then.
     Where no service uses the secret, so does a cluster or service that does not exist: tasks may be under other names.
-    A reference that names another version counts where the plan changes its key: the new value never reaches it.
+    A reference that names another version counts where the plan changes its key: the new value never reaches it. So
+    does why a plan is refused.
     """
-    pinned = plan.pinned if plan else frozenset[str]()
-    families = (*FAMILIES, "deployment", *(("reference",) if pinned else ()))
+    families = (*FAMILIES, "deployment")
+
+    def is_of_plan(finding: Finding) -> bool:
+        if plan is None or finding.family in families:
+            return False
+        is_obstacle = bool(plan.blockers) and readiness.outlasts(finding)
+        names = {service.name for service in plan.consumers}
+        return finding.subject in plan.pinned or (is_obstacle and bool(finding.services & names))
 
     def counts(finding: Finding) -> bool:
         if plan is None or not plan.sentences:
             return False
-        if finding.family == "reference":
-            return finding.subject in pinned
+        if is_of_plan(finding):
+            return True
         is_elsewhere = finding.check == "wrong-names" and not after.consumers
         return is_elsewhere or plan.delivers(finding) or (result is None and plan.is_against(finding))
 
-    judged = runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
-    return tuple(each for each in judged if each.family != "reference" or each.subject in pinned)
+    rollouts = result.rollouts if result else ()
+    judged = runbooks_run.judge(before, after, (*families, "reference", "access"), rollouts, counts)
+    return tuple(each for each in judged if each.family in families or is_of_plan(each))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,21 +7,28 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values.sources import KEEP
-from omc_runbook.checks import remedies
+from omc_runbook.checks import families, remedies
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_unreached
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import NO_REMEDY, is_sentence
+from omc_runbook.model.findings import NO_REMEDY, Finding, is_sentence
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volume", "file"})
 """What stops every new task before any value matters."""
+
+_NOT_OF_VALUES = frozenset({"reference", "access"})
+"""The families of what keeps secrets from tasks and is not in the secret."""
+
+_BY_VERSION = frozenset({"previous-pinned"})
+"""What any new version may end: it gives the staging labels other versions."""
 
 _LACKING = re.compile(r"slim|alpine|distroless|chainguard")
 """Images that come without curl."""
@@ -65,16 +72,22 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
 
 def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]:
     """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now."""
-    reasons = (
-        (service.name, _certainty(snapshot, stops[0]))
-        for service, stops in of_kind(snapshot, (*CERTAIN, "health-check"))
-        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
-    )
+    names: dict[str, list[str]] = {}
+    for service, stops in of_kind(snapshot, (*CERTAIN, "health-check", "secrets")):
+        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn:
+            names.setdefault(_certainty(snapshot, stops[0]), []).append(service.name)
     return tuple(
-        f"New tasks of {name} would fail whatever their values are: {reason} Fix that first (troubleshoot)."
-        for name, reason in reasons
+        f"New tasks of {', '.join(own)} would fail whatever their values are: {reason} Fix that first (troubleshoot)."
+        for reason, own in names.items()
         if reason
     )
+
+
+def outlasts(cause: Finding) -> bool:
+    """Whether what keeps secrets from tasks goes on, whatever becomes of the secret's values."""
+    check = families.find(cause.check, cause.family)
+    is_of_values = cause.family not in _NOT_OF_VALUES or cause.check in _BY_VERSION | failure.PASSING
+    return cause.is_root_cause and not is_of_values and check is not None and check.hinders in ("secret", "calls")
 
 
 def is_underway(snapshot: Snapshot, service: Service) -> bool:
@@ -147,6 +160,9 @@ def _certainty(snapshot: Snapshot, stop: Stop) -> str:
         return ""
     if stop.kind in CERTAIN:
         return stop.sentence
+    if stop.lacks_secrets:
+        causes = failure.causes(snapshot, frozenset({stop.service.name}))
+        return next((f"{cause.title}: {cause.subject}." for cause in causes if outlasts(cause)), "")
     for container in _containers(snapshot, stop.service) if stop.kind == "health-check" else ():
         program = container.health_program
         if program == "curl" and _LACKING.search(container.image):

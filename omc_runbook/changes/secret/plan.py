@@ -18,7 +18,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
-from omc_runbook.checks.key_demand import plain_logins, secret_demands, services_reading
+from omc_runbook.checks.key_demand import missing_keys, plain_logins, secret_demands, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
@@ -280,7 +280,7 @@ def make_plan(
     changed = {change.key for change in changes if change.action != "unchanged"}
     outdated = (freshness.changed_keys(snapshot, task) or () for each in consumers for task in snapshot.running(each))
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
-    blockers = (*readiness.blockers(snapshot, consumers), *_losses(snapshot, changes)) if is_change else ()
+    blockers = tuple(_blockers(snapshot, consumers, changes, text)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
@@ -311,6 +311,30 @@ def _pinned(snapshot: Snapshot, changed: Collection[str], version: str) -> Itera
         is_of_change = reference.key in changed or (changed and not reference.key)
         if demand.in_force and is_of_change and reference.names_version and reference.version_id != version:
             yield demand.subject
+
+
+def _blockers(
+    snapshot: Snapshot, consumers: Sequence[Service], changes: Sequence[KeyChange], text: Masked
+) -> Iterator[str]:
+    """Why new tasks would fail for certain, with this document too."""
+    yield from readiness.blockers(snapshot, consumers)
+    yield from _losses(snapshot, changes)
+    yield from _lacks(snapshot, consumers, parse(text))
+
+
+def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) -> Iterator[str]:
+    """Why new tasks do not start now, and would not after the change: for lack of keys that they reference."""
+    lacking: dict[str, set[str]] = {}
+    for demand in secret_demands(snapshot):
+        key = demand.injection.reference.key
+        is_lacking = demand.in_force and demand.service in consumers and key in missing_keys(snapshot)
+        if is_lacking and not demand.injection.reference.names_version and after.get(key) is None:
+            lacking.setdefault(key, set()).add(demand.service.name)
+    for key, services in lacking.items():
+        yield (
+            f"New tasks of {', '.join(sorted(services))} do not start without {key}, which they reference and the"
+            " secret lacks: give it a value with the same change, or first, by update."
+        )
 
 
 def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:

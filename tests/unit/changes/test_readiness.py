@@ -6,7 +6,19 @@ from dataclasses import replace
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
-from support.snapshots import definition_arn, healthy, stuck, with_container, with_service
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    by_policies,
+    definition_arn,
+    healthy,
+    stuck,
+    with_container,
+    with_permissions,
+    with_reference,
+    with_secret,
+    with_service,
+)
 
 from omc_runbook.aws.deployments import PLAIN
 from omc_runbook.aws.ecs import Service, TaskContainer
@@ -119,3 +131,34 @@ def test_services_that_get_no_tasks_are_not_warned_of() -> None:
     """Their plan says that they get none."""
     snapshot = with_service(healthy(), "backend", desired=0)
     assert "backend" not in notes(snapshot)
+
+
+DENIED = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException: User: role is not"
+    " authorized to perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
+)
+
+
+def refused(snapshot: Snapshot) -> Snapshot:
+    """The worker's new tasks get no secrets: no policy of their role allows to read them."""
+    return with_permissions(stuck(snapshot, "worker", DENIED), by_policies())
+
+
+def test_a_missing_permission_is_a_blocker() -> None:
+    """Whatever the values are, new tasks are refused them; once it is granted, they get them."""
+    (blocker,) = blockers(refused(healthy()))
+    assert "New tasks of worker would fail whatever their values are: The execution role may not read" in blocker
+    assert not blockers(stuck(healthy(), "worker", DENIED))
+
+
+def test_what_a_change_can_mend_is_no_blocker() -> None:
+    """The label AWSPREVIOUS, which no version has, gets one by the change; a throttled call may pass."""
+    stages = {CURRENT: ("AWSCURRENT",)}
+    pinned = with_reference(
+        with_secret(healthy(), stages=stages), "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:AWSPREVIOUS:"
+    )
+    assert not blockers(stuck(pinned, "worker", DENIED.replace("AccessDenied", "ResourceNotFound")))
+    throttled = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: ThrottlingException: Rate exceeded"
+    )
+    assert not blockers(stuck(healthy(), "worker", throttled))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import pytest
-from support.snapshots import ARN, CURRENT, healthy, with_reference
+from support.snapshots import ARN, CURRENT, by_policies, healthy, stuck, with_permissions, with_reference, without_key
 
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
@@ -14,6 +15,10 @@ from omc_runbook.report import changes
 from omc_runbook.runbooks import secret_change
 from omc_runbook.snapshot.state import Snapshot
 
+DENIED = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException: User: role is not"
+    " authorized to perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
+)
 VALUES = {"SECRET_KEY": secrets.token_hex(32), "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}"}
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -47,3 +52,21 @@ def test_a_pinned_reference_to_another_key_is_no_matter_of_the_change() -> None:
     version = planned(snapshot, "SECRET_KEY").token
     same = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY::{version}")
     assert planned(same, "SECRET_KEY").pinned == frozenset()
+
+
+def test_a_refused_plan_says_why_in_its_findings() -> None:
+    """What keeps new tasks from their secrets is a problem, and no remark on what was there before."""
+    snapshot = with_permissions(stuck(healthy(), "worker", DENIED), by_policies())
+    plan = planned(snapshot, "SECRET_KEY")
+    (problem,) = (each for each in secret_change.judge(snapshot, snapshot, None, plan) if each.is_problem)
+    assert plan.blockers and problem.check == "no-permission"
+    as_told = replace(plan, blockers=())
+    assert not [each for each in secret_change.judge(snapshot, snapshot, None, as_told) if each.is_problem]
+
+
+def test_a_key_that_tasks_lack_refuses_every_change_but_its_own() -> None:
+    """New tasks would not start for lack of it; the change that brings it is the cure."""
+    snapshot = without_key(healthy(), "OPENAI_API_KEY")
+    (blocker,) = planned(snapshot, "SECRET_KEY").blockers
+    assert "New tasks of backend, worker do not start without OPENAI_API_KEY" in blocker
+    assert not planned(snapshot, "OPENAI_API_KEY").blockers
