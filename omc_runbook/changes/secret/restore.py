@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
@@ -33,7 +34,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         problem = f"{snapshot.secret_name} has no current version to go back from: run verify for the reason."
         raise CouldNotLook(gaps[0].sentence if gaps else problem)
     if not version.strip():
-        return _empty(snapshot, base)
+        return replace(_empty(snapshot, base), is_asked=False)
     target_id = _resolve(snapshot, history, version.strip())
     if target_id == base:
         return _empty(snapshot, base, redeploy_stale=True)
