@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.places import FOLDER
 from omc_runbook.headless.publishing import Publish
+from omc_runbook.masking import registry
 from omc_runbook.model import errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
@@ -122,7 +123,7 @@ def run(
                 draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
                 state = Record(folder, record.stem).state
                 keeper = _Keeper(draft, record, state, command, published, bucket)
-                with _removed(keeper.spare):
+                with _removed(keeper.spare), _ended(keeper):
                     return _execute(notebook, typed, keeper, engine, progress)
     except RunbookError as error:
         if bucket is None and not isinstance(error, UsageError):
@@ -148,6 +149,20 @@ class _Once:
         """Publish an outcome."""
         self.has_begun = True
         return self._publish(outcome)
+
+
+@contextmanager
+def _ended(keeper: _Keeper) -> Iterator[None]:
+    """Say in S3 that a run has ended for which no record is kept, lest it be taken for one under way."""
+    try:
+        yield
+    except RunbookError as error:
+        if keeper.bucket:
+            try:
+                keeper.bucket.end(keeper.record, registry.mask_thoroughly(str(error)))
+            except RunbookError as unwritten:
+                error.add_note(str(unwritten))
+        raise
 
 
 @contextmanager

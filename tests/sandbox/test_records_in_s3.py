@@ -124,6 +124,21 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(desk:
     assert left(desk) == []
 
 
+def test_a_run_that_was_refused_is_not_listed_as_under_way(desk: Desk, bucket: str) -> None:
+    """It leaves why it ended beside the mark of its beginning; there is nothing in it that could have been changed."""
+    place = f"s3://{bucket}/{PLACE}"
+    refused = desk.call([str(COMMAND), "run", "restore", "--record", place, "-p", "version", "AWSNOTHING"])
+    assert refused.returncode == 3, refused.stderr
+    listed = desk.call([str(COMMAND), "records", place])
+    (line, *_) = listed.stdout.splitlines()
+    assert "restore on staging" in line and "refused or ended before it changed anything" in line
+    s3 = client(desk.sandbox, "s3")
+    (key,) = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"] if "ended" in each["Key"]]
+    assert json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["failure"] in refused.stderr
+    checked = desk.call([str(COMMAND), "records", "--check", place])
+    assert checked.stdout.startswith("no record "), checked.stdout
+
+
 def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, bucket: str) -> None:
     """Exit 2 with the sentence and the path; the outcome is as it was, and the place says that a record is missing."""
     denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/outcome.json"})

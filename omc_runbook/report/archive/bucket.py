@@ -26,6 +26,8 @@ T = TypeVar("T")
 SCHEME = "s3://"
 STARTED = "started.json"
 """The object that a run leaves as it begins: it shows that the record can be written, and that there was a run."""
+ENDED = "ended.json"
+"""The object that a run leaves instead of a record where it ended before it changed anything."""
 
 _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
 _TYPES = {
@@ -84,6 +86,11 @@ class S3Folder:
                 return own
         raise CouldNotLook(f"{self.address} has too many records of this second. Nothing was done.")
 
+    def end(self, record: Record, failure: str) -> None:
+        """Write why a run that had begun keeps no record; raises as `begin` does."""
+        content = json.dumps({"schema": 1, "failure": failure}, indent=2, ensure_ascii=False)
+        self._put(record.stem, ENDED, f"{content}\n".encode())
+
     def upload(self, record: Record) -> str:
         """Write a kept record's files, the outcome last, and return its page's address.
 
@@ -134,6 +141,8 @@ class S3Folder:
 
     def _line(self, stem: Stem, names: frozenset[str]) -> S3Line:
         title = " on ".join(stem.kind)
+        if ENDED in names:
+            return S3Line(title, "no record: refused or ended before it changed anything", stem.started)
         if seal.NEWEST not in names:
             return S3Line(title, "no record: under way, broken off, or not uploaded", stem.started)
         page = self._url(stem.text, f"{stem.text}.html")
@@ -146,7 +155,7 @@ class S3Folder:
         return S3Line(summary.title(outcome), kept_records.end_of(outcome), outcome.finished, page)
 
     def _check(self, stem: Stem, names: frozenset[str]) -> list[SealState]:
-        kept = names - {STARTED}
+        kept = names - {STARTED, ENDED}
         return seal.check(kept, lambda name: self._get(stem, name)) if kept else [SealState(stem.text, "no record")]
 
     def _folders(self) -> Mapping[Stem, frozenset[str]]:
