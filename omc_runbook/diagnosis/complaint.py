@@ -18,6 +18,7 @@ from omc_runbook.snapshot.state import Snapshot
 EXEC_FAILS, LOCAL = "exec-fails", "local"
 SYMPTOMS = ("cannot-read", "not-updating", EXEC_FAILS, LOCAL)
 PASTED = "the pasted text"
+UNRECOGNISED = "The pasted text matches no known message about secrets, from ECS or from the application's start."
 _TASK = re.compile(r"[0-9a-f-]{8,36}\Z")
 _PLUGIN = "exec-plugin"
 _VOLUME = "pg-volume"
@@ -38,6 +39,12 @@ class Complaint:
     has_text: bool = False
     texts: tuple[KnownMessage, ...] = ()
     start_problems: tuple[StartProblem, ...] | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What no finding says of the pasted text: what means no fault that a check looks for, or nothing known."""
+        meanings = (f"The pasted text says: {text.meaning} {text.next}" for text in self.texts if not text.checks)
+        return (UNRECOGNISED,) if self.has_text and not self.texts else tuple(meanings)
 
     @property
     def is_local(self) -> bool:

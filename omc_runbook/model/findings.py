@@ -176,6 +176,8 @@ class Outcome:
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
     blockers: tuple[str, ...] = ()
     """Why applying the plan would be refused, one sentence each; empty where it may be applied."""
+    notes: tuple[str, ...] = ()
+    """What to know of the plan, or why there is none, one sentence each."""
     plan_file: PlanReference | None = None
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
@@ -241,6 +243,8 @@ class Outcome:
             body |= {"applied": self.applied, "plan": list(self.plan)}
         if self.blockers:
             body["blockers"] = list(self.blockers)
+        if self.notes:
+            body["notes"] = list(self.notes)
         if self.confirm:
             body["confirm"] = self.confirm
         if self.plan_file:
@@ -303,6 +307,7 @@ class Outcome:
             failure=change(self.failure),
             plan=None if self.plan is None else tuple(map(change, self.plan)),
             blockers=tuple(map(change, self.blockers)),
+            notes=tuple(map(change, self.notes)),
         )
 
 

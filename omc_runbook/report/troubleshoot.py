@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.families import look_alikes, ruled_out_by
-from omc_runbook.diagnosis.complaint import Complaint, current_state
+from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding
@@ -146,8 +146,7 @@ def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
         about = " or ".join(text.checks)
         entries.append(Entry("it says", about, lead=text.meaning, lines=(*names, *current, text.next)))
     if complaint.has_text and not entries:
-        lead = "It matches no known message about secrets, from ECS or from the application's start."
-        entries.append(Entry("not recognised", level="unknown", lead=lead))
+        entries.append(Entry("not recognised", level="unknown", lead=UNRECOGNISED))
     return Listing("The pasted text", entries, "No text was pasted.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from omc_runbook.changes.fix import advice, executor
@@ -80,7 +81,7 @@ def closing(
     review: Review = NO_REVIEW,
 ) -> Closing:
     """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
-    run = review.attach(run)
+    run, plan = review.attach(run), replace(plan, notes=complaint.notes)
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live=live)

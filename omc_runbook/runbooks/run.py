@@ -377,6 +377,7 @@ class Run:
             where=self._where,
             plan=plan.sentences if plan else None,
             blockers=plan.blockers if plan and result is None else (),
+            notes=plan.notes if plan else (),
             confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,

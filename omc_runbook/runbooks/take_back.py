@@ -47,6 +47,7 @@ def go_on(run: Run, begun: Run, state: ChangeState) -> Run:
 class _Plan:
     sentences: tuple[str, ...]
     blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:

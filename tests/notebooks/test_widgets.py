@@ -100,7 +100,7 @@ from omc_runbook.runbooks.closing import Closing
 from omc_runbook.runbooks.run import Run, Target
 class Plan:
     sentences = ("SECRET_KEY would change.",)
-    blockers = ()
+    blockers = notes = ()
 target = Target(load("staging"), Clients("ap-southeast-2"), Caller("1", "arn"))
 run = Run(runbook="rotate", started=datetime.now(UTC), targets=(target,))
 def displays(apply, confirm, live):

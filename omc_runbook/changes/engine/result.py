@@ -54,6 +54,10 @@ class Plan(Protocol):
     def blockers(self) -> tuple[str, ...]:
         """Why it would be refused, one sentence each; empty where it may be applied."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of it, or why there is nothing to do, one sentence each."""
+
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
     """The findings, preceded by those of a failed change, even if they are clear by now; what both have, as it is."""

@@ -70,6 +70,8 @@ class FixPlan:
     consumers_unknown: str = ""
     underway: frozenset[str] = frozenset()
     """The services whose present deployment is watched, instead of a new one."""
+    notes: tuple[str, ...] = ()
+    """What is not recognised of the complaint, or is no fault that a check looks for."""
     left: tuple[Undo, ...] = ()
     """How the steps are taken back that another process took before it was killed."""
 

@@ -56,15 +56,19 @@ class CreatePlan:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done: a restore, Terraform's changes, or a new secret, and why it may be the wrong one."""
+        """What would be done: a restore, Terraform's changes, or a new secret."""
         if self.intent == "nothing":
             return ()
         if self.intent == "restore":
             return (f"{self.name} would be restored, with all its keys and versions.",)
         if self.draft:
             return tuple(f"Terraform: {change.address} ({change.action})." for change in self.draft.changes)
-        created = f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no values yet."
-        return (created, *self.doubts)
+        return (f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no values yet.",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why a new secret may be the wrong one."""
+        return self.doubts if self.intent == "create" and not self.draft else ()
 
     @property
     def harm(self) -> tuple[Finding, ...]:

@@ -113,6 +113,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield Line(text, "command" if text.startswith(COMMAND) else "failed", indent=2)
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
+    if not outcome.changes:
+        yield from (Line(sentence, label="note") for sentence in outcome.notes)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
     first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}

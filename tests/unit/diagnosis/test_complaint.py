@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from support.snapshots import healthy
 
+from omc_runbook.diagnosis.complaint import UNRECOGNISED, read_complaint
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import troubleshoot
 
@@ -47,3 +48,10 @@ def test_what_could_not_be_seen_is_no_all_clear() -> None:
 def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
     """One is told as one."""
     assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()
+
+
+def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
+    """Nothing is said of one that a finding is about, and of none."""
+    assert read_complaint(error_text="the moon is full").notes == (UNRECOGNISED,)
+    known = "CannotPullContainerError: not found"
+    assert read_complaint().notes == read_complaint(error_text=known).notes == ()

@@ -21,7 +21,8 @@ from omc_runbook.headless import completion, notebooks, overview, terminal
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking import registry
-from omc_runbook.model.findings import Finding, Remedy, TargetOutcome, with_remedies_of_causes
+from omc_runbook.model.change import Change
+from omc_runbook.model.findings import Finding, Outcome, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
 
 CAUSE = Finding(
@@ -80,6 +81,18 @@ def test_a_consequence_is_a_line_below_its_cause() -> None:
         "             3 tasks of backend never started.",
         "             → aws ecs update-service",
     ]
+
+
+def test_the_summary_has_what_to_know_of_a_plan() -> None:
+    """Before it is applied, and where there is nothing to do; what was changed is told without it."""
+    note = "The database must accept the POSTGRES_PASSWORD of version 0123abcd."
+    planned = an_outcome(plan=("SECRET_KEY would be changed.",), notes=(note,))
+    for outcome in (planned, replace(planned, plan=(), applied=True)):
+        read = Outcome.from_json(outcome.to_json())
+        assert f"  note     {note}" in map(str, summary.summarise(read, "a.html", ""))
+    done = replace(planned, applied=True, changes=(Change(key="SECRET_KEY", action="changed", version="v"),))
+    assert note not in "".join(map(str, summary.summarise(done, "a.html", "")))
+    assert planned.map_texts(lambda text: "masked", str).notes == ("masked",)
 
 
 def test_a_run_that_checked_nothing_counts_no_checks() -> None:

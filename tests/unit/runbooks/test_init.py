@@ -357,7 +357,7 @@ def test_another_projects_secret_in_the_account_is_not_the_one_in_use(
             create.plan(run, snapshot)
         return
     plan = create.plan(run, snapshot)
-    assert plan.doubts == (f"{PREFIX}-backend refers to {SECRET}, and not to this one.",) == plan.sentences[1:]
+    assert plan.doubts == (f"{PREFIX}-backend refers to {SECRET}, and not to this one.",) == plan.notes
     commands = [each.remedy.command for each in problems().values()]
     assert commands and not [command for command in commands if "init" in command]
     assert problems()["secret-missing"].remedy.runbook == "create"

@@ -32,6 +32,7 @@ class Plan:
 
     sentences = ("SECRET_KEY would change.",)
     blockers = ()
+    notes = ()
 
 
 class Buttons:

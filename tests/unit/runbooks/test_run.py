@@ -38,6 +38,7 @@ class SentencePlan:
 
     sentences: tuple[str, ...]
     blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 PLAN = SentencePlan(("SECRET_KEY would change.",))
