@@ -6,8 +6,12 @@ whose records may be in the same folder.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".last.json"
 """How the name of the file ends that remembers a last run."""
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,35 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
     if not isinstance(folder, Path):
         folder.write_own(name, content)
         return
+    private_file.write(_made(folder) / name, content)
+
+
+@contextmanager
+def alone(folder: Path | S3Folder, seconds: float) -> Iterator[None]:
+    """Let no other run that remembers something in this folder read between what this one reads and writes.
+
+    After so many seconds it goes on all the same; at once in S3, and in a folder that cannot be locked.
+    """
+    with ExitStack() as opened:
+        with suppress(OSError):
+            descriptor = os.open(_made(folder), os.O_RDONLY) if isinstance(folder, Path) else None
+            if descriptor is not None:
+                opened.callback(os.close, descriptor)
+                _lock(descriptor, time.monotonic() + seconds)
+        yield
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    """Lock an open folder until it is closed, as soon as nobody else does; raises OSError where that is impossible."""
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_POLL_SECONDS)
+
+
+def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    private_file.write(folder / name, content)
+    return folder
 
 
 def _content(folder: Path | S3Folder, name: str) -> bytes | None:

@@ -193,8 +193,14 @@ def report(
 ) -> Outcome:
     """Send what a run's outcome is worth telling, and remember the run beside the records, in a folder or in S3.
 
-    Returns the outcome with its notifications; where that cannot be read or written, one of them says so.
+    Of two runs at once, the second compares itself with the first. Returns the outcome with its notifications; where
+    that cannot be read or written, one of them says so.
     """
+    with last_run.alone(folder, notify.timeout):
+        return _report(outcome, folder, notify, profile, project)
+
+
+def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str, project: str) -> Outcome:
     of_run = (folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
     last = last_run.read(*of_run)
     unread = "" if last else last_run.why_unread(*of_run)

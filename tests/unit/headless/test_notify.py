@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from support.outcomes import an_outcome
 from support.paths import ROOT
 from support.webhook import webhook
 
-from omc_runbook.headless import notify
+from omc_runbook.headless import last_run, notify
 from omc_runbook.headless.news import Notice
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.notify import Notify
@@ -307,3 +308,16 @@ def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pyt
         (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=1)).result()
         took = time.monotonic() - begun
     assert failed.failure == "It took more than 1 s." and took < 5
+
+
+def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second finds what the first has told already; one that hangs holds up nobody for longer than its messages."""
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=30)
+        with ThreadPoolExecutor(2) as pool:
+            [*pool.map(lambda _: notify.report(FOUND, tmp_path / "records", receivers), range(2))]
+    assert len(bodies) == 1
+    (tmp_path / "file").touch()
+    with last_run.alone(tmp_path, 1), last_run.alone(tmp_path, 0.1), last_run.alone(tmp_path / "file" / "in it", 1):
+        pass
