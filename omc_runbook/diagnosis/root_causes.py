@@ -10,6 +10,7 @@ from omc_runbook.checks import families
 from omc_runbook.checks.check import Check, run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis import acceptance
+from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -99,7 +100,7 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     linked = [
         replace(
             finding,
-            because_of=_checks(other for other in problems if _explains(other, finding, named)),
+            because_of=_checks(_named_first(finding, [each for each in problems if _explains(each, finding, named)])),
             cause_of=_checks(other for other in problems if _explains(finding, other, named)),
         )
         if finding.is_problem
@@ -113,6 +114,14 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for finding in linked
     ]
     return tuple(sorted(doubtful, key=_rank))
+
+
+def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding]:
+    """The causes of a consequence, those first that its own evidence names, by what ECS or the application said."""
+    if not causes[1:]:
+        return causes
+    said = {check for text in effect.evidence for phrase in phrases_in(text) for check in phrase.checks}
+    return sorted(causes, key=lambda cause: cause.check not in said)
 
 
 def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:

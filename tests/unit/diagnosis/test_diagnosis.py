@@ -423,6 +423,18 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     assert relate([effect, finding("boundary", "access", "clear")])[0].is_root_cause
 
 
+def test_of_two_causes_the_one_that_a_consequence_names_comes_first() -> None:
+    """It stands below that one, and has its remedy, though the other would stop the tasks too."""
+    reason = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException: not authorized to"
+        " perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
+    )
+    refused = with_permissions(stuck(healthy(), "worker", reason), simulated("implicitDeny"))
+    found = diagnose(without_key(refused, "OPENAI_API_KEY"))
+    effect = next(each for each in found if each.check == "pull-failed")
+    assert effect.because_of == ("no-permission", "key-missing")
+
+
 def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
     """How a run of verify with these findings ends."""
     where = {"environment": "staging", "account": "123456789012", "region": "ap-southeast-2", "endpoint": ""}
