@@ -160,7 +160,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if skip and snapshot.audit and skip.is_fault:
         # An audit does not run the checks that find this fault.
         return (unknown(evidence=(skip.reason,)),)
-    if skip:
+    if skip and not skip.may_find:
         return (finding(status="skipped", evidence=(skip.reason,)),)
     answers = tuple(check.run(snapshot))
     findings = tuple(
@@ -182,6 +182,8 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     )
     if findings:
         return findings
+    if skip:
+        return (finding(status="skipped", evidence=(skip.reason,)),)
     return (unknown(evidence=gaps),) if gaps else (finding(status="clear", severity=check.severity),)
 
 
@@ -192,6 +194,8 @@ class _Skip:
     reason: str
     is_fault: bool = False
     """Whether that there is nothing is a fault, which checks of another family find."""
+    may_find: bool = False
+    """Whether the check may find something all the same."""
 
 
 def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
@@ -211,8 +215,6 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and all(service.reads_by_instance for service in consumers):
         return _Skip("No task gets the secret through a network interface of its own: its instance's routes apply.")
-    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
-        return _Skip(f"Cluster {names.cluster} was not found: there is nothing to check.", is_fault=True)
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
         return _Skip(f"Secret {names.secret} was not found: there is nothing to check.")
     if snapshot.current is None and "contents" in check.needs:
@@ -224,6 +226,10 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
         reason = f"The current version of {names.secret} is not a JSON object: it has no keys to check."
         return _Skip(reason, is_fault=True)
+    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
+        # A wrong value is wrong without services too.
+        reason = f"Cluster {names.cluster} was not found: there is nothing to check."
+        return _Skip(reason, is_fault=True, may_find=check.family == "content")
     return None
 
 

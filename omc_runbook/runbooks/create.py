@@ -143,12 +143,16 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
 def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
     """What decides how it ended: the secret; that its keys have no value yet is a remark.
 
-    Where it was there before, so is all that is wrong with its content, which is checked where services use it.
+    Where it was there before, so is all that is wrong with its content; before there are services, keys without a value
+    are one remark.
     """
     found = diagnose(after, ("secret", "content"))
     remarks = [as_before(each) for each in found if each.family == "content" and each.is_problem]
     if plan.intent != "nothing" or not remarks:
         remarks = [*placeholders.waiting(after)]
+    elif after.service_names is None:
+        unset = placeholders.unset_keys(after)
+        remarks = [*(each for each in remarks if each.subject not in unset), *placeholders.waiting(after)]
     decisive = tuple(each for each in found if each.family == "secret")
     return (*decisive, *remarks)
 

@@ -19,6 +19,7 @@ from support.snapshots import (
     with_container,
     with_keys,
     with_reference,
+    with_text,
     with_values,
     without_key,
 )
@@ -460,3 +461,15 @@ def test_a_similar_key_that_tasks_reference_is_not_said_to_be_unused() -> None:
     wrong = with_reference(healthy(), "worker", "OPENAI_API_KEY", f"{ARN}:OPENAI_API_KYE::")
     [found] = run_check(CHECKS["key-misspelt"], wrong)
     assert found.evidence[1] == "The current version has OPENAI_API_KEY."
+
+
+def test_a_value_is_wrong_without_a_cluster_too() -> None:
+    """What could keep tasks of services from starting is not said to be clear there."""
+    lost = replace(with_keys(healthy(), SECRET_KEY="changethis"), service_names=None, services=(), tasks=())
+    [found] = run_check(CHECKS["changethis"], lost)
+    assert (found.status, found.subject) == ("found", "SECRET_KEY")
+    for check in ("empty", "key-missing", "not-json"):
+        [nothing] = run_check(CHECKS[check], lost)
+        assert nothing.status == "skipped" and "was not found: there is nothing to check" in nothing.evidence[0]
+    [broken] = run_check(CHECKS["not-json"], with_text(lost, "SECRET_KEY=x"))
+    assert broken.status == "found"

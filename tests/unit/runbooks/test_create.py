@@ -31,3 +31,13 @@ def test_a_new_secret_says_which_keys_wait_for_a_value() -> None:
         == "omc-runbook run update -p environment staging -p keys SECRET_KEY -p values_from generate"
     )
     assert not [each for each in create.judge(plan, snapshots.healthy()) if each.status == "found"]
+
+
+def test_before_there_are_services_what_is_wrong_is_said_too() -> None:
+    """Of a secret that was there before; keys that wait for a value are one remark, as when it was new."""
+    waiting = {"SECRET_KEY": "temporary-secret-key-please-update", "SMTP_PASSWORD": "temporary-x-please-update"}
+    snapshot = snapshots.with_keys(snapshots.healthy(), **waiting, OPENAI_API_KEY="sk-0123456789abcdefghij\n")
+    lost = replace(snapshot, service_names=None, services=(), tasks=())
+    found = [each for each in create.judge(create_plan.plan_create(snapshot, None), lost) if each.status == "found"]
+    assert ("placeholder", "SECRET_KEY, SMTP_PASSWORD", "info") in [(e.check, e.subject, e.severity) for e in found]
+    assert "white-space" in [each.check for each in found] and not any(each.is_problem for each in found)
