@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
 
-UNSUPPORTED = "UnsupportedFeatureException"
-"""The error of a region that has none of them."""
+ABSENT = frozenset({"UnsupportedFeatureException", "ClusterNotFoundException"})
+"""The errors of a region, and of a cluster, that has none of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

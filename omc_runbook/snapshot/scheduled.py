@@ -73,7 +73,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
             found += tasks
     daemons = asked.result()
     if isinstance(daemons, ReadFailure):
-        gatherer.gaps[FIELD] += () if daemons.code == managed.UNSUPPORTED else (daemons,)
+        gatherer.gaps[FIELD] += () if daemons.code in managed.ABSENT else (daemons,)
         daemons = ()
     found += (ScheduledTask(f"daemon {each.name}", each.definition.arn) for each in daemons)
     definitions = {**snapshot.task_definitions, **{each.definition.arn: each.definition for each in daemons}}

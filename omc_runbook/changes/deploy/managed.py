@@ -49,7 +49,7 @@ def find(
     for kind, permission, read in reads:
         answer = attempt(f"the {kind}s of cluster {names.cluster}", permission, read)
         if isinstance(answer, ReadFailure):
-            if answer.code != managed.UNSUPPORTED:
+            if answer.code not in managed.ABSENT:
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
             continue
         for consumer in answer:

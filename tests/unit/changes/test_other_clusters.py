@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from support.snapshots import ACCOUNT, ARN, REGION, healthy
 
@@ -67,3 +68,18 @@ def test_the_way_is_that_of_the_service_s_deployment_controller(ecs: Any, contro
     snapshot = replace(found, environment=replace(found.environment, names=names))
     notes = dict(managed.find(Clients(REGION), found.caller, snapshot, {"SECRET_KEY": "changed"}))
     assert notes[f"service api of cluster {CLUSTER}"].endswith(way)
+
+
+@pytest.mark.parametrize(("code", "is_told"), [("ClusterNotFoundException", False), ("ThrottlingException", True)])
+def test_a_cluster_that_does_not_exist_has_no_daemons(
+    monkeypatch: pytest.MonkeyPatch, code: str, is_told: bool
+) -> None:
+    """That is no question left open, as it is where they could not be listed."""
+
+    def fail(client: Any, cluster: str) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "ListDaemons")
+
+    for name in ("find_daemons", "find_express_services"):
+        monkeypatch.setattr(consumers, name, fail)
+    found = healthy()
+    assert bool([*managed.find(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})]) is is_told
