@@ -327,9 +327,10 @@ def _blockers(
 def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) -> Iterator[str]:
     """Why new tasks do not start now, and would not after the change: for lack of keys that they reference."""
     lacking: dict[str, set[str]] = {}
+    renewed = [service for service in consumers if not expected(service).is_over]
     for demand in secret_demands(snapshot):
         key = demand.injection.reference.key
-        is_lacking = demand.in_force and demand.service in consumers and key in missing_keys(snapshot)
+        is_lacking = demand.in_force and demand.service in renewed and key in missing_keys(snapshot)
         if is_lacking and not demand.injection.reference.names_version and after.get(key) is None:
             lacking.setdefault(key, set()).add(demand.service.name)
     for key, services in lacking.items():

@@ -6,7 +6,17 @@ import secrets
 from dataclasses import replace
 
 import pytest
-from support.snapshots import ARN, CURRENT, by_policies, healthy, stuck, with_permissions, with_reference, without_key
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    by_policies,
+    healthy,
+    stuck,
+    with_permissions,
+    with_reference,
+    with_service,
+    without_key,
+)
 
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
@@ -70,3 +80,5 @@ def test_a_key_that_tasks_lack_refuses_every_change_but_its_own() -> None:
     (blocker,) = planned(snapshot, "SECRET_KEY").blockers
     assert "New tasks of backend, worker do not start without OPENAI_API_KEY" in blocker
     assert not planned(snapshot, "OPENAI_API_KEY").blockers
+    idle = with_service(with_service(snapshot, "worker", desired=0), "backend", desired=0)
+    assert not planned(idle, "SECRET_KEY").blockers, "no new task is started"
