@@ -193,8 +193,8 @@ class Outcome:
 
     @property
     def status(self) -> OutcomeStatus:
-        """Status of the whole run: "failed", else what its findings say."""
-        return "failed" if self.failure else status_of(self.findings)
+        """Status of the whole run: "failed", else what its findings say; a plan that is refused is never "ok"."""
+        return "failed" if self.failure else status_of(self.findings, is_refused=bool(self.blockers))
 
     @property
     def is_plan(self) -> bool:
@@ -311,10 +311,13 @@ class Outcome:
         )
 
 
-def status_of(findings: Iterable[Finding]) -> OutcomeStatus:
-    """What findings amount to: "findings" when something is wrong, else "unknown" when something was not seen."""
+def status_of(findings: Iterable[Finding], is_refused: bool = False) -> OutcomeStatus:
+    """What findings amount to: "findings" when something is wrong, else "unknown" when something was not seen.
+
+    A plan that is refused is wrong, whatever was found.
+    """
     found = tuple(findings)
-    if any(finding.is_problem for finding in found):
+    if is_refused or any(finding.is_problem for finding in found):
         return "findings"
     return "unknown" if any(finding.status == "unknown" for finding in found) else "ok"
 

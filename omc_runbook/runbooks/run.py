@@ -173,15 +173,15 @@ class Target:
             tell=live.tell,
         )
 
-    def outcome(self, findings: Sequence[Finding]) -> TargetOutcome:
-        """How a run with these findings ended on this environment."""
+    def outcome(self, findings: Sequence[Finding], is_refused: bool) -> TargetOutcome:
+        """How a run with these findings, and with a plan that is refused or not, ended on this environment."""
         names = self.environment.names
         return TargetOutcome(
             environment=self.environment.name,
             account=self.caller.account,
             region=names.region,
             endpoint=self.endpoint,
-            status=status_of(findings),
+            status=status_of(findings, is_refused),
         )
 
 
@@ -364,6 +364,7 @@ class Run:
         by_target: Mapping[str, Sequence[Finding]],
     ) -> Outcome:
         main = self.target if self.targets else self.local_target.peer if self.local_target else None
+        blockers = plan.blockers if plan and result is None else ()
         return Outcome(
             runbook=self.runbook,
             environment=self.local_target.parameter if self.local_target else self.target.environment.name,
@@ -376,13 +377,18 @@ class Run:
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
-            blockers=plan.blockers if plan and result is None else (),
+            blockers=blockers,
             notes=plan.notes if plan else (),
             confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
-            targets=tuple(target.outcome(by_target.get(target.environment.name, findings)) for target in self.targets),
+            targets=tuple(
+                target.outcome(
+                    by_target.get(target.environment.name, findings), is_refused=bool(blockers) and target is main
+                )
+                for target in self.targets
+            ),
         )
 
     @property

@@ -319,7 +319,10 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     desk.secret.put_secret_value(SecretId=SECRET, SecretString=answer["SecretString"])
     stages = desk.stages
     dry = desk.restore("--summary", "-p", "version", lacking)
-    assert dry.returncode == 0 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
+    assert dry.returncode == 1 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
+    # Nothing is wrong with what is in force, and yet this plan is not well.
+    assert not [each for each in desk.outcome()["findings"] if each["status"] == "found"]
+    assert [desk.outcome()["status"], desk.outcome()["targets"][0]["status"]] == ["findings", "findings"]
     # A command that is refused is not offered.
     assert "Refused until this is fixed: New tasks of backend" in dry.stdout and "Apply it" not in dry.stdout
     [blocker] = desk.outcome()["blockers"]
