@@ -243,13 +243,13 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
 
 
 def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:
-    """The secret values in use here and in other environments that git holds, each with one place of it."""
+    """The secret values in use here and in other environments that git holds, each with one place in each file."""
     history, file = workstation.history, workstation.dotenv
     for binding in file.bindings if history and file else ():
         value, key = binding.for_python or binding.for_compose, workstation.key_of(binding.name)
         is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
-        if history and value is not None and is_issued and is_value(value) and (location := history.find(value)):
-            yield binding.name, location
+        if history and value is not None and is_issued and is_value(value):
+            yield from ((binding.name, location) for location in history.find(value))
     yield from workstation.shared_values.published if workstation.shared_values else ()
 
 

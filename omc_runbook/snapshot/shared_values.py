@@ -27,7 +27,8 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workstat
         compared.append(other)
         same |= {name: f"{other}'s {keys[print_]}" for name, print_ in local if print_ in keys}
         locations = history.locations if history else {}
-        published += [(f"{other}'s {name}", locations[print_]) for print_, name in keys.items() if print_ in locations]
+        places = ((name, each) for print_, name in keys.items() for each in locations.get(print_, {}).values())
+        published += [(f"{other}'s {name}", place) for name, place in places]
     return SharedValues(same, tuple(unread), tuple(compared), tuple(published))
 
 

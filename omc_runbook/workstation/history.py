@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import zipfile
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,19 +65,20 @@ class GitHistory:
     """What git holds, by keyed fingerprint: no value is kept. `obstacle` says what was not read, "" for nothing."""
 
     key: bytes = field(repr=False)
-    locations: dict[str, Location] = field(repr=False)
+    locations: dict[str, dict[str, Location]] = field(repr=False)
+    """By fingerprint and path."""
     encrypted: frozenset[str] = frozenset()
     """The paths of files of which every version is encrypted, by git-crypt, dotenvx or sops."""
     encrypted_by_git: frozenset[str] = frozenset()
     """Those that git-crypt encrypts as they are committed."""
     obstacle: str = ""
 
-    def find(self, value: Masked) -> Location | None:
-        """Where a value stands, or the password of a URL."""
+    def find(self, value: Masked) -> tuple[Location, ...]:
+        """Where a value stands, or the password of a URL: one place of each file."""
         if value.length < SHORTEST:
-            return None
-        login = login_fingerprint(value, self.key)
-        return self.locations.get(fingerprint(value, self.key)) or (self.locations.get(login) if login else None)
+            return ()
+        login, own = login_fingerprint(value, self.key), self.locations.get(fingerprint(value, self.key), {})
+        return tuple((self.locations.get(login, {}) | own).values())
 
 
 def holds_values(path: str) -> bool:
@@ -91,7 +93,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
 
     `without` are paths to leave out, such as the template's.
     """
-    key, locations = new_key(), dict[str, Location]()
+    key, locations = new_key(), defaultdict[str, dict[str, Location]](dict)
     versions = git.find_versions(root, names, lambda path: holds_values(path) and path not in without)
     blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
     prints: dict[str, str] = {}
@@ -101,16 +103,16 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     for blob, raw in blobs:
         for text in _texts(raw):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
-            locations.setdefault(print_, Location(blob.path, blob.commit))
+            locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
     for path, raw in _untracked(root, {*names[:1], *without}):
         for text in _texts(raw):
-            locations.setdefault(text_fingerprint(text, key), Location(path, "", is_untracked=True))
+            locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
     problem = " ".join(filter(None, (versions.obstacle, obstacle, many)))
     return GitHistory(
         key=key,
-        locations=locations,
+        locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(paths - others),
         obstacle=problem,

@@ -207,10 +207,14 @@ def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[],
 def test_a_copy_that_git_does_not_ignore_is_told(healthy: Callable[[], Platform]) -> None:
     """The next `git add` takes it; a rule for it alone, as it is written, ends that."""
     platform = healthy()
-    (platform.root / ".env.bak").write_bytes(platform.dotenv.read_bytes())
-    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
-    assert (found.check, found.subject, found.severity) == ("committed", ".env.bak", "warning")
-    subprocess.run(found.remedy.command, shell=True, check=True)
+    for name in (".env.bak", ".env.local"):
+        (platform.root / name).write_bytes(platform.dotenv.read_bytes())
+    found = [each for each in diagnosed(platform.root, False) if each.status == "found"]
+    assert [(each.check, each.subject, each.severity) for each in found] == [
+        *(("committed", ".env.bak", "warning"), ("committed", ".env.local", "warning"))
+    ]
+    for each in found:
+        subprocess.run(each.remedy.command, shell=True, check=True)
     assert causes(diagnosed(platform.root, False)) == []
 
 

@@ -43,8 +43,9 @@ def write(root: Path, name: str, text: str | bytes, commit: bool = True) -> str:
 
 def where(root: Path, value: str) -> tuple[str, bool]:
     """The path of the version that holds a value, "" for none, and whether it is one of a commit."""
-    location = read_history(root, [".env"], [".env.example"]).find(Masked(value, "X"))
-    return (location.path, bool(location.commit)) if location else ("", False)
+    found = read_history(root, [".env"], [".env.example"]).find(Masked(value, "X"))
+    assert len(found) < 2
+    return (found[0].path, bool(found[0].commit)) if found else ("", False)
 
 
 def test_every_version_on_every_branch_counts(root: Path) -> None:
@@ -60,8 +61,8 @@ def test_every_version_on_every_branch_counts(root: Path) -> None:
     assert where(root, old) == where(root, side) == (".env", True)
     assert where(root, staged) == (".env", False)
     assert where(root, new) == ("", False)
-    location = read_history(root, [".env"]).find(Masked(old, "X"))
-    assert location and first.startswith(location.commit) and "in commit" in location.text
+    (location,) = read_history(root, [".env"]).find(Masked(old, "X"))
+    assert first.startswith(location.commit) and "in commit" in location.text
 
 
 def test_a_merge_that_wrote_the_value_itself_counts(root: Path) -> None:
@@ -178,7 +179,21 @@ def test_a_file_that_git_would_add_counts(root: Path) -> None:
         (root / name).write_text(f"SECRET_KEY={value}\n")
     (root / "linked.env").symlink_to(root / "a.txt")
     found = {name: read_history(root, [".env"]).find(Masked(value, "X")) for name, value in values.items()}
-    assert {name for name, each in found.items() if each and each.is_untracked} == {".env.local", "app/.env", ".env~"}
-    assert found["app/.env"] and found["app/.env"].text == "app/.env, which git does not ignore"
+    assert {name for name, each in found.items() if each} == {".env.local", "app/.env", ".env~"}
+    assert all(each.is_untracked for places in found.values() for each in places)
+    assert found["app/.env"][0].text == "app/.env, which git does not ignore"
     write(root, ".env.local", f"SECRET_KEY={values['.env.local']}\n")
     assert where(root, values[".env.local"]) == (".env.local", True)
+
+
+def test_each_file_with_a_value_is_named(root: Path) -> None:
+    """Once each, a committed one with its last commit: whoever hides one of them is not told of the next one then."""
+    value = secrets.token_hex(12)
+    for _ in range(2):
+        write(root, ".env.prod", f"SECRET_KEY={value}\n# {secrets.token_hex(4)}\n")
+    for name in (".env.bak", ".env.local"):
+        (root / name).write_text(f"DATABASE_URL=postgresql://app:{value}@db/app\n")
+    found = read_history(root, [".env"]).find(Masked(value, "X"))
+    assert [(each.path, each.is_untracked) for each in found] == [
+        *((".env.prod", False), (".env.bak", True), (".env.local", True))
+    ]
