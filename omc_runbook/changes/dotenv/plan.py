@@ -37,6 +37,7 @@ JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tup
 """The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
 EMPTIED = "nobody yet: left empty"
+_FILL_LATER = "Take it from values_from=file:PATH, or write it into the .env afterwards."
 DATABASE_NOTE = (
     "{name} would change. An existing database volume keeps its first password: change it there too, or start with a"
     " new volume."
@@ -151,6 +152,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     )
     if before is None:
         notes += tuple(f"{stray} is not used: move it here if it is yours." for stray in workstation.stray_files)
+        written_names = _literals(text)
+        if lacking := [each.variable for each in missing if each.variable not in written_names]:
+            notes += (f"{template.file.name} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}",)
     notes += source_file.precautions(values_from)
     entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith("generated")}
     return DotenvPlan(workstation, before, text.encode(), changes, mends, missing, notes, entered_values=entered_values)

@@ -241,6 +241,19 @@ def test_a_required_variable_that_neither_file_has_is_added_where_it_can_be_gene
     assert is_new or plan_file(platform).is_empty
 
 
+def test_what_is_required_and_not_in_the_template_is_named_before_the_file_is_there(platform: Platform) -> None:
+    """No line of the plan has it: it showed only once the .env was written."""
+    text = platform.config.read_text()
+    platform.config.write_text(
+        text.replace("class Settings(BaseSettings):\n", "class Settings(BaseSettings):\n    PARTNER_ID: str\n")
+    )
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    assert any(f"{platform.template.name} lacks what is required too: PARTNER_ID." in note for note in plan.notes)
+    completed = plan_file(platform, source(platform.root.parent, PARTNER_ID="17"))
+    assert not any("PARTNER_ID" in note for note in completed.notes)
+
+
 @pytest.mark.parametrize(
     ("field", "line", "is_generated"),
     [
