@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -59,6 +60,22 @@ _FORMAT = re.compile(r'unsupported env_file format "(\w+)"')
 _PATH = re.compile(r"\b(?:open|stat|read) (/[^\n:]+): (no such file or directory|is a directory|permission denied)")
 _EXTENDED = re.compile(r'cannot extend service "([\w.-]+)" in [^\n]+: service "([\w.-]+)" not found')
 _PLACE = re.compile(r"\b(?:services|networks|volumes|configs|secrets)(?:[.\[][\w-]+\]?)+")
+_ATTRIBUTE = re.compile(r"(?i)(\S+) additional propert(?:y|ies) '?([\w-]+)'?(?: is)? not allowed")
+_ATTRIBUTE_NAMES = """
+    additional_contexts annotations args attach blkio_config build cap_add cap_drop cgroup cgroup_parent command
+    condition configs container_name context cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset
+    credential_spec depends_on deploy develop device_cgroup_rules devices disable dns dns_opt dns_search dockerfile
+    dockerfile_inline domainname driver driver_opts entrypoint env_file environment expose extends external
+    external_links extra_hosts file gpus group_add healthcheck hostname image include init interval ipam ipc isolation
+    label_file labels limits links logging mac_address mem_limit mem_reservation mem_swappiness memory memswap_limit
+    models name network_mode networks no_cache oom_kill_disable oom_score_adj options path pid pids_limit platform
+    platforms ports post_start pre_stop privileged profiles provider pull pull_policy read_only replicas required
+    reservations resources restart restart_policy retries runtime scale secrets security_opt services shm_size ssh
+    start_interval start_period stdin_open stop_grace_period stop_signal storage_opt sysctls tags target test timeout
+    tmpfs tty ulimits use_api_socket user userns_mode uts version volumes volumes_from watch working_dir
+"""
+_ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
+"""Names of attributes in a compose file, which are no values."""
 _SERVICE = re.compile(r'^service "?([\w.-]+)"? (?!services)', re.MULTILINE)
 _PATHS = {
     "no such file or directory": "{path} does not exist, which a compose file or COMPOSE_FILE names",
@@ -68,6 +85,8 @@ _PATHS = {
 """What Compose says of a file that it needs, and the sentence for it."""
 
 INVALID = "a compose file is not valid"
+_NEAR = 0.8
+"""Least similarity, of 1, of an attribute and its misspelling, which is shown."""
 
 FAILURES = (
     (r"(?i)cannot connect to the docker daemon|is the docker daemon running", "no Docker engine answers: start Docker"),
@@ -406,7 +425,17 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
     # It may repeat a value, and says where in names alone.
     place, service = _PLACE.search(stderr), _SERVICE.search(stderr)
     where = place[0] if place else f"service {service[1]}" if service else ""
+    if (match := _ATTRIBUTE.search(stderr)) and (wrong := _wrong_attribute(match[2])):
+        return f"{INVALID}: {where or 'it'} has {wrong}"
     return f"{reason}: {where}" if where and reason == INVALID else reason
+
+
+def _wrong_attribute(name: str) -> str:
+    """An attribute that Compose does not know where it stands, and its like; "" for a word that may be a value."""
+    if name in _ATTRIBUTES:
+        return f"{name}, which does not belong there"
+    near = difflib.get_close_matches(name.casefold(), _ATTRIBUTES, n=1, cutoff=_NEAR)
+    return f"{name}, and Compose knows {near[0]}" if near else ""
 
 
 def _remedy(stderr: str) -> str:

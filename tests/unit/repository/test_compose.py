@@ -510,6 +510,18 @@ def test_config(standin: Path, tmp_path: Path) -> None:
         ("", "services: {s: {image: i, env_file: x.env}}", r"\S+/x\.env is missing, which env_file names"),
         ("", f"services: [{CANARY}", "a compose file is not valid YAML.*"),
         ("", f"services: {{s: {{{CANARY}: i}}}}", "a compose file is not valid: services.s"),
+        (
+            "",
+            "services: {s: {env_files: .env}}",
+            r"a .* not valid: services\.s has env_files, and Compose knows env_file",
+        ),
+        ("", "services: {s: {image: i, volume: [.]}}", r"a .* not valid: services\.s has volume, and .* knows volumes"),
+        (
+            "",
+            "services: {s: {build: {ports: [80]}}}",
+            r"a .*: services\.s\.build has ports, which does not belong there",
+        ),
+        ("", "{services: {s: {image: i}}, service: {}}", "a .* not valid: it has service, and Compose knows services"),
         (f"P={CANARY}", "services: {s: {image: i, cpus: '$P'}}", r"a compose file is not valid: services\.s\.cpus"),
         (f"P={CANARY}", "services: {s: {image: i, mem_limit: '$P'}}", r"a .* valid: services\[s\]\.mem_limit"),
         (f"P={CANARY}", "services: {s: {image: i, volumes: ['$P:/x']}}", "a compose file is not valid: service s"),
@@ -542,6 +554,14 @@ def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str
         ('unsupported env_file format "raw"', "this Docker Compose does not know the env_file format raw: 2.30 and .*"),
         ("open /srv/docker-compose.yml: permission denied", "/srv/docker-compose.yml cannot be read by this user"),
         ("no service selected", "no service is selected.*"),
+        (
+            "validating /c.yml: services.s additional properties 'env_files' not allowed",
+            r"a compose file is not valid: services\.s has env_files, and Compose knows env_file",
+        ),
+        (
+            "validating /c.yml: services.s additional properties 'sk_live_x' not allowed",
+            r"a compose file is not valid: services\.s",
+        ),
     ],
 )
 def test_config_refused_by_others(
