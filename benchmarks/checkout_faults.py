@@ -202,6 +202,10 @@ def _unset(platform: Any) -> None:
     platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_HOST=redis\n      - ALPHA=${ALPHA_KEY}\n")
 
 
+def _profile(platform: Any) -> None:
+    platform.edit(platform.compose, "  backend:\n", "  backend:\n    profiles: [app]\n")
+
+
 def _refused(platform: Any) -> None:
     platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_HOST=redis\n      - ALPHA=${ALPHA\n")
 
@@ -237,6 +241,7 @@ LOCAL = (
     *_of_dotenv(),
     _local("reused", _reused, SETUP.replace("environment local", "environment staging"), looks_at_aws=True),
     _local("compose-refused", _refused),
+    _local("compose-profile", _profile),
     _local("compose-unset", _unset),
     _local("shell-wins", lambda platform: None, before=f"export SECRET_KEY={secrets.token_hex(16)}"),
     _local("template-value", _real_template),

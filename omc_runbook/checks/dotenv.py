@@ -272,10 +272,11 @@ def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[st
     if compose is None or service is None or service.env_file_names is None:
         return None, ()
     # An image built at the top of the checkout may contain the file.
-    may_have_it = service.mounts_checkout or service.context in (".", "./")
+    may_be_built_in = service.context in (".", "./") and not (service.built.is_certain and not service.built.copy)
+    may_have_it = service.mounts_checkout or may_be_built_in
     if may_have_it or service.extends or compose.includes:
         return None, ()
-    variables = {setting.variable for setting in service.environment} | service.env_file_names
+    variables = {each.variable for each in service.environment} | service.env_file_names | service.built.variables
     fields = [
         field
         for field in workstation.checkout.settings.fields

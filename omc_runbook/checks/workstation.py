@@ -10,6 +10,7 @@ from omc_runbook.checks.check import (
     COMPOSE,
     COMPOSE_CONFIG,
     DOTENV,
+    FILE,
     START_LOG,
     STARTED,
     WORKSTATION,
@@ -124,6 +125,59 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"{source.label} is the variable {source.variable}, which is not set: docker compose up fails."
             remedy = Remedy(f"Write {source.variable}= and the value into {file.path}.")
             yield Evidence(source.label, (fact,), remedy)
+
+
+@check(
+    "compose-profile",
+    needs=(DOTENV, COMPOSE_CONFIG),
+    severity="info",
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="docker compose config has the service that runs the application",
+)
+def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
+    """docker compose up does not start the application, whose profile is not active."""
+    workstation = workstation_of(snapshot)
+    compose, config = workstation.checkout.compose, workstation.compose_config
+    service = compose.application() if compose else None
+    if service and service.profiles and config and not config.error and service.name not in config.environment:
+        names = ", ".join(service.profiles)
+        facts = (
+            f"Service {service.name} has the profile {names}, which is not active: docker compose up leaves it out.",
+        )
+        profile = service.profiles[0]
+        line = f"write COMPOSE_PROFILES={profile} into {workstation.path}"
+        if workstation.dotenv and workstation.dotenv.find("COMPOSE_PROFILES"):
+            line = f"add {profile} to COMPOSE_PROFILES in {workstation.path}"
+        up = workstation.compose_command("--profile", profile, "up", "-d")
+        yield Evidence(service.name, facts, Remedy(f"Start it once by {up}, or {line}."))
+
+
+@check(
+    "dotenv-in-image",
+    needs=(FILE,),
+    severity="warning",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="no Dockerfile copies .env, or .dockerignore keeps it out",
+)
+def dotenv_in_image(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A Dockerfile copies the .env into an image"""
+    workstation = workstation_of(snapshot)
+    root, compose = workstation.checkout.root, workstation.checkout.compose
+    service = compose.application() if compose else None
+    for copy in workstation.checkout.dotenv_copies:
+        file = root / copy.context / workstation.path.name
+        if file not in (workstation.path, *workstation.stray_files):
+            continue
+        facts = (
+            f"{copy.dockerfile}, line {copy.line}, copies {file}: whoever gets the image has its values.",
+            f"{copy.ignore_file} does not keep it out.",
+        )
+        needs = ""
+        if compose and service and service.built.copy == copy and not (service.env_files or service.mounts_checkout):
+            name = compose.files[0].name
+            needs = f"The application may read it there: give service {service.name} env_file: .env in {name} first."
+        rule = command("printf", r"\n%s\n", workstation.path.name)
+        yield Evidence(copy.dockerfile, facts, Remedy(f"{rule} >> {command(root / copy.ignore_file)}", needs=needs))
 
 
 @check(

@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
+from omc_runbook.repository.dockerfile import BuiltImage, read_image
 from omc_runbook.textfile.file import BOM, SourceFile, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -69,6 +70,10 @@ class ComposeService:
     image: str = ""
     context: str = ""
     """The build context."""
+    built: BuiltImage = field(default_factory=BuiltImage)
+    """What the image has of the .env, where it is built."""
+    profiles: tuple[str, ...] = ()
+    """The profiles of which one has to be active for `docker compose up` to start it."""
     extends: str = ""
     """The file of the service that it extends, if that could not be read."""
     mounts_checkout: bool = False
@@ -286,7 +291,8 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
-    context, extends = body.get("build", {}).get("context"), body.get("extends")
+    build, extends = body.get("build", {}), body.get("extends")
+    context = build.get("context")
     return ComposeService(
         name=name,
         env_files=tuple(body.get("env_file", ())),
@@ -294,10 +300,19 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
+        built=_built(repository, build),
+        profiles=tuple(body.get("profiles", ())),
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
         mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
+
+
+def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:
+    texts = [build.get(name, "") for name in ("context", "dockerfile", "target")]
+    if not build or "dockerfile_inline" in build or not all(isinstance(each, str) for each in texts):
+        return BuiltImage()
+    return read_image(repository, *texts)
 
 
 def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:

@@ -250,6 +250,13 @@ ALIAS = both(
     _head("OPENAI_API_KEY", "AGENT_KEY="),
 )
 
+BACKEND = "  backend:\n"
+AT_TOP = both(
+    compose("context: ./backend", "context: ."),
+    compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"),
+)
+"""The application's image is built of the whole checkout, and Compose gives it no .env."""
+
 FAULTS = (
     Case("dotenv-missing", "none at all", lambda platform: platform.dotenv.unlink()),
     Case("dotenv-missing", "in backend/", _move("backend")),
@@ -492,6 +499,13 @@ SINGLE = (
             _beside("app.env", "LOG_LEVEL=debug"),
         ),
     ),
+    Case(
+        "dotenv-missing",
+        "the image of the whole checkout is built without it",
+        both(AT_TOP, _beside("Dockerfile", "FROM python:3.13\nCOPY . ."), _beside(".dockerignore", ".env*")),
+    ),
+    Case("dotenv-in-image", "COPY . . at the top", _beside("Dockerfile", "FROM python:3.13\nCOPY . .")),
+    Case("dotenv-in-image", "the application reads it there", both(AT_TOP, _beside("Dockerfile", "FROM x\nADD . ."))),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case("readers-differ", "a no-break space before a remark", put(POSTGRES_PORT="5432\u00a0# mine"), True),
     Case(
@@ -553,6 +567,12 @@ HEALTHY = (
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),
     Case("", "an apostrophe", put(PROJECT_NAME="Dev's Coins")),
+    Case("", "an image without it", both(_beside("Dockerfile", "FROM x\nCOPY . ."), _beside(".dockerignore", ".*"))),
+    Case("", "an image of a folder", _beside("Dockerfile", "FROM x\nCOPY backend/ .")),
+    Case(
+        "", "an active profile", both(compose(BACKEND, f"{BACKEND}    profiles: [app]\n"), add("COMPOSE_PROFILES=app"))
+    ),
+    Case("", "an image that may have it", both(AT_TOP, _beside("Dockerfile", "FROM x\nARG A\nCOPY $A ."))),
     Case("", "no ENVIRONMENT", put(ENVIRONMENT=None), True),
     Case("", "another variable of the same field", ALIAS, True),
     Case("", "several lines", put(SENTRY_RELEASE="'one\ntwo: 2\nthree'")),

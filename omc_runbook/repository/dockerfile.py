@@ -1,0 +1,182 @@
+"""Whether the image that a Dockerfile makes contains the .env of its build context, by the text alone."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile.file import read_source
+
+DOCKERFILE = "Dockerfile"
+_DOTENV, _IGNORE = ".env", ".dockerignore"
+_FROM = re.compile(r"(?i)^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?")
+_HEREDOC = re.compile(r"<<-?[\"']?(\w+)")
+_ENV = re.compile(r"(?:^|\s)([A-Za-z_]\w*)(?==)|^([A-Za-z_]\w*)\s")
+_OPTION = re.compile(r"--(\w+)(?:=(\S*))?\s+")
+
+
+@dataclass(frozen=True)
+class DotenvCopy:
+    """A line of a Dockerfile that copies the .env of the build context into the image."""
+
+    dockerfile: str
+    """Its path within the checkout."""
+    line: int
+    context: str
+    """The path of the build context within the checkout, "." for the top."""
+    ignore_file: str
+    """The path of the file that would keep the .env out."""
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """What an image has of its build context's .env: the line that copies it, or whether there is certainly none."""
+
+    copy: DotenvCopy | None = None
+    is_certain: bool = False
+    variables: frozenset[str] = frozenset()
+    """The variables that the Dockerfile sets itself."""
+
+
+@dataclass
+class _Stage:
+    """What one stage of a Dockerfile copies from the build context."""
+
+    base: str
+    names: tuple[str, ...]
+    copies: list[tuple[int, Sequence[str]]] = field(default_factory=list)
+    """By line: the sources of each COPY and ADD."""
+    variables: set[str] = field(default_factory=set)
+    is_clear: bool = True
+    """Whether nothing else can bring a file of the context in."""
+
+
+def read_image(root: Path, context: str, dockerfile: str = "", target: str = "") -> BuiltImage:
+    """What is known of the image that is built of a context.
+
+    `context` is the path of the context within the checkout, `dockerfile` that of the file as seen from it, and
+    `target` the stage that is built, "" for the last.
+    """
+    try:
+        return _read_image(root, posixpath.normpath(context), dockerfile or DOCKERFILE, target)
+    except UsageError:
+        return BuiltImage()
+
+
+def _read_image(root: Path, folder: str, dockerfile: str, target: str) -> BuiltImage:
+    path = posixpath.normpath(posixpath.join(folder, dockerfile))
+    if any("$" in each or "://" in each or each.startswith(("/", "..", "~")) for each in (folder, path)):
+        return BuiltImage()
+    file = read_source(root, path)
+    if file is None:
+        return BuiltImage()
+    ignores = (f"{path}{_IGNORE}", posixpath.normpath(posixpath.join(folder, _IGNORE)))
+    ignore = next((found for each in ignores if (found := read_source(root, each))), None)
+    stages = _chain(list(_stages(file.text)), target)
+    variables = frozenset(name for stage in stages for name in stage.variables)
+    if ignore and _is_ignored(ignore.text):
+        return BuiltImage(is_certain=True, variables=variables)
+    lines = [line for stage in stages for line, sources in stage.copies if any(map(_takes, sources))]
+    copy = DotenvCopy(path, lines[0], folder, ignore.name if ignore else ignores[1]) if lines else None
+    is_clear = bool(stages) and all(stage.is_clear for stage in stages)
+    return BuiltImage(copy, is_certain=is_clear, variables=variables)
+
+
+def _chain(stages: Sequence[_Stage], target: str) -> list[_Stage]:
+    """The stage that is built, and those that it begins with."""
+    named = {name.casefold(): stage for stage in stages for name in stage.names}
+    stage = named.get(target.casefold()) if target else next(reversed(stages), None)
+    chain = list[_Stage]()
+    while stage and stage not in chain:
+        chain.append(stage)
+        stage = named.get(stage.base.casefold())
+    return chain
+
+
+def _stages(text: str) -> Iterator[_Stage]:
+    stage = None
+    for line, instruction, rest in _instructions(text):
+        if instruction == "FROM" and (match := _FROM.match(rest)):
+            if stage:
+                yield stage
+            is_plain = "$" not in match[1] and "onbuild" not in match[1]
+            stage = _Stage(match[1], (match[2],) if match[2] else (), is_clear=is_plain)
+        elif stage and instruction in ("COPY", "ADD"):
+            options, sources = _split(rest)
+            if "from" in options or "exclude" in options or "$" in "".join(sources):
+                # What another stage has of the context, and what is left out of it, is not followed.
+                stage.is_clear = False
+            else:
+                stage.copies.append((line, sources))
+        elif stage and instruction == "ENV":
+            stage.variables.update(one or other for one, other in _ENV.findall(rest))
+        elif stage and instruction == "RUN" and "type=bind" in rest:
+            stage.is_clear = False
+    if stage:
+        yield stage
+
+
+def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield each instruction with its line and its words, without heredocs; one may go on after a backslash."""
+    first, words, end = 0, "", ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if end:
+            end = "" if line.strip() == end else end
+            continue
+        if line.lstrip().startswith("#") or (words and not line.strip()):
+            continue
+        first, words = first or number, words + line.rstrip().removesuffix("\\") + " "
+        if not line.rstrip().endswith("\\"):
+            instruction, _, rest = words.strip().partition(" ")
+            heredoc = _HEREDOC.search(rest)
+            end = heredoc[1] if heredoc else ""
+            if instruction:
+                yield first, instruction.upper(), rest.strip()
+            first, words = 0, ""
+
+
+def _split(rest: str) -> tuple[frozenset[str], Sequence[str]]:
+    """The options of a COPY or ADD, and its sources."""
+    options = set()
+    while match := _OPTION.match(rest):
+        options.add(match[1])
+        rest = rest[match.end() :]
+    try:
+        words = json.loads(rest) if rest.startswith("[") else rest.split()
+    except json.JSONDecodeError:
+        words = rest.split()
+    return frozenset(options), tuple(map(str, words[:-1]))
+
+
+def _takes(source: str) -> bool:
+    """Whether a source of a COPY contains the .env at the top of the context."""
+    path = posixpath.normpath(source.lstrip("/") or ".")
+    return path == "." or _matches(path)
+
+
+def _is_ignored(text: str) -> bool:
+    """Whether a .dockerignore keeps the .env at the top out: the last pattern that matches decides."""
+    is_ignored = False
+    for line in text.splitlines():
+        words = line.strip()
+        if not words or line.startswith("#"):
+            continue
+        if _matches(posixpath.normpath(words.removeprefix("!").strip().lstrip("/") or ".")):
+            is_ignored = not words.startswith("!")
+    return is_ignored
+
+
+def _matches(glob: str) -> bool:
+    """Whether a pattern, as Docker matches it, is the .env's; ** may be no folder at all."""
+    parts = re.split(r"(\*\*/?|\*|\?|\[[^\]]*\])", glob)
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pattern = "".join(words.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
+    try:
+        return re.fullmatch(pattern, _DOTENV) is not None
+    except re.error:
+        return False

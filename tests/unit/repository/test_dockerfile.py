@@ -1,0 +1,89 @@
+"""Whether an image has the .env of its build context, as its Dockerfile and .dockerignore say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.repository.dockerfile import BuiltImage, DotenvCopy, read_image
+
+
+def image(root: Path, dockerfile: str, ignored: str | None = None, target: str = "") -> BuiltImage:
+    (root / "Dockerfile").write_text(dockerfile)
+    if ignored is not None:
+        (root / ".dockerignore").write_text(ignored)
+    return read_image(root, ".", "", target)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "line"),
+    [
+        ("FROM python\nCOPY . .\n", 2),
+        ("from python\nWORKDIR /app\n\ncopy --chown=app:app ./ /app\n", 4),
+        ("FROM python\n# COPY\nADD \\\n  # all\n  . /app\n", 3),
+        ('FROM python\nCOPY [".", "/app"]\n', 2),
+        ("FROM python\nCOPY app pyproject.toml .env* /app/\n", 2),
+        ("FROM python\nCOPY * /app/\n", 2),
+        ("FROM python AS base\nCOPY / /app\nFROM base\nRUN rm /app/.env\n", 2),
+        ("FROM python\nRUN python <<EOF\nfrom x import y\nEOF\nCOPY . .\n", 5),
+    ],
+)
+def test_a_copy_of_the_whole_context_has_it(tmp_path: Path, dockerfile: str, line: int) -> None:
+    """A layer keeps what a later one removes."""
+    assert image(tmp_path, dockerfile).copy == DotenvCopy("Dockerfile", line, ".", ".dockerignore")
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "is_certain"),
+    [
+        ("FROM python\nCOPY app pyproject.toml /app/\n", True),
+        ("FROM python\nCOPY ./app/ .\nCOPY *.toml .env.example .\n", True),
+        ("FROM node AS build\nCOPY . .\nFROM nginx\nCOPY --from=build /app/dist /srv\n", False),
+        ("FROM node AS build\nCOPY . .\nFROM nginx\nCOPY app /srv\n", True),
+        ("FROM python\nCOPY --exclude=.env . .\n", False),
+        ("FROM python\nARG WHAT\nCOPY $WHAT .\n", False),
+        ("FROM python:3-onbuild\n", False),
+        ("FROM python\nRUN --mount=type=bind,target=/src cp -r /src /app\n", False),
+        ("FROM python\nRUN sh <<EOF\nCOPY . .\nEOF\nCOPY app app\n", True),
+        ("FROM python\nCOPY [ .\n", True),
+        ("", False),
+    ],
+)
+def test_another_has_it_not_or_that_is_unknown(tmp_path: Path, dockerfile: str, is_certain: bool) -> None:
+    """What another stage, a variable or an option brings in is not followed."""
+    assert image(tmp_path, dockerfile) == BuiltImage(is_certain=is_certain)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_ignored"),
+    [
+        *((text, True) for text in (".env", "/.env", "./.env", ".env*", "*.env", ".*", "*", "**", "**/.env", ".en?")),
+        *((text, True) for text in ("**\n!app", "# all\n\n.env  \r\n", "!.env\n.env", "**/*.env", ".[e]nv")),
+        *((text, False) for text in ("", "app/.env", "#.env", ".env.*", "*.env\n!.env", "node_modules", ".[", "env")),
+    ],
+)
+def test_dockerignore_keeps_it_out(tmp_path: Path, text: str, is_ignored: bool) -> None:
+    """The last pattern that matches decides, as for Docker."""
+    found = image(tmp_path, "FROM python\nCOPY . .\n", text)
+    assert (found.copy is None, found.is_certain) == (is_ignored, True)
+
+
+def test_the_stage_that_is_built_counts_and_a_file_of_the_dockerfiles_own(tmp_path: Path) -> None:
+    """`target` chooses a stage; Dockerfile.dockerignore goes before .dockerignore."""
+    text = "FROM python AS slim\nENV PORT=80 LOG_LEVEL=info\nENV NAME value\nCOPY app app\nFROM slim AS dev\nCOPY . .\n"
+    assert image(tmp_path, text, target="slim").copy is None
+    assert image(tmp_path, text).variables == {"PORT", "LOG_LEVEL", "NAME"}
+    (tmp_path / "Dockerfile.dockerignore").write_text("docs\n")
+    found = image(tmp_path, text, ".env\n").copy
+    assert found and found.ignore_file == "Dockerfile.dockerignore"
+    (tmp_path / "Dockerfile.dockerignore").write_text(".env\n")
+    assert image(tmp_path, text).copy is None
+
+
+@pytest.mark.parametrize("context", ["https://github.com/x/y.git", "..", "/srv", "$WHERE", "missing"])
+def test_a_context_that_is_not_here_is_unknown(tmp_path: Path, context: str) -> None:
+    """As is a Dockerfile that is none."""
+    assert read_image(tmp_path, context) == BuiltImage()
+    (tmp_path / "Dockerfile").write_bytes(b"\xff\xfe")
+    assert read_image(tmp_path, ".") == BuiltImage()
