@@ -21,6 +21,7 @@ from omc_runbook.repository.settings_classes import (
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource
+from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -119,6 +120,7 @@ def _without_class(repository: Path) -> SettingsSource:
         raise UsageError(
             f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
             " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
+            f"{advise_sparse(repository)}"
         )
     fields: dict[str, Field] = {}
     for each in sorted(reads, key=lambda read: (not (read.is_required and read.is_local), not read.is_required)):

@@ -21,6 +21,7 @@ from omc_runbook.repository.layout import (
     words_of,
 )
 from omc_runbook.repository.readers import named_files
+from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.textfile.file import SourceFile, read_source
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
@@ -85,9 +86,10 @@ def read_template(repository: Path) -> Template:
 
 
 def advise_folder(repository: Path) -> str:
-    """A sentence, after a blank, on the templates below the top of a checkout; "" if there are none."""
+    """A sentence, after a blank, on where the template is: below the top, or left out; "" if neither is so."""
     found = ", ".join(path.relative_to(repository).as_posix() for path in named_files(repository, NAMES))
-    return f" Below it there is {found}: set repository to the application's folder." if found else ""
+    below = f" Below it there is {found}: set repository to the application's folder." if found else ""
+    return below or advise_sparse(repository)
 
 
 def parse_template(file: SourceFile) -> Template:
