@@ -38,6 +38,7 @@ from omc_runbook.terraform import plan_json
 from omc_runbook.terraform.preview import preview
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation import git
+from omc_runbook.workstation.workstation import read_editable_template
 
 ENVIRONMENT = "{environment}"
 
@@ -69,7 +70,8 @@ def plan(
     refuse_one_secret(snapshots.values())
     main = snapshots[run.target.environment.name]
     assert main.checkout is not None, "add_key always reads the checkout"
-    root, checkout = main.checkout.root, main.checkout
+    root = main.checkout.root
+    checkout = replace(main.checkout, template=main.checkout.template or read_editable_template(root))
     add_key_plan.refuse_taken(new, main.environment.keys)
     folders = _folders(run, root, terraform_dir)
     containers_of = {name: containers_for(snapshot, new) for name, snapshot in snapshots.items()}

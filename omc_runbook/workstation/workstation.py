@@ -30,7 +30,7 @@ from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
-from omc_runbook.textfile.file import SourceFile
+from omc_runbook.textfile.file import SourceFile, read_source
 from omc_runbook.workstation import docker, git, settings_probe
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
@@ -287,6 +287,16 @@ def read_tracked_template(root: Path) -> Template | None:
     except UnicodeDecodeError:
         return None
     return parse_template(SourceFile(root / DOTENV, DOTENV, raw))
+
+
+def read_editable_template(root: Path) -> Template | None:
+    """The .env of a checkout as its template to edit: committed, and without a secret's value; None if it is none."""
+    file = read_source(root, DOTENV) if git.read_committed(root, DOTENV) is not None else None
+    template = parse_template(file) if file else None
+    has_value = any(
+        is_secret(each.name) and is_text_of_value(each.value) for each in (template.entries if template else ())
+    )
+    return None if has_value else template
 
 
 def _provider_keys(prefix: str) -> dict[str, Key]:

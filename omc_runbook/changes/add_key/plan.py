@@ -216,8 +216,9 @@ def plan_edits(
     """
     if checkout.template is None:
         raise UsageError(
-            f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])} will do"
-            f" too), or set repository to a platform checkout.{advise_folder(checkout.root)} Nothing was written."
+            f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])}, or a"
+            f" committed .env without a secret's value, will do too), or set repository to a platform checkout."
+            f"{advise_folder(checkout.root)} Nothing was written."
         )
     settings = checkout.settings
     if settings.library and not key.name.startswith(settings.env_prefix):

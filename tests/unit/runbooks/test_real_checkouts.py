@@ -177,3 +177,22 @@ def test_a_workflow_that_writes_a_dotenv_is_told(tmp_path: Path, script: str, li
     assert [(each.line, each.addition, each.command) for each in told] == (
         [(line, f"{KEY}=${{{{ secrets.{KEY} }}}}", f"gh secret set {KEY}")] if line else []
     )
+
+
+def test_a_committed_dotenv_is_the_template(tmp_path: Path) -> None:
+    """As local_setup takes it; not one with a secret's value, which a diff would show, and none that git has not."""
+    platform = make_platform(tmp_path)
+    platform.template.rename(platform.dotenv)
+    platform.dotenv.write_text("DOMAIN=localhost\nSECRET_KEY=changethis\nSMTP_PASSWORD=\n")
+    with pytest.raises(UsageError, match=r"has no \.env\.template: .* or a committed \.env without a secret's value"):
+        plan(platform)
+    platform.git("init", "-q")
+    platform.git("add", "--force", ".env")
+    platform.git("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "commit", "-qm", "x")
+    edits = {edit.file.name: edit for edit in plan(platform).edits}
+    assert f"\n{KEY}=" in edits[".env"].after.decode()
+    platform.dotenv.write_bytes(edits[".env"].after)
+    assert ".env" not in [edit.file.name for edit in plan(platform).edits]
+    platform.edit(platform.dotenv, "SMTP_PASSWORD=", "SMTP_PASSWORD=hunter2")
+    with pytest.raises(UsageError, match=r"has no \.env\.template"):
+        plan(platform)
