@@ -170,7 +170,7 @@ def dotenv_in_image(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         facts = (
             f"{copy.dockerfile}, line {copy.line}, copies {file}: whoever gets the image has its values.",
-            f"{copy.ignore_file} does not keep it out.",
+            f"No rule of {copy.ignore_file} keeps it out.",
         )
         needs = ""
         if compose and service and service.built.copy == copy and not (service.env_files or service.mounts_checkout):

@@ -78,6 +78,8 @@ class ComposeService:
     """The file of the service that it extends, if that could not be read."""
     mounts_checkout: bool = False
     """Whether it mounts the checkout or its .env."""
+    mounts_secrets: bool = False
+    """Whether it mounts secrets or configs of Compose, which may be the .env, or what Settings reads instead."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
 
@@ -304,6 +306,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         profiles=tuple(body.get("profiles", ())),
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
         mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
+        mounts_secrets=bool(body.get("secrets") or body.get("configs")),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
 

@@ -165,6 +165,8 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "hostname": lambda value: str(value or ""),
     "networks": lambda value: value if isinstance(value, Mapping) else {},
     "extends": lambda value: value,
+    "secrets": lambda value: value if isinstance(value, list) else [],
+    "configs": lambda value: value if isinstance(value, list) else [],
     "profiles": lambda value: [str(each) for each in value] if isinstance(value, list) else [],
 }
 

@@ -572,6 +572,17 @@ HEALTHY = (
     Case(
         "", "an active profile", both(compose(BACKEND, f"{BACKEND}    profiles: [app]\n"), add("COMPOSE_PROFILES=app"))
     ),
+    Case(
+        "",
+        "a secret of Compose",
+        both(
+            compose(
+                "    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"
+            ),
+            compose(BACKEND, f"{BACKEND}    secrets: [all]\n"),
+            compose("volumes:\n  app-db", "secrets: {all: {file: .env}}\n\nvolumes:\n  app-db"),
+        ),
+    ),
     Case("", "an image that may have it", both(AT_TOP, _beside("Dockerfile", "FROM x\nARG A\nCOPY $A ."))),
     Case("", "no ENVIRONMENT", put(ENVIRONMENT=None), True),
     Case("", "another variable of the same field", ALIAS, True),
