@@ -30,12 +30,12 @@ SHORTEST = 8
 
 _HOLDS_VALUES = re.compile(
     r"""(?ix) (?:^|/) (?:
-        \.env (?:\.[\w.-]+)? | [^/]+\.env | [^/]*\.(?: auto\.)? tfvars (?:\.json)? | [^/]*\.tfstate (?:\.[^/]*)?
+        \.env (?:rc)? (?:\.[\w.-]+)? | [^/]+\.env | [^/]*\.(?: auto\.)? tfvars (?:\.json)? | [^/]*\.tfstate (?:\.[^/]*)?
         | [^/]*tfplan[^/]* | [^/]*plan [^/]*\.(?: out | bin | json | txt | log | plan )
         | [^/]*outputs? [^/]*\.(?: json | txt | out | log )
     ) $"""
 )
-"""Names of files that hold values, apart from a template's."""
+"""Names of files that hold values, direnv's .envrc too, apart from a template's."""
 _QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\'')
 _ASSIGNED = re.compile(r"[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _WORD = re.compile(r"[\x21-\x7e]{8,4096}")

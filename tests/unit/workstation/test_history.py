@@ -89,6 +89,7 @@ HELD = {
     "outputs.txt": f"secret = {json.dumps(VALUE)}\n",
     "terraform-output.json": json.dumps({"secret": {"value": VALUE}}),
     "backend/.env.production": f"X='{VALUE}'\n",
+    "backend/.envrc": f"use flake\nexport X='{VALUE}'\n",
 }
 
 
