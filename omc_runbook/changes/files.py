@@ -45,7 +45,8 @@ def refuse_unwritable(path: Path) -> None:
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         raise UsageError(f"{path} is not a regular file: nothing was written.")
     if target.exists() and not (os.access(target, os.W_OK) and target.stat().st_mode & stat.S_IWUSR):
-        raise UsageError(f"{path} is read-only: {command('chmod', 'u+w', path)}, then run again. Nothing was written.")
+        way = regular_file.advise_owner(target) or command("chmod", "u+w", path)
+        raise UsageError(f"{path} is read-only: {way}, then run again. Nothing was written.")
     folder = target.parent
     if not folder.is_dir() and not path.is_symlink():
         raise UsageError(f"{folder} is not a directory: create it, or name another file. Nothing was written.")

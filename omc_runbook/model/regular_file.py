@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from omc_runbook.model.shell import command
+
 LARGEST = 1_048_576
 """The largest file that is read, in bytes: no source file is larger."""
 
@@ -25,6 +27,14 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
         return file.read(largest + 1)
+
+
+def advise_owner(path: Path) -> str:
+    """The command, as a clause, that gives this user a file of another one, as sudo leaves it; "" for an own file."""
+    target = path.resolve()
+    if not target.exists() or target.stat().st_uid == os.geteuid():
+        return ""
+    return f'it belongs to another user: sudo chown "$(id -un)" {command(target)}'
 
 
 def read_whole(path: Path, largest: int = LARGEST) -> bytes:

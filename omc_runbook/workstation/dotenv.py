@@ -18,6 +18,7 @@ from dotenv.variables import parse_variables
 from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.compose import find_references
 from omc_runbook.textfile.file import BOM
@@ -205,7 +206,8 @@ def _read_bytes(path: Path) -> tuple[bytes, os.stat_result] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        why = regular_file.advise_owner(path) if isinstance(error, PermissionError) else ""
+        raise UsageError(f"{path} cannot be read: {why or error.strerror}.") from None
     if len(raw) > LARGEST:
         raise UsageError(f"{path} is larger than {LARGEST:,} bytes: is it the right file?")
     return raw, status

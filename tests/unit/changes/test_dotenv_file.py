@@ -541,6 +541,18 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(
     assert sorted(platform.root.iterdir()) == before
 
 
+def test_a_file_of_another_user_is_given_to_this_one(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `sudo docker compose` leaves it: its own mode is not what keeps this user from writing it."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    plan = plan_file(platform)
+    platform.dotenv.chmod(0o400)
+    monkeypatch.setattr(os, "geteuid", lambda: platform.dotenv.stat().st_uid + 1)
+    with pytest.raises(UsageError) as refused:
+        write_file(plan)
+    way = f'sudo chown "$(id -un)" {platform.dotenv}, then run again. Nothing was written.'
+    assert str(refused.value) == f"{platform.dotenv} is read-only: it belongs to another user: {way}"
+
+
 def test_a_backup_is_made_only_if_asked_and_is_private(platform: Platform, tmp_path: Path) -> None:
     """In git's own folder, or beside the file where there is no git; mode 600 in any case."""
     old = platform.dotenv.read_text().replace("TAG=latest\n", "")
