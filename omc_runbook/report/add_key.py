@@ -180,7 +180,7 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
         ],
         ["4. the secret: write all of it from a file", remedies.put_value(names).command],
         ["remove the file", "rm secrets.json"],
-        ["5. Terraform", f"{command('cd', files.stack)} && terraform apply"],
+        ["5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"],
         ["new tasks", remedies.redeploy(names, names.service).command],
         ["the secret in the console", console.secret(names)],
     ]

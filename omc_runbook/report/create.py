@@ -9,12 +9,14 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
+from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.program import name_of
 
 ACTIONS: dict[str, Level] = {
     "create": "good",
@@ -119,10 +121,11 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     """The guide's commands for a new environment, with this environment's names, and the console's page."""
     names = environment.names
     folder = terraform_dir or f"infrastructure/terraform/environments/{environment.name}"
+    program = name_of(expand(folder))
     rows = [
         [
             "create with Terraform",
-            f"{command('cd', folder)} && terraform init && terraform plan -out=new && terraform apply new",
+            f"{command('cd', folder)} && {program} init && {program} plan -out=new && {program} apply new",
         ],
         ["create without it", remedies.create_secret(names).command],
         ["restore a deleted one", remedies.restore_secret(names).command],

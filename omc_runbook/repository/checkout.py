@@ -26,6 +26,7 @@ from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file
 from omc_runbook.repository.variable_lists_edit import add_variable
 from omc_runbook.repository.workflows import Workflows, read_workflows
+from omc_runbook.terraform.program import TERRAFORM, name_of
 from omc_runbook.terraform.secret_versions import SecretVersion, read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 from omc_runbook.textfile.file import Edit
@@ -60,6 +61,8 @@ class Checkout:
     """The files that the application's code loads its variables from, where Settings and Compose name none."""
     dotenv_copies: tuple[DotenvCopy, ...] = ()
     """Where the Dockerfiles of Compose's services, and the one at the top, copy a .env into an image."""
+    program: str = TERRAFORM
+    """The command that applies its Terraform files: terraform or tofu."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
     """By variable, where a file puts it into the login of a URL without escaping it."""
 
@@ -129,6 +132,7 @@ def read_checkout(root: Path) -> Checkout:
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
         application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
+        program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),
         raw_url_parts=find_raw_parts(root, settings, template, compose),
         environment_reads=environment_reads,
         environment_sets=environment_sets,

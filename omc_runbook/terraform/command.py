@@ -17,18 +17,15 @@ from omc_runbook.masking import registry
 from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.terraform.plan_json import ResourceChange, read_changes
+from omc_runbook.terraform.program import LOCK_FILE, PROGRAMS, TOFU, sign_of_tofu
 from omc_runbook.terraform.secret_versions import check_folder
 
-PROGRAMS = ("terraform", "tofu")
-TOFU = (".tofu", ".tofu.json")
-"""The endings of files that terraform does not read."""
 SECONDS = {"init": 600, "plan": 900, "show": 120, "apply": 1800, "output": 120}
 """The time limit of each command; then it is interrupted."""
 
 GRACE_SECONDS = 60
 """How long an interrupted command may take to write its state before it is killed."""
 
-LOCK_FILE = ".terraform.lock.hcl"
 LOG_VARIABLES = ("TF_LOG", "TF_LOG_CORE", "TF_LOG_PROVIDER", "TF_LOG_PATH")
 """Variables that make Terraform write values to a log."""
 
@@ -105,16 +102,16 @@ class Output:
 
 
 def find_program(folder: Path | None = None) -> str:
-    """The path of terraform, else of tofu, outside `folder`, of tofu alone where that has files that only tofu reads.
+    """The path of terraform, else of tofu, outside `folder`; of tofu alone where that is for OpenTofu.
 
     Raises CouldNotLook if none is on PATH.
     """
-    is_tofu = folder is not None and any(any(folder.glob(f"*{ending}")) for ending in TOFU)
-    program = next(filter(None, (programs.find(name, folder) for name in PROGRAMS[is_tofu:])), None)
-    if program is None and is_tofu:
+    sign = sign_of_tofu(folder) if folder else ""
+    program = next(filter(None, (programs.find(name, folder) for name in ((TOFU,) if sign else PROGRAMS))), None)
+    if program is None and sign:
         raise CouldNotLook(
-            f"tofu is not on PATH, and terraform does not read the *.tofu files of {folder}: install tofu"
-            " (https://opentofu.org/docs/intro/install/), or leave terraform_dir empty to do it through AWS's API."
+            f"{TOFU} is not on PATH, and {sign}: install {TOFU} (https://opentofu.org/docs/intro/install/), or leave"
+            " terraform_dir empty to do it through AWS's API."
         )
     if program is None:
         raise CouldNotLook(

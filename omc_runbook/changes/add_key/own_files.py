@@ -11,6 +11,7 @@ from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_folder import SOURCES
+from omc_runbook.terraform.program import TERRAFORM
 from omc_runbook.terraform.task_definitions import applies_to
 
 _TERRAFORM = "infrastructure/terraform"
@@ -29,6 +30,8 @@ class OwnFiles:
     """The expression of the secret's ARN there."""
     stack: str
     """The folder in which Terraform is applied for the environment."""
+    program: str
+    """The command that applies it: terraform or tofu."""
 
 
 def own_files(checkout: Checkout | None, environment: Environment) -> OwnFiles:
@@ -42,6 +45,7 @@ def own_files(checkout: Checkout | None, environment: Environment) -> OwnFiles:
         container=container.file if container else f"{_TERRAFORM}/modules/ecs/main.tf",
         arn=(container.base if container else "") or "${var.secrets_arn}",
         stack=root.parent.as_posix() if is_applied else f"{_TERRAFORM}/environments/{environment.name}",
+        program=checkout.program if checkout else TERRAFORM,
     )
 
 

@@ -16,11 +16,12 @@ from omc_runbook.checks.drift import (
     list_lacks,
     settings_lacks,
     template_lacks,
+    terraform_ahead,
     terraform_lacks,
     unprovided,
 )
 from omc_runbook.model.findings import Finding
-from omc_runbook.report import drift
+from omc_runbook.report import add_key, create, drift
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
 
@@ -249,3 +250,27 @@ def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: P
         lambda old: replace(old, secrets=(*old.secrets, replace(old.secrets[0], variable="VITE_API_KEY"))),
     )
     assert not found(settings_lacks, with_checkout(platform, snapshot))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "program"),
+    [
+        (".terraform-version", "1.9.8\n", "terraform"),
+        (".opentofu-version", "1.8.5\n", "tofu"),
+        ("infrastructure/terraform/modules/ecs/more.tofu", "", "tofu"),
+    ],
+)
+def test_the_command_is_the_one_that_the_checkout_is_for(
+    name: str, text: str, program: str, platform: Platform
+) -> None:
+    """OpenTofu's users have no terraform, and that would not read all of their files."""
+    (platform.root / ".git").mkdir()
+    (platform.root / name).write_text(text)
+    platform.edit(platform.main_tf, ":SMTP_USER::", ":SMTP_USERNAME::")
+    (finding,) = found(terraform_ahead, with_checkout(platform)).values()
+    folder = platform.root / "infrastructure/terraform/environments/staging"
+    assert f"{program} -chdir={folder} apply" in finding.remedy.command
+    by_hand = add_key.by_hand(snapshots.healthy().environment, "KEY", read_checkout(platform.root))
+    assert f"&& {program} apply" in by_hand.to_text()
+    by_hand = create.by_hand(snapshots.healthy().environment, str(platform.main_tf.parent))
+    assert f"&& {program} plan -out=new && {program} apply new" in by_hand.to_text()

@@ -6,6 +6,7 @@ import pytest
 
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.terraform.command import find_program
+from omc_runbook.terraform.program import name_of
 
 
 def install(folder: Path, name: str) -> None:
@@ -29,3 +30,38 @@ def test_a_folder_with_tofu_files_is_for_tofu(
             find_program(folder)
     install(bin, "tofu")
     assert Path(find_program(folder)).name == program
+
+
+LOCK = 'provider "registry.{}/hashicorp/aws" {{\n  version = "5.80.0"\n}}\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "installed", "program"),
+    [
+        ({}, ("terraform", "tofu"), "terraform"),
+        ({}, ("tofu",), "tofu"),
+        ({}, (), "terraform"),
+        ({".terraform.lock.hcl": LOCK.format("opentofu.org")}, ("terraform", "tofu"), "tofu"),
+        ({".terraform.lock.hcl": LOCK.format("terraform.io"), "../.opentofu-version": "1.8.5"}, (), "terraform"),
+        ({"../../.opentofu-version": "1.8.5\n"}, ("terraform", "tofu"), "tofu"),
+        ({"../../.opentofu-version": "1.8.5\n", ".terraform-version": "1.9.8\n"}, (), "terraform"),
+        ({"../../.opentofu-version": "1.8.5\n", "../../.terraform-version": "1.9.8\n"}, ("terraform",), "terraform"),
+        ({"../../../.opentofu-version": "above the repository"}, ("terraform",), "terraform"),
+        ({"main.tofu": ""}, (), "tofu"),
+    ],
+)
+def test_the_program_is_the_one_that_the_folder_is_for(
+    files: dict[str, str], installed: tuple[str, ...], program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown is what would run; without either program it is still named."""
+    folder = tmp_path / "checkout" / "infra" / "staging"
+    folder.mkdir(parents=True)
+    (tmp_path / "checkout" / ".git").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in installed:
+        install(tmp_path / "bin", name)
+    assert name_of(folder) == program
+    if installed:
+        assert Path(find_program(folder)).name == program
