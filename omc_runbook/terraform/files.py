@@ -136,6 +136,11 @@ def tofu_name(name: str) -> str:
     return re.sub(r"\.tf(\.json)?\Z", r".tofu\1", name) if name.endswith((".tf", ".tf.json")) else ""
 
 
+def replaced_name(name: str) -> str:
+    """The name of the file that OpenTofu leaves out for one of its own; "" for any other file."""
+    return re.sub(r"\.tofu(\.json)?\Z", r".tf\1", name) if name.endswith((".tofu", ".tofu.json")) else ""
+
+
 def is_terraform(name: str) -> bool:
     """Whether a file is one of Terraform's own, by its name."""
     return name.endswith((*SOURCES, *VALUES))

@@ -13,10 +13,10 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.variable_lists import ENV, entry_of
+from omc_runbook.repository.variable_lists import ENV, entry_of, read_file
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.files import TerraformFiles, replaced_name
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import applies_to, named_after
 from omc_runbook.textfile.file import Edit
@@ -123,6 +123,7 @@ def find_surroundings(
             *_initial_values(main, [*snapshots], checkout, key),
             *_lists(checkout, key),
             *_dotenvs(checkout, key),
+            *_twins(checkout, key, edits),
         ),
         unreadable=checkout.workflows.unreadable if files else (),
         definition=f"{WITHOUT_TERRAFORM} {key.name}." if checkout.task_definitions is None else "",
@@ -253,4 +254,21 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 reason=f"This workflow writes the application's .env: without this variable {_lack(key)}.",
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
+            )
+
+
+def _twins(checkout: Checkout, key: NewKey, edits: Sequence[Edit]) -> Iterator[OtherLocation]:
+    """Files that Terraform reads, and OpenTofu not, since the edited one stands in their place."""
+    for edit in edits:
+        name = replaced_name(edit.file.name)
+        twin = read_file(checkout.root, name) if name and (checkout.root / name).is_file() else None
+        if twin and key.name not in twin.text:
+            before, after = edit.file.text.split("\n"), edit.after.decode(errors="replace").split("\n")
+            changed = next((line for line, new in zip(before, after, strict=False) if line != new), "")
+            lines = (at for at, line in enumerate(twin.text.split("\n"), 1) if line.strip() == changed.strip())
+            yield OtherLocation(
+                file=name,
+                line=next(lines, 1),
+                reason=f"OpenTofu reads {edit.file.name} in its place, and terraform reads this one: where it is still"
+                f" applied, it needs the reference to {key.name} too.",
             )

@@ -135,6 +135,20 @@ def test_an_initial_value_that_an_apply_writes_again(tmp_path: Path) -> None:
     assert f"the next apply removes {KEY} from the secret." in shown(plan(platform))
 
 
+def test_the_file_that_opentofu_leaves_out_is_told(tmp_path: Path) -> None:
+    """Of main.tofu and main.tf the first is edited; who still applies terraform needs the second too."""
+    platform = make_platform(tmp_path)
+    twin = platform.main_tf.with_suffix(".tofu")
+    twin.write_text(platform.main_tf.read_text())
+    made = plan(platform)
+    assert {*lines_added(made)} == {"infrastructure/terraform/modules/ecs/main.tofu"}
+    (location,) = (each for each in made.surroundings.locations if each.file.endswith("ecs/main.tf"))
+    assert "SENTRY_DSN" in platform.main_tf.read_text().split("\n")[location.line - 1]
+    assert f"OpenTofu reads {twin.relative_to(platform.root)} in its place" in shown(made)
+    platform.main_tf.write_text(made.edits[-1].after.decode())
+    assert "OpenTofu reads" not in shown(plan(platform))
+
+
 @pytest.mark.parametrize("key", ["PATH", "LD_PRELOAD", "PYTHONPATH", "AWS_SECRET_ACCESS_KEY", "ECS_AGENT_URI"])
 def test_a_variable_that_a_container_lives_by_is_refused(key: str, tmp_path: Path) -> None:
     """A task with a secret in its place would find no program, or sign in as somebody else."""
