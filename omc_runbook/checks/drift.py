@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
@@ -137,8 +138,11 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for row in variable_drifts(snapshot):
         if row.lacking:
             how = "set it as plain text" if TERRAFORM in row.plain else "do not"
+            loses = "the next apply removes it"
+            if _deployed_apart(snapshot, row.lacking):
+                loses = "the next revision that is deployed from them lacks it"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
-            fact += f"; Terraform's files {how}, so the next apply removes it."
+            fact += f"; Terraform's files {how}, so {loses}."
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
             fact = (
                 f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
@@ -161,9 +165,11 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
     document = snapshot.current.document if snapshot.current else None
-    hand = f"{_checkout(snapshot).program} {_chdir(snapshot)}apply"
+    apply = f"{_checkout(snapshot).program} {_chdir(snapshot)}apply"
     for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
+        services = _deployed_apart(snapshot, (*row.ahead, *changed))
+        hand = " && ".join((apply, *_deploy_newest(snapshot, services)))
         facts = [
             f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
             f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
@@ -172,7 +178,11 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         referenced = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
         missing = sorted(referenced - {*document.keys}) if document else []
         if missing:
-            facts.append(f"The secret has no {', '.join(missing)}: if this is applied, no task will start.")
+            verb = "deployed" if services else "applied"
+            facts.append(f"The secret has no {', '.join(missing)}: if this is {verb}, no task will start.")
+        if facts and services:
+            names = _listed([each.name for each in services])
+            facts.append(f"ignore_changes keeps an apply from deploying it: {names} gets no new revision by that.")
         if facts:
             by_hand = (
                 f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand.rstrip('.')}."
@@ -328,6 +338,22 @@ def _chdir(snapshot: Snapshot) -> str:
     files = [each.file for each in checkout.task_definitions.containers] if checkout.task_definitions else []
     folder = checkout.root / guide / "environments" / snapshot.environment.name
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
+
+
+def _deployed_apart(snapshot: Snapshot, containers: Collection[str]) -> tuple[Service, ...]:
+    """The services with one of these containers whose new revisions no apply of Terraform deploys."""
+    declared = VariableLocations(snapshot, _checkout(snapshot)).containers
+    names = {each.name for each in declared if each.is_deployed_apart and each.name in containers}
+    definitions = ((service, snapshot.definition(service.task_definition_arn)) for service in snapshot.services)
+    return tuple(s for s, found in definitions if found and names & {each.name for each in found.containers})
+
+
+def _deploy_newest(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
+    """The commands that give services the newest revision of their family."""
+    for service in services:
+        definition = snapshot.definition(service.task_definition_arn)
+        if definition and service.controller == "ECS":
+            yield remedies.deploy(snapshot.environment.names, service.name, definition.family).command
 
 
 def _lacking(snapshot: Snapshot, location: str) -> Iterator[VariableDrift]:

@@ -23,7 +23,7 @@ from omc_runbook.terraform.modules import folders_of, foreign_calls, is_absent, 
 from omc_runbook.terraform.texts import Loop, holds, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
-DEFINITION = "aws_ecs_task_definition"
+DEFINITION, SERVICE = "aws_ecs_task_definition", "aws_ecs_service"
 VARIABLE = "secrets_arn"
 """The Terraform variable of the secret's ARN, if no reference shows another."""
 SEVERAL = "it references several secrets equally often"
@@ -39,6 +39,8 @@ _OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
+_IGNORING = ("ignore_task_definition_changes", "ignore_changes_task_definition")
+"""Arguments of public modules by which their service ignores new revisions."""
 _NAMES = ("name", "container_name", "service_name")
 """The members of an object that name its container, in a module's arguments."""
 
@@ -97,6 +99,8 @@ class TerraformContainer:
     """The folder of its definition."""
     may_be_absent: bool = False
     """Whether its definition has a count, or a for_each, that is not known, so that there may be none of it."""
+    is_deployed_apart: bool = False
+    """Whether its services ignore new revisions (ignore_changes), so that an apply registers one and deploys none."""
 
     @property
     def root(self) -> str:
@@ -266,6 +270,7 @@ def _read_one(
                     json=text is not None,
                     block_folder=str(attribute.file.path.parent),
                     may_be_absent=is_open,
+                    is_deployed_apart=_is_deployed_apart(definition, folder),
                 ),
                 text.variables if text else {},
             )
@@ -275,6 +280,15 @@ def _read_one(
             if not container.name:
                 report("a container has no plain text as its name in", container.node, "so it cannot be matched")
             result.containers.append(container)
+
+
+def _is_deployed_apart(definition: str, folder: Folder) -> bool:
+    """Whether all services of the folder that name a definition ignore its new revisions."""
+    mentions = re.compile(rf"(?<![\w.-]){re.escape(definition)}(?![\w-])")
+    services = [block for block in folder.blocks if block.type == "resource" and block.labels[:1] == (SERVICE,)]
+    revisions = ((block, block.find("task_definition")) for block in services)
+    own = [block for block, revision in revisions if revision and mentions.search(revision.source)]
+    return bool(own) and all(block.ignores("task_definition") for block in own)
 
 
 @dataclass(frozen=True)
@@ -374,6 +388,7 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
                 json=False,
                 block_folder=str(first.file.path.parent),
                 may_be_absent=absence is None,
+                is_deployed_apart=any(flag and flag.value.name == "true" for flag in map(call.find, _IGNORING)),
             )
             container = _with_secrets(container, variable_list, member.value)
             if not has_references:

@@ -108,6 +108,12 @@ class Block:
         """An attribute by its name."""
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
 
+    def ignores(self, argument: str) -> bool:
+        """Whether ignore_changes keeps later applies from changing an argument."""
+        lifecycles = (block.find("ignore_changes") for block in self.blocks if block.type == "lifecycle")
+        values = (each.value for each in lifecycles if each)
+        return any({part.name for part in (value.parts or (value,))} & {"all", argument} for value in values)
+
 
 @lru_cache(maxsize=512)
 def read_blocks(file: SourceFile) -> tuple[Block, ...]:

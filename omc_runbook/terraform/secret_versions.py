@@ -98,14 +98,5 @@ def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
             file=maps[-1].file.name if maps else value.file.name,
             line=maps[-1].line if maps else value.line,
             keys=tuple(member.name for each in maps for member in each.parts if member.name),
-            is_protected=_ignores(block, value.name),
+            is_protected=block.ignores(value.name),
         )
-
-
-def _ignores(block: Block, argument: str) -> bool:
-    for lifecycle in block.blocks:
-        ignored = lifecycle.find("ignore_changes") if lifecycle.type == "lifecycle" else None
-        names = {part.name for part in (ignored.value.parts or (ignored.value,))} if ignored else set()
-        if names & {"all", argument}:
-            return True
-    return False

@@ -117,7 +117,7 @@ class ServiceReader:
             return
         definition = self._definition(instance)
         desired = instance.get("desired_count")
-        is_left = any("desired_count" in words for words in _ignored(instance))
+        is_left = instance.block.ignores("desired_count")
         service = DeclaredService(
             name=name.value,
             source=instance.source_of("name"),
@@ -291,13 +291,6 @@ class ServiceReader:
         if why:
             self.reasons[field_name] = why
         return name
-
-
-def _ignored(instance: Instance) -> Iterator[str]:
-    for block in instance.block.blocks:
-        member = block.find("ignore_changes") if block.type == "lifecycle" else None
-        if member:
-            yield "desired_count" if member.value.source.strip() == "all" else member.value.source
 
 
 def _pairs(value: Any, member: str) -> list[tuple[str, Any] | None]:

@@ -1,5 +1,6 @@
 """Files that no task reads: code that asks for what nothing provides, Terraform's initial value, lists in workflows."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,6 +251,26 @@ def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: P
         lambda old: replace(old, secrets=(*old.secrets, replace(old.secrets[0], variable="VITE_API_KEY"))),
     )
     assert not found(settings_lacks, with_checkout(platform, snapshot))
+
+def test_an_apply_deploys_no_revision_that_the_service_ignores(platform: Platform) -> None:
+    """It only registers one: what is deployed later has or lacks the variable, by a command of its own."""
+    platform.edit(platform.main_tf, ":SMTP_USER::", ":SMTP_USERNAME::")
+    (alone,) = found(terraform_ahead, with_checkout(platform)).values()
+    assert "update-service" not in alone.remedy.command and "ignore_changes" not in " ".join(alone.evidence)
+    line = "  task_definition        = aws_ecs_task_definition.backend.arn\n"
+    ignored = f"{line}\n  lifecycle {{\n    ignore_changes = [desired_count, task_definition]\n  }}\n\n"
+    platform.edit(platform.main_tf, line, ignored)
+    (finding,) = found(terraform_ahead, with_checkout(platform)).values()
+    assert finding.evidence[-1] == (
+        "ignore_changes keeps an apply from deploying it: backend gets no new revision by that."
+    )
+    assert "if this is deployed, no task will start" in finding.evidence[-2]
+    deploy = "--service backend --task-definition ohmycoins-staging-backend --force-new-deployment"
+    assert "apply && aws ecs update-service " in finding.remedy.command and deploy in finding.remedy.command
+    element = r'\{\s*name\s*= "SECRET_KEY"\s*valueFrom = "[^"]*"\s*\},'
+    platform.main_tf.write_text(re.sub(element, "", platform.main_tf.read_text()))
+    (finding,) = found(terraform_lacks, with_checkout(platform)).values()
+    assert "so the next revision that is deployed from them lacks it." in finding.evidence[0]
 
 
 @pytest.mark.parametrize(
