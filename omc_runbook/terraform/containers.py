@@ -11,7 +11,7 @@ from functools import cached_property
 
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
-from omc_runbook.terraform.hcl_json import JSON
+from omc_runbook.terraform.hcl_json import JSON, is_synthesized
 from omc_runbook.terraform.hcl_template import (
     is_literal,
     read_heredoc,
@@ -505,6 +505,9 @@ def _find_obstacle(
     folder = container.folder
     broken = next(iter(folder.broken), "")
     obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
+    targets = (collection_of(node, folder).file for node in container.lists or (container.node,))
+    if made := next((file.name for file in targets if is_synthesized(file)), ""):
+        obstacle = f"cdktf synth makes {made} anew from the code of CDK for Terraform"
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]

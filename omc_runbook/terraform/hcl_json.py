@@ -18,6 +18,7 @@ JSON = (".tf.json", ".tofu.json")
 _LABELS: Mapping[str, int] = {"resource": 2, "data": 2, "provider": 1, "module": 1, "variable": 1, "output": 1}
 """How many labels a block of each type has; one of another type has none."""
 
+_SYNTHESIZED = re.compile(rb'\s*\{\s*"//"\s*:\s*\{\s*"metadata"\s*:\s*\{')
 _DECODER = json.JSONDecoder()
 _COMMENT = "//"
 _BLANK = re.compile(r"[\s,:]*")
@@ -51,6 +52,11 @@ class JsonString(SourceFile):
             character = _CHARACTER.match(text, at)
             at = character.end() if character else at
         return at
+
+
+def is_synthesized(file: SourceFile) -> bool:
+    """Whether CDK for Terraform has made a file, as cdktf.out/stacks/NAME/cdk.tf.json."""
+    return file.name.endswith(JSON) and _SYNTHESIZED.match(file.raw) is not None
 
 
 @lru_cache(maxsize=512)

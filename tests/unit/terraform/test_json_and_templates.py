@@ -156,6 +156,17 @@ def test_an_escaped_text_keeps_its_escapes(tmp_path: Path) -> None:
     assert json.loads(containers)[0]["secrets"][-1] == ADDED
 
 
+def test_what_cdk_for_terraform_makes_is_read_and_not_edited(tmp_path: Path) -> None:
+    """The next cdktf synth would write the file without the reference."""
+    metadata = {"metadata": {"backend": "s3", "stackName": "api", "version": "0.20.7"}}
+    made = {"//": metadata, **definition(written(SECRETS))}
+    declared = write(tmp_path, {"cdktf.out/stacks/api/cdk.tf.json": made})
+    assert [ref.key for ref in declared.containers[0].references] == ["SECRET_KEY", "SENTRY_DSN"]
+    why = "cdktf synth makes cdktf.out/stacks/api/cdk.tf.json anew from the code of CDK for Terraform"
+    with pytest.raises(CannotFollow, match=why):
+        add_reference(declared, "backend", KEY, KEY, ("SECRET_KEY",))
+
+
 def test_a_tofu_file_is_edited_like_any_other(tmp_path: Path) -> None:
     """As a file of blocks, and not as something that only seems to hold a definition."""
     text = MODULE.replace("var.secrets", '[\n    { name = "A", valueFrom = "${var.arn}:A::" },\n  ]')
