@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from omc_runbook.model.value_from import Reference
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
+STACK_TAG = "aws:cloudformation:stack-name"
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
 """Names of variables that say which user logs in to which server."""
 
@@ -83,6 +84,8 @@ class TaskDefinition:
     task_role_arn: str
     containers: tuple[Container, ...]
     os_family: str = ""
+    stack: str = ""
+    """The CloudFormation stack that registered it, by its tags."""
 
     @property
     def label(self) -> str:
@@ -127,7 +130,9 @@ class ReferenceEdit:
 
 def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
     """Read a revision by ARN or family:revision; by family only, its newest active revision."""
-    return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+    answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    tags = {tag["key"]: tag["value"] for tag in answer.get("tags") or ()}
+    return replace(_task_definition(answer["taskDefinition"]), stack=tags.get(STACK_TAG, ""))
 
 
 def from_daemon(raw: Any) -> TaskDefinition:

@@ -11,6 +11,7 @@ from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import (
     missing_keys,
     plain_logins,
@@ -214,7 +215,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
             remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
             unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
-            remedy = remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"')
+            remedy = source_of(snapshot).register(names, f'"${{var.secrets_arn}}:{member.key}::"')
             if not member.key or ":" in member.key:
                 fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
                 quoted = command(letters.spell(member.key))
@@ -268,13 +269,9 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
-                yield Evidence(
-                    key,
-                    (fact,),
-                    remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"'),
-                    frozenset({pair.service.name}),
-                    "error",
-                )
+                reference, source = f'"${{var.secrets_arn}}:{key}::"', source_of(snapshot, [pair.failing])
+                remedy = source.register(snapshot.environment.names, reference)
+                yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
 
 
 @check(
@@ -717,7 +714,7 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
-        correct = remedies.register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
+        correct = source_of(snapshot).register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.

@@ -9,6 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, secret_demands, successions
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.relations import is_database_address
@@ -403,20 +404,21 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         names, variable = snapshot.environment.names, demand.injection.variable
+        source = source_of(snapshot, [demand.definition], demand.container.name)
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"
         if odd := letters.describe(variable):
             what += f", which has {odd}"
         if other := _owner(snapshot, demand):
             # The name is right, and the reference another key's.
-            correct = remedies.register(names, f'"${{var.secrets_arn}}:{other}::"', variable)
+            correct = source.register(names, f'"${{var.secrets_arn}}:{other}::"', variable)
             yield _about(snapshot, demand, f"{what}, the variable of key {other}.", correct)
         elif former and former not in demand.definition.variables:
             fact = f"{what}; {label}, the revision in service, injects it as {former}."
-            yield _about(snapshot, demand, fact, remedies.rename(names, variable, former))
+            yield _about(snapshot, demand, fact, source.rename(names, variable, former))
         elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
-            yield _about(snapshot, demand, fact, remedies.rename(names, variable, due))
+            yield _about(snapshot, demand, fact, source.rename(names, variable, due))
 
 
 def _application(demand: KeyDemand) -> Container | None:
@@ -490,9 +492,8 @@ def _about(
     own_keys = [name for name in keys if variable_of(name, keys) == demand.injection.variable]
     key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.injection.variable)
     arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
-    mend = remedy or remedies.register(
-        snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"', demand.injection.variable, arn
-    )
+    names, source = snapshot.environment.names, source_of(snapshot, [demand.definition], demand.container.name)
+    mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.injection.variable, arn)
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
     return Evidence(
         demand.subject,

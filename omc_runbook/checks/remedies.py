@@ -141,23 +141,6 @@ def move_back(names: Names, to: str, from_: str) -> Remedy:
     return _aws(names, "secretsmanager", *move, "--move-to-version-id", to, "--remove-from-version-id", from_)
 
 
-def register(names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
-    """Correct a reference in Terraform and register a new revision; `arn` is what var.secrets_arn has to be."""
-    of, where = f" of {variable}" if variable else "", f", where var.secrets_arn is {arn}" if arn else ""
-    return Remedy(
-        f"In infrastructure/terraform/modules/ecs/main.tf set valueFrom = {instead}{of}{where}, then terraform apply"
-        f" (region {names.region})."
-    )
-
-
-def rename(names: Names, variable: str, instead: str) -> Remedy:
-    """Correct a variable's name beside its reference in Terraform, and register a new revision."""
-    return Remedy(
-        f'In infrastructure/terraform/modules/ecs/main.tf set name = "{instead}" instead of "{variable}" in secrets,'
-        f" then terraform apply (region {names.region})."
-    )
-
-
 def redeploy(names: Names, service: str) -> Remedy:
     """Start new tasks, which read the secret again."""
     return _update_service(names, service, "--force-new-deployment")

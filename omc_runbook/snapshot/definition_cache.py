@@ -70,6 +70,7 @@ class _Revision(_Stored):
     execution_role_arn: str
     task_role_arn: str
     os_family: str
+    stack: str
     containers: tuple[_Container, ...]
 
 
@@ -138,6 +139,7 @@ class DefinitionCache:
                 execution_role_arn=revision.execution_role_arn,
                 task_role_arn=revision.task_role_arn,
                 os_family=revision.os_family,
+                stack=revision.stack,
                 containers=tuple(_stored(container) for container in revision.containers),
             )
         except ValidationError:
@@ -211,6 +213,7 @@ def _definition(arn: str, entry: _Revision) -> TaskDefinition:
         execution_role_arn=entry.execution_role_arn,
         task_role_arn=entry.task_role_arn,
         os_family=entry.os_family,
+        stack=entry.stack,
         containers=tuple(
             Container(
                 name=container.name,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
-from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import SOURCES, Folder
 from omc_runbook.terraform.modules import source_of
 

@@ -18,6 +18,7 @@ from omc_runbook.changes.secret.placeholders import placeholder
 from omc_runbook.changes.secret.plan import LABEL, document_of, plan_update
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked
@@ -106,7 +107,7 @@ def plan_environment(
             elif why := ownership.why_not_service(snapshot, service.name):
                 notes.append(why)
         if edits and terraform_dir is None and not foreign:
-            corrections.append(Correction(definition, edits, own, ()))
+            corrections.append(Correction(definition, edits, own, (), source=source_of(snapshot, [definition])))
         without_reference += [service.name for service in own if edits]
         # Tasks read a new value or revision only when they start.
         is_outdated = is_outdated or (
@@ -150,7 +151,7 @@ def find_started_revisions(snapshot: Snapshot, key: str, services: Collection[st
                     for container, injection in now.injections
                     if injection.variable == key
                 )
-                corrections.append(Correction(former, edits, (service,), (), now.arn))
+                corrections.append(Correction(former, edits, (service,), (), now.arn, source_of(snapshot, [former])))
                 break
     return tuple(corrections)
 

@@ -8,6 +8,7 @@ from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
@@ -53,7 +54,8 @@ def _correction(snapshot: Snapshot, arn: str, edits: list[ReferenceEdit], becaus
     services = tuple(
         service for service in users if service.controller == "ECS" and not why_not_service(snapshot, service.name)
     )
-    return Correction(snapshot.task_definitions[arn], tuple(edits), services, tuple(because))
+    definition = snapshot.task_definitions[arn]
+    return Correction(definition, tuple(edits), services, tuple(because), source=source_of(snapshot, [definition]))
 
 
 def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:

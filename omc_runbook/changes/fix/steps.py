@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -10,6 +10,7 @@ from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import remedies
+from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Finding
 
@@ -142,6 +143,7 @@ class Correction:
     because: tuple[Finding, ...]
     revision_arn: str = ""
     """The corrected revision's ARN, where a killed run has deployed it already."""
+    source: DefinitionSource = field(default_factory=DefinitionSource)
 
     @property
     def title(self) -> str:
@@ -170,12 +172,12 @@ class Correction:
         edits = tuple(
             f"{edit.container}, {edit.variable}: {edit.before} → {edit.after}" for edit in self.edits if not edit.adds
         )
-        warning = "Correct it in Terraform too: its next apply would restore the former reference."
-        return (*added, *edits, *((warning,) if edits else ()))
+        return (*added, *edits, *((self.source.reminder,) if edits or self.source.stack else ()))
 
     def by_hand(self, names: Names) -> str:
         """How to do it by hand."""
-        return remedies.register(names, " and ".join(dict.fromkeys(f'"{edit.after}"' for edit in self.edits))).command
+        after = dict.fromkeys(f'"{edit.after}"' for edit in self.edits)
+        return self.source.register(names, " and ".join(after)).command
 
     def undo(self, names: Names) -> tuple[str, ...]:
         """The commands to undo it."""

@@ -25,6 +25,7 @@ from support.snapshots import (
     simulated,
     stuck,
     with_container,
+    with_definition,
     with_keys,
     with_permissions,
     with_reference,
@@ -354,3 +355,13 @@ def test_no_secret_and_no_cluster_leave_nothing_to_plan() -> None:
     assert plan.is_empty and "secret-missing" in reasons(plan)
     gone = replace(healthy(), service_names=None, services=(), task_definitions={}, tasks=(), permissions={})
     assert planned(gone).is_empty
+
+
+def test_a_stack_is_to_be_changed_too() -> None:
+    """A revision that was registered beside its stack lasts until the stack is deployed again."""
+    wrong = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["bare-name"])
+    of_stack = with_definition(wrong, "worker", lambda revision: replace(revision, stack="omc-worker"))
+    for snapshot, where in ((wrong, "in Terraform too: its next apply"), (of_stack, "CloudFormation stack omc-worker")):
+        (step,) = planned(snapshot).steps
+        assert where in step.lines[-1]
+        assert ("stack omc-worker" in step.by_hand(snapshot.environment.names)) is (snapshot is of_stack)

@@ -252,6 +252,7 @@ def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: P
     )
     assert not found(settings_lacks, with_checkout(platform, snapshot))
 
+
 def test_an_apply_deploys_no_revision_that_the_service_ignores(platform: Platform) -> None:
     """It only registers one: what is deployed later has or lacks the variable, by a command of its own."""
     platform.edit(platform.main_tf, ":SMTP_USER::", ":SMTP_USERNAME::")

@@ -406,6 +406,16 @@ def test_an_execution_role_by_its_bare_name() -> None:
         assert describe_task_definition(client, "worker").execution_role_arn == ROLE
 
 
+def test_the_stack_that_registered_a_revision() -> None:
+    """CloudFormation tags what it makes, also for the AWS CDK and Copilot; no other tag counts."""
+    raw = {"taskDefinitionArn": definition_arn("worker"), "family": "f", "revision": 7, "containerDefinitions": []}
+    tags = [{"key": "stack", "value": "mine"}, {"key": "aws:cloudformation:stack-name", "value": "omc-worker"}]
+    for more, stack in (({"tags": tags}, "omc-worker"), ({"tags": tags[:1]}, ""), ({}, "")):
+        client = Mock(**{"describe_task_definition.return_value": {"taskDefinition": raw, **more}})
+        assert describe_task_definition(client, "worker").stack == stack
+        client.describe_task_definition.assert_called_once_with(taskDefinition="worker", include=["TAGS"])
+
+
 def test_a_value_mended_while_a_deployment_retries() -> None:
     """Tasks that failed on a value which has been replaced say nothing of the next ones."""
     failing = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
@@ -32,9 +33,11 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.definition_source import GUIDE_FILE
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -231,3 +234,28 @@ def test_an_application_that_nothing_names() -> None:
         ),
     )
     assert_clear(CHECKS["sidecar-only"], unnamed)
+
+
+def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
+    """Its next deployment would undo what is done beside it, and it has no Terraform to apply."""
+    wrong = with_reference(healthy(), "worker", "SECRET_KEY", NAME)
+    of_stack = with_definition(wrong, "worker", lambda revision: replace(revision, stack="omc-worker"))
+    for snapshot, text in ((wrong, GUIDE_FILE), (of_stack, "CloudFormation stack omc-worker")):
+        (finding,) = run_check(CHECKS["bare-name"], snapshot)
+        assert text in finding.remedy.command
+        assert ("terraform" in finding.remedy.command) is (snapshot is wrong)
+    reference = 'set valueFrom = "SECRET_ARN:SECRET_KEY::" of SECRET_KEY, where SECRET_ARN is'
+    assert f"{reference} {ARN}, then deploy the stack" in finding.remedy.command
+
+
+def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
+    """The guide's is named where none was read; OpenTofu's users are not sent to terraform."""
+    container = 'container_definitions = jsonencode([{ name = "worker" }])'
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra/main.tofu").write_text(f'resource "aws_ecs_task_definition" "worker" {{\n  {container}\n}}\n')
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    (tmp_path / "config.py").write_text(settings)
+    snapshot = replace(with_reference(healthy(), "worker", "SECRET_KEY", NAME), checkout=read_checkout(tmp_path))
+    (finding,) = run_check(CHECKS["bare-name"], snapshot)
+    assert finding.remedy.command.startswith("In infra/main.tofu set ")
+    assert "then tofu apply" in finding.remedy.command

@@ -106,6 +106,7 @@ def is_kept(cache: DefinitionCache, definition: TaskDefinition, created: datetim
 def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
     """Completely where nothing was left out; a service that is younger than the entry may mean another revision."""
     cache, definition = cache_at(tmp_path), revision(image="app@sha256:1", readonly=True, plain_secrets=("TOKEN",))
+    definition = replace(definition, stack="omc-worker")
     cache.store([definition])
     assert cache.load({definition.arn: OLD}) == ({definition.arn: definition}, frozenset())
     for created in (NOW, NOW + timedelta(days=1), None):

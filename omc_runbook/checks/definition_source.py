@@ -1,0 +1,72 @@
+"""Where the source of a task definition is, which a correction must be written to, or the next deployment undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.checks.variable_locations import VariableLocations
+from omc_runbook.model.environment import Names
+from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.containers import VARIABLE
+from omc_runbook.terraform.program import TERRAFORM
+
+GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionSource:
+    """Terraform's file of a task definition, as the guide has it where none was read, or a stack of CloudFormation."""
+
+    stack: str = ""
+    """The stack that registered it, whatever made its template: the AWS CDK, AWS Copilot or a person."""
+    file: str = GUIDE_FILE
+    program: str = TERRAFORM
+
+    def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
+        """Correct a reference and register a new revision; `arn` is what var.secrets_arn has to be."""
+        of = f" of {variable}" if variable else ""
+        where = f", where var.{VARIABLE} is {arn}" if arn else ""
+        if self.stack:
+            instead = instead.replace(f"${{var.{VARIABLE}}}", "SECRET_ARN")
+            where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
+        return self._correct(names, f"set valueFrom = {instead}{of}{where}")
+
+    def rename(self, names: Names, variable: str, instead: str) -> Remedy:
+        """Correct a variable's name beside its reference, and register a new revision."""
+        return self._correct(names, f'set name = "{instead}" instead of "{variable}" in secrets')
+
+    @property
+    def reminder(self) -> str:
+        """What is to be corrected too, where a revision was registered by hand."""
+        if self.stack:
+            return f"Change it in {_made(self.stack)} too: its next deployment would undo this."
+        return "Correct it in Terraform too: its next apply would restore the former reference."
+
+    def _correct(self, names: Names, what: str) -> Remedy:
+        region = f"(region {names.region})"
+        if self.stack:
+            return Remedy(f"In {_made(self.stack)} {what}, then deploy the stack {region}.")
+        return Remedy(f"In {self.file} {what}, then {self.program} apply {region}.")
+
+
+def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), container: str = "") -> DefinitionSource:
+    """The source of task definitions, without any of those that services use; of one container where one is named."""
+    used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+    revisions = [*definitions] or [each for each in used if each and snapshot.own_references(each)]
+    stacks = {each.stack for each in revisions}
+    if len(stacks) == 1 and stacks != {""}:
+        return DefinitionSource(stack=stacks.pop())
+    checkout = snapshot.checkout
+    if checkout is None:
+        return DefinitionSource()
+    own = {container} if container else {each.name for revision in revisions for each in revision.containers}
+    files = {each.file for each in VariableLocations(snapshot, checkout).containers if each.name in own}
+    file = files.pop() if len(files) == 1 else GUIDE_FILE
+    return DefinitionSource(file=file, program=checkout.program)
+
+
+def _made(stack: str) -> str:
+    return f"what makes the CloudFormation stack {stack} (its template, CDK app or Copilot manifest)"
