@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from omc_runbook.terraform.data_files import DataFile
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
 from omc_runbook.terraform.hcl_json import JSON, is_synthesized
@@ -35,7 +35,6 @@ MAPS = ("object", "object-for")
 """The kinds of expressions that are maps."""
 
 _RENDERED = re.compile(r"data\.template_file\.([\w-]+)\.rendered")
-_OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
@@ -348,10 +347,7 @@ def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node,
 
 def _template(path: Node, folder: Folder) -> SourceFile | None:
     """The file of a path, as Terraform has it when it is applied."""
-    text, scope = resolve(read_text(path, folder), path, folder), folder.scope(path)
-    base = (scope if text.startswith("${path.module}/") else folder.root).files[0].path.parent
-    name = os.path.normpath(base / _OWN_PATH.sub("", text))
-    return next((file for file in folder.templates if os.path.normpath(file.path) == name), None)
+    return folder.file_at(resolve(read_text(path, folder), path, folder), path)
 
 
 def _without_encoding(node: Node) -> Node:
@@ -505,7 +501,9 @@ def _find_obstacle(
     folder = container.folder
     broken = next(iter(folder.broken), "")
     obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
-    targets = (collection_of(node, folder).file for node in container.lists or (container.node,))
+    targets = [collection_of(node, folder).file for node in container.lists or (container.node,)]
+    if not obstacle and all(isinstance(file, DataFile) for file in targets):
+        obstacle = f"its list is in {targets[0].name}, which is read and not edited"
     if made := next((file.name for file in targets if is_synthesized(file)), ""):
         obstacle = f"cdktf synth makes {made} anew from the code of CDK for Terraform"
     if obstacle:
@@ -515,6 +513,8 @@ def _find_obstacle(
     for each in foreign:
         for node in (*each.lists, each.node):
             owners.setdefault(collection_of(node, each.folder).position, []).append(each)
+    edited = tuple(node for node, file in zip(container.lists, targets, strict=False) if not isinstance(file, DataFile))
+    container = replace(container, lists=edited)
     lists_or_node = container.lists if container.has_secrets else (container.node,)
     uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
     shared = [_shared_with(collection_of(node, folder), folder, owners, uncertain) for node in lists_or_node]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from omc_runbook.model.environment_names import canonical
 from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.data_files import DECODERS, read_data
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
 from omc_runbook.terraform.hcl_template import is_literal, only_expression
@@ -27,6 +29,7 @@ VALUES = (".tfvars", ".tfvars.json")
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
 
+_OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
 
 
@@ -164,7 +167,7 @@ class Folder:
         expression = only_expression(node) if node.file.name.endswith(JSON) else None
         if expression:
             return self.follow(expression, depth + 1)
-        if chosen := self._chosen(node, depth):
+        if chosen := self._chosen(node, depth) or self._decoded(node, depth):
             return self.follow(chosen, depth + 1)
         value, *keys = self.scope(node)._definition(node) if node.kind == "path" else (None,)
         if value is None:
@@ -196,6 +199,23 @@ class Folder:
         is_known = table.kind == "object" and key.kind == "string" and is_literal(key.name) and not self.is_open(key)
         member = table.member(key.name) if is_known else None
         return member.value if member else None
+
+    def _decoded(self, node: Node, depth: int) -> Node | None:
+        """The data that jsondecode(file(PATH)) or yamldecode(file(PATH)) reads; None for anything else."""
+        is_decoder = node.kind == "call" and node.name in DECODERS and len(node.parts) == 1
+        call = self.follow(node.parts[0], depth + 1) if is_decoder else node
+        if not is_decoder or (call.kind, call.name, len(call.parts)) != ("call", "file", 1):
+            return None
+        path = self.follow(call.parts[0], depth + 1)
+        is_known = path.kind == "string" and is_literal(_OWN_PATH.sub("", path.name))
+        file = self.file_at(path.name, path) if is_known else None
+        return read_data(file, node.name) if file else None
+
+    def file_at(self, path: str, node: Node) -> SourceFile | None:
+        """The file, of those that expressions read, that a path in an expression names where Terraform is applied."""
+        folder = self.scope(node) if path.startswith("${path.module}/") else self.root
+        name = os.path.normpath(folder.files[0].path.parent / _OWN_PATH.sub("", path))
+        return next((file for file in self.templates if os.path.normpath(file.path) == name), None)
 
     def entries(self, node: Node) -> tuple[Node, ...]:
         """What a for_each runs over: the members of a map, or the strings of a set; () where that is not known."""

@@ -1,0 +1,108 @@
+"""Secrets that jsondecode() and yamldecode() read from a file: read exactly, and never edited."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.model.errors import CannotFollow
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
+from omc_runbook.terraform.task_definitions_edit import add_reference
+
+KEY = "NEW_API_KEY"
+OF_KEYS = '[for k in {} : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }}]'
+OF_PAIRS = '[for k, v in {} : {{ name = k, valueFrom = "${{var.arn}}:${{v}}::" }}]'
+
+
+def definition(secrets: str, more: str = "") -> str:
+    containers = f'[{{ name = "backend", secrets = {secrets} }}]'
+    return f'resource "aws_ecs_task_definition" "a" {{\n  container_definitions = jsonencode({containers})\n}}\n{more}'
+
+
+def write(root: Path, **files: str) -> TaskDefinitions:
+    for name, text in files.items():
+        (root / name.replace("_", ".")).write_text(text)
+    return read_task_definitions(root)
+
+
+def keys(declared: TaskDefinitions) -> list[tuple[str, str]]:
+    return [(ref.variable, ref.key) for each in declared.containers for ref in each.references]
+
+
+YAML = 'yamldecode(file("${path.module}/secrets.yaml"))'
+JSON = 'jsondecode(file("${path.module}/secrets.json"))'
+FORMS = {
+    "a list": (OF_KEYS.format(YAML), "- A\n- 'B' # why\n"),
+    "a local value": (OF_KEYS.format("local.all.api.secrets"), "api:\n  secrets: [A, B]\n"),
+    "a map": (OF_PAIRS.format(YAML), 'A: A\n"B": B\n'),
+    "a map in JSON": (OF_PAIRS.format(JSON), '{\t"A": "A", "B": "\\u0042"}'),
+    "references": ("local.all.api", 'api:\n  - {name: A, valueFrom: "arn:A::"}\n  - {name: B, valueFrom: "arn:B::"}\n'),
+    "words that YAML 1.1 took for truth": (OF_KEYS.format(YAML), "- NO\n- on\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_file_of_data_gives_is_read_and_not_edited(form: str, tmp_path: Path) -> None:
+    """So that drift sees each reference; an edit would be one of a file that may serve others."""
+    secrets, text = FORMS[form]
+    name = "secrets_json" if "JSON" in form else "secrets_yaml"
+    locals_ = f"locals {{\n  all = {YAML}\n}}\n"
+    declared = write(tmp_path, main_tf=definition(secrets, locals_), **{name: text})
+    expected = [("NO", "NO"), ("on", "on")] if "1.1" in form else [("A", "A"), ("B", "B")]
+    if form == "references":
+        expected = [("A", ""), ("B", "")]
+    assert [variable for variable, _ in keys(declared)] == [variable for variable, _ in expected]
+    assert not declared.may_hide("backend") and declared.unreadable == ()
+    with pytest.raises(CannotFollow, match=re.escape(f"its list is in {name.replace('_', '.')}, which is read")):
+        add_reference(declared, "backend", KEY, KEY, ("A",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- &a A\n- *a\n",
+        "- A\n- ${b}\n",
+        "- A\n- 1\n",
+        "- A\n- null\n",
+        "- A\n- !Ref B\n",
+        "A: [",
+        "--- [A]\n--- [B]\n",
+        "",
+        "[" * 5000,
+        "&a [*a]",
+    ],
+)
+def test_data_that_is_not_certain_stays_unknown(text: str, tmp_path: Path) -> None:
+    """Rather than a reference that is not there, or one less."""
+    declared = write(tmp_path, main_tf=definition(OF_KEYS.format(YAML)), secrets_yaml=text)
+    assert declared.may_hide("backend")
+    with pytest.raises(CannotFollow):
+        add_reference(declared, "backend", KEY, KEY, ("A",))
+
+
+def test_a_list_beside_the_data_gets_the_reference(tmp_path: Path) -> None:
+    """As what the other list does not need to know."""
+    own = '[{ name = "C", valueFrom = "${var.arn}:C::" }]'
+    text = definition(f"concat({OF_KEYS.format(YAML)}, {own})")
+    declared = write(tmp_path, main_tf=text, secrets_yaml="- A\n- B\n")
+    assert keys(declared) == [("A", "A"), ("B", "B"), ("C", "C")]
+    edit = add_reference(declared, "backend", KEY, KEY, ("A", "B", "C"))
+    assert edit and edit.file.name == "main.tf"
+    added = f', {{ name = "{KEY}", valueFrom = "${{var.arn}}:{KEY}::" }}]'
+    assert edit.after.decode() == text.replace('C::" }]', f'C::" }}{added}')
+
+
+def test_services_of_a_file(tmp_path: Path) -> None:
+    """A for_each over what a file has makes one definition for each of its members."""
+    text = f"""\
+resource "aws_ecs_task_definition" "a" {{
+  for_each = {YAML}
+  container_definitions = jsonencode([{{ name = each.key, secrets = {OF_KEYS.format("each.value.secrets")} }}])
+}}
+"""
+    declared = write(tmp_path, main_tf=text, secrets_yaml="backend: {secrets: [A]}\nworker: {secrets: [A, B]}\n")
+    assert [(each.name, [ref.key for ref in each.references]) for each in declared.containers] == [
+        ("backend", ["A"]),
+        ("worker", ["A", "B"]),
+    ]
+    assert not declared.may_hide("backend")
