@@ -15,7 +15,8 @@ from omc_runbook.terraform.modules import source_of
 SECRET = "aws_secretsmanager_secret"
 VERSION = "aws_secretsmanager_secret_version"
 
-VALUES = ("secret_binary", "secret_string")
+WRITE_ONLY = "secret_string_wo"
+VALUES = ("secret_binary", "secret_string", WRITE_ONLY)
 """The arguments of a version with its value; a write-only one is only written when its own version changes."""
 
 _VERSION = re.compile(rf'^\s*resource\s+"?{VERSION}\b|"{VERSION}"\s*:', re.MULTILINE)
@@ -35,7 +36,7 @@ class SecretVersion:
     keys: tuple[str, ...]
     """() where it is not a map."""
     is_protected: bool
-    """Whether `ignore_changes` keeps later applies from writing it again."""
+    """Whether `ignore_changes` keeps later applies from writing it again, or it is write-only."""
 
 
 def check_folder(folder: Path) -> None:
@@ -97,5 +98,5 @@ def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
             file=maps[-1].file.name if maps else value.file.name,
             line=maps[-1].line if maps else value.line,
             keys=tuple(member.name for each in maps for member in each.parts if member.name),
-            is_protected=block.ignores(value.name),
+            is_protected=value.name == WRITE_ONLY or block.ignores(value.name),
         )

@@ -148,6 +148,9 @@ def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
     finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
     assert finding.severity == "warning" and "removes SENTRY_DSN" in finding.evidence[0]
+    platform.edit(platform.secrets_tf, "  secret_string = ", "  secret_string_wo_version = 1\n  secret_string_wo = ")
+    finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
+    assert finding.severity == "info" and "tasks of a new environment do not start" in finding.evidence[0]
 
 
 def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
