@@ -199,7 +199,7 @@ def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], sn
             f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
             " leave terraform_dir empty. Nothing was written."
         )
-    harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret)
+    harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret, part.terraform_dir)
     return replace(part, terraform=executor.changes_of(changes), harm=harm)
 
 

@@ -121,15 +121,16 @@ def find_program(folder: Path | None = None) -> str:
     return program
 
 
-def plan(folder: Path, profile: str = "") -> SavedPlan:
+def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
     """Run init and plan in a folder, and leave it unchanged: no .terraform, no lock file, no state.
 
-    `profile` is the AWS profile, "" for that of this process. TF_DATA_DIR is a private folder, and the state is not
-    locked. Raises UsageError for a folder without a configuration, and CouldNotLook if Terraform fails or does not
-    end in time. https://developer.hashicorp.com/terraform/cli/config/environment-variables
+    `profile` is the AWS profile, "" for that of this process; `program` is the path of terraform or tofu, "" for the
+    one that the folder is for. TF_DATA_DIR is a private folder, and the state is not locked. Raises UsageError for a
+    folder without a configuration, and CouldNotLook if Terraform fails or does not end in time.
+    https://developer.hashicorp.com/terraform/cli/config/environment-variables
     """
     check_folder(folder)
-    program, directory = find_program(folder), temporary.folder("terraform")
+    program, directory = program or find_program(folder), temporary.folder("terraform")
     data = Path(directory.name) / "data"
     _copy_data(folder / os.environ.get("TF_DATA_DIR", ".terraform"), data)
     variables = {name: value for name, value in os.environ.items() if name not in LOG_VARIABLES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -13,6 +14,7 @@ from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.shell import command
+from omc_runbook.terraform.program import name_of
 from omc_runbook.terraform.secret_versions import SECRET, VERSION, SecretVersion
 
 FAMILY = "terraform"
@@ -60,12 +62,15 @@ def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
     return tuple(change for change in changes if not change.changes_nothing)
 
 
-def find_harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> tuple[Finding, ...]:
+def find_harm(
+    changes: tuple[ResourceChange, ...], name: str, existing: Existing | None, folder: Path
+) -> tuple[Finding, ...]:
     """Findings on changes that harm a secret: destroying it, creating one that exists, overwriting its value.
 
-    `name` is the environment's secret, `existing` what AWS has of it, None if it does not exist.
+    `name` is the environment's secret, `existing` what AWS has of it, None if it does not exist. Remedies run in
+    `folder`.
     """
-    harm = tuple(_harm(changes, existing))
+    harm = tuple(_harm(changes, existing, (name_of(folder), f"-chdir={folder.resolve()}")))
     if existing or any(change.creates(name) for change in changes):
         return harm
     return (
@@ -88,7 +93,7 @@ def find_overwrites(versions: tuple[SecretVersion, ...]) -> tuple[Finding, ...]:
         Finding(
             check="terraform-unguarded",
             family=FAMILY,
-            title="The next terraform apply would overwrite the secret's values",
+            title="The next apply of Terraform would overwrite the secret's values",
             status="found",
             subject=each.address,
             severity="info",
@@ -99,7 +104,9 @@ def find_overwrites(versions: tuple[SecretVersion, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Iterator[Finding]:
+def _harm(
+    changes: tuple[ResourceChange, ...], existing: Existing | None, program: tuple[str, ...]
+) -> Iterator[Finding]:
     for change in changes:
         if change.type not in (SECRET, VERSION):
             continue
@@ -118,7 +125,7 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
                 "The secret exists in AWS but not in Terraform's state",
                 change,
                 "The plan creates it, which fails because it exists.",
-                command("terraform", "import", change.address, existing.arn),
+                command(*program, "import", change.address, existing.arn),
             )
         elif existing and existing.version_at(CURRENT) and change.type == VERSION and change.belongs_to and is_ours:
             version = f"{existing.arn}|{existing.version_at(CURRENT)}"
@@ -127,8 +134,8 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
                 "Terraform would overwrite the secret's values with placeholders",
                 change,
                 f"The plan says {change.action}: AWS may have deleted the version in its state after updates.",
-                f"{command('terraform', 'state', 'rm', change.address)};"
-                f" {command('terraform', 'import', change.address, version)}",
+                f"{command(*program, 'state', 'rm', change.address)} &&"
+                f" {command(*program, 'import', change.address, version)}",
             )
 
 

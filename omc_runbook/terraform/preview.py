@@ -60,6 +60,6 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
         data = folder / os.environ.get("TF_DATA_DIR", ".terraform")
         if data.is_dir() and not (copied_folder / data.name).exists():
             (copied_folder / data.name).symlink_to(data)
-        saved = command.plan(copied_folder, profile)
+        saved = command.plan(copied_folder, profile, command.find_program(folder))
         saved.drop()
         return saved.changes

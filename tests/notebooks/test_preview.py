@@ -152,6 +152,10 @@ def test_what_terraform_cannot_do_is_told(here: Terraformer, monkeypatch: pytest
         with pytest.raises(CouldNotLook, match="Neither terraform nor tofu is on PATH") as error:
             here.planned(run, terraform_dir=FOLDER)
         assert error.value.exit_code == 2
+    (here.platform.root / ".opentofu-version").write_text("1.8.5\n")
+    with pytest.raises(CouldNotLook, match=r"tofu is not on PATH, and .*version chooses a version of OpenTofu"):
+        here.planned(run, terraform_dir=FOLDER)
+    (here.platform.root / ".opentofu-version").unlink()
     with monkeypatch.context() as patch:
         patch.setenv("STANDIN_FAILS", "plan")
         with pytest.raises(CouldNotLook, match=r"terraform plan in .* failed"):

@@ -323,7 +323,8 @@ def test_values_that_terraform_would_write_over_are_warned_of(desk: Terraformer)
     ended = desk.run("-p", "apply", "true", STANDIN_ACTIONS="no-op,delete+create")
     (found,) = [finding for finding in desk.outcome()["findings"] if finding["family"] == "terraform"]
     assert (ended.returncode, found["check"], found["severity"]) == (1, "terraform-recreates", "error")
-    assert "terraform state rm" in found["remedy"]["command"] and f"{arn}|" in found["remedy"]["command"]
+    remedy, chosen = found["remedy"]["command"], f"terraform -chdir={desk.folder.resolve()}"
+    assert f"{chosen} state rm" in remedy and f"&& {chosen} import" in remedy and f"{arn}|" in remedy
     assert "apply" not in [call[1] for call in desk.calls()] and desk.outcome()["changes"] == []
 
 
@@ -332,7 +333,9 @@ def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraform
     arn = here.create()
     plan = planned(here)
     assert [finding.check for finding in plan.warnings] == ["terraform-unaware"]
-    assert plan.harm[0].remedy.command == f"terraform import aws_secretsmanager_secret.app {arn}"
+    assert plan.harm[0].remedy.command == (
+        f"terraform -chdir={here.folder.resolve()} import aws_secretsmanager_secret.app {arn}"
+    )
     assert create.apply(runbooks_run.begin("create", "staging"), plan, True) is None
 
 
@@ -379,8 +382,8 @@ def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terrafo
     here.create()
     existing = runbooks_run.begin("create", "staging").look().secret
     others = (change(VERSION, "create", of="other"), change(SECRET, "create", of="other"), change("aws_vpc", "delete"))
-    assert find_harm(others, here.name, existing) == ()
-    (found,) = find_harm((change(SECRET, "delete", of="other"),), here.name, existing)
+    assert find_harm(others, here.name, existing, here.folder) == ()
+    (found,) = find_harm((change(SECRET, "delete", of="other"),), here.name, existing, here.folder)
     assert found.check == "terraform-destroys"
 
 

@@ -227,7 +227,7 @@ def _with_terraform(base_plan: CreatePlan, folder: Path, profile: str) -> Create
     if base_plan.intent == "nothing":
         draft.drop()
     warnings = (
-        *plan_json.find_harm(draft.changes, base_plan.name, base_plan.existing),
+        *plan_json.find_harm(draft.changes, base_plan.name, base_plan.existing, folder),
         *plan_json.find_overwrites(unprotected_versions),
     )
     return replace(base_plan, draft=draft, warnings=warnings)
