@@ -11,7 +11,7 @@ from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence
-from omc_runbook.checks.definition_source import source_of
+from omc_runbook.checks.definition_source import source_for, source_of
 from omc_runbook.checks.key_demand import (
     missing_keys,
     plain_logins,
@@ -714,7 +714,7 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
-        correct = source_of(snapshot).register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
+        correct = source_for(snapshot, services).register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.

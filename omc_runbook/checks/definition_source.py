@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import TaskDefinition
@@ -66,6 +66,12 @@ def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), co
     files = {each.file for each in VariableLocations(snapshot, checkout).containers if each.name in own}
     file = files.pop() if len(files) == 1 else GUIDE_FILE
     return DefinitionSource(file=file, program=checkout.program)
+
+
+def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:
+    """The source of the revisions that services, by their names, use."""
+    used = (snapshot.definition(each.task_definition_arn) for each in snapshot.services if each.name in services)
+    return source_of(snapshot, filter(None, used))
 
 
 def _made(stack: str) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
-from omc_runbook.checks.definition_source import source_of
+from omc_runbook.checks.definition_source import source_for
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
@@ -119,7 +119,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes to the secret never reach it.",
         )
         name, arn = value.key, snapshot.secret.arn if snapshot.secret else "ARN"
-        remedy = source_of(snapshot).register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
+        remedy = source_for(snapshot, [service]).register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (

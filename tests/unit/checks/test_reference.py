@@ -31,7 +31,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Container, Injection
-from omc_runbook.checks import reference
+from omc_runbook.checks import content, reference
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.definition_source import GUIDE_FILE
 from omc_runbook.checks.registry import checks_of
@@ -43,6 +43,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 CHECKS = by_id(checks_of(reference))
+KEY_MISSPELT = by_id(checks_of(content))["key-misspelt"]
 
 
 def found_in(snapshot: Snapshot) -> set[str]:
@@ -244,6 +245,8 @@ def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
         (finding,) = run_check(CHECKS["bare-name"], snapshot)
         assert text in finding.remedy.command
         assert ("terraform" in finding.remedy.command) is (snapshot is wrong)
+    (misspelt,) = run_check(KEY_MISSPELT, with_reference(of_stack, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEYY::"))
+    assert "CloudFormation stack omc-worker" in misspelt.remedy.command
     reference = 'set valueFrom = "SECRET_ARN:SECRET_KEY::" of SECRET_KEY, where SECRET_ARN is'
     assert f"{reference} {ARN}, then deploy the stack" in finding.remedy.command
 
