@@ -32,6 +32,7 @@ from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.hcl_template import is_literal
+from omc_runbook.terraform.task_definitions import named_after
 
 check = Family("drift", not_in_sandbox="It is a fault of the application's files, not of AWS")
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -333,10 +334,14 @@ def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _chdir(snapshot: Snapshot) -> str:
-    """Terraform's -chdir option, where the checkout has the guide's layout; else nothing."""
-    checkout, guide = _checkout(snapshot), "infrastructure/terraform"
+    """Terraform's -chdir option, where a folder is the environment's own, or the guide's layout tells; else nothing."""
+    checkout, guide, name = _checkout(snapshot), "infrastructure/terraform", snapshot.environment.name
+    roots = {each.root for each in VariableLocations(snapshot, checkout).containers if named_after(each.root, {name})}
+    own = {(checkout.root / root).parent for root in roots}
+    if len(own) == 1:
+        return command(f"-chdir={own.pop()}") + " "
     files = [each.file for each in checkout.task_definitions.containers] if checkout.task_definitions else []
-    folder = checkout.root / guide / "environments" / snapshot.environment.name
+    folder = checkout.root / guide / "environments" / name
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 

@@ -277,6 +277,22 @@ def test_an_apply_deploys_no_revision_that_the_service_ignores(platform: Platfor
     assert "so the next revision that is deployed from them lacks it." in finding.evidence[0]
 
 
+@pytest.mark.parametrize(("folder", "is_own"), [("live/staging", True), ("live/shared", False)])
+def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, tmp_path: Path) -> None:
+    """One folder for several environments needs their variables or workspace, which nothing tells."""
+    root = tmp_path / "checkout"
+    (root / folder).mkdir(parents=True)
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    (root / "config.py").write_text(settings)
+    secrets = f'[{{ name = "NEW", valueFrom = "{snapshots.ARN}:NEW::" }}]'
+    containers = f'jsonencode([{{ name = "worker", secrets = {secrets} }}])'
+    text = f'resource "aws_ecs_task_definition" "a" {{\n  container_definitions = {containers}\n}}\n'
+    (root / folder / "main.tf").write_text(text)
+    finding = found(terraform_ahead, replace(snapshots.healthy(), checkout=read_checkout(root)))["NEW"]
+    assert (f"-chdir={root / folder} apply" in finding.remedy.command) is is_own
+    assert ("-chdir" in finding.remedy.command) is is_own
+
+
 @pytest.mark.parametrize(
     ("name", "text", "program"),
     [
