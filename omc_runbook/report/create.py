@@ -9,14 +9,12 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.program import name_of
 
 ACTIONS: dict[str, Level] = {
     "create": "good",
@@ -117,11 +115,13 @@ def undo(plan: CreatePlan, result: CreateResult | None) -> Listing:
     return Listing("Undo", [Entry(f"delete {result.name}", lead=f"{days}{again}", command=plan.undo)])
 
 
-def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
-    """The guide's commands for a new environment, with this environment's names, and the console's page."""
+def by_hand(environment: Environment, terraform_dir: str = "", program: str = "terraform") -> Listing:
+    """The guide's commands for a new environment, with this environment's names, and the console's page.
+
+    `program` is the one that the folder is for, terraform or tofu.
+    """
     names = environment.names
     folder = terraform_dir or f"infrastructure/terraform/environments/{environment.name}"
-    program = name_of(expand(folder))
     rows = [
         [
             "create with Terraform",

@@ -28,6 +28,7 @@ from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.program import name_of
 
 __all__ = [
     "form",
@@ -159,4 +160,5 @@ def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:
     """The guide's own commands for the same."""
-    return report.by_hand(run.environment, terraform_dir)
+    folders = [expand(terraform_dir)] if terraform_dir.strip() else []
+    return report.by_hand(run.environment, terraform_dir, name_of(*folders))

@@ -313,5 +313,5 @@ def test_the_command_is_the_one_that_the_checkout_is_for(
     assert f"{program} -chdir={folder} apply" in finding.remedy.command
     by_hand = add_key.by_hand(snapshots.healthy().environment, "KEY", read_checkout(platform.root))
     assert f"&& {program} apply" in by_hand.to_text()
-    by_hand = create.by_hand(snapshots.healthy().environment, str(platform.main_tf.parent))
+    by_hand = create.by_hand(snapshots.healthy().environment, str(platform.main_tf.parent), program)
     assert f"&& {program} plan -out=new && {program} apply new" in by_hand.to_text()
