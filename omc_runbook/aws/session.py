@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -16,11 +15,17 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
 from botocore.config import Config
-from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+    ProcessProvider,
+)
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
@@ -186,11 +191,11 @@ class Clients:
             if key not in self._clients:
                 try:
                     self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
-                except JSONDecodeError:
-                    # Not the endpoint: a new client asks the program that the configuration names for credentials.
-                    reason = "what credential_process prints is not JSON"
-                    raise CouldNotLook(_no_credentials(self.profile, reason)) from None
-                except ValueError as error:
+                except (AttributeError, TypeError, ValueError) as error:
+                    # A new client asks for credentials first: where that fails, it is not the endpoint.
+                    self._find_credentials()
+                    if not isinstance(error, ValueError):
+                        raise
                     raise UsageError(
                         f"{error}: set {ENDPOINT_VARIABLE}, or endpoint_url in the AWS configuration, to a URL, or"
                         " unset it."
@@ -199,8 +204,19 @@ class Clients:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether boto3 finds credentials, valid or not; to assume a role, the caller's own."""
-        return self.role.source.has_credentials if self.role else self._session.get_credentials() is not None
+        """Whether boto3 finds credentials, valid or not; to assume a role, the caller's own.
+
+        Raises CouldNotLook where those that are configured cannot be read.
+        """
+        return self.role.source.has_credentials if self.role else self._find_credentials() is not None
+
+    def _find_credentials(self) -> object:
+        """The credentials; None where none are configured. Raises CouldNotLook where they cannot be read."""
+        try:
+            return attempt("the credentials", "credentials", self._session.get_credentials, self.profile)
+        except (AttributeError, TypeError, ValueError):
+            # botocore takes what the program prints for an object of JSON, with a time.
+            raise CouldNotLook(_no_credentials(self.profile, *_PROCESS_FAILS)) from None
 
     @property
     def foreign_endpoints(self) -> tuple[str, ...]:
@@ -351,17 +367,23 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except OSError as error:
         if not error.filename:
             raise
-        raise CouldNotLook(_no_credentials(profile, f"{error.filename}: {error.strerror}")) from None
+        # A quoted credential_process is one name with its options, which may be secret.
+        program, *options = str(error.filename).split()
+        name = f"{program} …" if options else program
+        raise CouldNotLook(_no_credentials(profile, f"{name}: {error.strerror}")) from None
     except BotoCoreError as error:
+        if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
+            raise CouldNotLook(_no_credentials(profile, *_PROCESS_FAILS)) from None
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
-def _no_credentials(profile: str, reason: str) -> str:
+_PROCESS_FAILS = ("credential_process fails, or prints something else", "Run that program by hand to see why")
+"""Why, and what to do: what the program says may hold a password, and so is not shown."""
+
+
+def _no_credentials(profile: str, reason: str, way: str = "Correct the AWS configuration") -> str:
     """Why botocore cannot read the credentials that the AWS configuration or its variables name."""
-    return (
-        f"The AWS credentials{_for_profile(profile)} cannot be read: {reason}. Correct the AWS configuration, then run"
-        " again."
-    )
+    return f"The AWS credentials{_for_profile(profile)} cannot be read: {reason}. {way}, then run again."
 
 
 def _for_profile(profile: str) -> str:
@@ -433,5 +455,4 @@ def _unreachable(error: BotoCoreError) -> str:
 
 
 def _first_line(error: BotoCoreError) -> str:
-    # A program that should print credentials, and fails without a word, leaves a colon at the end.
-    return str(error).splitlines()[0].rstrip(":. ") + "."
+    return str(error).splitlines()[0].rstrip(".") + "."

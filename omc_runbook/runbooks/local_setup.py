@@ -210,9 +210,9 @@ def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
     if peer.name == LOCAL:
         return replace(target, why_alone="environment is local, so AWS was not called.")
     clients = Clients.of(peer.names)
-    if not clients.has_credentials:
-        return replace(target, why_alone="there are no AWS credentials here.")
     try:
+        if not clients.has_credentials:
+            return replace(target, why_alone="there are no AWS credentials here.")
         return replace(target, peer=Target(peer, clients, identify(clients, peer)))
     except CouldNotLook as error:
         return replace(target, why_unread=f"Local values could not be compared with other environments': {error}")

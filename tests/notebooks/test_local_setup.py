@@ -362,6 +362,17 @@ def test_without_an_account_the_file_alone_counts(platform: Platform) -> None:
         assert (seen.exit_code, seen.status("reused")) == (0, "skipped") and why in seen.shown
 
 
+def test_credentials_that_cannot_be_read_leave_only_the_comparison_open(
+    bench: pytest.MonkeyPatch, platform: Platform, tmp_path: Path
+) -> None:
+    """The rest needs no account."""
+    (tmp_path / "config").write_text("[default]\ncredential_process = false\n")
+    bench.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    platform.write_dotenv()
+    seen = turn(platform, environment="staging")
+    assert (seen.exit_code, seen.status("reused")) == (2, "unknown") and "credential_process fails" in seen.shown
+
+
 @pytest.fixture
 def signed_in(bench: pytest.MonkeyPatch, sandbox: Sandbox) -> pytest.MonkeyPatch:
     """A sign-in to the sandbox's account."""

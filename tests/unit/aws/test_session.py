@@ -44,7 +44,7 @@ def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("table", "reason"),
     [
         ("credential_process = /nowhere/helper", "/nowhere/helper: No such file or directory"),
-        ("credential_process = /bin/echo Sign in first.", "what credential_process prints is not JSON"),
+        ('credential_process = "/nowhere/helper --token hunter2"', "/nowhere/helper …: No such file or directory"),
         (
             "role_arn = arn:aws:iam::210987654321:role/runbooks\nweb_identity_token_file = /nowhere/token",
             "/nowhere/token: No such file or directory",
@@ -66,15 +66,36 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
     assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
 
 
-def test_a_program_that_fails_without_a_word_leaves_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The program that should print credentials."""
+@pytest.mark.parametrize(
+    "program",
+    [
+        "false",
+        "/bin/sh -c 'echo hunter2 opens no vault >&2; exit 1'",
+        "/bin/echo hunter2",
+        "/bin/echo null",
+        """/bin/echo '["hunter2"]'""",
+        "/usr/bin/printf '\\377hunter2'",
+        """/bin/echo '{"Version": "hunter2"}'""",
+        """/bin/echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "hunter2"}'""",
+        '/bin/echo "hunter2',
+    ],
+)
+def test_what_the_program_for_credentials_says_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    """It may name a password; and it is not the endpoint that is wrong."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "config").write_text("[profile night]\ncredential_process = false\n")
+    (tmp_path / "config").write_text(f"[profile night]\ncredential_process = {program}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "night")
-    with pytest.raises(CouldNotLook, match=r"Error when retrieving credentials from custom-process\.$"):
-        identify(Clients(REGION), load("staging"))
+    for ask in (lambda clients: identify(clients, load("staging")), lambda clients: clients.has_credentials):
+        with pytest.raises(CouldNotLook) as caught:
+            ask(Clients(REGION))
+        assert str(caught.value) == (
+            "The AWS credentials cannot be read: credential_process fails, or prints something else. Run that program"
+            " by hand to see why, then run again."
+        )
 
 
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
