@@ -30,6 +30,8 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
+_PATTERN_SIGN = re.compile(r"[\\*?\[]")
+"""What stands for itself in .gitignore only behind a backslash."""
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """Name endings of variables that hold an address."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
@@ -272,7 +274,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
         names = ", ".join(name for name, _ in values)
         if all(location.is_untracked for _, location in values):
-            rule = command("printf", r"\n%s\n", f"/{other_path}")
+            rule = command("printf", r"\n%s\n", _PATTERN_SIGN.sub(r"\\\g<0>", f"/{other_path}"))
             way = f"{rule} >> {command(root / '.gitignore')}"
             yield Evidence(other_path, tuple(facts), Remedy(way), severity="warning")
             continue

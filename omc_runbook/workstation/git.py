@@ -190,10 +190,10 @@ def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
     return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
 
 
-def list_untracked(repository: Path) -> tuple[str, ...]:
-    """The files that git neither has nor ignores, by their paths within a checkout."""
+def list_untracked(repository: Path) -> tuple[tuple[str, ...], str]:
+    """The files that git neither has nor ignores, by their paths within a checkout, and what could not be read."""
     listed = _run(repository, "ls-files", "--others", "--exclude-standard", "-z")
-    return tuple(filter(None, listed.out.split("\0")))
+    return tuple(filter(None, listed.out.split("\0"))), listed.obstacle
 
 
 def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:

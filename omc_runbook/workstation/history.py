@@ -104,7 +104,8 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         for text in _texts(raw):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
-    for path, raw in _untracked(root, {*names[:1], *without}):
+    untracked, unlisted = git.list_untracked(root)
+    for path, raw in _contents(root, [path for path in untracked if path not in {*names[:1], *without}]):
         for text in _texts(raw):
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
@@ -115,16 +116,16 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(paths - others),
-        obstacle=problem,
+        obstacle=" ".join(filter(None, (problem, unlisted))),
     )
 
 
-def _untracked(root: Path, without: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def _contents(root: Path, untracked: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the files that the next `git add` would take and whose names say that they hold values, as .env.local."""
-    for path in git.list_untracked(root):
+    for path in untracked:
         file = root / path
         # Of a link git has the target's name alone.
-        if holds_values(path.rstrip("~")) and path not in without and not file.is_symlink():
+        if holds_values(path.rstrip("~")) and not file.is_symlink():
             with contextlib.suppress(OSError):
                 yield path, regular_file.read(file, LARGEST_BLOB)
 

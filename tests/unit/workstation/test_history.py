@@ -3,6 +3,7 @@
 import io
 import json
 import secrets
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -198,3 +199,16 @@ def test_each_file_with_a_value_is_named(root: Path) -> None:
     assert [(each.path, each.is_untracked) for each in found] == [
         *((".env.prod", False), (".env.bak", True), (".env.local", True))
     ]
+
+
+def test_untracked_files_that_git_cannot_list_are_unknown(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a work tree with too many of them: nothing says then that there is no copy."""
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    fails = 'case "$*" in *--others*) exit 128;; esac'
+    program.write_text(f'#!/bin/sh\n{fails}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    assert "git ls-files ended with exit code 128" in read_history(root, [".env"]).obstacle
