@@ -237,6 +237,8 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     if _is_encrypted_in_git(workstation):
         # git is meant to have it.
         git = replace(git, tracked=False, ignored=True, commits=())
+    elif workstation.history and path.name in workstation.history.encrypted:
+        git = replace(git, commits=())
     if git.tracked:
         facts.append("git ls-files: it is tracked, so each commit publishes it.")
         template = workstation.checkout.template

@@ -196,6 +196,13 @@ def list_untracked(repository: Path) -> tuple[tuple[str, ...], str]:
     return tuple(filter(None, listed.out.split("\0"))), listed.obstacle
 
 
+def find_filter(repository: Path, name: str) -> str:
+    """The filter through which git adds a file of a checkout; "" for none, or one that is not set up here."""
+    attribute = _run(repository, "check-attr", "-z", "filter", "--", name).out.split("\0")
+    driver = attribute[2] if len(attribute) > 2 else ""
+    return driver if _run(repository, "config", "--get", f"filter.{driver}.clean").out.strip() else ""
+
+
 def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     """The ids and sizes of all blobs that git stores and the index has not, the smallest first; and what is unread."""
     form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"

@@ -70,7 +70,7 @@ class GitHistory:
     encrypted: frozenset[str] = frozenset()
     """The paths of files of which every version is encrypted, by git-crypt, dotenvx or sops."""
     encrypted_by_git: frozenset[str] = frozenset()
-    """Those that git-crypt encrypts as they are committed."""
+    """Those of them that git-crypt encrypts as git adds them."""
     obstacle: str = ""
 
     def find(self, value: Masked) -> tuple[Location, ...]:
@@ -115,9 +115,14 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         key=key,
         locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
-        encrypted_by_git=frozenset() if problem else frozenset(paths - others),
+        encrypted_by_git=frozenset() if problem else frozenset(_filtered(root, paths - others)),
         obstacle=" ".join(filter(None, (problem, unlisted))),
     )
+
+
+def _filtered(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Yield the files that git-crypt encrypts as git adds them: where it was not unlocked, it does not."""
+    return (path for path in paths if git.find_filter(root, path).startswith("git-crypt"))
 
 
 def _contents(root: Path, untracked: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -204,15 +204,16 @@ def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[],
     assert causes(diagnosed(platform.root, False)) == []
 
 
-def test_a_copy_that_git_does_not_ignore_is_told(healthy: Callable[[], Platform]) -> None:
-    """The next `git add` takes it; a rule for it alone, as it is written, ends that."""
+def test_each_copy_that_git_does_not_ignore_is_told(healthy: Callable[[], Platform]) -> None:
+    """The next `git add` takes them; a rule for each alone, as it is written, ends that."""
     platform = healthy()
-    for name in (".env.bak", ".env.local"):
+    names = (".env.bak", ".env.local", "[1].env")
+    for name in names:
         (platform.root / name).write_bytes(platform.dotenv.read_bytes())
     found = [each for each in diagnosed(platform.root, False) if each.status == "found"]
-    assert [(each.check, each.subject, each.severity) for each in found] == [
-        *(("committed", ".env.bak", "warning"), ("committed", ".env.local", "warning"))
-    ]
+    assert {(each.check, each.subject, each.severity) for each in found} == {
+        ("committed", name, "warning") for name in names
+    }
     for each in found:
         subprocess.run(each.remedy.command, shell=True, check=True)
     assert causes(diagnosed(platform.root, False)) == []
@@ -340,7 +341,14 @@ def test_a_file_that_git_has_encrypted_is_not_committed(way: str, healthy: Calla
         assert workstation
         assert plan_dotenv(workstation).obstacle.endswith(" is encrypted by git-crypt: unlock the checkout first.")
     platform.dotenv.write_text(text)
-    assert causes(diagnosed(platform.root, False)) == ([] if is_locked else ["committed"])
+    (found["committed"],) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found["committed"].check, found["committed"].severity) == ("committed", "warning")
+    assert "in the history" not in " ".join(found["committed"].evidence)
+    if is_locked:
+        # As `git-crypt unlock` does.
+        (platform.root / ".gitattributes").write_text(".env filter=git-crypt diff=git-crypt\n")
+        platform.git("config", "filter.git-crypt.clean", "git-crypt clean")
+        assert causes(diagnosed(platform.root, False)) == []
 
 
 @pytest.mark.parametrize("mark", [".git", "compose.yaml", ".env.example", "notes.txt"])

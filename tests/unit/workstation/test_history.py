@@ -165,9 +165,12 @@ ENCRYPTED = f'"encrypted:{"BDqD" * 20}"'
 def test_a_file_is_encrypted_where_each_version_is(
     root: Path, versions: list[str | bytes], is_encrypted: bool, by_git: bool
 ) -> None:
-    """Git-crypt encrypts what is committed later, too; dotenvx and sops leave that to who commits."""
+    """Git-crypt encrypts what is committed later, too, where it is set up; dotenvx and sops leave that to people."""
     for each in versions:
         write(root, ".env", each)
+    (root / ".gitattributes").write_text(".env filter=git-crypt-team\n")
+    assert not read_history(root, [".env"]).encrypted_by_git
+    git(root, "config", "filter.git-crypt-team.clean", "git-crypt clean --key-name=team")
     found = read_history(root, [".env"])
     assert (".env" in found.encrypted, ".env" in found.encrypted_by_git) == (is_encrypted, by_git)
 
