@@ -303,7 +303,8 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
 def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:
     """The secret values in use here and in other environments that git holds, each with one place in each file."""
     history, file = workstation.history, workstation.dotenv
-    for binding in file.bindings if history and file else ():
+    keys = workstation.private_keys.bindings if workstation.private_keys else ()
+    for binding in (*file.bindings, *keys) if history and file else ():
         value, key = binding.for_python or binding.for_compose, workstation.key_of(binding.name)
         is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
         if history and value is not None and is_issued and is_value(value):

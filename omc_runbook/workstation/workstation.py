@@ -39,6 +39,8 @@ from omc_runbook.workstation.history import GitHistory, Location, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
+PRIVATE_KEYS = ".env.keys"
+"""The file with the keys by which dotenvx decrypts a .env."""
 
 _DJANGO = "DJANGO_SETTINGS_MODULE"
 _NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
@@ -101,6 +103,8 @@ class Workstation:
     """Stray files, or the target of a linked .env, that git tracks or has in its history."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
+    private_keys: Dotenv | None = None
+    """The file with the keys that decrypt the .env, where dotenvx has encrypted it."""
     history: GitHistory | None = None
     """Fingerprints of all that git holds in files with values; None where it was not read."""
     owner: str = ""
@@ -367,6 +371,7 @@ def read_workstation(
         keys=keys,
         dotenv=dotenv,
         overriding_files=overriding,
+        private_keys=read_dotenv(checkout.root / PRIVATE_KEYS, os.environ, public),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),

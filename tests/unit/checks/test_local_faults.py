@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -349,6 +350,22 @@ def test_a_file_that_git_has_encrypted_is_not_committed(way: str, healthy: Calla
         (platform.root / ".gitattributes").write_text(".env filter=git-crypt diff=git-crypt\n")
         platform.git("config", "filter.git-crypt.clean", "git-crypt clean")
         assert causes(diagnosed(platform.root, False)) == []
+
+
+def test_the_key_that_decrypts_the_file_is_a_value_of_it(healthy: Callable[[], Platform]) -> None:
+    """dotenvx keeps it in .env.keys, which git is to ignore where it has the .env itself."""
+    platform = healthy()
+    text = re.sub(r"(?m)=.+$", f"=encrypted:{'BDqD' * 20}", platform.dotenv.read_text())
+    platform.dotenv.write_text(f"DOTENV_PUBLIC_KEY=03f8b376234c4f2f0445\n{text}")
+    platform.git("add", "--force", ".env")
+    platform.git("commit", "-qm", "encrypted")
+    (platform.root / ".env.keys").write_text(f"DOTENV_PRIVATE_KEY={secrets.token_hex(32)}\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.check, found.subject, found.severity) == ("committed", ".env.keys", "warning")
+    assert "DOTENV_PRIVATE_KEY that is in use stands in .env.keys, which git does not ignore" in found.evidence[0]
+    platform.git("add", "--force", ".env.keys")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.subject, found.severity) == (".env.keys", "error") and "git -C" in found.remedy.command
 
 
 @pytest.mark.parametrize("mark", [".git", "compose.yaml", ".env.example", "notes.txt"])
