@@ -204,7 +204,7 @@ def judge(
         return is_elsewhere or plan.delivers(finding) or (result is None and plan.is_against(finding))
 
     rollouts = result.rollouts if result else ()
-    judged = runbooks_run.judge(before, after, (*families, "reference", "access"), rollouts, counts)
+    judged = runbooks_run.judge(before, after, (*families, *readiness.OUTSIDE_THE_SECRET), rollouts, counts)
     return tuple(each for each in judged if each.family in families or is_of_plan(each))
 
 

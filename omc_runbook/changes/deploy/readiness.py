@@ -24,7 +24,7 @@ from omc_runbook.snapshot.state import Snapshot
 CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volume", "file"})
 """What stops every new task before any value matters."""
 
-_NOT_OF_VALUES = frozenset({"reference", "access"})
+OUTSIDE_THE_SECRET = ("reference", "access", "network")
 """The families of what keeps secrets from tasks and is not in the secret."""
 
 _BY_VERSION = frozenset({"previous-pinned"})
@@ -86,7 +86,7 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
 def outlasts(cause: Finding) -> bool:
     """Whether what keeps secrets from tasks goes on, whatever becomes of the secret's values."""
     check = families.find(cause.check, cause.family)
-    is_of_values = cause.family not in _NOT_OF_VALUES or cause.check in _BY_VERSION | failure.PASSING
+    is_of_values = cause.family not in OUTSIDE_THE_SECRET or cause.check in _BY_VERSION | failure.PASSING
     return cause.is_root_cause and not is_of_values and check is not None and check.hinders in ("secret", "calls")
 
 
@@ -156,13 +156,13 @@ def moves(image: str) -> bool:
 
 def _certainty(snapshot: Snapshot, stop: Stop) -> str:
     """Why a task stopped, where no value can be the reason; "" where one can."""
-    if is_unreached(stop.reason) or (stop.kind == "start" and keys_with_nul(snapshot, stop.service)):
+    if stop.lacks_secrets or is_unreached(stop.reason):
+        causes = failure.causes(snapshot, frozenset({stop.service.name}))
+        return next((f"{cause.title}: {cause.subject}." for cause in causes if outlasts(cause)), "")
+    if stop.kind == "start" and keys_with_nul(snapshot, stop.service):
         return ""
     if stop.kind in CERTAIN:
         return stop.sentence
-    if stop.lacks_secrets:
-        causes = failure.causes(snapshot, frozenset({stop.service.name}))
-        return next((f"{cause.title}: {cause.subject}." for cause in causes if outlasts(cause)), "")
     for container in _containers(snapshot, stop.service) if stop.kind == "health-check" else ():
         program = container.health_program
         if program == "curl" and _LACKING.search(container.image):

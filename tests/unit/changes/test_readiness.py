@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
+from support.networks import PRIVATE, TASKS, by_nat, with_routes
 from support.snapshots import (
     ARN,
     CURRENT,
@@ -21,7 +22,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.deployments import PLAIN
-from omc_runbook.aws.ecs import Service, TaskContainer
+from omc_runbook.aws.ecs import Placement, Service, TaskContainer
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
@@ -138,6 +139,11 @@ DENIED = (
     " authorized to perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
 )
 
+TIMEOUT = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed:"
+    " context deadline exceeded"
+)
+
 
 def refused(snapshot: Snapshot) -> Snapshot:
     """The worker's new tasks get no secrets: no policy of their role allows to read them."""
@@ -149,6 +155,16 @@ def test_a_missing_permission_is_a_blocker() -> None:
     (blocker,) = blockers(refused(healthy()))
     assert "New tasks of worker would fail whatever their values are: The execution role may not read" in blocker
     assert not blockers(stuck(healthy(), "worker", DENIED))
+
+
+def test_a_network_that_is_known_to_be_closed_is_a_blocker() -> None:
+    """A timeout alone may have passed; tasks without a route fail again, whatever they are to get or to download."""
+    network = by_nat()
+    for reason in (TIMEOUT, IMAGE.replace("not found", "dial tcp 10.0.0.9:443: i/o timeout")):
+        failing = stuck(with_service(healthy(), "worker", placement=Placement((PRIVATE,), (TASKS,))), "worker", reason)
+        assert not blockers(replace(failing, network=network))
+        (blocker,) = blockers(replace(failing, network=with_routes(network)))
+        assert "New tasks of worker would fail whatever their values are: Tasks cannot reach Secrets Manager" in blocker
 
 
 def test_what_a_change_can_mend_is_no_blocker() -> None:
