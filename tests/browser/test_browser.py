@@ -36,6 +36,8 @@ ANSWER_BEGINS_ABOVE = """() => {
 LOST_WIDGETS = """[...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(node => node.textContent === 'Error displaying widget: model not found')"""
 AFTER = "getComputedStyle(node, '::after').content"
+CELL_COUNT = "jupyterapp.shell.currentWidget.content.widgets.length"
+IS_FOCUSED = "node => node === document.activeElement"
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
     const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
@@ -133,6 +135,23 @@ def test_a_saved_notebook_says_how_to_get_its_buttons_back(browser: Any, desk: D
         shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
         page.close()
     assert len(shown) == 1 and "choose Run → Run All Cells" in shown[0]
+
+
+def test_a_key_pressed_in_a_form_is_the_forms(browser: Any, desk: Desk, tmp_path: Path) -> None:
+    """It chooses, where JupyterLab would delete the cell; with Ctrl it is JupyterLab's, such as the one that saves."""
+    with lab(desk, tmp_path / "lab.log") as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        run_all(page, address)
+        chosen = page.locator(".jp-OutputArea select").first
+        count = page.evaluate(CELL_COUNT)
+        chosen.focus()
+        page.keyboard.press("b")
+        page.keyboard.press("x")
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate(CELL_COUNT) == count and chosen.evaluate(IS_FOCUSED)
+        page.keyboard.press("Control+s")
+        page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+        page.close()
 
 
 def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:
