@@ -179,7 +179,7 @@ def headline(result: Outcome) -> str:
         if start:
             return f"{start}; {tail}"
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
-        nothing = "A change was not finished, and nothing else" if result.unfinished else nothing
+        nothing = "A change is not finished, and nothing else" if result.unfinished else nothing
         if older:
             return f"{nothing} new is wrong in {where}; {tail}"
         return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"

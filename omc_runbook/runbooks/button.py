@@ -328,7 +328,7 @@ class Panel(Buttons, InteractiveDisplay):
         else:
             page = self._file.path.with_name(f"{self._file.stem}.html")
             self._close(f"It has ended. Run this notebook again from its first cell. Record: {page}")
-            self._page.outdate(Banner("plain", f"{self._name} has ended. {AGAIN}"), self._place)
+            self._page.outdate(Banner("plain", f"The change by {self._state.runbook} has ended. {AGAIN}"), self._place)
 
     def _offer(self, state: ChangeState) -> None:
         self._state = state
@@ -350,12 +350,9 @@ class Panel(Buttons, InteractiveDisplay):
         self._file.remove()
         self._status.show("")
         yield Banner("plain", "Dismissed: the record of what was done is kept.")
-        self._page.outdate(Banner("plain", f"{self._name} was dismissed. {AGAIN}"), self._place)
+        name = f"The change by {self._state.runbook} that was not finished"
+        self._page.outdate(Banner("plain", f"{name} was dismissed. {AGAIN}"), self._place)
         return "Dismissed"
-
-    @property
-    def _name(self) -> str:
-        return f"The change by {self._state.runbook} that was not finished"
 
 
 class Status:

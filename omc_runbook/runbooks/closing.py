@@ -141,8 +141,9 @@ class Closing:
         """A button that applies the plan, or a sentence why there is none."""
         if self._cells.is_outdated:
             return Listing("By a button", (), OLD_PLAN)
-        if self._plan and self._plan.blockers and not self._is_applied:
-            return Listing("By a button", (), f"{REFUSED} {' '.join(self._plan.blockers)}")
+        blockers = self._run.blockers(self._plan)
+        if blockers and not self._is_applied:
+            return Listing("By a button", (), f"{REFUSED} {' '.join(blockers)}")
         is_done = self._has_begun if self._is_waiting else self._is_applied
         button = offer(self._run, self._label, self.press, is_done, self._is_empty, self._live, self._after)
         if self._is_waiting and isinstance(button, Button):

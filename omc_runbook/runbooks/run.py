@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 NOBODY = Caller("", "")
 UNFINISHED = "The change that was not finished stands below the parameters, with the ways to finish it or take it back."
+UNDER_WAY = "The change that is under way stands below the parameters: what was read here is the state in its middle."
+WAIT = "A change of this environment is under way: wait until it has ended, then run this again."
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
@@ -219,6 +221,8 @@ class Run:
     local_target: LocalTarget | None = None
     unfinished: tuple[RichDisplay, ...] = ()
     """Changes of its environment that are under way, or were not finished."""
+    is_under_way: bool = False
+    """Whether one of these is under way, so that a plan is made in its middle."""
     filed_plan: FiledPlan | None = None
     """The plan's file, where it has one."""
     parameters: Mapping[str, str] | None = None
@@ -324,7 +328,13 @@ class Run:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
         shown = answer.answer(outcome, snapshot, self._command, frontend.is_available())
-        return shown.with_line(UNFINISHED) if outcome.unfinished else shown
+        return shown.with_line(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else shown
+
+    def blockers(self, plan: Plan | None) -> tuple[str, ...]:
+        """Why a plan cannot be applied now, in sentences."""
+        if plan is None:
+            return ()
+        return (*((WAIT,) if self.is_under_way and plan.sentences else ()), *plan.blockers)
 
     def announce(self, plan: Plan | None = None, is_applied: bool = False, changes: Sequence[Change] = ()) -> None:
         """Hand over what is known already: a run that breaks off has its environments, plan and changes on record."""
@@ -364,7 +374,7 @@ class Run:
         by_target: Mapping[str, Sequence[Finding]],
     ) -> Outcome:
         main = self.target if self.targets else self.local_target.peer if self.local_target else None
-        blockers = plan.blockers if plan and result is None else ()
+        blockers = self.blockers(plan) if result is None else ()
         return Outcome(
             runbook=self.runbook,
             environment=self.local_target.parameter if self.local_target else self.target.environment.name,

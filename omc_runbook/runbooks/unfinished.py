@@ -38,8 +38,9 @@ def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
     offers = offers or _offers
     if can_press():
         rich_display.watch(run.page.note)
-    left = [_show(run, file, state, offers) for file, state in own_record.unfinished(run)]
-    return replace(run, unfinished=tuple(left))
+    found = own_record.unfinished(run)
+    left = tuple(_show(run, file, state, offers) for file, state in found)
+    return replace(run, unfinished=left, is_under_way=any(state.is_alive for _, state in found))
 
 
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:

@@ -103,7 +103,7 @@ def test_where_a_change_was_not_finished_there_is_something_to_do() -> None:
     """The headline says so, and nowhere that there is nothing to do; outcome.json has it only then."""
     left = replace(DRY, plan=(), unfinished=True)
     assert Outcome.from_json(left.to_json()) == left and "unfinished" not in DRY.to_json()
-    assert verify.headline(left).startswith("A change was not finished, and nothing else is wrong in staging")
+    assert verify.headline(left).startswith("A change is not finished, and nothing else is wrong in staging")
     assert verify.outcome(left).style == "plain" and "nothing to do" not in end(left, with_causes=True)
 
 

@@ -28,7 +28,7 @@ from omc_runbook.runbooks import key_addition, rotate, run, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import UNFINISHED, Run, Target
+from omc_runbook.runbooks.run import UNDER_WAY, UNFINISHED, WAIT, Run, Target
 from omc_runbook.snapshot.version_history import VersionHistory
 
 
@@ -368,7 +368,25 @@ def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
     begun = a_run("staging")
     assert UNFINISHED not in begun.answer(()).to_text()
     shown = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
-    assert "A change was not finished" in shown.to_text() and UNFINISHED in shown.to_text()
+    assert "A change is not finished" in shown.to_text() and UNFINISHED in shown.to_text()
+
+
+def test_a_plan_made_in_the_middle_of_another_change_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no button and no command for it; what was read is said to be the middle of the other."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("omc_runbook.runbooks.button.can_press", lambda: True)
+    staging = a_run("staging")
+    StateFile(tmp_path / "records" / "rotate-staging-1.state.json").write(staging.state())
+    begun = unfinished.with_unfinished(staging, lambda run, state: ())
+    shown = begun.answer((), plan=PLAN)
+    text = " ".join(shown.to_text().split())
+    assert UNDER_WAY in text and WAIT in text and UNFINISHED not in text and "Set apply" not in text
+    assert shown.outcome and not shown.outcome.can_be_applied
+    button = Closing(begun, PLAN, "Do it", Work(), False, "", False).button()
+    assert not isinstance(button, Button) and WAIT in button.to_text()
+    assert WAIT not in begun.answer(()).to_text() and UNDER_WAY in begun.answer(()).to_text()
 
 
 COMMON = "prompt, file:PATH, env:NAME"
