@@ -16,6 +16,9 @@ from omc_runbook.report.troubleshoot import permissions_to_ask_for, remedies
 from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.state import Snapshot
 
+BY_HAND = "Set apply = True in the parameters cell, and run the notebook again."
+"""How a plan is applied without a button: this stays in a saved notebook, where a button does not."""
+
 
 class Answer(Group):
     """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
@@ -38,18 +41,17 @@ class Answer(Group):
         return Answer(summary, self.next_steps, self.outcome, self.policy, self._evidence)
 
 
-def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "", has_button: bool = False) -> Answer:
+def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:
     """The answer of a run: its outcome, the state of the services that it concerns, when it was read, and what to do.
 
-    `command` applies the plan of a run that was only planned, "" where it is not known; `has_button` is whether a
-    button below does, too.
+    `command` applies the plan of a run that was only planned, "" where it is not known.
     """
     read = (read_at(snapshot),) if snapshot else ()
     causes = [finding for finding in outcome.findings if finding.is_unexplained]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
     if not causes or outcome.failure:
         # The banner lists the plan.
-        return Answer(ended, _plan(outcome, command, (), has_button) or _unseen(snapshot), outcome, policy, read)
+        return Answer(ended, _plan(outcome, command, ()) or _unseen(snapshot), outcome, policy, read)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
@@ -59,7 +61,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     evidence = (*_known(outcome, first), *read)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
-        return Answer(with_plan, _plan(outcome, command, outcome.plan or (), has_button), outcome, policy, evidence)
+        return Answer(with_plan, _plan(outcome, command, outcome.plan or ()), outcome, policy, evidence)
     return Answer(Banner(ended.style, headline, lines), remedies(outcome.findings), outcome, policy, evidence)
 
 
@@ -116,13 +118,11 @@ def _unseen(snapshot: Snapshot | None) -> Listing | None:
     return Listing("What to do", entries) if entries else None
 
 
-def _plan(outcome: Outcome, command: str, steps: Sequence[str], has_button: bool) -> Listing | None:
+def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | None:
     if not outcome.is_plan:
         return None
     if outcome.blockers:
         lead = f"{REFUSED} {' '.join(outcome.blockers)}"
         return Listing("What to do", [Entry("the plan cannot be applied yet", lead=lead, lines=tuple(steps))])
-    by_hand = "set apply = True in the parameters cell, and run the notebook again."
-    lead = f"Press the button below, or {by_hand}" if has_button else f"{by_hand[0].upper()}{by_hand[1:]}"
-    lead = "" if command else lead
+    lead = "" if command else BY_HAND
     return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])

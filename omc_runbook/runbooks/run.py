@@ -42,7 +42,7 @@ from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
-from omc_runbook.runbooks import conclude, frontend, own_parameters
+from omc_runbook.runbooks import conclude, own_parameters
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
@@ -327,7 +327,7 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        shown = answer.answer(outcome, snapshot, self._command, frontend.is_available())
+        shown = answer.answer(outcome, snapshot, self._command)
         return shown.with_line(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else shown
 
     def blockers(self, plan: Plan | None) -> tuple[str, ...]:

@@ -57,12 +57,11 @@ def test_older_values_are_told_with_their_time() -> None:
 
 
 def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it() -> None:
-    """By the command where it is known, else by the button or the parameter."""
+    """By the command where it is known, else by the parameter, which a saved notebook has, too."""
     planned = replace(outcome(healthy()), runbook="rotate", plan=("SECRET_KEY would change.",), findings=())
     text = answer(planned, healthy(), "omc-runbook run rotate -p apply true").to_text()
     assert "PLAN: nothing was changed in staging" in text and "  → omc-runbook run rotate -p apply true" in text
     assert "  Set apply = True in the parameters cell" in answer(planned).to_text()
-    assert "  Press the button below, or set apply = True" in answer(planned, has_button=True).to_text()
     assert text.count("SECRET_KEY would change.") == 1
 
 
